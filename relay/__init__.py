@@ -1,0 +1,1 @@
+"""planhat-relay: webhooks in, Planhat conversations out."""

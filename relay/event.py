@@ -1,0 +1,159 @@
+"""One thing that happened, in the same shape for every source.
+
+What rules and templates see as `event` is `Event.view()`; its keys are the contract's. `payload` beside it is
+the provider's own JSON (`Event.payload`), and is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+KINDS = frozenset(
+    {
+        "message.created",
+        "message.updated",
+        "message.deleted",
+        "email.received",
+        "ticket.created",
+        "ticket.updated",
+        "ticket.solved",
+        "ticket.commented",
+        "call.ended",
+        "custom",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who wrote. All may be empty; `bot` is True for programs, our own or others'."""
+
+    id: str = ""
+    name: str = ""
+    email: str = ""
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """`role` is `to`, `cc`, `bcc`, `participant`, or a word of the source's."""
+
+    name: str = ""
+    email: str = ""
+    role: str = "to"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    id: str = ""
+    status: str = ""
+    priority: str = ""
+    assignee: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A name and where it is; the content is never stored. `size` in bytes, None where nobody said."""
+
+    name: str = ""
+    type: str = ""
+    size: int | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`id` is stable for the same delivery (see `event_id`).
+
+    `time` is when it happened, ISO 8601 UTC with milliseconds ("2026-03-04T05:06:07.089Z"). `version` orders the
+    events of one thread: an int, microseconds since 1970 where the source has nothing finer; a larger one is newer.
+    `thread` is the base of the default externalId; `message_id` identifies one entry of an appended text, so an
+    edit or a deletion carries the message_id of what it changes. `also_seen` holds further dedupe keys (as
+    `event_id`s) under which the same thing may be delivered once more: Slack's `app_mention` beside `message`.
+    """
+
+    id: str
+    source: str
+    adapter: str
+    kind: str
+    time: str
+    version: int
+    thread: str
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    sender: Person = Person()
+    recipients: tuple[Recipient, ...] = ()
+    channel: Channel = Channel()
+    ticket: Ticket = Ticket()
+    message_id: str = ""
+    url: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    tags: tuple[str, ...] = ()
+    delivery_id: str = ""
+    also_seen: tuple[str, ...] = ()
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+    def view(self) -> dict[str, Any]:
+        """The event as plain JSON values, exactly the contract's keys."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "adapter": self.adapter,
+            "kind": self.kind,
+            "time": self.time,
+            "version": self.version,
+            "thread": self.thread,
+            "subject": self.subject,
+            "text": self.text,
+            "html": self.html,
+            "sender": {
+                "id": self.sender.id,
+                "name": self.sender.name,
+                "email": self.sender.email,
+                "bot": self.sender.bot,
+            },
+            "recipients": [{"name": r.name, "email": r.email, "role": r.role} for r in self.recipients],
+            "channel": {"id": self.channel.id, "name": self.channel.name},
+            "ticket": {
+                "id": self.ticket.id,
+                "status": self.ticket.status,
+                "priority": self.ticket.priority,
+                "assignee": self.ticket.assignee,
+            },
+            "message_id": self.message_id,
+            "url": self.url,
+            "attachments": [
+                {"name": a.name, "type": a.type, "size": a.size, "url": a.url} for a in self.attachments
+            ],
+            "tags": list(self.tags),
+        }
+
+
+def event_id(source: str, delivery_key: str) -> str:
+    """`evt_` + 24 hex digits: the same for the same source and delivery key, now and after any restart.
+
+    `delivery_key` is what the sender repeats on a retry (Slack's `event_id`, a Message-ID), or a content hash
+    where it repeats nothing.
+    """
+    digest = blake2b(f"{source}\x1f{delivery_key}".encode("utf-8", "surrogatepass"), digest_size=12)
+    return "evt_" + digest.hexdigest()
+
+
+def iso_time(epoch_s: float) -> str:
+    """Seconds since 1970 as "2026-03-04T05:06:07.089Z". Raises ValueError outside of years 1-9999."""
+    try:
+        moment = datetime.fromtimestamp(epoch_s, UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        raise ValueError("not a time") from error
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

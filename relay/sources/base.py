@@ -1,0 +1,310 @@
+"""What every source adapter promises: verify on raw bytes, then parse, then trust.
+
+An adapter is built once per configured source from a `SourceOptions` and holds no state that matters. It does no
+Redis, no rules and no logging; network only where its provider's proof needs it (SNS certificates), under a
+time limit. Nothing of a body is parsed before `verify` returned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import orjson
+
+from relay.errors import NotAuthentic, PayloadInvalid
+from relay.event import Event
+
+#: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
+MAX_JSON_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One HTTP request as it came. Header names are lower-case; where a header repeats, values are joined by ", ".
+
+    `path_query` is the request target as received ("/hooks/hubspot?x=1"); adapters that sign the URL
+    join it to `public_url`.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
+    path_query: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """A source of the config, as its adapter sees it. Secrets are read through `secrets()` at each use, so that a
+    changed file counts at once; never keep their values."""
+
+    name: str
+    adapter: str
+    secrets: Callable[[], Sequence[str]] = tuple
+    basic_auth: Callable[[], Sequence[str]] = tuple
+    bearer: Callable[[], Sequence[str]] = tuple
+    api_key_header: str = ""
+    api_keys: Callable[[], Sequence[str]] = tuple
+    public_keys: Callable[[], Sequence[str]] = tuple
+    public_url: str = ""
+    signature: Mapping[str, Any] = field(default_factory=dict)
+    topics: tuple[str, ...] = ()
+    certificate_files: tuple[str, ...] = ()
+    scheme: str = ""
+    versions: tuple[str, ...] = ()
+    keep: frozenset[str] = frozenset()
+    unauthenticated: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A ready HTTP answer: a handshake's echo, or what a sender demands instead of 202."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Genuine, but no event: `reason` is a short word for counting ("bot", "private", "handshake", "unfurl")."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Genuine but malformed, from a sender that would lose it on a 4xx: accepted, and a dead letter at stage `map`.
+
+    `delivery_key` makes its event id stable (a content hash where nothing better is known).
+    """
+
+    cause: str
+    delivery_key: str
+
+
+Parsed = Event | Skipped | Parked
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The four outcomes in this sender's codes. `accepted_body` replaces our JSON where the sender wants its own."""
+
+    accepted: int = 202
+    not_authentic: int = 401
+    malformed: int = 400
+    try_later: int = 503
+    accepted_body: bytes | None = None
+    accepted_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request that `relay send` can post: unsigned; `Adapter.sign` adds the proof. `serial` makes it unique."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
+
+
+class Adapter(Protocol):
+    """One configured source. Built as `AdapterClass(options)`; raises `ValueError` with a sentence where a needed
+    option is missing (`relay check` reports it)."""
+
+    #: The adapter's name in the config.
+    name: ClassVar[str]
+    #: Content types accepted (lower-case, without parameters); empty: any.
+    content_types: ClassVar[frozenset[str]]
+    #: Default body limit in bytes.
+    max_body_bytes: ClassVar[int]
+    answers: Answers
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only."""
+
+    def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
+        """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
+        handshake is unsigned says so by overriding `handshake_before_verify`), and for GET, HEAD and OPTIONS."""
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        """What the body holds, in its order. Raises PayloadInvalid for what this source never sends."""
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        """A plausible message of this provider's; a different `serial` gives another message."""
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        """The sample with the proof that `verify` wants, made with the first configured secret."""
+
+
+class BaseAdapter:
+    """What most adapters share; an adapter subclasses it and fills in `verify` and `parse`."""
+
+    name: ClassVar[str] = ""
+    content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
+    max_body_bytes: ClassVar[int] = 1024 * 1024
+    answers: Answers = Answers()
+    #: True where the provider's handshake carries no signature (Graph's validationToken).
+    handshake_before_verify: ClassVar[bool] = False
+
+    def __init__(self, options: SourceOptions) -> None:
+        self.options = options
+
+    def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
+        return None
+
+
+def require_recent(sent_at_s: str, *, now_s: float, tolerance_s: float = 300) -> None:
+    """`sent_at_s` is decimal digits, seconds since 1970, at most `tolerance_s` away from `now_s` either way."""
+    if not (sent_at_s.isascii() and sent_at_s.isdigit() and len(sent_at_s) < 15):
+        raise NotAuthentic("timestamp")
+    if abs(now_s - int(sent_at_s)) > tolerance_s:
+        raise NotAuthentic("stale")
+
+
+def same(given: str | bytes, wanted: str | bytes) -> bool:
+    """Equality in constant time; non-ASCII never raises."""
+    left = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    right = wanted.encode("utf-8", "surrogatepass") if isinstance(wanted, str) else wanted
+    return hmac.compare_digest(left, right)
+
+
+def any_same(given: str | bytes, wanted: Iterable[str | bytes]) -> bool:
+    """Whether `given` is one of `wanted`; all are compared, so time tells nothing."""
+    found = False
+    for candidate in wanted:
+        found |= same(given, candidate)
+    return found
+
+
+def hmac_bytes(secret: str | bytes, signed: bytes, hash_name: str = "sha256") -> bytes:
+    key = secret.encode() if isinstance(secret, str) else secret
+    return hmac.digest(key, signed, hash_name)
+
+
+def parse_json(body: bytes) -> Any:
+    """The body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
+    `MAX_JSON_DEPTH` (counted before parsing, so that no parser is driven into recursion)."""
+    if _deeper_than(body, MAX_JSON_DEPTH):
+        raise PayloadInvalid(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PayloadInvalid("not JSON") from error
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise PayloadInvalid("wanted a JSON object")
+    return value
+
+
+def _deeper_than(body: bytes, limit: int) -> bool:
+    # Cheap first: a body with few opening brackets cannot be deep. Brackets inside strings only make us look closer.
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    depth = 0
+    in_string = False
+    escaped = False
+    for char in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == 0x5C:
+                escaped = True
+            elif char == 0x22:
+                in_string = False
+        elif char == 0x22:
+            in_string = True
+        elif char in (0x5B, 0x7B):
+            depth += 1
+            if depth > limit:
+                return True
+        elif char in (0x5D, 0x7D):
+            depth -= 1
+    return False
+
+
+def content_key(*parts: str | bytes) -> str:
+    """A delivery key for senders that repeat no id: a hash over what a retry repeats byte for byte."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
+        digest.update(b"\x1f")
+    return digest.hexdigest()
+
+
+class Walk:
+    """Reads foreign JSON without trusting it: each getter wants a type and names the path where it is not so.
+
+    `Walk(body)["event"].text("ts")` raises PayloadInvalid("wanted a string", "event.ts").
+    The `maybe_` getters give an empty value for what is absent or null or of another type.
+    """
+
+    __slots__ = ("path", "value")
+
+    def __init__(self, value: Any, path: str = "") -> None:
+        self.value = value
+        self.path = path
+
+    def _at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def __getitem__(self, key: str) -> Walk:
+        """The object under `key`; raises PayloadInvalid where it is not one."""
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if not isinstance(found, dict):
+            raise PayloadInvalid("wanted an object", self._at(key))
+        return Walk(found, self._at(key))
+
+    def maybe(self, key: str) -> Walk:
+        """The object under `key`, or an empty one."""
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        return Walk(found if isinstance(found, dict) else {}, self._at(key))
+
+    def text(self, key: str) -> str:
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if not isinstance(found, str) or not found:
+            raise PayloadInvalid("wanted a string", self._at(key))
+        return found
+
+    def ident(self, key: str) -> str:
+        """An id: a string or an int, as a string."""
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if isinstance(found, bool) or not isinstance(found, (str, int)) or found == "":
+            raise PayloadInvalid("wanted an id", self._at(key))
+        return str(found)
+
+    def maybe_text(self, key: str) -> str:
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        return found if isinstance(found, str) else ""
+
+    def maybe_ident(self, key: str) -> str:
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if isinstance(found, bool) or not isinstance(found, (str, int)):
+            return ""
+        return str(found)
+
+    def maybe_number(self, key: str) -> float | None:
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or found != found:
+            return None
+        return found
+
+    def items(self, key: str) -> list[Walk]:
+        """The objects of the list under `key`; what is no object, or no list, is left out."""
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        if not isinstance(found, list):
+            return []
+        return [Walk(item, f"{self._at(key)}[{n}]") for n, item in enumerate(found) if isinstance(item, dict)]
+
+    def texts(self, key: str) -> list[str]:
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
