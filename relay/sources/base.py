@@ -17,6 +17,7 @@ import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
+from relay.source_options import SourceOptions
 
 #: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
 MAX_JSON_DEPTH = 64
@@ -35,30 +36,6 @@ class Inbound:
     method: str = "POST"
     path_query: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """A source of the config, as its adapter sees it. Secrets are read through `secrets()` at each use, so that a
-    changed file counts at once; never keep their values."""
-
-    name: str
-    adapter: str
-    secrets: Callable[[], Sequence[str]] = tuple
-    basic_auth: Callable[[], Sequence[str]] = tuple
-    bearer: Callable[[], Sequence[str]] = tuple
-    api_key_header: str = ""
-    api_keys: Callable[[], Sequence[str]] = tuple
-    public_keys: Callable[[], Sequence[str]] = tuple
-    public_url: str = ""
-    signature: Mapping[str, Any] = field(default_factory=dict)
-    topics: tuple[str, ...] = ()
-    certificate_files: tuple[str, ...] = ()
-    scheme: str = ""
-    versions: tuple[str, ...] = ()
-    keep: frozenset[str] = frozenset()
-    unauthenticated: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""What to relay and how: the YAML file as values. How it is read and checked: `relay/rules/load.py`.
+
+All durations are seconds, all sizes bytes. Defaults stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay.source_options import SourceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Upper bounds of one call; size and wait tune themselves below them. 5,000 items is Planhat's own cap."""
+
+    max_items: int = 5000
+    max_bytes: int = 4_000_000
+    linger_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    first_s: float = 5.0
+    cap_s: float = 900.0
+    rate_limited_s: float = 60.0
+    probe_s: float = 30.0
+    give_up_after_s: float = 3 * 86400.0
+    max_refusals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlanhatConfig:
+    types: tuple[str, ...] = ()
+    calls_per_minute: int = 150
+    timeout_s: float = 60.0
+    lease_s: float = 20.0
+    batch: Batch = Batch()
+    retry: Retry = Retry()
+    #: When the token ends, as an ISO date; `relay doctor` warns before it. Empty: unknown.
+    token_expires: str = ""
+    #: Look up Planhat ids of `users` / `endusers` by email before sending.
+    resolve_people: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """`options` is what the adapter gets; the rest is the house's. `rate_limit` is events a second, None: none."""
+
+    name: str
+    adapter: str
+    options: SourceOptions
+    type: str = ""
+    max_body_bytes: int | None = None
+    rate_limit: float | None = None
+    enrich: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyStep:
+    """One way of finding a companyId. `kind`: `table` (`key` is what the rule's `company:` calls it, `table` its rows), `enduser_email`, `company_domain`, `template` (unused keys) or `default` (`value` is the companyId)."""
+
+    kind: str
+    key: str = ""
+    table: Mapping[str, str] = field(default_factory=dict)
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    events_s: float = 72 * 3600.0
+    documents_s: float = 90 * 86400.0
+    dedupe_s: float = 72 * 3600.0
+    dead_s: float = 90 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    dir: str
+    max_bytes: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """One redaction at the door: `field` (a dotted path of the payload, `*` for any key) or `pattern` (a regular
+    expression over all texts), and `how`: `drop` or `hash`."""
+
+    how: str
+    field: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One loaded and checked file. `rules` are the raw mappings in order, compiled by `relay/rules`; `version` is a
+    hash of the file's content and stands on each event; `lines` maps a dotted path ("rules.0.when") to its line."""
+
+    planhat: PlanhatConfig = PlanhatConfig()
+    sources: Mapping[str, SourceConfig] = field(default_factory=dict)
+    companies: tuple[CompanyStep, ...] = ()
+    keep: Keep = Keep()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    spool: Spool | None = None
+    redact: tuple[Redaction, ...] = ()
+    file: str = ""
+    version: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)

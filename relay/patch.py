@@ -1,0 +1,319 @@
+"""A patch (what one event says about one conversation) and the document (the fold of all its patches).
+
+The fold is a CRDT: `absorb` is commutative, associative and idempotent, so any order, duplication and replay of the
+same patches gives the same document. That is what "newer never loses to older" rests on; `tests/test_patch.py` holds
+it by property. Pure: no clock, no network, no Redis.
+
+Merge ways, per field:
+- `replace`: the value of the greatest version wins.
+- `first`: the value of the smallest version wins.
+- `union`: a list as a set keyed by id; per id the greatest version wins.
+- `append`: a log keyed by message id; an edit replaces its entry, a retraction hides it for good, and what is left is
+  rendered in the order of time. An entry stands where its message first stood, not where its edit did.
+
+Versions tie on the event id, so the order is total; a later mapping of the *same* event (a replay under new rules)
+carries a higher `revision` and wins over its own earlier one, never over another event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+Way = Literal["replace", "first", "union", "append"]
+Action = Literal["upsert", "retract", "archive"]
+WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
+
+#: Version of both stored forms. N reads N-1.
+SCHEMA = 1
+#: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
+MAX_COMPANY_ASKS = 8
+#: What is written between two entries of an appended text.
+ENTRY_SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Some fields of one conversation. `fields` maps a Planhat property (or "custom.Name") to (way, value).
+
+    `time` (ISO 8601 UTC) places an appended entry; `version` decides who wins. `company_id` is what the rule set
+    itself; `company` what the directory is asked with, in the rule's order ("email" -> "ann@example.com").
+    """
+
+    external_id: str
+    event_id: str
+    source: str
+    version: int
+    time: str
+    fields: Mapping[str, tuple[Way, Any]] = field(default_factory=dict)
+    action: Action = "upsert"
+    message_id: str = ""
+    company_id: str = ""
+    company: Mapping[str, str] = field(default_factory=dict)
+    rule: str = ""
+    revision: int = 0
+
+    def encode(self) -> bytes:
+        return orjson.dumps(
+            {
+                "v": SCHEMA,
+                "x": self.external_id,
+                "e": self.event_id,
+                "s": self.source,
+                "o": self.version,
+                "t": self.time,
+                "f": self.fields,
+                "a": self.action,
+                "m": self.message_id,
+                "c": self.company_id,
+                "k": self.company,
+                "n": self.rule,
+                "r": self.revision,
+            }
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Patch:
+        """Raises ValueError for what `encode` of this version or the one before did not write."""
+        raw = orjson.loads(data)
+        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
+            raise ValueError(f"a patch of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        return cls(
+            external_id=raw["x"],
+            event_id=raw["e"],
+            source=raw["s"],
+            version=raw["o"],
+            time=raw["t"],
+            fields={name: (way, value) for name, (way, value) in raw["f"].items()},
+            action=raw["a"],
+            message_id=raw["m"],
+            company_id=raw["c"],
+            company=raw["k"],
+            rule=raw["n"],
+            revision=raw["r"],
+        )
+
+
+# Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
+_Register = list[Any]
+
+
+def _newer(left: _Register, right: _Register) -> bool:
+    """Whether `left` wins over `right` by version, then event, then revision, then the value itself."""
+    a, b = (left[0], left[1], left[2]), (right[0], right[1], right[2])
+    if a != b:
+        return a > b
+    return orjson.dumps(left[3], option=orjson.OPT_SORT_KEYS) > orjson.dumps(
+        right[3], option=orjson.OPT_SORT_KEYS
+    )
+
+
+def _earlier(left: _Register, right: _Register) -> bool:
+    """Whether `left` wins as the first: the smallest version; of one event, its newest mapping."""
+    a, b = (left[0], left[1], -left[2]), (right[0], right[1], -right[2])
+    if a != b:
+        return a < b
+    return orjson.dumps(left[3], option=orjson.OPT_SORT_KEYS) > orjson.dumps(
+        right[3], option=orjson.OPT_SORT_KEYS
+    )
+
+
+@dataclass(slots=True)
+class Document:
+    """Everything known of one conversation, and what Planhat was last seen to have of it.
+
+    `registers`, `retracted`, `messages` and `asks` are the CRDT; the rest is delivery's memory and is set by the
+    workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
+    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}).
+    """
+
+    external_id: str
+    registers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    retracted: dict[str, _Register] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
+    asks: list[list[Any]] = field(default_factory=list)
+    source: str = ""
+    rule: str = ""
+    sent_hash: str = ""
+    planhat_id: str = ""
+    company_id: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        return orjson.dumps(
+            {
+                "v": SCHEMA,
+                "x": self.external_id,
+                "f": self.registers,
+                "d": self.retracted,
+                "m": self.messages,
+                "k": self.asks,
+                "s": self.source,
+                "n": self.rule,
+                "h": self.sent_hash,
+                "p": self.planhat_id,
+                "c": self.company_id,
+                "l": self.history,
+            }
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Document:
+        raw = orjson.loads(data)
+        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
+            raise ValueError(f"a document of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        return cls(
+            external_id=raw["x"],
+            registers=raw["f"],
+            retracted=raw["d"],
+            messages=raw["m"],
+            asks=raw["k"],
+            source=raw["s"],
+            rule=raw["n"],
+            sent_hash=raw["h"],
+            planhat_id=raw["p"],
+            company_id=raw["c"],
+            history=raw["l"],
+        )
+
+    # -- the fold ------------------------------------------------------------------------------------------
+
+    def absorb(self, patch: Patch) -> None:
+        """Takes `patch` in. In whatever order and however often, the same patches give the same state."""
+        stamp = [patch.version, patch.event_id, patch.revision]
+        if not self.source:
+            self.source = patch.source
+        if patch.rule:
+            self.rule = patch.rule
+        if patch.action == "retract":
+            if patch.message_id:
+                mark: _Register = [*stamp, True]
+                held = self.retracted.get(patch.message_id)
+                if held is None or _newer(mark, held):
+                    self.retracted[patch.message_id] = mark
+            return
+        if patch.action == "archive":
+            self._absorb_field("archived", "replace", [*stamp, True], patch)
+            return
+        if patch.message_id:
+            self.messages[patch.message_id] = 1
+        for name, (way, value) in patch.fields.items():
+            self._absorb_field(name, way, [*stamp, value], patch)
+        if patch.company_id or patch.company:
+            ask = [*stamp[:2], patch.company_id, dict(patch.company)]
+            if ask not in self.asks:
+                self.asks.append(ask)
+                self.asks.sort(key=_ask_order)
+                del self.asks[MAX_COMPANY_ASKS:]
+
+    def _absorb_field(self, name: str, way: str, register: _Register, patch: Patch) -> None:
+        ways = self.registers.setdefault(name, {})
+        if way == "replace":
+            held = ways.get(way)
+            if held is None or _newer(register, held):
+                ways[way] = register
+        elif way == "first":
+            held = ways.get(way)
+            if held is None or _earlier(register, held):
+                ways[way] = register
+        elif way == "union":
+            members = ways.setdefault(way, {})
+            values = register[3] if isinstance(register[3], list) else [register[3]]
+            for value in values:
+                key = _member_key(value)
+                member: _Register = [*register[:3], value]
+                held = members.get(key)
+                if held is None or _newer(member, held):
+                    members[key] = member
+        else:
+            entries = ways.setdefault("append", {})
+            held = entries.get(patch.message_id)
+            stands_at = patch.time if held is None else min(patch.time, held[4])
+            if held is None or _newer(register, held):
+                entries[patch.message_id] = [*register, stands_at]
+            else:
+                held[4] = stands_at
+
+    # -- what it says ----------------------------------------------------------------------------------------
+
+    def nothing_left(self) -> bool:
+        """Every message that was ever in it has been retracted."""
+        return bool(self.retracted) and all(message in self.retracted for message in self.messages)
+
+    def render(self) -> dict[str, Any]:
+        """The conversation's fields as Planhat takes them (without companyId, `_id` and externalId). Empty values
+        are left out: a partial update must not wipe what a person wrote in Planhat."""
+        fields: dict[str, Any] = {}
+        custom: dict[str, Any] = {}
+        for name, ways in self.registers.items():
+            value = self._value(ways)
+            if value is None or value in ("", [], {}):
+                continue
+            if name.startswith("custom."):
+                custom[name[7:]] = value
+            else:
+                fields[name] = value
+        if custom:
+            fields["custom"] = custom
+        if self.retracted and self.messages and "archived" not in self.registers:
+            fields["archived"] = self.nothing_left()
+        return fields
+
+    def _value(self, ways: dict[str, Any]) -> Any:
+        # Rules may change their merge way over time; the way of the newest patch speaks.
+        way = max(ways, key=lambda w: (_way_version(w, ways[w]), w))
+        held = ways[way]
+        if way in ("replace", "first"):
+            return held[3]
+        if way == "union":
+            return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
+        live = [(e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")]
+        live.sort(key=lambda entry: entry[:2])
+        return ENTRY_SEPARATOR.join(str(text) for _, _, text in live)
+
+    def contributors(self) -> set[str]:
+        """The event ids that something in the document still stands on. An event that is not among them is superseded:
+        newer ones said everything that it said, or its message was retracted."""
+        events: set[str] = set()
+        for ways in self.registers.values():
+            for way, held in ways.items():
+                if way in ("replace", "first"):
+                    events.add(held[1])
+                elif way == "union":
+                    events.update(member[1] for member in held.values())
+                else:
+                    events.update(e[1] for m, e in held.items() if m not in self.retracted)
+        events.update(mark[1] for mark in self.retracted.values())
+        return events
+
+
+def fold(document: Document, patches: Iterable[Patch]) -> Document:
+    """`document` with all `patches` taken in (the same object)."""
+    for patch in patches:
+        document.absorb(patch)
+    return document
+
+
+def _ask_order(ask: list[Any]) -> tuple[int, str, bytes]:
+    return ask[0], ask[1], orjson.dumps(ask[2:], option=orjson.OPT_SORT_KEYS)
+
+
+def _member_key(value: Any) -> str:
+    if isinstance(value, dict):
+        for key in ("id", "_id", "email", "externalId"):
+            if isinstance(value.get(key), str) and value[key]:
+                return str(value[key])
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _way_version(way: str, held: Any) -> tuple[int, str, int]:
+    if way in ("replace", "first"):
+        return held[0], held[1], held[2]
+    if not held:
+        return (-1, "", 0)
+    return max((entry[0], entry[1], entry[2]) for entry in held.values())

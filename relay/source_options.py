@@ -1,0 +1,31 @@
+"""A source of the config, as its adapter sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """A source of the config, as its adapter sees it. Secrets are read through `secrets()` at each use, so that a
+    changed file counts at once; never keep their values."""
+
+    name: str
+    adapter: str
+    secrets: Callable[[], Sequence[str]] = tuple
+    basic_auth: Callable[[], Sequence[str]] = tuple
+    bearer: Callable[[], Sequence[str]] = tuple
+    api_key_header: str = ""
+    api_keys: Callable[[], Sequence[str]] = tuple
+    public_keys: Callable[[], Sequence[str]] = tuple
+    public_url: str = ""
+    signature: Mapping[str, Any] = field(default_factory=dict)
+    topics: tuple[str, ...] = ()
+    certificate_files: tuple[str, ...] = ()
+    scheme: str = ""
+    versions: tuple[str, ...] = ()
+    keep: frozenset[str] = frozenset()
+    unauthenticated: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict)
