@@ -55,7 +55,12 @@ def _by_name(*fields: Field) -> Mapping[str, Field]:
 FIELDS: Final[Mapping[str, Field]] = _by_name(
     _made("_id", "objectId", "Planhat's own id of the conversation"),
     _sent("subject", "string", "title"),
-    _sent("companyId", "objectId", "the company: its Planhat id, extid-<externalId> or srcid-<sourceId>", required=True),
+    _sent(
+        "companyId",
+        "objectId",
+        "the company: its Planhat id, extid-<externalId> or srcid-<sourceId>",
+        required=True,
+    ),
     _made("companyName", "string", "name of the company"),
     _sent("description", "string", "the body; HTML is allowed"),
     _sent("snippet", "string", "formatted content, what lists show"),
