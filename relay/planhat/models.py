@@ -1,0 +1,86 @@
+"""What Planhat's records look like to the type checker. The table in `fields.py` rules: a test holds the two together.
+
+Answers are not forced into these shapes: a property may be missing from any of them, and unknown ones stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+Reference = TypedDict("Reference", {"id": str, "name": str, "isOwner": bool}, total=False)
+"""An element of `users` and `endusers`. `isOwner` only on users."""
+
+
+class ConversationRequest(TypedDict, total=False):
+    """What may be sent. `_id` only addresses a record in a bulk upsert."""
+
+    _id: str
+    companyId: str
+    externalId: str
+    sourceId: str
+    type: str
+    subject: str
+    description: str
+    snippet: str
+    date: str
+    outDate: str
+    users: list[Reference]
+    endusers: list[Reference]
+    activityTags: list[str]
+    starred: bool
+    pinned: bool
+    archived: bool
+    custom: dict[str, Any]
+    useSubject: bool
+    ownerId: str
+
+
+class Conversation(ConversationRequest, total=False):
+    """What comes back: the above and what Planhat generates."""
+
+    companyName: str
+    createDate: str
+    emailTemplateIds: list[str]
+    isOpen: bool
+    tags: list[str]
+    waitsToBeFiltered: bool
+    timeBucket: list[str]
+    numberOfParts: int
+    sender: list[dict[str, Any]]
+    history: list[Any]
+    userIds: list[str]
+    hasMore: bool
+    isCustomType: bool
+    assigneeName: str
+    numberOfRelevantParts: int
+    hasAttachments: bool
+    isSeen: bool
+
+
+class Company(TypedDict, total=False):
+    _id: str
+    name: str
+    externalId: str
+    sourceId: str
+    domains: list[str]
+
+
+class Enduser(TypedDict, total=False):
+    _id: str
+    companyId: str
+    companyName: str
+    email: str
+    otherEmails: list[str]
+    name: str
+    externalId: str
+    sourceId: str
+    archived: bool
+    primary: bool
+
+
+class User(TypedDict, total=False):
+    _id: str
+    email: str
+    firstName: str
+    lastName: str
+    nickName: str
