@@ -1,0 +1,1 @@
+"""The outbox in Redis. See `outbox.py` for its keys and its law."""

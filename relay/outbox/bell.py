@@ -1,0 +1,39 @@
+"""Ringing for the workers: one RQ job that says "flush what is due". RQ is a bell, not a bus: no job carries an event,
+so a lost or doubled one harms nothing (the sweep rings again, the generation fences)."""
+
+from __future__ import annotations
+
+import redis
+from redis.exceptions import RedisError
+
+FLUSH_QUEUE = "flush"
+DEAD_QUEUE = "dead-letter"
+#: A flush job that no worker took by then is dropped; the sweep rings for what is still due.
+JOB_TTL_S = 30
+#: RQ kills a job past this; a slice is 15 s and one call at most a minute.
+JOB_TIMEOUT_S = 180
+
+
+class Bell:
+    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+        self._redis = client
+        self._lane = lane
+
+    def ring_flush(self, generation: int) -> bool:
+        """Enqueues the flush job of `generation`. False where Redis did not take it: the sweep will."""
+        from rq import Queue
+
+        try:
+            Queue(FLUSH_QUEUE, connection=self._redis, serializer="json").enqueue(
+                "workers.jobs.flush",
+                args=(self._lane, generation),
+                job_id=f"flush-{self._lane}-{generation}",
+                description=f"flush what is due ({self._lane}, generation {generation})",
+                result_ttl=0,
+                failure_ttl=60,
+                ttl=JOB_TTL_S,
+                job_timeout=JOB_TIMEOUT_S,
+            )
+        except (RedisError, OSError):
+            return False
+        return True

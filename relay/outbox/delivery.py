@@ -1,0 +1,120 @@
+"""The state of delivery and the fleet's call budget, in Redis: every worker and every restart knows them.
+
+Keys: `delivery` (hash: state, until_ms, reason, failures, before), `calls` (zset of the last minute's calls), `tune`
+(hash: what the batch controller last found), `paused` (set of paused sources).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from relay.outbox.scripts import reaching_redis, run
+
+DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """`until_ms` is when a backing-off or blocked delivery tries again (epoch ms of Redis's clock), 0 otherwise.
+    `failures` counts whole-batch failures in a row; `reopened_ms` is when it last came back, for the ramp-up."""
+
+    state: DeliveryWord = "open"
+    until_ms: int = 0
+    reason: str = ""
+    failures: int = 0
+    reopened_ms: int = 0
+
+
+class Delivery:
+    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+        self._redis = client
+        self._prefix = f"relay:{{{lane}}}:"
+
+    def read(self) -> DeliveryState:
+        with reaching_redis():
+            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + "delivery")  # type: ignore[assignment]
+        word = held.get(b"state", b"open").decode()
+        return DeliveryState(
+            state=word if word in ("open", "backing_off", "blocked", "paused") else "open",  # type: ignore[arg-type]
+            until_ms=int(held.get(b"until_ms", b"0")),
+            reason=held.get(b"reason", b"").decode(),
+            failures=int(held.get(b"failures", b"0")),
+            reopened_ms=int(held.get(b"reopened_ms", b"0")),
+        )
+
+    def back_off(self, until_ms: int, reason: str) -> None:
+        """After 429, 5xx and time-outs. A pause by a person is kept: their word outlasts the weather."""
+        self._hold("backing_off", until_ms, reason)
+
+    def block(self, until_ms: int, reason: str) -> None:
+        """After a 401 or a total 403: one probe at `until_ms`."""
+        self._hold("blocked", until_ms, reason)
+
+    def _hold(self, state: str, until_ms: int, reason: str) -> None:
+        key = self._prefix + "delivery"
+        with reaching_redis(), self._redis.pipeline(transaction=True) as pipe:
+            if self._redis.hget(key, "state") == b"paused":
+                return
+            pipe.hset(key, mapping={"state": state, "until_ms": until_ms, "reason": reason})
+            pipe.hincrby(key, "failures", 1)
+            pipe.execute()
+
+    def reopen(self, now_ms: int) -> None:
+        """A call went through. Does nothing to a pause."""
+        key = self._prefix + "delivery"
+        with reaching_redis():
+            if self._redis.hget(key, "state") == b"paused":
+                return
+            self._redis.hset(
+                key,
+                mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0, "reopened_ms": now_ms},
+            )
+
+    def pause(self, source: str = "") -> None:
+        with reaching_redis():
+            if source:
+                self._redis.sadd(self._prefix + "paused", source)
+            else:
+                self._redis.hset(
+                    self._prefix + "delivery",
+                    mapping={"state": "paused", "until_ms": 0, "reason": "paused by a person"},
+                )
+
+    def resume(self, source: str = "") -> None:
+        """Ends a pause; of an outage it only ends the wait: the next call is a probe again."""
+        with reaching_redis():
+            if source:
+                self._redis.srem(self._prefix + "paused", source)
+            else:
+                self._redis.hset(
+                    self._prefix + "delivery",
+                    mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0},
+                )
+            self._redis.delete(self._prefix + "wake")
+
+    def paused_sources(self) -> frozenset[str]:
+        with reaching_redis():
+            held: set[bytes] = self._redis.smembers(self._prefix + "paused")  # type: ignore[assignment]
+        return frozenset(name.decode() for name in held)
+
+    def take_call(self, per_minute: int, *, now_ms: int = 0) -> int:
+        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again."""
+        return int(run(self._redis, "take_call", self._prefix, [now_ms, per_minute]))
+
+    def calls_used(self, *, now_ms: int) -> int:
+        """Calls in the 60 s before `now_ms`."""
+        with reaching_redis():
+            count: Any = self._redis.zcount(self._prefix + "calls", now_ms - 60_000 + 1, "+inf")
+        return int(count)
+
+    def tune(self) -> dict[str, str]:
+        with reaching_redis():
+            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + "tune")  # type: ignore[assignment]
+        return {key.decode(): value.decode() for key, value in held.items()}
+
+    def set_tune(self, values: dict[str, str]) -> None:
+        with reaching_redis():
+            self._redis.hset(self._prefix + "tune", mapping=values)  # type: ignore[arg-type]

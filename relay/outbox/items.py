@@ -1,0 +1,131 @@
+"""The outbox's values: what is written at the door, what a claim hands out, what a settlement says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: The states of the ledger, beside `pending`; each accepted event ends in exactly one.
+State = Literal["pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded"]
+STATES: tuple[State, ...] = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as the door writes it. `verdict`:
+
+    - `pending`: `patch` waits under `external_id`;
+    - `filtered`: accepted, dropped by a rule or matched by none;
+    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record.
+
+    `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
+    """
+
+    event_id: str
+    source: str
+    verdict: Literal["pending", "filtered", "dead"]
+    seen_keys: tuple[str, ...]
+    record: bytes
+    external_id: str = ""
+    patch: bytes = b""
+    dead: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`duplicate_of` is the id under which the same delivery was accepted before, "" where it is new."""
+
+    event_id: str
+    duplicate_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One patch that waits. `counted` is False for a patch that must not move the ledger (its event is counted
+    by another patch that waits already)."""
+
+    event_id: str
+    source: str
+    accepted_ms: int
+    patch: bytes
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One conversation under a claim: `document` is the fold so far (None: never delivered), `pending` what is not
+    yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far."""
+
+    external_id: str
+    lane_source: str
+    token: str
+    crashes: int
+    refusals: int
+    first_pending_ms: int
+    document: bytes | None
+    pending: tuple[Pending, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`owned` False: another flush job owns the lane, stop. No items: nothing is due and the lane was let go of."""
+
+    owned: bool
+    items: tuple[Item, ...] = ()
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Delivered, unchanged or superseded, event by event. `document` replaces the stored one."""
+
+    item: Item
+    document: bytes
+    events: Sequence[tuple[str, State]]
+    planhat_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Due again at `due_ms` (Redis's clock, epoch ms). `refused` charges the item one refusal; an outage charges
+    nothing, not even the claim. `document` (optional) replaces the stored one, for attempts' history."""
+
+    item: Item
+    due_ms: int
+    refused: bool = False
+    document: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Given up on: all pending events of the item become one dead letter. `record` is JSON bytes with at least
+    `cause`, `stage`; the patches are kept with it by the script."""
+
+    item: Item
+    dead_id: str
+    record: bytes
+    document: bytes | None = None
+
+
+Settlement = Done | Later | Bury
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`lost` are externalIds whose lease had run out and was taken by someone else: whoever holds them decides."""
+
+    lost: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed."""
+
+    dead_id: str
+    source: str
+    external_id: str
+    at_ms: int
+    record: bytes
+    patches: tuple[Pending, ...] = field(default=())
+    events: tuple[str, ...] = ()

@@ -1,0 +1,436 @@
+"""The outbox: the wall between "we said 202" and "Planhat has it". Bytes, ids, versions and times; nothing of Slack or Planhat.
+
+Every change is one Lua script: all of it happens or none, whoever else is at work. Times are epoch milliseconds of
+Redis's own clock, taken inside the scripts; `now_ms` other than 0 replaces it, so that a test can hold the clock.
+
+Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a cluster):
+
+    due:<source>        zset    externalId -> when (ms); a lease is a later "when"
+    patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
+    claim:<x>           hash    token, crashes, refusals; only for what was claimed and is not settled
+    waiting             zset    externalId -> when its oldest patch came (ms); likewise
+    document:<x>        string  the folded document; expires `keep.documents` after the last delivery
+    planhat:<_id>       string  externalId
+    seen:<source>:<key> string  event id; dedupe memory
+    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
+    log:<source>:<min>  list    event ids by the minute they came in
+    ledger:<source>     hash    the counts, moved only inside the scripts that move events
+    sources, paused     set     source names
+    dead, dead:<id>, dead:<id>:patches, deadof:<x>, unposted     dead letters
+    delivery, calls, tune, call_number                           see delivery.py
+    wake, generation, claims                                     who owns the lane
+    rate:<source>       hash    token bucket
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import redis
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.items import (
+    STATES,
+    Bury,
+    Claim,
+    DeadLetter,
+    Done,
+    Entry,
+    Item,
+    Later,
+    Pending,
+    Recorded,
+    Settled,
+    Settlement,
+    State,
+)
+from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.vault import Vault
+
+#: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
+WAKE_MS = 5_000
+#: Patches of one conversation taken in one claim; a busy thread takes several.
+PATCHES_PER_CLAIM = 1_000
+#: A claim or settlement of more blocks Redis for too long (5,000: 25 ms).
+ITEMS_PER_SCRIPT = 1_000
+
+_T = TypeVar("_T")
+_SEP = b"\x1f"
+_LETTERS: dict[str, State] = {
+    "p": "pending",
+    "d": "delivered",
+    "u": "unchanged",
+    "s": "superseded",
+    "f": "filtered",
+    "x": "dead",
+    "z": "discarded",
+}
+_VERDICTS = {"pending": "p", "filtered": "f", "dead": "x"}
+
+
+class Outbox:
+    """`events_s`, `documents_s`, `dedupe_s`, `dead_s`: the config's `keep`, in seconds."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        events_s: float = 72 * 3600,
+        documents_s: float = 90 * 86400,
+        dedupe_s: float = 72 * 3600,
+        dead_s: float = 90 * 86400,
+        lane: str = "main",
+        vault: Vault | None = None,
+    ) -> None:
+        self.redis = client
+        self.lane = lane
+        self.prefix = f"relay:{{{lane}}}:"
+        self.vault = vault or Vault()
+        self.keep(events_s=events_s, documents_s=documents_s, dedupe_s=dedupe_s, dead_s=dead_s)
+
+    def keep(self, *, events_s: float, documents_s: float, dedupe_s: float, dead_s: float) -> None:
+        """How long things are kept from now on."""
+        self.events_s = max(1, int(events_s))
+        self.documents_s = max(1, int(documents_s))
+        self.dedupe_s = max(1, int(dedupe_s))
+        self.dead_s = max(1, int(dead_s))
+
+    # -- the door --------------------------------------------------------------------------------------------
+
+    def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
+        """The arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
+        seal = self.vault.seal
+        args: list[Any] = [now_ms, self.events_s, self.dedupe_s, self.dead_s, WAKE_MS, len(entries)]
+        for entry, rate in entries:
+            args += (
+                entry.event_id,
+                entry.source,
+                _VERDICTS[entry.verdict],
+                entry.external_id,
+                seal(entry.patch) if entry.patch else b"",
+                seal(entry.record),
+                seal(entry.dead) if entry.dead else b"",
+                rate,
+                len(entry.seen_keys),
+                *entry.seen_keys,
+            )
+        return args
+
+    def record(self, entries: Sequence[Entry], *, now_ms: int = 0) -> tuple[int, list[Recorded]]:
+        """(generation to ring for or 0, what became of each). The web side goes through `Recorder`, which commits
+        all waiting requests at once; this is the same script for everybody else."""
+        answer = run(
+            self.redis, "record", self.prefix, self.record_args([(e, 0) for e in entries], now_ms=now_ms)
+        )
+        return int(answer[0]), [
+            Recorded(entry.event_id, verdict.decode())
+            for entry, verdict in zip(entries, answer[2:], strict=True)
+        ]
+
+    # -- the lane --------------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        with reaching_redis():
+            seconds, micros = self.redis.time()  # type: ignore[misc]
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def ring(self, *, now_ms: int = 0) -> int:
+        return int(run(self.redis, "ring", self.prefix, [now_ms, WAKE_MS]))
+
+    def own(self, generation: int, ttl_ms: int = 3_000) -> bool:
+        return bool(run(self.redis, "own", self.prefix, [generation, ttl_ms, "own"]))
+
+    def release(self, generation: int) -> None:
+        run(self.redis, "own", self.prefix, [generation, 0, "release"])
+
+    def hand_over(self, generation: int) -> int:
+        """The successor's generation, to be rung for; 0 where the lane was no longer ours."""
+        return int(run(self.redis, "own", self.prefix, [generation, WAKE_MS, "hand_over"]))
+
+    def claim(
+        self,
+        generation: int,
+        limit: int = ITEMS_PER_SCRIPT,
+        *,
+        lease_ms: int = 20_000,
+        now_ms: int = 0,
+        wake_ms: int = 3_000,
+    ) -> Claim:
+        """Up to `limit` due items (at most 1,000), hidden from every other claim until the lease runs out."""
+        answer = run(
+            self.redis,
+            "claim",
+            self.prefix,
+            [generation, now_ms, lease_ms, min(limit, ITEMS_PER_SCRIPT), PATCHES_PER_CLAIM, wake_ms],
+        )
+        unseal = self.vault.open
+        items = []
+        for external_id, source, token, crashes, refusals, first_ms, document, patches in answer[2:]:
+            items.append(
+                Item(
+                    external_id=external_id.decode(),
+                    lane_source=source.decode(),
+                    token=token.decode(),
+                    crashes=int(crashes),
+                    refusals=int(refusals),
+                    first_pending_ms=int(first_ms),
+                    document=unseal(document) if document else None,
+                    pending=tuple(self._pending(entry) for entry in patches),
+                )
+            )
+        return Claim(owned=bool(answer[0]), items=tuple(items), now_ms=int(answer[1]))
+
+    def renew(self, items: Iterable[Item], *, lease_ms: int = 20_000, now_ms: int = 0) -> frozenset[str]:
+        """The externalIds whose lease was lost."""
+        lost: set[str] = set()
+        for part in _parts(list(items)):
+            args: list[Any] = [now_ms, lease_ms]
+            for item in part:
+                args += (item.lane_source, item.external_id, item.token)
+            lost.update(name.decode() for name in run(self.redis, "renew", self.prefix, args))
+        return frozenset(lost)
+
+    def settle(self, settlements: Sequence[Settlement], *, now_ms: int = 0) -> Settled:
+        """Each settlement takes effect once, if its lease is still held; saying it twice is saying it once."""
+        seal = self.vault.seal
+        lost: set[str] = set()
+        for part in _parts(settlements):
+            args: list[Any] = [now_ms, self.documents_s, self.dead_s, len(part)]
+            for what in part:
+                item = what.item
+                head = (item.lane_source, item.external_id, item.token)
+                document = seal(what.document) if what.document else b""
+                if isinstance(what, Done):
+                    args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
+                    sources = {p.event_id: p.source for p in item.pending}
+                    for event_id, state in what.events:
+                        args += (event_id, sources[event_id], state)
+                elif isinstance(what, Later):
+                    args += ("l", *head, what.due_ms, int(what.refused), document)
+                else:
+                    args += ("x", *head, len(item.pending), what.dead_id, seal(what.record), document)
+            lost.update(name.decode() for name in run(self.redis, "settle", self.prefix, args))
+        return Settled(lost=frozenset(lost))
+
+    # -- what stands there -----------------------------------------------------------------------------------
+
+    def sources(self) -> list[str]:
+        with reaching_redis():
+            names: set[bytes] = self.redis.smembers(self.prefix + "sources")  # type: ignore[assignment]
+        return sorted(name.decode() for name in names)
+
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """source -> accepted, duplicate and every state, all present."""
+        names = self.sources()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=True)
+            for name in names:
+                pipe.hgetall(self.prefix + "ledger:" + name)
+            rows = pipe.execute()
+        return {
+            name: {
+                word: int(row.get(word.encode(), b"0"))
+                for word in ("accepted", "duplicate", *STATES, "ignored", "rejected")
+            }
+            for name, row in zip(names, rows, strict=True)
+        }
+
+    def count(self, source: str, word: str, number: int = 1) -> None:
+        """Counts outside of the books: `ignored`, `rejected`."""
+        with reaching_redis():
+            self.redis.sadd(self.prefix + "sources", source)
+            self.redis.hincrby(self.prefix + "ledger:" + source, word, number)
+
+    def pending_items(self) -> int:
+        """Conversations that wait, held and throttled ones included."""
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for name in self.sources():
+                pipe.zcard(self.prefix + "due:" + name)
+            return sum(pipe.execute())
+
+    def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
+        """When the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
+        now_ms = now_ms or self.now_ms()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.zrange(self.prefix + "waiting", 0, 0, withscores=True)
+            for name in self.sources():
+                pipe.zrange(self.prefix + "due:" + name, 0, 0, withscores=True)
+            waiting, *heads = pipe.execute()
+        times = [score for _, score in waiting]
+        times += [score for head in heads for _, score in head if score <= now_ms]
+        return int(min(times)) if times else None
+
+    def event(self, event_id: str) -> tuple[State, int, bytes] | None:
+        """(state, when it took that state in ms, the archived record), or None where it is not kept (any more)."""
+        with reaching_redis():
+            stored: Any = self.redis.get(self.prefix + "event:" + event_id)
+        return self._unpack_event(stored)
+
+    def events(self, event_ids: Sequence[str]) -> list[tuple[State, int, bytes] | None]:
+        if not event_ids:
+            return []
+        with reaching_redis():
+            stored: Any = self.redis.mget([self.prefix + "event:" + event_id for event_id in event_ids])
+        return [self._unpack_event(value) for value in stored]
+
+    def _unpack_event(self, stored: bytes | None) -> tuple[State, int, bytes] | None:
+        if not stored:
+            return None
+        return _LETTERS[chr(stored[0])], int(stored[1:14]), self.vault.open(stored[14:])
+
+    def event_ids(self, *, since_ms: int, until_ms: int, source: str = "") -> Iterator[str]:
+        """The ids of events that came in from `since_ms` to `until_ms`, by minute, oldest first."""
+        names = [source] if source else self.sources()
+        for minute in range(since_ms // 60_000, until_ms // 60_000 + 1):
+            with reaching_redis():
+                pipe = self.redis.pipeline(transaction=False)
+                for name in names:
+                    pipe.lrange(f"{self.prefix}log:{name}:{minute}", 0, -1)
+                rows = pipe.execute()
+            for row in rows:
+                for name in row:
+                    yield name.decode()
+
+    def document(self, external_id: str) -> bytes | None:
+        with reaching_redis():
+            stored: Any = self.redis.get(self.prefix + "document:" + external_id)
+        return self.vault.open(stored) if stored else None
+
+    def waiting_patches(self, external_id: str) -> list[Pending]:
+        with reaching_redis():
+            stored: Any = self.redis.lrange(self.prefix + "patches:" + external_id, 0, -1)
+        return [self._pending(entry) for entry in stored]
+
+    def due_ms(self, external_id: str) -> int | None:
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for name in self.sources():
+                pipe.zscore(self.prefix + "due:" + name, external_id)
+            scores = [score for score in pipe.execute() if score is not None]
+        return int(min(scores)) if scores else None
+
+    def find_event(self, delivery_event_ids: Iterable[tuple[str, str]]) -> str | None:
+        """The event id that the dedupe memory holds for the first known of (source, key)."""
+        with reaching_redis():
+            for source, key in delivery_event_ids:
+                found: Any = self.redis.get(f"{self.prefix}seen:{source}:{key}")
+                if found:
+                    return str(found.decode())
+        return None
+
+    def external_id_of(self, planhat_id: str) -> str | None:
+        with reaching_redis():
+            found: Any = self.redis.get(self.prefix + "planhat:" + planhat_id)
+        return found.decode() if found else None
+
+    # -- dead letters ----------------------------------------------------------------------------------------
+
+    def dead_ids(self, *, offset: int = 0, limit: int = 100) -> list[str]:
+        """Newest first."""
+        with reaching_redis():
+            names: Any = self.redis.zrevrange(self.prefix + "dead", offset, offset + limit - 1)
+        return [name.decode() for name in names]
+
+    def dead_count(self) -> int:
+        with reaching_redis():
+            return int(self.redis.zcard(self.prefix + "dead"))  # type: ignore[arg-type]
+
+    def dead_of(self, external_id: str) -> list[str]:
+        with reaching_redis():
+            names: Any = self.redis.smembers(self.prefix + "deadof:" + external_id)
+        return sorted(name.decode() for name in names)
+
+    def dead_letters(self, dead_ids: Sequence[str]) -> list[DeadLetter]:
+        """The letters that still exist, in the order asked for."""
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for dead_id in dead_ids:
+                pipe.hgetall(self.prefix + "dead:" + dead_id)
+                pipe.lrange(self.prefix + "dead:" + dead_id + ":patches", 0, -1)
+            rows = pipe.execute()
+        letters = []
+        for n, dead_id in enumerate(dead_ids):
+            held, patches = rows[2 * n], rows[2 * n + 1]
+            if held:
+                letters.append(
+                    DeadLetter(
+                        dead_id=dead_id,
+                        source=held[b"source"].decode(),
+                        external_id=held[b"external"].decode(),
+                        at_ms=int(held[b"at"]),
+                        record=self.vault.open(held[b"record"]),
+                        patches=tuple(self._pending(entry) for entry in patches),
+                        events=tuple(name for name in held[b"events"].decode().split(",") if name),
+                    )
+                )
+        return letters
+
+    def dead_letter(self, dead_id: str) -> DeadLetter | None:
+        found = self.dead_letters([dead_id])
+        return found[0] if found else None
+
+    def amend_dead(self, dead_id: str, record: bytes) -> None:
+        """Replaces a letter's record (an edit, a further failed try)."""
+        key = self.prefix + "dead:" + dead_id
+        with reaching_redis():
+            if self.redis.exists(key):
+                self.redis.hset(key, "record", self.vault.seal(record))  # type: ignore[arg-type]
+
+    def redrive(
+        self,
+        dead_id: str,
+        again: Sequence[tuple[str, str, str, str, bytes]] = (),
+        *,
+        now_ms: int = 0,
+    ) -> int:
+        """Events put back to work, -1 where the letter is gone already. `again`: (event_id, source, "pending" or
+        "filtered", externalId, patch) from today's rules; what is not named goes back with its stored patch."""
+        args: list[Any] = [now_ms, dead_id, "again", len(again)]
+        for event_id, source, verdict, external_id, patch in again:
+            args += (event_id, source, _VERDICTS[verdict], external_id, self.vault.seal(patch) if patch else b"")
+        return int(run(self.redis, "redrive", self.prefix, args))
+
+    def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
+        return int(run(self.redis, "redrive", self.prefix, [now_ms, dead_id, "discard", 0]))
+
+    def unposted_dead(self, limit: int = 100) -> list[str]:
+        """Dead letters that have no failed RQ job yet."""
+        with reaching_redis():
+            names: Any = self.redis.srandmember(self.prefix + "unposted", limit)
+        return [name.decode() for name in names]
+
+    def mark_posted(self, dead_ids: Sequence[str]) -> None:
+        if dead_ids:
+            with reaching_redis():
+                self.redis.srem(self.prefix + "unposted", *dead_ids)
+
+    def replay(self, again: Sequence[tuple[str, str, str, bytes]], *, now_ms: int = 0) -> int:
+        """(event_id, source, externalId, patch): settled events wait again; how many did."""
+        moved = 0
+        for part in _parts(again):
+            args: list[Any] = [now_ms, WAKE_MS, len(part)]
+            for event_id, source, external_id, patch in part:
+                args += (event_id, source, external_id, self.vault.seal(patch))
+            moved += int(run(self.redis, "replay", self.prefix, args)[1])
+        return moved
+
+    def _pending(self, entry: bytes) -> Pending:
+        event_id, source, accepted_ms, counted, patch = entry.split(_SEP, 4)
+        return Pending(
+            event_id=event_id.decode(),
+            source=source.decode(),
+            accepted_ms=int(accepted_ms),
+            counted=counted == b"1",
+            patch=self.vault.open(patch),
+        )
+
+
+def _parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(things), ITEMS_PER_SCRIPT):
+        yield things[start : start + ITEMS_PER_SCRIPT]
+
+
+__all__ = ["Bury", "Done", "Later", "Outbox", "OutboxUnavailable"]

@@ -1,0 +1,99 @@
+-- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, entries...) -> {generation|0, now_ms, verdicts...}
+-- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
+-- An entry: event_id, source, verdict p|f|x, external_id, patch, record, dead, rate_per_s, seen_count, seen_keys...
+-- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
+local P = KEYS[1]
+local now = tonumber(ARGV[1])
+if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
+local events_s, dedupe_s, dead_s, wake_ms, count = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local stamp = string.format('%013d', now)
+local minute = math.floor(now / 60000)
+local out, at, books, rates = {}, 7, {}, {}
+
+local function book(source, state, n)
+  local b = books[source]
+  if not b then b = {}; books[source] = b end
+  b[state] = (b[state] or 0) + n
+end
+
+local function over_rate(source, rate)
+  local r = rates[source]
+  if not r then
+    local held = redis.call('HMGET', P .. 'rate:' .. source, 'tokens', 'at')
+    local burst = math.max(rate, 1)
+    local tokens = burst
+    if held[1] then tokens = math.min(burst, tonumber(held[1]) + (now - tonumber(held[2])) * rate / 1000) end
+    r = {tokens = tokens}
+    rates[source] = r
+  end
+  if r.tokens < 1 then return true end
+  r.tokens = r.tokens - 1
+  return false
+end
+
+local pushed = false
+for i = 1, count do
+  local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local patch, record, dead = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
+  local rate, keys = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
+  local seen_at = at + 9
+  at = seen_at + keys
+  local before = false
+  for k = seen_at, at - 1 do
+    before = before or redis.call('GET', P .. 'seen:' .. source .. ':' .. ARGV[k])
+  end
+  if before then
+    book(source, 'duplicate', 1)
+    out[i] = before
+  elseif rate > 0 and over_rate(source, rate) then
+    out[i] = '!'
+  else
+    for k = seen_at, at - 1 do
+      redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[k], id, 'EX', dedupe_s)
+    end
+    redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
+    local log = P .. 'log:' .. source .. ':' .. minute
+    if redis.call('RPUSH', log, id) == 1 then redis.call('EXPIRE', log, events_s) end
+    book(source, 'accepted', 1)
+    if verdict == 'p' then
+      local entry = id .. '\31' .. source .. '\31' .. now .. '\31' .. '1' .. '\31' .. patch
+      if redis.call('RPUSH', P .. 'patches:' .. external, entry) == 1 then
+        redis.call('ZADD', P .. 'due:' .. source, now, external)
+      end
+      book(source, 'pending', 1)
+      pushed = true
+    elseif verdict == 'f' then
+      book(source, 'filtered', 1)
+    else
+      local letter = 'dead_' .. string.sub(id, 5)
+      redis.call('HSET', P .. 'dead:' .. letter, 'at', now, 'source', source, 'external', external, 'events', id, 'record', dead)
+      redis.call('EXPIRE', P .. 'dead:' .. letter, dead_s)
+      redis.call('ZADD', P .. 'dead', now, letter)
+      redis.call('SADD', P .. 'unposted', letter)
+      book(source, 'dead', 1)
+    end
+    out[i] = ''
+  end
+end
+
+for source, r in pairs(rates) do
+  redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)
+  redis.call('EXPIRE', P .. 'rate:' .. source, 120)
+end
+for source, b in pairs(books) do
+  redis.call('SADD', P .. 'sources', source)
+  for state, n in pairs(b) do redis.call('HINCRBY', P .. 'ledger:' .. source, state, n) end
+end
+
+local generation = 0
+if pushed and redis.call('EXISTS', P .. 'wake') == 0 then
+  local d = redis.call('HMGET', P .. 'delivery', 'state', 'until_ms')
+  local held = d[1] == 'paused' or (d[1] and d[1] ~= 'open' and tonumber(d[2] or '0') > now)
+  if not held then
+    generation = redis.call('INCR', P .. 'generation')
+    redis.call('SET', P .. 'wake', generation, 'PX', wake_ms)
+  end
+end
+table.insert(out, 1, now)
+table.insert(out, 1, generation)
+return out
