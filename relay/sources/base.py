@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 import orjson
@@ -167,13 +168,15 @@ def hmac_bytes(secret: str | bytes, signed: bytes, hash_name: str = "sha256") ->
 
 def parse_json(body: bytes) -> Any:
     """The body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
-    `MAX_JSON_DEPTH` (counted before parsing, so that no parser is driven into recursion)."""
-    if _deeper_than(body, MAX_JSON_DEPTH):
-        raise PayloadInvalid(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+    `MAX_JSON_DEPTH` (orjson itself stops at 1,024, so no parser is driven into recursion)."""
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise PayloadInvalid("not JSON") from error
+    # Cheap first: a body with few opening brackets cannot be deep.
+    if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _deeper_than(value, MAX_JSON_DEPTH):
+        raise PayloadInvalid(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+    return value
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -183,30 +186,30 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _deeper_than(body: bytes, limit: int) -> bool:
-    # Cheap first: a body with few opening brackets cannot be deep. Brackets inside strings only make us look closer.
-    if body.count(b"[") + body.count(b"{") <= limit:
-        return False
-    depth = 0
-    in_string = False
-    escaped = False
-    for char in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == 0x5C:
-                escaped = True
-            elif char == 0x22:
-                in_string = False
-        elif char == 0x22:
-            in_string = True
-        elif char in (0x5B, 0x7B):
-            depth += 1
-            if depth > limit:
-                return True
-        elif char in (0x5D, 0x7D):
-            depth -= 1
-    return False
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def iso_from_us(moment_us: int) -> str:
+    """Microseconds since 1970 as "2026-03-04T05:06:07.089Z", without a float on the way. Raises PayloadInvalid
+    outside of years 1-9999."""
+    seconds, micros = divmod(moment_us, 1_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        raise PayloadInvalid("not a time") from None
+    return f"{moment.isoformat()[:19]}.{micros // 1000:03d}Z"
 
 
 def content_key(*parts: str | bytes) -> str:
