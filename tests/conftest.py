@@ -1,0 +1,60 @@
+"""Real servers for the tests: a Redis-compatible one that the suite starts itself, emptied before each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from relay.embedded import EmbeddedServer
+from relay.outbox.outbox import Outbox
+
+os.environ.setdefault("RELAY_LOG_LEVEL", "warning")
+
+
+def _server(binary: str = "") -> Iterator[str]:
+    # Not pytest's tmp_path: a unix socket's path may hold 100 characters only.
+    folder = tempfile.mkdtemp(prefix="relay-test-")
+    server = EmbeddedServer(folder, binary=binary, appendfsync="no").start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    yield from _server()
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """A server with nothing in it. Shared by the tests of a session: use it for one thing at a time."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+    return redis_server_url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def outbox(redis_client: redis.Redis) -> Outbox:
+    return Outbox(redis_client)
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A folder with a short path, for what holds unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="rt-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,295 @@
+"""The outbox's promises, each kept on a real server; on Debian's redis-server too, where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from relay.outbox.delivery import Delivery
+from relay.outbox.items import Bury, Done, Entry, Item, Later, State
+from relay.outbox.outbox import Outbox
+from relay.outbox.vault import Vault
+from tests.conftest import _server
+
+NOON = 1_800_000_000_000
+
+
+@pytest.fixture(scope="module", params=["embedded", "redis-server"])
+def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "embedded":
+        yield from _server()
+    else:
+        found = shutil.which("redis-server")
+        if not found:
+            pytest.skip("no redis-server on the PATH")
+        yield from _server(found)
+
+
+@pytest.fixture
+def redis_client(server_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def outbox(redis_client: redis.Redis) -> Outbox:
+    return Outbox(redis_client)
+
+
+def entry(number: int, *, source: str = "slack", external_id: str = "", verdict: str = "pending") -> Entry:
+    return Entry(
+        event_id=f"evt_{number:024x}",
+        source=source,
+        verdict=verdict,  # type: ignore[arg-type]
+        seen_keys=(f"evt_{number:024x}",),
+        record=b"raw %d" % number,
+        external_id=external_id or f"slack-{number}",
+        patch=b"patch %d" % number if verdict == "pending" else b"",
+        dead=b'{"cause":"no"}' if verdict == "dead" else b"",
+    )
+
+
+def claim(outbox: Outbox, now_ms: int, limit: int = 1000) -> list[Item]:
+    generation = outbox.ring(now_ms=now_ms) or int(outbox.redis.get(outbox.prefix + "generation") or 0)
+    outbox.own(generation)
+    return list(outbox.claim(generation, limit, lease_ms=20_000, now_ms=now_ms).items)
+
+
+def done(item: Item, state: State = "delivered") -> Done:
+    return Done(item, b"doc", [(p.event_id, state) for p in item.pending if p.counted])
+
+
+def balance(outbox: Outbox) -> dict[str, dict[str, int]]:
+    books = outbox.ledger()
+    for counts in books.values():
+        states = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+        assert counts["accepted"] == sum(counts[state] for state in states), counts
+    return books
+
+
+def test_what_is_recorded_can_be_claimed_once(outbox: Outbox) -> None:
+    generation, recorded = outbox.record([entry(1), entry(2)], now_ms=NOON)
+    assert generation == 1 and [r.duplicate_of for r in recorded] == ["", ""]
+
+    items = claim(outbox, NOON)
+
+    assert [item.pending[0].patch for item in items] == [b"patch 1", b"patch 2"]
+    assert claim(outbox, NOON + 1) == []
+
+
+def test_the_same_delivery_twice_is_one_event(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    _, again = outbox.record([entry(1), entry(1)], now_ms=NOON + 1)
+
+    assert [r.duplicate_of for r in again] == [entry(1).event_id] * 2
+    assert balance(outbox)["slack"] | {"accepted": 1, "duplicate": 2, "pending": 1} == balance(outbox)["slack"]
+    [item] = claim(outbox, NOON + 2)
+    assert len(item.pending) == 1
+
+
+def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> None:
+    outbox.record([entry(1, external_id="x")], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.record([entry(2, external_id="x")], now_ms=NOON + 1)
+    assert claim(outbox, NOON + 1) == []
+
+    outbox.settle([done(item)], now_ms=NOON + 2)
+
+    [next_item] = claim(outbox, NOON + 2)
+    assert [p.patch for p in next_item.pending] == [b"patch 2"]
+    assert next_item.document == b"doc"
+    assert balance(outbox)["slack"]["delivered"] == 1
+
+
+def test_a_dead_workers_items_come_back_and_its_late_word_is_refused(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    [first] = claim(outbox, NOON)
+    assert claim(outbox, NOON + 19_999) == []
+
+    [second] = claim(outbox, NOON + 20_000)
+    late = outbox.settle([done(first)], now_ms=NOON + 20_001)
+
+    assert (second.crashes, late.lost) == (1, {"slack-1"})
+    assert balance(outbox)["slack"]["pending"] == 1
+    outbox.settle([done(second)], now_ms=NOON + 20_002)
+    assert balance(outbox)["slack"]["delivered"] == 1
+    assert outbox.pending_items() == 0
+
+
+def test_settling_twice_is_settling_once(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.settle([done(item)], now_ms=NOON)
+
+    again = outbox.settle([done(item)], now_ms=NOON)
+
+    assert again.lost == {"slack-1"}
+    assert balance(outbox)["slack"]["delivered"] == 1
+
+
+def test_renewing_keeps_a_lease_and_names_what_is_lost(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    assert outbox.renew([item], now_ms=NOON + 15_000) == frozenset()
+    assert claim(outbox, NOON + 30_000) == []
+    claim(outbox, NOON + 36_000)
+    assert outbox.renew([item], now_ms=NOON + 36_001) == {"slack-1"}
+
+
+def test_an_outage_charges_nothing_and_a_refusal_one(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.settle([Later(item, NOON + 5_000)], now_ms=NOON)
+    assert claim(outbox, NOON + 4_999) == []
+    [again] = claim(outbox, NOON + 5_000)
+    assert (again.crashes, again.refusals) == (0, 0)
+    outbox.settle([Later(again, NOON + 9_000, refused=True)], now_ms=NOON + 5_000)
+    [third] = claim(outbox, NOON + 9_000)
+    assert (third.crashes, third.refusals, third.first_pending_ms) == (0, 1, NOON)
+
+
+def test_a_suspect_is_handed_out_alone(outbox: Outbox) -> None:
+    outbox.record([entry(1), entry(2), entry(3)], now_ms=NOON)
+    claim(outbox, NOON)
+    claim(outbox, NOON + 20_000)
+    alone = [claim(outbox, NOON + 40_000) for _ in range(3)]
+    assert [[item.crashes for item in items] for items in alone] == [[2], [2], [2]]
+    assert {items[0].external_id for items in alone} == {"slack-1", "slack-2", "slack-3"}
+
+
+def test_sources_share_a_claim_fairly_and_a_paused_one_is_held(outbox: Outbox) -> None:
+    outbox.record([entry(n, source="noisy") for n in range(50)], now_ms=NOON)
+    outbox.record([entry(100 + n, source="quiet") for n in range(3)], now_ms=NOON + 1)
+
+    items = claim(outbox, NOON + 2, limit=10)
+
+    assert len(items) == 10
+    assert sum(item.lane_source == "quiet" for item in items) == 3
+    Delivery(outbox.redis).pause("noisy")
+    assert claim(outbox, NOON + 3) == []
+    Delivery(outbox.redis).resume("noisy")
+    assert len(claim(outbox, NOON + 4)) == 43
+
+
+def test_nothing_due_lets_the_lane_go_in_the_same_step(outbox: Outbox) -> None:
+    generation, _ = outbox.record([entry(1)], now_ms=NOON)
+    assert outbox.own(generation) and not outbox.own(generation + 1)
+    [item] = outbox.claim(generation, now_ms=NOON).items
+    outbox.settle([done(item)], now_ms=NOON)
+    assert outbox.claim(generation, now_ms=NOON) .items == ()
+    next_generation, _ = outbox.record([entry(2)], now_ms=NOON)
+    assert next_generation == generation + 1
+    assert outbox.claim(generation, now_ms=NOON).owned is False
+
+
+def test_a_buried_item_is_a_dead_letter_and_can_be_replayed(outbox: Outbox) -> None:
+    outbox.record([entry(1, external_id="x"), entry(2, external_id="x")], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.settle([Bury(item, "dead_1", b'{"cause":"bad"}')], now_ms=NOON)
+    assert balance(outbox)["slack"]["dead"] == 2
+    letter = outbox.dead_letter("dead_1")
+    assert letter and letter.record == b'{"cause":"bad"}' and len(letter.patches) == 2
+    assert outbox.unposted_dead() == ["dead_1"] and outbox.dead_of("x") == ["dead_1"]
+
+    assert outbox.redrive("dead_1", now_ms=NOON + 1) == 2
+
+    assert outbox.redrive("dead_1", now_ms=NOON + 1) == -1
+    [again] = claim(outbox, NOON + 1)
+    assert [p.patch for p in again.pending] == [b"patch 1", b"patch 2"]
+    assert balance(outbox)["slack"]["pending"] == 2
+
+
+def test_an_unmappable_event_is_dead_at_the_door_and_comes_back_mapped(outbox: Outbox) -> None:
+    outbox.record([entry(7, verdict="dead")], now_ms=NOON)
+    [dead_id] = outbox.dead_ids()
+    assert outbox.redrive(dead_id, now_ms=NOON) == 0
+    assert balance(outbox)["slack"]["dead"] == 1
+
+    event_id = entry(7).event_id
+    assert outbox.redrive(dead_id, [(event_id, "slack", "pending", "y", b"mapped")], now_ms=NOON) == 1
+
+    [item] = claim(outbox, NOON)
+    assert (item.external_id, item.pending[0].patch) == ("y", b"mapped")
+    assert balance(outbox)["slack"]["dead"] == 0
+
+
+def test_discarding_moves_the_books(outbox: Outbox) -> None:
+    outbox.record([entry(7, verdict="dead")], now_ms=NOON)
+    assert outbox.discard(outbox.dead_ids()[0], now_ms=NOON) == 1
+    assert balance(outbox)["slack"]["discarded"] == 1
+    state = outbox.event(entry(7).event_id)
+    assert state and state[0] == "discarded"
+
+
+def test_a_replayed_event_is_counted_once(outbox: Outbox) -> None:
+    outbox.record([entry(1, external_id="x")], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    assert outbox.replay([(entry(1).event_id, "slack", "x", b"newer")], now_ms=NOON) == 1
+    outbox.settle([done(item)], now_ms=NOON + 1)
+    [again] = claim(outbox, NOON + 1)
+    assert [(p.patch, p.counted) for p in again.pending] == [(b"newer", False)]
+    outbox.settle([done(again)], now_ms=NOON + 2)
+    assert outbox.replay([(entry(1).event_id, "slack", "x", b"third")], now_ms=NOON + 3) == 1
+    assert balance(outbox)["slack"]["pending"] == 1
+    [third] = claim(outbox, NOON + 3)
+    outbox.settle([done(third, "unchanged")], now_ms=NOON + 4)
+    assert balance(outbox)["slack"] | {"unchanged": 1, "delivered": 0} == balance(outbox)["slack"]
+
+
+def test_the_oldest_pending_counts_held_and_leased_items(outbox: Outbox) -> None:
+    assert outbox.oldest_pending_ms(now_ms=NOON) is None
+    outbox.record([entry(1)], now_ms=NOON)
+    assert outbox.oldest_pending_ms(now_ms=NOON + 5) == NOON
+    [item] = claim(outbox, NOON + 10)
+    outbox.settle([Later(item, NOON + 900_000, refused=True)], now_ms=NOON + 10)
+    outbox.record([entry(2)], now_ms=NOON + 50)
+    assert outbox.oldest_pending_ms(now_ms=NOON + 60) == NOON
+
+
+def test_the_call_budget_is_exact_over_any_minute(outbox: Outbox) -> None:
+    delivery = Delivery(outbox.redis)
+    assert [delivery.take_call(3, now_ms=NOON + n) for n in range(3)] == [0, 0, 0]
+    assert delivery.take_call(3, now_ms=NOON + 10) == 59_991
+    assert delivery.take_call(3, now_ms=NOON + 60_001) == 0
+    assert delivery.take_call(3, now_ms=NOON + 60_001) == 0
+    assert delivery.take_call(3, now_ms=NOON + 60_001) > 0
+
+
+def test_a_source_over_its_rate_keeps_nothing(outbox: Outbox) -> None:
+    from relay.outbox.scripts import run
+
+    def record(number: int, now_ms: int) -> bytes:
+        args = outbox.record_args([(entry(number), 2.0)], now_ms=now_ms)
+        verdict: bytes = run(outbox.redis, "record", outbox.prefix, args)[2]
+        return verdict
+
+    assert [record(n, NOON) for n in range(3)] == [b"", b"", b"!"]
+    assert record(2, NOON + 600) == b""
+    assert balance(outbox)["slack"]["accepted"] == 3
+
+
+def test_forgotten_scripts_are_loaded_again(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.redis.script_flush()
+    assert len(claim(outbox, NOON)) == 1
+
+
+def test_payloads_at_rest_are_encrypted_with_either_key_of_a_rotation(redis_client: redis.Redis) -> None:
+    from cryptography.fernet import Fernet
+
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    keys = [old]
+    outbox = Outbox(redis_client, vault=Vault(lambda: ",".join(keys)))
+    outbox.record([entry(1, external_id="x")], now_ms=NOON)
+    keys[:] = [new, old]
+    outbox.record([entry(2, external_id="x")], now_ms=NOON)
+
+    [item] = claim(outbox, NOON)
+
+    assert [p.patch for p in item.pending] == [b"patch 1", b"patch 2"]
+    stored = b"".join(redis_client.lrange(outbox.prefix + "patches:x", 0, -1))
+    assert b"patch" not in stored
