@@ -10,8 +10,8 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/venv && python -m venv /opt/build
 COPY .ci/requirements-build.lock .ci/requirements.lock ./
 # Wheels only: no compiler is needed here, and none is in the result.
-RUN /opt/build/bin/pip install --require-hashes --only-binary=:all: --requirement requirements-build.lock
-RUN /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --require-hashes --only-binary=:all: --requirement requirements.lock
+RUN /opt/build/bin/pip install --require-hashes --only-binary=:all: --requirement requirements-build.lock \
+ && /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --require-hashes --only-binary=:all: --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY relay ./relay
 COPY workers ./workers
