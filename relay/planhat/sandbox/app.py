@@ -1,0 +1,388 @@
+"""The sandbox over HTTP: Planhat's routes at the root, the sandbox's own below `/_sandbox`, a page at `/`.
+
+Planhat's routes are served as plain ASGI, outside of Starlette: what a fault wants to do to a connection needs the
+connection, and a bulk upsert has no time to lose. Everything else is Starlette's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from relay.planhat import limits
+from relay.planhat.sandbox.faults import Fault, Faults
+from relay.planhat.sandbox.quota import Meter
+from relay.planhat.sandbox.store import ItemRefused, Refuse, Store
+
+CALLS_KEPT: Final = 10_000
+_MAX_BODY_BYTES: Final = 256 * 1024 * 1024
+_OWN: Final = ("/_sandbox", "/static")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks for: the operation, and the key in its path."""
+
+    operation: str
+    key: str
+
+
+class Answered(Exception):
+    """This request is answered early. `payload` None: an empty body."""
+
+    def __init__(self, status: int, payload: Any, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.payload = payload
+        self.headers = headers or {}
+
+
+class Sandbox:
+    """An ASGI application. `store`, `faults`, `meter` and `calls` are there for tests that run it in their process."""
+
+    def __init__(
+        self,
+        store: Store,
+        pages: Callable[[Sandbox], Starlette],
+        *,
+        meter: Meter,
+        faults: Iterable[Fault] = (),
+        token: str | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.meter = meter
+        self.faults = Faults()
+        self.faults.all.extend(faults)
+        self.calls: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)
+        self.call_count = 0
+        self._token = token
+        self._now_s = now_s
+        self._pages = pages(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == "/" or scope["path"].startswith(_OWN):
+            await self._pages(scope, receive, send)
+            return
+        await self._serve(scope, receive, send)
+
+    def reset(self) -> None:
+        """As new: no conversations, no faults, no calls, the seeds of the start."""
+        self.store.reset()
+        self.faults.all.clear()
+        self.calls.clear()
+        self.call_count = 0
+        self.meter.reset()
+
+    # ---- one call of Planhat's API
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_s = time.perf_counter()
+        call = _operation(scope["method"], _raw_path(scope))
+        entry: dict[str, Any] = {
+            "at": self._now_s(),
+            "operation": call.operation,
+            "method": scope["method"],
+            "path": scope["path"],
+            "items": 0,
+            "bytes": 0,
+            "status": None,
+        }
+        self.calls.append(entry)
+        self.call_count += 1
+        within = self.meter.enter()
+        try:
+            status, payload, headers = await self._answer(scope, receive, send, call, within, entry)
+        except Answered as early:
+            status, payload, headers = early.status, early.payload, dict(early.headers)
+        except _Silent as silent:
+            entry["status"] = silent.word
+            return
+        finally:
+            self.meter.leave()
+            entry["ms"] = round((time.perf_counter() - began_s) * 1000, 3)
+        entry["status"] = status
+        await _send(send, status, payload, {**self.meter.headers(), **headers})
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, call: Call, within: bool, entry: dict[str, Any]
+    ) -> tuple[int, Any, dict[str, str]]:
+        body = await _read_body(receive)
+        entry["bytes"] = len(body)
+        self._authorise(_header(scope, b"authorization"))
+        if not within:
+            raise Answered(429, "Too many requests")
+        faults = self.faults.meeting(call.operation)
+        for fault in faults:
+            self._limit(fault, len(body))
+        content = _parse(scope, body) if scope["method"] in ("POST", "PUT") else None
+        items = len(content) if isinstance(content, list) else 1 if content is not None else 0
+        entry["items"] = items
+        await _wait(faults, items)
+        for fault in faults:
+            if fault.drop:
+                await _drop(receive, send, "dropped")
+            if fault.status is not None and not fault.commit:
+                raise Answered(fault.status, _canned(fault), _retry_after(fault))
+        status, payload = self._perform(call, content, _query(scope), faults)
+        for fault in faults:
+            if fault.commit_then_drop:
+                await _drop(receive, send, "committed, dropped")
+            if fault.commit_then_hang:
+                await _hang(receive, fault.hang_s)
+                await _drop(receive, send, "committed, hung")
+            if fault.status is not None:
+                body_wanted = payload if fault.body in (None, "envelope") else _canned(fault)
+                raise Answered(fault.status, body_wanted, _retry_after(fault))
+            if fault.answer_status is not None and status != 200:
+                status = fault.answer_status
+        return status, payload, {}
+
+    def _authorise(self, header: str) -> None:
+        """Bearer, or Basic with the token as user. Without a token of its own the sandbox takes any."""
+        scheme, _, credentials = header.partition(" ")
+        token = ""
+        if scheme.lower() == "bearer":
+            token = credentials.strip()
+        elif scheme.lower() == "basic":
+            try:
+                token = base64.b64decode(credentials, validate=True).decode().removesuffix(":")
+            except ValueError:
+                token = ""
+        if not token or (self._token is not None and token != self._token):
+            raise Answered(401, "Unauthorized")
+
+    def _limit(self, fault: Fault, size: int) -> None:
+        if fault.body_limit_bytes is not None and size > fault.body_limit_bytes:
+            raise Answered(413, "Payload Too Large")
+        if fault.throttle_over is not None and self.meter.in_this_minute > fault.throttle_over:
+            raise Answered(429, "Too many requests", _retry_after(fault))
+
+    def _perform(
+        self, call: Call, content: Any, query: Mapping[str, str], faults: list[Fault]
+    ) -> tuple[int, Any]:
+        directory = self.store.directory
+        match call.operation:
+            case "upsert":
+                return self._upsert(content, _refuser(faults))
+            case "create":
+                return 200, self._single(lambda: self.store.create(content))
+            case "list":
+                return 200, self.store.list_page(query)
+            case "companies":
+                return 200, directory.list_companies(query)
+            case "leancompanies":
+                return 200, directory.list_lean(query)
+            case "endusers":
+                return 200, directory.list_endusers(query)
+            case "users":
+                return 200, directory.list_users(query)
+            case "company":
+                return 200, _found(directory.company(call.key))
+            case "get":
+                return 200, _found(self.store.get(call.key))
+            case "update":
+                record = _found(self.store.find(call.key))
+                return 200, self._single(lambda: self.store.update(record, content))
+            case "delete":
+                # The document lets a delete name the `_id` alone.
+                by_id = not call.key.startswith(("extid-", "srcid-"))
+                return 200, self.store.delete(_found(self.store.find(call.key) if by_id else None))
+            case _:
+                raise Answered(404, "Not found")
+
+    def _upsert(self, content: Any, refuse: Refuse | None) -> tuple[int, Any]:
+        if not isinstance(content, list):
+            raise Answered(400, "The payload should be an array of objects")
+        if len(content) > limits.MAX_ITEMS:
+            raise Answered(400, f"There is an upper limit of {limits.MAX_ITEMS} items per request")
+        answer = self.store.upsert(content, refuse)
+        return answer.status, answer.envelope
+
+    def _single(self, perform: Callable[[], Any]) -> Any:
+        try:
+            return perform()
+        except ItemRefused as refused:
+            raise Answered(400, {"error": str(refused)}) from refused
+
+
+class _Silent(Exception):
+    """The connection is gone; there is nobody to answer. `word` is for the log of calls."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+
+def _found(value: T | None) -> T:
+    if value is None:
+        raise Answered(404, "Not found")
+    return value
+
+
+def _raw_path(scope: Scope) -> list[str]:
+    """The path's segments, decoded one by one, so that an encoded slash stays inside of its key."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return [unquote(segment) for segment in raw.decode("latin-1").split("?")[0].strip("/").split("/")]
+
+
+def _operation(method: str, path: list[str]) -> Call:
+    match method, path:
+        case "PUT", ["conversations"]:
+            return Call("upsert", "")
+        case "POST", ["conversations"]:
+            return Call("create", "")
+        case "GET", ["conversations"]:
+            return Call("list", "")
+        case "GET", ["conversations", key]:
+            return Call("get", key)
+        case "PUT", ["conversations", key]:
+            return Call("update", key)
+        case "DELETE", ["conversations", key]:
+            return Call("delete", key)
+        case "GET", [("companies" | "leancompanies" | "endusers" | "users") as model]:
+            return Call(model, "")
+        case "GET", ["companies", key]:
+            return Call("company", key)
+    return Call("unknown", "")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+async def _read_body(receive: Receive) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Silent("client gone")
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > _MAX_BODY_BYTES:
+            raise Answered(413, "Payload Too Large")
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _parse(scope: Scope, body: bytes) -> Any:
+    if _header(scope, b"content-encoding") == "gzip":
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Answered(400, "Bad gzip") from error
+    try:
+        return orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        raise Answered(400, "Bad JSON") from error
+
+
+async def _wait(faults: list[Fault], items: int) -> None:
+    latency_ms = sum(fault.latency_ms + fault.latency_per_item_ms * items for fault in faults)
+    if latency_ms > 0:
+        await asyncio.sleep(latency_ms / 1000)
+
+
+async def _hang(receive: Receive, hang_s: float) -> None:
+    async def until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        await asyncio.wait_for(until_gone(), hang_s)
+    except TimeoutError:
+        return
+
+
+async def _drop(receive: Receive, send: Send, word: str) -> None:
+    """Close the connection without a byte, where the server lets us reach it; otherwise in the middle of an answer."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
+        await _hang(receive, 1)
+    else:
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]}
+        )
+    raise _Silent(word)
+
+
+def _refuser(faults: list[Fault]) -> Refuse | None:
+    refusing = [fault for fault in faults if fault.pattern is not None]
+    if not refusing:
+        return None
+
+    def refuse(item: Mapping[str, Any]) -> tuple[str, str, str | None] | None:
+        external = str(item.get("externalId", ""))
+        for fault in refusing:
+            if fault.pattern is not None and fault.pattern.search(external):
+                return fault.message, fault.style, fault.list
+        return None
+
+    return refuse
+
+
+def _retry_after(fault: Fault) -> dict[str, str]:
+    return {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+
+
+def _canned(fault: Fault) -> Any:
+    match fault.body:
+        case "empty":
+            return None
+        case "html":
+            return _Raw(
+                b"<!doctype html><html><body><h1>Something went wrong</h1></body></html>", "text/html"
+            )
+        case "garbled":
+            return _Raw(b'{"created": 1, "upd', "application/json")
+        case "json":
+            return {"error": {"code": fault.status, "message": fault.message}}
+        case "envelope":
+            lists: dict[str, list[str]] = {"createdErrors": [], "updatedErrors": [], "permissionErrors": []}
+            lists[fault.list or "createdErrors"] = [fault.message]
+            return {"created": 0, "updated": 0, "nonupdates": 0, **lists}
+        case _:
+            return fault.message
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    body: bytes
+    content_type: str
+
+
+async def _send(send: Send, status: int, payload: Any, headers: Mapping[str, str]) -> None:
+    if isinstance(payload, _Raw):
+        body, content_type = payload.body, payload.content_type
+    else:
+        body = b"" if payload is None else orjson.dumps(payload)
+        content_type = "application/json; charset=utf-8"
+    sent = {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in sent.items()
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
