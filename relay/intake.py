@@ -1,0 +1,242 @@
+"""One request through the house: verify, parse, map, record. No HTTP in it: the web side turns its results and errors
+into each sender's codes.
+
+Everything here is decided by one immutable `House` (config, rules, adapters), swapped whole when the file changes, so
+that a request is never half old and half new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from relay.config import Config, SourceConfig
+from relay.errors import ConfigInvalid, MappingFailed, Mistake, UnknownSource
+from relay.event import Event, event_id
+from relay.outbox.archive import DROPPED_HEADERS, pack
+from relay.outbox.items import Entry, Recorded
+from relay.rules.rule import Filtered, RuleBook
+from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
+from relay.sources.registry import build_adapter
+
+DEAD_SCHEMA = 1
+
+
+class Records(Protocol):
+    async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured source, ready: its adapter, body limit in bytes and rate in events a second (0: no limit)."""
+
+    config: SourceConfig
+    adapter: Adapter
+    max_body_bytes: int
+    rate_per_s: float
+    hidden_headers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    config: Config
+    book: RuleBook
+    sources: Mapping[str, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
+
+    status: Literal["accepted", "duplicate", "ignored"]
+    event_ids: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def furnish(config: Config, book: RuleBook) -> House:
+    """Builds the adapters. Raises ConfigInvalid naming every source whose options do not do."""
+    sources, mistakes = {}, []
+    for name, source in config.sources.items():
+        try:
+            adapter = build_adapter(source.options)
+        except ValueError as error:
+            line = config.lines.get(f"sources.{name}")
+            mistakes.append(Mistake(str(error), config.file, line, f"source {name}"))
+            continue
+        sources[name] = Source(
+            config=source,
+            adapter=adapter,
+            max_body_bytes=source.max_body_bytes or adapter.max_body_bytes,
+            rate_per_s=source.rate_limit or 0.0,
+            hidden_headers=DROPPED_HEADERS | {source.options.api_key_header.lower()},
+        )
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return House(config=config, book=book, sources=sources)
+
+
+@dataclass(slots=True)
+class Intake:
+    """`redact` sees a body before anything of it is stored (None: nothing is redacted)."""
+
+    house: House
+    records: Records
+    clock: Callable[[], float] = time.time
+    redact: Callable[[Event, bytes], tuple[Event, bytes]] | None = None
+    filters: Callable[[Event], str | None] | None = None
+    _blocking: frozenset[str] = field(default=frozenset({"ses"}))
+
+    def source(self, name: str) -> Source:
+        source = self.house.sources.get(name)
+        if source is None:
+            raise UnknownSource("no such source")
+        return source
+
+    async def receive(self, source: Source, inbound: Inbound) -> Accepted | Reply:
+        """Raises SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
+        now_s = self.clock()
+        adapter = source.adapter
+        began = time.perf_counter()
+        if getattr(adapter, "handshake_before_verify", False) or inbound.method != "POST":
+            reply = adapter.handshake(inbound, now_s=now_s)
+            if reply is not None:
+                return reply
+        if source.config.adapter in self._blocking:
+            # A proof that may need the network (a certificate to fetch) must not hold the event loop.
+            await asyncio.to_thread(adapter.verify, inbound, now_s=now_s)
+            reply = await asyncio.to_thread(adapter.handshake, inbound, now_s=now_s)
+        else:
+            adapter.verify(inbound, now_s=now_s)
+            reply = adapter.handshake(inbound, now_s=now_s)
+        verify_us = int((time.perf_counter() - began) * 1e6)
+        if reply is not None:
+            return reply
+        entries, skipped = self.map(source, inbound, now_s=now_s, verify_us=verify_us)
+        if not entries:
+            return Accepted("ignored", skipped=skipped)
+        recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+        return summarise(entries, recorded, skipped)
+
+    def map(
+        self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int = 0
+    ) -> tuple[list[Entry], tuple[str, ...]]:
+        """The verified request as entries for the outbox, and why what it skipped was skipped."""
+        name = source.config.name
+        house = self.house
+        entries: list[Entry] = []
+        skipped: list[str] = []
+        base = {
+            "source": name,
+            "received_ms": int(now_s * 1000),
+            "verify_us": verify_us,
+            "method": inbound.method,
+            "target": inbound.path_query,
+            "headers": {k: v for k, v in inbound.headers.items() if k not in source.hidden_headers},
+            "config": house.config.version,
+        }
+        traceparent = inbound.headers.get("traceparent")
+        if traceparent:
+            base["traceparent"] = traceparent[:64]
+        body = inbound.body
+        raw_of = ""
+        for index, parsed in enumerate(source.adapter.parse(inbound, now_s=now_s)):
+            if isinstance(parsed, Skipped):
+                skipped.append(parsed.reason)
+                continue
+            if isinstance(parsed, Parked):
+                entry = _parked(base, name, parsed, body if not raw_of else b"", raw_of, index)
+            else:
+                event = parsed
+                if self.redact is not None:
+                    event, body = self.redact(event, body)
+                entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
+            entries.append(entry)
+            raw_of = raw_of or entry.event_id
+        return entries, tuple(skipped)
+
+    def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
+        facts = {
+            **base,
+            "id": event.id,
+            "index": index,
+            "kind": event.kind,
+            "time": event.time,
+            "delivery_id": event.delivery_id,
+            "thread": event.thread,
+            "message_id": event.message_id,
+        }
+        if raw_of:
+            facts["raw_of"] = raw_of
+        seen = (event.id, *event.also_seen)
+        dropped = self.filters(event) if self.filters is not None else None
+        if dropped is not None:
+            facts |= {"verdict": "filtered", "reason": dropped}
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+        try:
+            verdict = self.house.book.map(event)
+        except MappingFailed as error:
+            facts |= {"verdict": "dead", "reason": error.cause, "rule": error.rule}
+            dead = dead_record(event.source, error.cause, rule=error.rule, field=error.field, line=error.line)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
+        if isinstance(verdict, Filtered):
+            facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+        patch = verdict.patch
+        facts |= {"verdict": "pending", "rule": verdict.rule, "external_id": patch.external_id}
+        return Entry(
+            event.id,
+            event.source,
+            "pending",
+            seen,
+            pack(facts, body),
+            external_id=patch.external_id,
+            patch=patch.encode(),
+        )
+
+
+def _parked(base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_of: str, index: int) -> Entry:
+    identity = event_id(source, parked.delivery_key)
+    facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
+    if raw_of:
+        facts["raw_of"] = raw_of
+    return Entry(
+        identity, source, "dead", (identity,), pack(facts, body), dead=dead_record(source, parked.cause)
+    )
+
+
+def dead_record(
+    source: str, cause: str, *, rule: str = "", field: str = "", line: int | None = None, stage: str = "map"
+) -> bytes:
+    """A dead letter of the door. `cause` groups: it holds no value of the payload."""
+    return orjson.dumps(
+        {
+            "v": DEAD_SCHEMA,
+            "cause": cause,
+            "reason": cause,
+            "stage": stage,
+            "rule": rule,
+            "field": field,
+            "line": line,
+            "answer": None,
+            "attempts": [],
+            "document": None,
+            "source": source,
+            "externalId": "",
+        }
+    )
+
+
+def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+    ids = tuple(r.duplicate_of or r.event_id for r in recorded)
+    if any(not r.duplicate_of and e.verdict != "filtered" for e, r in zip(entries, recorded, strict=True)):
+        return Accepted("accepted", ids, skipped)
+    if any(r.duplicate_of for r in recorded):
+        return Accepted("duplicate", ids, skipped)
+    return Accepted("ignored", (), (*skipped, *("filtered",) * len(entries)))
+
+
