@@ -33,14 +33,27 @@ Reserved = Literal["refuse", "accept", "note"]
 
 DEFAULT_TYPES: Final = ("Slack thread", "Support email", "Help-desk ticket")
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _SETTABLE: Final[Mapping[str, Field]] = {
     name: field for table in (FIELDS, EXTRAS) for name, field in table.items() if field.writable
 }
-_PLAIN: Final[Mapping[str, type]] = {
-    name: {"string": str, "objectId": str, "boolean": bool}[field.type]
-    for name, field in _SETTABLE.items()
-    if field.type in ("string", "objectId", "boolean") and not field.date
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
+    "string": str,
+    "objectId": str,
+    "boolean": bool,
+    "integer": int,
+    "array": list,
+    "object": dict,
 }
+_SETTABLE_TYPES: Final[Mapping[str, type]] = {
+    # companyId is taken apart from the rest, being resolved first.
+    name: _PYTHON_TYPES[field.type]
+    for name, field in _SETTABLE.items()
+    if name != "companyId"
+}
+_LOOKED_AT: Final = frozenset(
+    name for name, field in _SETTABLE.items() if field.date or field.type in ("array", "object")
+)
 
 
 class ItemRefused(Exception):
@@ -279,7 +292,7 @@ class Store:
         return found
 
     def _insert(self, item: Mapping[str, Any], company_id: str, now_ms: int) -> Record:
-        sent = self._taken(item)
+        sent = self._taken(item, _NOTHING)
         if None in sent.values():
             sent = {name: value for name, value in sent.items() if value is not None}
         self._made += 1
@@ -292,7 +305,7 @@ class Store:
         """Apply a partial update; False when nothing differs. All or nothing: a refusal changes nothing."""
         sent = record.sent
         changes: dict[str, Any] = {}
-        for name, value in self._taken(item).items():
+        for name, value in self._taken(item, sent).items():
             if name == "custom" and value is not None:
                 value = {**(sent.get("custom") or {}), **value}
             if sent.get(name) != value:
@@ -319,25 +332,21 @@ class Store:
             self._keep(record)
         return True
 
-    def _taken(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """What of an item is kept, after a look at each value. Generated and unknown properties are dropped."""
+    def _taken(self, item: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """What of an item differs from what is known, after a look at each value that does. Generated and unknown
+        properties are dropped."""
         taken: dict[str, Any] = {}
         for name, value in item.items():
-            plain = _PLAIN.get(name)
-            if plain is not None and type(value) is plain:
-                if name == "companyId":
-                    continue
-                if name == "type" and value in RESERVED_TYPES and self._reserved == "refuse":
-                    raise ItemRefused(f"type {value} is reserved")
-                taken[name] = value
-                continue
-            field = _SETTABLE.get(name)
-            if field is None or name == "companyId":
+            kind = _SETTABLE_TYPES.get(name)
+            if kind is None or (value is not None and known.get(name) == value):
                 continue
             if value is not None:
-                fault = value_fault(field, value)
-                if fault is not None:
-                    raise ItemRefused(f"{name} {fault}")
+                if type(value) is not kind or name in _LOOKED_AT:
+                    fault = value_fault(_SETTABLE[name], value)
+                    if fault is not None:
+                        raise ItemRefused(f"{name} {fault}")
+                if name == "type" and value in RESERVED_TYPES and self._reserved == "refuse":
+                    raise ItemRefused(f"type {value} is reserved")
             taken[name] = value
         return taken
 
