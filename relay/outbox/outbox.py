@@ -14,6 +14,8 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
     seen:<source>:<key> string  event id; dedupe memory
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
+    events:<x>          list    event ids of one conversation, the last 1,000
+    notes:<event id>    list    what a person did with an event: replayed, edited, discarded
     ledger:<source>     hash    the counts, moved only inside the scripts that move events
     sources, paused     set     source names
     dead, dead:<id>, dead:<id>:patches, deadof:<x>, unposted     dead letters

@@ -54,6 +54,11 @@ for i = 1, count do
     redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
     local log = P .. 'log:' .. source .. ':' .. minute
     if redis.call('RPUSH', log, id) == 1 then redis.call('EXPIRE', log, events_s) end
+    if external ~= '' then
+      local of = P .. 'events:' .. external
+      if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
+      redis.call('EXPIRE', of, events_s)
+    end
     book(source, 'accepted', 1)
     if verdict == 'p' then
       local entry = id .. '\31' .. source .. '\31' .. now .. '\31' .. '1' .. '\31' .. patch

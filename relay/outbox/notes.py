@@ -1,0 +1,72 @@
+"""What a person did with an event (replayed, edited, discarded), and which events a conversation has.
+
+A note is written before the act: a crash in between leaves a note too many, never an act without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import reaching_redis
+
+#: Notes kept of one event, and events remembered of one conversation.
+NOTES_KEPT = 20
+EVENTS_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`facts` is JSON: `at_ms`, `what`, `by`, and what else is to be told. `external_id`, where given, is the
+    conversation the event belongs to from now on."""
+
+    event_id: str
+    facts: dict[str, Any]
+    external_id: str = ""
+
+
+def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
+    """Notes live as long as events do, from the last note on."""
+    if not notes:
+        return
+    with reaching_redis():
+        pipe = outbox.redis.pipeline(transaction=False)
+        for note in notes:
+            key = f"{outbox.prefix}notes:{note.event_id}"
+            facts = note.facts | ({"external_id": note.external_id} if note.external_id else {})
+            pipe.rpush(key, outbox.vault.seal(orjson.dumps(facts)))
+            pipe.ltrim(key, -NOTES_KEPT, -1)
+            pipe.expire(key, outbox.events_s)
+            if note.external_id:
+                of = f"{outbox.prefix}events:{note.external_id}"
+                pipe.rpush(of, note.event_id)
+                pipe.ltrim(of, -EVENTS_KEPT, -1)
+                pipe.expire(of, outbox.events_s)
+        pipe.execute()
+
+
+def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """event id -> its notes, oldest first; ids without one are left out."""
+    if not event_ids:
+        return {}
+    with reaching_redis():
+        pipe = outbox.redis.pipeline(transaction=False)
+        for event_id in event_ids:
+            pipe.lrange(f"{outbox.prefix}notes:{event_id}", 0, -1)
+        rows = pipe.execute()
+    return {
+        event_id: [orjson.loads(outbox.vault.open(value)) for value in row]
+        for event_id, row in zip(event_ids, rows, strict=True)
+        if row
+    }
+
+
+def events_of(outbox: Outbox, external_id: str, limit: int = 100) -> list[str]:
+    """The ids of a conversation's last events, oldest first."""
+    with reaching_redis():
+        found: Any = outbox.redis.lrange(f"{outbox.prefix}events:{external_id}", -EVENTS_KEPT, -1)
+    return list(dict.fromkeys(name.decode() for name in found))[-limit:]
