@@ -1,0 +1,107 @@
+"""The command line. One module a command group, imported only when its command runs: `relay --help` stays quick.
+
+Exit codes: 0 done, 1 the thing asked for failed, 2 the user's mistake. Errors are sentences on standard error, never a
+traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from relay.errors import NotFound, RelayError, UserError
+
+#: command -> (module, attribute, one line of help).
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("relay.cli.up", "up", "Everything on one machine: embedded Redis, sandbox, web side, workers, console."),
+    "serve": ("relay.cli.serve", "serve", "The web side alone."),
+    "work": ("relay.cli.work", "work", "The workers alone."),
+    "sandbox": ("relay.cli.sandbox", "sandbox", "The Planhat sandbox alone."),
+    "check": ("relay.cli.check", "check", "Validate a config offline: every mistake at once."),
+    "explain": ("relay.cli.explain", "explain", "What the relay would do with a payload, sending nothing."),
+    "rules": ("relay.cli.rules", "rules", "The default rules of each adapter, to copy and edit."),
+    "backtest": ("relay.cli.backtest", "backtest", "Compare new rules with today's over stored events."),
+    "send": ("relay.cli.send", "send", "Post a sample, signed just as the provider would."),
+    "trace": ("relay.cli.trace", "trace", "The whole story of one event or conversation."),
+    "dead": ("relay.cli.dead", "dead", "Dead letters: list, show, edit, replay, discard."),
+    "replay": ("relay.cli.replay", "replay", "Map stored events again with today's rules."),
+    "pause": ("relay.cli.pause", "pause", "Hold delivery, or one source; nothing is lost while held."),
+    "resume": ("relay.cli.pause", "resume", "Let delivery, or one source, go on."),
+    "drop": ("relay.cli.drop", "drop", "Kill switch: count matching events as filtered, for a while."),
+    "rejected": ("relay.cli.rejected", "rejected", "The last refused requests: when, why, how large; never the body."),
+    "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
+    "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
+    "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),
+    "conversations": ("relay.cli.conversations", "conversations", "Planhat's conversation operations."),
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is asked for; `--help` lists from the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(import_module(entry[0]), entry[1])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"planhat-relay {version('planhat-relay')}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
+def cli() -> None:
+    """Relay webhooks of Slack, mail and help desks to Planhat as conversations: durably, once, in order.
+
+    Start with `relay up`, which needs nothing else on the machine.
+    """
+
+
+def main() -> None:
+    """The console script: runs the command and turns errors into sentences and exit codes."""
+    try:
+        code: Any = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except UserError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except NotFound as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except RelayError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # `relay stats | head`: whoever read us has enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,169 @@
+"""`relay doctor`: the live set-up, one line a check, and what to do about each failure."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import click
+
+from relay.errors import OutboxUnavailable, RelayError
+
+#: A clock that is off by more makes good signatures look stale.
+MAX_SKEW_S = 30
+TOKEN_WARNING_DAYS = 14
+
+
+@click.command()
+@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@click.option("--json", "as_json", is_flag=True, help="The checks as JSON.")
+def doctor(data: str, as_json: bool) -> None:
+    """Check the live set-up: config, Redis and its persistence, workers, Planhat's token, region, permissions and
+    conversation types, clocks. Exit code 1 if any check fails.
+
+    \b
+    Example:
+        relay doctor
+    """
+    from relay.cli.context import open_context
+
+    context = open_context(data)
+    checks = list(_checks(context))
+    if as_json:
+        click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}, indent=2))
+    else:
+        for check in checks:
+            mark = "ok  " if check["ok"] else "FAIL"
+            click.echo(f"{mark} {check['check']}: {check['found']}")
+            if not check["ok"] and check["do"]:
+                click.echo(f"       {check['do']}")
+    sys.exit(0 if all(c["ok"] for c in checks) else 1)
+
+
+def _line(check: str, ok: bool, found: str, do: str = "") -> dict[str, Any]:
+    return {"check": check, "ok": ok, "found": found, "do": do}
+
+
+def _checks(context: Any) -> Iterator[dict[str, Any]]:
+    config = None
+    try:
+        config = context.house.config
+        yield _line("config", True, f"{context.settings.config}, {len(config.sources)} sources, {len(config.rules)} rules")
+    except RelayError as error:
+        yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
+    yield from _redis_checks(context)
+    yield from _planhat_checks(context, config)
+
+
+def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
+    from relay.outbox.durability import examine, refuses_writes
+
+    try:
+        found = examine(context.redis)
+    except OutboxUnavailable as error:
+        yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
+        return
+    yield _line("redis", True, f"version {found.version}, appendfsync {found.fsync or 'not told'}")
+    for problem in found.problems:
+        sentence, _, do = problem.partition("; ")
+        yield _line("redis durability", False, sentence, do)
+    if not found.problems:
+        yield _line("redis durability", True, "persists every write, evicts nothing")
+    if found.fsync not in ("always", "") and not found.can_wait_aof:
+        yield _line(
+            "redis fsync", False, f"appendfsync {found.fsync}: a power loss can take the last second",
+            "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)",
+        )
+    refusal = refuses_writes(context.redis)
+    yield _line("redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else "")
+    seconds, micros = context.redis.time()
+    skew_s = abs(time.time() - (seconds + micros / 1e6))
+    yield _line("clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines")
+    newest = 0
+    prefix = context.outbox.prefix
+    for key in context.redis.scan_iter(prefix + "heartbeat:*", count=100):
+        value = context.redis.get(key)
+        if isinstance(value, bytes) and value.isdigit():
+            newest = max(newest, int(value))
+    age_s = time.time() - newest / 1000
+    yield _line(
+        "worker", bool(newest) and age_s < 30, f"last sign of life {age_s:.0f} s ago" if newest else "none seen",
+        "start one with `relay work`",
+    )
+    state = context.delivery.read()
+    yield _line(
+        "delivery", state.state in ("open", "backing_off"), f"{state.state} {state.reason}".strip(),
+        "`relay resume`" if state.state == "paused" else "see Planhat's checks below",
+    )
+
+
+def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+    import httpx
+
+    settings = context.settings
+    token = settings.planhat_token()
+    if not token:
+        yield _line("planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")
+        return
+    if config is not None and config.planhat.token_expires:
+        yield _token_age(config.planhat.token_expires)
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=settings.planhat_url, headers=headers, timeout=10, trust_env=False) as client:
+        for model, why in (
+            ("companies", "to find companies"),
+            ("endusers", "to find companies by email"),
+            ("conversations", "to deliver"),
+        ):
+            try:
+                answer = client.get(f"/{model}", params={"limit": 1})
+            except httpx.HTTPError as error:
+                yield _line("planhat", False, f"{settings.planhat_url}: {type(error).__name__}", "is RELAY_PLANHAT_URL right, and reachable from here?")
+                return
+            if answer.status_code == 401:
+                yield _line(
+                    "planhat token", False, "refused (401)",
+                    "the token is wrong or has expired, or the tenant lives in another region: try RELAY_PLANHAT_URL=https://api-us3.planhat.com or the host your tenant's address names",
+                )
+                return
+            ok = answer.status_code == 200
+            yield _line(
+                f"planhat {model}", ok, "readable" if ok else f"HTTP {answer.status_code}",
+                f"grant the token's private app access to {model} ({why})" if answer.status_code == 403 else "ask status.planhat.com",
+            )
+        if answer.headers.get("date"):
+            skew_s = abs((parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)).total_seconds())
+            yield _line("clock against planhat", skew_s < MAX_SKEW_S, f"{skew_s:.0f} s apart", "run NTP on this machine")
+        if config is not None:
+            yield from _type_checks(client, config)
+
+
+def _type_checks(client: Any, config: Any) -> Iterator[dict[str, Any]]:
+    """Which configured types the tenant is known to have. Planhat lists no types, so only what stands in its newest
+    conversations can be seen; a type that was never used yet is no failure."""
+    import httpx
+
+    try:
+        answer = client.get("/conversations", params={"limit": 2000, "sort": "-createDate", "select": "type"})
+        rows = answer.json() if answer.status_code == 200 else []
+    except (httpx.HTTPError, ValueError):
+        rows = []
+    seen = {row.get("type") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    for name in config.planhat.types:
+        found = "in use" if name in seen else "not seen yet: make sure that it exists in Planhat, or it becomes a note"
+        yield _line(f"type {name}", True, found)
+
+
+def _token_age(expires: str) -> dict[str, Any]:
+    try:
+        days = (date.fromisoformat(expires[:10]) - datetime.now(UTC).date()).days
+    except ValueError:
+        return _line("planhat token", False, f"token_expires {expires!r} is no date", "write it as 2027-01-31")
+    return _line(
+        "planhat token", days > TOKEN_WARNING_DAYS, f"expires in {days} days",
+        "make a new token in Planhat and put it into RELAY_PLANHAT_TOKEN_FILE: no restart is needed",
+    )

@@ -1,0 +1,116 @@
+"""`relay serve`: the web side under uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+import click
+
+from relay.errors import UserError
+
+#: Requests that are under way at SIGTERM get this long; Kubernetes' grace is longer.
+GRACE_S = 8
+
+
+@click.command()
+@click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
+@click.option("--host", help="Where to listen; RELAY_HOST otherwise.")
+@click.option("--port", type=click.IntRange(0, 65535), help="RELAY_PORT otherwise.")
+@click.option("--operator-port", type=click.IntRange(0, 65535), help="A listener of its own for console, API, metrics.")
+def serve(config_file: str | None, host: str | None, port: int | None, operator_port: int | None) -> None:
+    """The web side alone: /hooks, health, metrics, console and API.
+
+    \b
+    Example:
+        RELAY_REDIS_URL=redis://127.0.0.1:6379/0 relay serve --port 8080
+    """
+    from dataclasses import replace
+
+    from relay.settings import Settings
+    from relay.telemetry import set_up_logging
+
+    settings = Settings.read(os.environ)
+    changes: dict[str, Any] = {}
+    if config_file:
+        changes["config"] = config_file
+    if host:
+        changes["host"] = host
+    if port is not None:
+        changes["port"] = port
+    if operator_port is not None:
+        changes["operator_port"] = operator_port
+    settings = replace(settings, **changes)
+    set_up_logging(settings.log_format, settings.log_level)
+    if not os.path.exists(settings.config):
+        raise UserError(f"{settings.config}: no such file; name one with --config or RELAY_CONFIG")
+    run_web(settings)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises UserError with a clear sentence where the port is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        why = "is in use" if error.errno == 98 else f"cannot be used ({error.strerror})"
+        raise UserError(f"port {port} on {host} {why}; choose another with --port") from error
+    bound.listen(2048)
+    bound.set_inheritable(True)
+    return bound
+
+
+def run_web(settings: Any) -> None:
+    """Runs until SIGTERM or SIGINT: stops accepting, finishes what it holds, then ends."""
+    import uvicorn
+
+    from relay.app import WebSide, assemble, create_operator_app
+
+    side = WebSide(settings)
+    public = listen(settings.host, settings.port)
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "lifespan": "on",
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": GRACE_S,
+        "h11_max_incomplete_event_size": 65536,
+        "forwarded_allow_ips": settings.trusted_proxies,
+    }
+    apart = bool(settings.operator_port)
+    server = uvicorn.Server(uvicorn.Config(assemble(side, operators=not apart), **options))
+    if not apart:
+        server.run(sockets=[public])
+        return
+    operators = listen(settings.host, settings.operator_port)
+    second = uvicorn.Server(uvicorn.Config(create_operator_app(side), **{**options, "lifespan": "off"}))
+    # One process, two listeners: the signal handlers are the first server's, which tells the second.
+    second.capture_signals = _no_signals  # type: ignore[method-assign]
+
+    async def both() -> None:
+        beside = asyncio.create_task(second.serve(sockets=[operators]))
+        await server.serve(sockets=[public])
+        second.should_exit = True
+        await beside
+
+    try:
+        import uvloop
+
+        uvloop.run(both())
+    except ImportError:
+        asyncio.run(both())
+
+
+class _no_signals:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *args: object) -> None:
+        return None
