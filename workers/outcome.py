@@ -1,0 +1,347 @@
+"""What became of each conversation of a batch, and how Planhat's answer is turned into that. Pure but for `send`.
+
+Exactly one outcome per item: what the answer names is settled by name; where the counts add up, they settle the rest;
+what is left in doubt is halved and sent again, which changes nothing in Planhat, because an upsert is keyed. For p bad
+items among n this takes at most 2*p*ceil(log2 n)+1 calls (each item that is refused as a duplicate costs at most one
+more: its sequential second try), and no good item is sent more than ceil(log2 n)+2 times.
+
+A failure of the whole call (429, 5xx, time-out, 401, total 403, an answer nobody can read) is a verdict on no item:
+it stops the batch and postpones what is unsettled, and `Hold` says what it means for delivery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from relay.planhat.report import (
+    Answer,
+    Forbidden,
+    Garbled,
+    ItemError,
+    Key,
+    Rejected,
+    Report,
+    Throttled,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    blame,
+)
+
+HoldKind = Literal["rate_limited", "unavailable", "blocked"]
+
+#: Answers to the whole request that speak of the address or the method, never of an item.
+_WRONG_ADDRESS: Final = frozenset({404, 405, 406, 407, 410})
+_DUPLICATED: Final = re.compile(r"duplicat", re.IGNORECASE)
+_SHOWN_MESSAGES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why delivery stops. `retry_after_s` is what Planhat named; None: the schedule decides."""
+
+    kind: HoldKind
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Created or changed. `planhat_id` is "" where the answer did not tell it."""
+
+    planhat_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Planhat had exactly this already."""
+
+    planhat_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """No verdict on the item: `hold` None means that we stopped ourselves, and it may go at once."""
+
+    reason: str
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Planhat's verdict on this one item. Both texts may quote what was sent: for a dead letter, never for a log."""
+
+    message: str
+    raw: str = ""
+    too_large: bool = False
+
+
+Outcome = Delivered | Unchanged | Postponed | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One conversation ready to go: `body` is its JSON. `planhat_id` "" where it goes by externalId alone."""
+
+    external_id: str
+    body: bytes
+    planhat_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What an answer left open. `errors`: complaints whose owner is unknown (None: it did not count). `exact`: its
+    counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at."""
+
+    rest: tuple[int, ...] = ()
+    errors: int | None = 0
+    exact: bool = False
+    complaints: int | None = 0
+    suspects: frozenset[int] = frozenset()
+
+
+class Resolution:
+    """One batch on its way to one outcome per item. Iterate `run()`: it yields what each call newly settled.
+
+    `send` makes one call for the given items, in order. `stop()` is asked before each further call. After `run`:
+    `calls`, `hold` (why delivery stops, or None), `too_large` (a 413 came), `doubted` (something had to be halved).
+    """
+
+    def __init__(
+        self,
+        batch: Sequence[Sent],
+        send: Callable[[Sequence[Sent]], Answer],
+        *,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.batch = batch
+        self.calls = 0
+        self.hold: Hold | None = None
+        self.too_large = False
+        self.doubted = False
+        self._send = send
+        self._stop = stop
+        self._stopped = False
+        self._settled: dict[int, Outcome] = {}
+        self._fresh: dict[int, Outcome] = {}
+        self._presumed: list[int] = []
+        self._again: list[int] = []
+        self._tried_again: set[int] = set()
+        self._took = False
+        self._hints_hold = True
+
+    def run(self) -> Iterator[dict[int, Outcome]]:
+        if not self.batch:
+            return
+        yield from self._settle(tuple(range(len(self.batch))), presume=True)
+        while not self._over() and (self._presumed or self._again):
+            # First what only needs to be seen once more; then, one after the other, those that may have lost a race.
+            group, self._presumed = tuple(self._presumed), []
+            if not group:
+                group, self._again = tuple(self._again), []
+                self._tried_again.update(group)
+            yield from self._settle(group, presume=False)
+        reason = self.hold.reason if self.hold else "stopped before it was settled"
+        for position in range(len(self.batch)):
+            if position not in self._settled:
+                self._note(position, Postponed(reason, self.hold))
+        yield from self._news()
+
+    # -- one group -------------------------------------------------------------------------------------------
+
+    def _settle(self, group: tuple[int, ...], *, presume: bool) -> Iterator[dict[int, Outcome]]:
+        doubt = self._ask(group)
+        yield from self._news()
+        yield from self._halve(doubt, presume=presume)
+
+    def _halve(self, doubt: _Doubt, *, presume: bool) -> Iterator[dict[int, Outcome]]:
+        """`doubt.rest` holds at least one bad item, or nobody knows: find it, without sending it whole again."""
+        rest = doubt.rest
+        if not rest or self._over():
+            return
+        self.doubted = True
+        if len(rest) == 1:
+            yield from self._settle(rest, presume=presume)
+            return
+        left, right, hinted = self._cut(doubt)
+        found = self._ask(left)
+        yield from self._news()
+        if self._over():
+            return
+        if hinted and found.complaints == 0:
+            self._hints_hold = False
+        clean = not found.rest and found.complaints == 0
+        if clean:
+            # Whatever is wrong is on the right: no use in sending it whole once more.
+            yield from self._halve(_Doubt(right, doubt.errors, doubt.exact), presume=presume)
+            return
+        if presume and doubt.exact and doubt.errors is not None and found.complaints == doubt.errors:
+            # All complaints came from the left, so the right went through with the call before. It is not taken
+            # on trust: all such halves are sent once more, together, at the end.
+            self._presumed.extend(right)
+            yield from self._halve(found, presume=presume)
+            return
+        yield from self._halve(found, presume=presume)
+        if not self._over():
+            yield from self._settle(right, presume=presume)
+
+    def _cut(self, doubt: _Doubt) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+        if self._hints_hold and doubt.suspects and len(doubt.suspects) < len(doubt.rest):
+            left = tuple(p for p in doubt.rest if p in doubt.suspects)
+            return left, tuple(p for p in doubt.rest if p not in doubt.suspects), True
+        middle = (len(doubt.rest) + 1) // 2
+        return doubt.rest[:middle], doubt.rest[middle:], False
+
+    # -- one call --------------------------------------------------------------------------------------------
+
+    def _ask(self, group: tuple[int, ...]) -> _Doubt:
+        """One call. Settles what its answer settles and gives back what it leaves open."""
+        if self._over():
+            return _Doubt(group)
+        if self.calls and self._stop():
+            self._stopped = True
+            return _Doubt(group)
+        self.calls += 1
+        match self._send([self.batch[position] for position in group]):
+            case Report() as report:
+                if report.wholly_forbidden and not self._took:
+                    return self._give_up(group, Hold("blocked", "Planhat refused every item: permission missing"))
+                return self._read(report, group)
+            case Throttled(retry_after_s):
+                hold = Hold("rate_limited", "Planhat answered 429: too many calls", retry_after_s)
+            case Unavailable(_, reason, retry_after_s):
+                hold = Hold("unavailable", reason, retry_after_s)
+            case Garbled(status, reason):
+                hold = Hold("unavailable", f"Planhat answered {status}, but {reason}")
+            case Unauthorized(reason) | Forbidden(reason):
+                hold = Hold("blocked", reason)
+            case TooLarge():
+                self.too_large = True
+                if len(group) > 1:
+                    return _Doubt(group, None, False, None)
+                self._refuse_large(group[0])
+                return _Doubt(complaints=1)
+            case Rejected(status, message):
+                if status in _WRONG_ADDRESS:
+                    hold = Hold("blocked", f"Planhat answered {status} to the upsert: is RELAY_PLANHAT_URL right?")
+                elif len(group) > 1:
+                    return _Doubt(group, None, False, None)
+                else:
+                    self._refuse(group[0], message, f"{status} {message}")
+                    return _Doubt(complaints=1)
+        return self._give_up(group, hold)
+
+    def _give_up(self, group: tuple[int, ...], hold: Hold) -> _Doubt:
+        self.hold = hold
+        return _Doubt(group)
+
+    def _read(self, report: Report, group: tuple[int, ...]) -> _Doubt:
+        sent = [self.batch[position] for position in group]
+        verdict = blame(report.errors, [Key(item.planhat_id or None, item.external_id) for item in sent])
+        complaints = len(report.errors)
+        if report.accounted or report.inserted or report.updated_keys:
+            self._took = True
+        open_ = dict(enumerate(group))
+        for at, error in verdict.certain.items():
+            self._refuse(open_.pop(at), error.message, error.raw_excerpt)
+        named = self._by_name(report, sent, open_)
+        rest = tuple(open_.values())
+        loose = [*verdict.hinted.values(), *verdict.unnamed]
+        left = report.accounted - named
+        if not rest:
+            return _Doubt(complaints=complaints)
+        if not loose and left >= len(rest):
+            outcome: Outcome = Unchanged() if report.nonupdates >= len(rest) else Delivered()
+            if len(group) == 1:
+                known = _only_id(report)
+                outcome = Unchanged(known) if report.nonupdates else Delivered(known)
+            for position in rest:
+                self._note(position, outcome)
+            return _Doubt(complaints=complaints)
+        if loose and left <= 0 and (len(loose) >= len(rest) or len(group) == 1):
+            # Everything that is left was complained of, whichever complaint is whose.
+            message, raw = _all_messages(loose)
+            for position in rest:
+                self._refuse(position, message, raw)
+            return _Doubt(complaints=complaints)
+        if len(group) == 1:
+            message = "Planhat took no notice of it: neither counted nor refused"
+            self._refuse(rest[0], message, f"status {report.status}, counted {report.accounted}")
+            return _Doubt(complaints=1)
+        return _Doubt(
+            rest,
+            len(loose) or None,
+            left + len(loose) == len(rest),
+            complaints if complaints else None,
+            frozenset(group[at] for at in verdict.hinted if at in open_),
+        )
+
+    def _by_name(self, report: Report, sent: Sequence[Sent], open_: dict[int, int]) -> int:
+        """Settles what the answer names as taken, and removes it from `open_`; how many those were."""
+        by_external = {item.external_id: at for at, item in enumerate(sent)}
+        by_planhat = {item.planhat_id: at for at, item in enumerate(sent) if item.planhat_id}
+        named = 0
+        ids: Iterable[tuple[str | None, str | None]] = (
+            *((key.planhat_id, key.external_id) for key in (*report.inserted, *report.updated_keys)),
+            *((planhat_id, None) for planhat_id in (*report.modified, *report.upserted)),
+        )
+        for planhat_id, external_id in ids:
+            at = by_external.get(external_id) if external_id else None
+            if at is None and planhat_id:
+                at = by_planhat.get(planhat_id)
+            if at is not None and at in open_:
+                self._note(open_.pop(at), Delivered(planhat_id or sent[at].planhat_id))
+                named += 1
+        return named
+
+    # -- one item --------------------------------------------------------------------------------------------
+
+    def _refuse(self, position: int, message: str, raw: str) -> None:
+        if _DUPLICATED.search(f"{message} {raw}") and position not in self._tried_again:
+            self._again.append(position)
+        else:
+            self._note(position, Refused(message, raw))
+
+    def _refuse_large(self, position: int) -> None:
+        size = len(self.batch[position].body)
+        self._note(position, Refused(f"too large for Planhat alone: {size} bytes", "413", too_large=True))
+
+    def _note(self, position: int, outcome: Outcome) -> None:
+        self._settled[position] = outcome
+        self._fresh[position] = outcome
+
+    def _news(self) -> Iterator[dict[int, Outcome]]:
+        if self._fresh:
+            fresh, self._fresh = self._fresh, {}
+            yield fresh
+
+    def _over(self) -> bool:
+        return self.hold is not None or self._stopped
+
+
+def _only_id(report: Report) -> str:
+    """Planhat's id of the only item of a call, if the answer gives exactly one."""
+    ids = {key.planhat_id for key in (*report.inserted, *report.updated_keys)}
+    ids |= {*report.modified, *report.upserted}
+    known = {planhat_id for planhat_id in ids if planhat_id}
+    return known.pop() if len(known) == 1 else ""
+
+
+def _all_messages(errors: Sequence[ItemError]) -> tuple[str, str]:
+    messages = list(dict.fromkeys(error.message for error in errors if error.message))
+    raws = list(dict.fromkeys(error.raw_excerpt for error in errors if error.raw_excerpt))
+    return " | ".join(messages[:_SHOWN_MESSAGES]) or "refused without a reason", " | ".join(raws[:_SHOWN_MESSAGES])
+
+
+def resolve(
+    batch: Sequence[Sent], send: Callable[[Sequence[Sent]], Answer]
+) -> tuple[Mapping[int, Outcome], Resolution]:
+    """The whole of it at once: position -> outcome, and the finished `Resolution`."""
+    resolution = Resolution(batch, send)
+    outcomes: dict[int, Outcome] = {}
+    for news in resolution.run():
+        outcomes.update(news)
+    return outcomes, resolution
