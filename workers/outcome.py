@@ -171,8 +171,10 @@ class Resolution:
         yield from self._news()
         if self._over():
             return
-        if hinted and found.complaints == 0:
+        if hinted and (found.rest or found.complaints != doubt.errors):
+            # Misled, wholly or in part: from here on plain halves, and no call spent on seeing things once more.
             self._hints_hold = False
+            presume = False
         clean = not found.rest and found.complaints == 0
         if clean:
             # Whatever is wrong is on the right: no use in sending it whole once more.
