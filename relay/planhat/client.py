@@ -51,6 +51,7 @@ CALL_TIMEOUT_S: Final = 60.0
 MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
 _CLUSTER: Final = re.compile(r"[a-z]{2}\d{0,2}", re.ASCII)
 _APP_HOST: Final = re.compile(r"app-([a-z0-9]+)\.planhat\.com", re.ASCII)
+_LOOPBACK: Final = re.compile(r"(localhost|127\.[0-9.]+)(:|/|$)", re.ASCII)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 
@@ -69,11 +70,11 @@ def base_url(text: str) -> str:
 
     Raises SettingsInvalid. Source for clusters: `https://api-<cluster>.planhat.com`, from public clients.
     """
-    text = text.strip().rstrip("/")
+    text = text.strip()
     if _CLUSTER.fullmatch(text):
         return f"https://api-{text}.planhat.com"
     if "://" not in text:
-        text = f"https://{text}"
+        text = f"{'http' if _LOOPBACK.match(text) else 'https'}://{text}"
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -85,7 +86,7 @@ def base_url(text: str) -> str:
             " https://api-us3.planhat.com, without user, query or fragment"
         )
     app = _APP_HOST.fullmatch(host)
-    return f"https://api-{app.group(1)}.planhat.com" if app else text
+    return f"https://api-{app.group(1)}.planhat.com" if app else text.rstrip("/")
 
 
 class Refusal(PlanhatRefused):
