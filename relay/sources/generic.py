@@ -113,7 +113,7 @@ class Generic(BaseAdapter):
             if self._preset in _TEMPLATED:
                 return [Parked(error.message, content_key(inbound.body))]
             raise
-        kind = inbound.headers.get("x-github-event", "")
+        kind = pick.header(inbound.headers, "x-github-event")
         if kind == "ping":
             return [Skipped("handshake")]
         delivery = ""
@@ -272,8 +272,8 @@ def _prefix(inbound: Inbound, preset: str) -> str:
 def _delivery_header(inbound: Inbound, preset: str) -> str:
     """The id that a retry repeats. Only where the preset has one: elsewhere nobody signed it."""
     if preset in _HUB_PRESETS:
-        return inbound.headers.get("x-github-delivery", "")
-    return inbound.headers.get(f"{_prefix(inbound, preset)}-id", "")
+        return pick.header(inbound.headers, "x-github-delivery")
+    return pick.header(inbound.headers, f"{_prefix(inbound, preset)}-id")
 
 
 def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:

@@ -31,7 +31,7 @@ THREAD = (
     *("thread_id", "threadId", "conversation_id", "conversationId", "ticket_id", "ticketId", "case_id"),
     *("caseId", "issue_id", "issueId", "session_id", "thread_key"),
 )
-THREAD_OBJECTS = ("thread", "conversation", "ticket", "case", "issue", "object", "item", "data")
+THREAD_OBJECTS = ("thread", "conversation", "ticket", "case", "issue", "object", "item", "data", "payload", "event_data")
 MESSAGE = ("message_id", "messageId", "comment_id", "commentId")
 SUBJECT = ("subject", "title", "summary", "short_description", "topic_name")
 TEXT = (
@@ -58,6 +58,12 @@ def places(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             if isinstance(inner, dict):
                 found.append(inner)
     return found
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """A header's value that may go into an event: what is no text becomes "?"."""
+    value = headers.get(name, "")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def first_text(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
