@@ -90,7 +90,7 @@ def test_listing_pages_to_the_end_and_gives_each_conversation_once(
     assert len(ids) == len(set(ids)) == 25
     assert [call["operation"] for call in sandbox.calls].count("list") == 3
     assert len(list(planhat.list_all(page_items=5))) == 25  # a last page that is full, then an empty one
-    assert list(planhat.list_all(select=["subject"]))[0].keys() == {"_id"}
+    assert next(iter(planhat.list_all(select=["subject"]))).keys() == {"_id"}
 
 
 def test_listing_filters_sorts_selects_and_cuts(sandbox: Sandbox, planhat: Planhat) -> None:
@@ -111,7 +111,8 @@ def test_look_ups_answer_with_typed_records(sandbox: Sandbox, planhat: Planhat) 
     }
     assert planhat.endusers(email="nobody@example.com") == []
     first, second = planhat.companies(limit=2, select=["name", "domains"])
-    assert first["domains"] == ["example.com", "acme.example"] and second["name"] == "Globex"
+    assert first["domains"] == ["example.com", "acme.example"]
+    assert second["name"] == "Globex"
     assert [row["firstName"] for row in planhat.users(email="alex@ourteam.example")] == ["Alex"]
 
 
@@ -181,7 +182,9 @@ def test_nobody_listening_is_an_outage() -> None:
         port = unused.getsockname()[1]
     with Planhat(f"http://127.0.0.1:{port}", "t") as planhat:
         answer = planhat.upsert([])
-        assert isinstance(answer, Unavailable) and answer.status is None and "ConnectError" in answer.reason
+        assert isinstance(answer, Unavailable)
+        assert answer.status is None
+        assert "ConnectError" in answer.reason
         with pytest.raises(PlanhatUnavailable):
             planhat.users()
 
@@ -219,7 +222,8 @@ def test_large_bodies_are_compressed_when_asked(sandbox: Sandbox, url: str) -> N
     items = [conversation(f"x-{number}", description="hello " * 50) for number in range(200)]
     with Planhat(url, "secret", gzip_over_bytes=1000) as planhat:
         answer = planhat.upsert(items)
-    assert isinstance(answer, Report) and answer.created == 200
+    assert isinstance(answer, Report)
+    assert answer.created == 200
     assert sandbox.calls[-1]["bytes"] < 10_000
 
 
@@ -258,13 +262,18 @@ def test_a_server_that_drips_its_answer_is_cut_off_at_the_deadline(head: bytes) 
     with server(lambda peer: drip(peer, head)) as url, Planhat(url, "t") as planhat:
         began_s = time.monotonic()
         answer = planhat.upsert_raw(b"[]", timeout_s=0.3)
-        assert isinstance(answer, Unavailable) and "0.3 s" in answer.reason
+        assert isinstance(answer, Unavailable)
+        assert "0.3 s" in answer.reason
         assert time.monotonic() - began_s < 2
+
+
+def wait_for(done: threading.Event) -> None:
+    done.wait(5)
 
 
 def test_a_server_that_never_reads_is_cut_off_at_the_deadline() -> None:
     done = threading.Event()
-    with server(lambda peer: done.wait(5) and None) as url, Planhat(url, "t") as planhat:
+    with server(lambda peer: wait_for(done)) as url, Planhat(url, "t") as planhat:
         began_s = time.monotonic()
         answer = planhat.upsert_raw(b"[" + b" " * 30_000_000 + b"]", timeout_s=0.3)
         assert isinstance(answer, Unavailable)
@@ -276,7 +285,8 @@ def test_a_connection_works_again_after_a_call_that_was_cut_off(sandbox: Sandbox
     sandbox.faults.all.append(Fault.parse("commit_then_hang,times=1"))
     assert isinstance(planhat.upsert([conversation("x")], timeout_s=0.2), Unavailable)
     answer = planhat.upsert([conversation("x")])
-    assert isinstance(answer, Report) and answer.nonupdates == 1
+    assert isinstance(answer, Report)
+    assert answer.nonupdates == 1
 
 
 # ---- addresses

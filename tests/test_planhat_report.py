@@ -76,11 +76,14 @@ def test_the_envelope_is_read_whatever_the_status_around_it(status: int) -> None
 
 def test_a_403_whose_every_complaint_is_permission_is_wholly_forbidden() -> None:
     total = read(403, envelope(permissionErrors=["no conversation write", "no conversation write"]))
-    assert isinstance(total, Report) and total.wholly_forbidden
+    assert isinstance(total, Report)
+    assert total.wholly_forbidden
     partial = read(403, envelope(permissionErrors=["no"], nonupdates=1))
-    assert isinstance(partial, Report) and not partial.wholly_forbidden
+    assert isinstance(partial, Report)
+    assert not partial.wholly_forbidden
     mixed = read(403, envelope(permissionErrors=["no"], createdErrors=["companyId is required"]))
-    assert isinstance(mixed, Report) and not mixed.wholly_forbidden
+    assert isinstance(mixed, Report)
+    assert not mixed.wholly_forbidden
 
 
 def test_a_403_with_an_empty_envelope_names_no_item() -> None:
@@ -223,7 +226,8 @@ def test_missing_keys_are_empty_and_keys_may_be_bare_ids() -> None:
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
     assert read(429, headers={"Retry-After": text}) == Throttled(seconds)
     answer = read(503, headers={"RETRY-AFTER": text})
-    assert isinstance(answer, Unavailable) and answer.retry_after_s == seconds
+    assert isinstance(answer, Unavailable)
+    assert answer.retry_after_s == seconds
 
 
 def test_a_reason_is_one_line_without_markup_and_not_long() -> None:
@@ -256,9 +260,7 @@ KEYS = [
 @given(
     status=st.integers(100, 599),
     body=st.binary(max_size=60)
-    | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8), json_values, max_size=6).map(
-        lambda value: _dumps(value)
-    ),
+    | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8), json_values, max_size=6).map(_dumps),
     headers=st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text(max_size=30)),
 )
 def test_nothing_that_comes_back_makes_the_reading_fail(

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-Reference = TypedDict("Reference", {"id": str, "name": str, "isOwner": bool}, total=False)
+
+class Reference(TypedDict, total=False):
+    id: str
+    name: str
+    isOwner: bool
+
+
 """An element of `users` and `endusers`. `isOwner` only on users."""
 
 

@@ -306,10 +306,9 @@ class Store:
         sent = record.sent
         changes: dict[str, Any] = {}
         for name, value in self._taken(item, sent).items():
-            if name == "custom" and value is not None:
-                value = {**(sent.get("custom") or {}), **value}
-            if sent.get(name) != value:
-                changes[name] = value
+            merged = {**(sent.get("custom") or {}), **value} if name == "custom" and value else value
+            if sent.get(name) != merged:
+                changes[name] = merged
         company_id = self._company_of(item, required=False) or record.company_id
         if not changes and company_id == record.company_id:
             return False
