@@ -19,15 +19,19 @@ from starlette.routing import BaseRoute, Route
 
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.intake import House, Intake, furnish
+from relay.operations.desk import Desk
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
+from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
 from relay.rules.load import load
 from relay.settings import Settings
+from relay.spooling import Spooler
 from relay.telemetry import SharedMetrics, log
+from relay.web import api, console
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.tally import Tally
@@ -68,6 +72,12 @@ class WebSide:
             self.outbox, self.delivery, self.tally, require_durable=settings.require_durable
         )
         self.hooks = Hooks(self.intake, self.tally)
+        self.spooler: Spooler | None = None
+        if config.spool is not None:
+            spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
+            self.spooler = Spooler(spool, self.intake)
+            self.intake.spool = self.spooler
+        self.health.spool = self.spooler.spool if self.spooler else None
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -109,6 +119,8 @@ class WebSide:
                 await loop.run_in_executor(None, self.reload_if_changed)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
+                if self.spooler is not None and self.spooler.spool.count:
+                    await self.spooler.drain()
             except Exception:
                 # The ticker must outlive anything: without it nothing is reloaded or counted any more.
                 logging.getLogger("relay").exception("tick.failed")
@@ -120,6 +132,9 @@ class WebSide:
         loop = asyncio.get_running_loop()
         with suppress(OutboxUnavailable):
             await loop.run_in_executor(None, self._look_at_redis)
+        if self.spooler is not None:
+            # What waits here is older than anything that may come: it goes first.
+            await self.spooler.drain()
         self._ticker = loop.create_task(self._tick())
         # What is built by now lives as long as the process: the collector need not walk it at every turn.
         gc.collect()
@@ -134,6 +149,8 @@ class WebSide:
             with suppress(asyncio.CancelledError):
                 await self._ticker
             await self.recorder.close()
+            if self.spooler is not None:
+                await asyncio.to_thread(self.spooler.spool.close)
             await self.tally.flush(self.redis_async, int(time.time() * 1000))
             await self.redis_async.aclose()
             self._ringer.shutdown()
@@ -170,11 +187,6 @@ class WebSide:
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
-    try:
-        from relay.operations.desk import Desk
-        from relay.web import api, console
-    except ImportError:
-        return []
     desk = Desk(
         outbox=side.outbox,
         delivery=side.delivery,

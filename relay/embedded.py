@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import IO
 
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from relay.errors import UserError
 
@@ -125,7 +127,7 @@ class EmbeddedServer:
             start_new_session=True,
         )
         deadline = time.monotonic() + START_TIMEOUT_S
-        with redis.Redis(unix_socket_path=str(self.socket), retry=None) as client:
+        with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline:
                 if self._process.poll() is not None:
                     raise UserError(f"the embedded server ended at once; see {self.folder / 'redis.log'}")

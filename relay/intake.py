@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import orjson
 
 from relay.config import Config, SourceConfig
-from relay.errors import ConfigInvalid, MappingFailed, Mistake, UnknownSource
+from relay.errors import ConfigInvalid, MappingFailed, Mistake, OutboxUnavailable, UnknownSource
 from relay.event import Event, event_id
 from relay.outbox.archive import DROPPED_HEADERS, pack
 from relay.outbox.items import Entry, Recorded
@@ -25,6 +25,12 @@ from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
 from relay.sources.registry import build_adapter
 
 DEAD_SCHEMA = 1
+
+
+class Keeps(Protocol):
+    """Where requests wait while the outbox is away: the spool."""
+
+    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None: ...
 
 
 class Records(Protocol):
@@ -82,13 +88,15 @@ def furnish(config: Config, book: RuleBook) -> House:
 
 @dataclass(slots=True)
 class Intake:
-    """`redact` sees a body before anything of it is stored (None: nothing is redacted)."""
+    """`redact` changes a verified body before anything of it is parsed or stored; `filters` names why an event is to be
+    dropped (the kill switch); `spool` keeps requests while the outbox is away. None: none."""
 
     house: House
     records: Records
     clock: Callable[[], float] = time.time
-    redact: Callable[[Event, bytes], tuple[Event, bytes]] | None = None
+    redact: Callable[[bytes], bytes] | None = None
     filters: Callable[[Event], str | None] | None = None
+    spool: Keeps | None = None
     _blocking: frozenset[str] = field(default=frozenset({"ses"}))
 
     def source(self, name: str) -> Source:
@@ -116,10 +124,18 @@ class Intake:
         verify_us = int((time.perf_counter() - began) * 1e6)
         if reply is not None:
             return reply
+        if self.redact is not None:
+            inbound = replace(inbound, body=self.redact(inbound.body))
         entries, skipped = self.map(source, inbound, now_s=now_s, verify_us=verify_us)
         if not entries:
             return Accepted("ignored", skipped=skipped)
-        recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+        try:
+            recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+        except OutboxUnavailable:
+            if self.spool is None:
+                raise
+            await self.spool.keep(source.config.name, inbound, now_s)
+            return Accepted("accepted", tuple(entry.event_id for entry in entries), skipped)
         return summarise(entries, recorded, skipped)
 
     def map(
@@ -151,10 +167,7 @@ class Intake:
             if isinstance(parsed, Parked):
                 entry = _parked(base, name, parsed, body if not raw_of else b"", raw_of, index)
             else:
-                event = parsed
-                if self.redact is not None:
-                    event, body = self.redact(event, body)
-                entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
+                entry = self._entry(base, parsed, body if not raw_of else b"", raw_of, index)
             entries.append(entry)
             raw_of = raw_of or entry.event_id
         return entries, tuple(skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -92,7 +93,7 @@ def run_web(settings: Any) -> None:
     operators = listen(settings.host, settings.operator_port)
     second = uvicorn.Server(uvicorn.Config(create_operator_app(side), **{**options, "lifespan": "off"}))
     # One process, two listeners: the signal handlers are the first server's, which tells the second.
-    second.capture_signals = _no_signals  # type: ignore[method-assign]
+    second.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
 
     async def both() -> None:
         beside = asyncio.create_task(second.serve(sockets=[operators]))
@@ -107,10 +108,3 @@ def run_web(settings: Any) -> None:
     except ImportError:
         asyncio.run(both())
 
-
-class _no_signals:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *args: object) -> None:
-        return None

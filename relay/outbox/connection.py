@@ -34,8 +34,8 @@ def connect(url: str, *, timeout_s: float = 5.0, patient: bool = False) -> redis
         hosts, service, extra = _sentinel(url)
         from redis.sentinel import Sentinel
 
-        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})
-        client: redis.Redis = sentinel.master_for(service, **options, **extra)
+        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})  # type: ignore[no-untyped-call]
+        client: redis.Redis = sentinel.master_for(service, **options, **extra)  # type: ignore[no-untyped-call]
         return client
     try:
         return redis.Redis.from_url(url, **options)
@@ -54,8 +54,8 @@ def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
         hosts, service, extra = _sentinel(url)
         from redis.asyncio.sentinel import Sentinel
 
-        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})
-        client: redis.asyncio.Redis = sentinel.master_for(service, **options, **extra)
+        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})  # type: ignore[no-untyped-call]
+        client: redis.asyncio.Redis = sentinel.master_for(service, **options, **extra)  # type: ignore[no-untyped-call]
         return client
     return redis.asyncio.Redis.from_url(url, **options)
 

@@ -134,7 +134,7 @@ class Outbox:
 
     def now_ms(self) -> int:
         with reaching_redis():
-            seconds, micros = self.redis.time()  # type: ignore[misc]
+            seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
     def ring(self, *, now_ms: int = 0) -> int:
@@ -338,7 +338,7 @@ class Outbox:
 
     def dead_count(self) -> int:
         with reaching_redis():
-            return int(self.redis.zcard(self.prefix + "dead"))  # type: ignore[arg-type]
+            return int(self.redis.zcard(self.prefix + "dead"))
 
     def dead_of(self, external_id: str) -> list[str]:
         with reaching_redis():
@@ -379,7 +379,7 @@ class Outbox:
         key = self.prefix + "dead:" + dead_id
         with reaching_redis():
             if self.redis.exists(key):
-                self.redis.hset(key, "record", self.vault.seal(record))  # type: ignore[arg-type]
+                self.redis.hset(key, "record", self.vault.seal(record))
 
     def redrive(
         self,

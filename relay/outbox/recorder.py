@@ -22,6 +22,8 @@ from relay.outbox.scripts import script_text, unavailable_reason
 #: A group larger than this would hold Redis for too long (1,000 small events: about 10 ms).
 GROUP_ENTRIES = 500
 GROUP_BYTES = 2_000_000
+#: After a failed write the next ones fail at once for this long: a Redis that hangs must not make every sender wait.
+FAIL_FAST_S = 0.3
 #: How long WAITAOF may take before the group is told to try later.
 FSYNC_TIMEOUT_MS = 2_000
 
@@ -44,6 +46,8 @@ class Recorder:
         self.wait_aof = wait_aof
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._away_until = 0.0
+        self._away_because = ""
 
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
         """What became of each entry, once it is durable. Raises OutboxUnavailable (nothing counts as kept) or
@@ -78,13 +82,16 @@ class Recorder:
         self, group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]]
     ) -> None:
         flat = [pair for entries, _ in group for pair in entries]
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._away_until:
+            _fail(group, self._away_because)
+            return
         try:
             answer = await self._run(self._outbox.record_args(flat))
         except (RedisError, OSError, asyncio.TimeoutError) as error:
-            away = OutboxUnavailable(f"Redis: {unavailable_reason(error)}")
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(away)
+            self._away_because = f"Redis: {unavailable_reason(error)}"
+            self._away_until = loop.time() + FAIL_FAST_S
+            _fail(group, self._away_because)
             return
         generation, verdicts = int(answer[0]), answer[2:]
         at = 0
@@ -108,9 +115,9 @@ class Recorder:
         prefix = self._outbox.prefix
         if not self.wait_aof:
             try:
-                return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)
+                return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
             except NoScriptError:
-                return await self._client.execute_command("EVAL", text, 1, prefix, *args)
+                return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.execute_command("EVAL", text, 1, prefix, *args)
             pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
@@ -118,3 +125,9 @@ class Recorder:
         if not synced or int(synced[0]) < 1:
             raise TimeoutError("the fsync was not confirmed in time")
         return answer
+
+
+def _fail(group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]], reason: str) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(OutboxUnavailable(reason))

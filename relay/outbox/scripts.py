@@ -57,9 +57,9 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
     sha, text = script_text(name)
     with reaching_redis():
         try:
-            return client.execute_command("EVALSHA", sha, 1, prefix, *args)
+            return client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return client.execute_command("EVAL", text, 1, prefix, *args)
+            return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
 
 
 Clock = Callable[[], int]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from relay.sources.base import Adapter, SourceOptions
+from relay.source_options import SourceOptions
+from relay.sources.base import Adapter
 
 #: name in the config -> "module:class". Presets of `generic` share its class and read `options.adapter`.
 ADAPTERS: dict[str, str] = {

@@ -17,6 +17,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Durability, examine, refuses_writes
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
+from relay.outbox.spool import Spool
 from relay.telemetry import SharedMetrics, escape_label, exposition
 from relay.web.tally import Tally
 
@@ -37,8 +38,8 @@ class Health:
         self._problems: tuple[str, ...] = ("not checked yet",)
         self.stopping = False
         self.durability: Durability | None = None
-        #: True while a spool takes what Redis does not.
-        self.spooling = False
+        #: Takes what Redis does not: with one, the relay is ready while Redis is away.
+        self.spool: Spool | None = None
 
     async def healthz(self, request: Request) -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
@@ -59,14 +60,17 @@ class Health:
         try:
             found = self.durability = examine(self._outbox.redis)
         except OutboxUnavailable as error:
-            return (str(error),)
+            return () if self._spool_takes() else (str(error),)
         problems = list(found.problems) if self._require_durable else []
         if found.max_bytes and found.used_bytes >= found.max_bytes:
             problems.append("Redis is over its memory limit; raise maxmemory or lower keep:")
         refusal = refuses_writes(self._outbox.redis)
-        if refusal:
+        if refusal and not self._spool_takes():
             problems.append(refusal)
         return tuple(problems)
+
+    def _spool_takes(self) -> bool:
+        return self.spool is not None and not self.spool.full()
 
     async def metrics(self, request: Request) -> Response:
         text = await run_in_threadpool(self._exposition)
@@ -78,6 +82,12 @@ class Health:
             parts.append("\n".join([*self._from_redis(), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
+        if self.spool is not None:
+            parts.append(
+                f"# TYPE relay_spool_requests gauge\nrelay_spool_requests {self.spool.count}\n"
+                f"# TYPE relay_spool_bytes gauge\nrelay_spool_bytes {self.spool.size_bytes}\n"
+                f"# TYPE relay_spool_set_aside_total counter\nrelay_spool_set_aside_total {self.spool.set_aside}\n".encode()
+            )
         return b"".join(parts)
 
     def _from_redis(self) -> Iterable[str]:

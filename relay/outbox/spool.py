@@ -1,0 +1,142 @@
+"""The spool: where accepted requests wait on local disk while Redis is away, full, read-only or loading.
+
+SQLite in WAL mode with `synchronous=FULL`: an append returns after the fsync. Rows are sealed by the vault and carry a
+checksum; a torn or corrupt row is set aside and counted, a corrupt file is renamed and a new one begun: neither ever
+stops the start. Size-capped: over the cap the sender is told to try later.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.errors import OutboxUnavailable, UserError
+from relay.outbox.vault import Vault
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, crc INTEGER NOT NULL, row BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS aside (id INTEGER PRIMARY KEY, why TEXT NOT NULL, row BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    row_id: int
+    row: bytes
+
+
+class Spool:
+    """One process's spool in `folder`. All methods may be called from any thread. Raises UserError where the folder
+    cannot be used."""
+
+    def __init__(self, folder: str | Path, *, max_bytes: int = 1_000_000_000, vault: Vault | None = None) -> None:
+        self._vault = vault or Vault()
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self.set_aside = 0
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path = path / "spool.sqlite"
+            self._db = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"spool.dir {path}: cannot be used ({error})") from error
+        row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
+        self.count, self.size_bytes = int(row[0]), int(row[1])
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError:
+            # Damaged beyond reading: keep it for a person to look at, and go on.
+            aside = self.path.with_suffix(f".corrupt-{int(time.time())}")
+            self.path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                with suppress(OSError):
+                    Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
+            self.set_aside += 1
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            # What is removed is overwritten: an erased person leaves no bytes behind.
+            db.execute("PRAGMA secure_delete=ON")
+            db.executescript(_TABLES)
+            found = db.execute("PRAGMA quick_check(1)").fetchone()
+            if not found or found[0] != "ok":
+                raise sqlite3.DatabaseError("quick_check failed")
+        except sqlite3.Error:
+            db.close()
+            raise
+        self.path.chmod(0o600)
+        return db
+
+    def append(self, rows: Sequence[bytes]) -> None:
+        """All of `rows` are on disk when this returns. Raises OutboxUnavailable over the cap or on a full disk."""
+        sealed = [self._vault.seal(row) for row in rows]
+        size = sum(len(row) for row in sealed)
+        with self._lock:
+            if self.size_bytes + size > self._max_bytes:
+                raise OutboxUnavailable("Redis is away and the spool is full", retry_after_s=30)
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(
+                    "INSERT INTO spool (crc, row) VALUES (?, ?)", [(zlib.crc32(row), row) for row in sealed]
+                )
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise OutboxUnavailable("Redis is away and the spool cannot be written", retry_after_s=30) from error
+            self.count += len(sealed)
+            self.size_bytes += size
+
+    def oldest(self, limit: int = 200) -> list[Spooled]:
+        """The oldest readable rows, in order; damaged ones are set aside on the way."""
+        with self._lock:
+            rows = self._db.execute("SELECT id, crc, row FROM spool ORDER BY id LIMIT ?", (limit,)).fetchall()
+        good = []
+        for row_id, crc, row in rows:
+            try:
+                if zlib.crc32(row) != crc:
+                    raise ValueError("checksum")
+                good.append(Spooled(row_id, self._vault.open(row)))
+            except ValueError as error:
+                self.put_aside(row_id, str(error))
+        return good
+
+    def remove(self, row_ids: Sequence[int]) -> None:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM spool WHERE id = ?", [(row_id,) for row_id in row_ids])
+            self._db.execute("COMMIT")
+            row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
+            self.count, self.size_bytes = int(row[0]), int(row[1])
+
+    def put_aside(self, row_id: int, why: str) -> None:
+        """Moves a row that cannot be taken in out of the way; it stays on disk for a person."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT OR REPLACE INTO aside (id, why, row) SELECT id, ?, row FROM spool WHERE id = ?", (why, row_id)
+            )
+            self._db.execute("DELETE FROM spool WHERE id = ?", (row_id,))
+            self._db.execute("COMMIT")
+            self.count -= 1
+            self.set_aside += 1
+
+    def full(self) -> bool:
+        return self.size_bytes >= self._max_bytes
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,139 @@
+"""The fold's law: any order, any duplication, any grouping of the same patches gives the same document."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.patch import MAX_COMPANY_ASKS, Document, Patch, fold
+
+WORDS = st.sampled_from(["", "a", "b", "c"])
+MESSAGES = st.sampled_from(["m1", "m2", "m3", ""])
+PEOPLE = st.lists(st.fixed_dictionaries({"id": st.sampled_from(["p", "q"]), "name": WORDS}), max_size=2)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "subject": st.tuples(st.sampled_from(["replace", "first"]), WORDS),
+        "type": st.tuples(st.just("replace"), WORDS),
+        "description": st.tuples(st.sampled_from(["append", "replace"]), WORDS),
+        "endusers": st.tuples(st.just("union"), PEOPLE),
+        "custom.Channel": st.tuples(st.sampled_from(["replace", "first"]), st.integers(0, 2)),
+    },
+)
+
+
+@st.composite
+def patches(draw: st.DrawFn) -> Patch:
+    action: Any = draw(st.sampled_from(["upsert", "upsert", "upsert", "retract", "archive"]))
+    version = draw(st.integers(0, 4))
+    return Patch(
+        external_id="x",
+        event_id=draw(st.sampled_from(["e1", "e2", "e3", "e4"])),
+        source="slack",
+        version=version,
+        time=f"2026-01-0{version + 1}T00:00:00.000Z",
+        fields=draw(FIELDS) if action == "upsert" else {},
+        action=action,
+        message_id=draw(MESSAGES),
+        company_id=draw(st.sampled_from(["", "extid-a", "extid-b"])),
+        company=draw(st.sampled_from([{}, {"email": "ann@example.com"}])),
+        revision=draw(st.integers(0, 1)),
+    )
+
+
+def state(document: Document) -> tuple[Any, ...]:
+    return (document.registers, document.retracted, document.messages, document.asks, document.render())
+
+
+@given(st.lists(patches(), max_size=8), st.randoms(use_true_random=False))
+def test_any_order_and_any_duplication_give_the_same_document(events: list[Patch], chance: Any) -> None:
+    in_order = fold(Document("x"), events)
+    shuffled = [*events, *events[:3]]
+    chance.shuffle(shuffled)
+
+    assert state(fold(Document("x"), shuffled)) == state(in_order)
+
+
+@given(st.lists(patches(), max_size=8), st.integers(0, 8))
+def test_folding_in_parts_through_storage_is_folding_at_once(events: list[Patch], cut: int) -> None:
+    first = fold(Document("x"), events[:cut])
+    stored = Document.decode(first.encode())
+    second = fold(stored, [Patch.decode(patch.encode()) for patch in events[cut:]])
+
+    assert state(second) == state(fold(Document("x"), events))
+
+
+@given(st.lists(patches(), max_size=8))
+def test_taking_in_what_is_already_in_changes_nothing(events: list[Patch]) -> None:
+    document = fold(Document("x"), events)
+    before = copy.deepcopy(state(document))
+
+    fold(document, events)
+
+    assert state(document) == before
+
+
+@given(st.lists(patches(), min_size=1, max_size=8))
+def test_the_newest_replace_is_what_stands(events: list[Patch]) -> None:
+    named = [p for p in events if p.action == "upsert" and p.fields.get("type", ("", ""))[1]]
+    document = fold(Document("x"), events)
+    with_type = [p for p in events if p.action == "upsert" and "type" in p.fields]
+    if with_type and named:
+        newest = max(with_type, key=lambda p: (p.version, p.event_id, p.revision, p.fields["type"][1]))
+        assert document.render().get("type", "") == newest.fields["type"][1]
+
+
+def upsert(event: str, version: int, text: str, message: str, **fields: Any) -> Patch:
+    return Patch(
+        "x", event, "slack", version, f"2026-01-01T00:00:0{version}.000Z",
+        {"description": ("append", text), **fields}, message_id=message,
+    )
+
+
+def retract(event: str, version: int, message: str) -> Patch:
+    return Patch("x", event, "slack", version, "2026-01-02T00:00:00.000Z", action="retract", message_id=message)
+
+
+def test_an_edit_replaces_its_entry_and_stays_in_its_place() -> None:
+    document = fold(Document("x"), [upsert("e1", 1, "one", "m1"), upsert("e2", 2, "two", "m2")])
+    fold(document, [upsert("e3", 3, "one, mended", "m1")])
+    assert document.render()["description"] == "one, mended\ntwo"
+    assert document.contributors() == {"e2", "e3"}
+
+
+def test_an_older_edit_that_comes_late_changes_nothing_but_the_place() -> None:
+    document = fold(Document("x"), [upsert("e3", 3, "new", "m1"), upsert("e1", 1, "old", "m1")])
+    assert document.render()["description"] == "new"
+    assert document.contributors() == {"e3"}
+
+
+def test_a_deletion_before_its_message_keeps_it_out_for_good() -> None:
+    document = fold(Document("x"), [retract("e2", 2, "m1")])
+    assert document.render() == {}
+    fold(document, [upsert("e1", 1, "gone", "m1")])
+    assert "description" not in document.render()
+    assert document.nothing_left() and document.render()["archived"] is True
+    fold(document, [upsert("e3", 3, "still here", "m3")])
+    assert document.render() == {"description": "still here", "archived": False}
+
+
+def test_a_later_mapping_of_the_same_event_wins_over_its_own_earlier_one_only() -> None:
+    def mapped(event: str, version: int, value: str, revision: int) -> Patch:
+        return Patch("x", event, "s", version, "t", {"subject": ("replace", value)}, revision=revision)
+
+    document = fold(Document("x"), [mapped("e1", 1, "old rules", 0), mapped("e1", 1, "new rules", 9)])
+    assert document.render()["subject"] == "new rules"
+    fold(document, [mapped("e2", 2, "newer event", 0), mapped("e1", 1, "newest rules", 99)])
+    assert document.render()["subject"] == "newer event"
+
+
+def test_only_the_earliest_companies_are_asked_for() -> None:
+    many = [
+        Patch("x", f"e{n}", "s", n, "t", company={"email": f"{n}@example.com"}) for n in range(20, 0, -1)
+    ]
+    document = fold(Document("x"), many)
+    assert len(document.asks) == MAX_COMPANY_ASKS
+    assert document.asks[0][3] == {"email": "1@example.com"}
