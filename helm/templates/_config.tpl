@@ -1,0 +1,275 @@
+{{/* What the processes are told: the config file, Redis's address, credentials. */}}
+
+{{/* The config's text, as it stands in the ConfigMap. */}}
+{{- define "relay.configText" -}}
+{{- if kindIs "string" .Values.config -}}
+{{- .Values.config -}}
+{{- else if .Values.config -}}
+{{- toYaml .Values.config -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The config as a mapping; empty when it is in a ConfigMap of the user's. */}}
+{{- define "relay.configMapping" -}}
+{{- $text := include "relay.configText" . -}}
+{{- if $text }}{{ toYaml (fromYaml $text) }}{{ else }}{}{{ end -}}
+{{- end -}}
+
+{{- define "relay.configMapName" -}}
+{{- .Values.existingConfigMap | default (printf "%s-config" (include "relay.fullname" .)) -}}
+{{- end -}}
+
+{{/* Where Redis is, as YAML: host, port, login (user and password as the URL takes them, or empty), secretPassword. */}}
+{{- define "relay.redisHost" -}}
+{{- if .Values.valkey.enabled }}{{ include "relay.fullname" . }}-valkey{{ else }}{{ .Values.redis.host }}{{ end -}}
+{{- end -}}
+
+{{- define "relay.redisPort" -}}
+{{- if .Values.valkey.enabled }}6379{{ else }}{{ int .Values.redis.port }}{{ end -}}
+{{- end -}}
+
+{{/* Name of the Secret that holds Redis's password by itself; empty when none does. */}}
+{{- define "relay.redisPasswordSecret" -}}
+{{- if .Values.valkey.enabled -}}
+{{- .Values.valkey.auth.existingSecret -}}
+{{- else if .Values.redis.url -}}
+{{- else if and .Values.redis.existingSecret (not .Values.redis.existingSecretUrlKey) -}}
+{{- .Values.redis.existingSecret -}}
+{{- else if .Values.redis.password -}}
+{{- include "relay.fullname" . }}-secrets
+{{- end -}}
+{{- end -}}
+
+{{- define "relay.redisPasswordKey" -}}
+{{- if .Values.valkey.enabled }}{{ .Values.valkey.auth.existingSecretKey }}
+{{- else if .Values.redis.existingSecret }}{{ .Values.redis.existingSecretPasswordKey }}
+{{- else }}redis-password
+{{- end -}}
+{{- end -}}
+
+{{/* The address, with `password` in the place of the password: (dict "root" $ "password" "$(REDIS_PASSWORD)"). */}}
+{{- define "relay.redisAddress" -}}
+{{- $redis := .root.Values.redis -}}
+{{- if .root.Values.valkey.enabled -}}
+redis://{{ if .password }}:{{ .password }}@{{ end }}{{ include "relay.redisHost" .root }}:6379/0
+{{- else -}}
+{{- $login := "" -}}
+{{- if or $redis.username .password }}{{ $login = printf "%s:%s@" ($redis.username | urlquery | replace "+" "%20") .password }}{{ end -}}
+{{- if $redis.sentinel.hosts -}}
+redis{{ if $redis.tls.enabled }}s{{ end }}+sentinel://{{ $login }}{{ join "," $redis.sentinel.hosts }}/{{ $redis.sentinel.master }}/{{ int $redis.db }}
+{{- else -}}
+redis{{ if $redis.tls.enabled }}s{{ end }}://{{ $login }}{{ $redis.host }}:{{ int $redis.port }}/{{ int $redis.db }}{{ if and $redis.tls.enabled $redis.tls.caSecret }}?ssl_ca_certs=/run/secrets/redis-tls/{{ $redis.tls.caKey }}{{ end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The whole address as the chart's own Secret holds it; empty when no secret value was given in the values. */}}
+{{- define "relay.redisSecretUrl" -}}
+{{- if .Values.valkey.enabled -}}
+{{- else if and .Values.redis.url (contains "@" .Values.redis.url) -}}
+{{- .Values.redis.url -}}
+{{- else if and .Values.redis.password (not .Values.redis.url) -}}
+{{- include "relay.redisAddress" (dict "root" . "password" (.Values.redis.password | urlquery | replace "+" "%20")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Redis's address as environment variables. `name`: the variable; `files`: whether a mounted file will do. */}}
+{{- define "relay.redisEnv" -}}
+{{- $root := .root -}}
+{{- $redis := $root.Values.redis -}}
+{{- $own := include "relay.redisSecretUrl" $root -}}
+{{- $existing := and $redis.existingSecretUrlKey $redis.existingSecret (not $root.Values.valkey.enabled) -}}
+{{- if and (or $own $existing) .files -}}
+- name: {{ .name }}_FILE
+  value: /run/secrets/relay/redis-url
+{{- else if $own -}}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ include "relay.fullname" $root }}-secrets, key: redis-url}}
+{{- else if $existing -}}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ $redis.existingSecret }}, key: {{ $redis.existingSecretUrlKey }}}}
+{{- else if and $redis.url (not $root.Values.valkey.enabled) -}}
+- name: {{ .name }}
+  value: {{ $redis.url | quote }}
+{{- else if include "relay.redisPasswordSecret" $root -}}
+- name: REDIS_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ include "relay.redisPasswordSecret" $root }}, key: {{ include "relay.redisPasswordKey" $root }}}}
+- name: {{ .name }}
+  value: {{ include "relay.redisAddress" (dict "root" $root "password" "$(REDIS_PASSWORD)") | quote }}
+{{- else -}}
+- name: {{ .name }}
+  value: {{ include "relay.redisAddress" (dict "root" $root "password" "") | quote }}
+{{- end -}}
+{{- end -}}
+
+{{- define "relay.planhatUrl" -}}
+{{- if .Values.sandbox.enabled -}}
+http://{{ include "relay.fullname" . }}-sandbox:{{ int .Values.sandbox.port }}
+{{- else -}}
+{{- .Values.planhat.url | default "https://api.planhat.com" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The chart's own Secret, as a mapping of what is in it (plain); empty: no such Secret. */}}
+{{- define "relay.ownSecrets" -}}
+{{- with include "relay.redisSecretUrl" . }}
+redis-url: {{ . | quote }}
+{{- end }}
+{{- if and .Values.redis.password (not .Values.valkey.enabled) (not .Values.redis.url) }}
+redis-password: {{ .Values.redis.password | quote }}
+{{- end }}
+{{- if and .Values.planhat.token (not .Values.planhat.existingSecret) }}
+planhat-token: {{ .Values.planhat.token | quote }}
+{{- else if and .Values.sandbox.enabled (not .Values.planhat.existingSecret) }}
+planhat-token: sandbox
+{{- end }}
+{{- if and .Values.operators.token (not .Values.operators.existingSecret) }}
+operator-token: {{ .Values.operators.token | quote }}
+{{- end }}
+{{- range $name, $content := .Values.sources.secrets }}
+source-{{ $name }}: {{ $content | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What the projected volume under /run/secrets/relay is made of. */}}
+{{- define "relay.credentialSources" -}}
+{{- $keys := list -}}
+{{- range $key := keys (fromYaml (include "relay.ownSecrets" .)) | sortAlpha -}}
+{{- if not (or (eq $key "redis-password") (hasPrefix "source-" $key)) }}{{ $keys = append $keys $key }}{{ end -}}
+{{- end -}}
+{{- with $keys }}
+- secret:
+    name: {{ include "relay.fullname" $ }}-secrets
+    items:
+      {{- range . }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end }}
+{{- with .Values.planhat.existingSecret }}
+- secret:
+    name: {{ . }}
+    items: [{key: {{ $.Values.planhat.existingSecretKey }}, path: planhat-token}]
+{{- end }}
+{{- with .Values.operators.existingSecret }}
+- secret:
+    name: {{ . }}
+    items: [{key: {{ $.Values.operators.existingSecretKey }}, path: operator-token}]
+{{- end }}
+{{- with .Values.encryption.existingSecret }}
+- secret:
+    name: {{ . }}
+    items: [{key: {{ $.Values.encryption.existingSecretKey }}, path: encryption-keys}]
+{{- end }}
+{{- if and .Values.redis.existingSecret .Values.redis.existingSecretUrlKey (not .Values.valkey.enabled) }}
+- secret:
+    name: {{ .Values.redis.existingSecret }}
+    items: [{key: {{ .Values.redis.existingSecretUrlKey }}, path: redis-url}]
+{{- end }}
+{{- end -}}
+
+{{/* What the projected volume under /run/secrets/sources is made of. */}}
+{{- define "relay.sourceSources" -}}
+{{- with .Values.sources.secrets }}
+- secret:
+    name: {{ include "relay.fullname" $ }}-secrets
+    items:
+      {{- range $name, $content := . }}
+      - {key: source-{{ $name }}, path: {{ $name }}}
+      {{- end }}
+{{- end }}
+{{- range .Values.sources.existingSecrets }}
+- secret:
+    name: {{ .name }}
+    {{- with .items }}
+    items:
+      {{- range . }}
+      - {key: {{ .key }}, path: {{ .path | default .key }}}
+      {{- end }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Environment of every process of the relay. */}}
+{{- define "relay.env" -}}
+{{- $files := include "relay.credentialSources" . -}}
+- name: RELAY_CONFIG
+  value: /etc/relay/relay.yaml
+{{ include "relay.redisEnv" (dict "root" . "name" "RELAY_REDIS_URL" "files" true) }}
+- name: RELAY_PLANHAT_URL
+  value: {{ include "relay.planhatUrl" . | quote }}
+{{- if contains "path: planhat-token" $files }}
+- name: RELAY_PLANHAT_TOKEN_FILE
+  value: /run/secrets/relay/planhat-token
+{{- end }}
+{{- if contains "path: operator-token" $files }}
+- name: RELAY_OPERATOR_TOKEN_FILE
+  value: /run/secrets/relay/operator-token
+{{- end }}
+{{- if contains "path: encryption-keys" $files }}
+- name: RELAY_ENCRYPTION_KEYS_FILE
+  value: /run/secrets/relay/encryption-keys
+{{- end }}
+- name: RELAY_LOG_FORMAT
+  value: {{ .Values.log.format }}
+- name: RELAY_LOG_LEVEL
+  value: {{ .Values.log.level }}
+- name: RELAY_REQUIRE_DURABLE
+  value: {{ .Values.requireDurable | quote }}
+{{- end -}}
+
+{{/* Mounts of every process of the relay. */}}
+{{- define "relay.mounts" -}}
+- {name: config, mountPath: /etc/relay, readOnly: true}
+{{- if include "relay.credentialSources" . | trim }}
+- {name: credentials, mountPath: /run/secrets/relay, readOnly: true}
+{{- end }}
+{{- if include "relay.sourceSources" . | trim }}
+- {name: sources, mountPath: /run/secrets/sources, readOnly: true}
+{{- end }}
+{{- if and .Values.redis.tls.enabled .Values.redis.tls.caSecret }}
+- {name: redis-tls, mountPath: /run/secrets/redis-tls, readOnly: true}
+{{- end }}
+- {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{- define "relay.volumes" -}}
+- name: config
+  configMap: {name: {{ include "relay.configMapName" . }}}
+{{- with include "relay.credentialSources" . | trim }}
+- name: credentials
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- . | nindent 6 }}
+{{- end }}
+{{- with include "relay.sourceSources" . | trim }}
+- name: sources
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- . | nindent 6 }}
+{{- end }}
+{{- if and .Values.redis.tls.enabled .Values.redis.tls.caSecret }}
+- name: redis-tls
+  secret: {secretName: {{ .Values.redis.tls.caSecret }}, defaultMode: 0440}
+{{- end }}
+- name: tmp
+  emptyDir: {sizeLimit: {{ .Values.tmpSizeLimit }}}
+{{- end -}}
+
+{{/* The bundled Valkey's own file. */}}
+{{- define "relay.valkeyConfig" -}}
+bind * -::*
+protected-mode no
+port 6379
+dir /data
+# A 202 means durable: every write is in the file before its answer goes out, and nothing is ever evicted.
+appendonly yes
+appendfsync always
+save ""
+maxmemory {{ .Values.valkey.maxmemory }}
+maxmemory-policy noeviction
+{{- with .Values.valkey.extraConfig }}
+{{ . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,126 @@
+{{/* Every mistake in the values that no schema sees, at once, each with what to do. */}}
+
+{{- define "relay.webGrace" -}}
+{{- add (int .Values.web.preStopSeconds) (int .Values.web.shutdownSeconds) 5 -}}
+{{- end -}}
+
+{{/* A call to Planhat under way may end: its own time-out, then what the worker needs to settle, and a margin. */}}
+{{- define "relay.workerGrace" -}}
+{{- $config := fromYaml (include "relay.configMapping" .) -}}
+{{- add (include "relay.seconds" (dig "planhat" "timeout" "60s" $config) | int) (int .Values.worker.settleSeconds) 5 -}}
+{{- end -}}
+
+{{- define "relay.mistakes" -}}
+{{- $v := .Values -}}
+{{- $config := fromYaml (include "relay.configMapping" .) -}}
+{{- if $config.Error }}
+config: is not YAML: {{ $config.Error }}
+{{- else if and (not $v.config) (not $v.existingConfigMap) }}
+config: is empty. Put your relay.yaml there (examples: helm/examples), or name a ConfigMap in existingConfigMap.
+{{- else if and $v.config $v.existingConfigMap }}
+config and existingConfigMap are both set; leave one out.
+{{- end }}
+{{- if not $config.Error }}
+{{- range $name, $source := $config.sources }}
+{{- if kindIs "map" $source }}
+{{- range $key := list "secrets" "basic_auth" "bearer" }}
+{{- range $index, $value := (get $source $key | default list) }}
+{{- if and (kindIs "string" $value) (not (contains "${" $value)) }}
+config.sources.{{ $name }}.{{ $key }}[{{ $index }}] is written out, and a ConfigMap is no place for a secret: put it into a Secret named in sources.existingSecrets and write ${file:/run/secrets/sources/KEY} here.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $ways := list -}}
+{{- if $v.valkey.enabled }}{{ $ways = append $ways "valkey.enabled" }}{{ end -}}
+{{- if $v.redis.url }}{{ $ways = append $ways "redis.url" }}{{ end -}}
+{{- if $v.redis.existingSecretUrlKey }}{{ $ways = append $ways "redis.existingSecretUrlKey" }}{{ end -}}
+{{- if $v.redis.host }}{{ $ways = append $ways "redis.host" }}{{ end -}}
+{{- if $v.redis.sentinel.hosts }}{{ $ways = append $ways "redis.sentinel.hosts" }}{{ end -}}
+{{- if not $ways }}
+redis: no Redis is named. Set redis.host, redis.sentinel.hosts, redis.url, or redis.existingSecret with existingSecretUrlKey; for a try, valkey.enabled=true.
+{{- else if and (gt (len $ways) 1) (not (and $v.redis.existingSecretUrlKey (eq (len $ways) 2) (or $v.redis.host $v.redis.sentinel.hosts))) }}
+redis: {{ join " and " $ways }} each name a Redis; leave one.
+{{- end }}
+{{- if and $v.redis.existingSecretUrlKey (not $v.redis.existingSecret) }}
+redis.existingSecretUrlKey is set, but not redis.existingSecret, the Secret it is a key of.
+{{- end }}
+{{- if and $v.redis.password $v.redis.existingSecret }}
+redis.password and redis.existingSecret are both set; leave one out.
+{{- end }}
+{{- if and $v.redis.tls.enabled $v.redis.tls.caSecret $v.redis.sentinel.hosts }}
+redis.tls.caSecret does not work with redis.sentinel: put your authority into the image's own list, and leave caSecret out.
+{{- end }}
+{{- if and $v.redis.url $v.redis.tls.enabled }}
+redis.tls is for the parts; with redis.url write rediss:// into the address.
+{{- end }}
+{{- if not (or $v.planhat.token $v.planhat.existingSecret $v.sandbox.enabled) }}
+planhat: no token. Name a Secret in planhat.existingSecret (key planhat-token); for a try, sandbox.enabled=true.
+{{- end }}
+{{- if and $v.planhat.token $v.planhat.existingSecret }}
+planhat.token and planhat.existingSecret are both set; leave one out.
+{{- end }}
+{{- if and $v.planhat.url $v.sandbox.enabled }}
+planhat.url and sandbox.enabled each say where to deliver to; leave one out.
+{{- end }}
+{{- if and $v.operators.token $v.operators.existingSecret }}
+operators.token and operators.existingSecret are both set; leave one out.
+{{- end }}
+{{- if eq (int $v.operators.port) (int $v.web.port) }}
+operators.port and web.port are the same; the operators' port is to stand apart.
+{{- end }}
+{{- range $name := list "web" "worker" }}
+{{- $block := get $v $name }}
+{{- $least := include (printf "relay.%sGrace" $name) $ | int }}
+{{- if and $block.terminationGracePeriodSeconds (lt (int $block.terminationGracePeriodSeconds) $least) }}
+{{ $name }}.terminationGracePeriodSeconds is {{ int $block.terminationGracePeriodSeconds }}, less than the {{ $least }} that a clean end may take; leave it empty or raise it.
+{{- end }}
+{{- if and (not (kindIs "invalid" $block.pdb.minAvailable)) (not (kindIs "invalid" $block.pdb.maxUnavailable)) (ne (toString $block.pdb.maxUnavailable) "1") }}
+{{ $name }}.pdb: minAvailable and maxUnavailable are both set; leave one out.
+{{- end }}
+{{- $scaling := $block.autoscaling }}
+{{- if ne $scaling.type "none" }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{ $name }}.autoscaling: minReplicas {{ int $scaling.minReplicas }} is more than maxReplicas {{ int $scaling.maxReplicas }}.
+{{- end }}
+{{- if and (eq $scaling.type "hpa") (not (or $scaling.hpa.cpu $scaling.hpa.memory $scaling.hpa.metrics)) }}
+{{ $name }}.autoscaling.hpa: nothing to scale by; set cpu, memory or metrics.
+{{- end }}
+{{- if eq $scaling.type "keda" }}
+{{- if not (or $scaling.keda.prometheus.serverAddress $scaling.keda.redis.enabled $scaling.keda.triggers) }}
+{{ $name }}.autoscaling.keda: nothing to scale by; set prometheus.serverAddress, redis.enabled or triggers.
+{{- end }}
+{{- if and $scaling.keda.redis.enabled (not (or $v.valkey.enabled $v.redis.host $v.redis.sentinel.hosts)) }}
+{{ $name }}.autoscaling.keda.redis: KEDA takes host and port, not an address; set redis.host (beside existingSecretUrlKey, if you use it), or scale on Prometheus.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $v.web.ingress.enabled (not $v.web.ingress.hosts) }}
+web.ingress: no host. Name at least one in web.ingress.hosts.
+{{- end }}
+{{- if and $v.web.httpRoute.enabled (not $v.web.httpRoute.parentRefs) }}
+web.httpRoute: no gateway. Name at least one in web.httpRoute.parentRefs.
+{{- end }}
+{{- if and $v.operators.ingress.enabled (not $v.operators.ingress.host) }}
+operators.ingress: no host; set operators.ingress.host.
+{{- end }}
+{{- if and $v.operators.ingress.enabled (has $v.operators.ingress.host $v.web.ingress.hosts) }}
+operators.ingress.host is one of web.ingress.hosts; the console is to stand on a name of its own.
+{{- end }}
+{{- if $v.rqDashboard.enabled }}
+{{- if not $v.rqDashboard.image.repository }}
+rqDashboard.image.repository: name an image with rq 3 and rq-dashboard; helm/examples/rq-dashboard.Dockerfile builds one.
+{{- end }}
+{{- if not $v.rqDashboard.existingSecret }}
+rqDashboard.existingSecret: name a Secret with username and password; whoever gets in can replay every dead letter.
+{{- end }}
+{{- end }}
+{{- if and $v.tests.deliver.enabled (not $v.tests.deliver.source) }}
+tests.deliver.source: name the source of the config that the sample event comes from.
+{{- else if and $v.tests.deliver.enabled $config.sources (not (hasKey $config.sources $v.tests.deliver.source)) }}
+tests.deliver.source: {{ $v.tests.deliver.source }} is not a source of the config ({{ keys $config.sources | sortAlpha | join ", " }}).
+{{- end }}
+{{- end -}}

@@ -1,0 +1,65 @@
+{{- /* Name servers and Redis: what every process of the relay needs. */}}
+{{- define "relay.egressBasics" -}}
+{{- $policy := .Values.networkPolicy -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+  {{- with $policy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- if .Values.valkey.enabled }}
+- ports: [{protocol: TCP, port: 6379}]
+  to:
+    - podSelector:
+        matchLabels:
+          {{- include "relay.selector" (dict "root" . "component" "valkey") | nindent 10 }}
+{{- else }}
+{{- $ports := $policy.redisPorts }}
+{{- if not $ports }}
+{{- if .Values.redis.sentinel.hosts }}
+{{- $ports = list (int .Values.redis.port) }}
+{{- range .Values.redis.sentinel.hosts }}
+{{- $ports = append $ports (ternary (regexFind "[0-9]+$" .) "26379" (contains ":" .) | int) }}
+{{- end }}
+{{- else if .Values.redis.url }}
+{{- range regexFindAll ":[0-9]+(,|/|$)" .Values.redis.url -1 }}
+{{- $ports = append $ports (regexFind "[0-9]+" . | int) }}
+{{- end }}
+{{- end }}
+{{- $ports = $ports | default (list (int .Values.redis.port)) | uniq }}
+{{- end }}
+- ports:
+    {{- range $ports }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+  {{- with $policy.redisTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- /* Planhat, look-ups, senders' certificates: the internet, and no private or metadata address. */}}
+{{- define "relay.egressOut" -}}
+{{- $policy := .Values.networkPolicy -}}
+- ports:
+    {{- range $policy.outboundPorts }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+  to:
+    {{- range $family := list "0.0.0.0/0" "::/0" }}
+    - ipBlock:
+        cidr: {{ $family | quote }}
+        {{- $except := list }}
+        {{- range $policy.outboundExcept }}
+        {{- if eq (contains ":" .) (contains ":" $family) }}{{ $except = append $except . }}{{ end }}
+        {{- end }}
+        {{- with $except }}
+        except:
+          {{- toYaml . | nindent 10 }}
+        {{- end }}
+    {{- end }}
+{{- with $policy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
