@@ -289,7 +289,7 @@ def test_a_reply_and_its_root_share_a_thread_and_not_a_message(name: str) -> Non
     assert len({event.thread for event in found}) == 1
     assert len({event.id for event in found}) == len(found)
     assert len({event.message_id for event in found}) == len(found)
-    assert [event.version for event in found] == sorted({event.version for event in found})
+    assert [event.version for event in found] == sorted(event.version for event in found)
 
 
 def events(parsed: list[Parsed]) -> list[Event]:

@@ -30,6 +30,7 @@ _KEYS = frozenset(
         "tolerance",
         "key",
         "style",
+        "unit",
         "body_token",
     }
 )
@@ -46,7 +47,7 @@ _PLACES = ("{body}", "{timestamp}")
 class Signature:
     """`signed` is split at its places: ("", "{timestamp}", ".", "{body}", ""). `key` says how a secret is
     read: `text` verbatim, `base64` or `hex` decoded. With `style` "stripe" the header is `t=SECONDS,v1=HEX`,
-    with several `v1=` while a secret rolls."""
+    with several `v1=` while a secret rolls. `unit` is the timestamp's, "s" or "ms"; both are understood."""
 
     header: str
     hash: str = "sha256"
@@ -57,6 +58,7 @@ class Signature:
     tolerance_s: float = 300
     key: str = "text"
     style: str = ""
+    unit: str = "s"
 
     def verify(self, inbound: Inbound, secrets: Sequence[str], *, now_s: float) -> None:
         """Raises NotAuthentic unless one of the header's signatures holds under one of `secrets`."""
@@ -84,7 +86,9 @@ class Signature:
 
     def sign(self, body: bytes, secret: str, *, now_s: float) -> dict[str, str]:
         """The headers that `verify` wants."""
-        sent_at = str(int(now_s)) if self.timestamp_header or self.style == "stripe" else ""
+        sent_at = ""
+        if self.timestamp_header or self.style == "stripe":
+            sent_at = str(int(now_s * 1000) if self.unit == "ms" else int(now_s))
         digest = _ENCODE[self.encoding](
             keyed_digest(self._key(secret), self._content(body, sent_at), self.hash)
         )
@@ -169,6 +173,7 @@ def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | 
         tolerance_s=_tolerance_s(values.get("tolerance", 300)),
         key=key,
         style=style,
+        unit="ms" if values.get("unit") == "ms" else "s",
     )
 
 
