@@ -1,0 +1,201 @@
+"""Header fields of a mail: found in any case, decoded, unfolded; addresses and message ids out of them.
+
+Everything here is total and takes linear time: the standard library's address parser is quadratic over long
+headers and raises over odd ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from email.errors import HeaderParseError
+from email.header import decode_header
+
+from relay.sources.moment import moment_us
+
+#: Longer than any header a mail system lets through; what is beyond is cut.
+MAX_VALUE_CHARS = 64 * 1024
+MAX_FIELDS = 2000
+MAX_ADDRESSES = 500
+
+_MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
+_FOLD = re.compile(r"\r?\n[ \t]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_COLON_OFFSET = re.compile(r"([+-]\d\d):(\d\d)\b")
+
+
+class MailHeaders:
+    """Pairs of name and value in their order; names are compared in lower case."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for count, (name, value) in enumerate(pairs):
+            if count >= MAX_FIELDS:
+                break
+            self._values.setdefault(name.strip().lower(), []).append(value[:MAX_VALUE_CHARS])
+
+    def get(self, name: str) -> str:
+        """The first value, unfolded and decoded; "" where there is none."""
+        found = self._values.get(name)
+        return decoded(found[0]) if found else ""
+
+    def raw(self, name: str) -> str:
+        """The first value, unfolded but with its encoded words: for addresses, where decoding comes last."""
+        found = self._values.get(name)
+        return unfolded(found[0]) if found else ""
+
+    def all(self, name: str) -> list[str]:
+        return [unfolded(value) for value in self._values.get(name, [])]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def pairs(self) -> list[list[str]]:
+        return [[name, printable(value)] for name, values in self._values.items() for value in values]
+
+
+def header_block(text: str) -> list[tuple[str, str]]:
+    """The fields of a raw header block, as SendGrid posts it beside the parsed parts."""
+    found: list[tuple[str, str]] = []
+    name, lines = "", []
+    for line in text[: MAX_VALUE_CHARS * 8].replace("\r\n", "\n").split("\n"):
+        if line[:1] in (" ", "\t"):
+            lines.append(line.strip())
+            continue
+        if name:
+            found.append((name, " ".join(lines)))
+        name, colon, value = line.partition(":")
+        name = name if colon and name.strip() else ""
+        lines = [value.strip()]
+    if name:
+        found.append((name, " ".join(lines)))
+    return found
+
+
+def unfolded(value: str) -> str:
+    return printable(_FOLD.sub(" ", value)).strip()
+
+
+def printable(text: str) -> str:
+    """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
+    read as UTF-8, else as Windows-1252."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            try:
+                text = text.encode("utf-8", "surrogateescape").decode()
+            except (UnicodeEncodeError, UnicodeDecodeError):
+                raw = text.encode("utf-8", "surrogatepass")
+                text = raw.decode("cp1252", "replace") if _is_bytes(text) else raw.decode("utf-8", "replace")
+    return _CONTROL.sub("", text)
+
+
+def _is_bytes(text: str) -> bool:
+    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+
+
+def decoded(value: str) -> str:
+    """The value with its encoded words (RFC 2047) read."""
+    value = unfolded(value)
+    if "=?" not in value:
+        return value
+    parts: list[str] = []
+    try:
+        for piece, charset in decode_header(value):
+            parts.append(piece if isinstance(piece, str) else decode_bytes(piece, charset or ""))
+    except (HeaderParseError, ValueError):
+        return value
+    return printable("".join(parts)).strip()
+
+
+#: Names that mails use and Python does not know, or knows as something narrower than what is meant.
+_CHARSETS = {"": "utf-8", "ascii": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
+_CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18030", "gbk": "gb18030"}
+_CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
+
+
+def decode_bytes(raw: bytes, charset: str) -> str:
+    """Bytes as text: in the charset named, else UTF-8, else Windows-1252 with replacements. Never raises."""
+    name = charset.strip().strip("\"'").lower()
+    for candidate in (_CHARSETS.get(name, name), "utf-8"):
+        try:
+            # `str(bytes, "base64")` and the like raise LookupError: they are no text encodings.
+            return raw.decode(candidate)
+        except (LookupError, ValueError):
+            continue
+    return raw.decode("cp1252", "replace")
+
+
+def message_ids(value: str) -> list[str]:
+    """The ids of a `References`, `In-Reply-To` or `Message-ID` field, with their angle brackets."""
+    value = unfolded(value[:MAX_VALUE_CHARS])
+    found = [f"<{inner}>" for inner in _MESSAGE_ID.findall(value)]
+    if found:
+        return found
+    return [word[:900] for word in value.split() if "@" in word or len(value.split()) == 1][:100]
+
+
+def addresses(value: str) -> list[tuple[str, str]]:
+    """`(name, email)` of each mailbox of an address list; groups are opened, comments read as names."""
+    value = unfolded(value[:MAX_VALUE_CHARS])
+    found: list[tuple[str, str]] = []
+    words: list[str] = []  # the phrase so far
+    angle: list[str] | None = None  # what stands in <...>
+    comment: list[str] = []
+    quoted, escaped, depth = False, False, 0
+
+    def finish() -> None:
+        phrase = decoded("".join(words)).strip().strip("\"'").strip()
+        email = printable("".join(angle).strip() if angle is not None else "")
+        note = decoded("".join(comment)).strip()
+        if angle is None and "@" in phrase and not any(char in phrase for char in " \t"):
+            email, phrase = phrase, note
+        email = email.removeprefix("mailto:").strip("<>").replace(" ", "")
+        if email and len(email) <= 320 and len(found) < MAX_ADDRESSES:
+            found.append((phrase[:256] or note[:256], email))
+
+    for char in value:
+        if escaped:
+            (comment if depth else words if angle is None else angle).append(char)
+            escaped = False
+        elif char == "\\" and (quoted or depth):
+            escaped = True
+        elif depth:
+            depth += (char == "(") - (char == ")")
+            if depth:
+                comment.append(char)
+        elif quoted:
+            if char == '"':
+                quoted = False
+            else:
+                (words if angle is None else angle).append(char)
+        elif char == '"':
+            quoted = True
+        elif char == "(" and angle is None:
+            depth = 1
+        elif char == "<" and angle is None:
+            angle = []
+        elif char == ">":
+            continue
+        elif char in ",;":
+            finish()
+            words, angle, comment = [], None, []
+        elif (
+            char == ":" and angle is None and "@" not in words and "".join(words).strip().lower() != "mailto"
+        ):
+            words = []  # a group's name
+        else:
+            (words if angle is None else angle).append(char)
+    finish()
+    return found
+
+
+def date_us(value: str) -> int | None:
+    """A `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
+    value = unfolded(value[:200])
+    if "," in value[:5] or value[:3].isalpha():
+        value = _COLON_OFFSET.sub(r"\1\2", value)
+    return moment_us(value)
