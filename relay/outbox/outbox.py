@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import orjson
 import redis
 
 from relay.errors import OutboxUnavailable
@@ -327,6 +328,30 @@ class Outbox:
         with reaching_redis():
             found: Any = self.redis.get(self.prefix + "planhat:" + planhat_id)
         return found.decode() if found else None
+
+    # -- the kill switch and what was refused ------------------------------------------------------------------
+
+    def drops(self) -> list[dict[str, Any]]:
+        """What is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
+        with reaching_redis():
+            held: dict[bytes, bytes] = self.redis.hgetall(self.prefix + "drops")  # type: ignore[assignment]
+        rows: list[dict[str, Any]] = [orjson.loads(value) for value in held.values()]
+        now_ms = self.now_ms() if rows else 0
+        return sorted((row for row in rows if row["until_ms"] > now_ms), key=lambda row: str(row["id"]))
+
+    def add_drop(self, row: dict[str, Any]) -> None:
+        with reaching_redis():
+            self.redis.hset(self.prefix + "drops", row["id"], orjson.dumps(row))  # type: ignore[arg-type]
+
+    def end_drop(self, drop_id: str) -> bool:
+        with reaching_redis():
+            return bool(self.redis.hdel(self.prefix + "drops", drop_id))
+
+    def rejected(self, limit: int) -> list[dict[str, Any]]:
+        """The last refused requests, newest first: at_ms, source, reason, kind, bytes, from (a network prefix)."""
+        with reaching_redis():
+            rows: Any = self.redis.lrange(self.prefix + "rejected", 0, limit - 1)
+        return [orjson.loads(row) for row in rows]
 
     # -- dead letters ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,45 @@
+"""What an operation needs: the outbox, and today's config and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from relay.config import Config
+from relay.intake import House
+from relay.outbox.delivery import Delivery
+from relay.outbox.outbox import Outbox
+from relay.rules.rule import RuleBook
+from relay.settings import Settings
+
+
+class Bench(Protocol):
+    """Who may operate: the web side's `Desk`, the command line's and the workers' contexts."""
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def rulebook(self) -> RuleBook: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The web side's bench. `current` gives the house of this moment: the config may be exchanged at any time."""
+
+    outbox: Outbox
+    delivery: Delivery
+    settings: Settings
+    current: Callable[[], House]
+
+    @property
+    def config(self) -> Config:
+        return self.current().config
+
+    @property
+    def rulebook(self) -> RuleBook:
+        return self.current().book

@@ -1,0 +1,169 @@
+"""A person's edit of a dead letter: fields of the raw payload, fields of the conversation, or the company.
+
+The letter keeps every edit (what it was, what it became, who, when) and the raw event stays as it came: an edit is
+applied each time the letter is mapped again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from relay.operations.selection import InputInvalid
+from relay.patch import Patch, Way
+from relay.planhat.fields import WRITABLE
+
+MAX_EDITS = 100
+_MISSING = object()
+#: The externalId says which conversation it is; the company has a way of its own.
+_FIXED = frozenset({"externalId", "companyId"})
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What stands now: dotted paths of the raw payload, fields of the conversation ("custom.Name" for custom ones),
+    and the companyId ("": not edited)."""
+
+    payload: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    company: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.payload or self.fields or self.company)
+
+    def mend(self, body: bytes) -> bytes:
+        """The raw body with the edited values. Only JSON bodies are ever edited."""
+        value = orjson.loads(body)
+        for path, new in self.payload.items():
+            write_path(value, path, new)
+        return orjson.dumps(value)
+
+
+def read_edits(record: Mapping[str, Any]) -> Edits:
+    held = record.get("edited")
+    held = held if isinstance(held, dict) else {}
+    return Edits(
+        payload=dict(held.get("payload") or {}),
+        fields=dict(held.get("fields") or {}),
+        company=str(held.get("company") or ""),
+    )
+
+
+def add_edits(
+    record: Mapping[str, Any],
+    body: bytes | None,
+    *,
+    payload: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    company: str,
+    by: str,
+    at: str,
+) -> dict[str, Any]:
+    """The record with the edits in it. A `payload` path that the raw body does not have but that is a field of the
+    conversation counts as that. Raises InputInvalid, naming the path."""
+    raw = _json_or_missing(body)
+    edited = read_edits(record)
+    new_payload, new_fields = dict(edited.payload), dict(edited.fields)
+    log = list(record.get("edits") or [])
+    if not company and isinstance(fields.get("companyId"), str):
+        company = fields["companyId"]
+        fields = {name: value for name, value in fields.items() if name != "companyId"}
+    for path, value in payload.items():
+        was = _MISSING if raw is _MISSING else read_path(raw, path)
+        if was is not _MISSING:
+            log.append(_entry("payload", path, edited.payload.get(path, was), value, by, at))
+            new_payload[path] = value
+        elif _is_field(path):
+            log.append(_field_entry(record, edited, path, value, by, at))
+            new_fields[path] = value
+        elif raw is _MISSING:
+            raise InputInvalid("the raw event has expired or is not JSON; edit fields of the conversation", f"payload.{path}")
+        else:
+            raise InputInvalid("not in the raw payload, and no field of a conversation", f"payload.{path}")
+    for name, value in fields.items():
+        if not _is_field(name):
+            raise InputInvalid("no field of a conversation that can be edited", f"fields.{name}")
+        log.append(_field_entry(record, edited, name, value, by, at))
+        new_fields[name] = value
+    if company:
+        log.append(_entry("company", "companyId", edited.company or None, company, by, at))
+    if len(log) > MAX_EDITS:
+        raise InputInvalid(f"more than {MAX_EDITS} edits of one dead letter")
+    return {
+        **record,
+        "edits": log,
+        "edited": {"payload": new_payload, "fields": new_fields, "company": company or edited.company},
+    }
+
+
+def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
+    """Patches as today's rules made them, with the edited fields and company. A field that appends is edited in the
+    newest patch that carries it (one entry a message), any other wherever it stands, or else in the newest patch."""
+    changed = list(patches)
+    if not changed:
+        return changed
+    newest = max(range(len(changed)), key=lambda n: (changed[n].version, changed[n].event_id))
+    for name, value in edits.fields.items():
+        carriers = [n for n, patch in enumerate(changed) if name in patch.fields]
+        way: Way = changed[carriers[-1]].fields[name][0] if carriers else "replace"
+        if way == "append":
+            carriers = [max(carriers, key=lambda n: (changed[n].version, changed[n].event_id))]
+        for n in carriers or [newest]:
+            changed[n] = replace(changed[n], fields={**changed[n].fields, name: (way, value)})
+    if edits.company:
+        changed = [replace(patch, company_id=edits.company) for patch in changed]
+    return changed
+
+
+def _is_field(name: str) -> bool:
+    head, _, rest = name.partition(".")
+    if head == "custom":
+        return bool(rest)
+    return name in WRITABLE and name not in _FIXED
+
+
+def _field_entry(
+    record: Mapping[str, Any], edited: Edits, name: str, value: Any, by: str, at: str
+) -> dict[str, Any]:
+    document = record.get("document")
+    was = edited.fields.get(name, read_path(document, name) if isinstance(document, dict) else _MISSING)
+    return _entry("fields", name, None if was is _MISSING else was, value, by, at)
+
+
+def _entry(kind: str, path: str, was: Any, value: Any, by: str, at: str) -> dict[str, Any]:
+    return {"at": at, "by": by, "what": kind, "path": path, "from": was, "to": value}
+
+
+def _json_or_missing(body: bytes | None) -> Any:
+    if body is None:
+        return _MISSING
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        return _MISSING
+    return value if isinstance(value, (dict, list)) else _MISSING
+
+
+def read_path(value: Any, path: str) -> Any:
+    """What stands at a dotted path (numbers are places in lists), or a marker that equals nothing."""
+    for part in path.split("."):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part[:6]) < len(value):
+            value = value[int(part[:6])]
+        else:
+            return _MISSING
+    return value
+
+
+def write_path(value: Any, path: str, new: Any) -> None:
+    """Sets what stands at a path; where the path is not there (any more), nothing happens."""
+    *way, last = path.split(".")
+    holder = read_path(value, ".".join(way)) if way else value
+    if isinstance(holder, dict) and last in holder:
+        holder[last] = new
+    elif isinstance(holder, list) and last.isascii() and last.isdigit() and int(last[:6]) < len(holder):
+        holder[int(last[:6])] = new

@@ -1,0 +1,108 @@
+"""A long operation that others can watch, cancel and take up again: a hash in Redis, `operation:<id>`, kept a day."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from relay.errors import NotFound
+from relay.operations.moments import iso
+from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import reaching_redis
+
+KEPT_S = 86_400
+
+
+class Operation:
+    """One run. `step` writes how far it is; `cancelled` says whether someone wants it to stop."""
+
+    def __init__(self, outbox: Outbox, operation_id: str) -> None:
+        self._outbox = outbox
+        self.operation_id = operation_id
+        self._key = f"{outbox.prefix}operation:{operation_id}"
+
+    @classmethod
+    def begin(cls, outbox: Outbox, kind: str, by: str, asked: Mapping[str, Any]) -> Operation:
+        operation = cls(outbox, f"op_{secrets.token_hex(8)}")
+        now_ms = outbox.now_ms()
+        with reaching_redis():
+            pipe = outbox.redis.pipeline(transaction=True)
+            pipe.hset(
+                operation._key,
+                mapping={
+                    "kind": kind,
+                    "by": by,
+                    "asked": orjson.dumps(dict(asked)),
+                    "state": "running",
+                    "started_ms": now_ms,
+                },
+            )
+            pipe.expire(operation._key, KEPT_S)
+            pipe.zadd(f"{outbox.prefix}operations", {operation.operation_id: now_ms})
+            pipe.zremrangebyscore(f"{outbox.prefix}operations", "-inf", now_ms - KEPT_S * 1000)
+            pipe.execute()
+        return operation
+
+    def step(self, **facts: int | str) -> None:
+        with reaching_redis():
+            self._outbox.redis.hset(self._key, mapping=dict(facts))  # type: ignore[arg-type]
+
+    def end(self, state: str, **facts: int | str) -> None:
+        """`done`, `cancelled` or `failed`."""
+        self.step(state=state, ended_ms=self._outbox.now_ms(), **facts)
+
+    def resume(self) -> dict[str, str]:
+        """Running again; gives what it was asked and its cursor. Raises NotFound."""
+        held = self._held()
+        self.step(state="running", cancel=0)
+        return held
+
+    def cancelled(self) -> bool:
+        with reaching_redis():
+            wanted: Any = self._outbox.redis.hget(self._key, "cancel")
+        return bool(wanted == b"1")
+
+    def cancel(self) -> None:
+        """Raises NotFound. A run that has ended stays as it ended."""
+        self._held()
+        self.step(cancel=1)
+
+    def read(self) -> dict[str, Any]:
+        """As the API shows it. Raises NotFound."""
+        held = self._held()
+        counted = ("total", "done", "changed", "failed", "skipped")
+        numbers: dict[str, Any] = {name: int(held[name]) for name in counted if name in held}
+        return {
+            "id": self.operation_id,
+            "kind": held.get("kind"),
+            "by": held.get("by"),
+            "state": held.get("state"),
+            "asked": orjson.loads(held.get("asked") or "{}"),
+            "started_at": iso(int(held.get("started_ms") or 0)),
+            "ended_at": iso(int(held.get("ended_ms") or 0)),
+            "cancelling": held.get("cancel") == "1" and held.get("state") == "running",
+            **numbers,
+        }
+
+    def _held(self) -> dict[str, str]:
+        with reaching_redis():
+            held: Any = self._outbox.redis.hgetall(self._key)
+        if not held:
+            raise NotFound(f"nobody knows the operation {self.operation_id[:40]!r}; they are kept for a day")
+        return {name.decode(): value.decode() for name, value in held.items()}
+
+
+def read_operations(outbox: Outbox, limit: int = 10) -> list[dict[str, Any]]:
+    """The last ones, newest first."""
+    with reaching_redis():
+        names: Any = outbox.redis.zrevrange(f"{outbox.prefix}operations", 0, limit - 1)
+    found = []
+    for name in names:
+        try:
+            found.append(Operation(outbox, name.decode()).read())
+        except NotFound:
+            continue
+    return found

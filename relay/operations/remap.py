@@ -1,0 +1,142 @@
+"""An archived raw event through today's adapter and today's rules, as if it came in now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from relay.errors import MappingFailed, SourceError
+from relay.event import Event
+from relay.operations.desk import Bench
+from relay.outbox.archive import Archived, unpack
+from relay.outbox.items import State
+from relay.patch import Patch
+from relay.rules.rule import Filtered
+from relay.sources.base import Adapter, Inbound, Parked
+from relay.sources.registry import build_adapter
+
+#: Changes a raw body before it is parsed: a person's edit.
+Mend = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as the outbox has it. `body` is the raw request's, wherever it is kept; None: expired."""
+
+    event_id: str
+    state: State
+    settled_ms: int
+    facts: Mapping[str, Any]
+    body: bytes | None
+
+    @property
+    def source(self) -> str:
+        return str(self.facts.get("source", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Remapped:
+    """What today's rules make of it: a patch, or (patch None) why it is filtered."""
+
+    event: Event
+    rule: str
+    patch: Patch | None
+    reason: str = ""
+
+
+def read_stored(bench: Bench, event_ids: Sequence[str]) -> list[Stored | None]:
+    """In the order asked for; None where an event is no longer kept, or cannot be read."""
+    outbox = bench.outbox
+    found: list[tuple[State, int, Archived] | None] = []
+    for packed in outbox.events(event_ids):
+        try:
+            found.append((packed[0], packed[1], unpack(packed[2])) if packed else None)
+        except ValueError:
+            found.append(None)
+    owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})
+    bodies: dict[str, bytes] = {}
+    for owner, held_owner in zip(owners, outbox.events(owners), strict=True):
+        if held_owner:
+            bodies[owner] = unpack(held_owner[2]).body
+    stored: list[Stored | None] = []
+    for event_id, held in zip(event_ids, found, strict=True):
+        if held is None:
+            stored.append(None)
+            continue
+        state, settled_ms, archived = held
+        owner = str(archived.facts.get("raw_of") or "")
+        body = bodies.get(owner) if owner else archived.body
+        stored.append(Stored(event_id, state, settled_ms, archived.facts, body))
+    return stored
+
+
+def inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
+    """The request as it came, credentials aside. Only for what has a body."""
+    target = str(stored.facts.get("target", ""))
+    headers = stored.facts.get("headers")
+    body = stored.body or b""
+    return Inbound(
+        body=mend(body) if mend else body,
+        headers=headers if isinstance(headers, dict) else {},
+        method=str(stored.facts.get("method") or "POST"),
+        path_query=target,
+        query=dict(parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=200)),
+    )
+
+
+class Remapper:
+    """Holds the adapters of one run. `revision` is the moment of the run in ms: of one event, its newest mapping wins."""
+
+    def __init__(self, bench: Bench, revision: int) -> None:
+        self._bench = bench
+        self._book = bench.rulebook
+        self._revision = revision
+        self._adapters: dict[str, Adapter] = {}
+
+    def event(self, stored: Stored, mend: Mend | None = None) -> Event:
+        """The event again. Raises MappingFailed where the raw request has expired, its source is gone from the config,
+        or nothing in it is this event any more."""
+        if stored.body is None:
+            raise MappingFailed("the raw event has expired")
+        adapter = self._adapter(stored.source)
+        received_s = float(stored.facts.get("received_ms") or 0) / 1000
+        try:
+            parsed = adapter.parse(inbound_of(stored, mend), now_s=received_s)
+        except SourceError as error:
+            raise MappingFailed(f"not what {stored.source} sends: {error}") from error
+        for one in parsed:
+            if isinstance(one, Event) and one.id == stored.event_id:
+                return one
+        # Its id may come from its content, which redaction or an edit changed: then its place in the request tells.
+        index = stored.facts.get("index")
+        if isinstance(index, int) and 0 <= index < len(parsed):
+            found = parsed[index]
+            if isinstance(found, Event):
+                return replace(found, id=stored.event_id)
+            if isinstance(found, Parked):
+                raise MappingFailed(found.cause)
+            raise MappingFailed(f"the adapter skips it now: {found.reason}")
+        raise MappingFailed("the adapter finds no such event in the raw request any more")
+
+    def map(self, stored: Stored, mend: Mend | None = None) -> Remapped:
+        """Raises MappingFailed."""
+        event = self.event(stored, mend)
+        verdict = self._book.map(event, revision=self._revision)
+        if isinstance(verdict, Filtered):
+            return Remapped(event, verdict.rule or "", None, verdict.reason)
+        return Remapped(event, verdict.rule, verdict.patch)
+
+    def _adapter(self, source: str) -> Adapter:
+        adapter = self._adapters.get(source)
+        if adapter is None:
+            configured = self._bench.config.sources.get(source)
+            if configured is None:
+                raise MappingFailed(f"the source {source!r} is no longer in the config")
+            try:
+                adapter = build_adapter(configured.options)
+            except ValueError as error:
+                raise MappingFailed(f"the source {source!r}: {error}") from error
+            self._adapters[source] = adapter
+        return adapter

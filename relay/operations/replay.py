@@ -1,0 +1,196 @@
+"""Stored raw events of a stretch of time through today's rules again; what differs from what stands is sent.
+
+Paced behind live traffic: small parts, and a pause while anything has waited for long. A run can be cancelled, and
+taken up again where it stopped: its cursor is a minute, and a minute done twice changes nothing, because what is sent
+is only what differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.errors import MappingFailed
+from relay.operations.desk import Bench
+from relay.operations.progress import Operation
+from relay.operations.remap import Remapped, Remapper, Stored, read_stored
+from relay.outbox.notes import Note, write_notes
+from relay.patch import Document, Patch
+
+PART = 100
+#: While something has waited for longer, a replay stands aside.
+LIVE_WAITS_MS = 5_000
+TOLD_AT_MOST = 20
+_MINUTE_MS = 60_000
+_MISSING = object()
+
+
+@dataclass(slots=True)
+class Tally:
+    """`count` events looked at; `changed` of them say something else today and are (or would be) sent; `unmapped`
+    cannot be mapped today; `filtered` were sent once and would not be today (what stands in Planhat stays);
+    `expired` have no raw body any more; `dead` ones are left to `dead replay`."""
+
+    count: int = 0
+    changed: int = 0
+    unmapped: int = 0
+    filtered: int = 0
+    expired: int = 0
+    dead: int = 0
+
+
+def replay(
+    bench: Bench,
+    *,
+    since_ms: int,
+    until_ms: int,
+    source: str = "",
+    rule: str = "",
+    dry_run: bool = False,
+    by: str = "",
+    operation: Operation | None = None,
+    progress: Callable[[int, int], None] = lambda count, changed: None,
+    wait: Callable[[float], None] = time.sleep,
+    now_ms: int = 0,
+) -> dict[str, Any]:
+    """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "dry_run"}`; `sample` tells
+    the first changes, field by field. `rule` keeps to events that this rule maps today."""
+    outbox = bench.outbox
+    now_ms = now_ms or outbox.now_ms()
+    until_ms = min(until_ms or now_ms, now_ms)
+    remapper = Remapper(bench, now_ms)
+    tally, told, cancelled = Tally(), list[dict[str, Any]](), False
+    causes: dict[str, int] = {}
+    for minute, ids in _parts(bench, since_ms, until_ms, source):
+        if operation:
+            operation.step(cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped)
+            if operation.cancelled():
+                cancelled = True
+                break
+        if not dry_run:
+            while _live_waits(bench):
+                if operation and operation.cancelled():
+                    break
+                wait(0.5)
+        again: list[tuple[str, str, Patch]] = []
+        for stored in read_stored(bench, ids):
+            if stored is None or not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
+                continue
+            tally.count += 1
+            remapped = _remap(remapper, stored, tally, causes)
+            if remapped is None or (rule and remapped.rule != rule):
+                continue
+            if remapped.patch is None:
+                tally.filtered += stored.state != "filtered"
+                continue
+            changes = differences(bench, remapped.patch)
+            if changes is None:
+                continue
+            tally.changed += 1
+            again.append((stored.event_id, stored.source, remapped.patch))
+            if len(told) < TOLD_AT_MOST:
+                told.append({"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes})
+        if again and not dry_run:
+            _send(bench, again, by, now_ms)
+        progress(tally.count, tally.changed)
+    if operation:
+        operation.end(
+            "cancelled" if cancelled else "done",
+            total=tally.count,
+            done=tally.count,
+            changed=tally.changed,
+            failed=tally.unmapped,
+        )
+    return {
+        "count": tally.count,
+        "changed": tally.changed,
+        "unmapped": tally.unmapped,
+        "filtered": tally.filtered,
+        "expired": tally.expired,
+        "dead": tally.dead,
+        "causes": [{"cause": cause, "count": n} for cause, n in sorted(causes.items(), key=lambda pair: -pair[1])[:10]],
+        "cancelled": cancelled,
+        "sample": told,
+        "dry_run": dry_run,
+    }
+
+
+def _remap(remapper: Remapper, stored: Stored, tally: Tally, causes: dict[str, int]) -> Remapped | None:
+    if stored.state in ("dead", "discarded"):
+        tally.dead += stored.state == "dead"
+        return None
+    if stored.body is None:
+        tally.expired += 1
+        return None
+    try:
+        return remapper.map(stored)
+    except MappingFailed as error:
+        tally.unmapped += 1
+        causes[error.cause] = causes.get(error.cause, 0) + 1
+        return None
+
+
+def _send(bench: Bench, again: Sequence[tuple[str, str, Patch]], by: str, now_ms: int) -> None:
+    said = {"what": "replayed", "by": by, "at_ms": now_ms}
+    write_notes(bench.outbox, [Note(event_id, said, patch.external_id) for event_id, _, patch in again])
+    bench.outbox.replay(
+        [(event_id, source, patch.external_id, patch.encode()) for event_id, source, patch in again]
+    )
+
+
+def _parts(bench: Bench, since_ms: int, until_ms: int, source: str) -> Iterator[tuple[int, list[str]]]:
+    """(minute, at most `PART` event ids), oldest first."""
+    for minute in range(since_ms // _MINUTE_MS, until_ms // _MINUTE_MS + 1):
+        at_ms = minute * _MINUTE_MS
+        ids = list(bench.outbox.event_ids(since_ms=at_ms, until_ms=at_ms, source=source))
+        for start in range(0, len(ids), PART):
+            yield minute, ids[start : start + PART]
+
+
+def _live_waits(bench: Bench) -> bool:
+    now_ms = bench.outbox.now_ms()
+    oldest = bench.outbox.oldest_pending_ms(now_ms=now_ms)
+    return oldest is not None and now_ms - oldest > LIVE_WAITS_MS
+
+
+def differences(bench: Bench, patch: Patch) -> dict[str, dict[str, Any]] | None:
+    """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
+    where nothing does. For a conversation that is not known any more everything is new."""
+    outbox = bench.outbox
+    held = outbox.document(patch.external_id)
+    before = _document(patch.external_id, held)
+    for pending in outbox.waiting_patches(patch.external_id):
+        try:
+            before.absorb(Patch.decode(pending.patch))
+        except (ValueError, KeyError):
+            continue
+    after = Document.decode(before.encode())
+    after.absorb(patch)
+    was, becomes = flat(before.render()), flat(after.render())
+    changes = {
+        name: {"from": was.get(name), "to": becomes.get(name)}
+        for name in sorted({*was, *becomes})
+        if was.get(name, _MISSING) != becomes.get(name, _MISSING)
+    }
+    # The company is not compared: a conversation's first delivery pins it.
+    return changes or None
+
+
+def flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """With `custom` spread out as "custom.Name"."""
+    found = {name: value for name, value in fields.items() if name != "custom"}
+    custom = fields.get("custom")
+    if isinstance(custom, dict):
+        found |= {f"custom.{name}": value for name, value in custom.items()}
+    return found
+
+
+def _document(external_id: str, held: bytes | None) -> Document:
+    if held is not None:
+        try:
+            return Document.decode(held)
+        except (ValueError, KeyError):
+            pass
+    return Document(external_id)

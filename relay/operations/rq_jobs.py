@@ -1,0 +1,51 @@
+"""RQ as operators see it: which workers are alive, and the failed job that stands for a dead letter."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
+
+import redis
+
+from relay.outbox.bell import DEAD_QUEUE
+from relay.outbox.scripts import reaching_redis
+from relay.telemetry import log
+
+
+def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
+    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life."""
+    from rq import Worker
+
+    with reaching_redis():
+        found = []
+        for worker in Worker.all(connection=client, serializer="json"):
+            seen = worker.last_heartbeat
+            if seen is not None and seen.tzinfo is None:
+                seen = seen.replace(tzinfo=UTC)
+            found.append(
+                {
+                    "name": worker.name,
+                    "queues": [queue.name for queue in worker.queues],
+                    "state": str(getattr(worker.get_state(), "value", worker.get_state())),
+                    "seen_s": round(max(0.0, time.time() - seen.timestamp()), 1) if seen else None,
+                }
+            )
+    return sorted(found, key=lambda worker: str(worker["name"]))
+
+
+def forget_failed_jobs(client: redis.Redis, dead_ids: Iterable[str]) -> None:
+    """Takes the failed jobs of letters that are gone out of the queue `dead-letter`. A job that stays behind harms
+    nothing (its requeue finds no letter), so a failure here is logged and not raised."""
+    from rq import Queue
+    from rq.registry import FailedJobRegistry
+
+    registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
+    for dead_id in dead_ids:
+        try:
+            registry.remove(dead_id, delete_job=True)
+        except Exception as error:
+            # RQ raises what it likes here (NoSuchJobError, redis errors); the letter itself is settled already.
+            log("dead.job_left", level=logging.DEBUG, dead_id=dead_id, error=type(error).__name__)

@@ -1,0 +1,193 @@
+"""The ledger and the state of delivery, as `relay stats --json` and `GET /api/v1/stats` give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from relay.operations.moments import iso
+from relay.operations.rq_jobs import read_workers
+from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
+from relay.outbox.delivery import Delivery
+from relay.outbox.items import STATES
+from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import reaching_redis
+
+#: A worker not heard of for so long counts as absent.
+WORKER_ABSENT_S = 90.0
+#: An event that waits longer is worth a warning.
+OLD_PENDING_S = 300.0
+#: One sample of the plots at most so often, and how many are kept (an hour).
+SAMPLE_EVERY_S = 10
+SAMPLES_KEPT = 360
+
+
+def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str, Any]:
+    """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
+    beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
+    now_ms = now_ms or outbox.now_ms()
+    sources = outbox.ledger()
+    balanced = all(counts["accepted"] == sum(counts[state] for state in STATES) for counts in sources.values())
+    oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
+    oldest_s = max(0, now_ms - oldest_ms) / 1000 if oldest_ms is not None else 0.0
+    state = delivery.read()
+    paused = sorted(delivery.paused_sources())
+    workers = read_workers(outbox.redis)
+    stats: dict[str, Any] = {
+        "sources": sources,
+        "balanced": balanced,
+        "oldest_pending_seconds": round(oldest_s, 3),
+        "delivery": {
+            "state": state.state,
+            "until": iso(state.until_ms),
+            "calls_last_minute": delivery.calls_used(now_ms=now_ms),
+            "reason": state.reason,
+            "failures": state.failures,
+            "paused_sources": paused,
+        },
+        "pending_items": outbox.pending_items(),
+        "dead_letters": outbox.dead_count(),
+        "batch": delivery.tune(),
+        "workers": workers,
+        "at": iso(now_ms),
+    }
+    stats["warnings"] = list(_warnings(stats))
+    return stats
+
+
+def _warnings(stats: Mapping[str, Any]) -> list[str]:
+    """What a person on call should know, in sentences."""
+    found = []
+    delivery = stats["delivery"]
+    if not stats["balanced"]:
+        found.append("The books do not balance: an event is in no state, or in two. Please report this.")
+    if delivery["state"] == "blocked":
+        found.append(
+            f"Delivery is blocked: {delivery['reason'] or 'Planhat refused the token'}. Mend RELAY_PLANHAT_TOKEN; "
+            "delivery resumes by itself."
+        )
+    elif delivery["state"] == "backing_off":
+        found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
+    elif delivery["state"] == "paused":
+        found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
+    if delivery["paused_sources"]:
+        found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
+    for queue, does in ((FLUSH_QUEUE, "nothing is delivered"), (DEAD_QUEUE, "requeued dead letters wait")):
+        alive = any(
+            queue in worker["queues"] and (worker["seen_s"] is None or worker["seen_s"] < WORKER_ABSENT_S)
+            for worker in stats["workers"]
+        )
+        if not alive:
+            found.append(f"No worker serves the queue {queue}: {does}. Start one with `relay work`.")
+    if stats["oldest_pending_seconds"] > OLD_PENDING_S:
+        found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
+    return found
+
+
+# -- plots --------------------------------------------------------------------------------------------------------
+
+
+def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
+    """Keeps what the plots need of `stats`, at most once in ten seconds, whoever asks."""
+    books = stats["sources"].values()
+    sample = {
+        "at_ms": outbox.now_ms(),
+        "pending": sum(counts["pending"] for counts in books),
+        "delivered": sum(counts["delivered"] + counts["unchanged"] + counts["superseded"] for counts in books),
+        "oldest_s": stats["oldest_pending_seconds"],
+        "calls": stats["delivery"]["calls_last_minute"],
+        "dead": stats["dead_letters"],
+    }
+    key = outbox.prefix + "samples"
+    with reaching_redis():
+        if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
+            pipe = outbox.redis.pipeline(transaction=False)
+            pipe.rpush(key, orjson.dumps(sample))
+            pipe.ltrim(key, -SAMPLES_KEPT, -1)
+            pipe.expire(key, 86400)
+            pipe.execute()
+
+
+def read_samples(outbox: Outbox) -> list[dict[str, Any]]:
+    with reaching_redis():
+        held: Any = outbox.redis.lrange(outbox.prefix + "samples", 0, -1)
+    return [orjson.loads(sample) for sample in held]
+
+
+def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
+    """source -> events that came in, minute by minute, the running one last. Exact: read from the minutes' own lists."""
+    names = outbox.sources()
+    last = now_ms // 60_000
+    with reaching_redis():
+        pipe = outbox.redis.pipeline(transaction=False)
+        for name in names:
+            for minute in range(last - minutes + 1, last + 1):
+                pipe.llen(f"{outbox.prefix}log:{name}:{minute}")
+        counts = pipe.execute()
+    return {name: counts[n * minutes : (n + 1) * minutes] for n, name in enumerate(names)}
+
+
+# -- sources ------------------------------------------------------------------------------------------------------
+
+
+def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0) -> list[dict[str, Any]]:
+    """One row a source, `configured` (name -> adapter) and those only known from the books: its counts, last event,
+    signature failures and refusals by reason (of the last refused requests that are kept)."""
+    now_ms = now_ms or outbox.now_ms()
+    ledger = outbox.ledger()
+    names = sorted({*configured, *ledger})
+    with reaching_redis():
+        pipe = outbox.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hget(f"{outbox.prefix}ledger:{name}", "signature_failures")
+        pipe.lrange(outbox.prefix + "rejected", 0, -1)
+        *failures, refused_rows = pipe.execute()
+    refused: dict[str, dict[str, int]] = {}
+    last_refused: dict[str, int] = {}
+    for row in refused_rows:
+        facts = orjson.loads(row)
+        reasons = refused.setdefault(facts.get("source", ""), {})
+        word = f"{facts.get('kind', '')}: {facts.get('reason', '')}".strip(": ")
+        reasons[word] = reasons.get(word, 0) + 1
+        last_refused.setdefault(facts.get("source", ""), int(facts.get("at_ms") or 0))
+    last = _last_events(outbox, names, now_ms)
+    return [
+        {
+            "name": name,
+            "adapter": configured.get(name, ""),
+            "configured": name in configured,
+            "counts": ledger.get(name, {}),
+            "last_event_at": iso(last.get(name)),
+            "signature_failures": int(count or 0),
+            "refusals": sorted(refused.get(name, {}).items(), key=lambda pair: -pair[1]),
+            "last_refusal_at": iso(last_refused.get(name)),
+        }
+        for name, count in zip(names, failures, strict=True)
+    ]
+
+
+def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int]:
+    """source -> when its last event came in, of the last 24 h; to the millisecond where the event is still kept."""
+    minute = now_ms // 60_000
+    ids: dict[str, str] = {}
+    for back in range(0, 1440, 60):
+        missing = [name for name in names if name not in ids]
+        if not missing:
+            break
+        with reaching_redis():
+            pipe = outbox.redis.pipeline(transaction=False)
+            for name in missing:
+                for at in range(minute - back, minute - back - 60, -1):
+                    pipe.lindex(f"{outbox.prefix}log:{name}:{at}", -1)
+            rows = pipe.execute()
+        for n, name in enumerate(missing):
+            found = next((row for row in rows[n * 60 : n * 60 + 60] if row), None)
+            if found:
+                ids[name] = found.decode()
+    moments = {}
+    for (name, _), held in zip(ids.items(), outbox.events(list(ids.values())), strict=True):
+        if held:
+            moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
+    return moments
