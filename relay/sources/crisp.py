@@ -74,7 +74,7 @@ class Crisp(BaseAdapter):
         for word, reason, skipped in (
             ("private", "private", form == "note"),
             ("bots", "bot", bot),
-            ("events", "type", form == "event"),
+            ("", "type", form == "event"),
         ):
             if skipped and word not in self.options.keep:
                 return Skipped(reason)

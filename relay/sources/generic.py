@@ -119,6 +119,8 @@ class Generic(BaseAdapter):
         delivery = ""
         if self._standard or self._preset in _HUB_PRESETS:
             delivery = _delivery_header(inbound, self._preset)
+        elif self._signature is not None:
+            delivery = self._signature.delivery(inbound)
         if isinstance(body, dict):
             if not body:
                 return [Skipped("empty")]

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import NotAuthentic
-from relay.sources.base import Inbound, require_recent, same
+from relay.sources.base import Inbound, content_key, require_recent, same
 from relay.sources.credentials import keyed_digest
+from relay.sources.pick import header as header_text
 
 #: Of a list of signatures in one header, no more are looked at.
 MAX_SIGNATURES = 16
@@ -27,6 +28,7 @@ _KEYS = frozenset(
         "prefix",
         "signed",
         "timestamp_header",
+        "id_header",
         "tolerance",
         "key",
         "style",
@@ -40,7 +42,7 @@ _ENCODE: dict[str, Callable[[bytes], str]] = {
     "base64": lambda digest: b64encode(digest).decode(),
     "base64url": lambda digest: urlsafe_b64encode(digest).decode().rstrip("="),
 }
-_PLACES = ("{body}", "{timestamp}")
+_PLACES = ("{body}", "{timestamp}", "{id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Signature:
     prefix: str = ""
     signed: tuple[str, ...] = ("", "{body}", "")
     timestamp_header: str = ""
+    id_header: str = ""
     tolerance_s: float = 300
     key: str = "text"
     style: str = ""
@@ -66,12 +69,12 @@ class Signature:
         if not given:
             raise NotAuthentic("missing")
         sent_at, listed = self._split(inbound, given)
-        signed = self._content(inbound.body, sent_at)
+        signed = self._content(inbound.body, sent_at, self.delivery(inbound))
         if self.encoding == "hex":
             listed = [one.lower() for one in listed]
         elif self.encoding == "base64url":
             listed = [one.rstrip("=") for one in listed]
-        if sent_at:
+        if sent_at and self.tolerance_s:
             require_recent(_seconds(sent_at), now_s=now_s, tolerance_s=self.tolerance_s)
         found = False
         for secret in secrets:
@@ -84,23 +87,31 @@ class Signature:
         if not found:
             raise NotAuthentic("signature")
 
+    def delivery(self, inbound: Inbound) -> str:
+        """The sender's id of this delivery, where `id_header` names one."""
+        return header_text(inbound.headers, self.id_header) if self.id_header else ""
+
     def sign(self, body: bytes, secret: str, *, now_s: float) -> dict[str, str]:
         """The headers that `verify` wants."""
         sent_at = ""
         if self.timestamp_header or self.style == "stripe":
             sent_at = str(int(now_s * 1000) if self.unit == "ms" else int(now_s))
-        digest = _ENCODE[self.encoding](
-            keyed_digest(self._key(secret), self._content(body, sent_at), self.hash)
-        )
+        delivery = content_key(body) if self.id_header else ""
+        signed = self._content(body, sent_at, delivery)
+        digest = _ENCODE[self.encoding](keyed_digest(self._key(secret), signed, self.hash))
         if self.style == "stripe":
             return {self.header: f"t={sent_at},v1={digest}"}
         headers = {self.header: self.prefix + digest}
         if self.timestamp_header:
             headers[self.timestamp_header] = sent_at
+        if self.id_header:
+            headers[self.id_header] = delivery
         return headers
 
     def _split(self, inbound: Inbound, given: str) -> tuple[str, list[str]]:
-        parts = [part.strip() for part in given.split(",", MAX_SIGNATURES)[:MAX_SIGNATURES]]
+        parts = [given]
+        if "," not in self.prefix:
+            parts = [part.strip() for part in given.split(",", MAX_SIGNATURES)[:MAX_SIGNATURES]]
         if self.style == "stripe":
             pairs = [part.partition("=") for part in parts]
             sent_at = next((value for name, _, value in pairs if name == "t"), "")
@@ -112,15 +123,18 @@ class Signature:
             raise NotAuthentic("missing")
         return sent_at, [part[len(self.prefix) :] for part in parts if part.startswith(self.prefix)]
 
-    def _content(self, body: bytes, sent_at: str) -> bytes:
+    def _content(self, body: bytes, sent_at: str, delivery: str) -> bytes:
         if len(self.signed) == 3 and self.signed[1] == "{body}" and not (self.signed[0] or self.signed[2]):
             return body
         pieces = []
         for n, piece in enumerate(self.signed):
             if n % 2 == 0:
                 pieces.append(piece.encode())
+            elif piece == "{body}":
+                pieces.append(body)
             else:
-                pieces.append(body if piece == "{body}" else sent_at.encode("utf-8", "surrogatepass"))
+                value = sent_at if piece == "{timestamp}" else delivery
+                pieces.append(value.encode("utf-8", "surrogatepass"))
         return b"".join(pieces)
 
     def _key(self, secret: str) -> bytes:
@@ -161,6 +175,8 @@ def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | 
     signed = str(values.get("signed") or ("{timestamp}.{body}" if stamped else "{body}"))
     if "{body}" not in signed:
         raise ValueError("signature: signed must contain {body}, else anyone could change the body")
+    if "{id}" in signed and not values.get("id_header"):
+        raise ValueError("signature: signed names {id}, so id_header must say where it is")
     if "{timestamp}" in signed and not stamped:
         raise ValueError("signature: signed names {timestamp}, so timestamp_header must say where it is")
     return Signature(
@@ -170,6 +186,7 @@ def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | 
         prefix=str(values.get("prefix") or ""),
         signed=_split_places(signed),
         timestamp_header=timestamp_header.lower(),
+        id_header=str(values.get("id_header") or "").lower(),
         tolerance_s=_tolerance_s(values.get("tolerance", 300)),
         key=key,
         style=style,
@@ -192,8 +209,8 @@ def _split_places(signed: str) -> tuple[str, ...]:
 
 
 def _tolerance_s(value: Any) -> float:
-    """Seconds as a number, or a duration such as "300s", "5m", "1500ms"."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+    """Seconds as a number, or a duration such as "300s", "5m", "1500ms"; 0: any age."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return float(value)
     if isinstance(value, str):
         for unit, factor in (
@@ -205,6 +222,6 @@ def _tolerance_s(value: Any) -> float:
             ("", 1.0),
         ):
             number = value.strip().removesuffix(unit)
-            if value.strip().endswith(unit) and number.isascii() and number.isdigit() and int(number) > 0:
+            if value.strip().endswith(unit) and number.isascii() and number.isdigit():
                 return int(number) * factor
     raise ValueError('signature: tolerance must be a duration such as "300s"')
