@@ -15,7 +15,8 @@ RUN /opt/build/bin/pip install --require-hashes --only-binary=:all: --requiremen
 COPY pyproject.toml README.md LICENSE ./
 COPY relay ./relay
 COPY workers ./workers
-RUN /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index --no-build-isolation .
+RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheel . \
+ && /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index /wheel/*.whl
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

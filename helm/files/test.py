@@ -52,7 +52,7 @@ def send(source: str, public: str) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise SystemExit(f"a signed event: `{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-    ids = sorted(set(event_ids(json.loads(done.stdout))))
+    ids = sorted({name for line in done.stdout.splitlines() for name in event_ids(json.loads(line))})
     if not ids:
         raise SystemExit(f"a signed event: no event id in the answer: {done.stdout.strip()[:300]}")
     print(f"ok    a signed event of {source} was accepted: {', '.join(ids)}", flush=True)

@@ -37,11 +37,13 @@ spec:
         {{- end }}
     spec:
       {{- include "relay.podBasics" (dict "root" $root) | nindent 6 }}
-      {{- include "relay.placement" (dict "values" $values) | nindent 6 }}
+      {{- with include "relay.placement" (dict "values" $values) }}
+      {{- . | nindent 6 }}
+      {{- end }}
       terminationGracePeriodSeconds: {{ .grace }}
       {{- with include "relay.spread" (merge (dict "values" $values) $self) }}
       topologySpreadConstraints:
-        {{- . | nindent 8 }}
+        {{- . | trim | nindent 8 }}
       {{- end }}
       initContainers:
         {{- with $values.extraInitContainers }}
