@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from relay.config import Config
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.intake import House, Intake, furnish
+from relay.killswitch import KillSwitch
 from relay.operations.desk import Desk
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
@@ -27,6 +29,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
+from relay.redaction import build_redactor
 from relay.rules.load import load
 from relay.settings import Settings
 from relay.spooling import Spooler
@@ -67,7 +70,10 @@ class WebSide:
         self.metrics = SharedMetrics(self.redis)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
         self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring)
-        self.intake = Intake(house=house, records=self.recorder)
+        self.killswitch = KillSwitch()
+        self.intake = Intake(
+            house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
+        )
         self.health = Health(
             self.outbox, self.delivery, self.tally, require_durable=settings.require_durable
         )
@@ -104,6 +110,7 @@ class WebSide:
             self.metrics.add("relay_rules_reload_failures_total", {})
             return False
         self.intake.house = house
+        self.intake.redact = self._redactor(config)
         keep = config.keep
         self.outbox.keep(
             events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
@@ -111,12 +118,21 @@ class WebSide:
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 
+    def _redactor(self, config: Config) -> Callable[[bytes], bytes] | None:
+        return build_redactor(config.redact, key=self.settings.encryption_keys().encode())
+
+    def _look_for_drops(self) -> None:
+        # Redis away: the drops known last go on until it is back, and end by their own time there.
+        with suppress(OutboxUnavailable):
+            self.killswitch.update(self.outbox.drops())
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK_S)
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
+                await loop.run_in_executor(None, self._look_for_drops)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
                 if self.spooler is not None and self.spooler.spool.count:
