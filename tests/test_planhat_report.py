@@ -240,6 +240,13 @@ def test_a_reason_is_one_line_without_markup_and_not_long() -> None:
     assert "script" not in page.message
 
 
+def _dumps(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except (TypeError, orjson.JSONEncodeError):
+        return b"?"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -270,13 +277,6 @@ def test_nothing_that_comes_back_makes_the_reading_fail(
     if isinstance(answer, Report):
         assert answer.accounted >= 0
         blame(answer.errors, [Key("i", "e", None), Key(None, "f")])
-
-
-def _dumps(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except (TypeError, orjson.JSONEncodeError):
-        return b"?"
 
 
 # ---- whose each error is

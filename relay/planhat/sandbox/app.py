@@ -127,15 +127,22 @@ class Sandbox:
         faults = self.faults.meeting(call.operation)
         for fault in faults:
             self._limit(fault, len(body))
-        content = _parse(scope, body) if scope["method"] in ("POST", "PUT") else None
-        items = len(content) if isinstance(content, list) else 1 if content is not None else 0
-        entry["items"] = items
-        await _wait(faults, items)
+        content: Any = None
+        malformed: Answered | None = None
+        if scope["method"] in ("POST", "PUT"):
+            try:
+                content = _parse(scope, body)
+            except Answered as early:
+                malformed = early
+        entry["items"] = len(content) if isinstance(content, list) else int(content is not None)
+        await _wait(faults, entry["items"])
         for fault in faults:
             if fault.drop:
                 await _drop(receive, send, "dropped")
             if fault.status is not None and not fault.commit:
                 raise Answered(fault.status, _canned(fault), _retry_after(fault))
+        if malformed is not None:
+            raise malformed
         status, payload = self._perform(call, content, _query(scope), faults)
         for fault in faults:
             if fault.commit_then_drop:

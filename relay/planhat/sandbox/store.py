@@ -320,15 +320,12 @@ class Store:
         source = changes.get("sourceId")
         if source and self._by_source.get(source, record) is not record:
             raise ItemRefused("sourceId duplicated")
-        moved = company_id != record.company_id or "externalId" in changes or "sourceId" in changes
-        if moved:
-            self._forget(record)
+        self._unindex(record)
         record.sent = {name: value for name, value in {**sent, **changes}.items() if value is not None}
         record.company_id = company_id
         record.changed_ms = now_ms
         record.writes += 1
-        if moved:
-            self._keep(record)
+        self._index(record)
         return True
 
     def _taken(self, item: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -373,17 +370,23 @@ class Store:
 
     def _keep(self, record: Record) -> None:
         self._records[record.id] = record
+        self._index(record)
+        self._turn += 1
+        record.turn = self._turn
+
+    def _forget(self, record: Record) -> None:
+        del self._records[record.id]
+        self._unindex(record)
+
+    def _index(self, record: Record) -> None:
         external = record.sent.get("externalId")
         if external:
             self._by_external.setdefault(external, {})[record.company_id] = record
         source = record.sent.get("sourceId")
         if source:
             self._by_source[source] = record
-        self._turn += 1
-        record.turn = self._turn
 
-    def _forget(self, record: Record) -> None:
-        self._records.pop(record.id, None)
+    def _unindex(self, record: Record) -> None:
         external = record.sent.get("externalId", "")
         homes = self._by_external.get(external, {})
         if homes.get(record.company_id) is record:
@@ -407,7 +410,7 @@ class Store:
             for given in entry.get("put", ()):
                 old = self._records.get(given["id"])
                 if old is not None:
-                    self._forget(old)
+                    self._unindex(old)
                 self._keep(Record(**given))
             gone = self._records.get(entry.get("delete", ""))
             if gone is not None:
