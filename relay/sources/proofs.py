@@ -7,6 +7,8 @@ from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, any_same
 from relay.sources.credentials import has_login, has_secret, verify_login
 
+#: For senders that sign nothing but send any header one asks for.
+TOKEN_HEADER = "x-webhook-token"  # noqa: S105 - a name, no secret
 #: Where a sender can be given nothing but a URL: `?token=...` and its usual other names.
 URL_SECRET_NAMES = ("token", "secret", "key")
 
@@ -34,12 +36,19 @@ def require_proof(options: SourceOptions, what: str) -> None:
         )
 
 
-def verify_url_secret(inbound: Inbound, options: SourceOptions) -> bool:
-    """Whether the URL carries one of the secrets. Raises NotAuthentic where it carries a wrong one."""
-    for name in URL_SECRET_NAMES:
-        given = inbound.query.get(name, "")
-        if given:
-            if any_same(given, [secret for secret in options.secrets() if secret]):
-                return True
-            raise NotAuthentic("url_secret")
+def verify_token(inbound: Inbound, options: SourceOptions) -> bool:
+    """Whether the header `X-Webhook-Token` or the URL (`?token=...`) carries one of the secrets. Raises
+    NotAuthentic where it carries a wrong one, or where nothing else is configured."""
+    given = inbound.headers.get(TOKEN_HEADER, "") or next(
+        (inbound.query[name] for name in URL_SECRET_NAMES if inbound.query.get(name)), ""
+    )
+    secrets = [secret for secret in options.secrets() if secret]
+    if not secrets:
+        return False
+    if given:
+        if any_same(given, secrets):
+            return True
+        raise NotAuthentic("token")
+    if not has_login(options):
+        raise NotAuthentic("missing")
     return False
