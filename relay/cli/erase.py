@@ -82,7 +82,7 @@ def _erase_planhat(context: Any, external_ids: set[str]) -> int:
         for external_id in sorted(external_ids):
             try:
                 found = client.get(f"extid-{external_id}")
-                client.delete(found.id)
+                client.delete(str(found["_id"]))
                 deleted += 1
             except PlanhatNotFound:
                 continue
