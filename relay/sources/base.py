@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isnan
 from typing import Any, ClassVar, Protocol
 
 import orjson
@@ -274,7 +275,7 @@ class Walk:
 
     def maybe_number(self, key: str) -> float | None:
         found = self.value.get(key) if isinstance(self.value, dict) else None
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or found != found:
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or isnan(found):
             return None
         return found
 
