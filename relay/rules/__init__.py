@@ -1,0 +1,1 @@
+"""What users write: which events become which conversations. `load.py` reads it, `rule.py` does it."""

@@ -1,0 +1,65 @@
+"""Which default rules an adapter has: a family of adapters shares one YAML file in this folder, and its type is the
+family's customary one where the tenant has it.
+
+In these files `SOURCE` stands for the source's name and `TYPE` for its conversation type.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Family(NamedTuple):
+    """`file` without its ending; `types` are looked for among `planhat.types`, in this order."""
+
+    file: str
+    types: tuple[str, ...]
+
+
+_MAIL = Family("mail", ("Support email", "Email thread"))
+_DESK = Family("help_desk", ("Help-desk ticket", "Support ticket"))
+_CHAT = Family("chat", ("Slack thread", "Chat thread"))
+_CALL = Family("call", ("Call recording", "Phone call", "Meeting"))
+_OTHER = Family("generic", ())
+
+FAMILIES: dict[str, Family] = {
+    "slack": Family("slack", ("Slack thread",)),
+    "sendgrid": _MAIL,
+    "mailgun": _MAIL,
+    "postmark": _MAIL,
+    "ses": _MAIL,
+    "cloudmailin": _MAIL,
+    "resend": _MAIL,
+    "zendesk": _DESK,
+    "intercom": _DESK,
+    "hubspot": _DESK,
+    "freshdesk": _DESK,
+    "front": _DESK,
+    "helpscout": _DESK,
+    "zoom": _CALL,
+    "gong": _CALL,
+    "aircall": _CALL,
+    "twilio": Family("chat", ("Text message", "SMS thread")),
+    "jira": _DESK,
+    "generic": _OTHER,
+    "standard_webhooks": _OTHER,
+    "svix": _OTHER,
+    "github": _OTHER,
+    "stripe": _OTHER,
+    "cloudevents": _OTHER,
+    "calendly": Family("generic", ("Meeting",)),
+    "teams": Family("chat", ("Teams thread",)),
+    "graph": _MAIL,
+    "crisp": Family("chat", ("Chat thread",)),
+    "gorgias": _DESK,
+    "salesforce": _DESK,
+    "servicenow": _DESK,
+}
+ADAPTERS = tuple(FAMILIES)
+
+
+def read_defaults(adapter: str) -> str:
+    """The YAML of the adapter's default rules, as it stands in the package. Raises KeyError."""
+    place = files("relay.rules") / "defaults" / f"{FAMILIES[adapter].file}.yaml"
+    return place.read_text(encoding="utf-8")

@@ -1,0 +1,223 @@
+"""The filters that templates have. All are linear in their input and never raise for strange texts."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Any
+
+import nh3
+import orjson
+from jinja2 import Undefined
+
+#: Jinja2's own that are kept: those that cannot blow up.
+KEPT_FILTERS = (
+    "abs capitalize count dictsort first float groupby int items last length list lower map max min reject "
+    "rejectattr reverse round select selectattr sort string sum title trim unique upper urlencode wordcount"
+).split()
+KEPT_TESTS = (
+    "boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le lessthan lower "
+    "lt mapping ne none number odd sequence string true undefined upper == != > >= < <="
+).split()
+
+MAX_CHARS = 1_000_000
+MAX_FILTERED_CHARS = 2_000_000
+
+_BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6]|/blockquote|/table|hr)\b[^<>]{0,200}>", re.IGNORECASE)
+_LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{1,6});")
+_BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")
+_SLACK_LINK = re.compile(r"<([^<>|]{1,3000})(?:\|([^<>]{0,3000}))?>")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, Undefined):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float)) else ""
+
+
+def email(value: Any) -> str:
+    """The bare address in lower case: "Ann <Ann@Example.com>" is ann@example.com; nothing for what is none."""
+    text = _text(value).strip()[:2000]
+    if not text:
+        return ""
+    for _, address in getaddresses([text]):
+        local, at, host = address.rpartition("@")
+        if at and local and "." in host and not any(c.isspace() for c in address):
+            return address.lower()
+    return ""
+
+
+def domain(value: Any) -> str:
+    """The domain of an address or a URL in lower case, without `www.`."""
+    text = _text(value).strip()[:3000]
+    if "://" in text:
+        host = text.split("://", 1)[1]
+        for end in "/?#":
+            host = host.split(end, 1)[0]
+        host = host.rpartition("@")[2].split(":", 1)[0]
+    else:
+        host = email(text).rpartition("@")[2]
+        if not host and "." in text and not any(c.isspace() or c in "/@<>" for c in text):
+            host = text
+    host = host.strip(".").lower()
+    return host.removeprefix("www.")
+
+
+def plain(value: Any) -> str:
+    """HTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
+    holds no HTML stays as it is."""
+    text = _text(value)[:MAX_CHARS]
+    if not _LOOKS_LIKE_HTML.search(text):
+        return text
+    stripped = nh3.clean(_BREAKS.sub(lambda found: found[0] + "\n", text), tags=set(), strip_comments=True)
+    lines = (line.strip() for line in html.unescape(stripped).replace("\xa0", " ").splitlines())
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def truncate(value: Any, length: Any = 255, end: Any = "…", whole_words: Any = True) -> str:
+    """At most `length` characters including `end`, cut at a word where one ends near."""
+    text, limit, tail = _text(value), max(0, int(length)), _text(end)
+    if len(text) <= limit:
+        return text
+    cut = text[: max(0, limit - len(tail))]
+    if whole_words and not text[len(cut) : len(cut) + 1].isspace():
+        space = max(cut.rfind(" "), cut.rfind("\n"))
+        if space > len(cut) * 0.6:
+            cut = cut[:space]
+    return (cut.rstrip() + tail)[:limit]
+
+
+def slug(value: Any, length: Any = 80) -> str:
+    """Small letters, digits and dashes: "Café Déjà-vu!" is cafe-deja-vu."""
+    letters = unicodedata.normalize("NFKD", _text(value)[:10_000]).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[: max(1, int(length))].rstrip("-")
+
+
+def moment(value: Any) -> datetime | None:
+    """ISO 8601, RFC 2822 (mail), or a number of seconds or milliseconds since 1970. None for anything else."""
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, (int, float)):
+            return datetime.fromtimestamp(value / 1000 if abs(value) > 100_000_000_000 else value, UTC)
+        text = _text(value).strip()[:100]
+        if not text:
+            return None
+        if re.fullmatch(r"-?\d{9,14}(?:\.\d{1,9})?", text, re.ASCII):
+            return moment(float(text))
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = parsedate_to_datetime(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+        return None
+
+
+def iso(found: datetime) -> str:
+    """A moment as Planhat takes it: "2026-03-04T05:06:07.089Z"."""
+    return f"{found:%Y-%m-%dT%H:%M:%S}.{found.microsecond // 1000:03d}Z".rjust(24, "0")
+
+
+def date(value: Any, format: Any = None) -> str:
+    """A time in ISO 8601 UTC, or by `format` as strftime has it. Nothing for what is no time."""
+    found = moment(value)
+    if found is None:
+        return ""
+    return iso(found) if format is None else found.strftime(_text(format)[:100])
+
+
+def mention(value: Any) -> str:
+    """Slack's markup made readable: `<@U1|ann>` is @ann, `<#C1|general>` #general, `<https://x|site>` site
+    (https://x), `<!here>` @here."""
+    return html.unescape(_SLACK_LINK.sub(_readable, _text(value)[:MAX_CHARS]))
+
+
+def _readable(found: re.Match[str]) -> str:
+    target, label = found[1], found[2] or ""
+    if target[0] == "@":
+        return f"@{label or target[1:]}"
+    if target[0] == "#":
+        return f"#{label or target[1:]}"
+    if target[0] == "!":
+        return label or f"@{target[1:].split('^', 1)[0]}"
+    bare = target.removeprefix("mailto:")
+    return f"{label} ({bare})" if label and label != bare else bare
+
+
+def default(value: Any, instead: Any = "", also_empty: Any = True) -> Any:
+    """`instead` where `value` is nothing: undefined, none, or (unless told otherwise) empty."""
+    if value is None or isinstance(value, Undefined) or (also_empty and value in ("", [], {}, ())):
+        return instead
+    return value
+
+
+def escape(value: Any) -> str:
+    """Safe within HTML."""
+    return html.escape(_text(value))
+
+
+def join(values: Any, between: Any = "", attribute: Any = None) -> str:
+    """The texts of a list with `between` in between; empty ones are left out."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return _text(values)
+    between_text, parts, chars = _text(between), [], 0
+    for value in values:
+        if attribute is not None:
+            value = value.get(attribute) if isinstance(value, Mapping) else None
+        text = _text(value)
+        if text:
+            parts.append(text)
+            chars += len(text) + len(between_text)
+            if chars > MAX_FILTERED_CHARS:
+                raise ValueError("too long")
+    return between_text.join(parts)
+
+
+def replace(value: Any, old: Any, new: Any) -> str:
+    text, old_text, new_text = _text(value), _text(old), _text(new)
+    if not old_text:
+        return text
+    if text.count(old_text) * len(new_text) + len(text) > MAX_FILTERED_CHARS:
+        raise ValueError("too long")
+    return text.replace(old_text, new_text)
+
+
+def nl2br(value: Any) -> str:
+    """Lines as HTML: escaped, with `<br>` between them."""
+    return html.escape(_text(value)).replace("\n", "<br>")
+
+
+def tojson(value: Any) -> str:
+    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    if len(text) > MAX_FILTERED_CHARS:
+        raise ValueError("too long")
+    return text
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "d": default,
+    "date": date,
+    "default": default,
+    "domain": domain,
+    "e": escape,
+    "email": email,
+    "escape": escape,
+    "join": join,
+    "mention": mention,
+    "nl2br": nl2br,
+    "plain": plain,
+    "replace": replace,
+    "slug": slug,
+    "striptags": plain,
+    "tojson": tojson,
+    "truncate": truncate,
+}

@@ -1,0 +1,120 @@
+"""Rules seen together: one that no event can reach, and a field that two rules of one conversation merge differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import nodes
+
+from relay.rules.references import path_of, path_text
+from relay.rules.rule import ANY_SOURCE, Rule
+from relay.rules.template import parse_expression
+from relay.rules.yaml_file import Source
+
+#: What must hold for a rule: path -> the values it may have, and conditions of any other form as text.
+_Demands = tuple[dict[str, frozenset[Any]], frozenset[str]]
+
+
+def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], source: Source) -> None:
+    """Complains of each rule whose every event an earlier one takes. `rules` with their places in the file."""
+    demands = {index: demands_of(rule) for index, rule in rules}
+    for n, (index, rule) in enumerate(rules):
+        if rule.when is not None and rule.when.template is None:
+            source.add(("rules", index, "when"), "is never true, so the rule can never be reached")
+            continue
+        wanted = tuple(sources) if ANY_SOURCE in rule.sources else rule.sources
+        shadows = [
+            next((earlier for place, earlier in rules[:n] if earlier.concerns(name) and _covers(demands[place], demands[index])), None)
+            for name in wanted
+        ]
+        if wanted and all(shadow is not None for shadow in shadows):
+            first = next(shadow for shadow in shadows if shadow is not None)
+            why = "has no 'when'" if first.when is None else "matches whatever this one does"
+            line = f" (line {first.line})" if first.line else ""
+            source.add(
+                ("rules", index),
+                f"can never be reached: the earlier rule {first.name!r}{line} {why}; put this one before it, or narrow that one",
+            )
+
+
+def check_ways(rules: Sequence[tuple[int, Rule]], source: Source) -> None:
+    """Complains of a field that two rules writing the same conversations merge in different ways."""
+    seen: dict[tuple[str, str, str], tuple[str, Rule]] = {}
+    for index, rule in rules:
+        if rule.action != "upsert" or rule.external_id is None:
+            continue
+        for name in rule.sources:
+            for part in rule.fields:
+                if part.name == "type":
+                    continue
+                key = (name, rule.external_id.text, part.name)
+                way, other = seen.setdefault(key, (part.way, rule))
+                if way != part.way:
+                    path = ("rules", index, "merge", part.name)
+                    if path not in source.lines:
+                        path = ("rules", index, "merge") if ("rules", index, "merge") in source.lines else ("rules", index)
+                    source.add(
+                        path,
+                        f"{part.name} has two ways to merge: {part.way!r} here, {way!r} in rule {other.name!r} "
+                        f"(line {other.line}), which writes the same conversations; use one way in both",
+                    )
+
+
+def demands_of(rule: Rule) -> _Demands | None:
+    """What the condition demands, as far as it is a row of `and`s. None: nothing, it always holds."""
+    if rule.when is None:
+        return None
+    values: dict[str, frozenset[Any]] = {}
+    others: set[str] = set()
+    if rule.when.template is None:
+        return values, frozenset({"false"})
+    for part in conjuncts(parse_expression(rule.when.text)):
+        found = _values_of(part)
+        if found is None:
+            others.add(repr(part))
+        else:
+            path, allowed = found
+            values[path] = values[path] & allowed if path in values else allowed
+    return values, frozenset(others)
+
+
+def conjuncts(tree: nodes.Node) -> list[nodes.Node]:
+    if isinstance(tree, nodes.And):
+        return [*conjuncts(tree.left), *conjuncts(tree.right)]
+    return [tree]
+
+
+def _values_of(tree: nodes.Node) -> tuple[str, frozenset[Any]] | None:
+    """`event.kind == "x"`, `"x" == event.kind` or `event.kind in [...]` as path and allowed values."""
+    if not isinstance(tree, nodes.Compare) or len(tree.ops) != 1:
+        return None
+    operand = tree.ops[0]
+    left, right = tree.expr, operand.expr
+    if operand.op == "eq" and isinstance(left, nodes.Const):
+        left, right = right, left
+    path = path_of(left)
+    if path is None:
+        return None
+    if operand.op == "eq" and isinstance(right, nodes.Const):
+        return path_text(path), frozenset({_tagged(right)})
+    if operand.op == "in" and isinstance(right, (nodes.List, nodes.Tuple)):
+        items = [item for item in right.items if isinstance(item, nodes.Const)]
+        if len(items) == len(right.items):
+            return path_text(path), frozenset(_tagged(item) for item in items)
+    return None
+
+
+def _tagged(constant: nodes.Const) -> tuple[str, Any]:
+    return type(constant.value).__name__, constant.value
+
+
+def _covers(earlier: _Demands | None, later: _Demands | None) -> bool:
+    """Whether whatever meets `later` also meets `earlier`."""
+    if earlier is None:
+        return True
+    if later is None:
+        return False
+    return earlier[1] <= later[1] and all(
+        path in later[0] and later[0][path] <= allowed for path, allowed in earlier[0].items()
+    )

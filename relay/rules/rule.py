@@ -1,0 +1,288 @@
+"""A rule, ready to run, and the book of them: event in, patch out.
+
+First match wins. Rules are indexed by source, and each source's list is cut off after the first rule that always
+matches, so an event meets only rules that could be its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2.runtime import Context
+
+from relay.conversation import safe_external_id
+from relay.errors import MappingFailed, Mistake
+from relay.event import Event
+from relay.patch import Action, Patch, Way
+from relay.planhat.fields import Field, value_fault
+from relay.rules.filters import iso, moment
+from relay.rules.template import Compiled, TemplateFailed, new_context
+
+ANY_SOURCE = "*"
+COMPANY_ID = re.compile(r"[0-9a-fA-F]{24}|(?:extid|srcid)-[^\s\x00-\x1f](?:[^\x00-\x1f]{0,254}[^\s\x00-\x1f])?")
+_NOTHING = (None, "", [], {}, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A value of a rule: a constant, a template, or a list or mapping of such. `line` is where it stands in the
+    file, `text` as it was written."""
+
+    where: str
+    constant: Any = None
+    template: Compiled | None = None
+    parts: tuple[tuple[str | int, Slot], ...] | None = None
+    mapping: bool = False
+    line: int | None = None
+    block: bool = False
+    text: str = ""
+
+    def render(self, context: Context) -> Any:
+        """None for what renders to nothing. Raises TemplateFailed."""
+        if self.template is not None:
+            return self.template(context)
+        if self.parts is None:
+            return self.constant
+        rendered = [(key, slot.render(context)) for key, slot in self.parts]
+        kept = [(key, value) for key, value in rendered if value not in _NOTHING]
+        return dict(kept) if self.mapping else [value for _, value in kept]
+
+    def line_of(self, line: int) -> int | None:
+        """The line in the file of `line` within the template."""
+        return None if self.line is None else self.line + (line if self.block else line - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """One field of the conversation. `name` is Planhat's property or "custom.Name"."""
+
+    name: str
+    way: Way
+    slot: Slot
+    field: Field | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`sources` holds names, or `*`; `action` is `upsert`, `retract`, `archive` or `drop`."""
+
+    name: str
+    sources: tuple[str, ...]
+    action: str
+    when: Slot | None = None
+    external_id: Slot | None = None
+    fields: tuple[FieldRule, ...] = ()
+    company: tuple[tuple[str, Slot], ...] = ()
+    company_id: Slot | None = None
+    line: int | None = None
+    is_default: bool = False
+
+    def concerns(self, source: str) -> bool:
+        return source in self.sources or ANY_SOURCE in self.sources
+
+    def matches(self, context: Context) -> bool:
+        """Raises MappingFailed when the condition fails on this event."""
+        if self.when is None:
+            return True
+        if self.when.template is None:
+            return bool(self.when.constant)
+        try:
+            return bool(self.when.template(context))
+        except TemplateFailed as error:
+            raise self.failed("when", self.when, str(error), error.line) from error
+
+    def failed(self, where: str, slot: Slot, why: str, line: int = 1) -> MappingFailed:
+        at = slot.line_of(line)
+        place = f" (line {at})" if at is not None else ""
+        return MappingFailed(f"rule {self.name!r}, {where}{place}: {why}", self.name, where, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    patch: Patch
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """Accepted, and not for Planhat: `reason` is "no rule" or "dropped"."""
+
+    reason: str
+    rule: str | None = None
+
+
+Verdict = Mapped | Filtered
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """All rules of one config. `by_source` holds each source's own list, in order, defaults included; `for_any` what
+    a source outside of it gets."""
+
+    version: str
+    rules: tuple[Rule, ...]
+    by_source: Mapping[str, tuple[Rule, ...]]
+    for_any: tuple[Rule, ...] = ()
+    warnings: tuple[Mistake, ...] = field(default=())
+
+    def rules_for(self, source: str) -> tuple[Rule, ...]:
+        return self.by_source.get(source, self.for_any)
+
+    def map(self, event: Event, *, revision: int = 0) -> Verdict:
+        """What becomes of `event`. Raises MappingFailed, whose cause names rule, field and line and no value."""
+        context = scope_of(event)
+        for rule in self.rules_for(event.source):
+            if rule.matches(context):
+                if rule.action == "drop":
+                    return Filtered("dropped", rule.name)
+                return Mapped(self.patch(rule, event, context, revision=revision), rule.name)
+        return Filtered("no rule")
+
+    def patch(self, rule: Rule, event: Event, context: Context, *, revision: int = 0) -> Patch:
+        """What `rule` makes of `event`. Raises MappingFailed."""
+        upsert = rule.action == "upsert"
+        fields: dict[str, tuple[Way, Any]] = {}
+        if upsert:
+            for part in rule.fields:
+                value = render_field(rule, part, context)
+                if value is not None:
+                    fields[part.name] = (part.way, value)
+        appends = not upsert or any(part.way == "append" for part in rule.fields)
+        return Patch(
+            external_id=external_id_of(rule, self.id_slot(rule, event.source), context),
+            event_id=event.id,
+            source=event.source,
+            version=event.version,
+            time=event.time,
+            fields=fields,
+            action=_ACTIONS[rule.action],
+            message_id=event.message_id or (event.id if appends and rule.action != "retract" else ""),
+            company_id=company_id_of(rule, context),
+            company=company_asks(rule, context),
+            rule=rule.name,
+            revision=revision,
+        )
+
+    def id_slot(self, rule: Rule, source: str) -> Slot | None:
+        """The rule's own externalId, or that of the first upsert rule for the same source."""
+        return rule.external_id or first_external_id(self.rules_for(source))
+
+
+_ACTIONS: dict[str, Action] = {"upsert": "upsert", "retract": "retract", "archive": "archive"}
+
+
+def first_external_id(rules: Sequence[Rule]) -> Slot | None:
+    return next((r.external_id for r in rules if r.action == "upsert" and r.external_id is not None), None)
+
+
+def scope_of(event: Event) -> Context:
+    return new_context({"event": event.view(), "payload": event.payload})
+
+
+def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
+    """The field's value as Planhat takes it, None where it renders to nothing. Raises MappingFailed."""
+    where = f"conversation.{part.name}"
+    try:
+        value = part.slot.render(context)
+    except TemplateFailed as error:
+        raise rule.failed(where, part.slot, str(error), error.line) from error
+    if value in _NOTHING or (isinstance(value, str) and not value.strip()):
+        return None
+    if part.field is None:
+        fault = _custom_fault(value)
+    else:
+        value = fit(part.field, value)
+        fault = value_fault(part.field, value)
+    if fault:
+        raise rule.failed(where, part.slot, fault)
+    return value
+
+
+def fit(field: Field, value: Any) -> Any:
+    """`value` in the type that the property has, where that loses nothing."""
+    if field.date:
+        found = moment(value)
+        return value if found is None else iso(found)
+    if field.type in ("string", "objectId"):
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    if field.type == "boolean" and value in ("true", "false"):
+        return value == "true"
+    if field.type == "array":
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        if field.items == "reference":
+            return [{"id": item} if isinstance(item, str) else item for item in items]
+        return [str(item) if isinstance(item, (int, float)) else item for item in items]
+    return value
+
+
+def _custom_fault(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a custom field must be a plain value or a list of them"
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        return "a custom field must be a plain value or a list of them"
+    return ""
+
+
+def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
+    """Raises MappingFailed when it is empty: without one, all such events would fall into one conversation."""
+    if slot is None:
+        raise MappingFailed(f"rule {rule.name!r}, conversation.externalId: no rule gives one", rule.name, "externalId")
+    try:
+        value = slot.render(context)
+    except TemplateFailed as error:
+        raise rule.failed("conversation.externalId", slot, str(error), error.line) from error
+    text = "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+    if not text:
+        raise rule.failed("conversation.externalId", slot, "is empty")
+    return safe_external_id(text)
+
+
+def company_id_of(rule: Rule, context: Context) -> str:
+    """The companyId that the rule sets itself, or "". Raises MappingFailed when it is malformed."""
+    slot = rule.company_id
+    if slot is None:
+        return ""
+    try:
+        value = slot.render(context)
+    except TemplateFailed as error:
+        raise rule.failed("companyId", slot, str(error), error.line) from error
+    text = "" if value is None else str(value).strip()
+    if text and not COMPANY_ID.fullmatch(text):
+        raise rule.failed("companyId", slot, "should be a Planhat id, extid-... or srcid-...")
+    return text
+
+
+def company_asks(rule: Rule, context: Context) -> dict[str, str]:
+    """What the directory is asked with; `email` also gives `domain`. Raises MappingFailed."""
+    asks: dict[str, str] = {}
+    for key, slot in rule.company:
+        try:
+            value = slot.render(context)
+        except TemplateFailed as error:
+            raise rule.failed(f"company.{key}", slot, str(error), error.line) from error
+        text = "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+        if not text:
+            continue
+        asks[key] = text.lower() if key in ("email", "domain") else text
+    if "email" in asks and "domain" not in asks:
+        domain = asks["email"].rpartition("@")[2]
+        if domain:
+            asks["domain"] = domain
+    return asks
+
+
+def slots_of(rule: Rule) -> Iterator[tuple[str, Slot]]:
+    """Every value of the rule with where it stands, in reading order."""
+    if rule.when is not None:
+        yield "when", rule.when
+    if rule.external_id is not None:
+        yield "conversation.externalId", rule.external_id
+    for part in rule.fields:
+        yield f"conversation.{part.name}", part.slot
+    for key, slot in rule.company:
+        yield f"company.{key}", slot
+    if rule.company_id is not None:
+        yield "companyId", rule.company_id

@@ -1,0 +1,238 @@
+"""A YAML file as plain values, each with its line; `${NAME}`s filled in.
+
+YAML 1.2's plain words: only `true` and `false` are booleans (`no` is a country), dates stay texts. Keys given twice,
+and anchors that blow up, are mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from relay.errors import Mistake, SettingsInvalid
+from relay.settings import SecretFile
+
+Path = tuple[str | int, ...]
+MAX_VALUES = 200_000
+MAX_FILE_BYTES = 8_000_000
+
+_VARIABLE = re.compile(
+    r"\$\$\{|\$\{file:(?P<file>[^}]+)\}|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|\$\{(?!\{)(?P<odd>[^}]*)\}"
+)
+
+
+class FileText(str):
+    """A text that came from `${file:...}`; `reader` gives today's."""
+
+    reader: Callable[[], str]
+
+
+class Absent(str):
+    """Stands for a text whose variable is missing: already reported, so nobody complains of it again."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+
+
+@dataclass(slots=True)
+class Source:
+    """A file being read. `lines` and `blocks` are by path; a block is a text whose content starts a line later."""
+
+    file: str
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    blocks: set[Path] = field(default_factory=set)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def line(self, path: Path) -> int | None:
+        """The line of `path`, or of what is nearest above it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
+
+    def where(self, path: Path) -> str:
+        """`path` in words: "rule 'slack-thread', conversation.type"."""
+        if path and path[0] == "rules" and len(path) > 1 and isinstance(path[1], int):
+            name = ""
+            rules = self.value.get("rules") if isinstance(self.value, dict) else None
+            if isinstance(rules, list) and path[1] < len(rules) and isinstance(rules[path[1]], dict):
+                name = rules[path[1]].get("name")
+            rule = f"rule {name!r}" if isinstance(name, str) and name else f"rule {path[1] + 1}"
+            return f"{rule}, {dotted(path[2:])}" if len(path) > 2 else rule
+        return dotted(path)
+
+    def add(self, path: Path, message: str, *, severity: str = "error", offset: int | None = None) -> None:
+        """`offset`: how many lines within the text at `path` the mistake is."""
+        line = self.line(path)
+        if line is not None and offset is not None:
+            line += offset + (path in self.blocks)
+        mistake = Mistake(message, self.file, line, self.where(path), severity)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+
+
+def dotted(path: Path) -> str:
+    """("rules", 0, "when") as "rules[0].when"."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else step)
+    return text
+
+
+def read_yaml(text: str, file: str) -> Source:
+    """`text` as values with lines. What is wrong with the YAML itself stands in `mistakes`."""
+    source = Source(file)
+    if len(text) > MAX_FILE_BYTES:
+        source.mistakes.append(Mistake(f"larger than {MAX_FILE_BYTES:,} bytes", file))
+        return source
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        if "\\t" in str(problem):
+            problem = "a tab where YAML wants spaces"
+        line = mark.line + 1 if mark is not None else None
+        source.mistakes.append(Mistake(f"not YAML: {problem}", file, line))
+        return source
+    except (RecursionError, ValueError):
+        source.mistakes.append(Mistake("not YAML: nested too deep or not text", file))
+        return source
+    if node is None:
+        return source
+    try:
+        source.value = _Builder(source).build(node, ())
+    except _TooMuch:
+        source.mistakes.append(Mistake(f"more than {MAX_VALUES:,} values, or an alias inside itself", file))
+        source.value = None
+    return source
+
+
+class _TooMuch(Exception):
+    pass
+
+
+class _Builder:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.loader = _Loader("")
+        self.values = 0
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES or len(path) > 60:
+            raise _TooMuch
+        self.source.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, n)) for n, child in enumerate(node.value)]
+        if node.style in ("|", ">"):
+            self.source.blocks.add(path)
+        try:
+            value = self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self.source.add(path, f"the tag {node.tag} is not known here; leave it out")
+            return None
+        return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, child in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                parts = child.value if isinstance(child, yaml.SequenceNode) else [child]
+                for part in parts:
+                    found = self.build(part, path)
+                    if isinstance(found, dict):
+                        merged = {**found, **merged}
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.source.add(path, "a key should be a plain word")
+                continue
+            key = str(key_node.value)
+            at = (*path, key)
+            if key in built:
+                first = self.source.lines.get(at)
+                self.source.lines[at] = key_node.start_mark.line + 1
+                self.source.add(at, f"{key!r} is given twice (first on line {first}); keep one of them")
+                continue
+            self.source.lines[at] = key_node.start_mark.line + 1
+            if isinstance(child, yaml.ScalarNode) and child.style not in ("|", ">"):
+                self.source.lines[at] = child.start_mark.line + 1
+            built[key] = self.build(child, at)
+        return {**merged, **built}
+
+
+def fill_in(source: Source, environ: Mapping[str, str]) -> None:
+    """Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text of `source`; `$${` is a plain `${`.
+    A missing variable, or an unreadable file, is a mistake that names it."""
+    source.value = _fill(source.value, (), source, environ)
+
+
+def _fill(value: Any, path: Path, source: Source, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _fill(child, (*path, key), source, environ) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_fill(child, (*path, n), source, environ) for n, child in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    files: list[SecretFile] = []
+    missing = False
+    pieces: list[str | SecretFile] = []
+    end = 0
+    for found in _VARIABLE.finditer(value):
+        pieces.append(value[end : found.start()])
+        end = found.end()
+        if found[0] == "$${":
+            pieces.append("${")
+        elif found["file"] is not None:
+            try:
+                files.append(SecretFile(found["file"].strip()))
+                pieces.append(files[-1])
+            except SettingsInvalid:
+                source.add(path, f"the file {found['file'].strip()} cannot be read")
+                missing = True
+        elif found["name"] is not None:
+            held = environ.get(found["name"], "")
+            if not held and found["default"] is None:
+                source.add(
+                    path,
+                    f"the environment variable {found['name']} is not set; "
+                    f"set it, or give a default as ${{{found['name']}:-...}}",
+                )
+                missing = True
+            pieces.append(held or found["default"] or "")
+        else:
+            source.add(path, "${...} takes NAME, NAME:-default or file:/path; write $${ for a plain ${")
+            missing = True
+    pieces.append(value[end:])
+    if missing:
+        return Absent("")
+    if not files:
+        return "".join(str(piece) for piece in pieces)
+
+    def read() -> str:
+        return "".join(piece() if isinstance(piece, SecretFile) else piece for piece in pieces)
+
+    text = FileText(read())
+    text.reader = read
+    return text
