@@ -1,0 +1,67 @@
+"""`relay pause` and `relay resume`: holding delivery, or one source."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from relay.errors import NotFound
+
+_SOURCE = click.option("--source", default="", help="This source only; otherwise all delivery.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="The state of delivery afterwards, as JSON.")
+_DATA = click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+
+
+@click.command()
+@_SOURCE
+@_JSON
+@_DATA
+def pause(source: str, as_json: bool, data: str) -> None:
+    """Hold delivery, or one source. Webhooks are accepted as ever and wait; nothing is lost while held, and nothing
+    that waits becomes a dead letter for it before retry.give_up_after.
+
+    \b
+    Example:
+        relay pause --source slack
+    """
+    _turn(source, as_json, data, hold=True)
+
+
+@click.command()
+@_SOURCE
+@_JSON
+@_DATA
+def resume(source: str, as_json: bool, data: str) -> None:
+    """Let delivery, or one source, go on. While Planhat is out of reach it ends the wait: the next call is a probe.
+
+    \b
+    Example:
+        relay resume
+    """
+    _turn(source, as_json, data, hold=False)
+
+
+def _turn(source: str, as_json: bool, data: str, *, hold: bool) -> None:
+    from relay.cli.context import open_context
+    from relay.operations.hold import hold_delivery, known_sources, release_delivery
+
+    context = open_context(data)
+    if source and source not in known_sources(context.outbox, _configured(context)):
+        raise NotFound(f"no source {source!r}: neither in the config nor in the books")
+    state = hold_delivery(context.delivery, source) if hold else release_delivery(context.delivery, source)
+    if as_json:
+        click.echo(json.dumps(state, indent=2))
+    elif hold:
+        click.echo(f"{source or 'delivery'} is held; `relay resume{f' --source {source}' if source else ''}` lets it go on")
+    else:
+        click.echo(f"{source or 'delivery'} goes on")
+
+
+def _configured(context: object) -> list[str]:
+    from relay.errors import RelayError
+
+    try:
+        return list(context.config.sources)  # type: ignore[attr-defined]
+    except RelayError:
+        return []

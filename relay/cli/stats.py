@@ -1,0 +1,70 @@
+"""`relay stats`: the ledger and the state of delivery."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+_COLUMNS = ("accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+_BESIDE = ("duplicate", "ignored", "rejected")
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Once more every two seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/stats gives it (with --watch: a line each time).")
+@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+def stats(watch: bool, as_json: bool, data: str) -> None:
+    """The ledger of every source and the state of delivery. The books balance at every moment:
+    accepted = pending + delivered + unchanged + superseded + filtered + dead + discarded.
+
+    \b
+    Example:
+        relay stats --watch
+    """
+    from relay.cli.context import open_context
+    from relay.operations.stats import read_stats
+
+    context = open_context(data)
+    while True:
+        found = read_stats(context.outbox, context.delivery)
+        if as_json:
+            click.echo(json.dumps(found, indent=None if watch else 2))
+        else:
+            if watch and sys.stdout.isatty():
+                click.clear()
+            _print(found)
+        if not watch:
+            return
+        time.sleep(2)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    delivery = found["delivery"]
+    until = f" until {delivery['until']}" if delivery["until"] else ""
+    console.print(
+        f"delivery: {delivery['state']}{until}, {delivery['calls_last_minute']} calls in the last minute; "
+        f"{found['pending_items']} conversations wait, the oldest for {found['oldest_pending_seconds']:.1f} s; "
+        f"{found['dead_letters']} dead letters",
+        markup=False,
+    )
+    if found["sources"]:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("source")
+        for name in (*_COLUMNS, *_BESIDE):
+            table.add_column(name, justify="right")
+        for source, counts in found["sources"].items():
+            table.add_row(source, *(str(counts[name]) for name in (*_COLUMNS, *_BESIDE)))
+        console.print(table)
+    else:
+        console.print("no event has come in yet")
+    console.print("the books balance" if found["balanced"] else "THE BOOKS DO NOT BALANCE", markup=False)
+    for warning in found["warnings"]:
+        console.print(f"! {warning}", markup=False)

@@ -1,0 +1,71 @@
+"""`relay trace`: one id with its whole story."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from relay.errors import RelayError
+
+_SHORT_CHARS = 100
+
+
+@click.command()
+@click.argument("some_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/trace/{id} gives it.")
+@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+def trace(some_id: str, as_json: bool, data: str) -> None:
+    """The whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
+    it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id.
+
+    \b
+    Examples:
+        relay trace evt_0123456789abcdef01234567
+        relay trace slack-C024BE91L-1700000000.000100
+    """
+    from relay.cli.context import open_context
+    from relay.operations.trace import find
+
+    context = open_context(data)
+    try:
+        sources = list(context.config.sources)
+    except RelayError:
+        # A broken config must not hide what happened: the outbox knows the sources that sent something.
+        sources = []
+    found = find(context.outbox, some_id, sources)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    _print_conversation(found["conversation"])
+    for event in found["events"]:
+        _print_event(event)
+
+
+def _print_conversation(told: dict[str, Any]) -> None:
+    click.echo(f"conversation {told['externalId'] or '(none)'}")
+    for label, key in (("Planhat", "planhat_id"), ("company", "companyId"), ("due", "due_at")):
+        if told[key]:
+            click.echo(f"  {label}: {told[key]}")
+    if told["waiting"]:
+        click.echo(f"  waiting: {told['waiting']} patch(es)")
+    for dead_id in told["dead"]:
+        click.echo(f"  dead letter: {dead_id}  (relay dead show {dead_id})")
+    for name, value in told["fields"].items():
+        click.echo(f"  {name} = {short(value)}")
+
+
+def _print_event(event: dict[str, Any]) -> None:
+    took = f" after {event['end_to_end_ms']} ms" if event["end_to_end_ms"] is not None else ""
+    click.echo(f"\nevent {event['id']} ({event['source']}, {event['kind'] or 'unparsed'}): {event['state']}{took}")
+    for step in event["history"]:
+        rest = ", ".join(f"{k}={short(v)}" for k, v in step.items() if k not in ("at", "what") and v not in (None, ""))
+        click.echo(f"  {step['at'] or '-':24}  {step.get('what', '?')}{'  ' + rest if rest else ''}")
+
+
+def short(value: Any) -> str:
+    """A value on one line; payloads are hostile text, so control characters are shown escaped."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return text if len(text) <= _SHORT_CHARS else text[: _SHORT_CHARS - 1] + "…"

@@ -1,0 +1,35 @@
+"""Pause and resume, of all delivery or of one source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from relay.operations.moments import iso
+from relay.outbox.delivery import Delivery
+from relay.outbox.outbox import Outbox
+
+
+def known_sources(outbox: Outbox, configured: Iterable[str]) -> frozenset[str]:
+    """The config's sources, and those that are only in the books any more."""
+    return frozenset({*configured, *outbox.sources()})
+
+
+def hold_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
+    delivery.pause(source)
+    return delivery_state(delivery)
+
+
+def release_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
+    delivery.resume(source)
+    return delivery_state(delivery)
+
+
+def delivery_state(delivery: Delivery) -> dict[str, Any]:
+    state = delivery.read()
+    return {
+        "state": state.state,
+        "until": iso(state.until_ms),
+        "reason": state.reason,
+        "paused_sources": sorted(delivery.paused_sources()),
+    }
