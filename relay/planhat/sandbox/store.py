@@ -108,7 +108,7 @@ class Store:
         )
 
     def find(self, key: str) -> Record | None:
-        """By `_id`, `extid-...` or `srcid-...`. An externalId that several companies use finds the oldest."""
+        """By `_id`, `extid-...` or `srcid-...`. An externalId that several companies use finds one of them."""
         if key.startswith("extid-"):
             return next(iter(self._by_external.get(key[6:], {}).values()), None)
         if key.startswith("srcid-"):
