@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Run the chart's own pods with podman, as a kubelet would, and look at what they do.
+
+Rendered with tests/chart/container.yaml: Valkey, the Planhat sandbox, web, worker, then the `helm test` pod, which posts a
+signed webhook and waits until it is delivered. Each container gets its manifest's user, capabilities, read-only root,
+memory and CPU limits, environment, mounted ConfigMaps and Secrets (owned by root, read through fsGroup), tmpfs for each
+emptyDir, its probes, and SIGTERM with its grace at the end. All share a network namespace that leads nowhere.
+
+What this is not: a cluster. Scheduling, Services, NetworkPolicies, rolling updates and the API server are not here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+TOP = pathlib.Path(__file__).resolve().parent.parent
+POD = "planhat-relay-ci"
+
+PROBE = """
+import socket, sys, urllib.request
+kind, host, port, path = sys.argv[1:5]
+if kind == "http":
+    urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=float(sys.argv[5])).read()
+else:
+    socket.create_connection((host, int(port)), timeout=float(sys.argv[5])).close()
+"""
+
+INSIDE = """
+import json, os
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+def writable(path):
+    try:
+        open(path + "/.probe", "w").close(); os.remove(path + "/.probe"); return True
+    except OSError as error:
+        return error.strerror
+print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "capabilities": status["CapEff"].strip(),
+    "no_new_privileges": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip(),
+    "root": writable("/"), "tmp": writable("/tmp"), "config": writable("/etc/relay"),
+    "secrets": sorted(os.listdir("/run/secrets/relay")) if os.path.isdir("/run/secrets/relay") else []}))
+"""
+
+
+class Podman:
+    """`podman` on the lab's own storage."""
+
+    def __init__(self, lab: pathlib.Path) -> None:
+        self._base = ["podman", "--root", str(lab / "storage"), "--runroot", str(lab / "run"), "--storage-driver", "overlay"]
+
+    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([*self._base, *arguments], capture_output=True, text=True)
+        if check and done.returncode:
+            raise SystemExit(f"podman {' '.join(arguments[:3])} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        return done
+
+
+class Cluster:
+    """The rendered objects, and the folder where volumes are made."""
+
+    def __init__(self, objects: list[Json], folder: pathlib.Path, podman: Podman) -> None:
+        self.objects, self.folder, self.podman = objects, folder, podman
+        self.running: list[tuple[str, Json, Json]] = []
+
+    def data(self, kind: str, name: str) -> dict[str, str]:
+        found = self.find(kind, name)
+        decoded = {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()} if kind == "Secret" else found.get("data") or {}
+        return {**decoded, **(found.get("stringData") or {})}
+
+    def find(self, kind: str, name: str) -> Json:
+        for found in self.objects:
+            if (found["kind"], found["metadata"]["name"]) == (kind, name):
+                return found
+        raise SystemExit(f"the chart renders no {kind} {name}")
+
+    def volume(self, pod: Json, volume: Json) -> tuple[str, bool]:
+        """A host folder for the volume and whether it is a tmpfs instead (empty path)."""
+        group = pod["securityContext"]["fsGroup"]
+        if "emptyDir" in volume:
+            return "", True
+        folder = self.folder / f"{volume['name']}-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        files: dict[str, str] = {}
+        if "configMap" in volume:
+            files = self.data("ConfigMap", volume["configMap"]["name"])
+        for source in volume.get("projected", {}).get("sources", []):
+            content = self.data("Secret", source["secret"]["name"])
+            items = source["secret"].get("items") or [{"key": key, "path": key} for key in content]
+            files |= {item["path"]: content[item["key"]] for item in items}
+        for path, text in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            target.chmod(0o440 if "projected" in volume else 0o444)
+            os.chown(target, 0, group)
+        if "persistentVolumeClaim" in volume:
+            os.chown(folder, 0, group)
+            folder.chmod(0o2775)
+        return str(folder), False
+
+    def start(self, name: str, pod: Json, container: Json, *, wait: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run one container of a pod. Refuses what the restricted Pod Security standard would refuse."""
+        security = {**pod["securityContext"], **container["securityContext"]}
+        assert security["runAsNonRoot"] and not security["allowPrivilegeEscalation"] and security["readOnlyRootFilesystem"]
+        assert security["capabilities"]["drop"] == ["ALL"] and security["seccompProfile"]["type"] == "RuntimeDefault"
+        command = ["run", "--pod", POD, "--name", name, "--no-healthcheck", "--cap-drop", "all", "--read-only", "--read-only-tmpfs=false",
+                   "--security-opt", "no-new-privileges", "--user", f"{security['runAsUser']}:{security['runAsGroup']}",
+                   "--group-add", str(security["fsGroup"]), "--pids-limit", "256"]  # fmt: skip
+        limits = container.get("resources", {}).get("limits", {})
+        if "memory" in limits:
+            memory = limits["memory"].replace("Mi", "m").replace("Gi", "g")
+            command += ["--memory", memory, "--memory-swap", memory]
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+        for mount in container.get("volumeMounts", []):
+            volume = volumes.get(mount["name"], {"name": mount["name"], "persistentVolumeClaim": {}})
+            folder, tmpfs = self.volume(pod, volume)
+            if tmpfs:
+                size = volume["emptyDir"].get("sizeLimit", "64Mi").replace("Mi", "m")
+                command += ["--tmpfs", f"{mount['mountPath']}:rw,size={size},mode=1777"]
+            else:
+                command += ["-v", f"{folder}:{mount['mountPath']}:{'ro' if mount.get('readOnly') else 'rw'}"]
+        for entry in container.get("env", []):
+            value = entry.get("value")
+            if value is None:
+                reference = entry["valueFrom"]["secretKeyRef"]
+                value = self.data("Secret", reference["name"])[reference["key"]]
+            command += ["-e", f"{entry['name']}={value}"]
+        if "command" in container:
+            command += ["--entrypoint", json.dumps(container["command"])]
+        if not wait:
+            command.append("--detach")
+        done = self.podman(*command, container["image"], *container.get("args", []), check=not wait)
+        if not wait:
+            self.running.append((name, pod, container))
+        return done
+
+    def probe(self, name: str, container: Json, probe: Json) -> bool:
+        if "exec" in probe:
+            return self.podman("exec", name, *probe["exec"]["command"], check=False).returncode == 0
+        kind = "http" if "httpGet" in probe else "tcp"
+        aim = probe.get("httpGet") or probe["tcpSocket"]
+        port = next((p["containerPort"] for p in container["ports"] if p["name"] == aim["port"]), aim["port"])
+        pid = self.podman("inspect", name, "--format", "{{.State.Pid}}").stdout.strip()
+        seconds = str(probe.get("timeoutSeconds", 1))
+        command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", PROBE, kind, "127.0.0.1", str(port), aim.get("path", "-"), seconds]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def wait_for_probes(self, name: str, container: Json) -> str:
+        """Startup, then readiness, then liveness, as a kubelet asks; how long each took."""
+        took = []
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            probe = container.get(kind)
+            if not probe:
+                continue
+            began = time.monotonic()
+            allowed = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+            while not self.probe(name, container, probe):
+                state = self.podman("inspect", name, "--format", "{{.State.Status}}", check=False).stdout.strip()
+                if state != "running" or time.monotonic() - began > allowed:
+                    log = self.podman("logs", "--tail", "30", name, check=False)
+                    raise SystemExit(f"{name}: {kind} did not pass in {allowed} s ({state}):\n{log.stdout}{log.stderr}")
+                time.sleep(0.2)
+            took.append(f"{kind.removesuffix('Probe')} {time.monotonic() - began:.1f} s")
+        return ", ".join(took)
+
+    def peak_memory_mib(self, name: str) -> float:
+        pid = self.podman("inspect", name, "--format", "{{.State.Pid}}").stdout.strip()
+        for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            for place in (f"/sys/fs/cgroup/memory{path}/memory.max_usage_in_bytes", f"/sys/fs/cgroup{path}/memory.peak"):
+                if ("memory" in controllers or not controllers) and os.path.exists(place):
+                    return int(pathlib.Path(place).read_text()) / 2**20
+        return float("nan")
+
+
+def pod_of(found: Json) -> Json:
+    return found["spec"] if found["kind"] == "Pod" else found["spec"]["template"]["spec"]
+
+
+def look_at_image(podman: Podman, image: str) -> None:
+    """What must not be in it is not in it; what it is, as one line."""
+    facts = json.loads(podman("inspect", "--type", "image", image).stdout)[0]
+    labels = {key.rsplit(".", 1)[-1]: value for key, value in facts["Labels"].items() if key.startswith("org.opencontainers")}
+    script = (
+        "import importlib.util, json, shutil;"
+        "print(json.dumps([t for t in ('gcc', 'cc', 'make', 'ld', 'rustc') if shutil.which(t)]"
+        " + [m for m in ('setuptools', 'pip') if importlib.util.find_spec(m)]))"
+    )
+    extra = podman("run", "--rm", "--network", "none", "--entrypoint", '["/opt/venv/bin/python", "-c"]', image, script).stdout
+    if json.loads(extra):
+        raise SystemExit(f"the image holds what it should not: {extra.strip()}")
+    if facts["User"] != "10001:10001":
+        raise SystemExit(f"the image's user is {facts['User']!r}, not 10001:10001")
+    base = json.loads(podman("inspect", "--type", "image", "docker.io/library/python:3.13-slim-trixie").stdout)[0]
+    print(
+        f"image: {facts['Size'] / 1e6:.0f} MB, of which the stand-in base is {base['Size'] / 1e6:.0f} MB; user {facts['User']}; "
+        f"version {labels['version']} ({labels['revision']}); no compiler, no pip",
+        flush=True,
+    )
+
+
+def build_valkey(podman: Podman, lab: pathlib.Path) -> None:
+    """A stand-in for the official image: Debian's valkey on the same base."""
+    if podman("image", "exists", "localhost/valkey:stand-in", check=False).returncode == 0:
+        return
+    file = lab / "Valkey.Dockerfile"
+    file.write_text(
+        "FROM docker.io/library/python:3.13-slim-trixie\n"
+        "RUN apt-get update && apt-get install -y --no-install-recommends valkey-server valkey-tools\n"
+    )
+    command = ["buildah", "--root", str(lab / "storage"), "--runroot", str(lab / "run"), "--storage-driver", "overlay", "build"]
+    options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--tag", "localhost/valkey:stand-in", "-f", str(file), str(lab)]
+    done = subprocess.run(command + options, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"no stand-in for Valkey: {done.stderr[-1500:]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("lab", "helm", "image"):
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args()
+    lab = pathlib.Path(options.lab)
+    podman = Podman(lab)
+    look_at_image(podman, options.image)
+    build_valkey(podman, lab)
+
+    render = [options.helm, "template", "ci", str(TOP / "helm"), "-f", str(TOP / "tests/chart/container.yaml")]
+    objects = [o for o in yaml.safe_load_all(subprocess.run(render, check=True, capture_output=True, text=True).stdout) if o]
+    folder = lab / "volumes"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    cluster = Cluster(objects, folder, podman)
+    hosts = [f"--add-host={o['metadata']['name']}:127.0.0.1" for o in objects if o["kind"] == "Service"]
+    podman("pod", "rm", "-f", POD, check=False)
+    podman("pod", "create", "--name", POD, "--network", "none", *hosts)
+    try:
+        run(cluster, podman)
+    finally:
+        podman("pod", "rm", "-f", "-t", "2", POD, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(cluster: Cluster, podman: Podman) -> None:
+    for kind, component in (("StatefulSet", "valkey"), ("Deployment", "sandbox"), ("Deployment", "web"), ("Deployment", "worker")):
+        pod = pod_of(cluster.find(kind, f"relay-{component}"))
+        for first in pod.get("initContainers", []):
+            done = cluster.start(f"{component}-{first['name']}", pod, first, wait=True)
+            if done.returncode:
+                raise SystemExit(f"{component}: init container {first['name']} failed:\n{done.stdout}{done.stderr}")
+            print(f"{component}: init container {first['name']}: {done.stdout.strip().splitlines()[-1:]}", flush=True)
+        container = pod["containers"][0]
+        cluster.start(component, pod, container)
+        print(f"{component}: {cluster.wait_for_probes(component, container)}", flush=True)
+
+    for component in ("web", "worker"):
+        inside = json.loads(podman("exec", component, "python", "-c", INSIDE).stdout)
+        limit = podman("inspect", component, "--format", "{{.HostConfig.Memory}}").stdout.strip()
+        print(f"{component}: {inside} memory limit {int(limit) // 2**20} MiB", flush=True)
+        wanted = {"uid": 10001, "gid": 10001, "capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2",
+                  "root": "Read-only file system", "tmp": True, "config": "Read-only file system"}  # fmt: skip
+        if {key: inside[key] for key in wanted} != wanted:
+            raise SystemExit(f"{component}: not confined as the chart says: {inside}, wanted {wanted}")
+
+    test = pod_of(cluster.find("Pod", "relay-test"))
+    done = cluster.start("test", test, test["containers"][0], wait=True)
+    print("".join(f"helm test: {line}\n" for line in (done.stdout + done.stderr).splitlines()), end="", flush=True)
+    if done.returncode:
+        for name in ("web", "worker"):
+            print(podman("logs", "--tail", "20", name, check=False).stderr, file=sys.stderr)
+        raise SystemExit("helm test failed")
+    listed = podman("exec", "web", "relay", "conversations", "list", "--json", check=False)
+    if listed.returncode or "slack-" not in listed.stdout:
+        raise SystemExit(f"the conversation is not in the sandbox: {listed.stdout}{listed.stderr}")
+    print(f"the conversation came out: {listed.stdout.strip()[:400]}", flush=True)
+
+    # The pods end as in a roll-out: web and worker first.
+    for name, pod, _ in sorted(cluster.running, key=lambda entry: ("web", "worker", "sandbox", "valkey").index(entry[0])):
+        peak = cluster.peak_memory_mib(name)
+        grace = pod.get("terminationGracePeriodSeconds", 30)
+        began = time.monotonic()
+        podman("stop", "-t", str(grace), name)
+        took = time.monotonic() - began
+        code, killed = podman("inspect", name, "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}").stdout.split()
+        print(f"{name}: peak {peak:.0f} MiB; SIGTERM, then exit {code} after {took:.1f} s of {grace} s grace; out of memory: {killed}", flush=True)
+        if killed != "false" or (name in ("web", "worker", "valkey") and (code != "0" or took >= grace)):
+            raise SystemExit(f"{name} did not end cleanly")
+    print("image: built, run and stopped under the chart's own security context", flush=True)
+
+
+if __name__ == "__main__":
+    main()
