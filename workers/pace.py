@@ -97,11 +97,13 @@ class Pace:
             return 1.0
         return min(1.0, max(0.05, (now_ms - state.reopened_ms) / RAMP_MS))
 
-    def linger_s(self, waiting_items: int, limits: Limits) -> float:
-        """How long to gather before a call. Nothing while the budget has room or the batch would be full anyway."""
-        if waiting_items >= limits.items:
-            return 0.0
-        used = self._delivery.calls_used(now_ms=self._now_ms()) / max(1, self.config.calls_per_minute)
+    def exhausted(self, state: DeliveryState, now_ms: int) -> bool:
+        """No call may be made now."""
+        return self._delivery.calls_used(now_ms=now_ms) >= self.calls_per_minute(state, now_ms)
+
+    def linger_s(self, now_ms: int) -> float:
+        """How long to gather before a call: nothing while the minute's budget has room."""
+        used = self._delivery.calls_used(now_ms=now_ms) / max(1, self.config.calls_per_minute)
         return self.config.batch.linger_s * min(1.0, max(0.0, (used - _ROOMY) / (1 - _ROOMY)))
 
     def take_call(self, *, stop: Callable[[], bool] = lambda: False, patience_s: float = 120.0) -> bool:

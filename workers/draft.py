@@ -1,0 +1,112 @@
+"""One claimed item on its way: patches folded into the document, what there is to send, what becomes of each event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from relay.conversation import content_hash
+from relay.outbox.items import Item, Pending, State
+from relay.patch import Document, Patch
+from workers.directory import Ask
+from workers.outcome import Sent
+
+HISTORY_ENTRIES: Final = 20
+
+#: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have.
+Need = Literal["send", "same", "nothing"]
+
+
+@dataclass(slots=True)
+class Draft:
+    """`document` is folded; `fields` what it renders to. `company_id` is pinned or resolved, "" until then."""
+
+    item: Item
+    document: Document
+    patches: list[tuple[Pending, Patch]]
+    fields: dict[str, Any]
+    hash: str
+    need: Need
+    company_id: str = ""
+
+    @classmethod
+    def of(cls, item: Item) -> Draft:
+        """Raises ValueError, KeyError or TypeError for what no release of ours has written."""
+        document = stored_document(item)
+        patches = [(pending, Patch.decode(pending.patch)) for pending in item.pending]
+        for _, patch in patches:
+            document.absorb(patch)
+        fields = document.render()
+        digest = content_hash(fields)
+        return cls(item, document, patches, fields, digest, _need(document, fields, digest), document.company_id)
+
+    def asks(self, *, new_only: bool = False) -> list[Ask]:
+        """What the directory is asked with, the earliest patch first."""
+        if new_only:
+            return [Ask.of(p.company_id, p.company) for _, p in self.patches if p.company_id or p.company]
+        return [Ask.of(company_id, company) for _, _, company_id, company in self.document.asks]
+
+    def sent(self, people: dict[str, Any] | None = None, *, by_external_id: bool = False) -> Sent:
+        """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
+        only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
+        document = self.document
+        payload: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
+        planhat_id = "" if by_external_id else document.planhat_id
+        if planhat_id:
+            payload["_id"] = planhat_id
+        return Sent(document.external_id, orjson.dumps({**payload, **self.fields, **(people or {})}), planhat_id)
+
+    def events(self, taken: State) -> list[tuple[str, State]]:
+        """Each counted event with its end: `taken`, or superseded where nothing in the document stands on it."""
+        standing = self.document.contributors()
+        retracted = self.document.retracted
+        ends: dict[str, State] = {}
+        for pending, patch in self.patches:
+            if pending.counted:
+                gone = patch.action == "upsert" and patch.message_id in retracted
+                ends[pending.event_id] = "superseded" if gone or pending.event_id not in standing else taken
+        return list(ends.items())
+
+    def note(self, at_ms: int, what: str, **facts: Any) -> None:
+        add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
+
+
+def stored_document(item: Item) -> Document:
+    """As it stood before the pending patches."""
+    return Document.decode(item.document) if item.document else Document(item.external_id)
+
+
+def add_history(document: Document, entry: dict[str, Any]) -> None:
+    document.history.append(entry)
+    del document.history[:-HISTORY_ENTRIES]
+
+
+def _need(document: Document, fields: dict[str, Any], digest: str) -> Need:
+    if not fields:
+        return "nothing"
+    if document.sent_hash == digest:
+        return "same"
+    if not document.sent_hash and not document.planhat_id:
+        # Never delivered: a deletion or an archiving of what Planhat does not have is nothing to tell it.
+        upserted = document.messages or document.asks or set(document.registers) - {"archived"}
+        if not upserted or document.nothing_left():
+            return "nothing"
+    return "send"
+
+
+def cut(parts: Sequence[tuple[Draft, Sent]], *, items: int, size_bytes: int) -> list[list[tuple[Draft, Sent]]]:
+    """In order, each piece at most `items` long and, as a JSON array, at most `size_bytes`; what is larger than that
+    alone goes alone."""
+    pieces: list[list[tuple[Draft, Sent]]] = []
+    size = 0
+    for draft, sent in parts:
+        more = len(sent.body) + 1
+        if not pieces or len(pieces[-1]) >= items or size + more > size_bytes:
+            pieces.append([])
+            size = 2
+        pieces[-1].append((draft, sent))
+        size += more
+    return pieces

@@ -1,0 +1,113 @@
+"""Holding on while a flush works: the lane every second, the claimed items every third of their lease, by a thread.
+
+A worker that dies stops renewing, and that is all it takes: the lane is free after 3 s, its items after the lease.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.items import Claim, Item, Later
+from relay.outbox.outbox import Outbox
+
+LANE_TTL_MS: Final = 3_000
+_EVERY_S: Final = 1.0
+
+
+class Lane:
+    """Use in a `with`. `lost` turns True where another flush job owns the lane. `overdue()`: the process was told to
+    stop so long ago that the claims are handed back, even though a call is still under way."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        generation: int,
+        *,
+        lease_s: float,
+        overdue: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.generation = generation
+        self.lost = False
+        self._outbox = outbox
+        self._lease_ms = int(lease_s * 1000)
+        self._overdue = overdue
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._owning = True
+        self._held: dict[str, Item] = {}
+        self._lost_items: set[str] = set()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        with self._lock:
+            self._owning = False
+
+    def claim(self, limit: int) -> Claim:
+        # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
+        with self._lock:
+            claim = self._outbox.claim(
+                self.generation, limit, lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS
+            )
+            self.lost = self.lost or not claim.owned
+            self._owning = claim.owned and bool(claim.items)
+            self._held.update((item.external_id, item) for item in claim.items)
+        return claim
+
+    def own(self) -> bool:
+        """Takes the lane up again after an empty claim."""
+        with self._lock:
+            self._owning = self._outbox.own(self.generation, LANE_TTL_MS)
+            self.lost = not self._owning
+        return self._owning
+
+    def let_go(self) -> None:
+        with self._lock:
+            if self._owning:
+                self._owning = False
+                self._outbox.release(self.generation)
+
+    def hand_over(self) -> int:
+        with self._lock:
+            self._owning = False
+            return self._outbox.hand_over(self.generation)
+
+    def settled(self, external_ids: Iterable[str]) -> None:
+        with self._lock:
+            for external_id in external_ids:
+                self._held.pop(external_id, None)
+
+    def holds(self, external_id: str) -> bool:
+        return external_id not in self._lost_items
+
+    def _keep(self) -> None:
+        renewed_at = time.monotonic()
+        while not self._done.wait(_EVERY_S):
+            try:
+                with self._lock:
+                    if self._done.is_set():
+                        return
+                    if self._owning and not self._outbox.own(self.generation, LANE_TTL_MS):
+                        self._owning, self.lost = False, True
+                    held = list(self._held.values())
+                if held and self._overdue():
+                    self._outbox.settle([Later(item, 0) for item in held])
+                    self._lost_items.update(item.external_id for item in held)
+                    self.let_go()
+                    return
+                if held and time.monotonic() - renewed_at >= self._lease_ms / 3000:
+                    renewed_at = time.monotonic()
+                    self._lost_items |= self._outbox.renew(held, lease_ms=self._lease_ms)
+            except OutboxUnavailable:
+                continue
