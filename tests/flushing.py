@@ -1,0 +1,170 @@
+"""A flush on a real Redis against a real sandbox, with what a test wants to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import redis
+
+from relay.config import Batch, CompanyStep, Config, PlanhatConfig, Retry
+from relay.event import event_id, iso_time
+from relay.outbox.delivery import Delivery
+from relay.outbox.items import Entry
+from relay.outbox.outbox import Outbox
+from relay.patch import Document, Patch
+from relay.planhat.client import Planhat
+from relay.planhat.report import Answer
+from relay.planhat.sandbox import Fault, Sandbox
+from relay.telemetry import SharedMetrics
+from workers.directory import Directory
+from workers.flush import Flush
+from workers.pace import Pace
+
+STATES = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+DEFAULT = (CompanyStep("default", value="extid-acme"),)
+
+
+@dataclass
+class Rings:
+    rung: list[int] = field(default_factory=list)
+
+    def ring_flush(self, generation: int) -> bool:
+        self.rung.append(generation)
+        return True
+
+
+class Kit:
+    """`now_ms` is only what the policy believes; the scripts keep Redis's own time unless `at` shifts it."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        url: str,
+        *,
+        sandbox: Sandbox | None = None,
+        steps: tuple[CompanyStep, ...] = DEFAULT,
+        upsert: Callable[[bytes, float], Answer] | None = None,
+        **planhat: Any,
+    ) -> None:
+        planhat.setdefault("calls_per_minute", 100_000)
+        self.config = Config(planhat=PlanhatConfig(types=("Slack thread",), **planhat), companies=steps)
+        self.outbox = Outbox(client)
+        self.delivery = Delivery(client)
+        self.planhat = Planhat(url, "token")
+        self.sandbox = sandbox
+        self.metrics = SharedMetrics(client)
+        self.bell = Rings()
+        self.stop = False
+        self.looked_up: list[str] = []
+        self.pace = Pace(
+            self.delivery,
+            self.config.planhat,
+            now_ms=self.outbox.now_ms,
+            wait=lambda seconds: self.stop,
+            chance=Random(7),
+        )
+        self.directory = Directory(
+            client,
+            steps,
+            self.planhat,
+            call=lambda: self.pace.take_call(patience_s=1),
+            now_ms=self.outbox.now_ms,
+            counted=lambda operation, status: self.looked_up.append(operation),
+        )
+        self.flush = Flush(
+            self.config,
+            self.outbox,
+            self.pace,
+            self.directory,
+            upsert or (lambda body, timeout_s: self.planhat.upsert_raw(body, timeout_s=timeout_s)),
+            bell=self.bell,
+            metrics=self.metrics,
+            stopping=lambda: self.stop,
+            chance=Random(7),
+        )
+
+    def record(self, *patches: Patch) -> None:
+        self.outbox.record(
+            [
+                Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode())
+                for p in patches
+            ]
+        )
+
+    def run(self) -> int:
+        generation = self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
+        return self.flush.run(generation)
+
+    def books(self) -> dict[str, int]:
+        total = dict.fromkeys(("accepted", *STATES), 0)
+        for counts in self.outbox.ledger().values():
+            assert counts["accepted"] == sum(counts[state] for state in STATES), counts
+            for word in total:
+                total[word] += counts[word]
+        return {word: number for word, number in total.items() if number}
+
+    def state(self, event: str) -> str:
+        found = self.outbox.event(event)
+        assert found is not None
+        return found[0]
+
+    def document(self, external_id: str) -> Document:
+        stored = self.outbox.document(external_id)
+        assert stored is not None
+        return Document.decode(stored)
+
+    def at_planhat(self, external_id: str) -> dict[str, Any]:
+        assert self.sandbox is not None
+        record = self.sandbox.store.get(f"extid-{external_id}")
+        assert record is not None, f"{external_id} is not in the sandbox"
+        return record
+
+    def puts(self) -> list[dict[str, Any]]:
+        assert self.sandbox is not None
+        return [call for call in self.sandbox.calls if call["operation"] == "upsert"]
+
+    def fault(self, **given: Any) -> None:
+        assert self.sandbox is not None
+        self.sandbox.faults.all.append(Fault.read(given))
+
+    def due_now(self) -> None:
+        """As if every wait were over."""
+        for source in self.outbox.sources():
+            key = self.outbox.prefix + "due:" + source
+            for name in self.outbox.redis.zrange(key, 0, -1):  # type: ignore[union-attr]
+                self.outbox.redis.zadd(key, {name: 1})
+        self.outbox.redis.hset(self.outbox.prefix + "delivery", "until_ms", 1)
+
+
+def patch(number: int, *, thread: str = "", text: str = "", kind: str = "upsert", **more: Any) -> Patch:
+    """Message `number` of a thread; its version and time grow with it."""
+    external_id = f"slack-C1-{thread or number}"
+    fields: dict[str, Any] = {
+        "type": ("replace", "Slack thread"),
+        "subject": ("first", f"subject {number}"),
+        "date": ("first", iso_time(1_700_000_000 + number)),
+        "description": ("append", text or f"text {number}"),
+    }
+    more.setdefault("message_id", f"m{number}")
+    return Patch(
+        external_id=more.pop("external_id", external_id),
+        event_id=more.pop("event_id", event_id("slack", f"{thread}/{number}/{kind}")),
+        source=more.pop("source", "slack"),
+        version=more.pop("version", 1_700_000_000_000_000 + number * 1000 + (1 if kind != "upsert" else 0)),
+        time=iso_time(1_700_000_000 + number),
+        fields=more.pop("fields", fields if kind == "upsert" else {}),
+        action=kind,  # type: ignore[arg-type]
+        rule=more.pop("rule", "slack-thread"),
+        **more,
+    )
+
+
+def retry(**given: Any) -> Retry:
+    return Retry(**given)
+
+
+def batch(**given: Any) -> Batch:
+    return Batch(**given)
