@@ -34,7 +34,6 @@ from relay.rules.load import load
 from relay.settings import Settings
 from relay.spooling import Spooler
 from relay.telemetry import SharedMetrics, log
-from relay.web import api, console
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.tally import Tally
@@ -69,13 +68,15 @@ class WebSide:
         self.tally = Tally()
         self.metrics = SharedMetrics(self.redis)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring)
+        self.health = Health(
+            self.outbox, self.delivery, self.tally, require_durable=settings.require_durable
+        )
+        self.recorder = Recorder(
+            self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire
+        )
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
-        )
-        self.health = Health(
-            self.outbox, self.delivery, self.tally, require_durable=settings.require_durable
         )
         self.hooks = Hooks(self.intake, self.tally)
         self.spooler: Spooler | None = None
@@ -203,6 +204,8 @@ class WebSide:
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
+    from relay.web import api, console
+
     desk = Desk(
         outbox=side.outbox,
         delivery=side.delivery,

@@ -8,6 +8,7 @@
     │   ├── UnknownSource           404
     │   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
     │   ├── PayloadInvalid          400: not what this source sends; names the path
+    │   ├── WrongMethod             405: neither POST nor a handshake that this source knows
     │   ├── BodyTooLarge            413
     │   └── ContentTypeInvalid      415
     ├── TryLater                  429/503 + Retry-After: nothing kept, the sender tries again
@@ -94,6 +95,10 @@ class PayloadInvalid(SourceError):
         super().__init__(f"{path}: {message}" if path else message)
         self.message = message
         self.path = path
+
+
+class WrongMethod(SourceError):
+    code = "method"
 
 
 class BodyTooLarge(SourceError):

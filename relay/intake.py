@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from relay.config import Config, SourceConfig
-from relay.errors import ConfigInvalid, MappingFailed, Mistake, OutboxUnavailable, UnknownSource
+from relay.errors import ConfigInvalid, MappingFailed, Mistake, OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import DROPPED_HEADERS, pack
 from relay.outbox.items import Entry, Recorded
@@ -114,6 +114,8 @@ class Intake:
             reply = adapter.handshake(inbound, now_s=now_s)
             if reply is not None:
                 return reply
+            if inbound.method != "POST":
+                raise WrongMethod("POST only")
         if source.config.adapter in self._blocking:
             # A proof that may need the network (a certificate to fetch) must not hold the event loop.
             await asyncio.to_thread(adapter.verify, inbound, now_s=now_s)

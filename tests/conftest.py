@@ -20,7 +20,7 @@ os.environ.setdefault("RELAY_LOG_LEVEL", "warning")
 def _server(binary: str = "") -> Iterator[str]:
     # Not pytest's tmp_path: a unix socket's path may hold 100 characters only.
     folder = tempfile.mkdtemp(prefix="relay-test-")
-    server = EmbeddedServer(folder, binary=binary, appendfsync="no").start()
+    server = EmbeddedServer(folder, binary=binary, appendfsync="always").start()
     try:
         yield server.url
     finally:

@@ -29,7 +29,7 @@ FSYNC_TIMEOUT_MS = 2_000
 
 
 class Recorder:
-    """`rang` is called (in the event loop) with a generation to ring the workers' bell for. `wait_aof`: ask Redis to
+    """`rang` is called (in the event loop) with a generation to ring the workers' bell for, `failed` after a write that Redis did not take. `wait_aof`: ask Redis to
     confirm the fsync with WAITAOF, for a server that does not fsync always."""
 
     def __init__(
@@ -38,11 +38,13 @@ class Recorder:
         outbox: Outbox,
         *,
         rang: Callable[[int], None],
+        failed: Callable[[], None] = lambda: None,
         wait_aof: bool = False,
     ) -> None:
         self._client = client
         self._outbox = outbox
         self._rang = rang
+        self._failed = failed
         self.wait_aof = wait_aof
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -91,6 +93,7 @@ class Recorder:
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             self._away_because = f"Redis: {unavailable_reason(error)}"
             self._away_until = loop.time() + FAIL_FAST_S
+            self._failed()
             _fail(group, self._away_because)
             return
         generation, verdicts = int(answer[0]), answer[2:]

@@ -56,6 +56,10 @@ class Health:
             self._checked_at = time.monotonic()
         return self._problems
 
+    def expire(self) -> None:
+        """What was found is no longer true: ask again at the next probe."""
+        self._checked_at = 0.0
+
     def _examine(self) -> tuple[str, ...]:
         try:
             found = self.durability = examine(self._outbox.redis)
@@ -73,10 +77,11 @@ class Health:
         return self.spool is not None and not self.spool.full()
 
     async def metrics(self, request: Request) -> Response:
-        text = await run_in_threadpool(self._exposition)
+        text = await run_in_threadpool(self.exposition)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def _exposition(self) -> bytes:
+    def exposition(self) -> bytes:
+        """Everything /metrics says, as Prometheus text."""
         parts = [generate_latest(self._tally.registry)]
         try:
             parts.append("\n".join([*self._from_redis(), ""]).encode())

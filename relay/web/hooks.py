@@ -23,6 +23,7 @@ from relay.errors import (
     SourceError,
     TryLater,
     UnknownSource,
+    WrongMethod,
 )
 from relay.intake import Accepted, Intake, Source
 from relay.sources.base import Inbound, Reply
@@ -58,9 +59,6 @@ class Hooks:
                 status, headers, body = outcome.status, _reply_headers(outcome), outcome.body
                 self.tally.ignored(name)
                 word = "handshake"
-            elif inbound.method != "POST":
-                status, headers, body = 405, [*_JSON, (b"allow", b"POST")], _error("method", "POST only")
-                word = "refused"
             else:
                 status, headers, body = _accepted(source, outcome)
                 word = outcome.status
@@ -208,6 +206,8 @@ def _refusal(
         headers = [*_JSON, (b"www-authenticate", b"Basic")] if status == 401 and _wants_basic(source) else _JSON
         # The answer does not say which check failed.
         return status, headers, _error(error.code, "the request could not be authenticated"), error.reason
+    if isinstance(error, WrongMethod):
+        return 405, [*_JSON, (b"allow", b"POST")], _error(error.code, str(error)), "method"
     if isinstance(error, BodyTooLarge):
         return 413, _JSON, _error(error.code, str(error)), "too large"
     if isinstance(error, ContentTypeInvalid):
