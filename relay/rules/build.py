@@ -9,7 +9,17 @@ from typing import Any, cast
 from jinja2 import nodes
 
 from relay.patch import WAYS, Way
-from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, FIELDS, RESERVED_TYPES, WRITABLE, Field, field_named, value_fault
+from relay.planhat.fields import (
+    DEFAULT_TYPE,
+    EXTRAS,
+    FIELDS,
+    RESERVED_TYPES,
+    WRITABLE,
+    Field,
+    field_named,
+    value_fault,
+)
+from relay.rules.reach import guards_of
 from relay.rules.references import doubts_in, faults_in
 from relay.rules.rule import ANY_SOURCE, COMPANY_ID, FieldRule, Rule, Slot, fit
 from relay.rules.shape import did_you_mean, name_of
@@ -78,6 +88,7 @@ def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule
         company_id=company_id,
         line=source.line(at),
         is_default=around.is_default,
+        guards=guards_of(parse_expression(when.text)) if when is not None and when.template is not None else (),
     )
 
 

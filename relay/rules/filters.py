@@ -15,14 +15,8 @@ import orjson
 from jinja2 import Undefined
 
 #: Jinja2's own that are kept: those that cannot blow up.
-KEPT_FILTERS = (
-    "abs capitalize count dictsort first float groupby int items last length list lower map max min reject "
-    "rejectattr reverse round select selectattr sort string sum title trim unique upper urlencode wordcount"
-).split()
-KEPT_TESTS = (
-    "boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le lessthan lower "
-    "lt mapping ne none number odd sequence string true undefined upper == != > >= < <="
-).split()
+KEPT_FILTERS = ["abs", "capitalize", "count", "dictsort", "first", "float", "groupby", "int", "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper", "urlencode", "wordcount"]
+KEPT_TESTS = ["boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence", "string", "true", "undefined", "upper", "==", "!=", ">", ">=", "<", "<="]
 
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
@@ -171,9 +165,8 @@ def join(values: Any, between: Any = "", attribute: Any = None) -> str:
         return _text(values)
     between_text, parts, chars = _text(between), [], 0
     for value in values:
-        if attribute is not None:
-            value = value.get(attribute) if isinstance(value, Mapping) else None
-        text = _text(value)
+        inner = value.get(attribute) if isinstance(value, Mapping) else None
+        text = _text(value if attribute is None else inner)
         if text:
             parts.append(text)
             chars += len(text) + len(between_text)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from relay.config import Batch, CompanyStep, Config, Keep, PlanhatConfig, Redaction, Retry, SourceConfig, Spool
+from relay.config import (
+    Batch,
+    CompanyStep,
+    Config,
+    Keep,
+    PlanhatConfig,
+    Redaction,
+    Retry,
+    SourceConfig,
+    Spool,
+)
 from relay.errors import ConfigInvalid, Mistake
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.rules.build import Surroundings, build_rule

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.rules.references import path_of, path_text
-from relay.rules.rule import ANY_SOURCE, Rule
+from relay.rules.references import EVENT_SHAPE, path_of, path_text
+from relay.rules.rule import ANY_SOURCE, Guard, Rule
 from relay.rules.template import parse_expression
-from relay.rules.yaml_file import Source
+from relay.rules.yaml_file import Path, Source
 
 #: What must hold for a rule: path -> the values it may have, and conditions of any other form as text.
 _Demands = tuple[dict[str, frozenset[Any]], frozenset[str]]
@@ -51,9 +51,8 @@ def check_ways(rules: Sequence[tuple[int, Rule]], source: Source) -> None:
                 key = (name, rule.external_id.text, part.name)
                 way, other = seen.setdefault(key, (part.way, rule))
                 if way != part.way:
-                    path = ("rules", index, "merge", part.name)
-                    if path not in source.lines:
-                        path = ("rules", index, "merge") if ("rules", index, "merge") in source.lines else ("rules", index)
+                    places: tuple[Path, ...] = (("rules", index, "merge", part.name), ("rules", index, "merge"), ("rules", index))
+                    path = next((place for place in places if place in source.lines), places[-1])
                     source.add(
                         path,
                         f"{part.name} has two ways to merge: {part.way!r} here, {way!r} in rule {other.name!r} "
@@ -79,6 +78,22 @@ def demands_of(rule: Rule) -> _Demands | None:
     return values, frozenset(others)
 
 
+def guards_of(tree: nodes.Node) -> tuple[Guard, ...]:
+    """What the condition demands of single fields of `event`: see `Rule.guards`."""
+    guards: list[Guard] = []
+    for part in conjuncts(tree):
+        found = _allowed(part)
+        if found is None or found[0][0] != "event":
+            continue
+        path, allowed = found
+        held: Any = EVENT_SHAPE
+        for step in path[1:]:
+            held = held.get(step) if isinstance(held, dict) else None
+        if isinstance(held, (str, bool)) and len(path) in (2, 3):
+            guards.append((str(path[1]), str(path[2]) if len(path) == 3 else None, allowed))
+    return tuple(guards)
+
+
 def conjuncts(tree: nodes.Node) -> list[nodes.Node]:
     if isinstance(tree, nodes.And):
         return [*conjuncts(tree.left), *conjuncts(tree.right)]
@@ -86,6 +101,14 @@ def conjuncts(tree: nodes.Node) -> list[nodes.Node]:
 
 
 def _values_of(tree: nodes.Node) -> tuple[str, frozenset[Any]] | None:
+    found = _allowed(tree)
+    if found is None:
+        return None
+    # True and 1 are equal to Python, and not the same demand.
+    return path_text(found[0]), frozenset((type(value).__name__, value) for value in found[1])
+
+
+def _allowed(tree: nodes.Node) -> tuple[tuple[str | int, ...], frozenset[Any]] | None:
     """`event.kind == "x"`, `"x" == event.kind` or `event.kind in [...]` as path and allowed values."""
     if not isinstance(tree, nodes.Compare) or len(tree.ops) != 1:
         return None
@@ -97,16 +120,12 @@ def _values_of(tree: nodes.Node) -> tuple[str, frozenset[Any]] | None:
     if path is None:
         return None
     if operand.op == "eq" and isinstance(right, nodes.Const):
-        return path_text(path), frozenset({_tagged(right)})
+        return path, frozenset({right.value})
     if operand.op == "in" and isinstance(right, (nodes.List, nodes.Tuple)):
         items = [item for item in right.items if isinstance(item, nodes.Const)]
         if len(items) == len(right.items):
-            return path_text(path), frozenset(_tagged(item) for item in items)
+            return path, frozenset(item.value for item in items)
     return None
-
-
-def _tagged(constant: nodes.Const) -> tuple[str, Any]:
-    return type(constant.value).__name__, constant.value
 
 
 def _covers(earlier: _Demands | None, later: _Demands | None) -> bool:

@@ -12,7 +12,7 @@ from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS
-from relay.rules.shape import Anything, Flag, Many, Names, Quantity, Secret, Shape, Table, Text, Whole
+from relay.rules.shape import Anything, Flag, Many, Names, Quantity, Secret, Table, Text, Whole
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")

@@ -32,8 +32,7 @@ MAX_RANGE = 10_000
 MAX_TEMPLATE_CHARS = 100_000
 
 _TEXT_METHODS = frozenset(
-    "lower upper strip lstrip rstrip startswith endswith split rsplit splitlines title capitalize removeprefix "
-    "removesuffix partition rpartition find rfind count isdigit isalpha isalnum isnumeric islower isupper".split()
+    ["lower", "upper", "strip", "lstrip", "rstrip", "startswith", "endswith", "split", "rsplit", "splitlines", "title", "capitalize", "removeprefix", "removesuffix", "partition", "rpartition", "find", "rfind", "count", "isdigit", "isalpha", "isalnum", "isnumeric", "islower", "isupper"]
 )
 _METHODS: dict[type, frozenset[str]] = {
     str: _TEXT_METHODS,
@@ -42,7 +41,7 @@ _METHODS: dict[type, frozenset[str]] = {
     tuple: frozenset({"count", "index"}),
 }
 _LOOP = frozenset(
-    "index index0 first last length previtem nextitem revindex revindex0 depth depth0 cycle changed".split()
+    ["index", "index0", "first", "last", "length", "previtem", "nextitem", "revindex", "revindex0", "depth", "depth0", "cycle", "changed"]
 )
 
 
@@ -269,12 +268,12 @@ _FORBIDDEN: dict[type[nodes.Node], str] = {
 class _Bound(NodeTransformer):
     """Puts the bounds into the tree: loops are counted, `~` is weighed."""
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (Jinja2 finds it by its name)
         self.generic_visit(node)
         node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
         return node
 
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         parts = nodes.List(node.nodes, lineno=node.lineno)
         return nodes.Filter(parts, "_concat", [], [], None, None, lineno=node.lineno)
