@@ -21,7 +21,6 @@ from relay.sources.base import (
     Sample,
     Skipped,
     Walk,
-    content_key,
     hmac_bytes,
     iso_from_us,
     json_object,
@@ -29,7 +28,7 @@ from relay.sources.base import (
 from relay.sources.credentials import has_secret, login_headers, matches_hex, verify_login
 from relay.sources.markup import html_of_text
 from relay.sources.moment import moment_us
-from relay.sources.proofs import require_proof, verify_token, wants_signature
+from relay.sources.proofs import delivery_of, require_proof, verify_token, wants_signature
 
 _ISSUE_IN_URL = re.compile(r"/issue/(\d+)/comment/")
 _BLOCKS = frozenset(
@@ -69,7 +68,7 @@ class Jira(BaseAdapter):
         payload = json_object(inbound.body)
         body = Walk(payload)
         what = body.text("webhookEvent")
-        delivery = inbound.headers.get("x-atlassian-webhook-identifier") or content_key(inbound.body)
+        delivery = delivery_of(inbound, "x-atlassian-webhook-identifier")
         if what in _COMMENT_KINDS:
             return [self._comment(body, what, delivery, now_s)]
         if what in ("jira:issue_created", "jira:issue_updated", "jira:issue_deleted"):

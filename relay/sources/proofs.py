@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relay.errors import NotAuthentic
 from relay.source_options import SourceOptions
-from relay.sources.base import Inbound, any_same
+from relay.sources.base import Inbound, any_same, content_key
 from relay.sources.credentials import has_login, has_secret, verify_login
 
 #: For senders that sign nothing but send any header one asks for.
@@ -52,3 +52,9 @@ def verify_token(inbound: Inbound, options: SourceOptions) -> bool:
     if not has_login(options):
         raise NotAuthentic("missing")
     return False
+
+
+def delivery_of(inbound: Inbound, header: str) -> str:
+    """The sender's id of this delivery, or the body's hash where the header holds no id."""
+    given = inbound.headers.get(header, "")
+    return given if given.isascii() and given.isprintable() and given.strip() else content_key(inbound.body)

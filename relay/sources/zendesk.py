@@ -29,7 +29,7 @@ from relay.sources.base import (
 from relay.sources.credentials import login_headers, matches_base64
 from relay.sources.markup import clean_html, html_of_text
 from relay.sources.moment import moment_us
-from relay.sources.proofs import require_proof, wants_signature
+from relay.sources.proofs import delivery_of, require_proof, wants_signature
 from relay.sources.templated import Fields, read_templated
 
 _PREFIX = "zen:event-type:"
@@ -77,7 +77,7 @@ class Zendesk(BaseAdapter):
             return [Parked(str(error), self._delivery_key(inbound))]
 
     def _delivery_key(self, inbound: Inbound) -> str:
-        return inbound.headers.get("x-zendesk-webhook-invocation-id") or content_key(inbound.body)
+        return delivery_of(inbound, "x-zendesk-webhook-invocation-id")
 
     def _event(self, body: Walk) -> Parsed:
         what = body.text("type").removeprefix(_PREFIX)
