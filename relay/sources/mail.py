@@ -44,6 +44,7 @@ _CID_OR_DATA = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 class Mail:
     """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes.
 
+    `date` is the header's, where the provider gives it apart; `received` is when the provider got the mail.
     `envelope_to` and `envelope_from` are SMTP's: who really got it, and where a bounce goes.
     `delivery_id` is the provider's id of this delivery, `id_without_header` what identifies the mail if it has no
     Message-ID. `payload` is what templates see; attachments' content must be gone from it.
@@ -64,6 +65,7 @@ class Mail:
     envelope_from: str | None = None
     envelope_to: Sequence[str] = ()
     date: str = ""
+    received: str = ""
     message_id: str = ""
     id_without_header: str = ""
     attachments: Sequence[Attachment] = ()
@@ -120,13 +122,14 @@ def mail_event(
     text, html = _bodies(mail)
     own_ids = message_ids(mail.message_id) or message_ids(mail.headers.raw("message-id"))
     date = mail.headers.raw("date") or mail.date
-    if not (sender.email or text or subject or own_ids):
+    if not (sender.email or text or subject or own_ids or mail.attachments):
         raise PayloadInvalid("neither sender nor subject nor text")
-    print_of_it = f"<{content_key(sender.email, date, subject, mail.text, mail.html)}@no-message-id>"
-    key = own_ids[0] if own_ids else print_of_it
+    key = own_ids[0] if own_ids else _fingerprint(mail, sender, date, subject)
     now_us = int(now_s * 1_000_000)
     written_us = date_us(date)
-    version = now_us if written_us is None or written_us > now_us + FUTURE_US else written_us
+    if written_us is None or written_us > now_us + FUTURE_US:
+        written_us = date_us(mail.received)
+    version = now_us if written_us is None else min(written_us, now_us + FUTURE_US)
     source = options.name
     return Event(
         id=event_id(source, f"mail:{key}"),
@@ -149,6 +152,14 @@ def mail_event(
         also_seen=tuple(mail.also_seen),
         payload=mail.payload,
     )
+
+
+def _fingerprint(mail: Mail, sender: Person, date: str, subject: str) -> str:
+    """What stands for a Message-ID that is missing: the same for the same mail, however often it is delivered. Only
+    where a mail has no text to tell it by, the provider's id counts."""
+    files = "".join(f"{file.name}\x1e{file.size}\x1e" for file in mail.attachments)
+    own_id = "" if mail.text or mail.html else mail.id_without_header
+    return f"<{content_key(sender.email, date, subject, mail.text, mail.html, files, own_id)}@no-message-id>"
 
 
 def thread_of(headers: MailHeaders) -> str:
@@ -181,6 +192,7 @@ def automatic(mail: Mail, sender: Person) -> str:
 def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
     """An attachment's entry: the name without folders, the type without parameters."""
     base = printable(name).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
+    base = base if base.strip(".") else ""
     known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
     return Attachment(
         name=base[:255], type=printable(kind).partition(";")[0].strip().lower()[:127], size=known, url=url

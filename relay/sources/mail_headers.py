@@ -6,10 +6,10 @@ headers and raises over odd ones.
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode
 from collections.abc import Iterable
-from email.errors import HeaderParseError
-from email.header import decode_header
 
 from relay.sources.moment import moment_us
 
@@ -97,18 +97,42 @@ def _is_bytes(text: str) -> bool:
     return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
 
 
+#: Bounded on every side, so that a header full of beginnings costs no more than its length.
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]{0,2000})\?=")
+
+
 def decoded(value: str) -> str:
-    """The value with its encoded words (RFC 2047) read."""
+    """The value with its encoded words (RFC 2047) read; blanks between two of them are no text."""
     value = unfolded(value)
     if "=?" not in value:
         return value
-    parts: list[str] = []
+    pieces: list[str] = []
+    pending, charset, at = b"", "", 0
+    for found in _ENCODED_WORD.finditer(value):
+        between = value[at : found.start()]
+        here = found[1].partition("*")[0].lower()
+        # A character may be split over two words, so that only their bytes together can be decoded.
+        if pending and (between.strip() or here != charset):
+            pieces.append(decode_bytes(pending, charset))
+            pending = b""
+        if between.strip() or not at:
+            pieces.append(between)
+        charset, at = here, found.end()
+        pending += _word_bytes(found[2], found[3])
+    if pending:
+        pieces.append(decode_bytes(pending, charset))
+    pieces.append(value[at:])
+    return printable("".join(pieces)).strip()
+
+
+def _word_bytes(encoding: str, text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
     try:
-        for piece, charset in decode_header(value):
-            parts.append(piece if isinstance(piece, str) else decode_bytes(piece, charset or ""))
-    except (HeaderParseError, ValueError):
-        return value
-    return printable("".join(parts)).strip()
+        if encoding in "bB":
+            return b64decode(raw + b"=" * (-len(raw) % 4))
+        return binascii.a2b_qp(raw, header=True)
+    except (binascii.Error, ValueError):
+        return raw
 
 
 #: Names that mails use and Python does not know, or knows as something narrower than what is meant.
@@ -135,7 +159,8 @@ def message_ids(value: str) -> list[str]:
     found = [f"<{inner}>" for inner in _MESSAGE_ID.findall(value)]
     if found:
         return found
-    return [word[:900] for word in value.split() if "@" in word or len(value.split()) == 1][:100]
+    words = value.split()
+    return [word[:900] for word in words[:100] if "@" in word or len(words) == 1]
 
 
 def addresses(value: str) -> list[tuple[str, str]]:
@@ -145,7 +170,7 @@ def addresses(value: str) -> list[tuple[str, str]]:
     words: list[str] = []  # the phrase so far
     angle: list[str] | None = None  # what stands in <...>
     comment: list[str] = []
-    quoted, escaped, depth = False, False, 0
+    quoted, escaped, depth, has_at = False, False, 0, False
 
     def finish() -> None:
         phrase = decoded("".join(words)).strip().strip("\"'").strip()
@@ -182,12 +207,11 @@ def addresses(value: str) -> list[tuple[str, str]]:
             continue
         elif char in ",;":
             finish()
-            words, angle, comment = [], None, []
-        elif (
-            char == ":" and angle is None and "@" not in words and "".join(words).strip().lower() != "mailto"
-        ):
+            words, angle, comment, has_at = [], None, [], False
+        elif char == ":" and angle is None and not has_at and "".join(words).strip().lower() != "mailto":
             words = []  # a group's name
         else:
+            has_at = has_at or char == "@"
             (words if angle is None else angle).append(char)
     finish()
     return found
