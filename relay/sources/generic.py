@@ -158,7 +158,7 @@ class Generic(BaseAdapter):
             text=pick.first_text(among, pick.TEXT),
             html=nh3.clean(html) if html else "",
             sender=pick.first_person(among),
-            channel=_channel(payload),
+            channel=_channel(among),
             ticket=_ticket(among),
             message_id=pick.first_ident(among, pick.MESSAGE) or delivery,
             url=pick.first_text(among, pick.URL),
@@ -286,11 +286,14 @@ def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:
     return own if event_type and isinstance(own, str) and own.startswith(("evt_", "msg_", "ntf_")) else ""
 
 
-def _channel(payload: Mapping[str, Any]) -> Channel:
-    value = payload.get("channel")
-    if isinstance(value, dict):
-        return Channel(id=pick.ident(value.get("id")), name=pick.first_text((value,), ("name",)))
-    return Channel(id=pick.ident(value))
+def _channel(among: list[Mapping[str, Any]]) -> Channel:
+    for place in among:
+        value = place.get("channel")
+        if isinstance(value, dict):
+            return Channel(id=pick.ident(value.get("id")), name=pick.first_text((value,), ("name",)))
+        if value:
+            return Channel(id=pick.ident(value))
+    return Channel()
 
 
 def _ticket(among: list[Mapping[str, Any]]) -> Ticket:

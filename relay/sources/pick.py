@@ -31,7 +31,18 @@ THREAD = (
     *("thread_id", "threadId", "conversation_id", "conversationId", "ticket_id", "ticketId", "case_id"),
     *("caseId", "issue_id", "issueId", "session_id", "thread_key"),
 )
-THREAD_OBJECTS = ("thread", "conversation", "ticket", "case", "issue", "object", "item", "data", "payload", "event_data")
+THREAD_OBJECTS = (
+    "thread",
+    "conversation",
+    "ticket",
+    "case",
+    "issue",
+    "object",
+    "item",
+    "data",
+    "payload",
+    "event_data",
+)
 MESSAGE = ("message_id", "messageId", "comment_id", "commentId")
 SUBJECT = ("subject", "title", "summary", "short_description", "topic_name")
 TEXT = (
@@ -129,7 +140,7 @@ def thread_of(among: Sequence[Mapping[str, Any]]) -> str:
             value = place.get(name)
             if isinstance(value, dict) and (found := ident(value.get("id"))):
                 return found
-    return ident(among[0].get("id"))
+    return first_ident(among[:1], ("id", "sys_id", "number"))
 
 
 def follow(payload: Any, path: str) -> Any:
