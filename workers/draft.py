@@ -79,6 +79,13 @@ def stored_document(item: Item) -> Document:
     return Document.decode(item.document) if item.document else Document(item.external_id)
 
 
+def stored_asks(stored: bytes | None) -> list[Ask]:
+    """What a stored document's company was asked with."""
+    if not stored:
+        return []
+    return [Ask.of(company_id, company) for _, _, company_id, company in Document.decode(stored).asks]
+
+
 def add_history(document: Document, entry: dict[str, Any]) -> None:
     document.history.append(entry)
     del document.history[:-HISTORY_ENTRIES]

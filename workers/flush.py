@@ -50,6 +50,8 @@ class Reader(Protocol):
 
     def consider(self, draft: Draft) -> None: ...
 
+    def look(self) -> None: ...
+
 
 class Flush:
     """One process's flushing. `upsert(body, timeout_s)` makes the call; `stopping()` is True once the process is to
@@ -127,6 +129,8 @@ class Flush:
                 self._deliver(lane, items, state, limits)
                 for suspect in suspects:
                     self._deliver(lane, [suspect], state, limits)
+                if self._reader:
+                    self._reader.look()
                 self._metrics.flush(force=False)
         self._metrics.flush()
         return claimed

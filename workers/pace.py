@@ -101,10 +101,13 @@ class Pace:
         """No call may be made now."""
         return self._delivery.calls_used(now_ms=now_ms) >= self.calls_per_minute(state, now_ms)
 
+    def used(self, now_ms: int) -> float:
+        """What part of the minute's budget is spent."""
+        return self._delivery.calls_used(now_ms=now_ms) / max(1, self.config.calls_per_minute)
+
     def linger_s(self, now_ms: int) -> float:
         """How long to gather before a call: nothing while the minute's budget has room."""
-        used = self._delivery.calls_used(now_ms=now_ms) / max(1, self.config.calls_per_minute)
-        return self.config.batch.linger_s * min(1.0, max(0.0, (used - _ROOMY) / (1 - _ROOMY)))
+        return self.config.batch.linger_s * min(1.0, max(0.0, (self.used(now_ms) - _ROOMY) / (1 - _ROOMY)))
 
     def take_call(self, *, stop: Callable[[], bool] = lambda: False, patience_s: float = 120.0) -> bool:
         """Waits for a place in the fleet's minute. False where we were told to stop, a person paused delivery, or

@@ -1,0 +1,24 @@
+"""What RQ calls. No job carries an event: `flush` is "deliver what is due", `redrive` "put this dead letter back to
+work", `unpark` "see whether the letters that wait for a company may go"."""
+
+from __future__ import annotations
+
+from workers.workshop import workshop
+
+
+def flush(lane: str, generation: int) -> int:
+    """Conversations claimed. A generation that is no longer the lane's does nothing."""
+    return workshop().flush.run(generation)
+
+
+def redrive(dead_id: str) -> int:
+    """Events put back to work. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
+    the job fails again, the letter stays."""
+    from relay.operations.dead import redrive_one
+
+    return redrive_one(workshop(), dead_id)
+
+
+def unpark(lane: str) -> int:
+    """Events that go back to work, because a table or Planhat knows their company by now."""
+    return workshop().unpark()
