@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,20 +52,23 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def _planhat() -> Iterator[Planhat]:
+    from relay.cli.context import DATA, read_settings
     from relay.planhat.client import Planhat
-    from relay.settings import Settings
 
-    settings = Settings.read(os.environ)
+    data = click.get_current_context().obj
+    settings = read_settings(data if isinstance(data, str) else DATA)
     with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
         yield planhat
 
 
 @click.group("conversations")
-def conversations() -> None:
+@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@click.pass_context
+def conversations(ctx: click.Context, data: str) -> None:
     """Planhat's six conversation operations from the shell.
 
     A KEY is a Planhat id, or extid-<externalId>, or srcid-<sourceId>. The tenant comes from RELAY_PLANHAT_URL and
-    RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE).
+    RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE); beside a running `relay up` it is that one's.
 
     \b
     Examples:
@@ -74,6 +76,7 @@ def conversations() -> None:
       relay conversations get extid-slack-C1-1.000100 --json
       relay conversations upsert conversations.jsonl
     """
+    ctx.obj = data
 
 
 @conversations.command("list")

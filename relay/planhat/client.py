@@ -98,6 +98,14 @@ class Refusal(PlanhatRefused):
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How Planhat answers one cheap question. `date` is its own clock, as it wrote it; "" where it wrote none."""
+
+    status: int
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Reply:
     status: int
     headers: Mapping[str, str]
@@ -279,6 +287,11 @@ class Planhat:
         """One page of GET /users, our own team. `email` is documented for 2017 only; check what comes back."""
         query = _query(email=email, limit=limit, offset=offset)
         return cast(list[User], self._records("/users", query, timeout_s=timeout_s))
+
+    def probe(self, model: str, *, timeout_s: float | None = None) -> Probe:
+        """Ask for one record of a model and look at nothing but the status. Raises PlanhatUnavailable without one."""
+        reply = self._call("GET", f"/{model}", query={"limit": "1"}, timeout_s=timeout_s)
+        return Probe(reply.status, reply.headers.get("date", ""))
 
     # ---- one call
 

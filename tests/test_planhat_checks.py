@@ -1,0 +1,112 @@
+"""What the doctor finds out about Planhat, on a sandbox that has what it looks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from relay.planhat.checks import Check, check_planhat, check_token_age
+from relay.planhat.client import Planhat
+from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
+from relay.planhat.sandbox.server import running
+
+TODAY = date(2026, 11, 24)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Sandbox, str]]:
+    sandbox = create_sandbox(token="secret", quotas=NO_QUOTAS)
+    with running(sandbox) as url:
+        yield sandbox, url
+
+
+@pytest.fixture
+def sandbox(shared: tuple[Sandbox, str]) -> Sandbox:
+    shared[0].reset()
+    return shared[0]
+
+
+def examine(
+    url: str, token: str = "secret", *, now_s: float | None = None, expires: str = ""
+) -> dict[str, Check]:
+    with Planhat(url, token) as planhat:
+        found = check_planhat(
+            planhat,
+            types=["Slack thread", "Training"],
+            token_expires=expires,
+            now_s=time.time() if now_s is None else now_s,
+            today=TODAY,
+        )
+        return {check.name: check for check in found}
+
+
+def test_a_good_tenant_passes_every_check(sandbox: Sandbox, shared: tuple[Sandbox, str]) -> None:
+    sandbox.store.upsert([{"companyId": "extid-acme", "externalId": "a", "type": "Slack thread"}])
+    checks = examine(shared[1], expires="2027-11-24")
+    assert [check.name for check in checks.values() if not check.ok] == []
+    assert checks["type Slack thread"].found == "in use"
+    assert "note" in checks["type Training"].found
+    assert "clock against planhat" in checks
+    assert len(sandbox.store) == 1
+
+
+def test_a_401_speaks_of_expiry_and_region_and_ends_the_checks(
+    sandbox: Sandbox, shared: tuple[Sandbox, str]
+) -> None:
+    checks = examine(shared[1], "wrong")
+    assert list(checks) == ["planhat token"]
+    assert "expired" in checks["planhat token"].do
+    assert "region" in checks["planhat token"].do
+    assert len(sandbox.calls) == 1
+
+
+@pytest.mark.parametrize("model", ["companies", "endusers", "users"])
+def test_a_missing_permission_is_named_by_its_model(
+    sandbox: Sandbox, shared: tuple[Sandbox, str], model: str
+) -> None:
+    sandbox.faults.all.append(Fault.parse(f"operation={model},status=403"))
+    checks = examine(shared[1])
+    assert [check.name for check in checks.values() if not check.ok] == [f"planhat {model}"]
+    assert f"read access to {model}" in checks[f"planhat {model}"].do
+
+
+@pytest.mark.parametrize("body", ["empty", "envelope"])
+def test_a_token_that_may_read_and_not_write_is_found_out(
+    sandbox: Sandbox, shared: tuple[Sandbox, str], body: str
+) -> None:
+    sandbox.faults.all.append(Fault.parse(f"operation=upsert,status=403,body={body},list=permissionErrors"))
+    checks = examine(shared[1])
+    assert [check.name for check in checks.values() if not check.ok] == ["planhat conversations, writing"]
+
+
+def test_a_clock_that_is_off_is_found_out(sandbox: Sandbox, shared: tuple[Sandbox, str]) -> None:
+    assert not examine(shared[1], now_s=time.time() + 120)["clock against planhat"].ok
+
+
+def test_nobody_there_is_one_line_and_no_traceback() -> None:
+    checks = examine("http://127.0.0.1:9")
+    assert [(check.name, check.ok) for check in checks.values()] == [("planhat", False)]
+
+
+def test_an_outage_of_one_model_is_no_question_of_permission(
+    sandbox: Sandbox, shared: tuple[Sandbox, str]
+) -> None:
+    sandbox.faults.all.append(Fault.parse("operation=endusers,status=503"))
+    assert "status.planhat.com" in examine(shared[1])["planhat endusers"].do
+
+
+@pytest.mark.parametrize(
+    ("expires", "ok", "found"),
+    [
+        ("2026-12-31", True, "ends in 37 days"),
+        ("2026-12-01", False, "ends in 7 days"),
+        ("2026-11-20", False, "ended 4 days ago"),
+        ("soon", False, "token_expires is no date"),
+    ],
+)
+def test_a_token_near_its_end_is_a_failure(expires: str, ok: bool, found: str) -> None:
+    check = check_token_age(expires, TODAY)
+    assert (check.ok, check.found) == (ok, found)
