@@ -279,6 +279,11 @@ class Walk:
             return None
         return found
 
+    def maybe_size(self, key: str) -> int | None:
+        """A count of bytes: an int that is not negative."""
+        found = self.value.get(key) if isinstance(self.value, dict) else None
+        return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+
     def items(self, key: str) -> list[Walk]:
         """The objects of the list under `key`; what is no object, or no list, is left out."""
         found = self.value.get(key) if isinstance(self.value, dict) else None

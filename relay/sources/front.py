@@ -257,12 +257,11 @@ def _recipients(message: Walk) -> tuple[Recipient, ...]:
 def _attachments(message: Walk) -> tuple[Attachment, ...]:
     found = []
     for file in message.items("attachments"):
-        size = file.value.get("size")
         found.append(
             Attachment(
                 name=file.maybe_text("filename"),
                 type=file.maybe_text("content_type"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("size"),
                 url=file.maybe_text("url"),
             )
         )

@@ -244,12 +244,11 @@ def _recipients(item: Walk) -> tuple[Recipient, ...]:
 def _attachments(part: Walk) -> tuple[Attachment, ...]:
     found = []
     for file in part.maybe("_embedded").items("attachments"):
-        size = file.value.get("size")
         found.append(
             Attachment(
                 name=file.maybe_text("filename"),
                 type=file.maybe_text("mimeType"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("size"),
                 url=file.maybe("_links").maybe("web").maybe_text("href"),
             )
         )

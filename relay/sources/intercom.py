@@ -338,12 +338,11 @@ def _tie(part_id: str) -> int:
 def _attachments(part: Walk) -> tuple[Attachment, ...]:
     found = []
     for file in part.items("attachments"):
-        size = file.value.get("filesize")
         found.append(
             Attachment(
                 name=file.maybe_text("name"),
                 type=file.maybe_text("content_type"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("filesize"),
                 url=file.maybe_text("url"),
             )
         )

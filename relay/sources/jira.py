@@ -322,12 +322,11 @@ def _read_node(node: dict[str, Any], pieces: list[str]) -> None:
 def _attachments(fields: Walk) -> tuple[Attachment, ...]:
     found = []
     for file in fields.items("attachment"):
-        size = file.value.get("size")
         found.append(
             Attachment(
                 name=file.maybe_text("filename"),
                 type=file.maybe_text("mimeType"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("size"),
                 url=file.maybe_text("content"),
             )
         )

@@ -342,12 +342,11 @@ def _attachments(comment: Walk) -> tuple[Attachment, ...]:
         return ()
     found = []
     for file in comment.items("attachments"):
-        size = file.value.get("size")
         found.append(
             Attachment(
                 name=file.maybe_text("filename") or file.maybe_text("file_name"),
                 type=file.maybe_text("content_type"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("size"),
                 url=file.maybe_text("content_url"),
             )
         )

@@ -238,12 +238,11 @@ def _recipients(item: Walk) -> tuple[Recipient, ...]:
 def _recordings(item: Walk) -> tuple[Attachment, ...]:
     found = []
     for file in item.items("recording_files"):
-        size = file.value.get("file_size")
         found.append(
             Attachment(
                 name=file.maybe_text("recording_type") or file.maybe_text("file_type"),
                 type=file.maybe_text("file_type"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=file.maybe_size("file_size"),
                 url=file.maybe_text("play_url") or file.maybe_text("download_url"),
             )
         )
