@@ -42,6 +42,11 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, headers=_SAFE, media_type="application/json")
 
 
+def _limit(request: Request) -> int | None:
+    text = request.query_params.get("limit", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def create_pages(sandbox: Sandbox) -> Starlette:
     """The routes over one sandbox."""
 
@@ -57,12 +62,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
     async def conversations(request: Request) -> Response:
         query = request.query_params
         equal = {name: query[name] for name in ("externalId", "companyId", "type", "_id") if name in query}
-        limit = query.get("limit", "")
-        rows = sandbox.store.arrived(
-            newest_first=query.get("newest") == "1",
-            limit=int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 10 else None,
-            **equal,
-        )
+        rows = sandbox.store.arrived(newest_first=query.get("newest") == "1", limit=_limit(request), **equal)
         return _json(rows)
 
     async def calls(request: Request) -> Response:
@@ -75,7 +75,8 @@ def create_pages(sandbox: Sandbox) -> Starlette:
         rows = [
             call for call in sandbox.calls if call["at"] >= since_s and operation in (None, call["operation"])
         ]
-        return _json(rows)
+        limit = _limit(request)
+        return _json(rows if limit is None else rows[max(0, len(rows) - limit) :])
 
     async def stats(request: Request) -> Response:
         return _json(

@@ -66,7 +66,7 @@ function showDetail(conversation) {
 function showCalls(calls) {
   const rows = byId("calls");
   rows.replaceChildren();
-  for (const call of calls.slice(-15).reverse()) {
+  for (const call of calls.reverse()) {
     const row = rows.insertRow();
     cell(row, clock(call.at * 1000));
     cell(row, call.operation, call.method + " " + call.path);
@@ -92,7 +92,7 @@ async function refresh(force) {
     const seen = JSON.stringify(stats);
     if (!force && seen === lastSeen) return;
     const [rows, calls] = await Promise.all([
-      fetchJson("_sandbox/conversations?newest=1&limit=100"), fetchJson("_sandbox/calls"),
+      fetchJson("_sandbox/conversations?newest=1&limit=100"), fetchJson("_sandbox/calls?limit=15"),
     ]);
     showRows(rows);
     showCalls(calls);
