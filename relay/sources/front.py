@@ -120,9 +120,11 @@ class Front(BaseAdapter):
         else:
             kind = "message.created"
         raw = message.maybe_text("body")
-        text = message.maybe_text("text").strip() or text_of_html(raw)
-        # A comment's body is plain text.
-        html = clean_html(raw) if raw and what not in _PRIVATE else html_of_text(raw or text)
+        if what in _PRIVATE:  # a comment's body is plain text
+            text, html = raw.strip(), html_of_text(raw.strip())
+        else:
+            text = message.maybe_text("text").strip() or text_of_html(raw)
+            html = clean_html(raw) if raw else html_of_text(text)
         assignee = conversation.maybe("assignee")
         return Event(
             id=event_id(self.options.name, delivery),
