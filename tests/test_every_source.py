@@ -24,6 +24,7 @@ from relay.event import KINDS, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Sample, Skipped
 from relay.sources.registry import ADAPTERS, build_adapter
+from tests.sns_certificate import TOPIC, certificate_file
 
 NOW_S = 1_790_000_000.25
 PUBLIC_URL = "https://hooks.example.com"
@@ -31,7 +32,7 @@ PAYLOADS = Path(__file__).parent / "payloads"
 
 #: Sign nothing: basic auth is their proof.
 LOGIN = frozenset(
-    {"postmark", "cloudmailin", "freshdesk", "gorgias", "servicenow", "salesforce", "cloudevents"}
+    {"postmark", "cloudmailin", "freshdesk", "gorgias", "servicenow", "salesforce", "cloudevents", "ses"}
 )
 #: Their proof does not cover the body (Gong: a secret in the URL; its JWT has tests of its own).
 BODY_UNSIGNED = LOGIN | {"mailgun", "aircall", "graph", "gong"}
@@ -43,7 +44,9 @@ STAMPED = frozenset(
     }
 )
 #: Options beside the secrets.
-SPECIAL: dict[str, dict[str, Any]] = {}
+SPECIAL: dict[str, dict[str, Any]] = {
+    "ses": {"topics": (TOPIC,), "certificate_files": (certificate_file(),)},
+}
 
 #: How secrets look: base64 of 32 bytes is good for the senders that decode theirs too.
 SECRETS = (

@@ -113,8 +113,8 @@ def inbound_of(request: dict[str, Any]) -> Inbound:
     elif "body" in request:
         body = request["body"].encode()
     else:
-        pairs = request.get("form_list") or list(request["form"].items())
-        body = urlencode(pairs).encode()
+        pairs = request.get("form_list") or request["form"].items()
+        body = urlencode([(key, value) for key, value in pairs]).encode()
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
     headers.setdefault("content-type", "application/json")
     parts = urlsplit(request.get("url", "https://hooks.example.com/hooks/it"))

@@ -254,7 +254,7 @@ def _attachments(message: Walk) -> tuple[Attachment, ...]:
             Attachment(
                 name=file.maybe_text("name") or file.maybe_text("title"),
                 type=file.maybe_text("mimetype"),
-                size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+                size=size if type(size) is int and size >= 0 else None,
                 url=file.maybe_text("permalink") or file.maybe_text("url_private"),
             )
         )
