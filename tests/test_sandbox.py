@@ -241,6 +241,11 @@ def test_the_tenant_can_be_given_further_companies_people_and_types(http: httpx.
     assert upsert(http, {"companyId": "extid-new", "externalId": "a", "type": "Training"})["created"] == 1
     assert http.get("/conversations/extid-a").json()["type"] == "Training"
     assert http.post("/_sandbox/seed", json={"planets": []}).status_code == 400
+    http.post("/_sandbox/reset")
+    assert http.get("/companies/extid-new").status_code == 404
+    assert http.get("/endusers", params={"email": "n@new.example"}).json() == []
+    upsert(http, item("a", type="Training"))
+    assert http.get("/conversations/extid-a").json()["type"] == "note"
 
 
 # ---- who may, how often
@@ -315,6 +320,25 @@ def test_a_last_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / "sandbox.jsonl").open("ab") as journal:
         journal.write(b'{"put": [{"id": "x", "comp')
     assert len(create_sandbox(state=tmp_path).store) == 1
+
+
+def test_a_journal_that_has_outgrown_what_it_holds_is_rewritten(tmp_path: Path) -> None:
+    sandbox = create_sandbox(state=tmp_path)
+    sandbox.store.seed({"types": ["Training"]})
+    size = 10_000_000
+    for number in range(8):
+        sandbox.store.upsert([item("a", subject=str(number), description="x" * size, type="Training")])
+    assert (tmp_path / "sandbox.jsonl").stat().st_size < 4 * size
+    again = create_sandbox(state=tmp_path)
+    assert [(row["subject"], row["type"]) for row in again.store.arrived()] == [("7", "Training")]
+
+
+@pytest.mark.parametrize("line", [b'{"put": [{"a": 1}]}', b"7", b'{"put": 7}', b'{"seed": []}'])
+def test_a_file_that_no_sandbox_wrote_is_said_so_and_left_alone(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "sandbox.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(SettingsInvalid, match="not what a sandbox wrote"):
+        create_sandbox(state=tmp_path)
+    assert (tmp_path / "sandbox.jsonl").read_bytes() == line + b"\n"
 
 
 def test_a_folder_that_cannot_be_used_and_a_port_that_is_taken_are_said_so(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from relay.errors import UserError
 @click.command("sandbox")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="Port; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option(
     "--state", type=click.Path(file_okay=False), help="Folder to keep everything in across restarts."

@@ -1,7 +1,7 @@
 """A Planhat to develop against: stateful, with quotas and faults, on this machine. `create_sandbox` makes one.
 
-relay sandbox --port 8091 --state .sandbox --fault status=503,times=2
-python -m relay.planhat.sandbox --port 8091
+relay sandbox --port 8081 --state .sandbox --fault status=503,times=2
+python -m relay.planhat.sandbox --port 8081
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from relay.planhat.sandbox.server import bind, run
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m relay.planhat.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8091)
+    parser.add_argument("--port", type=int, default=8081)
     parser.add_argument("--state", help="a folder to keep everything in")
     parser.add_argument("--token", help="the token it takes (default: any)")
     parser.add_argument("--type", action="append", dest="types", help="a conversation type of the tenant")

@@ -1,7 +1,8 @@
 """The sandbox's state on disk: a file of JSON lines, one per change, read again at the start.
 
 A line is written before the call is answered; it survives the death of the process, not that of the machine. At the
-start the file is rewritten without what has been overwritten since.
+start, and whenever it has grown to several times of what it holds, the file is rewritten without what has been
+overwritten since.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import orjson
 
 from relay.errors import SettingsInvalid
+
+REWRITE_OVER_BYTES: Final = 64_000_000
+_GROWTH: Final = 4
 
 
 class Journal:
@@ -27,6 +31,7 @@ class Journal:
             self._file: BinaryIO = self.path.open("ab")
         except OSError as error:
             raise SettingsInvalid(f"{self.path}: cannot be written: {error.strerror}") from error
+        self._held_bytes = self._written_bytes = 0
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every entry, oldest first; a last line that was cut by a crash is left out."""
@@ -36,8 +41,15 @@ class Journal:
                     yield orjson.loads(line)
 
     def append(self, entry: dict[str, Any]) -> None:
-        self._file.write(orjson.dumps(entry) + b"\n")
+        line = orjson.dumps(entry) + b"\n"
+        self._file.write(line)
         self._file.flush()
+        self._written_bytes += len(line)
+
+    @property
+    def overgrown(self) -> bool:
+        """Whether a rewrite would pay."""
+        return self._written_bytes > max(REWRITE_OVER_BYTES, _GROWTH * self._held_bytes)
 
     def rewrite(self, entries: Iterable[dict[str, Any]]) -> None:
         """Replace all by these, in one step."""
@@ -47,6 +59,8 @@ class Journal:
         self._file.close()
         fresh.replace(self.path)
         self._file = self.path.open("ab")
+        self._held_bytes = self.path.stat().st_size
+        self._written_bytes = 0
 
     def close(self) -> None:
         self._file.close()

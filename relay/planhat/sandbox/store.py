@@ -16,9 +16,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
+from relay.errors import SettingsInvalid
 from relay.planhat import limits
 from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, FIELDS, RESERVED_TYPES, Field, value_fault
 from relay.planhat.sandbox.directory import Directory, bounds, page
@@ -80,7 +81,7 @@ class Store:
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.directory = directory
-        self.types = frozenset(types)
+        self.types = self._own_types = frozenset(types)
         self._reserved = reserved
         self._style = style
         self._journal = journal
@@ -352,11 +353,13 @@ class Store:
         self._records: dict[str, Record] = {}
         self._by_external: dict[str, dict[str, Record]] = {}
         self._by_source: dict[str, Record] = {}
+        self._seeds: list[dict[str, Any]] = []
         self._turn = 0
 
     def reset(self) -> None:
-        """Forget every conversation."""
+        """Forget every conversation and everything that was seeded."""
         self._clear()
+        self.types = self._own_types
         self.directory.clear()
         if self._journal is not None:
             self._journal.rewrite(())
@@ -365,6 +368,7 @@ class Store:
         """Add companies, endusers and users; `types` adds conversation types."""
         self.directory.add(rows)
         self.types |= frozenset(rows.get("types", ()))
+        self._seeds.append(dict(rows))
         if self._journal is not None:
             self._journal.append({"seed": dict(rows)})
 
@@ -403,24 +407,35 @@ class Store:
             record.turn = self._turn
         if self._journal is not None:
             self._journal.append({"put": [_entry(record) for record in records]})
+            if self._journal.overgrown:
+                self._rewrite(self._journal)
 
     def _restore(self, journal: Journal) -> None:
-        seeds: list[dict[str, Any]] = []
-        for entry in journal.read():
-            for given in entry.get("put", ()):
-                old = self._records.get(given["id"])
-                if old is not None:
-                    self._unindex(old)
-                self._keep(Record(**given))
-            gone = self._records.get(entry.get("delete", ""))
-            if gone is not None:
-                self._forget(gone)
-            if "seed" in entry:
-                seeds.append(entry)
-                self.directory.add(entry["seed"])
-                self.types |= frozenset(entry["seed"].get("types", ()))
+        try:
+            for entry in journal.read():
+                self._replay(entry)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SettingsInvalid(f"{journal.path}: not what a sandbox wrote; name another folder") from error
+        self._rewrite(journal)
+
+    def _replay(self, entry: dict[str, Any]) -> None:
+        for given in entry.get("put", ()):
+            old = self._records.get(given["id"])
+            if old is not None:
+                self._unindex(old)
+            self._keep(Record(**given))
+        gone = self._records.get(entry.get("delete", ""))
+        if gone is not None:
+            self._forget(gone)
+        if "seed" in entry:
+            self._seeds.append(entry["seed"])
+            self.directory.add(entry["seed"])
+            self.types |= frozenset(entry["seed"].get("types", ()))
+
+    def _rewrite(self, journal: Journal) -> None:
+        seeds = ({"seed": seed} for seed in self._seeds)
         kept = ({"put": [_entry(record)]} for record in self._records.values())
-        journal.rewrite((*seeds, *kept))
+        journal.rewrite(chain(seeds, kept))
 
 
 def _mapping(item: Any) -> Mapping[str, Any]:
