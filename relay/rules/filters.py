@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
-import nh3
-import orjson
 from jinja2 import Undefined
 
 #: Jinja2's own that are kept: those that cannot blow up.
@@ -21,7 +19,9 @@ KEPT_TESTS = ["boolean", "defined", "divisibleby", "eq", "equalto", "even", "fal
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
 
-_BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6]|/blockquote|/table|hr)\b[^<>]{0,200}>", re.IGNORECASE)
+_TAG = re.compile(r"<!--|<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})[^<>]*>|<[!?][^<>]*>")
+_ENDS_LINE = frozenset({"br", "hr", "/p", "/div", "/li", "/tr", "/table", "/blockquote", *(f"/h{n}" for n in range(1, 7))})
+_HIDDEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "template")}
 _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{1,6});")
 _BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")
 _SLACK_LINK = re.compile(r"<([^<>|]{1,3000})(?:\|([^<>]{0,3000}))?>")
@@ -71,9 +71,28 @@ def plain(value: Any) -> str:
     text = _text(value)[:MAX_CHARS]
     if not _LOOKS_LIKE_HTML.search(text):
         return text
-    stripped = nh3.clean(_BREAKS.sub(lambda found: found[0] + "\n", text), tags=set(), strip_comments=True)
-    lines = (line.strip() for line in html.unescape(stripped).replace("\xa0", " ").splitlines())
+    lines = (line.strip() for line in html.unescape(_without_tags(text)).replace("\xa0", " ").splitlines())
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _without_tags(text: str) -> str:
+    """Not a parser on purpose: one pass, however deep and broken the HTML is (parsers are quadratic in depth)."""
+    kept: list[str] = []
+    place = 0
+    while (found := _TAG.search(text, place)) is not None:
+        kept.append(text[place : found.start()])
+        place = found.end()
+        name = (found[2] or "").lower()
+        if found[0] == "<!--":
+            end = text.find("-->", place)
+            place = len(text) if end < 0 else end + 3
+        elif f"{found[1]}{name}" in _ENDS_LINE:
+            kept.append("\n")
+        elif name in _HIDDEN and not found[1]:
+            closing = _HIDDEN[name].search(text, place)
+            place = len(text) if closing is None else closing.start()
+    kept.append(text[place:])
+    return "".join(kept)
 
 
 def truncate(value: Any, length: Any = 255, end: Any = "…", whole_words: Any = True) -> str:
@@ -189,13 +208,6 @@ def nl2br(value: Any) -> str:
     return html.escape(_text(value)).replace("\n", "<br>")
 
 
-def tojson(value: Any) -> str:
-    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    if len(text) > MAX_FILTERED_CHARS:
-        raise ValueError("too long")
-    return text
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "d": default,
     "date": date,
@@ -211,6 +223,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "replace": replace,
     "slug": slug,
     "striptags": plain,
-    "tojson": tojson,
     "truncate": truncate,
 }

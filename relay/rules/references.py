@@ -15,6 +15,7 @@ from relay.rules.shape import did_you_mean
 from relay.rules.template import ENVIRONMENT, GLOBALS, KNOWN_FILTERS, KNOWN_TESTS, Fault, refusals
 
 ROOTS = ("event", "payload")
+_TEST_NAMES = tuple(name for name in KNOWN_TESTS if name.isalpha())
 _BLANK = Event(
     id="",
     source="",
@@ -52,7 +53,7 @@ def faults_in(tree: nodes.Node) -> Iterator[Fault]:
             yield Fault(f"unknown filter {node.name!r}{did_you_mean(node.name, KNOWN_FILTERS)}", node.lineno)
     for node in _all(tree, nodes.Test):
         if node.name not in KNOWN_TESTS:
-            yield Fault(f"unknown test {node.name!r}{did_you_mean(node.name, KNOWN_TESTS)}", node.lineno)
+            yield Fault(f"unknown test {node.name!r}{did_you_mean(node.name, _TEST_NAMES)}", node.lineno)
     seen: set[str] = set()
     for path, line in paths_in(tree):
         fault = _event_fault(path)
@@ -122,7 +123,8 @@ def _event_fault(path: tuple[str | int, ...]) -> str:
             if step not in shape:
                 known = tuple(str(key) for key in shape)
                 whole, head = path_text(path[: depth + 1]), path_text(path[:depth])
-                return f"unknown field {whole!r}: {head} has {', '.join(known)}{_hint(str(step), known)}"
+                hint = did_you_mean(str(step), known, always=False) or f"; {head} has {', '.join(known)}"
+                return f"unknown field {whole!r}{hint}"
             shape = shape[step]
         elif isinstance(shape, list):
             if not isinstance(step, int):
@@ -132,10 +134,6 @@ def _event_fault(path: tuple[str | int, ...]) -> str:
             whole = path_text(path[: depth + 1])
             return f"unknown field {whole!r}: {path_text(path[:depth])} is a plain value"
     return ""
-
-
-def _hint(step: str, known: tuple[str, ...]) -> str:
-    return did_you_mean(step, known, always=False)
 
 
 def _undeclared(tree: nodes.Template) -> set[str]:

@@ -114,13 +114,6 @@ def _counted(values: Iterable[Any]) -> Iterator[Any]:
         yield value
 
 
-def _loop_over(values: Any) -> Iterable[Any]:
-    """What `{% for %}` walks: counted. Undefined is an empty list."""
-    if isinstance(values, (list, tuple, dict, str)) and len(values) > MAX_STEPS:
-        raise _TooMuch(f"takes more than {MAX_STEPS:,} steps")
-    return list(_counted(values))
-
-
 def _bounded_range(*bounds: int) -> range:
     found = range(*bounds)
     if len(found) > MAX_RANGE:
@@ -145,8 +138,17 @@ def _as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (dict, list, tuple)):
         _weigh(value)
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return _as_json(value)
     return str(value)
+
+
+def _as_json(value: Any) -> str:
+    _weigh(value)
+    return orjson.dumps(value, default=_nothing, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _nothing(value: Any) -> Any:
+    return None if isinstance(value, Undefined) else str(value)
 
 
 def _finalize(value: Any) -> str:
@@ -244,9 +246,10 @@ def _environment(finalize: Callable[[Any], str]) -> _Sandbox:
 _VALUES = _environment(_finalize)
 _KEYS = _environment(_finalize_key)
 #: Known to the code that a template becomes, not to its writer.
-_HIDDEN = {"_counted": _loop_over, "_concat": _join_texts}
+_HIDDEN = {"_counted": _counted, "_concat": _join_texts}
 for _env in (_VALUES, _KEYS):
     _env.filters.update(_HIDDEN)
+    _env.filters.update({"string": _as_text, "tojson": _as_json})
 
 KNOWN_FILTERS = tuple(sorted(name for name in _VALUES.filters if not name.startswith("_")))
 KNOWN_TESTS = tuple(sorted(_VALUES.tests))
@@ -307,9 +310,9 @@ def parse_expression(source: str) -> nodes.Expr:
         parser = Parser(_VALUES, source, state="variable")
         expression = parser.parse_expression()
         if not parser.stream.eos:
-            raise TemplateInvalid(
-                f"unexpected {parser.stream.current.value!r} after the expression", parser.stream.current.lineno
-            )
+            token = parser.stream.current
+            hint = "; == compares" if token.value == "=" else ""
+            raise TemplateInvalid(f"unexpected {token.value!r} after the expression{hint}", token.lineno)
     except TemplateSyntaxError as error:
         raise TemplateInvalid(str(error.message), error.lineno) from error
     except RecursionError as error:

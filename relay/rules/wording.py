@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from jinja2 import nodes
 
@@ -63,7 +64,7 @@ def _binary(node: nodes.BinExpr) -> str:
     return f"{sides[0]} {word} {sides[1]}"
 
 
-def _arguments(args: list[nodes.Expr], kwargs: list[nodes.Pair]) -> str:
+def _arguments(args: list[nodes.Expr], kwargs: Sequence[nodes.Pair | nodes.Keyword]) -> str:
     words = [words_of(arg) for arg in args] + [f"{pair.key}={words_of(pair.value)}" for pair in kwargs]
     return f"({', '.join(words)})" if words else ""
 

@@ -119,8 +119,11 @@ def read_yaml(text: str, file: str) -> Source:
         return source
     if node is None:
         return source
+    builder = _Builder(source)
     try:
-        source.value = _Builder(source).build(node, ())
+        source.value = builder.build(node, ())
+        for path, message in builder.complaints:  # now that rules can be called by their names
+            source.add(path, message)
     except _TooMuch:
         source.mistakes.append(Mistake(f"more than {MAX_VALUES:,} values, or an alias inside itself", file))
         source.value = None
@@ -136,6 +139,7 @@ class _Builder:
         self.source = source
         self.loader = _Loader("")
         self.values = 0
+        self.complaints: list[tuple[Path, str]] = []
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.values += 1
@@ -151,11 +155,11 @@ class _Builder:
         try:
             value = self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
-            self.source.add(path, f"the tag {node.tag} is not known here; leave it out")
+            self.complaints.append((path, f"the tag {node.tag} is not known here; leave it out"))
             return None
         return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any] | Absent:
         built: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, child in node.value:
@@ -167,14 +171,16 @@ class _Builder:
                         merged = {**found, **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self.source.add(path, "a key should be a plain word")
-                continue
+                self.complaints.append((path, 'a key should be a plain word; a template needs quotes: "{{ ... }}"'))
+                return Absent("")
             key = str(key_node.value)
             at = (*path, key)
             if key in built:
                 first = self.source.lines.get(at)
-                self.source.lines[at] = key_node.start_mark.line + 1
-                self.source.add(at, f"{key!r} is given twice (first on line {first}); keep one of them")
+                line = key_node.start_mark.line + 1
+                self.source.lines[at] = line
+                where = f"on line {first}" if first != line else "before it"
+                self.complaints.append((at, f"{key!r} is given twice (first {where}); keep one of them"))
                 continue
             self.source.lines[at] = key_node.start_mark.line + 1
             if isinstance(child, yaml.ScalarNode) and child.style not in ("|", ">"):

@@ -50,7 +50,7 @@ FAMILIES: dict[str, Family] = {
     "cloudevents": _OTHER,
     "calendly": Family("generic", ("Meeting",)),
     "teams": Family("chat", ("Teams thread",)),
-    "graph": _MAIL,
+    "graph": _OTHER,
     "crisp": Family("chat", ("Chat thread",)),
     "gorgias": _DESK,
     "salesforce": _DESK,
