@@ -131,7 +131,10 @@ async def _read(scope: Scope, receive: Receive, source: Source) -> Inbound:
     query: Mapping[str, str] = {}
     if query_bytes:
         path = f"{path}?{query_bytes.decode('latin-1')}"
-        query = dict(parse_qsl(query_bytes.decode("latin-1"), keep_blank_values=True, max_num_fields=200))
+        try:
+            query = dict(parse_qsl(query_bytes.decode("latin-1"), keep_blank_values=True, max_num_fields=200))
+        except ValueError as error:
+            raise PayloadInvalid("more than 200 query parameters") from error
     return Inbound(body=body, headers=headers, method=scope["method"], path_query=path, query=query)
 
 
