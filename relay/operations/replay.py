@@ -48,6 +48,7 @@ def replay(
     until_ms: int,
     source: str = "",
     rule: str = "",
+    ids: Sequence[str] = (),
     dry_run: bool = False,
     by: str = "",
     operation: Operation | None = None,
@@ -56,14 +57,17 @@ def replay(
     now_ms: int = 0,
 ) -> dict[str, Any]:
     """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "dry_run"}`; `sample` tells
-    the first changes, field by field. `rule` keeps to events that this rule maps today."""
+    the first changes, field by field. `rule` keeps to events that this rule maps today; `ids` to these events, whatever
+    the time."""
     outbox = bench.outbox
     now_ms = now_ms or outbox.now_ms()
     until_ms = min(until_ms or now_ms, now_ms)
+    # What is older than events are kept is not there: no need to look through its minutes.
+    since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
     remapper = Remapper(bench, now_ms)
     tally, told, cancelled = Tally(), list[dict[str, Any]](), False
     causes: dict[str, int] = {}
-    for minute, ids in _parts(bench, since_ms, until_ms, source):
+    for minute, part in _named(ids) if ids else _parts(bench, since_ms, until_ms, source):
         if operation:
             operation.step(cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped)
             if operation.cancelled():
@@ -75,8 +79,10 @@ def replay(
                     break
                 wait(0.5)
         again: list[tuple[str, str, Patch]] = []
-        for stored in read_stored(bench, ids):
-            if stored is None or not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
+        for stored in read_stored(bench, part):
+            if stored is None:
+                continue
+            if not ids and not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
                 continue
             tally.count += 1
             remapped = _remap(remapper, stored, tally, causes)
@@ -138,6 +144,11 @@ def _send(bench: Bench, again: Sequence[tuple[str, str, Patch]], by: str, now_ms
     bench.outbox.replay(
         [(event_id, source, patch.external_id, patch.encode()) for event_id, source, patch in again]
     )
+
+
+def _named(ids: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    for start in range(0, len(ids), PART):
+        yield 0, list(ids[start : start + PART])
 
 
 def _parts(bench: Bench, since_ms: int, until_ms: int, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,260 @@
+"""`/api/v1`: what the console shows, for programs. Each handler is a sync function run in a thread, because the outbox
+speaks to Redis synchronously; the event loop stays with the webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay.errors import NotFound, RelayError
+from relay.operations import dead as letters
+from relay.operations.desk import Desk
+from relay.operations.explain import explain_request
+from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.progress import Operation, read_operations
+from relay.operations.replay import replay as replay_events
+from relay.operations.runs import run_beside
+from relay.operations.selection import (
+    InputInvalid,
+    Selection,
+    read_flag,
+    read_moment,
+    read_selection,
+    read_text,
+)
+from relay.operations.stats import read_sources, read_stats, take_sample
+from relay.operations.trace import event_story, find
+from relay.web.access import Access, Operator, Refused, require_same_origin
+from relay.web.answers import BadRequest, answer, read_object, refusal_of
+from relay.web.openapi import document
+
+_SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
+_SAFE = frozenset({"GET", "HEAD"})
+MAX_PAGE = 500
+
+Handler = Callable[[Request, Operator, dict[str, Any]], Any]
+
+
+def routes(desk: Desk, access: Access | None = None) -> list[Route]:
+    api = Api(desk, access or Access(desk.settings.operator_token))
+    return [
+        api.route("/stats", api.stats),
+        api.route("/sources", api.sources),
+        api.route("/events/{id}", api.event),
+        api.route("/trace/{id:path}", api.trace),
+        api.route("/dead", api.dead),
+        api.route("/dead/replay", api.dead_replay, _SELECTION),
+        api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}),
+        api.route("/dead/{id}", api.dead_one),
+        api.route(
+            "/dead/{id}", api.dead_edit, frozenset({"payload", "fields", "company", "companyId"}), method="PATCH"
+        ),
+        api.route("/replay", api.replay, _SELECTION | {"rule"}),
+        api.route("/pause", api.pause, frozenset({"source"})),
+        api.route("/resume", api.resume, frozenset({"source"})),
+        api.route("/explain", api.explain, frozenset({"source", "payload", "headers"})),
+        api.route("/operations", api.operations),
+        api.route("/operations/{id}", api.operation),
+        api.route("/operations/{id}/cancel", api.operation_cancel, frozenset()),
+        api.route("/openapi.json", api.openapi),
+    ]
+
+
+class Api:
+    def __init__(self, desk: Desk, access: Access) -> None:
+        self._desk = desk
+        self._access = access
+
+    def route(
+        self, path: str, handler: Handler, keys: frozenset[str] | None = None, *, method: str = ""
+    ) -> Route:
+        """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`."""
+        verb = method or ("GET" if keys is None else "POST")
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                operator = self._access.admit(request)
+                body: dict[str, Any] = {}
+                if request.method not in _SAFE:
+                    require_same_origin(request)
+                    body = await read_object(request, keys or frozenset())
+                return answer(await run_in_threadpool(handler, request, operator, body))
+            except (RelayError, Refused, BadRequest) as error:
+                return refusal_of(error)
+
+        wrapped: Callable[[Request], Awaitable[Response]] = endpoint
+        return Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def openapi(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return document()
+
+    def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        found = read_stats(self._desk.outbox, self._desk.delivery)
+        take_sample(self._desk.outbox, found)
+        return found
+
+    def sources(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return {"sources": read_sources(self._desk.outbox, self._adapters())}
+
+    def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return event_story(self._desk.outbox, request.path_params["id"])
+
+    def trace(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return find(self._desk.outbox, request.path_params["id"], self._adapters())
+
+    def dead(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        now_ms = self._desk.outbox.now_ms()
+        selection = Selection(
+            cause=read_text(asked, "cause"),
+            source=read_text(asked, "source"),
+            since_ms=read_moment(asked, "since", now_ms),
+            until_ms=read_moment(asked, "until", now_ms),
+        )
+        limit = _whole(asked, "limit", 50, MAX_PAGE)
+        try:
+            return letters.list_dead(
+                self._desk.outbox, selection, limit=limit, after=asked.get("after") or asked.get("next") or ""
+            )
+        except ValueError as error:
+            raise InputInvalid(str(error), "after") from None
+
+    def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return letters.show(self._desk, request.path_params["id"])
+
+    def operations(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return {"operations": read_operations(self._desk.outbox, limit=50)}
+
+    def operation(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return Operation(self._desk.outbox, request.path_params["id"]).read()
+
+    # -- mending ---------------------------------------------------------------------------------------------
+
+    def dead_edit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        payload, fields = read_values(body, "payload"), read_values(body, "fields")
+        company = read_text(body, "company") or read_text(body, "companyId")
+        dead_id = request.path_params["id"]
+        letters.letter_of(self._desk.outbox, dead_id)
+        if not payload and not fields and not company:
+            raise InputInvalid("nothing to change: give payload, fields or company")
+        return letters.edit(
+            self._desk, dead_id, payload=payload, fields=fields, company=company, by=operator.name
+        )
+
+    def dead_replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        dry_run = read_flag(body, "dry_run")
+        selection = read_selection(body, self._desk.outbox.now_ms())
+        if dry_run:
+            return letters.replay(self._desk, selection, by=operator.name, dry_run=True)
+        return run_beside(
+            self._desk.outbox,
+            "dead replay",
+            operator.name,
+            body,
+            lambda operation: letters.replay(self._desk, selection, by=operator.name, operation=operation),
+        )
+
+    def dead_discard(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        dry_run, reason = read_flag(body, "dry_run"), read_text(body, "reason")
+        selection = read_selection(body, self._desk.outbox.now_ms())
+        outbox = self._desk.outbox
+        if dry_run:
+            return letters.discard(outbox, selection, by=operator.name, dry_run=True)
+        return run_beside(
+            outbox,
+            "dead discard",
+            operator.name,
+            body,
+            lambda operation: letters.discard(
+                outbox, selection, by=operator.name, reason=reason, operation=operation
+            ),
+        )
+
+    def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        now_ms = self._desk.outbox.now_ms()
+        dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
+        if body.get("cause"):
+            raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
+        selection = read_selection(
+            {key: value for key, value in body.items() if key in _SELECTION - {"dry_run"}}, now_ms
+        )
+        until_ms = selection.until_ms or now_ms
+        if until_ms <= selection.since_ms:
+            raise InputInvalid("must be later than since", "until")
+
+        def run(operation: Operation | None = None) -> dict[str, Any]:
+            return replay_events(
+                self._desk,
+                since_ms=selection.since_ms,
+                until_ms=until_ms,
+                source=selection.source,
+                rule=rule,
+                ids=selection.ids,
+                dry_run=dry_run,
+                by=operator.name,
+                operation=operation,
+            )
+
+        asked = {**body, "since": selection.since_ms, "until": until_ms, "source": selection.source, "rule": rule}
+        return run_beside(self._desk.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run)
+
+    def operation_cancel(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        operation = Operation(self._desk.outbox, request.path_params["id"])
+        operation.cancel()
+        return operation.read()
+
+    def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return hold_delivery(self._desk.delivery, self._source(body))
+
+    def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return release_delivery(self._desk.delivery, self._source(body))
+
+    def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        source = read_text(body, "source")
+        if not source:
+            raise InputInvalid("which source is the payload for?", "source")
+        if "payload" not in body:
+            raise InputInvalid("is missing", "payload")
+        headers = body.get("headers") or {}
+        if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+            raise InputInvalid("wanted an object of strings", "headers")
+        payload = body["payload"]
+        raw = payload.encode() if isinstance(payload, str) else orjson.dumps(payload)
+        return explain_request(self._desk, source, raw, headers)
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def _adapters(self) -> dict[str, str]:
+        return {name: source.adapter for name, source in self._desk.config.sources.items()}
+
+    def _source(self, body: Mapping[str, Any]) -> str:
+        source = read_text(body, "source")
+        if source and source not in known_sources(self._desk.outbox, self._desk.config.sources):
+            raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
+        return source
+
+
+def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(path for path in value):
+        raise InputInvalid("wanted an object: path -> value", key)
+    return value
+
+
+def _whole(asked: Mapping[str, str], key: str, default: int, most: int) -> int:
+    text = asked.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise InputInvalid(f"wanted a number from 1 to {most}", key)
+    return int(text)

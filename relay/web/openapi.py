@@ -1,0 +1,281 @@
+"""The OpenAPI document of `/api/v1`. Written by hand: the shapes are a contract, not what the code happens to answer."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_MOMENT: Schema = {"type": ["string", "null"], "format": "date-time", "description": "ISO 8601, UTC"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_WHEN: Schema = {
+    "type": "string",
+    "description": "ISO 8601, or so long ago: `2h`, `3d`",
+    "examples": ["2h", "2026-03-04T05:06:07Z"],
+}
+_WORDS = (
+    "accepted",
+    "duplicate",
+    "pending",
+    "delivered",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "dead",
+    "discarded",
+    "ignored",
+    "rejected",
+)
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None, *, closed: bool = False) -> Schema:
+    schema: Schema = {"type": "object", "properties": {**required, **(optional or {})}}
+    if required:
+        schema["required"] = list(required)
+    if closed:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_SELECTION: dict[str, Schema] = {
+    "ids": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 10_000},
+    "cause": {"type": "string", "maxLength": 1000},
+    "source": {"type": "string", "maxLength": 1000},
+    "since": _WHEN,
+    "until": _WHEN,
+    "all": {"type": "boolean"},
+    "dry_run": {"type": "boolean", "description": "Move nothing; say how many, and what would change."},
+}
+
+_ITEM: dict[str, Schema] = {
+    "id": _TEXT,
+    "source": _TEXT,
+    "externalId": _MAYBE_TEXT,
+    "cause": _TEXT,
+    "stage": {"type": ["string", "null"], "description": "`map`, `resolve` or `deliver`"},
+    "at": _MOMENT,
+}
+_ITEM_MORE: dict[str, Schema] = {"rule": _MAYBE_TEXT, "events": _list(_TEXT), "edited": {"type": "boolean"}}
+
+_SCHEMAS: dict[str, Schema] = {
+    "Error": _object({"error": _object({"code": _TEXT, "message": _TEXT, "path": _TEXT})}),
+    "Stats": _object(
+        {
+            "sources": {
+                "type": "object",
+                "additionalProperties": _object(dict.fromkeys(_WORDS, _COUNT)),
+                "description": "The ledger. accepted = pending + delivered + unchanged + superseded + filtered + dead + discarded",
+            },
+            "balanced": {"type": "boolean"},
+            "oldest_pending_seconds": {"type": "number", "minimum": 0},
+            "delivery": _object(
+                {
+                    "state": {"type": "string", "enum": ["open", "paused", "backing_off", "blocked"]},
+                    "until": _MOMENT,
+                    "calls_last_minute": _COUNT,
+                },
+                {"reason": _TEXT, "failures": _COUNT, "paused_sources": _list(_TEXT)},
+            ),
+        },
+        {
+            "pending_items": _COUNT,
+            "dead_letters": _COUNT,
+            "batch": {"type": "object"},
+            "workers": _list(_object({"name": _TEXT, "queues": _list(_TEXT), "state": _TEXT})),
+            "warnings": _list(_TEXT),
+            "at": _MOMENT,
+        },
+    ),
+    "Event": _object(
+        {
+            "id": _TEXT,
+            "source": _MAYBE_TEXT,
+            "state": _TEXT,
+            "externalId": _MAYBE_TEXT,
+            "rule": _MAYBE_TEXT,
+            "received_at": _MOMENT,
+            "settled_at": _MOMENT,
+            "planhat_id": _MAYBE_TEXT,
+            "history": _list(_object({"at": _MOMENT, "what": _TEXT})),
+        }
+    ),
+    "Trace": _object({"conversation": {"type": "object"}, "events": _list(_ref("Event"))}),
+    "DeadItem": _object(_ITEM, _ITEM_MORE),
+    "DeadList": _object(
+        {
+            "groups": _list(
+                _object(
+                    {
+                        "cause": _TEXT,
+                        "count": _COUNT,
+                        "sources": _list(_TEXT),
+                        "first_seen": _MOMENT,
+                        "last_seen": _MOMENT,
+                        "sample": _TEXT,
+                    }
+                )
+            ),
+            "items": _list(_ref("DeadItem")),
+            "next": _MAYBE_TEXT,
+        }
+    ),
+    "Dead": _object(
+        {
+            **_ITEM,
+            "reason": _MAYBE_TEXT,
+            "answer": {},
+            "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
+            "event": {"type": ["object", "null"]},
+            "document": {"type": ["object", "null"]},
+            "raw": {"type": ["object", "null"]},
+        },
+        {**_ITEM_MORE, "edits": _list({"type": "object"})},
+    ),
+    "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
+    "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),
+    "Explanation": _object({"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}),
+    "Operation": _object({"id": _TEXT, "kind": _TEXT, "by": _TEXT, "state": _TEXT}),
+    "Selection": _object({}, _SELECTION, closed=True),
+    "Discard": _object({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
+    "Replay": _object(
+        {},
+        {**{k: v for k, v in _SELECTION.items() if k != "cause"}, "rule": {"type": "string", "maxLength": 1000}},
+        closed=True,
+    ),
+    "Edit": _object(
+        {},
+        {
+            "payload": {"type": "object", "description": "dotted path of the raw payload -> value"},
+            "fields": {"type": "object", "description": "field of the conversation (`custom.Name`) -> value"},
+            "company": {"type": "string", "maxLength": 1000, "description": "the companyId to send it to"},
+        },
+        closed=True,
+    ),
+    "Source": _object({}, {"source": {"type": "string", "maxLength": 1000}}, closed=True),
+    "Explain": _object(
+        {"source": {"type": "string", "minLength": 1, "maxLength": 1000}, "payload": {"description": "the provider's JSON, or its body as a string"}},
+        {"headers": {"type": "object", "additionalProperties": {"type": "string"}}},
+        closed=True,
+    ),
+    "Nothing": _object({}, closed=True),
+}
+
+_ERRORS = {
+    "400": "The request cannot be read",
+    "401": "The operator token is missing or wrong",
+    "403": "Only from this machine, while no token is configured; or another site asked",
+    "404": "Nobody knows this id",
+    "413": "Too large",
+    "422": "The request makes no sense; `path` names the key",
+    "429": "Too many wrong tokens",
+    "503": "Redis is away",
+}
+
+
+def _operation(
+    summary: str, answer: Schema, *, body: str = "", parameters: list[Schema] | None = None, codes: str = "401 403 429 503"
+) -> Schema:
+    responses: dict[str, Any] = {"200": {"description": "Done", "content": {"application/json": {"schema": answer}}}}
+    for code in codes.split():
+        responses[code] = {
+            "description": _ERRORS[code],
+            "content": {"application/json": {"schema": _ref("Error")}},
+        }
+    operation: Schema = {"summary": summary, "responses": responses}
+    if body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+    if parameters:
+        operation["parameters"] = parameters
+    return operation
+
+
+_LOOK = "401 403 404 429 503"
+_ACT = "400 401 403 404 413 422 429 503"
+
+
+def _asked(name: str, schema: Schema, what: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": what}
+
+
+_ID = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}]
+
+
+@cache
+def document() -> dict[str, Any]:
+    try:
+        release = version("planhat-relay")
+    except PackageNotFoundError:
+        release = "0"
+    paths: dict[str, Any] = {
+        "/stats": {"get": _operation("The ledger and the state of delivery", _ref("Stats"))},
+        "/sources": {"get": _operation("Each source: counts, last event, refusals", _object({"sources": _list({"type": "object"})}))},
+        "/events/{id}": {"get": _operation("One event's story", _ref("Event"), parameters=_ID, codes=_LOOK)},
+        "/trace/{id}": {
+            "get": _operation(
+                "A conversation and its events, by event id, delivery id, externalId or Planhat _id",
+                _ref("Trace"),
+                parameters=_ID,
+                codes=_LOOK,
+            )
+        },
+        "/dead": {
+            "get": _operation(
+                "Dead letters, grouped by cause and one by one",
+                _ref("DeadList"),
+                parameters=[
+                    _asked("cause", {"type": "string", "maxLength": 1000}, "as the groups write it"),
+                    _asked("source", {"type": "string", "maxLength": 1000}, "of this source"),
+                    _asked("since", _WHEN, "dead since"),
+                    _asked("until", _WHEN, "dead before"),
+                    _asked("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "items of a page"),
+                    _asked("after", _TEXT, "the `next` of the page before"),
+                ],
+                codes="401 403 422 429 503",
+            )
+        },
+        "/dead/{id}": {
+            "get": _operation("One dead letter in full", _ref("Dead"), parameters=_ID, codes=_LOOK),
+            "patch": _operation(
+                "Edit fields or the company; the original is kept", _ref("Dead"), body="Edit", parameters=_ID, codes=_ACT
+            ),
+        },
+        "/dead/replay": {"post": _operation("Send again, with today's rules", _ref("Done"), body="Selection", codes=_ACT)},
+        "/dead/discard": {"post": _operation("Put away for good", _ref("Done"), body="Discard", codes=_ACT)},
+        "/replay": {
+            "post": _operation("Map stored events again and send what differs", _ref("Done"), body="Replay", codes=_ACT)
+        },
+        "/pause": {"post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/resume": {"post": _operation("Let it go on", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/explain": {
+            "post": _operation("What the rules make of a payload; nothing is sent", _ref("Explanation"), body="Explain", codes=_ACT)
+        },
+        "/operations": {"get": _operation("The last long operations", _object({"operations": _list(_ref("Operation"))}))},
+        "/operations/{id}": {"get": _operation("How far one is", _ref("Operation"), parameters=_ID, codes=_LOOK)},
+        "/operations/{id}/cancel": {
+            "post": _operation("Stop it where it is", _ref("Operation"), body="Nothing", parameters=_ID, codes=_ACT)
+        },
+        "/openapi.json": {"get": _operation("This document", {"type": "object"})},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "planhat-relay operators' API", "version": release},
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"operator": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"operator": {"type": "http", "scheme": "bearer", "description": "RELAY_OPERATOR_TOKEN"}},
+            "schemas": _SCHEMAS,
+        },
+    }

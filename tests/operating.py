@@ -1,0 +1,192 @@
+"""A desk over a real server, and a day's traffic made by hand: events come in through the real intake, are delivered or
+buried as the workers would, with the clock held by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+
+from relay.intake import House, Intake, Records, Source, furnish
+from relay.operations.desk import Desk
+from relay.outbox.delivery import Delivery
+from relay.outbox.items import Bury, Done, Entry, Item
+from relay.outbox.outbox import Outbox
+from relay.patch import Document, Patch, fold
+from relay.rules.load import load
+from relay.settings import Settings
+from relay.sources.base import Inbound
+
+NOON = 1_800_000_000_000
+SECRET = "not-a-real-secret"
+
+CONFIG = """\
+planhat:
+  types: [Slack thread]
+sources:
+  slack:
+    adapter: slack
+    secrets: ["{secret}"]
+  second:
+    adapter: slack
+    secrets: ["{secret}"]
+companies:
+  - table: {{slack_channel: {{C024BE91L: extid-acme}}}}
+rules:
+  - name: slack-thread
+    source: slack
+    when: event.text != "drop me"
+    conversation:
+      type: Slack thread
+      externalId: "slack-{{{{ event.thread }}}}"
+      subject: "{subject}"
+      description: "{{{{ event.text }}}}"
+      date: "{{{{ event.time }}}}"
+    merge: {{subject: first, date: first, description: append}}
+    company: {{slack_channel: "{{{{ event.channel.id }}}}"}}
+  - name: second
+    source: second
+    conversation:
+      type: Slack thread
+      externalId: "second-{{{{ event.thread }}}}"
+      subject: "{subject}"
+    companyId: extid-acme
+"""
+SUBJECT = "{{ event.text | truncate(80) }}"
+#: Fails for every event whose payload has no such field.
+BROKEN_SUBJECT = "{{ payload.event.title.upper() }}"
+
+
+def house_of(folder: Path, *, subject: str = SUBJECT) -> House:
+    file = folder / "relay.yaml"
+    file.write_text(CONFIG.format(secret=SECRET, subject=subject), encoding="utf-8")
+    return furnish(*load(str(file), {}))
+
+
+class Shop:
+    """A desk whose rules can be exchanged, and what comes to it."""
+
+    def __init__(self, client: redis.Redis, folder: Path, *, subject: str = SUBJECT, token: str = "") -> None:
+        self.folder = folder
+        self.house = house_of(folder, subject=subject)
+        self.outbox = Outbox(client)
+        self.delivery = Delivery(client)
+        self.desk = Desk(
+            outbox=self.outbox,
+            delivery=self.delivery,
+            settings=Settings(operator_token=lambda: token),
+            current=lambda: self.house,
+        )
+
+    def change_rules(self, subject: str) -> None:
+        self.house = house_of(self.folder, subject=subject)
+
+    def arrive(
+        self, text: str, *, source: str = "slack", ts: str = "1800000000.000100", thread: str = "", number: int = 1,
+        channel: str = "C024BE91L", now_ms: int = NOON,
+    ) -> str:  # fmt: skip
+        """A Slack message through the intake's mapping into the outbox; its event id."""
+        body = slack_message(text, ts=ts, thread=thread, number=number, channel=channel)
+        inbound = Inbound(
+            body=body,
+            headers={"content-type": "application/json", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"},
+            path_query=f"/hooks/{source}",
+        )
+        intake = Intake(house=self.house, records=_Nowhere())
+        entries, _ = intake.map(self.source(source), inbound, now_s=now_ms / 1000, verify_us=420)
+        self.outbox.record(entries, now_ms=now_ms)
+        return entries[0].event_id
+
+    def source(self, name: str) -> Source:
+        return self.house.sources[name]
+
+    def claim(self, now_ms: int) -> list[Item]:
+        # What came in has rung for a worker already; this one takes the lane over.
+        self._let_go()
+        generation = self.outbox.ring(now_ms=now_ms)
+        return list(self.outbox.claim(generation, lease_ms=20_000, now_ms=now_ms).items) if generation else []
+
+    def deliver(self, now_ms: int = NOON + 1500) -> int:
+        """What is due goes to Planhat at once, as the workers do it; how many conversations."""
+        items = self.claim(now_ms)
+        settled = []
+        for item in items:
+            document = Document.decode(item.document) if item.document else Document(item.external_id)
+            fold(document, (Patch.decode(pending.patch) for pending in item.pending))
+            document.planhat_id = document.planhat_id or f"{len(item.external_id):024x}"
+            document.company_id = "extid-acme"
+            document.history.append({"at_ms": now_ms, "what": "delivered", "status": 200, "batch": "b1", "took_ms": 40})
+            settled.append(
+                Done(
+                    item,
+                    document.encode(),
+                    [(p.event_id, "delivered") for p in item.pending if p.counted],
+                    planhat_id=document.planhat_id,
+                )
+            )
+        assert not self.outbox.settle(settled, now_ms=now_ms).lost
+        self._let_go()
+        return len(items)
+
+    def bury(self, cause: str, *, now_ms: int = NOON + 1500, stage: str = "deliver") -> list[str]:
+        """What is due is refused by Planhat; the dead letters' ids."""
+        settled = []
+        for item in self.claim(now_ms):
+            document = fold(Document(item.external_id), (Patch.decode(p.patch) for p in item.pending))
+            record = {
+                "v": 1,
+                "cause": cause,
+                "reason": cause + " (in full)",
+                "stage": stage,
+                "rule": document.rule,
+                "answer": '{"error":"no"}',
+                "attempts": [{"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": cause}],
+                "document": document.render(),
+                "source": item.lane_source,
+                "externalId": item.external_id,
+            }
+            dead_id = "dead_" + item.pending[0].event_id[4:]
+            settled.append(Bury(item, dead_id, orjson.dumps(record)))
+        self.outbox.settle(settled, now_ms=now_ms)
+        self._let_go()
+        return [what.dead_id for what in settled]
+
+    def _let_go(self) -> None:
+        self.outbox.redis.delete(self.outbox.prefix + "wake")
+
+    def counts(self, source: str = "slack") -> dict[str, int]:
+        counts = self.outbox.ledger()[source]
+        states = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+        assert counts["accepted"] == sum(counts[state] for state in states), counts
+        return {state: counts[state] for state in ("accepted", *states) if counts[state]}
+
+
+class _Nowhere(Records):
+    async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:  # type: ignore[override]
+        raise AssertionError("the shop records by itself")
+
+
+def slack_message(text: str, *, ts: str, thread: str = "", number: int = 1, channel: str = "C024BE91L") -> bytes:
+    event: dict[str, Any] = {
+        "type": "message",
+        "channel": channel,
+        "user": "U061F7AUR",
+        "text": text,
+        "ts": ts,
+        "event_ts": ts,
+        "channel_type": "channel",
+    }
+    if thread:
+        event["thread_ts"] = thread
+    return orjson.dumps(
+        {
+            "type": "event_callback",
+            "team_id": "T061EG9R6",
+            "event_id": f"Ev{number:010d}",
+            "event_time": int(ts.partition(".")[0]),
+            "event": event,
+        }
+    )
