@@ -15,8 +15,8 @@ from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Walk, json_object
 from relay.sources.credentials import login_headers, require_login, verify_login
-from relay.sources.mail import Mail, MailAdapter, attachment
-from relay.sources.mail_headers import MailHeaders
+from relay.sources.mail import Mail, MailAdapter
+from relay.sources.mail_headers import MailHeaders, attachment
 from relay.sources.mail_mime import read_mime
 from relay.sources.mail_sample import MailSample, sample_mails
 from relay.sources.multipart import Form, parse_form

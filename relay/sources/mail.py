@@ -37,7 +37,7 @@ FUTURE_US = 86_400_000_000
 
 _BOUNCE_SENDER = re.compile(r"^(?:mailer-daemon|postmaster)@", re.IGNORECASE)
 _REPORT = re.compile(r"^\s*multipart/report\b", re.IGNORECASE)
-_CID_OR_DATA = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
+_PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +189,6 @@ def automatic(mail: Mail, sender: Person) -> str:
     return ""
 
 
-def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
-    """An attachment's entry: the name without folders, the type without parameters."""
-    base = printable(name).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
-    base = base if base.strip(".") else ""
-    known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
-    return Attachment(
-        name=base[:255], type=printable(kind).partition(";")[0].strip().lower()[:127], size=known, url=url
-    )
-
-
 def _sender(mail: Mail) -> Person:
     if mail.sender_pair is not None and mail.sender_pair[1]:
         name, email = mail.sender_pair
@@ -231,18 +221,20 @@ def _recipients(mail: Mail) -> tuple[Recipient, ...]:
 
 def _bodies(mail: Mail) -> tuple[str, str]:
     """The reply as text and as clean HTML, both without quotes."""
-    whole_html = printable(mail.html[:MAX_TEXT_CHARS])
-    html = mail.reply_html or reply_of_html(whole_html)
-    text = printable(mail.reply).replace("\r\n", "\n").strip() or reply_of(
-        printable(mail.text[:MAX_TEXT_CHARS])
-    )
-    if not text and html:
-        text = reply_of(text_of_html(printable(html)))
+    whole_text, whole_html = printable(mail.text[:MAX_TEXT_CHARS]), printable(mail.html[:MAX_TEXT_CHARS])
+    html = printable(mail.reply_html) or reply_of_html(whole_html)
+    text = printable(mail.reply).replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS] or reply_of(whole_text)
     if not html:
-        return text[:MAX_TEXT_CHARS], ""
+        return text, ""
     # Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
-    clean = clean_html(_CID_OR_DATA.sub("", html))
-    if len(html) < len(whole_html) and 2 * len(text_of_html(clean)) < len(text):
+    clean = clean_html(_PICTURE.sub("", html))
+    if not text:
+        return reply_of(text_of_html(clean)), clean
+    was_cut = len(html) < len(whole_html)
+    if was_cut and 2 * len(text_of_html(clean)) < len(text):
         # Answers between the quoted paragraphs went with the quote: the text has them.
-        clean = html_of_text(text)
-    return text[:MAX_TEXT_CHARS], clean
+        return text, html_of_text(text)
+    if not was_cut and 10 * len(text) < 9 * len(whole_text.strip()):
+        # A quote that only the text shows where it begins.
+        return text, html_of_text(text)
+    return text, clean

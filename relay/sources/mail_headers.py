@@ -10,7 +10,9 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Iterable
+from typing import Any
 
+from relay.event import Attachment
 from relay.sources.moment import moment_us
 
 #: Longer than any header a mail system lets through; what is beyond is cut.
@@ -141,12 +143,18 @@ _CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18
 _CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
 
 
+#: What mails are written in. Python knows more, and some of it is quadratic ("punycode") or no text at all.
+_SAFE_CHARSET = re.compile(
+    r"(?:x-)?(?:utf|iso|windows|cp|koi8|gb|big5|euc|shift|sjis|ks_c|mac|tis|hz|johab|latin|ibm|hp-roman|kz|ptcp)[a-z0-9_.:-]{0,24}"
+)
+
+
 def decode_bytes(raw: bytes, charset: str) -> str:
     """Bytes as text: in the charset named, else UTF-8, else Windows-1252 with replacements. Never raises."""
     name = charset.strip().strip("\"'").lower()
-    for candidate in (_CHARSETS.get(name, name), "utf-8"):
+    name = _CHARSETS.get(name, name)
+    for candidate in (name if _SAFE_CHARSET.fullmatch(name) else "utf-8", "utf-8"):
         try:
-            # `str(bytes, "base64")` and the like raise LookupError: they are no text encodings.
             return raw.decode(candidate)
         except (LookupError, ValueError):
             continue
@@ -179,7 +187,7 @@ def addresses(value: str) -> list[tuple[str, str]]:
         if angle is None and "@" in phrase and not any(char in phrase for char in " \t"):
             email, phrase = phrase, note
         email = email.removeprefix("mailto:").strip("<>").replace(" ", "")
-        if email and len(email) <= 320 and len(found) < MAX_ADDRESSES:
+        if "@" in email and ":" not in email and len(email) <= 320 and len(found) < MAX_ADDRESSES:
             found.append((phrase[:256] or note[:256], email))
 
     for char in value:
@@ -223,3 +231,13 @@ def date_us(value: str) -> int | None:
     if "," in value[:5] or value[:3].isalpha():
         value = _COLON_OFFSET.sub(r"\1\2", value)
     return moment_us(value)
+
+
+def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
+    """An attachment's entry: the name without folders, the type without parameters."""
+    base = printable(name).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
+    base = base if base.strip(".") else ""
+    known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+    return Attachment(
+        name=base[:255], type=printable(kind).partition(";")[0].strip().lower()[:127], size=known, url=url
+    )

@@ -15,21 +15,25 @@ from typing import Any
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
-from relay.sources.mail_headers import MailHeaders, decode_bytes, decoded, printable, unfolded
+from relay.sources.mail_headers import MailHeaders, attachment, decode_bytes, decoded, printable
 from relay.sources.mail_reply import MAX_TEXT_CHARS
 
 MAX_PARTS = 1000
+#: 25 MB of base64 are 350,000 lines; each costs the parser up to 4 us.
+MAX_LINES = 500_000
+#: Lines that may begin a part, at 20 us each.
+MAX_DELIMITERS = 20_000
 #: Lines times multiparts: each line is compared with the boundary of every multipart that is open around it.
-MAX_COMPARISONS = 20_000_000
+MAX_COMPARISONS = 10_000_000
 _STRUCTURED_CHARS = 4096
-_MULTIPART = re.compile(rb"content-type:[ \t\r\n]*multipart/", re.IGNORECASE)
+_FOLD = re.compile(r"\r?\n[ \t]*")
 
 
 class _AsTheyAre(EmailPolicy):
     """Header values are plain strings, cut where only an attack is longer."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        return unfolded(str(value)[:_STRUCTURED_CHARS])
+        return _FOLD.sub(" ", str(value)[:_STRUCTURED_CHARS]).strip()
 
 
 _PARSER = BytesParser(EmailMessage, policy=_AsTheyAre(message_factory=EmailMessage))
@@ -44,9 +48,12 @@ class MimeMail:
 
 
 def read_mime(raw: bytes) -> MimeMail:
-    """The mail. Any bytes give a mail, if an empty one; PayloadInvalid where the nesting is an attack."""
+    """The mail. Any bytes give a mail, if an empty one; PayloadInvalid for what would take too long to read."""
     raw = raw.lstrip(b"\r\n")
-    if (len(_MULTIPART.findall(raw)) + 1) * raw.count(b"\n") > MAX_COMPARISONS:
+    lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
+    if lines > MAX_LINES or raw.count(b"\n--") > MAX_DELIMITERS:
+        raise PayloadInvalid("too many lines or parts")
+    if raw.lower().count(b"multipart/") * lines > MAX_COMPARISONS:
         raise PayloadInvalid("too many nested parts")
     try:
         message = _PARSER.parsebytes(raw)
@@ -72,9 +79,8 @@ def _read(message: Message[Any, Any]) -> MimeMail:
         part = stack.pop()
         seen += 1
         kind = part.get_content_type()
-        payload = part.get_payload()
-        if kind.startswith("multipart/") and isinstance(payload, list):
-            stack.extend(child for child in reversed(payload) if isinstance(child, Message))
+        if kind.startswith("multipart/") and part.is_multipart():
+            stack.extend(reversed(_children(part)))
             continue
         if _is_file(part, kind):
             files.append(_attachment(part, kind))
@@ -92,35 +98,28 @@ def _is_file(part: Message[Any, Any], kind: str) -> bool:
     return kind not in ("text/plain", "text/html") and not kind.startswith("multipart/")
 
 
+def _children(part: Message[Any, Any]) -> list[Message[Any, Any]]:
+    payload: Any = part.get_payload() if part.is_multipart() else []
+    return [child for child in payload if isinstance(child, Message)]
+
+
 def _attachment(part: Message[Any, Any], kind: str) -> Attachment:
-    from relay.sources.mail import attachment
-
-    name = part.get_filename() or ""
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        inner = payload[0] if payload and isinstance(payload[0], Message) else None
-        subject = (
-            decoded(str(inner["subject"] or "")) if inner is not None and kind == "message/rfc822" else ""
-        )
-        return attachment(decoded(name) or (f"{subject}.eml" if subject else ""), kind, None)
-    return attachment(decoded(name), kind, _size_bytes(part, payload))
+    name = decoded(part.get_filename() or "")
+    if part.is_multipart():
+        # A mail in the mail: known by its subject.
+        inner = _children(part)
+        subject = decoded(str(inner[0]["subject"] or "")) if inner and kind == "message/rfc822" else ""
+        return attachment(name or (f"{subject}.eml" if subject else ""), kind, None)
+    return attachment(name, kind, len(_content(part)))
 
 
-def _size_bytes(part: Message[Any, Any], payload: Any) -> int | None:
-    """The decoded size without decoding, which for 25 MB of base64 would cost more than all the rest."""
-    if not isinstance(payload, str):
-        return None
-    if "base64" not in str(part.get("content-transfer-encoding", "")).lower():
-        return len(payload)
-    ends = payload[-4:].count("=") if payload.rstrip().endswith("=") else 0
-    ends = len(payload.rstrip()) - len(payload.rstrip().rstrip("=")) if ends else 0
-    return max(0, (len(payload) - sum(payload.count(char) for char in "\r\n ")) * 3 // 4 - ends)
+def _content(part: Message[Any, Any]) -> bytes:
+    # Without `decode=True` the library decodes by whatever charset the mail names, "punycode" too.
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
 
 
 def _text(part: Message[Any, Any]) -> str:
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
-        return ""
     charset = part.get_param("charset", "")
     name = charset if isinstance(charset, str) else charset[2]
-    return printable(decode_bytes(content[: 4 * MAX_TEXT_CHARS], name)).strip("\r\n")
+    return printable(decode_bytes(_content(part)[: 4 * MAX_TEXT_CHARS], name)).strip("\r\n")

@@ -14,6 +14,8 @@ from mailparser_reply.parser import EmailMessage
 
 #: Nobody reads more of one mail in a conversation; what is beyond is cut before anything looks at it.
 MAX_TEXT_CHARS = 1_000_000
+#: What is kept of a mail that is nothing but a quote.
+MAX_QUOTE_CHARS = 100_000
 #: What the library sees at most, of lines no longer than `LONG_LINE_CHARS`: no attribution line is longer.
 HEAD_CHARS = 12_000
 LONG_LINE_CHARS = 300
@@ -58,7 +60,7 @@ def reply_of(text: str) -> str:
     if not text.strip():
         return ""
     reply = _without_quotes(text)
-    return reply or text.strip()
+    return reply or text[:MAX_QUOTE_CHARS].strip()
 
 
 def _without_quotes(text: str) -> str:
@@ -99,6 +101,8 @@ def _first_header_block(lines: list[str]) -> int:
 
 def _is_block(lines: list[str], place: int) -> bool:
     """Three header fields in a row; two could be somebody's list."""
+    if place < len(lines) and lines[place] and not _FIELD.match(lines[place]):
+        return False
     near = [line for line in lines[place : place + 6] if line][:3]
     return len(near) == 3 and all(_FIELD.match(line) for line in near)
 

@@ -26,9 +26,9 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.credentials import has_secret, matches_hex, require_secret
-from relay.sources.mail import Mail, MailAdapter, attachment
+from relay.sources.mail import Mail, MailAdapter
 from relay.sources.mail_freshness import require_window
-from relay.sources.mail_headers import MailHeaders, printable
+from relay.sources.mail_headers import MailHeaders, attachment, printable
 from relay.sources.mail_mime import read_mime
 from relay.sources.mail_sample import MailSample, sample_mails
 from relay.sources.multipart import Form, as_list, encode_multipart, parse_form, parse_parameters

@@ -14,8 +14,8 @@ from relay.event import Attachment, Recipient
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.credentials import login_headers, require_login, verify_login
-from relay.sources.mail import Mail, MailAdapter, attachment
-from relay.sources.mail_headers import MailHeaders
+from relay.sources.mail import Mail, MailAdapter
+from relay.sources.mail_headers import MailHeaders, attachment
 from relay.sources.mail_sample import MailSample, sample_mails
 
 #: What the "Check" button of Postmark's settings posts.

@@ -15,8 +15,8 @@ from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.credentials import has_secret, require_secret
-from relay.sources.mail import Mail, MailAdapter, attachment
-from relay.sources.mail_headers import MailHeaders
+from relay.sources.mail import Mail, MailAdapter
+from relay.sources.mail_headers import MailHeaders, attachment
 from relay.sources.mail_sample import sample_mails
 from relay.sources.standard import sign_standard_webhooks, verify_standard_webhooks
 

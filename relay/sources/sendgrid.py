@@ -27,9 +27,9 @@ from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk
 from relay.sources.credentials import has_login, login_headers, verify_login
-from relay.sources.mail import Mail, MailAdapter, attachment
+from relay.sources.mail import Mail, MailAdapter
 from relay.sources.mail_freshness import require_window
-from relay.sources.mail_headers import MailHeaders, header_block
+from relay.sources.mail_headers import MailHeaders, attachment, header_block
 from relay.sources.mail_mime import read_mime
 from relay.sources.mail_sample import MailSample, sample_mails
 from relay.sources.multipart import Form, as_object, encode_multipart, parse_form
