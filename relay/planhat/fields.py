@@ -115,7 +115,7 @@ DEFAULT_TYPE: Final = "note"
 KEYABLES: Final[tuple[str, ...]] = ("_id", "sourceId", "externalId")
 """What addresses an existing conversation, strongest first."""
 
-_ISO_DATE: Final = re.compile(
+ISO_DATE: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
 )
 
@@ -164,7 +164,7 @@ def value_fault(field: Field, value: object) -> str | None:
         case "string" | "objectId":
             if not isinstance(value, str):
                 return "must be a string"
-            if field.date and not _ISO_DATE.fullmatch(value):
+            if field.date and not ISO_DATE.fullmatch(value):
                 return "must be an ISO 8601 date"
         case "boolean":
             if not isinstance(value, bool):

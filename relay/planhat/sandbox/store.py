@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 
 from relay.errors import SettingsInvalid
 from relay.planhat import limits
-from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, FIELDS, RESERVED_TYPES, Field, value_fault
+from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, FIELDS, ISO_DATE, RESERVED_TYPES, Field, value_fault
 from relay.planhat.sandbox.directory import Directory, bounds, page
 from relay.planhat.sandbox.errors import STYLES
 from relay.planhat.sandbox.journal import Journal
@@ -52,9 +52,32 @@ _SETTABLE_TYPES: Final[Mapping[str, type]] = {
     for name, field in _SETTABLE.items()
     if name != "companyId"
 }
-_LOOKED_AT: Final = frozenset(
-    name for name, field in _SETTABLE.items() if field.date or field.type in ("array", "object")
-)
+
+
+def _plain_date(value: Any) -> bool:
+    return ISO_DATE.fullmatch(value) is not None
+
+
+def _plain_references(value: Any) -> bool:
+    return all(type(item) is dict and type(item.get("id")) is str for item in value)
+
+
+def _plain_strings(value: Any) -> bool:
+    return all(type(item) is str for item in value)
+
+
+def _plain_object(value: Any) -> bool:
+    return not any(type(inner) in (dict, list) for inner in value.values())
+
+
+# A bulk upsert has microseconds for a value: most are plainly good, and only the others are looked at closely.
+_PLAIN: Final[Mapping[str, Callable[[Any], bool]]] = {
+    **{name: _plain_date for name, field in _SETTABLE.items() if field.date},
+    "users": _plain_references,
+    "endusers": _plain_references,
+    "activityTags": _plain_strings,
+    "custom": _plain_object,
+}
 
 
 class ItemRefused(Exception):
@@ -338,7 +361,8 @@ class Store:
             if kind is None or (value is not None and known.get(name) == value):
                 continue
             if value is not None:
-                if type(value) is not kind or name in _LOOKED_AT:
+                plain = _PLAIN.get(name)
+                if type(value) is not kind or (plain is not None and not plain(value)):
                     fault = value_fault(_SETTABLE[name], value)
                     if fault is not None:
                         raise ItemRefused(f"{name} {fault}")
