@@ -94,9 +94,11 @@ class Kit:
             ]
         )
 
+    def generation(self) -> int:
+        return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
+
     def run(self) -> int:
-        generation = self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
-        return self.flush.run(generation)
+        return self.flush.run(self.generation())
 
     def books(self) -> dict[str, int]:
         total = dict.fromkeys(("accepted", *STATES), 0)
