@@ -3,12 +3,15 @@ buried as the workers would, with the clock held by the test."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import redis
+from starlette.types import ASGIApp
 
 from relay.intake import House, Intake, Records, Source, furnish
 from relay.operations.desk import Desk
@@ -164,8 +167,37 @@ class Shop:
         return {state: counts[state] for state in ("accepted", *states) if counts[state]}
 
 
+class Caller:
+    """HTTP to an application in this process, from whatever address; cookies are kept as a browser keeps them."""
+
+    def __init__(
+        self, app: ASGIApp, *, address: str, headers: dict[str, str] | None = None, base: str = "http://relay.example.com"
+    ) -> None:
+        self.app, self.address, self.headers, self.base = app, address, headers or {}, base
+        self.cookies = httpx.Cookies()
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def call() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app, client=(self.address, 40000))
+            headers = {**self.headers, **more.pop("headers", {})}
+            async with httpx.AsyncClient(
+                transport=transport, base_url=self.base, headers=headers, cookies=self.cookies
+            ) as client:
+                response = await client.request(method, path, **more)
+                self.cookies = client.cookies
+                return response
+
+        return asyncio.run(call())
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+
 class _Nowhere(Records):
-    async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:  # type: ignore[override]
+    async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:
         raise AssertionError("the shop records by itself")
 
 

@@ -45,13 +45,16 @@ def test_stats_have_the_contracts_shape_and_balance(shop: Shop) -> None:
     assert stats["balanced"] is True
     assert stats["oldest_pending_seconds"] == 2.5
     assert stats["delivery"]["state"] == "open"
-    assert stats["delivery"]["until"] is None and stats["delivery"]["calls_last_minute"] == 0
+    assert stats["delivery"]["until"] is None
+    assert stats["delivery"]["calls_last_minute"] == 0
     assert any("No worker serves the queue flush" in warning for warning in stats["warnings"])
 
 
 def test_nothing_waiting_is_no_age(shop: Shop) -> None:
     stats = read_stats(shop.outbox, shop.delivery, now_ms=NOON)
-    assert stats["oldest_pending_seconds"] == 0 and stats["sources"] == {} and stats["balanced"] is True
+    assert stats["oldest_pending_seconds"] == 0
+    assert stats["sources"] == {}
+    assert stats["balanced"] is True
 
 
 def test_a_blocked_delivery_says_until_when_and_why(shop: Shop) -> None:
@@ -114,7 +117,8 @@ def test_an_events_story_runs_from_the_door_to_planhat(shop: Shop) -> None:
     assert (story["id"], story["source"], story["state"]) == (event_id, "slack", "delivered")
     assert story["externalId"] == "slack-C024BE91L-1800000000.000100"
     assert story["rule"] == "slack-thread"
-    assert story["received_at"] == iso(NOON) and story["settled_at"] == iso(NOON + 1500)
+    assert story["received_at"] == iso(NOON)
+    assert story["settled_at"] == iso(NOON + 1500)
     assert story["end_to_end_ms"] == 1500
     assert story["planhat_id"]
     assert story["traceparent"].startswith("00-aaaa")
@@ -188,7 +192,8 @@ def test_dead_letters_are_grouped_by_cause(shop: Shop) -> None:
     }
     assert small["cause"] == "no such company <n>"
     assert [item["id"] for item in found["items"]] == [third, second, first]
-    assert found["items"][0]["stage"] == "resolve" and found["next"] is None
+    assert found["items"][0]["stage"] == "resolve"
+    assert found["next"] is None
 
 
 def test_pages_of_dead_letters_neither_skip_nor_repeat(shop: Shop) -> None:
@@ -205,7 +210,8 @@ def test_pages_of_dead_letters_neither_skip_nor_repeat(shop: Shop) -> None:
             break
         after = page["next"]
 
-    assert sorted(seen) == sorted(wanted) and len(seen) == 7
+    assert sorted(seen) == sorted(wanted)
+    assert len(seen) == 7
     with pytest.raises(ValueError, match="cursor"):
         dead.list_dead(shop.outbox, Selection(), after="nonsense")
 
@@ -218,10 +224,12 @@ def test_one_letter_in_full(shop: Shop) -> None:
 
     assert found["attempts"] == [{"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": "subject is too long"}]
     assert found["answer"] == '{"error":"no"}'
-    assert found["event"]["id"] == event_id and found["event"]["text"] == "hello"
+    assert found["event"]["id"] == event_id
+    assert found["event"]["text"] == "hello"
     assert found["document"]["subject"] == "hello"
     assert orjson.loads(found["raw"]["body"])["event"]["text"] == "hello"
-    assert found["raw"]["target"] == "/hooks/slack" and found["raw"]["encoding"] == "utf-8"
+    assert found["raw"]["target"] == "/hooks/slack"
+    assert found["raw"]["encoding"] == "utf-8"
 
 
 def test_a_replay_maps_again_with_todays_rules_and_the_books_follow(shop: Shop) -> None:
@@ -247,7 +255,8 @@ def test_an_event_that_could_not_be_mapped_is_found_under_its_new_conversation(
     shop = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT)
     event_id = shop.arrive("hello")
     [item] = dead.list_dead(shop.outbox, Selection())["items"]
-    assert item["stage"] == "map" and shop.counts() == {"accepted": 1, "dead": 1}
+    assert item["stage"] == "map"
+    assert shop.counts() == {"accepted": 1, "dead": 1}
 
     with pytest.raises(MappingFailed):
         dead.redrive_one(shop.desk, item["id"])
@@ -292,7 +301,8 @@ def test_a_dry_run_moves_nothing_and_tells_the_change(shop: Shop) -> None:
 
     assert (found["count"], found["ready"], found["failing"]) == (1, 1, 0)
     assert found["sample"][0]["changes"]["subject"] == {"from": "hello", "to": "mended: hello"}
-    assert shop.outbox.dead_letter(dead_id) is not None and shop.counts() == {"accepted": 1, "dead": 1}
+    assert shop.outbox.dead_letter(dead_id) is not None
+    assert shop.counts() == {"accepted": 1, "dead": 1}
 
 
 def test_only_the_group_that_is_named_is_replayed(shop: Shop) -> None:
@@ -315,7 +325,8 @@ def test_a_cancelled_replay_stops_and_leaves_the_rest_dead(shop: Shop) -> None:
 
     found = dead.replay(shop.desk, Selection(everything=True), by="test", operation=operation)
 
-    assert found["cancelled"] is True and found["replayed"] == 0
+    assert found["cancelled"] is True
+    assert found["replayed"] == 0
     assert operation.read()["state"] == "cancelled"
     assert shop.counts() == {"accepted": 25, "dead": 25}
 
@@ -353,7 +364,8 @@ def test_an_edited_field_and_company_reach_the_patch(shop: Shop) -> None:
     [pending] = shop.outbox.waiting_patches("slack-C0UNKNOWN1-1800000000.000100")
     patch = Patch.decode(pending.patch)
     assert patch.company_id == "extid-acme"
-    assert patch.fields["subject"] == ("first", "Better") and patch.fields["custom.Team"] == ("replace", "EU")
+    assert patch.fields["subject"] == ("first", "Better")
+    assert patch.fields["custom.Team"] == ("replace", "EU")
 
 
 def test_an_edit_of_an_expired_event_still_wins(shop: Shop) -> None:
@@ -445,7 +457,9 @@ def test_moments_are_durations_ago_or_iso() -> None:
     for wrong in ("", "2x", "tomorrow", "99999-01-01", "٣h"):
         with pytest.raises(ValueError, match="is no time"):
             parse_moment(wrong, NOON)
-    assert iso(NOON) == "2027-01-15T08:00:00.000Z" and iso(0) is None and iso(10**20) is None
+    assert iso(NOON) == "2027-01-15T08:00:00.000Z"
+    assert iso(0) is None
+    assert iso(10**20) is None
 
 
 # -- replay of stored events -------------------------------------------------------------------------------------
@@ -535,7 +549,8 @@ def test_a_replay_stands_aside_while_live_traffic_waits(shop: Shop) -> None:
 
     found = replay(shop.desk, since_ms=NOON - 1000, until_ms=NOON + 1000, wait=wait, now_ms=NOON + 5000)
 
-    assert len(waits) == 3 and found["changed"] == 1
+    assert len(waits) == 3
+    assert found["changed"] == 1
 
 
 def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
@@ -552,14 +567,16 @@ def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
         shop.desk, since_ms=NOON, until_ms=NOON + 200_000, operation=operation, progress=cancel_after_first,
         wait=lambda s: None, now_ms=NOON + 300_000,
     )  # fmt: skip
-    assert first["cancelled"] is True and first["changed"] == 1
+    assert first["cancelled"] is True
+    assert first["changed"] == 1
 
     cursor = int(operation.resume()["cursor"])
     rest = replay(
         shop.desk, since_ms=cursor, until_ms=NOON + 200_000, operation=operation, wait=lambda s: None,
         now_ms=NOON + 300_000,
     )  # fmt: skip
-    assert rest["cancelled"] is False and rest["changed"] == 2
+    assert rest["cancelled"] is False
+    assert rest["changed"] == 2
     assert operation.read()["state"] == "done"
 
 

@@ -1,0 +1,359 @@
+"""`/api/v1` as other programs use it: the contract's shapes, who may ask, and what bad input gets."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from relay.web import api
+from relay.web.access import Access, Refused
+from relay.web.openapi import document
+from tests.operating import BROKEN_SUBJECT, Caller, Shop, slack_message
+
+TOKEN = "operators-only-" + "x" * 20
+
+
+def client_of(shop: Shop, *, address: str = "203.0.113.9", headers: dict[str, str] | None = None) -> Caller:
+    app = Starlette(routes=list(api.routes(shop.desk)))
+    return Caller(app, address=address, headers=headers)
+
+
+@pytest.fixture
+def shop(redis_client: redis.Redis, tmp_path: Path) -> Shop:
+    return Shop(redis_client, tmp_path, token=TOKEN)
+
+
+@pytest.fixture
+def client(shop: Shop) -> Caller:
+    return client_of(shop, headers={"authorization": f"Bearer {TOKEN}", "x-operator": "ann"})
+
+
+def error_of(response: Any) -> tuple[int, str, str]:
+    error = response.json()["error"]
+    assert set(error) == {"code", "message", "path"}
+    assert error["message"]
+    return response.status_code, error["code"], error["path"]
+
+
+# -- who may ask ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": TOKEN},
+        {"authorization": "Basic " + TOKEN},
+        {"authorization": "Bearer "},
+        {"cookie": "relay_session=v1.9999999999.abc.YQ." + "0" * 48},
+        {"cookie": "relay_session=local." + "a" * 32},
+        {"cookie": "relay_session=....."},
+    ],
+)
+def test_without_the_token_nothing_is_told(shop: Shop, headers: dict[str, str]) -> None:
+    client = client_of(shop)
+    for path in ("stats", "dead", "trace/x", "openapi.json"):
+        response = client.get(f"/api/v1/{path}", headers=headers)
+        assert error_of(response)[:2] == (401, "not_signed_in")
+        assert response.headers["www-authenticate"].startswith("Bearer")
+    assert client.post("/api/v1/pause", json={}, headers=headers).status_code == 401
+    assert shop.delivery.read().state == "open"
+
+
+def test_guessing_the_token_is_slowed_down_by_address(shop: Shop) -> None:
+    now = [1000.0]
+    access = Access(lambda: TOKEN, clock=lambda: now[0])
+
+    def knock(address: str, token: str) -> int:
+        scope = {
+            "type": "http", "method": "GET", "path": "/", "query_string": b"", "client": (address, 1),
+            "headers": [(b"authorization", b"Bearer " + token.encode())],
+        }  # fmt: skip
+        try:
+            access.admit(Request(scope))
+        except Refused as refused:
+            return refused.status
+        return 200
+
+    assert [knock("198.51.100.1", "guess") for _ in range(31)] == [401] * 30 + [429]
+    assert knock("198.51.100.1", TOKEN) == 429
+    assert knock("198.51.100.2", TOKEN) == 200
+    now[0] += 61
+    assert knock("198.51.100.1", TOKEN) == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {"host": "127.0.0.1:8080"}, 200),
+        ("::1", {"host": "[::1]:8080"}, 200),
+        ("127.0.0.1", {"host": "localhost"}, 200),
+        ("203.0.113.9", {"host": "localhost"}, 403),
+        ("127.0.0.1", {"host": "rebound.example.com"}, 403),
+        ("127.0.0.1", {"host": "localhost", "x-forwarded-for": "203.0.113.9"}, 403),
+        ("127.0.0.1", {"host": "localhost", "forwarded": "for=203.0.113.9"}, 403),
+        ("testclient", {"host": "localhost"}, 403),
+    ],
+)
+def test_without_a_token_configured_only_this_machine_is_answered(
+    redis_client: redis.Redis, tmp_path: Path, address: str, headers: dict[str, str], status: int
+) -> None:
+    shop = Shop(redis_client, tmp_path)
+    client = client_of(shop, address=address)
+    assert client.get("/api/v1/stats", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
+)
+def test_another_site_cannot_change_anything(
+    redis_client: redis.Redis, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    shop = Shop(redis_client, tmp_path)
+    client = client_of(shop, address="127.0.0.1", headers={"host": "localhost"})
+    response = client.post("/api/v1/pause", content=b"{}", headers=headers)
+    assert error_of(response)[:2] == (403, "cross_site")
+    assert shop.delivery.read().state == "open"
+
+
+def test_answers_are_never_cached_nor_rendered(client: Caller) -> None:
+    headers = client.get("/api/v1/stats").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in headers["content-security-policy"]
+
+
+# -- shapes --------------------------------------------------------------------------------------------------------
+
+
+def test_stats_events_and_trace(shop: Shop, client: Caller) -> None:
+    event_id = shop.arrive("hello")
+    shop.deliver()
+
+    stats = client.get("/api/v1/stats").json()
+    assert stats["sources"]["slack"]["delivered"] == 1
+    assert stats["balanced"] is True
+    assert {"state", "until", "calls_last_minute"} <= set(stats["delivery"])
+    event = client.get(f"/api/v1/events/{event_id}").json()
+    assert {"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "history"} <= set(event)
+    assert all({"at", "what"} <= set(step) for step in event["history"])
+    trace = client.get(f"/api/v1/trace/{event['externalId']}").json()
+    assert trace["events"] == [event]
+    assert trace["conversation"]["externalId"] == event["externalId"]
+    assert client.get("/api/v1/sources").json()["sources"][1]["name"] == "slack"
+
+
+def test_dead_letters_from_list_to_replay(shop: Shop, client: Caller) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("subject is too long")
+
+    listed = client.get("/api/v1/dead").json()
+    assert set(listed) >= {"groups", "items", "next"}
+    assert {"cause", "count", "sources", "first_seen", "last_seen", "sample"} <= set(listed["groups"][0])
+    assert {"id", "source", "externalId", "cause", "stage", "at"} <= set(listed["items"][0])
+    one = client.get(f"/api/v1/dead/{dead_id}").json()
+    assert {"reason", "answer", "attempts", "event", "document", "raw"} <= set(one)
+    assert set(one["attempts"][0]) == {"at", "status", "error"}
+
+    edited = client.request("PATCH", f"/api/v1/dead/{dead_id}", json={"fields": {"subject": "short"}}).json()
+    assert edited["edits"][0]["by"] == "api:ann"
+    dry = client.post("/api/v1/dead/replay", json={"cause": "subject is too long", "dry_run": True}).json()
+    assert (dry["count"], dry["dry_run"]) == (1, True)
+    assert shop.counts() == {"accepted": 1, "dead": 1}
+    done = client.post("/api/v1/dead/replay", json={"ids": [dead_id]}).json()
+    assert (done["count"], done["replayed"], done["state"]) == (1, 1, "done")
+    assert shop.counts() == {"accepted": 1, "pending": 1}
+    assert client.get(f"/api/v1/operations/{done['operation']}").json()["state"] == "done"
+    assert error_of(client.get(f"/api/v1/dead/{dead_id}"))[:2] == (404, "not_found")
+
+
+def test_discarding_and_paging(shop: Shop, client: Caller) -> None:
+    for number in range(3):
+        shop.arrive(str(number), number=number, ts=f"180000000{number}.000100")
+    shop.bury("no")
+
+    first = client.get("/api/v1/dead", params={"limit": 2}).json()
+    second = client.get("/api/v1/dead", params={"limit": 2, "after": first["next"]}).json()
+    assert [len(first["items"]), len(second["items"]), second["next"]] == [2, 1, None]
+    done = client.post("/api/v1/dead/discard", json={"all": True, "reason": "tests"}).json()
+    assert (done["count"], done["discarded"]) == (3, 3)
+    assert shop.counts() == {"accepted": 3, "discarded": 3}
+
+
+def test_replay_of_stored_events(shop: Shop, client: Caller) -> None:
+    shop.arrive("hello", now_ms=shop.outbox.now_ms() - 5000)
+    shop.deliver(shop.outbox.now_ms())
+    shop.change_rules("new: {{ event.text }}")
+
+    dry = client.post("/api/v1/replay", json={"since": "1h", "dry_run": True}).json()
+    assert (dry["count"], dry["changed"], dry["dry_run"]) == (1, 1, True)
+    done = client.post("/api/v1/replay", json={"since": "1h", "until": "now", "source": "slack"}).json()
+    assert (done["count"], done["changed"], done["state"]) == (1, 1, "done")
+    assert shop.counts() == {"accepted": 1, "pending": 1}
+
+
+def test_pause_and_resume(shop: Shop, client: Caller) -> None:
+    assert client.post("/api/v1/pause", json={}).json()["state"] == "paused"
+    assert client.get("/api/v1/stats").json()["delivery"]["state"] == "paused"
+    assert client.post("/api/v1/resume", json={}).json()["state"] == "open"
+    assert client.post("/api/v1/pause", json={"source": "slack"}).json()["paused_sources"] == ["slack"]
+    assert shop.delivery.paused_sources() == {"slack"}
+    client.post("/api/v1/resume", json={"source": "slack"})
+    assert not shop.delivery.paused_sources()
+    assert error_of(client.post("/api/v1/pause", json={"source": "nobody"}))[:2] == (404, "not_found")
+
+
+def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
+    payload = slack_message("hello", ts="1800000000.000100").decode()
+
+    told = client.post("/api/v1/explain", json={"source": "slack", "payload": payload}).json()
+
+    assert "slack-C024BE91L-1800000000.000100" in str(told["events"][0])
+    assert shop.outbox.ledger() == {}
+    wrong = client.post("/api/v1/explain", json={"source": "slack", "payload": {"no": "slack"}})
+    assert error_of(wrong) == (422, "invalid", "payload")
+    assert error_of(client.post("/api/v1/explain", json={"source": "x", "payload": {}}))[0] == 404
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "where"),
+    [
+        ("dead/replay", b"", 400, ""),
+        ("dead/replay", b"{", 400, ""),
+        ("dead/replay", b"\xff", 400, ""),
+        ("dead/replay", b"[]", 422, ""),
+        ("dead/replay", b"[" * 100_000, 400, ""),
+        ("dead/replay", b"{}", 422, ""),
+        ("dead/replay", b'{"cuase": "x", "all": true}', 422, "cuase"),
+        ("dead/replay", b'{"ids": "x"}', 422, "ids"),
+        ("dead/replay", b'{"all": true, "dry_run": "no"}', 422, "dry_run"),
+        ("dead/replay", b'{"ids": ["dead_nobody"]}', 404, ""),
+        ("dead/discard", b'{"since": "soon"}', 422, "since"),
+        ("dead/discard", b'{"ids": ["dead_nobody"]}', 404, ""),
+        ("replay", b'{"since": "1h", "until": "2h"}', 422, "until"),
+        ("replay", b'{"cause": "x"}', 422, "cause"),
+        ("pause", b'{"source": 7}', 422, "source"),
+        ("explain", b'{"payload": {}}', 422, "source"),
+        ("explain", b'{"source": "slack"}', 422, "payload"),
+        ("explain", b'{"source": "slack", "payload": {}, "headers": [1]}', 422, "headers"),
+        ("operations/op_nobody/cancel", b"{}", 404, ""),
+    ],
+)
+def test_bad_input_names_its_place(client: Caller, path: str, body: bytes, status: int, where: str) -> None:
+    response = client.post(f"/api/v1/{path}", content=body)
+    assert error_of(response)[0] == status
+    assert error_of(response)[2] == where
+
+
+def test_a_body_without_end_is_refused(client: Caller) -> None:
+    assert error_of(client.post("/api/v1/explain", content=b"x" * 3_000_000))[0] == 413
+
+
+@pytest.mark.parametrize("body", [{}, {"payload": []}, {"fields": {"": 1}}, {"fields": {"nope": 1}}, {"subject": "x"}])
+def test_an_edit_that_says_nothing_is_refused(shop: Shop, client: Caller, body: dict[str, Any]) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("no")
+    assert error_of(client.request("PATCH", f"/api/v1/dead/{dead_id}", json=body))[0] == 422
+    assert error_of(client.request("PATCH", "/api/v1/dead/dead_nobody", json={"company": "extid-acme"}))[0] == 404
+
+
+def test_unknown_ids_and_wrong_queries(client: Caller) -> None:
+    for path in ("events/evt_nobody", "trace/nobody", "trace/a%2Fb%00c", "dead/dead_nobody", "operations/op_nobody"):
+        assert error_of(client.get(f"/api/v1/{path}"))[:2] == (404, "not_found")
+    for query in ("limit=0", "limit=x", "limit=9999", "since=soon", "after=x"):
+        assert error_of(client.get(f"/api/v1/dead?{query}"))[0] == 422
+    assert client.request("DELETE", "/api/v1/stats").status_code == 405
+
+
+def test_without_redis_the_answer_is_503_and_says_so(shop: Shop, client: Caller) -> None:
+    shop.desk.outbox.redis.connection_pool.connection_kwargs["path"] = "/nonexistent/redis.sock"
+    shop.desk.outbox.redis.connection_pool.disconnect()
+    response = client.get("/api/v1/stats")
+    assert error_of(response)[:2] == (503, "unavailable")
+    assert response.headers["retry-after"]
+
+
+def test_a_rule_that_fails_is_told_in_the_replay(redis_client: redis.Redis, tmp_path: Path) -> None:
+    shop = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT, token=TOKEN)
+    shop.arrive("hello")
+    client = client_of(shop, headers={"authorization": f"Bearer {TOKEN}"})
+    done = client.post("/api/v1/dead/replay", json={"all": True}).json()
+    assert (done["replayed"], done["failed"]) == (0, 1)
+    assert "slack-thread" in done["failures"][0]["cause"]
+
+
+def test_the_document_names_every_route(shop: Shop) -> None:
+    routes = {
+        (route.path.removeprefix("/api/v1").replace(":path", ""), method.lower())
+        for route in api.routes(shop.desk)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = {(path, method) for path, methods in document()["paths"].items() for method in methods}
+    assert described == routes
+
+
+# -- schemathesis ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Path) -> None:
+    """Schemathesis over the OpenAPI document, against the real application with events and dead letters in it."""
+    import schemathesis
+    from hypothesis import HealthCheck, Phase, given, settings
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    shop = Shop(redis_client, tmp_path, token=TOKEN)
+    for number in range(3):
+        shop.arrive(str(number), number=number, ts=f"180000000{number}.000100")
+    shop.bury("no")
+    app = Starlette(routes=list(api.routes(shop.desk)))
+    schema = schemathesis.openapi.from_dict(document())
+    schema.app = app
+    called: dict[str, int] = {}
+    deadline = time.monotonic() + 50
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(
+            max_examples=25,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def probe(case: schemathesis.Case) -> None:
+            if time.monotonic() > deadline:
+                return
+            response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
+            called[case.operation.label] = called.get(case.operation.label, 0) + 1
+            case.validate_response(
+                response,
+                checks=[
+                    not_a_server_error,
+                    status_code_conformance,
+                    content_type_conformance,
+                    response_schema_conformance,
+                ],
+            )
+
+        probe()
+    assert len(called) == len(list(schema.get_all_operations())), called
+    print("schemathesis:", sum(called.values()), "requests over", len(called), "operations, no finding")
