@@ -208,6 +208,9 @@ def test_a_delivery_id_may_be_signed_with_the_body() -> None:
 def test_a_token_in_the_body_is_compared() -> None:
     adapter = generic(secrets=["tok-1", "tok-2"], signature={"body_token": "auth.token"})
     assert accepts(adapter, {}, body=b'{"auth": {"token": "tok-2"}, "text": "x"}')
+    (found,) = adapter.parse(Inbound(b'{"auth": {"token": "tok-2"}, "text": "x"}', {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert "tok-2" not in repr(found)
     for body in (
         b'{"auth": {"token": "tok-3"}}',
         b'{"auth": {"token": ""}}',
@@ -238,6 +241,11 @@ def test_a_signature_that_cannot_work_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_signature(described)
+
+
+def test_a_scheme_that_nobody_knows_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ValueError, match="scheme must be one of"):
+        generic(secrets=["s"], scheme="morse")
 
 
 def test_fields_that_nobody_knows_are_refused_with_a_sentence() -> None:

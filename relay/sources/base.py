@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isnan
 from typing import Any, ClassVar, Protocol
 
@@ -206,11 +207,16 @@ def iso_from_us(moment_us: int) -> str:
     """Microseconds since 1970 as "2026-03-04T05:06:07.089Z", without a float on the way. Raises PayloadInvalid
     outside of years 1-9999."""
     seconds, micros = divmod(moment_us, 1_000_000)
+    return f"{_iso_second(seconds)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _iso_second(seconds: int) -> str:
+    # Events come in bursts: most share their second with the one before.
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
+        return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     except (OverflowError, OSError, ValueError):
         raise PayloadInvalid("not a time") from None
-    return f"{moment.isoformat()[:19]}.{micros // 1000:03d}Z"
 
 
 def content_key(*parts: str | bytes) -> str:

@@ -44,6 +44,7 @@ _STRIPE = {"header": "stripe-signature", "style": "stripe"}
 _SIGNED_PRESETS: dict[str, Mapping[str, Any]] = {"github": _HUB, "hub_sha256": _HUB, "stripe": _STRIPE}
 _HUB_PRESETS = frozenset({"github", "hub_sha256"})
 _STANDARD = frozenset({"standard_webhooks", "svix"})
+_SCHEMES = frozenset({*_SIGNED_PRESETS, *_STANDARD, "body_token", "hmac"})
 #: Their bodies come out of an admin's template, where a quote in a subject breaks the JSON: kept.
 _TEMPLATED = frozenset({"gorgias", "servicenow"})
 
@@ -72,6 +73,8 @@ class Generic(BaseAdapter):
             )
 
     def _read_scheme(self, options: SourceOptions) -> None:
+        if options.scheme and options.scheme not in _SCHEMES:
+            raise ValueError(f"source {options.name!r}: scheme must be one of {', '.join(sorted(_SCHEMES))}")
         token_path = options.signature.get("body_token") or options.raw.get("body_token")
         if token_path or self._preset == "body_token":
             self._token_path = token_path if isinstance(token_path, str) else "token"
@@ -116,6 +119,8 @@ class Generic(BaseAdapter):
         kind = pick.header(inbound.headers, "x-github-event")
         if kind == "ping":
             return [Skipped("handshake")]
+        if self._token_path:
+            _hide(body, self._token_path)
         delivery = ""
         if self._standard or self._preset in _HUB_PRESETS:
             delivery = _delivery_header(inbound, self._preset)
@@ -313,6 +318,14 @@ def _ticket(among: list[Mapping[str, Any]]) -> Ticket:
 def _tags(payload: Mapping[str, Any]) -> tuple[str, ...]:
     value = payload.get("tags")
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _hide(body: Any, path: str) -> None:
+    """The shared token goes no further than the door."""
+    outer, _, last = path.rpartition(".")
+    place = pick.follow(body, outer) if outer else body
+    if isinstance(place, dict):
+        place.pop(last, None)
 
 
 def _with_token(body: bytes, path: str, token: str) -> bytes:

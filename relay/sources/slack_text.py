@@ -45,14 +45,14 @@ def render_html(raw: str) -> str:
         escape(_unescape(piece)) if n % 2 == 0 else hold(_html_of(piece))
         for n, piece in enumerate(_pieces(raw.replace("\x00", "")))
     ]
-    html = "".join(parts)
+    html = "".join(parts) if len(parts) > 1 else parts[0]
     if "`" in html:
         html = _CODE.sub(lambda m: hold(f"<pre>{m[1]}</pre>" if m[1] else f"<code>{m[2]}</code>"), html)
     for pattern, tag, mark in _MARKS:
         if mark in html:
             html = pattern.sub(rf"<{tag}>\1</{tag}>", html)
     html = html.replace("\n", "<br>")
-    for _ in range(2):  # code may hold a link, a link holds nothing
+    for _ in range(2 if held else 0):  # code may hold a link, a link holds nothing
         html = _HELD.sub(lambda m: held[int(m[1])], html)
     return html
 
