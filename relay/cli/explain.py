@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from relay.errors import NotFound, SourceError, UserError
+from relay.config import Config
+from relay.errors import UserError
+from relay.rules.rule import RuleBook
 
 
 @click.command()
@@ -32,47 +34,45 @@ def explain(
         relay explain --source slack message.json
     """
     from relay.cli.context import environment, read_settings
+    from relay.operations.explain import explain_request
     from relay.rules.load import load
-    from relay.sources.registry import build_adapter
 
     path = config_file or read_settings(data).config
     config, book = load(path, environment(data))
-    held = config.sources.get(source)
-    if held is None:
-        raise NotFound(f"no source {source!r} in {path}; it has: {', '.join(config.sources)}")
-    try:
-        adapter = build_adapter(held.options)
-    except ValueError as error:
-        raise UserError(f"{path}: source {source}: {error}") from error
-    told = explain_body(config, book, adapter, _read(payload), _headers(headers_file), now_s=time.time())
+    headers = _headers(headers_file)
+    told = explain_request(_Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers})
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         _print(told)
-    sys.exit(1 if any(event.get("result") == "failed" for event in told["events"]) else 0)
+    failed = told["parked"] or any(event["result"] == "failed" for event in told["events"])
+    sys.exit(1 if failed else 0)
 
 
-def explain_body(config: Any, book: Any, adapter: Any, body: bytes, headers: dict[str, str], *, now_s: float) -> dict[str, Any]:
-    """The request's events explained: {"events": [...], "skipped": [...]}. Raises UserError for a malformed body."""
-    from relay.event import Event
-    from relay.rules.explain import explain as explain_event
-    from relay.sources.base import Inbound, Skipped
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Explaining needs no outbox."""
 
-    types = sorted(adapter.content_types)
-    guess = "application/json" if "application/json" in types or not types else types[0]
-    inbound = Inbound(body=body, headers={"content-type": guess, **headers})
-    told: dict[str, Any] = {"events": [], "skipped": []}
+    config: Config
+    rulebook: RuleBook
+
+    @property
+    def outbox(self) -> Any:
+        raise UserError("explaining reads no stored events")
+
+
+def _guessed(config: Config, source: str) -> dict[str, str]:
+    """The content type that this source most likely sends, where no headers say it."""
+    from relay.sources.registry import build_adapter
+
+    held = config.sources.get(source)
+    if held is None:
+        return {}
     try:
-        for parsed in adapter.parse(inbound, now_s=now_s):
-            if isinstance(parsed, Event):
-                told["events"].append(explain_event(config, book, parsed))
-            elif isinstance(parsed, Skipped):
-                told["skipped"].append(parsed.reason)
-            else:
-                told["events"].append({"result": "failed", "cause": parsed.cause, "rules": [], "fields": []})
-    except SourceError as error:
-        raise UserError(f"not what this source sends: {error}") from error
-    return told
+        types = build_adapter(held.options).content_types
+    except ValueError as error:
+        raise UserError(f"source {source}: {error}") from error
+    return {"content-type": "application/json" if not types or "application/json" in types else min(types)}
 
 
 def _read(payload: str) -> bytes:
@@ -100,9 +100,11 @@ def _headers(path: str | None) -> dict[str, str]:
 
 
 def _print(told: dict[str, Any]) -> None:
-    for reason in told["skipped"]:
-        click.echo(f"skipped by the adapter: {reason}")
-    if not told["events"] and not told["skipped"]:
+    for skipped in told["skipped"]:
+        click.echo(f"skipped by the adapter: {skipped['reason']}")
+    for parked in told["parked"]:
+        click.echo(f"accepted, and a dead letter: {parked['cause']}")
+    if not told["events"] and not told["skipped"] and not told["parked"]:
         click.echo("no event in this payload")
     for number, event in enumerate(told["events"], 1):
         if number > 1:

@@ -25,7 +25,14 @@ from relay.rules.rule import (
     render_field,
     scope_of,
 )
-from relay.rules.template import Compiled, TemplateFailed, TemplateInvalid, parse_expression, parse_text
+from relay.rules.template import (
+    Compiled,
+    TemplateFailed,
+    TemplateInvalid,
+    parse_expression,
+    parse_text,
+    refill,
+)
 from relay.rules.wording import words_of
 
 MAX_SHOWN_CHARS = 2000
@@ -108,6 +115,7 @@ def _short(value: Any) -> Any:
 
 
 def _evaluate(words: str, context: Context) -> Any:
+    refill()
     try:
         return Compiled(words, native=True)(context)
     except (TemplateInvalid, TemplateFailed):

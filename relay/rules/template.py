@@ -1,6 +1,6 @@
 """Templates and conditions in Jinja2's immutable sandbox, compiled once, with bounds.
 
-Bounds, so that no template stalls the door: no macros, includes or recursion; the results of `+ * ** % ~`, of filters
+Bounds (for all templates of one event together), so that none stalls the door: no macros, includes or recursion; the results of `+ * ** % ~`, of filters
 and of output are limited in size, loops in number and in processor time. Dictionaries are data here: `payload.items`
 is the provider's key `items`, and only a few harmless methods of texts, lists and dictionaries can be called.
 """
@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from relay.rules.filters import FILTERS, KEPT_FILTERS, KEPT_TESTS
 
-MAX_OUTPUT_CHARS = 2_000_000
+MAX_OUTPUT_CHARS = 4_000_000
 MAX_STEPS = 100_000
 MAX_CPU_NS = 250_000_000
 MAX_RANGE = 10_000
@@ -72,6 +72,14 @@ class _Budget(threading.local):
 
 
 _budget = _Budget()
+
+
+def refill() -> None:
+    """What the templates of one event may cost, anew for this thread."""
+    budget = _budget
+    budget.steps = MAX_STEPS
+    budget.chars = MAX_OUTPUT_CHARS
+    budget.until_ns = 0
 
 
 def _weigh(value: Any) -> None:
@@ -346,7 +354,8 @@ Scope = Mapping[str, Any]
 
 
 def new_context(scope: Scope) -> Context:
-    """The variables of one event, shared by all templates that are rendered for it."""
+    """The variables of one event, shared by all templates that are rendered for it, and so is what they may cost."""
+    refill()
     return Context(_VALUES, {**_VALUES.globals, **scope}, None, {})
 
 
@@ -380,10 +389,6 @@ class Compiled:
 
     def __call__(self, context: Context) -> Any:
         """What it gives for this event. Raises TemplateFailed."""
-        budget = _budget
-        budget.steps = MAX_STEPS
-        budget.chars = MAX_OUTPUT_CHARS
-        budget.until_ns = 0
         if self.own_variables:
             context = Context(_VALUES, context.parent, None, {})
         try:
