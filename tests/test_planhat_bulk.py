@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.planhat.bulk import BulkUpsert, Result, Row, Stopped, cut, row_of
+from relay.planhat.bulk import BulkUpsert, Result, Row, Stopped, cut, row_of, settle
 from relay.planhat.report import Answer, Throttled, TooLarge, Unauthorized, Unavailable, read_report
 from relay.planhat.sandbox.directory import Directory
 from relay.planhat.sandbox.errors import STYLES
@@ -109,6 +109,49 @@ def test_when_all_goes_well_one_call_is_enough_and_the_words_are_exact() -> None
     results, calls = deliver(far, rows_of([item(f"mail-{n}", subject="new") for n in range(100)]))
     assert {result.word for result in results.values()} == {"updated"}
     assert calls == 1
+
+
+def report(**changes: Any) -> Answer:
+    return read_report(
+        206, {}, orjson.dumps({"created": 0, "updated": 0, "nonupdates": 0, **changes}), now_s=0
+    )
+
+
+ROWS = rows_of([item("mail-1"), item("mail-2"), item("mail-3")])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "left"),
+    [
+        (report(created=3), ["created"] * 3, 0),
+        (report(nonupdates=1, updated=2), ["delivered"] * 3, 0),
+        (
+            report(nonupdates=1, insertsKeys=[{"_id": "i", "externalId": "mail-1"}], created=2),
+            ["created", "delivered", "delivered"],
+            0,
+        ),
+        (report(created=2), [], 3),  # one is unaccounted for: nobody knows which
+        (report(created=4), [], 3),  # more than was sent: nothing it says can be counted on
+        (report(created=3, createdErrors=["something"]), [], 3),
+        (report(created=3, createdErrors=[{"index": 0}]), [], 3),
+        (report(created=2, createdErrors=["mail-2 is bad"]), ["failed", "created", "created"], 0),
+        (
+            report(nonupdates=1, created=1, createdErrors=["mail-2 is bad"]),
+            ["failed", "delivered", "delivered"],
+            0,
+        ),
+        (report(created=1, createdErrors=["mail-2 is bad"]), ["failed"], 2),
+        (
+            report(created=1, nonupdates=2, insertsKeys=[{"_id": "i", "externalId": "mail-1"}]),
+            ["created", "unchanged", "unchanged"],
+            0,
+        ),
+    ],
+)
+def test_only_what_the_answer_accounts_for_is_settled(answer: Answer, words: list[str], left: int) -> None:
+    results, remaining, _ = settle(answer, ROWS)
+    assert [result.word for result in results] == words
+    assert len(remaining) == left
 
 
 def test_a_batch_too_large_is_halved_until_it_fits_and_a_single_giant_fails() -> None:

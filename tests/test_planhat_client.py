@@ -21,9 +21,11 @@ from relay.errors import (
     SettingsInvalid,
 )
 from relay.planhat.client import Planhat, base_url, extid, srcid
+from relay.planhat.models import Conversation
 from relay.planhat.report import Forbidden, Report, Throttled, TooLarge, Unauthorized, Unavailable
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
+from relay.planhat.transport import proxy_for
 from relay.settings import SecretFile
 
 
@@ -93,6 +95,15 @@ def test_listing_pages_to_the_end_and_gives_each_conversation_once(
     assert next(iter(planhat.list_all(select=["subject"]))).keys() == {"_id"}
 
 
+def test_a_conversation_that_moved_between_pages_is_given_once() -> None:
+    class Moving(Planhat):
+        def list_page(self, *, offset: int | None = None, **options: object) -> list[Conversation]:
+            return [{"_id": key} for key in (["a", "b"] if not offset else ["b"])]
+
+    with Moving("http://127.0.0.1:9", "t") as planhat:
+        assert [row["_id"] for row in planhat.list_all(page_items=2)] == ["a", "b"]
+
+
 def test_listing_filters_sorts_selects_and_cuts(sandbox: Sandbox, planhat: Planhat) -> None:
     planhat.upsert([conversation(f"x-{n}", subject=f"s{n}") for n in range(3)])
     planhat.upsert([{**conversation("y"), "companyId": "extid-globex"}])
@@ -148,6 +159,7 @@ def test_the_bulk_upsert_answers_with_a_value_whatever_happens(
         ("status=404", PlanhatNotFound),
         ("status=400,body=json", PlanhatRefused),
         ("status=413", PlanhatRefused),
+        ("status=206,body=json", PlanhatGarbled),
         ("status=200,body=garbled", PlanhatGarbled),
         ("status=200,body=html", PlanhatGarbled),
         ("status=200,body=string", PlanhatGarbled),
@@ -175,6 +187,20 @@ def test_a_refusal_keeps_what_planhat_says_out_of_its_message(sandbox: Sandbox, 
         planhat.create({"subject": "no company"})
     assert "companyId" not in str(caught.value)
     assert getattr(caught.value, "detail", "") == "companyId is required"
+
+
+def test_a_redirect_is_not_followed_so_that_the_token_goes_nowhere_else(sandbox: Sandbox, url: str) -> None:
+    def redirect(peer: socket.socket) -> None:
+        peer.recv(65536)
+        peer.sendall(f"HTTP/1.1 307 Away\r\nLocation: {url}/users\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with (
+        server(redirect) as elsewhere,
+        Planhat(elsewhere, "secret") as planhat,
+        pytest.raises(PlanhatUnavailable, match="base URL"),
+    ):
+        planhat.users()
+    assert not sandbox.calls
 
 
 def test_nobody_listening_is_an_outage() -> None:
@@ -330,4 +356,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv("NO_PROXY", raising=False)
         with Planhat("http://planhat.example", "t") as planhat:
             assert planhat.users() == []
+        monkeypatch.setenv("no_proxy", "planhat.example")
+        assert proxy_for("http://planhat.example/x") is None
+        assert proxy_for("http://other.example") == url
     assert seen[0].startswith(b"GET http://planhat.example/users HTTP/1.1")

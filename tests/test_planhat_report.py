@@ -327,6 +327,11 @@ def test_ids_with_odd_characters_are_found_whole() -> None:
     assert blamed([{"message": "no", "_id": "5f00aa"}], sent) == ([3], [], 0)
 
 
+def test_a_full_stop_after_an_id_is_not_part_of_it() -> None:
+    assert blamed(["cannot take mail-1_."], [Key(None, "mail-1_")]) == ([0], [], 0)
+    assert blamed(["cannot take mail-1."], [Key(None, "mail-1.")]) == ([0], [], 0)
+
+
 def test_a_word_that_happens_to_be_an_id_is_no_accusation() -> None:
     assert blamed(["externalId duplicated, 17 times"], [Key(None, "externalId"), Key(None, "17")]) == (
         [],
