@@ -356,6 +356,15 @@ def test_a_form_is_read_as_fields_and_a_form_of_one_json_field_as_that_json() ->
     assert (found.thread, found.subject, found.text) == ("7", "Export fails", "héllo")
     assert found.sender.email == "ana@example.com"
     assert only(b"payload=%7B%22ticket_id%22%3A8%7D", headers=form).thread == "8"
+    batch = generic(unauthenticated=True).parse(
+        Inbound(b"events=%5B%7B%22ticket_id%22%3A1%7D%2C%7B%22ticket_id%22%3A2%7D%5D", form), now_s=NOW_S
+    )
+    assert [event.thread for event in batch if isinstance(event, Event)] == ["1", "2"]
+
+
+def test_a_multipart_form_is_read_as_fields() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="ticket_id"\r\n\r\n7\r\n--b--\r\n'
+    assert only(body, headers={"content-type": "multipart/form-data; boundary=b"}).thread == "7"
 
 
 def test_githubs_ping_is_a_handshake_and_its_delivery_id_is_kept() -> None:

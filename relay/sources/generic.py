@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
 
 import nh3
 import orjson
@@ -33,11 +32,11 @@ from relay.sources.base import (
 )
 from relay.sources.credentials import has_login, has_secret, login_headers, verify_login
 from relay.sources.moment import moment_us
+from relay.sources.multipart import parse_form
 from relay.sources.signature import Signature, read_signature
 from relay.sources.standard import sign_standard_webhooks, verify_standard_webhooks
 
 MAX_ITEMS = 1000
-MAX_FORM_FIELDS = 1000
 
 _HUB = {"header": "x-hub-signature-256", "hash": "sha256", "encoding": "hex", "prefix": "sha256="}
 _STRIPE = {"header": "stripe-signature", "style": "stripe"}
@@ -256,17 +255,14 @@ def _read_fields(described: Any) -> dict[str, str]:
 
 def _body(inbound: Inbound) -> Any:
     """JSON, or a form's fields. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
-    if not inbound.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+    content_type = inbound.headers.get("content-type", "")
+    if not content_type.lower().startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
         return parse_json(inbound.body)
-    try:
-        pairs = parse_qsl(inbound.body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
-    except ValueError as error:
-        raise PayloadInvalid("not a form") from error
-    fields = dict(pairs)
-    if not fields:
+    fields = parse_form(inbound.body, content_type).fields()
+    if not any(fields):
         raise PayloadInvalid("not a form")
-    if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith("{"):
-        return json_object(inner.encode("utf-8", "surrogatepass"))
+    if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith(("{", "[")):
+        return parse_json(inner.encode())
     return fields
 
 
