@@ -88,15 +88,17 @@ def printable(text: str) -> str:
             text.encode()
         except UnicodeEncodeError:
             try:
-                text = text.encode("utf-8", "surrogateescape").decode()
-            except (UnicodeEncodeError, UnicodeDecodeError):
-                raw = text.encode("utf-8", "surrogatepass")
-                text = raw.decode("cp1252", "replace") if _is_bytes(text) else raw.decode("utf-8", "replace")
+                text = _of_bytes(text.encode("utf-8", "surrogateescape"))
+            except UnicodeEncodeError:
+                text = text.encode("utf-8", "replace").decode()
     return _CONTROL.sub("", text)
 
 
-def _is_bytes(text: str) -> bool:
-    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+def _of_bytes(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
 
 
 #: Bounded on every side, so that a header full of beginnings costs no more than its length.

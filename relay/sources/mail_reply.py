@@ -37,6 +37,7 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(r"^\s{0,8}[_-]{20,200}\s*$")
+_WHEN_OR_WHO = re.compile(r"\d[:.]\d\d|\d{4}|@")
 #: Words that make a language's patterns worth asking; each costs time on every mail.
 _LANGUAGES = {
     "de": ("schrieb", "Gesendet:", "Von:"),
@@ -80,11 +81,24 @@ def _without_quotes(text: str) -> str:
             lines.append(line.rstrip())
     lines = lines[: _first_header_block(lines)]
     kept = _without_attributions("\n".join(lines))
-    return "\n".join(
-        hidden[int(line[1:])] if line.startswith(_LONG) else line
-        for line in kept.split("\n")
-        if line != _QUOTED
-    ).strip()
+    written: list[str] = []
+    for line in kept.split("\n"):
+        if line == _QUOTED:
+            _drop_attribution(written)
+        else:
+            written.append(hidden[int(line[1:])] if line.startswith(_LONG) else line)
+    return "\n".join(written).strip()
+
+
+def _drop_attribution(lines: list[str]) -> None:
+    """What the library does not know: the line right above a quote that names a time or an address and ends in a
+    colon, in whatever language."""
+    for place in range(len(lines) - 1, max(-1, len(lines) - 3), -1):
+        line = lines[place]
+        if line:
+            if line.endswith(":") and _WHEN_OR_WHO.search(line):
+                lines[place] = ""
+            return
 
 
 def _first_header_block(lines: list[str]) -> int:

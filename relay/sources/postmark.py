@@ -16,6 +16,7 @@ from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_obje
 from relay.sources.credentials import login_headers, require_login, verify_login
 from relay.sources.mail import Mail, MailAdapter
 from relay.sources.mail_headers import MailHeaders, attachment
+from relay.sources.mail_mime import read_mime
 from relay.sources.mail_sample import MailSample, sample_mails
 
 #: What the "Check" button of Postmark's settings posts.
@@ -44,6 +45,10 @@ class Postmark(MailAdapter):
         headers = MailHeaders(
             (item.maybe_text("Name"), item.maybe_text("Value")) for item in body.items("Headers")
         )
+        raw = body.maybe_text("RawEmail")
+        if raw and "message-id" not in headers:
+            # "Include raw email": the mail itself may say what the parsed fields leave out.
+            headers = read_mime(raw.encode("utf-8", "replace")).headers
         sender = body.maybe("FromFull")
         envelope_to = body.maybe_text("OriginalRecipient")
         mail = Mail(

@@ -1,0 +1,179 @@
+"""The mail room: threads, one event per mail, what a program wrote, and bodies without their quotes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.errors import PayloadInvalid
+from relay.event import Event
+from relay.source_options import SourceOptions
+from relay.sources.base import Parsed, Skipped
+from relay.sources.mail import Mail, mail_event
+from relay.sources.mail_headers import MailHeaders
+
+NOW_S = 1_772_600_000.0
+OPTIONS = SourceOptions(name="support-mail", adapter="postmark")
+FROM = ("From", "Nora Lind <nora@acme.example>")
+
+
+def parsed(*headers: tuple[str, str], keep_auto: bool = False, now_s: float = NOW_S, **fields: Any) -> Parsed:
+    fields.setdefault("text", "hello")
+    mail = Mail(headers=MailHeaders([FROM, *headers]), **fields)
+    return mail_event(mail, OPTIONS, "postmark", now_s=now_s, keep_auto=keep_auto)
+
+
+def event(*headers: tuple[str, str], **fields: Any) -> Event:
+    found = parsed(*headers, **fields)
+    assert isinstance(found, Event)
+    return found
+
+
+def test_a_thread_is_named_by_the_first_of_its_references() -> None:
+    reply = event(
+        ("Message-ID", "<3@a>"), ("In-Reply-To", "<2@a>"), ("References", "<1@a>\r\n\t<2@a> (a comment)")
+    )
+    assert reply.thread == "<1@a>"
+    assert reply.message_id == "<3@a>"
+
+
+def test_without_references_the_mail_answered_names_the_thread() -> None:
+    assert event(("Message-ID", "<3@a>"), ("In-Reply-To", "Nora's mail of Monday <2@a>")).thread == "<2@a>"
+
+
+def test_a_mail_that_answers_nothing_begins_its_own_thread() -> None:
+    assert event(("message-id", "<1@a>")).thread == "<1@a>"
+
+
+def test_a_mail_without_an_id_is_known_by_what_it_says() -> None:
+    first, again = (
+        event(("Date", "Tue, 3 Mar 2026 09:15:00 +0100")),
+        event(("Date", "Tue, 3 Mar 2026 09:15:00 +0100"), now_s=NOW_S + 3600),
+    )
+    other = event(("Date", "Tue, 3 Mar 2026 09:15:00 +0100"), text="something else")
+    assert (first.id, first.thread) == (again.id, again.thread)
+    assert first.id != other.id
+    assert first.thread.endswith("@no-message-id>")
+
+
+def test_one_mail_delivered_under_two_provider_ids_is_one_event() -> None:
+    one = event(("Message-ID", "<1@a>"), delivery_id="x", id_without_header="x")
+    two = event(("Message-ID", "<1@a>"), delivery_id="y", id_without_header="y", envelope_to=["b@c.example"])
+    assert one.id == two.id
+
+
+def test_the_date_orders_mails_and_a_clock_far_ahead_does_not() -> None:
+    assert event(("Date", "Tue, 3 Mar 2026 09:15:00 +0100")).time == "2026-03-03T08:15:00.000Z"
+    assert event(("Date", "Tue, 3 Mar 2026 09:15:00 +01:00 (CET)")).time == "2026-03-03T08:15:00.000Z"
+    assert event(("Date", "Tue, 3 Mar 2099 09:15:00 +0100")).version == int(NOW_S * 1_000_000)
+    received = event(("Date", "yesterday"), received="2026-03-03T08:16:00Z")
+    assert received.time == "2026-03-03T08:16:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (("Auto-Submitted", "auto-replied; owner-email=x"), "auto_reply"),
+        (("Auto-Submitted", "AUTO-GENERATED"), "auto_reply"),
+        (("X-Autoreply", "yes"), "auto_reply"),
+        (("Precedence", "auto_reply"), "auto_reply"),
+        (("Precedence", "bulk"), "list"),
+        (("List-Id", "News <news.acme.example>"), "list"),
+        (("Content-Type", 'multipart/report; report-type=delivery-status; boundary="x"'), "bounce"),
+        (("Return-Path", "<>"), "bounce"),
+    ],
+)
+def test_what_a_program_wrote_is_skipped_unless_it_is_kept(header: tuple[str, str], reason: str) -> None:
+    assert parsed(header) == Skipped(reason)
+    assert isinstance(parsed(header, keep_auto=True), Event)
+
+
+def test_a_person_who_says_so_is_no_program() -> None:
+    assert isinstance(parsed(("Auto-Submitted", "no"), ("Precedence", "normal")), Event)
+
+
+def test_a_mailer_daemon_bounces() -> None:
+    assert parsed(sender="Mail Delivery <MAILER-DAEMON@mx.example>") == Skipped("bounce")
+
+
+def test_the_envelopes_recipient_is_kept_beside_those_of_the_header() -> None:
+    found = event(
+        ("To", '"Desk, Help" <help@vendor.example>, team@vendor.example'),
+        ("Cc", "Nora <nora@acme.example>"),
+        envelope_to=["hidden@in.vendor.example"],
+    )
+    assert [(r.name, r.email, r.role) for r in found.recipients] == [
+        ("Desk, Help", "help@vendor.example", "to"),
+        ("", "team@vendor.example", "to"),
+        ("Nora", "nora@acme.example", "cc"),
+        ("", "hidden@in.vendor.example", "envelope"),
+    ]
+
+
+def test_html_is_clean_without_pictures_and_without_the_quote() -> None:
+    html = (
+        '<p onclick="x()">New<script>alert(1)</script><img src="https://t.example/p.gif"></p>'
+        '<div class="gmail_quote">old</div>'
+    )
+    found = event(text="New\n\n> old", html=html)
+    assert found.html == "<p>New</p>"
+    assert found.text == "New"
+
+
+def test_html_whose_quote_has_no_mark_gives_way_to_the_text() -> None:
+    found = event(text="New\n\n> " + "old " * 100, html="<p>New</p><p>" + "old " * 100 + "</p>")
+    assert found.html == "New"
+
+
+def test_answers_between_the_quotes_are_not_lost_with_them() -> None:
+    text = "> one?\nyes, all of it\n> two?\nno, not yet at all"
+    html = "<div>Hi</div><div class='gmail_quote'>one? yes ... two? no ...</div>"
+    found = event(text=text, html=html)
+    assert found.text == "yes, all of it\nno, not yet at all"
+    assert found.html == "yes, all of it<br>no, not yet at all"
+
+
+def test_a_mail_of_html_alone_has_a_text_too() -> None:
+    assert event(text="", html="<p>One</p><p>Two</p>").text == "One\nTwo"
+
+
+def test_the_providers_own_reply_is_preferred() -> None:
+    assert event(text="New\nold stuff", reply="New").text == "New"
+
+
+def test_a_mail_with_nothing_in_it_is_refused() -> None:
+    mail = Mail(headers=MailHeaders([]))
+    with pytest.raises(PayloadInvalid):
+        mail_event(mail, OPTIONS, "postmark", now_s=NOW_S)
+
+
+anything = st.text(max_size=60) | st.sampled_from(["<a@b>", "a@b", "=?utf-8?q?=FF?=", "<", "\udcff", "\x00<"])
+
+
+@given(
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["From", "To", "Subject", "Date", "Message-ID", "References", "In-Reply-To", "Content-Type"]
+            ),
+            anything,
+        ),
+        max_size=8,
+    ),
+    text=anything,
+    html=anything,
+)
+def test_any_mail_is_an_event_or_skipped_or_refused(
+    headers: list[tuple[str, str]], text: str, html: str
+) -> None:
+    mail = Mail(headers=MailHeaders(headers), text=text, html=html, envelope_to=[text], sender=html)
+    try:
+        found = mail_event(mail, OPTIONS, "postmark", now_s=NOW_S)
+    except PayloadInvalid:
+        return
+    if isinstance(found, Event):
+        assert found.thread
+        str(found.view()).encode()
