@@ -90,6 +90,7 @@ class CloudEvents(Generic):
         event = self.event_of(envelope, inbound, delivery=own_id, kind=event_type, now_s=now_s)
         data = envelope.get("data")
         among = pick.places(data) if isinstance(data, dict) else []
+        flat = pick.flatten(among)
         about = pick.ident(envelope.get("subject"))
         sent_us = pick.first_moment_us((envelope,), ("time",))
         if sent_us is None:
@@ -101,10 +102,10 @@ class CloudEvents(Generic):
             kind=suffix if suffix in KINDS else event.kind,
             time=iso_from_us(sent_us),
             version=sent_us,
-            thread=(pick.thread_of(among) if among else "") or about or own_id,
-            subject=pick.first_text(among, pick.SUBJECT) or about or event_type,
-            text=pick.first_text(among, pick.TEXT) or (data if isinstance(data, str) else ""),
-            message_id=pick.first_ident(among, pick.MESSAGE) or own_id,
+            thread=(pick.thread_of(among, flat) if among else "") or about or own_id,
+            subject=pick.first_text((flat,), pick.SUBJECT) or about or event_type,
+            text=pick.first_text((flat,), pick.TEXT) or (data if isinstance(data, str) else ""),
+            message_id=pick.first_ident((flat,), pick.MESSAGE) or own_id,
         )
         return self._mapped(own, envelope) if self._fields else own
 

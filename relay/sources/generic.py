@@ -128,15 +128,24 @@ class Generic(BaseAdapter):
         if isinstance(body, dict):
             if not body:
                 return [Skipped("empty")]
+            if items := pick.batch(body):
+                return self._batch(items, inbound, delivery, kind, now_s)
             return [self.event_of(body, inbound, delivery=delivery, kind=kind, now_s=now_s)]
-        if not isinstance(body, list) or not body or len(body) > MAX_ITEMS:
+        if not isinstance(body, list) or not body:
             raise PayloadInvalid("wanted a JSON object, or a list of objects")
         if not all(isinstance(item, dict) for item in body):
             raise PayloadInvalid("wanted an object", "[]")
+        return self._batch(body, inbound, delivery, kind, now_s)
+
+    def _batch(
+        self, items: list[dict[str, Any]], inbound: Inbound, delivery: str, kind: str, now_s: float
+    ) -> list[Parsed]:
+        if len(items) > MAX_ITEMS:
+            raise PayloadInvalid(f"more than {MAX_ITEMS} events in one request")
         key = delivery or content_key(inbound.body)
         return [
             self.event_of(item, inbound, delivery=f"{key}#{n}", kind=kind, now_s=now_s)
-            for n, item in enumerate(body)
+            for n, item in enumerate(items)
         ]
 
     def event_of(
@@ -145,11 +154,13 @@ class Generic(BaseAdapter):
         """One event. `delivery` is the sender's id of this delivery, or "" where it has none."""
         source = self.options.name
         among = pick.places(payload)
+        flat = pick.flatten(among)
+        found = (flat,)
         event_type = kind or pick.first_text(among[:2], pick.TYPE)
-        delivery = delivery or _delivery_in(payload, event_type) or content_key(inbound.body)
+        delivery = delivery or _delivery_in(among[0], event_type) or content_key(inbound.body)
         happened_us = pick.first_moment_us(among, pick.TIME)
         version = int(now_s * 1_000_000) if happened_us is None else happened_us
-        html = pick.first_text(among, pick.HTML)
+        html = pick.first_text(found, pick.HTML)
         event = Event(
             id=event_id(source, delivery),
             source=source,
@@ -157,15 +168,15 @@ class Generic(BaseAdapter):
             kind=event_type if event_type in KINDS else "custom",
             time=iso_from_us(version),
             version=version,
-            thread=pick.thread_of(among) or delivery,
-            subject=pick.first_text(among, pick.SUBJECT) or event_type,
-            text=pick.first_text(among, pick.TEXT),
+            thread=pick.thread_of(among, flat) or delivery,
+            subject=pick.first_text(found, pick.SUBJECT) or event_type,
+            text=pick.first_text(found, pick.TEXT),
             html=nh3.clean(html) if html else "",
-            sender=pick.first_person(among),
+            sender=pick.first_person(among, flat),
             channel=_channel(among),
-            ticket=_ticket(among),
-            message_id=pick.first_ident(among, pick.MESSAGE) or delivery,
-            url=pick.first_text(among, pick.URL),
+            ticket=_ticket(among, flat),
+            message_id=pick.first_ident(found, pick.MESSAGE) or delivery,
+            url=pick.first_text(found, pick.URL),
             tags=_tags(payload),
             delivery_id=delivery,
             payload=payload,
@@ -287,7 +298,7 @@ def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:
     return own if event_type and isinstance(own, str) and own.startswith(("evt_", "msg_", "ntf_")) else ""
 
 
-def _channel(among: list[Mapping[str, Any]]) -> Channel:
+def _channel(among: list[dict[str, Any]]) -> Channel:
     for place in among:
         value = place.get("channel")
         if isinstance(value, dict):
@@ -297,17 +308,17 @@ def _channel(among: list[Mapping[str, Any]]) -> Channel:
     return Channel()
 
 
-def _ticket(among: list[Mapping[str, Any]]) -> Ticket:
-    ticket_id = pick.first_ident(among, ("ticket_id", "ticketId", "case_id"))
+def _ticket(among: list[dict[str, Any]], flat: dict[str, Any]) -> Ticket:
+    ticket_id = pick.first_ident((flat,), ("ticketid", "caseid"))
     for place in among:
         if isinstance(inner := place.get("ticket"), dict):
             ticket_id = ticket_id or pick.ident(inner.get("id"))
             break
     return Ticket(
         id=ticket_id,
-        status=pick.first_ident(among, ("status", "state")),
-        priority=pick.first_ident(among, ("priority",)),
-        assignee=pick.first_ident(among, ("assignee", "assignee_id")),
+        status=pick.first_ident((flat,), ("status", "state")),
+        priority=pick.ident(flat.get("priority")),
+        assignee=pick.first_ident((flat,), ("assignee", "assigneeid")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from relay.event import Person
@@ -17,58 +18,96 @@ FIELD_KEYS = frozenset(
     }
 )
 
+#: Names are compared without case, "_" and "-": `ticket_id`, `ticketId` and `Ticket-Id` are one.
 #: Where senders put what happened, inside their envelope.
-_ENVELOPES = ("data", "payload", "event_data", "body", "detail")
+_ENVELOPES = ("data", "payload", "eventdata", "body", "detail")
 _INNER = ("object", "ticket", "conversation", "message", "comment", "item")
+#: Where senders put many at once.
+_BATCHES = ("items", "events", "records", "notifications", "messages", "value", "data")
 
-TYPE = ("type", "event_type", "eventType", "event", "event_name", "topic", "trigger", "action")
-DELIVERY = ("event_id", "eventId", "delivery_id", "deliveryId", "webhook_event_id", "notification_id")
+TYPE = ("type", "eventtype", "event", "eventname", "topic", "trigger", "action")
+DELIVERY = ("eventid", "deliveryid", "webhookeventid", "notificationid")
 TIME = (
-    *("timestamp", "time", "occurred_at", "occurredAt", "event_time", "sent_at", "sentAt", "updated_at"),
-    *("updatedAt", "sys_updated_on", "created_at", "createdAt", "created_datetime", "created", "date"),
+    *("timestamp", "time", "occurredat", "eventtime", "sentat", "sentatdate", "updatedat", "sysupdatedon"),
+    *("createdat", "createddatetime", "created", "date"),
 )
-THREAD = (
-    *("thread_id", "threadId", "conversation_id", "conversationId", "ticket_id", "ticketId", "case_id"),
-    *("caseId", "issue_id", "issueId", "session_id", "thread_key"),
-)
+THREAD = ("threadid", "conversationid", "ticketid", "caseid", "issueid", "sessionid", "threadkey")
 THREAD_OBJECTS = (
-    "thread",
-    "conversation",
-    "ticket",
-    "case",
-    "issue",
-    "object",
-    "item",
-    "data",
-    "payload",
-    "event_data",
+    *("thread", "conversation", "ticket", "case", "issue", "object", "item", "data", "payload", "eventdata"),
 )
-MESSAGE = ("message_id", "messageId", "comment_id", "commentId")
-SUBJECT = ("subject", "title", "summary", "short_description", "topic_name")
+OWN_ID = ("id", "sysid", "number")
+MESSAGE = ("messageid", "commentid")
+SUBJECT = ("subject", "title", "summary", "shortdescription", "topicname")
 TEXT = (
-    *("text", "plain_text_body", "body_text", "text_body", "message", "body", "content", "comment"),
-    *("description", "last_message", "note"),
+    *(
+        "text",
+        "plaintextbody",
+        "bodytext",
+        "textbody",
+        "rawtextbody",
+        "message",
+        "body",
+        "content",
+        "comment",
+    ),
+    *("description", "lastmessage", "note", "plain"),
 )
-HTML = ("html", "body_html", "html_body", "bodyHtml", "htmlBody")
-URL = ("url", "html_url", "permalink", "link", "web_url", "ticket_url", "app_ticket_url", "app_url")
+HTML = ("html", "bodyhtml", "htmlbody", "rawhtmlbody")
+URL = ("url", "htmlurl", "permalink", "link", "weburl", "ticketurl", "appticketurl", "appurl")
 PERSON = ("sender", "from", "author", "user", "actor", "requester", "customer", "contact", "person", "caller")
-EMAIL = ("email", "user_email", "from_email", "sender_email", "requester_email", "customer_email", "address")
-NAME = ("name", "display_name", "displayName", "full_name", "fullName", "nickname", "customer_name")
+EMAIL = ("email", "useremail", "fromemail", "senderemail", "requesteremail", "customeremail", "address")
+NAME = ("name", "displayname", "fullname", "nickname", "customername")
+AUTHOR_NAME = ("customername", "username", "fromname")
+
+#: A longer key is none of the names above.
+_MAX_KEY_CHARS = 40
 
 
-def places(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The objects that may hold a field: the payload itself, its envelope's content, what that is about."""
-    found: list[Mapping[str, Any]] = [payload]
+@lru_cache(maxsize=4096)
+def _bare(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "")
+
+
+def bare(value: dict[str, Any]) -> dict[str, Any]:
+    """The object under bare names; of two keys that become one name, the first counts."""
+    return {_bare(key): value[key] for key in reversed(value) if len(key) <= _MAX_KEY_CHARS}
+
+
+def places(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects that may hold a field, under bare names: the payload itself, its envelope's content, what
+    that is about."""
+    top = bare(payload)
+    found = [top]
     for name in _ENVELOPES:
-        inner = payload.get(name)
+        inner = top.get(name)
         if isinstance(inner, dict):
-            found.append(inner)
+            found.append(bare(inner))
     for outer in tuple(found):
         for name in _INNER:
             inner = outer.get(name)
             if isinstance(inner, dict):
-                found.append(inner)
+                found.append(bare(inner))
     return found
+
+
+def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The strings and whole numbers of all places as one; of equal names the outermost counts."""
+    return {
+        key: value
+        for place in reversed(among)
+        for key, value in place.items()
+        if value and (value.__class__ is str or value.__class__ is int)
+    }
+
+
+def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The objects of an envelope that holds nothing but a list of them (and perhaps a word or two); else []."""
+    if len(payload) > 3:
+        return []
+    for key, value in payload.items():
+        if key.lower() in _BATCHES and isinstance(value, list) and value:
+            return value if all(isinstance(item, dict) for item in value) else []
+    return []
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
@@ -111,36 +150,36 @@ def first_moment_us(among: Iterable[Mapping[str, Any]], names: Sequence[str]) ->
     return None
 
 
-def first_person(among: Sequence[Mapping[str, Any]]) -> Person:
+def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> Person:
     for place in among:
         for name in PERSON:
             value = place.get(name)
             if isinstance(value, dict):
+                person = bare(value)
                 found = Person(
-                    id=ident(value.get("id")),
-                    name=first_text((value,), NAME),
-                    email=first_text((value,), EMAIL),
-                    bot=value.get("type") in ("bot", "Bot") or value.get("bot") is True,
+                    id=ident(person.get("id")),
+                    name=first_text((person,), NAME),
+                    email=first_text((person,), EMAIL),
+                    bot=person.get("type") in ("bot", "Bot") or person.get("bot") is True,
                 )
                 if found != Person():
                     return found
             elif isinstance(value, str) and "@" in value and " " not in value.strip():
                 return Person(email=value.strip("<> "))
-    email = first_text(among, EMAIL)
-    return Person(name=first_text(among, ("customer_name", "user_name", "from_name")), email=email)
+    return Person(name=first_text((flat,), AUTHOR_NAME), email=first_text((flat,), EMAIL))
 
 
-def thread_of(among: Sequence[Mapping[str, Any]]) -> str:
+def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> str:
     """The id of the conversation, ticket or object that this is about; "" where nothing names one."""
-    found = first_ident(among, THREAD)
+    found = first_ident((flat,), THREAD)
     if found:
         return found
     for place in among:
         for name in THREAD_OBJECTS:
             value = place.get(name)
-            if isinstance(value, dict) and (found := ident(value.get("id"))):
+            if isinstance(value, dict) and (found := ident(value.get("id") or value.get("Id"))):
                 return found
-    return first_ident(among[:1], ("id", "sys_id", "number"))
+    return first_ident(among[:1], OWN_ID)
 
 
 def follow(payload: Any, path: str) -> Any:
