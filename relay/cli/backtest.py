@@ -1,0 +1,92 @@
+"""`relay backtest`: new rules against today's, over stored events."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from relay.errors import UserError
+
+
+@click.command()
+@click.argument("new_file", metavar="NEW.yaml", type=click.Path(dir_okay=False))
+@click.option("--since", default="3d", show_default=True, help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z.")
+@click.option("--until", default="now", show_default=True, help="To this moment.")
+@click.option("--source", default="", help="Events of this source only.")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
+@click.option("--config", "config_file", type=click.Path(dir_okay=False), help="Today's rules; RELAY_CONFIG otherwise.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
+def backtest(
+    new_file: str, since: str, until: str, source: str, jobs: int, config_file: str | None, as_json: bool, data: str
+) -> None:
+    """Map the stored raw events with today's rules and with those of NEW.yaml, and show which conversations would be
+    new, changed (field by field) or dropped, by rule and by source. Nothing is sent.
+
+    \b
+    Examples:
+        relay backtest relay.new.yaml
+        relay backtest relay.new.yaml --since 24h --source slack --json
+    """
+    from relay.cli.context import environment, open_context
+    from relay.operations.backtest import Order
+    from relay.operations.backtest import backtest as run
+    from relay.operations.moments import parse_moment
+
+    context = open_context(data)
+    now_ms = context.outbox.now_ms()
+    try:
+        since_ms, until_ms = parse_moment(since, now_ms), parse_moment(until, now_ms)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if until_ms <= since_ms:
+        raise UserError("--until must be later than --since")
+    order = Order(
+        redis_url=context.settings.redis_url,
+        old_file=config_file or context.settings.config,
+        new_file=new_file,
+        environ=environment(data),
+    )
+    with click.progressbar(length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()) as bar:
+        told = run(order, since_ms=since_ms, until_ms=until_ms, source=source, jobs=jobs, progress=bar.update)
+    if as_json:
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        print_diff(told)
+
+
+def print_diff(told: Mapping[str, Any]) -> None:
+    totals = told["conversations"]
+    unreadable = f", {told['unreadable']:,} no longer readable" if told["unreadable"] else ""
+    click.echo(f"{told['events']:,} events{unreadable}; conversations: {_counts(totals)}")
+    for source, counts in told["by_source"].items():
+        click.echo(f"  source {source}: {counts['events']:,} events; {_counts(counts)}")
+    for rule, counts in told["by_rule"].items():
+        click.echo(f"  rule {rule}: {_counts(counts)}")
+    if told["fields"]:
+        click.echo("fields that change: " + ", ".join(f"{name} ({n:,})" for name, n in told["fields"].items()))
+    for move in told["moves"]:
+        click.echo(f"{move['events']:,} events of {move['source']}: {move['from']} -> {move['to']}")
+    for failure in told["failures"]:
+        click.echo(f"{failure['count']:,} would be dead letters: {failure['cause']}")
+    for kind, samples in told["samples"].items():
+        for sample in samples:
+            click.echo(f"{kind} {sample['externalId']} ({sample['source']}, rule {sample['rule']})")
+            for name, change in sample["changes"].items():
+                _print_change(name, change)
+    if totals["new"] + totals["changed"] + totals["dropped"] == 0:
+        click.echo("no conversation would be different")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in ("new", "changed", "dropped", "same"))
+
+
+def _print_change(name: str, change: Mapping[str, Any]) -> None:
+    for side, mark in (("old", "-"), ("new", "+")):
+        if side in change:
+            click.echo(f"  {mark} {name}: {json.dumps(change[side], ensure_ascii=False)}")
