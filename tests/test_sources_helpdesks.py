@@ -501,3 +501,22 @@ def test_what_a_source_never_sends_is_refused_with_its_place() -> None:
         )
     with pytest.raises(PayloadInvalid, match="conversation"):
         build("front").parse(Inbound(b'{"type":"inbound","id":"evt_1"}', {}), now_s=NOW_S)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("intercom", "admin_replied.json"), ("front", "rule_reply_of_agent.json")]
+)
+def test_the_customer_is_among_the_participants_when_an_agent_writes(name: str, file: str) -> None:
+    found = event(name, file)
+    assert found.sender.email != "kim@customer.example.com"
+    assert [one.email for one in found.recipients if one.role == "participant"] == [
+        "kim@customer.example.com"
+    ]
+
+
+def test_freshdesk_a_note_is_not_put_into_the_requesters_mouth() -> None:
+    found = event("freshdesk", "public_note.json")
+    assert found.sender.email == ""
+    assert [(one.email, one.role) for one in found.recipients] == [
+        ("kim@customer.example.com", "participant")
+    ]

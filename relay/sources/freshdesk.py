@@ -89,6 +89,12 @@ class Freshdesk(BaseAdapter):
             name=fields.text("requestername", "ticketrequestername", "contactname", "ticketfrom"),
             email=fields.text("requesteremail", "ticketrequesteremail", "ticketfromemail", "contactemail"),
         )
+        agent = Person(
+            name=fields.text("authorname", "commentauthor", "agentname", "ticketagentname"),
+            email=fields.text("authoremail", "agentemail", "ticketagentemail"),
+        )
+        # Who commented is told only by a template that says so; a note is seldom the requester's.
+        sender = agent if kind == "ticket.commented" else requester
         url = fields.text("ticketurl", "ticketportalurl", "url", "link")
         return Event(
             id=event_id(self.options.name, delivery),
@@ -101,12 +107,8 @@ class Freshdesk(BaseAdapter):
             subject=fields.text("ticketsubject", "subject", "title"),
             text=text_of_html(raw),
             html=clean_html(raw),
-            sender=requester,
-            recipients=tuple(
-                Recipient(email=email, role="cc")
-                for email in fields.words("ticketccemails", "ccemails", "cc")
-                if "@" in email
-            ),
+            sender=sender,
+            recipients=_recipients(fields, requester),
             ticket=Ticket(
                 id=ticket_id,
                 status=status,
@@ -151,6 +153,17 @@ class Freshdesk(BaseAdapter):
         if secret:
             headers["x-webhook-token"] = secret
         return Sample(sample.body, headers, sample.method)
+
+
+def _recipients(fields: Fields, requester: Person) -> tuple[Recipient, ...]:
+    found = [
+        Recipient(email=email, role="cc")
+        for email in fields.words("ticketccemails", "ccemails", "cc")
+        if "@" in email
+    ]
+    if requester.name or requester.email:
+        found.insert(0, Recipient(name=requester.name, email=requester.email, role="participant"))
+    return tuple(found)
 
 
 def _triggers(text: str) -> dict[str, str]:

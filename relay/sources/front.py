@@ -138,7 +138,7 @@ class Front(BaseAdapter):
             text=text,
             html=html,
             sender=_sender(event, message),
-            recipients=_recipients(message),
+            recipients=_recipients(message, conversation),
             ticket=Ticket(
                 id=thread,
                 status=conversation.maybe_text("status"),
@@ -200,6 +200,7 @@ class Front(BaseAdapter):
                 "subject": "Where is my parcel?",
                 "status": "unassigned",
                 "assignee": None,
+                "recipient": {"name": "Kim Example", "handle": "kim@customer.example.com", "role": "from"},
                 "tags": [],
                 "last_message": message,
             },
@@ -246,13 +247,22 @@ def _sender(event: Walk, message: Walk) -> Person:
     return Person(id=data.maybe_ident("id"), name=data.maybe_text("name"), bot=kind in ("rule", "api"))
 
 
-def _recipients(message: Walk) -> tuple[Recipient, ...]:
+def _recipients(message: Walk, conversation: Walk) -> tuple[Recipient, ...]:
+    """Those of the message; and the conversation's own recipient, who is the customer, as participant wherever the
+    customer did not write."""
     found = []
+    sender = ""
     for recipient in message.items("recipients"):
         handle, role = recipient.maybe_text("handle"), recipient.maybe_text("role")
-        if role != "from" and handle:
+        if role == "from":
+            sender = handle
+        elif handle:
             email = handle if "@" in handle else ""
             found.append(Recipient(name=recipient.maybe_text("name"), email=email, role=role or "to"))
+    customer = conversation.maybe("recipient")
+    handle = customer.maybe_text("handle")
+    if "@" in handle and handle != sender:
+        found.append(Recipient(name=customer.maybe_text("name"), email=handle, role="participant"))
     return tuple(found)
 
 

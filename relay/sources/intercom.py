@@ -283,12 +283,17 @@ def _sender(author: Walk, item: Walk) -> Person:
 
 
 def _participants(item: Walk) -> tuple[Recipient, ...]:
-    people = [item.maybe("user"), *item.maybe("contacts").items("contacts")]
-    return tuple(
-        Recipient(name=person.maybe_text("name"), email=person.maybe_text("email"), role="participant")
-        for person in people
-        if person.maybe_text("email") or person.maybe_text("name")
-    )
+    """The customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
+    author = item.maybe("source").maybe("author")
+    people = [author] if author.maybe_text("type") in ("user", "lead", "contact") else []
+    people += [item.maybe("user"), *item.maybe("contacts").items("contacts")]
+    found: dict[str, Recipient] = {}
+    for person in people:
+        name, email = person.maybe_text("name"), person.maybe_text("email")
+        if name or email:
+            key = person.maybe_ident("id") or email
+            found.setdefault(key, Recipient(name=name, email=email, role="participant"))
+    return tuple(found.values())
 
 
 def _subject(item: Walk) -> str:
