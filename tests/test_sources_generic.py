@@ -297,6 +297,18 @@ def test_html_is_cleaned_and_kinds_of_the_contract_are_taken() -> None:
     assert found.channel.id == "chat"
 
 
+def test_a_ticket_may_be_named_by_a_link() -> None:
+    body = b'{"id": "5308", "links": {"ticket": {"href": "https://api.example.com/v1/tickets/776"}}, "body": "hi"}'
+    assert only(body).thread == "776"
+
+
+def test_names_are_found_in_any_spelling() -> None:
+    body = b'{"Items": [{"MessageId": "<m-1@example.com>", "From": {"Name": "Ana", "Address": "ana@example.com"}}]}'
+    found = only(body)
+    assert found.message_id == "<m-1@example.com>"
+    assert (found.sender.name, found.sender.email) == ("Ana", "ana@example.com")
+
+
 def test_a_list_of_objects_is_a_batch() -> None:
     found = generic(unauthenticated=True).parse(Inbound(payload("generic/batch"), {}), now_s=NOW_S)
     assert [event.thread for event in found if isinstance(event, Event)] == ["1", "2"]

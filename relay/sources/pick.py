@@ -54,7 +54,7 @@ TEXT = (
 )
 HTML = ("html", "bodyhtml", "htmlbody", "rawhtmlbody")
 URL = ("url", "htmlurl", "permalink", "link", "weburl", "ticketurl", "appticketurl", "appurl")
-PERSON = ("sender", "from", "author", "user", "actor", "requester", "customer", "contact", "person", "caller")
+PERSON = ("from", "sender", "author", "user", "actor", "requester", "customer", "contact", "person", "caller")
 EMAIL = ("email", "useremail", "fromemail", "senderemail", "requesteremail", "customeremail", "address")
 NAME = ("name", "displayname", "fullname", "nickname", "customername")
 AUTHOR_NAME = ("customername", "username", "fromname")
@@ -178,6 +178,13 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
         for name in THREAD_OBJECTS:
             value = place.get(name)
             if isinstance(value, dict) and (found := ident(value.get("id") or value.get("Id"))):
+                return found
+    links = among[0].get("links")
+    if isinstance(links, dict):
+        for name in THREAD_OBJECTS:
+            link = links.get(name)
+            href = link.get("href") if isinstance(link, dict) else link
+            if isinstance(href, str) and (found := href.rstrip("/").rpartition("/")[2]):
                 return found
     return first_ident(among[:1], OWN_ID)
 
