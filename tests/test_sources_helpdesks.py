@@ -455,6 +455,14 @@ def test_helpscout_the_same_bytes_under_two_names_are_two_events() -> None:
     assert helpscout("tiny.json", "customer.created") == [Skipped("type")]
 
 
+def test_helpscout_a_notification_names_its_conversation_by_uri() -> None:
+    body = b'{"uri":"https://api.helpscout.net/v2/conversations/9100"}'
+    headers = {"x-helpscout-event": "convo.customer.reply.created"}
+    (found,) = build("helpscout").parse(Inbound(body, headers), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert (found.thread, found.kind, found.text) == ("9100", "ticket.commented", "")
+
+
 def test_helpscout_is_never_told_gone_and_its_test_is_answered() -> None:
     adapter = build("helpscout")
     answers = adapter.answers

@@ -5,6 +5,7 @@ Source: Help Scout, "Webhooks", "Mailbox API 2.0: conversation".
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import Any, ClassVar
 
@@ -39,6 +40,9 @@ _THREAD_TYPES = {
     "convo.agent.reply.created": ("message", "reply"),
     "convo.note.created": ("note",),
 }
+
+
+_CONVERSATION = re.compile(r"/conversations/(\d{1,20})(?!\d)")
 
 
 class HelpScout(BaseAdapter):
@@ -78,7 +82,7 @@ class HelpScout(BaseAdapter):
             return [Parked(str(error), content_key(what, inbound.body))]
 
     def _event(self, inbound: Inbound, what: str, item: Walk, now_s: float) -> Parsed:
-        thread_id = item.ident("id")
+        thread_id = item.maybe_ident("id") or _id_in_uri(item) or item.ident("id")
         if what == "convo.note.created" and not self._keep_private:
             return Skipped("private")
         part = _newest_part(item, what)
@@ -170,6 +174,16 @@ class HelpScout(BaseAdapter):
         secret = next((secret for secret in self.options.secrets() if secret), "")
         digest = b64encode(hmac_bytes(secret, sample.body, "sha1")).decode()
         return Sample(sample.body, {**sample.headers, "x-helpscout-signature": digest}, sample.method)
+
+
+def _id_in_uri(item: Walk) -> str:
+    """A webhook in notification mode brings no conversation, but where it is."""
+    for name in ("uri", "resourceUri", "resource_uri", "url", "href"):
+        found = _CONVERSATION.search(item.maybe_text(name))
+        if found:
+            return found[1]
+    found = _CONVERSATION.search(item.maybe("_links").maybe("self").maybe_text("href"))
+    return found[1] if found else ""
 
 
 def _what(what: str, status: str) -> str:
