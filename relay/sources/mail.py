@@ -230,11 +230,11 @@ def _bodies(mail: Mail) -> tuple[str, str]:
     clean = clean_html(_PICTURE.sub("", html))
     if not text:
         return reply_of(text_of_html(clean)), clean
-    was_cut = len(html) < len(whole_html)
-    if was_cut and 2 * len(text_of_html(clean)) < len(text):
-        # Answers between the quoted paragraphs went with the quote: the text has them.
-        return text, html_of_text(text)
-    if not was_cut and 10 * len(text) < 9 * len(whole_text.strip()):
+    seen = len(text_of_html(clean))
+    if len(html) < len(whole_html):
+        # Answers between the quoted paragraphs may have gone with the quote: the text has them.
+        as_text = 2 * seen < len(text)
+    else:
         # A quote that only the text shows where it begins.
-        return text, html_of_text(text)
-    return text, clean
+        as_text = 10 * len(text) < 9 * len(whole_text.strip()) and seen > 2 * len(text)
+    return text, html_of_text(text) if as_text else clean
