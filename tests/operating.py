@@ -179,7 +179,8 @@ class Caller:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, client=(self.address, 40000))
-            headers = {**self.headers, **more.pop("headers", {})}
+            headers = {k.encode() if isinstance(k, str) else k: v for k, v in {**self.headers, **more.pop("headers", {})}.items()}
+            headers = {k: v.encode() if isinstance(v, str) else v for k, v in headers.items()}
             async with httpx.AsyncClient(
                 transport=transport, base_url=self.base, headers=headers, cookies=self.cookies
             ) as client:

@@ -1,0 +1,498 @@
+"""The console's pages: what each needs from the operations, and where a form leads. Handlers are sync and run in a
+thread; every form is checked to be ours before anything else."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from relay.errors import NotFound, OutboxUnavailable, RelayError
+from relay.operations import dead as letters
+from relay.operations.desk import Desk
+from relay.operations.explain import explain_request
+from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.progress import Operation, read_operations
+from relay.operations.runs import run_beside
+from relay.operations.selection import InputInvalid, Selection, read_moment, read_selection
+from relay.operations.stats import (
+    accepted_per_minute,
+    read_samples,
+    read_sources,
+    read_stats,
+    take_sample,
+)
+from relay.operations.trace import find
+from relay.web.access import COOKIE, SESSION_S, Access, Operator, Refused, require_same_origin
+from relay.web.answers import BadRequest, read_body
+from relay.web.console.render import HEADERS, page
+
+COLUMNS = (
+    "accepted",
+    "pending",
+    "delivered",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "dead",
+    "discarded",
+    "duplicate",
+    "ignored",
+    "rejected",
+)
+#: What a redirect may say; the words are ours, never the address's.
+_SAID = {
+    "replayed": "Replayed: it waits for delivery again.",
+    "discarded": "Discarded.",
+    "edited": "The edit is kept. Replay it to send it.",
+    "held": "Held. What comes in waits.",
+    "resumed": "It goes on.",
+    "cancelled": "It stops as soon as it can.",
+}
+_STATIC = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "LICENSE-htmx.txt": "text/plain; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page to show: template, its context, which entry of the navigation is lit."""
+
+    template: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    here: str = "-"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Where a form leads; `said` is a key of the messages."""
+
+    path: str
+    said: str = ""
+
+
+Form = Mapping[str, str]
+Handler = Callable[[Request, Operator, Form], View | Go]
+
+
+def routes(desk: Desk, access: Access | None = None) -> list[Route]:
+    console = Console(desk, access or Access(desk.settings.operator_token))
+    get, post = console.get, console.post
+    return [
+        Route("/console/static/{name}", static, methods=["GET"]),
+        Route("/console/sign-in", console.sign_in, methods=["GET", "POST"]),
+        Route("/console/sign-out", console.sign_out, methods=["POST"]),
+        get("", console.overview),
+        get("/", console.overview),
+        get("/overview/live", console.overview_live),
+        get("/dead", console.dead),
+        post("/dead/replay", console.dead_replay),
+        post("/dead/discard", console.dead_discard),
+        get("/dead/{id}", console.dead_one),
+        post("/dead/{id}/edit", console.dead_edit),
+        post("/dead/{id}/replay", console.dead_replay_one),
+        post("/dead/{id}/discard", console.dead_discard_one),
+        get("/trace", console.trace),
+        get("/sources", console.sources),
+        get("/rules", console.rules),
+        post("/rules", console.rules),
+        post("/pause", console.pause),
+        post("/resume", console.resume),
+        get("/operations/{id}", console.operation),
+        get("/operations/{id}/live", console.operation_live),
+        post("/operations/{id}/cancel", console.operation_cancel),
+    ]
+
+
+class Console:
+    def __init__(self, desk: Desk, access: Access) -> None:
+        self._desk = desk
+        self._access = access
+
+    # -- requests ---------------------------------------------------------------------------------------------
+
+    def get(self, path: str, handler: Handler) -> Route:
+        return self._route(path, handler, "GET")
+
+    def post(self, path: str, handler: Handler) -> Route:
+        return self._route(path, handler, "POST")
+
+    def _route(self, path: str, handler: Handler, method: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                operator = self._access.admit(request)
+            except Refused as refused:
+                return self._turn_away(request, refused)
+            new_session = ""
+            if not operator.session and self._access.open_to_local:
+                new_session = self._access.new_local_session()
+                operator = replace(operator, session=new_session, csrf=self._access.csrf_of(new_session))
+            response = await self._answer(request, operator, handler, method)
+            if new_session:
+                _set_cookie(request, response, new_session)
+            return response
+
+        return Route(f"/console{path}", endpoint, methods=[method])
+
+    async def _answer(self, request: Request, operator: Operator, handler: Handler, method: str) -> Response:
+        try:
+            form: Form = {}
+            if method == "POST":
+                form = await _read_form(request)
+                self._access.require_own_page(request, operator, form.get("csrf", ""))
+            result = await run_in_threadpool(handler, request, operator, form)
+        except Refused as refused:
+            return _error_page(operator, refused.status, "Not allowed", refused.message)
+        except BadRequest as error:
+            return _error_page(operator, error.status, "That cannot be read", str(error))
+        except NotFound as error:
+            return _error_page(operator, 404, "Not found", str(error))
+        except OutboxUnavailable as error:
+            return _error_page(
+                operator,
+                503,
+                "Redis is away",
+                f"{error}. What was accepted is safe in Redis's own file; the relay refuses new events meanwhile.",
+            )
+        except RelayError as error:
+            return _error_page(operator, 422, "That does not work", str(error))
+        if isinstance(result, Go):
+            path = f"{result.path}{'&' if '?' in result.path else '?'}said={result.said}" if result.said else result.path
+            return RedirectResponse(path, 303, headers=HEADERS)
+        said = _SAID.get(request.query_params.get("said", ""), "")
+        context = {"operator": operator, "said": said, "here": result.here, **result.context}
+        return page(result.template, context, result.status)
+
+    def _turn_away(self, request: Request, refused: Refused) -> Response:
+        if refused.status != 401:
+            return _error_page(None, refused.status, "Not allowed", refused.message)
+        target = "/console/sign-in?" + urlencode({"next": _own_path(str(request.url.path), request.url.query)})
+        if request.headers.get("hx-request"):
+            return Response(status_code=401, headers={**HEADERS, "HX-Redirect": "/console/sign-in"})
+        return RedirectResponse(target, 303, headers=HEADERS)
+
+    async def sign_in(self, request: Request) -> Response:
+        if self._access.open_to_local:
+            return RedirectResponse("/console", 303, headers=HEADERS)
+        if request.method != "POST":
+            return _sign_in_page(200, "", request.query_params.get("next", ""))
+        try:
+            require_same_origin(request)
+            form = await _read_form(request)
+            session = self._access.sign_in(request, form.get("token", ""), form.get("name", ""))
+        except BadRequest as error:
+            return _sign_in_page(error.status, str(error), "")
+        except Refused as refused:
+            response = _sign_in_page(refused.status, refused.message, "")
+            if refused.retry_after_s:
+                response.headers["Retry-After"] = str(refused.retry_after_s)
+            return response
+        response = RedirectResponse(_safe_next(form.get("next", "")), 303, headers=HEADERS)
+        _set_cookie(request, response, session)
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        try:
+            operator = self._access.admit(request)
+            form = await _read_form(request)
+            self._access.require_own_page(request, operator, form.get("csrf", ""))
+        except (Refused, BadRequest) as refused:
+            return _error_page(None, refused.status, "Not allowed", str(refused))
+        response = RedirectResponse("/console/sign-in", 303, headers=HEADERS)
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    # -- overview -----------------------------------------------------------------------------------------------
+
+    def overview(self, request: Request, operator: Operator, form: Form) -> View:
+        context = self._live() | {"operations": read_operations(self._desk.outbox, limit=5)}
+        return View("overview.html", context, here="")
+
+    def overview_live(self, request: Request, operator: Operator, form: Form) -> View:
+        return View("overview_live.html", self._live())
+
+    def _live(self) -> dict[str, Any]:
+        outbox = self._desk.outbox
+        stats = read_stats(outbox, self._desk.delivery)
+        take_sample(outbox, stats)
+        samples = read_samples(outbox)
+        by_source = accepted_per_minute(outbox, now_ms=outbox.now_ms())
+        accepted = [sum(minute) for minute in zip(*by_source.values(), strict=True)]
+        plots: dict[str, Any] = {
+            name: [sample[name] for sample in samples] for name in ("pending", "oldest_s", "calls", "dead")
+        }
+        plots |= {"accepted": accepted, "by_source": by_source, "settled": _per_minute(samples)}
+        return {
+            "stats": stats,
+            "plots": plots,
+            "columns": COLUMNS,
+            "budget": self._desk.config.planhat.calls_per_minute,
+        }
+
+    # -- dead letters -----------------------------------------------------------------------------------------
+
+    def dead(self, request: Request, operator: Operator, form: Form) -> View:
+        asked = request.query_params
+        wanted = {name: asked.get(name, "")[:1000] for name in ("source", "since", "cause")}
+        outbox = self._desk.outbox
+        selection = Selection(
+            cause=wanted["cause"],
+            source=wanted["source"],
+            since_ms=read_moment(wanted, "since", outbox.now_ms()),
+        )
+        try:
+            found = letters.list_dead(outbox, selection, after=asked.get("after", ""))
+        except ValueError as error:
+            raise InputInvalid(str(error), "after") from None
+        sources = sorted(known_sources(outbox, self._desk.config.sources))
+        return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
+
+    def dead_one(self, request: Request, operator: Operator, form: Form) -> View:
+        letter = letters.show(self._desk, request.path_params["id"])
+        return View("dead_one.html", {"letter": letter}, here="/dead")
+
+    def dead_edit(self, request: Request, operator: Operator, form: Form) -> Go:
+        dead_id = request.path_params["id"]
+        path = form.get("path", "").strip()
+        company = form.get("company", "").strip()
+        if not path and not company:
+            raise InputInvalid("nothing to change: name a field, or a company")
+        changes = {path: _value(form.get("value", ""))} if path else {}
+        letters.edit(self._desk, dead_id, payload=changes, company=company, by=operator.name)
+        return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
+
+    def dead_replay_one(self, request: Request, operator: Operator, form: Form) -> Go:
+        dead_id = request.path_params["id"]
+        done = letters.replay(self._desk, Selection(ids=(dead_id,)), by=operator.name)
+        if done["failed"]:
+            raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
+        return Go("/console/dead", "replayed")
+
+    def dead_discard_one(self, request: Request, operator: Operator, form: Form) -> Go:
+        selection = Selection(ids=(request.path_params["id"],))
+        letters.discard(self._desk.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
+        return Go("/console/dead", "discarded")
+
+    def dead_replay(self, request: Request, operator: Operator, form: Form) -> View | Go:
+        selection, asked = self._group(form)
+        if form.get("sure") != "yes":
+            found = letters.replay(self._desk, selection, by=operator.name, dry_run=True)
+            return View("confirm.html", {"verb": "replay", "found": found, "asked": asked}, here="/dead")
+        return self._begin(
+            "dead replay",
+            operator,
+            asked,
+            lambda operation: letters.replay(self._desk, selection, by=operator.name, operation=operation),
+        )
+
+    def dead_discard(self, request: Request, operator: Operator, form: Form) -> View | Go:
+        selection, asked = self._group(form)
+        outbox, reason = self._desk.outbox, form.get("reason", "")[:500]
+        if form.get("sure") != "yes":
+            found = letters.discard(outbox, selection, by=operator.name, dry_run=True)
+            return View("confirm.html", {"verb": "discard", "found": found, "asked": asked}, here="/dead")
+        return self._begin(
+            "dead discard",
+            operator,
+            asked,
+            lambda operation: letters.discard(
+                outbox, selection, by=operator.name, reason=reason, operation=operation
+            ),
+        )
+
+    def _group(self, form: Form) -> tuple[Selection, dict[str, str]]:
+        asked = {name: form[name] for name in ("cause", "source", "since") if form.get(name)}
+        return read_selection(asked, self._desk.outbox.now_ms()), asked
+
+    def _begin(
+        self, kind: str, operator: Operator, asked: Mapping[str, str], work: Callable[[Operation], dict[str, Any]]
+    ) -> Go:
+        done = run_beside(self._desk.outbox, kind, operator.name, asked, work, patience_s=0.5)
+        return Go(f"/console/operations/{done['operation']}")
+
+    # -- trace ------------------------------------------------------------------------------------------------
+
+    def trace(self, request: Request, operator: Operator, form: Form) -> View:
+        asked = request.query_params.get("id", "").strip()[:1000]
+        context: dict[str, Any] = {"asked": asked, "found": None, "message": ""}
+        status = 200
+        if asked:
+            try:
+                context["found"] = find(self._desk.outbox, asked, self._desk.config.sources)
+            except NotFound as error:
+                context["message"], status = str(error), 404
+        return View("trace.html", context, here="/trace", status=status)
+
+    # -- sources, rules -----------------------------------------------------------------------------------------
+
+    def sources(self, request: Request, operator: Operator, form: Form) -> View:
+        adapters = {name: source.adapter for name, source in self._desk.config.sources.items()}
+        rows = read_sources(self._desk.outbox, adapters)
+        return View("sources.html", {"rows": rows, "paused": self._desk.delivery.paused_sources()}, here="/sources")
+
+    def pause(self, request: Request, operator: Operator, form: Form) -> Go:
+        source = self._source(form)
+        hold_delivery(self._desk.delivery, source)
+        return Go("/console/sources" if source else "/console", "held")
+
+    def resume(self, request: Request, operator: Operator, form: Form) -> Go:
+        source = self._source(form)
+        release_delivery(self._desk.delivery, source)
+        return Go("/console/sources" if source else "/console", "resumed")
+
+    def _source(self, form: Form) -> str:
+        source = form.get("source", "")
+        if source and source not in known_sources(self._desk.outbox, self._desk.config.sources):
+            raise NotFound(f"no source {source[:80]!r}")
+        return source
+
+    def rules(self, request: Request, operator: Operator, form: Form) -> View:
+        house = self._desk.current()
+        asked = {"source": form.get("source", ""), "payload": form.get("payload", "")}
+        told, message = None, ""
+        source = house.sources.get(asked["source"])
+        if form.get("sample") and source is not None:
+            sample = source.adapter.sample(serial=1, now_s=time.time())
+            asked["payload"] = sample.body.decode("utf-8", "replace")
+        if asked["payload"] and form:
+            try:
+                body = asked["payload"].replace("\r\n", "\n").encode("utf-8", "surrogatepass")
+                headers = {"content-type": _content_type(body)}
+                told = explain_request(self._desk, asked["source"], body, headers)
+            except RelayError as error:
+                message = str(error)
+        by_source = {
+            name: [
+                {
+                    "name": rule.name,
+                    "default": rule.is_default,
+                    "line": rule.line,
+                    "when": rule.when.text if rule.when else "",
+                    "action": rule.action,
+                    "external_id": rule.external_id.text if rule.external_id else "",
+                    "fields": [part.name for part in rule.fields],
+                }
+                for rule in house.book.rules_for(name)
+            ]
+            for name in house.sources
+        }
+        context = {
+            "version": house.config.version,
+            "sources": list(house.sources),
+            "asked": asked,
+            "told": told,
+            "message": message,
+            "by_source": by_source,
+        }
+        return View("rules.html", context, here="/rules", status=422 if message else 200)
+
+    # -- long operations ------------------------------------------------------------------------------------------
+
+    def operation(self, request: Request, operator: Operator, form: Form) -> View:
+        return View("operation.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()})
+
+    def operation_live(self, request: Request, operator: Operator, form: Form) -> View:
+        return View("operation_live.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()})
+
+    def operation_cancel(self, request: Request, operator: Operator, form: Form) -> Go:
+        operation = Operation(self._desk.outbox, request.path_params["id"])
+        operation.cancel()
+        return Go(f"/console/operations/{quote(operation.operation_id, safe='')}", "cancelled")
+
+
+async def static(request: Request) -> Response:
+    name = request.path_params["name"]
+    media = _STATIC.get(name)
+    if media is None:
+        return Response("no such file", 404, headers=HEADERS, media_type="text/plain")
+    body = files("relay.web.console").joinpath("static", name).read_bytes()
+    headers = {**HEADERS, "Cache-Control": "public, max-age=3600"}
+    return Response(body, headers=headers, media_type=media)
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    """A form as browsers send it (urlencoded), the last value of each name. Raises BadRequest."""
+    body = await read_body(request)
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise BadRequest("not a form") from None
+    return dict(pairs)
+
+
+def _error_page(operator: Operator | None, status: int, title: str, message: str) -> Response:
+    context = {
+        "operator": operator,
+        "said": "",
+        "here": "-",
+        "title": title,
+        "message": message,
+        "back": "/console",
+    }
+    return page("error.html", context, status)
+
+
+def _sign_in_page(status: int, message: str, next_path: str) -> Response:
+    context = {
+        "operator": None, "said": "", "here": "-", "message": message, "next": _safe_next(next_path),
+    }  # fmt: skip
+    return page("sign_in.html", context, status)
+
+
+def _set_cookie(request: Request, response: Response, session: str) -> None:
+    response.set_cookie(
+        COOKIE,
+        session,
+        max_age=SESSION_S,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _safe_next(path: str) -> str:
+    """A page of ours to go to after signing in; anything else is the overview."""
+    if path == "/console" or (path.startswith("/console/") and not path.startswith("/console/sign-")):
+        return path if "\\" not in path and "\n" not in path and len(path) < 2000 else "/console"
+    return "/console"
+
+
+def _own_path(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
+def _content_type(body: bytes) -> str:
+    return "application/json" if body.lstrip()[:1] in (b"{", b"[") else "application/x-www-form-urlencoded"
+
+
+def _per_minute(samples: list[dict[str, Any]]) -> list[int]:
+    """Settled events a minute, from the running totals of the samples."""
+    rates = []
+    for before, after in itertools.pairwise(samples):
+        minutes = max(1, after["at_ms"] - before["at_ms"]) / 60_000
+        rates.append(round(max(0, after["delivered"] - before["delivered"]) / minutes))
+    return rates

@@ -1,0 +1,86 @@
+"""Templates to pages. Everything is escaped: payloads are hostile text. The headers let a page do nothing but show
+itself and send its own forms home."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
+from markupsafe import Markup
+from starlette.responses import Response
+
+from relay.web.console import charts
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@cache
+def environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("relay.web.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"moment": moment, "pretty": pretty, "seconds": seconds, "plain": plain}
+    env.globals |= {"bars": charts.bars, "line": charts.line}
+    return env
+
+
+def page(template: str, context: Mapping[str, Any], status: int = 200) -> Response:
+    try:
+        text = environment().get_template(template).render(context)
+    except TemplateError as error:
+        # Ours to mend, and a page that says so is better than none. The text may quote a payload: not logged.
+        raise RuntimeError(f"the template {template} failed: {type(error).__name__}") from None
+    return Response(text, status, headers=HEADERS, media_type="text/html; charset=utf-8")
+
+
+def moment(iso: str | None) -> Markup:
+    """A time in UTC that the page's script turns into the viewer's zone; UTC stays as its title."""
+    if not iso:
+        return Markup("–")
+    utc = f"{iso[:10]} {iso[11:19]} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, utc, utc)
+
+
+def pretty(value: Any) -> str:
+    """JSON for reading; what is no JSON text stays as it is."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return plain(value)
+    return plain(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def plain(text: Any) -> str:
+    """Control and direction-changing characters made visible: a payload must not rearrange the page."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in str(text)
+    )
+
+
+def seconds(value: float) -> str:
+    if value < 120:
+        return f"{value:.1f} s"
+    if value < 7200:
+        return f"{value / 60:.0f} min"
+    if value < 2 * 86400:
+        return f"{value / 3600:.1f} h"
+    return f"{value / 86400:.1f} d"
