@@ -86,7 +86,8 @@ def ask(**company: str) -> list[Ask]:
 def test_what_the_rule_sets_itself_wins_and_nobody_is_asked(redis_client: redis.Redis, planhat: Planhat) -> None:
     [verdict] = directory(redis_client, planhat, EMAIL).resolve([[Ask.of("extid-x", {"email": "ann@acme.example"})]])
 
-    assert verdict == Found("extid-x", "rule") and planhat.asked == []
+    assert verdict == Found("extid-x", "rule")
+    assert planhat.asked == []
 
 
 def test_steps_are_tried_in_order_and_the_first_hit_wins(redis_client: redis.Redis, planhat: Planhat) -> None:
@@ -131,7 +132,8 @@ def test_several_companies_are_not_guessed(redis_client: redis.Redis, planhat: P
 def test_free_mail_domains_never_match(redis_client: redis.Redis, planhat: Planhat) -> None:
     [verdict] = directory(redis_client, planhat, DOMAIN).resolve([ask(email="someone@gmail.com")])
 
-    assert verdict == Missing(("email",)) and planhat.asked == []
+    assert verdict == Missing(("email",))
+    assert planhat.asked == []
 
 
 def test_a_batch_asks_once_for_each_address_and_once_for_all_domains(redis_client: redis.Redis, planhat: Planhat) -> None:
@@ -194,12 +196,16 @@ def test_a_missing_permission_to_look_up_holds_only_what_needs_it(redis_client: 
     planhat.fails = PlanhatForbidden("Planhat answered 403: the token may not GET /endusers")
     [verdict] = directory(redis_client, planhat, EMAIL).resolve([ask(email="ann@acme.example")])
 
-    assert isinstance(verdict, Unsure) and verdict.hold is None and verdict.wait_s == 60
+    assert isinstance(verdict, Unsure)
+    assert verdict.hold is None
+    assert verdict.wait_s == 60
 
 
 def test_without_room_in_the_budget_the_rest_of_the_batch_waits(redis_client: redis.Redis, planhat: Planhat) -> None:
     [verdict] = directory(redis_client, planhat, EMAIL, calls=False).resolve([ask(email="ann@acme.example")])
-    assert isinstance(verdict, Unsure) and verdict.hold is None and planhat.asked == []
+    assert isinstance(verdict, Unsure)
+    assert verdict.hold is None
+    assert planhat.asked == []
 
     many = directory(redis_client, planhat, EMAIL).resolve([ask(email=f"p{n}@acme.example") for n in range(100)])
     assert len(planhat.asked) == 30
@@ -218,9 +224,11 @@ def test_a_new_config_makes_parked_letters_due(redis_client: redis.Redis, planha
     home.config_changed("one")
     home.park(["dead_1"])
     assert home.parked_due() == []
-    assert not home.config_changed("one") and home.parked_due() == []
+    assert not home.config_changed("one")
+    assert home.parked_due() == []
 
-    assert home.config_changed("two") and home.parked_due() == ["dead_1"]
+    assert home.config_changed("two")
+    assert home.parked_due() == ["dead_1"]
 
 
 # -- with a real sandbox and the flush ---------------------------------------------------------------------------------
@@ -252,7 +260,8 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert kit.books() == {"accepted": 5, "delivered": 2, "dead": 3}
     causes = {letter.external_id: orjson.loads(letter.record) for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())}
     assert causes["slack-C1-3"]["cause"] == "several companies fit (enduser_email)"
-    assert ACME not in causes["slack-C1-3"]["reason"] and "5f0000000000000000000003" in causes["slack-C1-3"]["reason"]
+    assert ACME not in causes["slack-C1-3"]["reason"]
+    assert "5f0000000000000000000003" in causes["slack-C1-3"]["reason"]
     assert causes["slack-C1-4"]["cause"] == "no company found (asked with: email)"
     assert causes["slack-C1-5"]["cause"] == "no company found (asked with: nothing)"
     assert all(row["stage"] == "resolve" for row in causes.values())

@@ -177,8 +177,10 @@ def test_a_failure_of_the_whole_call_postpones_all_and_blames_none(
 ) -> None:
     outcomes, resolution = resolve(batch(2), lambda items: read_report(status, headers, body, now_s=0))
 
-    assert all(isinstance(outcome, Postponed) for outcome in outcomes.values()) and len(outcomes) == 2
-    assert resolution.hold is not None and (resolution.hold.kind, resolution.hold.retry_after_s) == (kind, retry_after_s)
+    assert all(isinstance(outcome, Postponed) for outcome in outcomes.values())
+    assert len(outcomes) == 2
+    assert resolution.hold is not None
+    assert (resolution.hold.kind, resolution.hold.retry_after_s) == (kind, retry_after_s)
     assert resolution.calls == 1
 
 
@@ -212,7 +214,8 @@ def test_an_item_too_large_alone_is_refused_with_its_size_and_the_others_go() ->
 
     outcomes, resolution = resolve(items, send)
 
-    assert isinstance(outcomes[0], Delivered) and isinstance(outcomes[2], Delivered)
+    assert isinstance(outcomes[0], Delivered)
+    assert isinstance(outcomes[2], Delivered)
     assert outcomes[1] == Refused("too large for Planhat alone: 900 bytes", "413", too_large=True)
     assert resolution.too_large
 
@@ -236,7 +239,8 @@ def test_an_item_that_planhat_drops_in_silence_is_not_called_delivered() -> None
 
     outcomes, _ = resolve(items, send)
 
-    assert isinstance(outcomes[5], Refused) and sum(isinstance(o, Unchanged) for o in outcomes.values()) == 7
+    assert isinstance(outcomes[5], Refused)
+    assert sum(isinstance(o, Unchanged) for o in outcomes.values()) == 7
 
 
 def test_a_permission_missing_for_one_item_is_its_verdict_once_others_went_through() -> None:
@@ -252,7 +256,8 @@ def test_a_permission_missing_for_one_item_is_its_verdict_once_others_went_throu
     outcomes, resolution = resolve(items, send)
 
     assert resolution.hold is None
-    assert isinstance(outcomes[2], Refused) and isinstance(outcomes[3], Delivered)
+    assert isinstance(outcomes[2], Refused)
+    assert isinstance(outcomes[3], Delivered)
 
 
 def test_a_stop_hands_back_what_is_not_settled() -> None:
@@ -263,6 +268,7 @@ def test_a_stop_hands_back_what_is_not_settled() -> None:
     for news in resolution.run():
         outcomes.update(news)
 
-    assert sorted(outcomes) == list(range(64)) and tenant.calls == 3
+    assert sorted(outcomes) == list(range(64))
+    assert tenant.calls == 3
     assert {type(outcome) for outcome in outcomes.values()} <= {Postponed, Delivered, Unchanged}
     assert all(o.hold is None for o in outcomes.values() if isinstance(o, Postponed))

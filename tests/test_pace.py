@@ -53,7 +53,8 @@ def test_a_backoff_never_exceeds_its_cap_nor_its_doubling(first: float, cap: flo
 def test_jitter_spreads_over_the_whole_interval() -> None:
     waits = [Backoff(8.0, 900.0).wait_s(1, Random(seed)) for seed in range(200)]
 
-    assert min(waits) < 1 and max(waits) > 7
+    assert min(waits) < 1
+    assert max(waits) > 7
 
 
 @given(retry_after_s=st.floats(0, 86_400, allow_nan=False))
@@ -86,7 +87,9 @@ def test_a_429_without_a_time_waits_at_least_a_minute_however_often(redis_client
     here = pace(redis_client, clock)
     waits = [(here.hold(Hold("rate_limited", "429")) - NOON) / 1000 for _ in range(12)]
 
-    assert min(waits) >= 60 and max(waits) <= 900 and waits[0] == 60
+    assert min(waits) >= 60
+    assert max(waits) <= 900
+    assert waits[0] == 60
 
 
 def test_the_state_outlives_the_process_and_reopens_by_a_probe(redis_client: redis.Redis, clock: Clock) -> None:
@@ -100,7 +103,8 @@ def test_the_state_outlives_the_process_and_reopens_by_a_probe(redis_client: red
     assert not other.held(state, clock.now_ms)
     assert other.limits(state, clock.now_ms).items == PROBE_ITEMS
     other.went_through(state, items=PROBE_ITEMS, took_s=0.2)
-    assert other.state().state == "open" and other.state().failures == 0
+    assert other.state().state == "open"
+    assert other.state().failures == 0
 
 
 def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis.Redis, clock: Clock) -> None:
@@ -114,8 +118,12 @@ def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis
         sizes.append(here.limits(here.state(), clock.now_ms).items)
         rates.append(here.calls_per_minute(here.state(), clock.now_ms))
 
-    assert sizes == sorted(sizes) and sizes[0] <= 50 and sizes[3] == sizes[4] == 1000
-    assert rates == sorted(rates) and rates[0] == 10 and rates[-1] == 150
+    assert sizes == sorted(sizes)
+    assert sizes[0] <= 50
+    assert sizes[3] == sizes[4] == 1000
+    assert rates == sorted(rates)
+    assert rates[0] == 10
+    assert rates[-1] == 150
 
 
 def test_batches_grow_while_answers_are_quick_and_shrink_when_they_are_not(redis_client: redis.Redis, clock: Clock) -> None:
@@ -148,8 +156,11 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
         assert not here.exhausted(here.state(), NOON)
         delivery.take_call(10, now_ms=NOON)
 
-    assert lingers[:6] == [0.0] * 6 and lingers[6:] == sorted(lingers[6:]) and 0 < lingers[-1] <= 0.5
-    assert here.exhausted(here.state(), NOON) and not here.exhausted(here.state(), NOON + 60_001)
+    assert lingers[:6] == [0.0] * 6
+    assert lingers[6:] == sorted(lingers[6:])
+    assert 0 < lingers[-1] <= 0.5
+    assert here.exhausted(here.state(), NOON)
+    assert not here.exhausted(here.state(), NOON + 60_001)
 
 
 def test_a_blocked_delivery_probes_every_so_often(redis_client: redis.Redis, clock: Clock) -> None:

@@ -15,6 +15,8 @@ from workers.directory import Ask
 from workers.outcome import Sent
 
 HISTORY_ENTRIES: Final = 20
+#: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
+UNKNOWN: Final = "?"
 
 #: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have.
 Need = Literal["send", "same", "nothing"]
@@ -36,6 +38,8 @@ class Draft:
     def of(cls, item: Item) -> Draft:
         """Raises ValueError, KeyError or TypeError for what no release of ours has written."""
         document = stored_document(item)
+        if item.crashes:
+            document.sent_hash = UNKNOWN
         patches = [(pending, Patch.decode(pending.patch)) for pending in item.pending]
         for _, patch in patches:
             document.absorb(patch)
@@ -77,6 +81,15 @@ class Draft:
 def stored_document(item: Item) -> Document:
     """As it stood before the pending patches."""
     return Document.decode(item.document) if item.document else Document(item.external_id)
+
+
+def perhaps_sent(item: Item) -> bytes | None:
+    """The stored document with the note that Planhat may have more than it says. None: it is there already."""
+    document = stored_document(item)
+    if document.sent_hash == UNKNOWN:
+        return None
+    document.sent_hash = UNKNOWN
+    return document.encode()
 
 
 def stored_asks(stored: bytes | None) -> list[Ask]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -25,7 +26,7 @@ from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, T
 from relay.telemetry import SharedMetrics, log
 from workers.backoff import Backoff
 from workers.directory import Ambiguous, Directory, Found, Missing, Unsure
-from workers.draft import Draft, add_history, cut, stored_document
+from workers.draft import UNKNOWN, Draft, add_history, cut, perhaps_sent, stored_document
 from workers.lease import Lane
 from workers.letter import Letter, cause_of, dead_id
 from workers.outcome import Delivered, Hold, Outcome, Postponed, Refused, Resolution, Sent, Unchanged
@@ -160,7 +161,7 @@ class Flush:
         if not items:
             return
         if lane.lost:
-            self._settle(lane, [Later(item, 0) for item in items])
+            self._settle(lane, [_back(item) for item in items])
             return
         settlements: list[Settlement] = []
         drafts: list[Draft] = []
@@ -174,7 +175,7 @@ class Flush:
         parts = self._parts(ready, settlements, limits) if not hold else []
         if hold:
             self._hold(hold)
-            settlements += [Later(draft.item, 0) for draft in ready]
+            settlements += [_back(draft.item) for draft in ready]
         self._settle(lane, settlements)
         while parts:
             if self._may_call(lane):
@@ -183,12 +184,13 @@ class Flush:
                     state = self._pace.state()
                     continue
             rest = [draft for part in parts for draft, _ in part]
-            self._settle(lane, [Later(draft.item, 0) for draft in rest])
+            self._settle(lane, [_back(draft.item) for draft in rest])
             return
 
     def _draft(self, item: Item) -> Draft | Settlement:
         if item.crashes >= CRASHES:
             letter = Letter("deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker.")
+            # Not even looked into: what kills may do it while being read.
             return self._bury(item, letter)
         try:
             draft = Draft.of(item)
@@ -300,7 +302,7 @@ class Flush:
             if self._may_call(lane):
                 refused = self._resolve(lane, again, state, last=True)
             else:
-                self._settle(lane, [Later(draft.item, 0) for draft, _ in again])
+                self._settle(lane, [_back(draft.item) for draft, _ in again])
         return refused is not None
 
     def _resolve(
@@ -341,7 +343,7 @@ class Flush:
             **counts,
         )
         if resolution.hold:
-            self._settle(lane, [Later(draft.item, 0) for draft, _ in by_id])
+            self._settle(lane, [_back(draft.item) for draft, _ in by_id])
             return None
         return by_id
 
@@ -349,8 +351,8 @@ class Flush:
         match outcome:
             case Delivered(planhat_id) | Unchanged(planhat_id):
                 return self._done(draft, sent, planhat_id, isinstance(outcome, Delivered), now_ms)
-            case Postponed(reason, hold):
-                return self._later(draft, reason, 0, now_ms, may_bury=hold is not None)
+            case Postponed(reason, hold, perhaps):
+                return self._later(draft, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
             case Refused():
                 return self._refused(draft, outcome, now_ms)
 
@@ -376,13 +378,17 @@ class Flush:
         return Done(draft.item, document.encode(), events, document.planhat_id)
 
     def _later(
-        self, draft: Draft, reason: str, due_ms: int, now_ms: int, *, may_bury: bool = True
+        self, draft: Draft, reason: str, due_ms: int, now_ms: int, *, may_bury: bool = True, perhaps: bool = False
     ) -> Settlement:
+        item = draft.item
+        # Handing it back forgets that it crashed; what that means for Planhat must not be forgotten.
+        document = perhaps_sent(item) if perhaps or item.crashes else None
         give_up_s = self.config.planhat.retry.give_up_after_s
         if may_bury and now_ms - draft.item.first_pending_ms > give_up_s * 1000:
             cause = f"given up after {_duration(give_up_s)}: {cause_of(reason, draft.fields)}"
-            return self._bury(draft.item, Letter("deliver", cause, reason), draft)
-        return Later(draft.item, due_ms)
+            buried = self._bury(item, Letter("deliver", cause, reason), draft)
+            return replace(buried, document=document)
+        return Later(item, due_ms, document=document)
 
     def _refused(self, draft: Draft, refusal: Refused, now_ms: int) -> Settlement:
         retry = self.config.planhat.retry
@@ -394,6 +400,8 @@ class Flush:
         }  # fmt: skip
         # The document as it stood: what is not delivered is not folded in for good, or a discarded letter would be.
         stood = stored_document(draft.item)
+        if draft.item.crashes:
+            stood.sent_hash = UNKNOWN
         add_history(stood, entry)
         add_history(draft.document, entry)
         if refusals >= retry.max_refusals or refusal.too_large:
@@ -404,7 +412,8 @@ class Flush:
 
     def _bury(self, item: Item, letter: Letter, draft: Draft | None = None) -> Bury:
         log("item.buried", level=logging.WARNING, cause=letter.cause, stage=letter.stage, source=item.lane_source)
-        return Bury(item, dead_id(item), letter.record(item, draft.document if draft else None))
+        document = perhaps_sent(item) if draft and item.crashes else None
+        return Bury(item, dead_id(item), letter.record(item, draft.document if draft else None), document)
 
     def _settle(self, lane: Lane, settlements: Sequence[Settlement]) -> None:
         if not settlements:
@@ -423,7 +432,7 @@ class Flush:
         return self._pace.take_call(stop=lambda: self._over(lane)) and not self._over(lane)
 
     def _over(self, lane: Lane) -> bool:
-        return lane.lost or self._stopping() or time.monotonic() - self._began > LAST_CALL_S
+        return lane.lost or lane.slipped() or self._stopping() or time.monotonic() - self._began > LAST_CALL_S
 
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
         body = b"[" + b",".join(item.body for item in items) + b"]"
@@ -442,6 +451,11 @@ class Flush:
     def _hold(self, hold: Hold) -> None:
         until_ms = self._pace.hold(hold)
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
+
+
+def _back(item: Item) -> Later:
+    """Handed back as it was, due at once."""
+    return Later(item, 0, document=perhaps_sent(item) if item.crashes else None)
 
 
 def _homeless(verdict: Missing | Ambiguous) -> Letter:

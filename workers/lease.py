@@ -14,9 +14,12 @@ from typing import Final, Self
 from relay.errors import OutboxUnavailable
 from relay.outbox.items import Claim, Item, Later
 from relay.outbox.outbox import Outbox
+from workers.draft import perhaps_sent
 
 LANE_TTL_MS: Final = 3_000
 _EVERY_S: Final = 1.0
+#: A call that was cut off may still take effect in Planhat: the next try keeps this distance.
+HAND_BACK_MS: Final = 3_000
 
 
 class Lane:
@@ -40,6 +43,7 @@ class Lane:
         self._done = threading.Event()
         self._owning = True
         self._held: dict[str, Item] = {}
+        self._renewed_at = time.monotonic()
         self._lost_items: set[str] = set()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -62,6 +66,8 @@ class Lane:
             )
             self.lost = self.lost or not claim.owned
             self._owning = claim.owned and bool(claim.items)
+            if not self._held:
+                self._renewed_at = time.monotonic()
             self._held.update((item.external_id, item) for item in claim.items)
         return claim
 
@@ -88,11 +94,21 @@ class Lane:
             for external_id in external_ids:
                 self._held.pop(external_id, None)
 
-    def holds(self, external_id: str) -> bool:
-        return external_id not in self._lost_items
+    def slipped(self) -> bool:
+        """Whether a lease was lost. A process that was stopped for a while (a paused machine) finds out here, before
+        it sends what someone else may have sent by now."""
+        if time.monotonic() - self._renewed_at > self._lease_ms / 2000:
+            with self._lock:
+                held = list(self._held.values())
+            self._renew(held)
+        return not self._lost_items.isdisjoint(self._held)
+
+    def _renew(self, held: list[Item]) -> None:
+        began = time.monotonic()
+        self._lost_items |= self._outbox.renew(held, lease_ms=self._lease_ms)
+        self._renewed_at = began
 
     def _keep(self) -> None:
-        renewed_at = time.monotonic()
         while not self._done.wait(_EVERY_S):
             try:
                 with self._lock:
@@ -102,12 +118,12 @@ class Lane:
                         self._owning, self.lost = False, True
                     held = list(self._held.values())
                 if held and self._overdue():
-                    self._outbox.settle([Later(item, 0) for item in held])
+                    due_ms = self._outbox.now_ms() + HAND_BACK_MS
+                    self._outbox.settle([Later(item, due_ms, document=perhaps_sent(item)) for item in held])
                     self._lost_items.update(item.external_id for item in held)
                     self.let_go()
                     return
-                if held and time.monotonic() - renewed_at >= self._lease_ms / 3000:
-                    renewed_at = time.monotonic()
-                    self._lost_items |= self._outbox.renew(held, lease_ms=self._lease_ms)
+                if held and time.monotonic() - self._renewed_at >= self._lease_ms / 3000:
+                    self._renew(held)
             except OutboxUnavailable:
                 continue

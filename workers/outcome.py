@@ -64,10 +64,12 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """No verdict on the item: `hold` None means that we stopped ourselves, and it may go at once."""
+    """No verdict on the item: `hold` None means that we stopped ourselves, and it may go at once. `perhaps_taken`: it
+    was sent, and Planhat may have it by now, or may not."""
 
     reason: str
     hold: Hold | None = None
+    perhaps_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Resolution:
         self._tried_again: set[int] = set()
         self._took = False
         self._hints_hold = True
+        self._perhaps: set[int] = set()
 
     def run(self) -> Iterator[dict[int, Outcome]]:
         if not self.batch:
@@ -147,7 +150,7 @@ class Resolution:
         reason = self.hold.reason if self.hold else "stopped before it was settled"
         for position in range(len(self.batch)):
             if position not in self._settled:
-                self._note(position, Postponed(reason, self.hold))
+                self._note(position, Postponed(reason, self.hold, position in self._perhaps))
         yield from self._news()
 
     # -- one group -------------------------------------------------------------------------------------------
@@ -215,8 +218,10 @@ class Resolution:
             case Throttled(retry_after_s):
                 hold = Hold("rate_limited", "Planhat answered 429: too many calls", retry_after_s)
             case Unavailable(_, reason, retry_after_s):
+                self._perhaps.update(group)
                 hold = Hold("unavailable", reason, retry_after_s)
             case Garbled(status, reason):
+                self._perhaps.update(group)
                 hold = Hold("unavailable", f"Planhat answered {status}, but {reason}")
             case Unauthorized(reason) | Forbidden(reason):
                 hold = Hold("blocked", reason)
@@ -273,6 +278,7 @@ class Resolution:
             message = "Planhat took no notice of it: neither counted nor refused"
             self._refuse(rest[0], message, f"status {report.status}, counted {report.accounted}")
             return _Doubt(complaints=1)
+        self._perhaps.update(rest)
         return _Doubt(
             rest,
             len(loose) or None,
