@@ -29,10 +29,13 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 POD = "planhat-relay-ci"
 
 PROBE = """
-import socket, sys, urllib.request
+import socket, sys, urllib.error, urllib.request
 kind, host, port, path = sys.argv[1:5]
 if kind == "http":
-    urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=float(sys.argv[5])).read()
+    try:
+        urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=float(sys.argv[5])).read()
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{error.code} {error.read(500).decode(errors='replace')}")
 else:
     socket.create_connection((host, int(port)), timeout=float(sys.argv[5])).close()
 """
@@ -56,12 +59,22 @@ class Podman:
     """`podman` on the lab's own storage."""
 
     def __init__(self, lab: pathlib.Path) -> None:
-        self._base = ["podman", "--root", str(lab / "storage"), "--runroot", str(lab / "run"), "--storage-driver", "overlay"]
+        self._base = [
+            "podman",
+            "--root",
+            str(lab / "storage"),
+            "--runroot",
+            str(lab / "run"),
+            "--storage-driver",
+            "overlay",
+        ]
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([*self._base, *arguments], capture_output=True, text=True)
         if check and done.returncode:
-            raise SystemExit(f"podman {' '.join(arguments[:3])} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+            raise SystemExit(
+                f"podman {' '.join(arguments[:3])} failed: {(done.stderr or done.stdout).strip()[-2000:]}"
+            )
         return done
 
 
@@ -74,7 +87,11 @@ class Cluster:
 
     def data(self, kind: str, name: str) -> dict[str, str]:
         found = self.find(kind, name)
-        decoded = {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()} if kind == "Secret" else found.get("data") or {}
+        decoded = (
+            {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+            if kind == "Secret"
+            else found.get("data") or {}
+        )
         return {**decoded, **(found.get("stringData") or {})}
 
     def find(self, kind: str, name: str) -> Json:
@@ -108,14 +125,30 @@ class Cluster:
             folder.chmod(0o2775)
         return str(folder), False
 
-    def start(self, name: str, pod: Json, container: Json, *, wait: bool = False) -> subprocess.CompletedProcess[str]:
+    def start(
+        self, name: str, pod: Json, container: Json, *, wait: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Run one container of a pod. Refuses what the restricted Pod Security standard would refuse."""
         security = {**pod["securityContext"], **container["securityContext"]}
-        assert security["runAsNonRoot"] and not security["allowPrivilegeEscalation"] and security["readOnlyRootFilesystem"]
-        assert security["capabilities"]["drop"] == ["ALL"] and security["seccompProfile"]["type"] == "RuntimeDefault"
+        assert (
+            security["runAsNonRoot"]
+        )
+        assert (
+            not security["allowPrivilegeEscalation"]
+        )
+        assert (
+            security["readOnlyRootFilesystem"]
+        )
+        assert (
+            security["capabilities"]["drop"] == ["ALL"]
+        )
+        assert (
+            security["seccompProfile"]["type"] == "RuntimeDefault"
+        )
         command = ["run", "--pod", POD, "--name", name, "--no-healthcheck", "--cap-drop", "all", "--read-only", "--read-only-tmpfs=false",
                    "--security-opt", "no-new-privileges", "--user", f"{security['runAsUser']}:{security['runAsGroup']}",
                    "--group-add", str(security["fsGroup"]), "--pids-limit", "256"]  # fmt: skip
+        command += ["-v", f"{self.folder / 'hosts'}:/etc/hosts:ro"]
         limits = container.get("resources", {}).get("limits", {})
         if "memory" in limits:
             memory = limits["memory"].replace("Mi", "m").replace("Gi", "g")
@@ -144,16 +177,30 @@ class Cluster:
             self.running.append((name, pod, container))
         return done
 
-    def probe(self, name: str, container: Json, probe: Json) -> bool:
+    def probe(self, name: str, container: Json, probe: Json) -> str:
+        """What is wrong; empty: nothing."""
         if "exec" in probe:
-            return self.podman("exec", name, *probe["exec"]["command"], check=False).returncode == 0
+            done = self.podman("exec", name, *probe["exec"]["command"], check=False)
+            return "" if done.returncode == 0 else f"exit {done.returncode}: {done.stdout}{done.stderr}"
         kind = "http" if "httpGet" in probe else "tcp"
         aim = probe.get("httpGet") or probe["tcpSocket"]
         port = next((p["containerPort"] for p in container["ports"] if p["name"] == aim["port"]), aim["port"])
         pid = self.podman("inspect", name, "--format", "{{.State.Pid}}").stdout.strip()
         seconds = str(probe.get("timeoutSeconds", 1))
-        command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", PROBE, kind, "127.0.0.1", str(port), aim.get("path", "-"), seconds]
-        return subprocess.run(command, capture_output=True).returncode == 0
+        command = [
+            "nsenter",
+            f"--net=/proc/{pid}/ns/net",
+            sys.executable,
+            "-c",
+            PROBE,
+            kind,
+            "127.0.0.1",
+            str(port),
+            aim.get("path", "-"),
+            seconds,
+        ]
+        asked = subprocess.run(command, capture_output=True, text=True)
+        return "" if asked.returncode == 0 else asked.stderr.strip().splitlines()[-1]
 
     def wait_for_probes(self, name: str, container: Json) -> str:
         """Startup, then readiness, then liveness, as a kubelet asks; how long each took."""
@@ -164,11 +211,15 @@ class Cluster:
                 continue
             began = time.monotonic()
             allowed = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
-            while not self.probe(name, container, probe):
-                state = self.podman("inspect", name, "--format", "{{.State.Status}}", check=False).stdout.strip()
+            while wrong := self.probe(name, container, probe):
+                state = self.podman(
+                    "inspect", name, "--format", "{{.State.Status}}", check=False
+                ).stdout.strip()
                 if state != "running" or time.monotonic() - began > allowed:
                     log = self.podman("logs", "--tail", "30", name, check=False)
-                    raise SystemExit(f"{name}: {kind} did not pass in {allowed} s ({state}):\n{log.stdout}{log.stderr}")
+                    raise SystemExit(
+                        f"{name}: {kind} did not pass in {allowed} s ({state}): {wrong}\n{log.stdout}{log.stderr}"
+                    )
                 time.sleep(0.2)
             took.append(f"{kind.removesuffix('Probe')} {time.monotonic() - began:.1f} s")
         return ", ".join(took)
@@ -177,7 +228,10 @@ class Cluster:
         pid = self.podman("inspect", name, "--format", "{{.State.Pid}}").stdout.strip()
         for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
-            for place in (f"/sys/fs/cgroup/memory{path}/memory.max_usage_in_bytes", f"/sys/fs/cgroup{path}/memory.peak"):
+            for place in (
+                f"/sys/fs/cgroup/memory{path}/memory.max_usage_in_bytes",
+                f"/sys/fs/cgroup{path}/memory.peak",
+            ):
                 if ("memory" in controllers or not controllers) and os.path.exists(place):
                     return int(pathlib.Path(place).read_text()) / 2**20
         return float("nan")
@@ -190,18 +244,26 @@ def pod_of(found: Json) -> Json:
 def look_at_image(podman: Podman, image: str) -> None:
     """What must not be in it is not in it; what it is, as one line."""
     facts = json.loads(podman("inspect", "--type", "image", image).stdout)[0]
-    labels = {key.rsplit(".", 1)[-1]: value for key, value in facts["Labels"].items() if key.startswith("org.opencontainers")}
+    labels = {
+        key.rsplit(".", 1)[-1]: value
+        for key, value in facts["Labels"].items()
+        if key.startswith("org.opencontainers")
+    }
     script = (
         "import importlib.util, json, shutil;"
         "print(json.dumps([t for t in ('gcc', 'cc', 'make', 'ld', 'rustc') if shutil.which(t)]"
         " + [m for m in ('setuptools', 'pip') if importlib.util.find_spec(m)]))"
     )
-    extra = podman("run", "--rm", "--network", "none", "--entrypoint", '["/opt/venv/bin/python", "-c"]', image, script).stdout
+    extra = podman(
+        "run", "--rm", "--network", "none", "--entrypoint", '["/opt/venv/bin/python", "-c"]', image, script
+    ).stdout
     if json.loads(extra):
         raise SystemExit(f"the image holds what it should not: {extra.strip()}")
     if facts["User"] != "10001:10001":
         raise SystemExit(f"the image's user is {facts['User']!r}, not 10001:10001")
-    base = json.loads(podman("inspect", "--type", "image", "docker.io/library/python:3.13-slim-trixie").stdout)[0]
+    base = json.loads(
+        podman("inspect", "--type", "image", "docker.io/library/python:3.13-slim-trixie").stdout
+    )[0]
     print(
         f"image: {facts['Size'] / 1e6:.0f} MB, of which the stand-in base is {base['Size'] / 1e6:.0f} MB; user {facts['User']}; "
         f"version {labels['version']} ({labels['revision']}); no compiler, no pip",
@@ -218,8 +280,28 @@ def build_valkey(podman: Podman, lab: pathlib.Path) -> None:
         "FROM docker.io/library/python:3.13-slim-trixie\n"
         "RUN apt-get update && apt-get install -y --no-install-recommends valkey-server valkey-tools\n"
     )
-    command = ["buildah", "--root", str(lab / "storage"), "--runroot", str(lab / "run"), "--storage-driver", "overlay", "build"]
-    options = ["--isolation", "chroot", "--network", "host", "--pull-never", "--tag", "localhost/valkey:stand-in", "-f", str(file), str(lab)]
+    command = [
+        "buildah",
+        "--root",
+        str(lab / "storage"),
+        "--runroot",
+        str(lab / "run"),
+        "--storage-driver",
+        "overlay",
+        "build",
+    ]
+    options = [
+        "--isolation",
+        "chroot",
+        "--network",
+        "host",
+        "--pull-never",
+        "--tag",
+        "localhost/valkey:stand-in",
+        "-f",
+        str(file),
+        str(lab),
+    ]
     done = subprocess.run(command + options, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"no stand-in for Valkey: {done.stderr[-1500:]}")
@@ -235,30 +317,54 @@ def main() -> None:
     look_at_image(podman, options.image)
     build_valkey(podman, lab)
 
-    render = [options.helm, "template", "ci", str(TOP / "helm"), "-f", str(TOP / "tests/chart/container.yaml")]
-    objects = [o for o in yaml.safe_load_all(subprocess.run(render, check=True, capture_output=True, text=True).stdout) if o]
+    render = [
+        options.helm,
+        "template",
+        "ci",
+        str(TOP / "helm"),
+        "-f",
+        str(TOP / "tests/chart/container.yaml"),
+    ]
+    objects = [
+        o
+        for o in yaml.safe_load_all(subprocess.run(render, check=True, capture_output=True, text=True).stdout)
+        if o
+    ]
     folder = lab / "volumes"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     cluster = Cluster(objects, folder, podman)
-    hosts = [f"--add-host={o['metadata']['name']}:127.0.0.1" for o in objects if o["kind"] == "Service"]
+    # Services are names of the loopback address. (Podman 4.3 does not pass a pod's --add-host on to its containers.)
+    services = [found["metadata"]["name"] for found in objects if found["kind"] == "Service"]
+    (folder / "hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in ["localhost", *services]))
     podman("pod", "rm", "-f", POD, check=False)
-    podman("pod", "create", "--name", POD, "--network", "none", *hosts)
+    podman("pod", "create", "--name", POD, "--network", "none")
     try:
         run(cluster, podman)
     finally:
-        podman("pod", "rm", "-f", "-t", "2", POD, check=False)
+        if not os.environ.get("RELAY_IMAGE_KEEP"):
+            podman("pod", "rm", "-f", "-t", "2", POD, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(cluster: Cluster, podman: Podman) -> None:
-    for kind, component in (("StatefulSet", "valkey"), ("Deployment", "sandbox"), ("Deployment", "web"), ("Deployment", "worker")):
+    for kind, component in (
+        ("StatefulSet", "valkey"),
+        ("Deployment", "sandbox"),
+        ("Deployment", "web"),
+        ("Deployment", "worker"),
+    ):
         pod = pod_of(cluster.find(kind, f"relay-{component}"))
         for first in pod.get("initContainers", []):
             done = cluster.start(f"{component}-{first['name']}", pod, first, wait=True)
             if done.returncode:
-                raise SystemExit(f"{component}: init container {first['name']} failed:\n{done.stdout}{done.stderr}")
-            print(f"{component}: init container {first['name']}: {done.stdout.strip().splitlines()[-1:]}", flush=True)
+                raise SystemExit(
+                    f"{component}: init container {first['name']} failed:\n{done.stdout}{done.stderr}"
+                )
+            print(
+                f"{component}: init container {first['name']}: {done.stdout.strip().splitlines()[-1:]}",
+                flush=True,
+            )
         container = pod["containers"][0]
         cluster.start(component, pod, container)
         print(f"{component}: {cluster.wait_for_probes(component, container)}", flush=True)
@@ -274,7 +380,11 @@ def run(cluster: Cluster, podman: Podman) -> None:
 
     test = pod_of(cluster.find("Pod", "relay-test"))
     done = cluster.start("test", test, test["containers"][0], wait=True)
-    print("".join(f"helm test: {line}\n" for line in (done.stdout + done.stderr).splitlines()), end="", flush=True)
+    print(
+        "".join(f"helm test: {line}\n" for line in (done.stdout + done.stderr).splitlines()),
+        end="",
+        flush=True,
+    )
     if done.returncode:
         for name in ("web", "worker"):
             print(podman("logs", "--tail", "20", name, check=False).stderr, file=sys.stderr)
@@ -285,14 +395,21 @@ def run(cluster: Cluster, podman: Podman) -> None:
     print(f"the conversation came out: {listed.stdout.strip()[:400]}", flush=True)
 
     # The pods end as in a roll-out: web and worker first.
-    for name, pod, _ in sorted(cluster.running, key=lambda entry: ("web", "worker", "sandbox", "valkey").index(entry[0])):
+    for name, pod, _ in sorted(
+        cluster.running, key=lambda entry: ("web", "worker", "sandbox", "valkey").index(entry[0])
+    ):
         peak = cluster.peak_memory_mib(name)
         grace = pod.get("terminationGracePeriodSeconds", 30)
         began = time.monotonic()
         podman("stop", "-t", str(grace), name)
         took = time.monotonic() - began
-        code, killed = podman("inspect", name, "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}").stdout.split()
-        print(f"{name}: peak {peak:.0f} MiB; SIGTERM, then exit {code} after {took:.1f} s of {grace} s grace; out of memory: {killed}", flush=True)
+        code, killed = podman(
+            "inspect", name, "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}"
+        ).stdout.split()
+        print(
+            f"{name}: peak {peak:.0f} MiB; SIGTERM, then exit {code} after {took:.1f} s of {grace} s grace; out of memory: {killed}",
+            flush=True,
+        )
         if killed != "false" or (name in ("web", "worker", "valkey") and (code != "0" or took >= grace)):
             raise SystemExit(f"{name} did not end cleanly")
     print("image: built, run and stopped under the chart's own security context", flush=True)

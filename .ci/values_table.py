@@ -86,7 +86,10 @@ def main(arguments: list[str]) -> int:
     if text == wanted:
         return 0
     if "--check" in arguments:
-        print("helm/README.md: the table of values is not that of helm/values.yaml; run .ci/values_table.py", file=sys.stderr)
+        print(
+            "helm/README.md: the table of values is not that of helm/values.yaml; run .ci/values_table.py",
+            file=sys.stderr,
+        )
         return 1
     readme.write_text(wanted, encoding="utf-8")
     return 0

@@ -37,7 +37,9 @@ def wait_for(what: str, url: str, deadline: float, token: str = "") -> bytes:
             print(f"ok    {what}", flush=True)
             return body
         if time.monotonic() > deadline:
-            raise SystemExit(f"{what}: {url} answers {status or 'nothing'}: {body[:300].decode(errors='replace')}")
+            raise SystemExit(
+                f"{what}: {url} answers {status or 'nothing'}: {body[:300].decode(errors='replace')}"
+            )
         time.sleep(1)
 
 
@@ -51,7 +53,9 @@ def send(source: str, public: str) -> list[str]:
     command = ["relay", "send", "--source", source, "--url", public, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
-        raise SystemExit(f"a signed event: `{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise SystemExit(
+            f"a signed event: `{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}"
+        )
     ids = sorted({name for line in done.stdout.splitlines() for name in event_ids(json.loads(line))})
     if not ids:
         raise SystemExit(f"a signed event: no event id in the answer: {done.stdout.strip()[:300]}")
@@ -63,7 +67,9 @@ def event_ids(answer: Any) -> list[str]:
     """Every id under `event_ids`, however deep it stands."""
     if isinstance(answer, dict):
         return [
-            name for key, value in answer.items() for name in (value if key == "event_ids" else event_ids(value))
+            name
+            for key, value in answer.items()
+            for name in (value if key == "event_ids" else event_ids(value))
         ]
     return [name for value in answer for name in event_ids(value)] if isinstance(answer, list) else []
 
@@ -95,7 +101,9 @@ def main() -> None:
     for path in ("/metrics", "/api/v1/stats", "/console/"):
         status, _ = ask(options.public + path)
         if status != 404:
-            raise SystemExit(f"the public port answers {status} on {path}; it should know only /hooks and the probes")
+            raise SystemExit(
+                f"the public port answers {status} on {path}; it should know only /hooks and the probes"
+            )
     print("ok    console, API and metrics are not on the public port", flush=True)
     if b"relay_pending_items" not in wait_for("metrics", f"{options.operators}/metrics", deadline):
         raise SystemExit("metrics: relay_pending_items is not among them")
@@ -106,7 +114,9 @@ def main() -> None:
             raise SystemExit("the books do not balance; `relay stats` shows them")
     if options.source:
         if not token:
-            raise SystemExit("to follow an event the test needs the operator token: set operators.existingSecret")
+            raise SystemExit(
+                "to follow an event the test needs the operator token: set operators.existingSecret"
+            )
         for event in send(options.source, options.public):
             wait_until_delivered(event, options.operators, token, deadline)
     print("all is well", flush=True)

@@ -27,9 +27,18 @@ def containers_of(pod: Json) -> list[Json]:
 
 
 def find_faults(objects: list[Json]) -> list[str]:
-    faults = [*_names(objects), *_references(objects), *_selectors(objects), *_scaling(objects), *_secrets(objects)]
+    faults = [
+        *_names(objects),
+        *_references(objects),
+        *_selectors(objects),
+        *_scaling(objects),
+        *_secrets(objects),
+    ]
     for owner, pod in pods_of(objects):
-        faults += [f"{owner}: {fault}" for fault in (*_security(pod), *_ports(pod), *_volumes(pod), *_environment(pod))]
+        faults += [
+            f"{owner}: {fault}"
+            for fault in (*_security(pod), *_ports(pod), *_volumes(pod), *_environment(pod))
+        ]
     return faults
 
 
@@ -72,7 +81,9 @@ def _security(pod: Json) -> Iterator[str]:
         if not context.get("runAsUser"):
             yield f"{name}: no fixed user, or root"
         resources = container.get("resources", {})
-        if "memory" not in resources.get("limits", {}) or not {"cpu", "memory"} <= set(resources.get("requests", {})):
+        if "memory" not in resources.get("limits", {}) or not {"cpu", "memory"} <= set(
+            resources.get("requests", {})
+        ):
             yield f"{name}: no memory limit, or no requests"
         image = container["image"]
         if image.endswith(":latest") or (":" not in image.rsplit("/", 1)[-1] and "@" not in image):
@@ -129,22 +140,31 @@ def _environment(pod: Json) -> Iterator[str]:
 def _references(objects: list[Json]) -> Iterator[str]:
     """Keys of Secrets and ConfigMaps the chart makes itself, and ports of Services."""
     made = {
-        (found["kind"], found["metadata"]["name"]): set(found.get("data") or {}) | set(found.get("stringData") or {})
+        (found["kind"], found["metadata"]["name"]): set(found.get("data") or {})
+        | set(found.get("stringData") or {})
         for found in objects
         if found["kind"] in ("Secret", "ConfigMap")
     }
-    own = {name.removesuffix("-secrets") for kind, name in made if kind == "Secret" and name.endswith("-secrets")}
+    own = {
+        name.removesuffix("-secrets") for kind, name in made if kind == "Secret" and name.endswith("-secrets")
+    }
     for owner, pod in pods_of(objects):
         for container in containers_of(pod):
             for entry in container.get("env", []):
                 reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
-                if reference and reference["key"] not in made.get(("Secret", reference["name"]), {reference["key"]}):
+                if reference and reference["key"] not in made.get(
+                    ("Secret", reference["name"]), {reference["key"]}
+                ):
                     yield f"{owner}: {entry['name']} names key {reference['key']} that Secret {reference['name']} has not"
         for volume in pod["spec"].get("volumes", []):
             for source in volume.get("projected", {}).get("sources", []):
                 secret = source["secret"]
                 keys = made.get(("Secret", secret["name"]))
-                if keys is None and secret["name"].endswith("-secrets") and secret["name"].removesuffix("-secrets") in own:
+                if (
+                    keys is None
+                    and secret["name"].endswith("-secrets")
+                    and secret["name"].removesuffix("-secrets") in own
+                ):
                     yield f"{owner}: volume {volume['name']} names a Secret {secret['name']} that is not rendered"
                 for item in secret.get("items", []):
                     if keys is not None and item["key"] not in keys:
@@ -152,7 +172,12 @@ def _references(objects: list[Json]) -> Iterator[str]:
     services = {found["metadata"]["name"]: found for found in objects if found["kind"] == "Service"}
     for found in objects:
         for name, port in _backends(found):
-            ports = {p["name"] for p in services[name]["spec"]["ports"]} | {p["port"] for p in services[name]["spec"]["ports"]} if name in services else set()
+            ports = (
+                {p["name"] for p in services[name]["spec"]["ports"]}
+                | {p["port"] for p in services[name]["spec"]["ports"]}
+                if name in services
+                else set()
+            )
             if port not in ports:
                 yield f"{found['kind']} {found['metadata']['name']}: leads to {name}:{port}, which no Service is"
 
@@ -185,7 +210,12 @@ def _selectors(objects: list[Json]) -> Iterator[str]:
         elif kind == "Service":
             if len(chosen(spec["selector"])) != 1:
                 yield f"Service {name}: chooses {len(chosen(spec['selector']))} kinds of pods"
-            ports = {port["name"] for pod in chosen(spec["selector"]) for container in containers_of(pod) for port in container.get("ports", [])}
+            ports = {
+                port["name"]
+                for pod in chosen(spec["selector"])
+                for container in containers_of(pod)
+                for port in container.get("ports", [])
+            }
             for port in spec["ports"]:
                 if isinstance(port["targetPort"], str) and port["targetPort"] not in ports:
                     yield f"Service {name}: its pods have no port {port['targetPort']!r}"
@@ -195,13 +225,23 @@ def _selectors(objects: list[Json]) -> Iterator[str]:
             aims = chosen(spec["podSelector"]["matchLabels"])
             if len(aims) != 1:
                 yield f"NetworkPolicy {name}: chooses {len(aims)} kinds of pods"
-            ports = {port["name"] for pod in aims for container in containers_of(pod) for port in container.get("ports", [])}
+            ports = {
+                port["name"]
+                for pod in aims
+                for container in containers_of(pod)
+                for port in container.get("ports", [])
+            }
             for rule in spec.get("ingress", []):
                 for port in rule.get("ports", []):
                     if isinstance(port["port"], str) and port["port"] not in ports:
                         yield f"NetworkPolicy {name}: its pods have no port {port['port']!r}"
         elif kind == "ServiceMonitor":
-            aims = [o for o in objects if o["kind"] == "Service" and spec["selector"]["matchLabels"].items() <= o["metadata"]["labels"].items()]
+            aims = [
+                o
+                for o in objects
+                if o["kind"] == "Service"
+                and spec["selector"]["matchLabels"].items() <= o["metadata"]["labels"].items()
+            ]
             names = {port["name"] for service in aims for port in service["spec"]["ports"]}
             if len(aims) != 1 or {endpoint["port"] for endpoint in spec["endpoints"]} - names:
                 yield f"ServiceMonitor {name}: does not choose one Service with its port"
@@ -223,7 +263,13 @@ def _scaling(objects: list[Json]) -> Iterator[str]:
 
 def _secrets(objects: list[Json]) -> Iterator[str]:
     """No secret value of the chart's own Secret stands anywhere else."""
-    values = [text for found in objects if found["kind"] == "Secret" for text in (found.get("stringData") or {}).values() if len(text) > 7]
+    values = [
+        text
+        for found in objects
+        if found["kind"] == "Secret"
+        for text in (found.get("stringData") or {}).values()
+        if len(text) > 7
+    ]
     for found in objects:
         if found["kind"] != "Secret":
             text = str(found)
