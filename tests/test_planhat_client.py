@@ -20,7 +20,8 @@ from relay.errors import (
     PlanhatUnavailable,
     SettingsInvalid,
 )
-from relay.planhat.client import Planhat, base_url, extid, srcid
+from relay.planhat.address import base_url, extid, srcid
+from relay.planhat.client import Planhat
 from relay.planhat.models import Conversation
 from relay.planhat.report import Forbidden, Report, Throttled, TooLarge, Unauthorized, Unavailable
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox

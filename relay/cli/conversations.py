@@ -7,11 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
-import orjson
 
+from relay.cli.conversation_input import (
+    InputInvalid,
+    read_bytes,
+    read_document,
+    read_items,
+    refuse_faults,
+    rows_of,
+)
+from relay.cli.conversation_output import COLUMNS, print_json, print_one, print_results, print_table
 from relay.errors import PlanhatError, UserError
 
 if TYPE_CHECKING:
@@ -21,14 +29,6 @@ if TYPE_CHECKING:
     from relay.planhat.client import Planhat
 
 P = ParamSpec("P")
-
-_COLUMNS: Final = ("_id", "date", "type", "companyName", "subject", "externalId")
-_SHOWN_RESULTS: Final = 50
-_SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
-
-
-class InputInvalid(UserError):
-    """A file or an option that cannot be sent; says where."""
 
 
 def _plainly(command: Callable[P, None]) -> Callable[P, None]:
@@ -122,9 +122,9 @@ def list_(
             rows = planhat.list_page(company_ids=ids, limit=limit, offset=offset, sort=sort, select=columns)
         found = list(rows)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
-        _print_table(found, ("_id", *(name for name in columns if name != "_id")) if columns else _COLUMNS)
+        print_table(found, ("_id", *(name for name in columns if name != "_id")) if columns else COLUMNS)
 
 
 @conversations.command("get")
@@ -139,7 +139,7 @@ def get(key: str, as_json: bool) -> None:
       relay conversations get extid-slack-C1-1.000100
     """
     with _planhat() as planhat:
-        _print_one(planhat.get(key), as_json)
+        print_one(planhat.get(key), as_json)
 
 
 @conversations.command("create")
@@ -158,10 +158,10 @@ def create(file: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     Example:
       relay conversations create --set companyId=extid-acme --set "type=Slack thread" --set subject=Hello
     """
-    document = _document(file, settings)
-    _refuse_faults(document, partial=False)
+    document = read_document(file, settings)
+    refuse_faults(document, partial=False)
     with _planhat() as planhat:
-        _print_one(planhat.create(document), as_json)
+        print_one(planhat.create(document), as_json)
 
 
 @conversations.command("update")
@@ -179,12 +179,12 @@ def update(key: str, file: str | None, settings: tuple[str, ...], as_json: bool)
     Example:
       relay conversations update extid-slack-C1-1.000100 --set archived=true
     """
-    document = _document(file, settings)
+    document = read_document(file, settings)
     if "_id" in document:
         raise InputInvalid("_id: the conversation is named by KEY; leave it out of the changes")
-    _refuse_faults(document, partial=True)
+    refuse_faults(document, partial=True)
     with _planhat() as planhat:
-        _print_one(planhat.update(key, document), as_json)
+        print_one(planhat.update(key, document), as_json)
 
 
 @conversations.command("delete")
@@ -215,7 +215,7 @@ def delete(keys: tuple[str, ...], yes: bool, as_json: bool) -> None:
                 failed += 1
                 click.echo(f"{key}: {error}", err=True)
     if as_json:
-        _print_json(gone)
+        print_json(gone)
     else:
         for conversation in gone:
             click.echo(f"deleted {conversation.get('_id', '')}")
@@ -244,8 +244,8 @@ def upsert(file: str, max_items: int, max_bytes: str, as_json: bool) -> None:
     """
     from relay.planhat.bulk import cut
 
-    limit_bytes = _bytes(max_bytes)
-    rows, results = _rows(_read_items(file))
+    limit_bytes = read_bytes(max_bytes)
+    rows, results = rows_of(read_items(file))
     keyless = sum(not any(row.key) for row in rows)
     if keyless:
         click.echo(
@@ -256,7 +256,7 @@ def upsert(file: str, max_items: int, max_bytes: str, as_json: bool) -> None:
         batches = list(cut(rows, max_items=max_items, max_bytes=limit_bytes))
         results.extend(_send_all(planhat, batches, len(rows)))
     results.sort(key=lambda result: result.position)
-    _print_results(results, as_json)
+    print_results(results, as_json)
     if any(result.word == "failed" for result in results):
         sys.exit(1)
 
@@ -297,195 +297,3 @@ def _send_all(planhat: Planhat, batches: Sequence[Sequence[Row]], total: int) ->
 def _company_id(planhat: Planhat, key: str) -> str:
     """The list's filter is documented for Planhat's own ids; other keys are looked up."""
     return planhat.company(key)["_id"] if key.startswith(("extid-", "srcid-")) else key
-
-
-# ---- reading
-
-
-def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            if sys.stdin.isatty():
-                click.echo("Reading JSON from standard input; Ctrl-D ends it.", err=True)
-            content: bytes = sys.stdin.buffer.read()
-            return content
-        with open(file, "rb") as opened:
-            return opened.read()
-    except OSError as error:
-        raise InputInvalid(f"{file}: cannot be read: {error.strerror}") from error
-
-
-def _read_items(file: str) -> list[Any]:
-    content = _read(file)
-    name = "standard input" if file == "-" else file
-    if content.lstrip()[:1] == b"[":
-        try:
-            items = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
-        return list(items)
-    lines: list[Any] = []
-    for number, line in enumerate(content.splitlines(), start=1):
-        if line.strip():
-            try:
-                lines.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                raise InputInvalid(
-                    f"{name}:{number}: should be a JSON array, or one JSON object a line: {error.msg}"
-                ) from error
-    return lines
-
-
-def _rows(items: Sequence[Any]) -> tuple[list[Row], list[Result]]:
-    """What can be sent, and the results of what cannot. Generated properties are left out, so that what `list` and
-    `get` print can be sent back."""
-    from relay.planhat.bulk import Result, row_of
-    from relay.planhat.fields import GENERATED, faults_of
-    from relay.planhat.report import Key
-
-    rows: list[Row] = []
-    refused: list[Result] = []
-    left_out: set[str] = set()
-    for position, item in enumerate(items):
-        if not isinstance(item, dict):
-            refused.append(Result(position, Key(None), "failed", "should be a JSON object"))
-            continue
-        generated = (GENERATED - {"_id"}) & item.keys()
-        left_out |= generated
-        sendable = {name: value for name, value in item.items() if name not in generated}
-        row = row_of(position, sendable)
-        faults = faults_of(sendable, partial=True)
-        if faults:
-            refused.append(Result(position, row.key, "failed", "; ".join(faults)))
-        else:
-            rows.append(row)
-    if left_out:
-        click.echo(f"Left out, since Planhat generates them itself: {', '.join(sorted(left_out))}", err=True)
-    return rows, refused
-
-
-def _document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
-    from relay.planhat.fields import field_named
-
-    document: Any = {}
-    if file is not None:
-        name = "standard input" if file == "-" else file
-        try:
-            document = orjson.loads(_read(file))
-        except orjson.JSONDecodeError as error:
-            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
-        if not isinstance(document, dict):
-            raise InputInvalid(f"{name}: should be one JSON object")
-    for setting in settings:
-        name, found, value = setting.partition("=")
-        if not found:
-            raise InputInvalid(f"--set {name}: should be NAME=VALUE")
-        field = field_named(name)
-        if field is not None and field.type not in ("string", "objectId"):
-            try:
-                document[name] = orjson.loads(value)
-            except orjson.JSONDecodeError as error:
-                raise InputInvalid(f"--set {name}: should be JSON, being of type {field.type}") from error
-        else:
-            document[name] = value
-    if not document:
-        raise InputInvalid("nothing to send: name a file with a JSON object, or properties with --set")
-    return dict(document)
-
-
-def _refuse_faults(document: Mapping[str, Any], *, partial: bool) -> None:
-    from relay.planhat.fields import faults_of
-
-    faults = faults_of(document, partial=partial)
-    if faults:
-        raise InputInvalid("\n".join(faults))
-
-
-def _bytes(text: str) -> int:
-    digits = text.rstrip("KMIBkmib ")
-    unit = text[len(digits) :].strip().upper()
-    if not (digits.isascii() and digits.isdigit()) or unit not in _SIZES or not int(digits):
-        raise InputInvalid(f"--max-bytes: should be a size such as 500KB, 4MB or 1MiB, not {text!r}")
-    return int(digits) * _SIZES[unit]
-
-
-# ---- printing
-
-
-def _print_json(value: Any) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
-
-
-def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        click.echo("No conversations.")
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, no_wrap=name == "_id", overflow="fold" if name == "externalId" else "ellipsis")
-    for row in rows:
-        # As Text: what stands in a conversation is never markup.
-        table.add_row(*(Text(_cell(row.get(name))) for name in columns))
-    _console().print(table)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    # Piped into another program a table must not be folded to 80 columns.
-    return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _print_one(conversation: Mapping[str, Any], as_json: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    if as_json:
-        _print_json(conversation)
-        return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in conversation.items():
-        if value not in (None, "", [], {}):
-            table.add_row(name, Text(_cell(value)))
-    _console().print(table)
-
-
-def _print_results(results: Sequence[Result], as_json: bool) -> None:
-    counts = {
-        word: sum(result.word == word for result in results)
-        for word in ("created", "updated", "unchanged", "delivered", "failed")
-    }
-    if as_json:
-        items = [
-            {
-                "position": result.position,
-                "externalId": result.key.external_id,
-                "_id": result.key.planhat_id,
-                "sourceId": result.key.source_id,
-                "outcome": result.word,
-                "message": result.message,
-            }
-            for result in results
-        ]
-        _print_json({**counts, "items": items})
-        return
-    for result in results:
-        if result.word == "failed" or len(results) <= _SHOWN_RESULTS:
-            name = next((text for text in reversed(result.key) if text), f"item {result.position + 1}")
-            line = f"{_cell(name)}: {result.word}"
-            click.echo(f"{line}: {_cell(result.message)}" if result.message else line)
-    told = [f"{count} {word}" for word, count in counts.items() if count]
-    click.echo(", ".join(told) + "." if told else "Nothing to send.")

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, cast
-from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
@@ -28,8 +27,8 @@ from relay.errors import (
     PlanhatNotFound,
     PlanhatRefused,
     PlanhatUnavailable,
-    SettingsInvalid,
 )
+from relay.planhat.address import base_url, path_of
 from relay.planhat.limits import LIST_MAX
 from relay.planhat.models import Company, Conversation, Enduser, User
 from relay.planhat.report import (
@@ -49,44 +48,7 @@ from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport,
 CONNECT_TIMEOUT_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 60.0
 MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
-_CLUSTER: Final = re.compile(r"[a-z]{2}\d{0,2}", re.ASCII)
-_APP_HOST: Final = re.compile(r"app-([a-z0-9]+)\.planhat\.com", re.ASCII)
-_LOOPBACK: Final = re.compile(r"(localhost|127\.[0-9.]+)(:|/|$)", re.ASCII)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
-
-
-def extid(external_id: str) -> str:
-    """The key that addresses a record by its externalId."""
-    return f"extid-{external_id}"
-
-
-def srcid(source_id: str) -> str:
-    """The key that addresses a record by its sourceId."""
-    return f"srcid-{source_id}"
-
-
-def base_url(text: str) -> str:
-    """The API's base URL out of a URL, a host, the host of the app (`app-us3.planhat.com`) or a bare cluster (`us3`).
-
-    Raises SettingsInvalid. Source for clusters: `https://api-<cluster>.planhat.com`, from public clients.
-    """
-    text = text.strip()
-    if _CLUSTER.fullmatch(text):
-        return f"https://api-{text}.planhat.com"
-    if "://" not in text:
-        text = f"{'http' if _LOOPBACK.match(text) else 'https'}://{text}"
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
-        raise SettingsInvalid(
-            "RELAY_PLANHAT_URL should be a base URL such as https://api.planhat.com, or a cluster's, such as"
-            " https://api-us3.planhat.com, without user, query or fragment"
-        )
-    app = _APP_HOST.fullmatch(host)
-    return f"https://api-{app.group(1)}.planhat.com" if app else text.rstrip("/")
 
 
 class Refusal(PlanhatRefused):
@@ -176,12 +138,12 @@ class Planhat:
     def update(self, key: str, changes: Mapping[str, Any], *, timeout_s: float | None = None) -> Conversation:
         """PUT one; what is left out stays as it is. `key`: an `_id`, `extid-...` or `srcid-...`."""
         return cast(
-            Conversation, self._record("PUT", _path("conversations", key), changes, timeout_s=timeout_s)
+            Conversation, self._record("PUT", path_of("conversations", key), changes, timeout_s=timeout_s)
         )
 
     def get(self, key: str, *, timeout_s: float | None = None) -> Conversation:
         """GET one by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
-        return cast(Conversation, self._record("GET", _path("conversations", key), timeout_s=timeout_s))
+        return cast(Conversation, self._record("GET", path_of("conversations", key), timeout_s=timeout_s))
 
     def list_page(
         self,
@@ -224,7 +186,7 @@ class Planhat:
 
     def delete(self, key: str, *, timeout_s: float | None = None) -> Conversation:
         """DELETE one; returns what it was. The document names `_id` only; other keys are an assumption."""
-        return cast(Conversation, self._record("DELETE", _path("conversations", key), timeout_s=timeout_s))
+        return cast(Conversation, self._record("DELETE", path_of("conversations", key), timeout_s=timeout_s))
 
     def upsert(self, conversations: Sequence[Mapping[str, Any]], *, timeout_s: float | None = None) -> Answer:
         """PUT many, at most 5,000; see `upsert_raw`. Cutting into calls is the caller's."""
@@ -248,7 +210,7 @@ class Planhat:
 
     def company(self, key: str, *, timeout_s: float | None = None) -> Company:
         """GET one company by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
-        return cast(Company, self._record("GET", _path("companies", key), timeout_s=timeout_s))
+        return cast(Company, self._record("GET", path_of("companies", key), timeout_s=timeout_s))
 
     def lean_companies(
         self,
@@ -414,13 +376,6 @@ class Planhat:
         if not _TOKEN.fullmatch(token):
             raise PlanhatForbidden("the Planhat token holds a blank or a character outside of ASCII")
         return token
-
-
-def _path(collection: str, key: str) -> str:
-    """The path of one record, with the key encoded as one segment."""
-    if not key or key in (".", "..", "extid-", "srcid-"):
-        raise PlanhatNotFound("an empty key names no record")
-    return f"/{collection}/{quote(key, safe='')}"
 
 
 def _query(**parameters: str | int | Iterable[str] | None) -> dict[str, str]:

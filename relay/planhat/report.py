@@ -15,13 +15,44 @@ answer does not say is not guessed: it stays unattributed, and the sender finds 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
+
+from relay.planhat.answers import (
+    Answer,
+    Forbidden,
+    Garbled,
+    ItemError,
+    Key,
+    Rejected,
+    Report,
+    Throttled,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from relay.planhat.blame import Blame, blame
+
+__all__ = [
+    "Answer",
+    "Blame",
+    "Forbidden",
+    "Garbled",
+    "ItemError",
+    "Key",
+    "Rejected",
+    "Report",
+    "Throttled",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "blame",
+    "read_report",
+    "read_retry_after",
+]
 
 EXCERPT_CHARS: Final = 2_000
 _DETAIL_CHARS: Final = 200
@@ -42,118 +73,6 @@ _ENVELOPE: Final = frozenset(
 )
 _MESSAGE_KEYS: Final = ("message", "error", "errmsg", "msg", "reason", "description", "detail", "title")
 _INDEX_KEYS: Final = ("index", "idx", "position")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
-_TELLING_ID: Final = re.compile(r"[0-9._-]", re.ASCII)
-_TELLING_CHARS: Final = 4
-_ODD_COMPARISONS: Final = 1_000_000
-
-
-class Key(NamedTuple):
-    """What the answer calls a conversation by. It echoes the keys that were sent beside Planhat's own id."""
-
-    planhat_id: str | None
-    external_id: str | None = None
-    source_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    """One element of an error list. `kind` is the list's name; `raw_excerpt` is the element as text, cut.
-
-    `message` and `raw_excerpt` may quote what was sent: they belong into a dead letter, never into a log.
-    """
-
-    kind: str
-    message: str
-    external_id: str | None = None
-    planhat_id: str | None = None
-    index: int | None = None
-    raw_excerpt: str = field(default="", repr=False)
-    source_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The envelope. Counts and lists as they came; what was missing is 0 or empty."""
-
-    created: int
-    updated: int
-    nonupdates: int
-    inserted: tuple[Key, ...]
-    updated_keys: tuple[Key, ...]
-    modified: tuple[str, ...]
-    upserted: tuple[str, ...]
-    errors: tuple[ItemError, ...]
-    status: int
-
-    @property
-    def accounted(self) -> int:
-        """How many items the counts claim to have succeeded."""
-        return self.created + self.updated + self.nonupdates
-
-    @property
-    def wholly_forbidden(self) -> bool:
-        """A total 403: nothing went through and every complaint is about permission. No item is to blame."""
-        return (
-            self.status == 403
-            and self.accounted == 0
-            and not (self.inserted or self.updated_keys or self.modified or self.upserted)
-            and all(error.kind.lower() == "permissionerrors" for error in self.errors)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Throttled:
-    """429. `retry_after_s` is None when the answer names no time."""
-
-    retry_after_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """No answer, or one that says "not now". `status` is None when there was no answer at all."""
-
-    status: int | None
-    reason: str
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unauthorized:
-    """401: the token is wrong or has expired, or the tenant lives in another region."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Forbidden:
-    """403 that names no item: the token may not do this at all."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """413: the request as a whole; nothing in it was looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A refusal of the whole request (400, 404, 422, ...) that blames nothing in particular."""
-
-    status: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Garbled:
-    """A 2xx that cannot be read: whether anything was done is unknown."""
-
-    status: int
-    reason: str
-
-
-Answer = Report | Throttled | Unavailable | Unauthorized | Forbidden | TooLarge | Rejected | Garbled
 
 
 def read_report(status: int, headers: Mapping[str, str], body: bytes, *, now_s: float) -> Answer:
@@ -391,73 +310,3 @@ def _why_unreadable(parsed: Any, body: bytes) -> str:
     return (
         f"the body is JSON, but {'a list' if isinstance(parsed, list) else 'a bare value'} and not an object"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Blame:
-    """Whose each error is, by position in the request. `certain`: the error names the item's id. `hinted`: it gives
-    only an index, whose base nobody documents: a suspect to be sent alone, not a verdict. `unnamed`: nobody's."""
-
-    certain: Mapping[int, ItemError]
-    hinted: Mapping[int, ItemError]
-    unnamed: tuple[ItemError, ...]
-
-
-def blame(errors: Iterable[ItemError], sent: Sequence[Key]) -> Blame:
-    """Match errors with the items that were sent (`sent[i]` holds the keys of item i).
-
-    An id inside of a message counts when it stands there whole and looks like one (four characters, one of them a
-    digit or punctuation); a message that names two of the items names none. What is left unnamed is found by halving.
-    """
-    by_id: dict[str, int] = {}
-    odd: list[tuple[str, int]] = []
-    for position, key in enumerate(sent):
-        for text in key:
-            if text:
-                by_id.setdefault(text, position)
-                if not _TOKEN.fullmatch(text):
-                    odd.append((text, position))
-    certain: dict[int, ItemError] = {}
-    hinted: dict[int, ItemError] = {}
-    unnamed: list[ItemError] = []
-    budget = _ODD_COMPARISONS
-    for error in errors:
-        suspects = _named(error, by_id)
-        if not suspects:
-            suspects = _mentioned(error, by_id)
-            if odd and budget > 0:
-                budget -= len(odd)
-                suspects |= {position for text, position in odd if _stands_whole(text, error.raw_excerpt)}
-        if len(suspects) == 1:
-            certain.setdefault(next(iter(suspects)), error)
-        elif not suspects and error.index is not None and error.index < len(sent):
-            hinted.setdefault(error.index, error)
-        else:
-            unnamed.append(error)
-    return Blame(certain, hinted, tuple(unnamed))
-
-
-def _named(error: ItemError, by_id: Mapping[str, int]) -> set[int]:
-    ids = (error.external_id, error.planhat_id, error.source_id)
-    return {by_id[text] for text in ids if text is not None and text in by_id}
-
-
-def _mentioned(error: ItemError, by_id: Mapping[str, int]) -> set[int]:
-    found: set[int] = set()
-    for token in _TOKEN.findall(error.raw_excerpt):
-        # "slack-1.2." at the end of a sentence: the full stop may or may not be part of the id.
-        for text in (token, token.rstrip("."), token.rstrip("._-")):
-            if text in by_id and _TELLING_ID.search(text) and len(text) >= _TELLING_CHARS:
-                found.add(by_id[text])
-                break
-    return found
-
-
-def _stands_whole(text: str, within: str) -> bool:
-    if len(text) < _TELLING_CHARS:
-        return False
-    at = within.find(text)
-    if at < 0:
-        return False
-    before, after = within[at - 1 : at] if at else "", within[at + len(text) : at + len(text) + 1]
-    return not (before.isalnum() or after.isalnum() or before in ("-", "_") or after in ("-", "_"))

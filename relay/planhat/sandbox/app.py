@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-import orjson
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from relay.planhat import limits
 from relay.planhat.sandbox.faults import Fault, Faults
 from relay.planhat.sandbox.quota import Meter
-from relay.planhat.sandbox.store import ItemRefused, Refuse, Store
+from relay.planhat.sandbox.store import Refuse, Store
+from relay.planhat.sandbox.values import ItemRefused
+from relay.planhat.sandbox.wire import (
+    Answered,
+    Raw,
+    Silent,
+    drop,
+    hang,
+    header,
+    parse,
+    query_of,
+    read_body,
+    send_answer,
+)
 
 CALLS_KEPT: Final = 10_000
-_MAX_BODY_BYTES: Final = 256 * 1024 * 1024
 _OWN: Final = ("/_sandbox", "/static")
 T = TypeVar("T")
 
@@ -38,15 +47,6 @@ class Call:
 
     operation: str
     key: str
-
-
-class Answered(Exception):
-    """This request is answered early. `payload` None: an empty body."""
-
-    def __init__(self, status: int, payload: Any, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.payload = payload
-        self.headers = headers or {}
 
 
 class Sandbox:
@@ -107,21 +107,21 @@ class Sandbox:
             status, payload, headers = await self._answer(scope, receive, send, call, within, entry)
         except Answered as early:
             status, payload, headers = early.status, early.payload, dict(early.headers)
-        except _Silent as silent:
+        except Silent as silent:
             entry["status"] = silent.word
             return
         finally:
             self.meter.leave()
             entry["ms"] = round((time.perf_counter() - began_s) * 1000, 3)
         entry["status"] = status
-        await _send(send, status, payload, {**self.meter.headers(), **headers})
+        await send_answer(send, status, payload, {**self.meter.headers(), **headers})
 
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, call: Call, within: bool, entry: dict[str, Any]
     ) -> tuple[int, Any, dict[str, str]]:
-        body = await _read_body(receive)
+        body = await read_body(receive)
         entry["bytes"] = len(body)
-        self._authorise(_header(scope, b"authorization"))
+        self._authorise(header(scope, b"authorization"))
         if not within:
             raise Answered(429, "Too many requests")
         faults = self.faults.meeting(call.operation)
@@ -131,25 +131,25 @@ class Sandbox:
         malformed: Answered | None = None
         if scope["method"] in ("POST", "PUT"):
             try:
-                content = _parse(scope, body)
+                content = parse(scope, body)
             except Answered as early:
                 malformed = early
         entry["items"] = len(content) if isinstance(content, list) else int(content is not None)
         await _wait(faults, entry["items"])
         for fault in faults:
             if fault.drop:
-                await _drop(receive, send, "dropped")
+                await drop(receive, send, "dropped")
             if fault.status is not None and not fault.commit:
                 raise Answered(fault.status, _canned(fault), _retry_after(fault))
         if malformed is not None:
             raise malformed
-        status, payload = self._perform(call, content, _query(scope), faults)
+        status, payload = self._perform(call, content, query_of(scope), faults)
         for fault in faults:
             if fault.commit_then_drop:
-                await _drop(receive, send, "committed, dropped")
+                await drop(receive, send, "committed, dropped")
             if fault.commit_then_hang:
-                await _hang(receive, fault.hang_s)
-                await _drop(receive, send, "committed, hung")
+                await hang(receive, fault.hang_s)
+                await drop(receive, send, "committed, hung")
             if fault.status is not None:
                 body_wanted = payload if fault.body in (None, "envelope") else _canned(fault)
                 raise Answered(fault.status, body_wanted, _retry_after(fault))
@@ -225,13 +225,6 @@ class Sandbox:
             raise Answered(400, {"error": str(refused)}) from refused
 
 
-class _Silent(Exception):
-    """The connection is gone; there is nobody to answer. `word` is for the log of calls."""
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-
-
 def _found(value: T | None) -> T:
     if value is None:
         raise Answered(404, "Not found")
@@ -265,70 +258,10 @@ def _operation(method: str, path: list[str]) -> Call:
     return Call("unknown", "")
 
 
-def _header(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-
-
-async def _read_body(receive: Receive) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Silent("client gone")
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > _MAX_BODY_BYTES:
-            raise Answered(413, "Payload Too Large")
-        pieces.append(piece)
-        if not message.get("more_body"):
-            return b"".join(pieces)
-
-
-def _parse(scope: Scope, body: bytes) -> Any:
-    if _header(scope, b"content-encoding") == "gzip":
-        try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise Answered(400, "Bad gzip") from error
-    try:
-        return orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError) as error:
-        raise Answered(400, "Bad JSON") from error
-
-
 async def _wait(faults: list[Fault], items: int) -> None:
     latency_ms = sum(fault.latency_ms + fault.latency_per_item_ms * items for fault in faults)
     if latency_ms > 0:
         await asyncio.sleep(latency_ms / 1000)
-
-
-async def _hang(receive: Receive, hang_s: float) -> None:
-    async def until_gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    try:
-        await asyncio.wait_for(until_gone(), hang_s)
-    except TimeoutError:
-        return
-
-
-async def _drop(receive: Receive, send: Send, word: str) -> None:
-    """Close the connection without a byte, where the server lets us reach it; otherwise in the middle of an answer."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.abort()
-        await _hang(receive, 1)
-    else:
-        await send(
-            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]}
-        )
-    raise _Silent(word)
 
 
 def _refuser(faults: list[Fault]) -> Refuse | None:
@@ -355,11 +288,9 @@ def _canned(fault: Fault) -> Any:
         case "empty":
             return None
         case "html":
-            return _Raw(
-                b"<!doctype html><html><body><h1>Something went wrong</h1></body></html>", "text/html"
-            )
+            return Raw(b"<!doctype html><html><body><h1>Something went wrong</h1></body></html>", "text/html")
         case "garbled":
-            return _Raw(b'{"created": 1, "upd', "application/json")
+            return Raw(b'{"created": 1, "upd', "application/json")
         case "json":
             return {"error": {"code": fault.status, "message": fault.message}}
         case "envelope":
@@ -368,28 +299,3 @@ def _canned(fault: Fault) -> Any:
             return {"created": 0, "updated": 0, "nonupdates": 0, **lists}
         case _:
             return fault.message
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    body: bytes
-    content_type: str
-
-
-async def _send(send: Send, status: int, payload: Any, headers: Mapping[str, str]) -> None:
-    if isinstance(payload, _Raw):
-        body, content_type = payload.body, payload.content_type
-    else:
-        body = b"" if payload is None else orjson.dumps(payload)
-        content_type = "application/json; charset=utf-8"
-    sent = {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in sent.items()
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

@@ -21,11 +21,12 @@ from typing import Any, Final, Literal
 
 from relay.errors import SettingsInvalid
 from relay.planhat import limits
-from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, FIELDS, ISO_DATE, RESERVED_TYPES, Field, value_fault
+from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.planhat.sandbox.directory import Directory, bounds, page
 from relay.planhat.sandbox.errors import STYLES
 from relay.planhat.sandbox.journal import Journal
 from relay.planhat.sandbox.records import LIST_COLUMNS, Record, Surroundings, render, select_columns
+from relay.planhat.sandbox.values import ItemRefused, take_values
 
 Refuse = Callable[[Mapping[str, Any]], tuple[str, str, str | None] | None]
 """An item to (message, style, list or None), or None to let it pass."""
@@ -33,55 +34,6 @@ Refuse = Callable[[Mapping[str, Any]], tuple[str, str, str | None] | None]
 Reserved = Literal["refuse", "accept", "note"]
 
 DEFAULT_TYPES: Final = ("Slack thread", "Support email", "Help-desk ticket")
-
-_NOTHING: Final[Mapping[str, Any]] = {}
-_SETTABLE: Final[Mapping[str, Field]] = {
-    name: field for table in (FIELDS, EXTRAS) for name, field in table.items() if field.writable
-}
-_PYTHON_TYPES: Final[Mapping[str, type]] = {
-    "string": str,
-    "objectId": str,
-    "boolean": bool,
-    "integer": int,
-    "array": list,
-    "object": dict,
-}
-_SETTABLE_TYPES: Final[Mapping[str, type]] = {
-    # companyId is taken apart from the rest, being resolved first.
-    name: _PYTHON_TYPES[field.type]
-    for name, field in _SETTABLE.items()
-    if name != "companyId"
-}
-
-
-def _plain_date(value: Any) -> bool:
-    return ISO_DATE.fullmatch(value) is not None
-
-
-def _plain_references(value: Any) -> bool:
-    return all(type(item) is dict and type(item.get("id")) is str for item in value)
-
-
-def _plain_strings(value: Any) -> bool:
-    return all(type(item) is str for item in value)
-
-
-def _plain_object(value: Any) -> bool:
-    return not any(type(inner) in (dict, list) for inner in value.values())
-
-
-# A bulk upsert has microseconds for a value: most are plainly good, and only the others are looked at closely.
-_PLAIN: Final[Mapping[str, Callable[[Any], bool]]] = {
-    **{name: _plain_date for name, field in _SETTABLE.items() if field.date},
-    "users": _plain_references,
-    "endusers": _plain_references,
-    "activityTags": _plain_strings,
-    "custom": _plain_object,
-}
-
-
-class ItemRefused(Exception):
-    """Planhat's verdict on one item, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +268,7 @@ class Store:
         return found
 
     def _insert(self, item: Mapping[str, Any], company_id: str, now_ms: int) -> Record:
-        sent = self._taken(item, _NOTHING)
+        sent = take_values(item, {}, refuse_reserved=self._reserved == "refuse")
         if None in sent.values():
             sent = {name: value for name, value in sent.items() if value is not None}
         self._made += 1
@@ -329,7 +281,7 @@ class Store:
         """Apply a partial update; False when nothing differs. All or nothing: a refusal changes nothing."""
         sent = record.sent
         changes: dict[str, Any] = {}
-        for name, value in self._taken(item, sent).items():
+        for name, value in take_values(item, sent, refuse_reserved=self._reserved == "refuse").items():
             merged = {**(sent.get("custom") or {}), **value} if name == "custom" and value else value
             if sent.get(name) != merged:
                 changes[name] = merged
@@ -351,25 +303,6 @@ class Store:
         record.writes += 1
         self._index(record)
         return True
-
-    def _taken(self, item: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        """What of an item differs from what is known, after a look at each value that does. Generated and unknown
-        properties are dropped."""
-        taken: dict[str, Any] = {}
-        for name, value in item.items():
-            kind = _SETTABLE_TYPES.get(name)
-            if kind is None or (value is not None and known.get(name) == value):
-                continue
-            if value is not None:
-                plain = _PLAIN.get(name)
-                if type(value) is not kind or (plain is not None and not plain(value)):
-                    fault = value_fault(_SETTABLE[name], value)
-                    if fault is not None:
-                        raise ItemRefused(f"{name} {fault}")
-                if name == "type" and value in RESERVED_TYPES and self._reserved == "refuse":
-                    raise ItemRefused(f"type {value} is reserved")
-            taken[name] = value
-        return taken
 
     # ---- keeping
 

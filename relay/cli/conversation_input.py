@@ -1,0 +1,128 @@
+"""What `relay conversations` is given: files, standard input, `--set`; checked before anything is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import orjson
+
+from relay.errors import UserError
+
+if TYPE_CHECKING:
+    from relay.planhat.bulk import Result, Row
+
+_SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
+
+
+class InputInvalid(UserError):
+    """A file or an option that cannot be sent; says where."""
+
+
+def _read(file: str) -> bytes:
+    try:
+        if file == "-":
+            if sys.stdin.isatty():
+                click.echo("Reading JSON from standard input; Ctrl-D ends it.", err=True)
+            content: bytes = sys.stdin.buffer.read()
+            return content
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError as error:
+        raise InputInvalid(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def read_items(file: str) -> list[Any]:
+    content = _read(file)
+    name = "standard input" if file == "-" else file
+    if content.lstrip()[:1] == b"[":
+        try:
+            items = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+        return list(items)
+    lines: list[Any] = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.strip():
+            try:
+                lines.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                raise InputInvalid(
+                    f"{name}:{number}: should be a JSON array, or one JSON object a line: {error.msg}"
+                ) from error
+    return lines
+
+
+def rows_of(items: Sequence[Any]) -> tuple[list[Row], list[Result]]:
+    """What can be sent, and the results of what cannot. Generated properties are left out, so that what `list` and
+    `get` print can be sent back."""
+    from relay.planhat.bulk import Result, row_of
+    from relay.planhat.fields import GENERATED, faults_of
+    from relay.planhat.report import Key
+
+    rows: list[Row] = []
+    refused: list[Result] = []
+    left_out: set[str] = set()
+    for position, item in enumerate(items):
+        if not isinstance(item, dict):
+            refused.append(Result(position, Key(None), "failed", "should be a JSON object"))
+            continue
+        generated = (GENERATED - {"_id"}) & item.keys()
+        left_out |= generated
+        sendable = {name: value for name, value in item.items() if name not in generated}
+        row = row_of(position, sendable)
+        faults = faults_of(sendable, partial=True)
+        if faults:
+            refused.append(Result(position, row.key, "failed", "; ".join(faults)))
+        else:
+            rows.append(row)
+    if left_out:
+        click.echo(f"Left out, since Planhat generates them itself: {', '.join(sorted(left_out))}", err=True)
+    return rows, refused
+
+
+def read_document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
+    from relay.planhat.fields import field_named
+
+    document: Any = {}
+    if file is not None:
+        name = "standard input" if file == "-" else file
+        try:
+            document = orjson.loads(_read(file))
+        except orjson.JSONDecodeError as error:
+            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+        if not isinstance(document, dict):
+            raise InputInvalid(f"{name}: should be one JSON object")
+    for setting in settings:
+        name, found, value = setting.partition("=")
+        if not found:
+            raise InputInvalid(f"--set {name}: should be NAME=VALUE")
+        field = field_named(name)
+        if field is not None and field.type not in ("string", "objectId"):
+            try:
+                document[name] = orjson.loads(value)
+            except orjson.JSONDecodeError as error:
+                raise InputInvalid(f"--set {name}: should be JSON, being of type {field.type}") from error
+        else:
+            document[name] = value
+    if not document:
+        raise InputInvalid("nothing to send: name a file with a JSON object, or properties with --set")
+    return dict(document)
+
+
+def refuse_faults(document: Mapping[str, Any], *, partial: bool) -> None:
+    from relay.planhat.fields import faults_of
+
+    faults = faults_of(document, partial=partial)
+    if faults:
+        raise InputInvalid("\n".join(faults))
+
+
+def read_bytes(text: str) -> int:
+    digits = text.rstrip("KMIBkmib ")
+    unit = text[len(digits) :].strip().upper()
+    if not (digits.isascii() and digits.isdigit()) or unit not in _SIZES or not int(digits):
+        raise InputInvalid(f"--max-bytes: should be a size such as 500KB, 4MB or 1MiB, not {text!r}")
+    return int(digits) * _SIZES[unit]

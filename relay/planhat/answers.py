@@ -1,0 +1,114 @@
+"""What Planhat can answer to a bulk upsert, one value class for each. `report.py` makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """What the answer calls a conversation by. It echoes the keys that were sent beside Planhat's own id."""
+
+    planhat_id: str | None
+    external_id: str | None = None
+    source_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """One element of an error list. `kind` is the list's name; `raw_excerpt` is the element as text, cut.
+
+    `message` and `raw_excerpt` may quote what was sent: they belong into a dead letter, never into a log.
+    """
+
+    kind: str
+    message: str
+    external_id: str | None = None
+    planhat_id: str | None = None
+    index: int | None = None
+    raw_excerpt: str = field(default="", repr=False)
+    source_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The envelope. Counts and lists as they came; what was missing is 0 or empty."""
+
+    created: int
+    updated: int
+    nonupdates: int
+    inserted: tuple[Key, ...]
+    updated_keys: tuple[Key, ...]
+    modified: tuple[str, ...]
+    upserted: tuple[str, ...]
+    errors: tuple[ItemError, ...]
+    status: int
+
+    @property
+    def accounted(self) -> int:
+        """How many items the counts claim to have succeeded."""
+        return self.created + self.updated + self.nonupdates
+
+    @property
+    def wholly_forbidden(self) -> bool:
+        """A total 403: nothing went through and every complaint is about permission. No item is to blame."""
+        return (
+            self.status == 403
+            and self.accounted == 0
+            and not (self.inserted or self.updated_keys or self.modified or self.upserted)
+            and all(error.kind.lower() == "permissionerrors" for error in self.errors)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """429. `retry_after_s` is None when the answer names no time."""
+
+    retry_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """No answer, or one that says "not now". `status` is None when there was no answer at all."""
+
+    status: int | None
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """401: the token is wrong or has expired, or the tenant lives in another region."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """403 that names no item: the token may not do this at all."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """413: the request as a whole; nothing in it was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A refusal of the whole request (400, 404, 422, ...) that blames nothing in particular."""
+
+    status: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """A 2xx that cannot be read: whether anything was done is unknown."""
+
+    status: int
+    reason: str
+
+
+Answer = Report | Throttled | Unavailable | Unauthorized | Forbidden | TooLarge | Rejected | Garbled
