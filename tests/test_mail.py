@@ -88,7 +88,9 @@ def test_the_date_orders_mails_and_a_clock_far_ahead_does_not() -> None:
 )
 def test_what_a_program_wrote_is_skipped_unless_it_is_kept(header: tuple[str, str], reason: str) -> None:
     assert parsed(header) == Skipped(reason)
-    assert isinstance(parsed(header, keep_auto=True), Event)
+    kept = parsed(header, keep_auto=True)
+    assert isinstance(kept, Event)
+    assert kept.sender.bot
 
 
 def test_a_person_who_says_so_is_no_program() -> None:
@@ -96,6 +98,7 @@ def test_a_person_who_says_so_is_no_program() -> None:
 
 
 def test_a_mailer_daemon_bounces() -> None:
+    assert parsed(envelope_from="") == parsed(envelope_from="<>") == Skipped("bounce")
     assert parsed(sender="Mail Delivery <MAILER-DAEMON@mx.example>") == Skipped("bounce")
 
 

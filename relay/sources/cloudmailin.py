@@ -70,7 +70,7 @@ def _mail(payload: dict[str, Any]) -> Mail:
         text=body.maybe_text("plain") or (raw.text if raw else ""),
         html=body.maybe_text("html") or (raw.html if raw else ""),
         reply=body.maybe_text("reply_plain"),
-        envelope_from=envelope.maybe_text("from"),
+        envelope_from=envelope.maybe_text("from") if isinstance(envelope.value.get("from"), str) else None,
         envelope_to=[address for address in recipients if address],
         attachments=_attachments(body) or (raw.attachments if raw else ()),
         delivery_id=headers.get("message-id"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from relay.errors import PayloadInvalid
@@ -25,7 +25,7 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
-from relay.sources.mail_headers import MailHeaders, addresses, date_us, message_ids, printable
+from relay.sources.mail_headers import MailHeaders, addresses, date_us, message_ids, printable, unfolded
 from relay.sources.mail_reply import MAX_TEXT_CHARS, reply_of, reply_of_html
 from relay.sources.markup import clean_html, html_of_text, text_of_html
 
@@ -45,7 +45,8 @@ class Mail:
     """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes.
 
     `date` is the header's, where the provider gives it apart; `received` is when the provider got the mail.
-    `envelope_to` and `envelope_from` are SMTP's: who really got it, and where a bounce goes.
+    `envelope_to` and `envelope_from` are SMTP's: who really got it, and where a bounce goes; an empty
+    `envelope_from` is that of a bounce, None is not known.
     `delivery_id` is the provider's id of this delivery, `id_without_header` what identifies the mail if it has no
     Message-ID. `payload` is what templates see; attachments' content must be gone from it.
     """
@@ -114,11 +115,13 @@ def mail_event(
 ) -> Parsed:
     """The event, or why there is none. Raises PayloadInvalid for a mail that holds neither sender nor text."""
     sender = _sender(mail)
-    auto = "" if keep_auto else automatic(mail, sender)
-    if auto:
+    auto = automatic(mail, sender)
+    if auto and not keep_auto:
         return Skipped(auto)
+    if auto:
+        sender = replace(sender, bot=True)
     recipients = _recipients(mail)
-    subject = printable(mail.subject).strip() or mail.headers.get("subject")
+    subject = unfolded(mail.subject).replace("\n", " ") or mail.headers.get("subject")
     text, html = _bodies(mail)
     own_ids = message_ids(mail.message_id) or message_ids(mail.headers.raw("message-id"))
     date = mail.headers.raw("date") or mail.date
@@ -176,7 +179,7 @@ def automatic(mail: Mail, sender: Person) -> str:
     headers = mail.headers
     if _REPORT.match(headers.raw("content-type")) or _BOUNCE_SENDER.match(sender.email):
         return "bounce"
-    if headers.raw("return-path").replace(" ", "") == "<>" or mail.envelope_from == "<>":
+    if headers.raw("return-path").replace(" ", "") == "<>" or mail.envelope_from in ("", "<>"):
         return "bounce"
     precedence = headers.raw("precedence").lower()
     submitted = headers.raw("auto-submitted").lower().partition(";")[0].strip()

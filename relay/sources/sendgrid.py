@@ -161,7 +161,7 @@ def _mail(form: Form) -> Mail:
         sender=form.text("from"),
         to=form.text("to"),
         cc=form.text("cc"),
-        envelope_from=envelope.maybe_text("from") if "from" in envelope.value else None,
+        envelope_from=envelope.maybe_text("from") if isinstance(envelope.value.get("from"), str) else None,
         envelope_to=envelope.texts("to") or [envelope.maybe_text("to")],
         attachments=raw.attachments if raw else _attachments(form),
         delivery_id=headers.get("message-id"),
