@@ -160,6 +160,13 @@ class Shop:
     def _let_go(self) -> None:
         self.outbox.redis.delete(self.outbox.prefix + "wake")
 
+    def lose_redis(self) -> None:
+        """From now on nobody answers where Redis was."""
+        pool = self.outbox.redis.connection_pool
+        pool.connection_kwargs["path"] = "/nonexistent/redis.sock"
+        pool.disconnect()
+        pool.reset()
+
     def counts(self, source: str = "slack") -> dict[str, int]:
         counts = self.outbox.ledger()[source]
         states = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")

@@ -277,8 +277,7 @@ def test_unknown_ids_and_wrong_queries(client: Caller) -> None:
 
 
 def test_without_redis_the_answer_is_503_and_says_so(shop: Shop, client: Caller) -> None:
-    shop.desk.outbox.redis.connection_pool.connection_kwargs["path"] = "/nonexistent/redis.sock"
-    shop.desk.outbox.redis.connection_pool.disconnect()
+    shop.lose_redis()
     response = client.get("/api/v1/stats")
     assert error_of(response)[:2] == (503, "unavailable")
     assert response.headers["retry-after"]

@@ -270,9 +270,7 @@ def test_the_live_part_is_a_fragment(shop: Shop, browser: Caller) -> None:
 
 
 def test_without_redis_the_page_says_so(shop: Shop, browser: Caller) -> None:
-    pool = shop.desk.outbox.redis.connection_pool
-    pool.connection_kwargs["path"] = "/nonexistent/redis.sock"
-    pool.disconnect()
+    shop.lose_redis()
     for path in PAGES[:4]:
         response = browser.get(path if path != "/console/trace" else "/console/trace?id=x")
         assert response.status_code == 503

@@ -1,0 +1,329 @@
+"""The console in a real browser: Debian's chromium under Playwright. Each page empty, busy and broken; the keyboard, the
+phone, the dark, and hostile payloads that must not run. RELAY_SCREENSHOTS names a folder to keep pictures in."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+import uvicorn
+from starlette.applications import Starlette
+
+from relay.web import api, console
+from tests.operating import Shop
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = os.environ.get("RELAY_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TOKEN = "operators-only-" + "x" * 20
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+PAGES = {"overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "rules": "/rules"}
+SHOTS = os.environ.get("RELAY_SCREENSHOTS", "")
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have a browser at {CHROMIUM}")
+        pytest.skip(f"NO BROWSER TESTS: {CHROMIUM} is not there; install chromium, or name one in RELAY_CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Site:
+    def __init__(self, shop: Shop, url: str) -> None:
+        self.shop, self.url = shop, url
+
+
+def serve(shop: Shop) -> Iterator[Site]:
+    app = Starlette(routes=[*console.routes(shop.desk), *api.routes(shop.desk)])
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Site(shop, f"http://127.0.0.1:{port}")
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
+    yield from serve(Shop(redis_client, tmp_path, token=TOKEN))
+
+
+@pytest.fixture
+def open_site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
+    """Without an operator token: this machine only."""
+    yield from serve(Shop(redis_client, tmp_path))
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB")
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    # A CSP violation, a script error, a missing file: none of them may go unseen. Refusals are expected to be logged.
+    assert not [text for text in problems if "status of 4" not in text and "status of 503" not in text], problems
+
+
+def sign_in(page: Page, site: Site) -> None:
+    page.goto(site.url + "/console")
+    page.get_by_label("Operator token").fill(TOKEN)
+    page.get_by_label("Your name (optional)").fill("Ann")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Overview").wait_for()
+
+
+def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+def make_busy(shop: Shop) -> dict[str, str]:
+    """A day's traffic by the real clock: delivered, waiting, dead of two causes, filtered, refused."""
+    now = shop.outbox.now_ms()
+    for minute in range(55, 0, -1):
+        for n in range(1 + (minute * 7) % 5):
+            shop.arrive(
+                f"message {minute}", number=minute * 10 + n, ts=f"17{minute:02}000{n:03}.000100", now_ms=now - minute * 60_000
+            )
+    shop.deliver(now - 30_000)
+    for number in range(900, 912):
+        shop.arrive("a subject that Planhat refuses " + HOSTILE, number=number, ts=f"1700000{number}.000100", now_ms=now - 20_000)
+    dead_ids = shop.bury("the subject is too long", now_ms=now - 15_000)
+    shop.arrive("no company here", source="second", number=950, ts="1700000950.000100", now_ms=now - 12_000)
+    shop.bury("no company found", now_ms=now - 11_000, stage="resolve")
+    event_id = shop.arrive("it waits", number=970, ts="1700000970.000100", now_ms=now - 4_000)
+    shop.arrive("a reply waits", number=971, ts="1700000971.000100", thread="1700000970.000100", now_ms=now - 2_000)
+    shop.arrive("drop me", number=980, ts="1700000980.000100", now_ms=now - 1_000)
+    prefix = shop.outbox.prefix
+    shop.outbox.redis.hincrby(prefix + "ledger:slack", "rejected", 3)
+    shop.outbox.redis.hincrby(prefix + "ledger:slack", "signature_failures", 3)
+    for reason in ("signature", "signature", "stale"):
+        shop.outbox.redis.lpush(
+            prefix + "rejected",
+            f'{{"source":"slack","reason":"{reason}","kind":"NotAuthentic","at_ms":{now - 5000}}}',
+        )
+    for n in range(40):
+        sample = f'{{"at_ms":{now - (40 - n) * 60_000},"pending":{n % 9},"delivered":{n * 12},"oldest_s":{n % 7},"calls":{n % 30},"dead":{n // 3}}}'
+        shop.outbox.redis.rpush(prefix + "samples", sample)
+    for _ in range(17):
+        shop.delivery.take_call(150)
+    return {"dead": dead_ids[0], "event": event_id}
+
+
+def test_every_page_when_there_is_nothing_yet(page: Page, site: Site) -> None:
+    page.goto(site.url + "/console/dead")
+    assert page.get_by_label("Operator token").is_visible()
+    shoot(page, "sign-in")
+    sign_in(page, site)
+    for name, path in PAGES.items():
+        page.goto(f"{site.url}/console{path}")
+        assert page.locator("h1").count() == 1
+        shoot(page, f"{name}-empty")
+    page.goto(site.url + "/console")
+    assert page.get_by_text("No event has come in yet").is_visible()
+
+
+def test_every_page_when_much_goes_on(page: Page, site: Site) -> None:
+    ids = make_busy(site.shop)
+    sign_in(page, site)
+    for name, path in PAGES.items():
+        page.goto(f"{site.url}/console{path}")
+        shoot(page, f"{name}-busy")
+    page.goto(f"{site.url}/console/dead/{ids['dead']}")
+    assert page.get_by_role("heading", name="Dead letter", exact=True).is_visible()
+    shoot(page, "letter-busy")
+    page.goto(f"{site.url}/console/trace?id={ids['event']}")
+    assert page.get_by_text("queued").first.is_visible()
+    shoot(page, "trace-found")
+    assert page.title() != "owned"
+
+
+def test_every_page_when_redis_is_away_or_planhat_is_blocked(page: Page, site: Site) -> None:
+    site.shop.delivery.block(site.shop.outbox.now_ms() + 30_000, "401: the token was refused")
+    sign_in(page, site)
+    assert page.get_by_text("Delivery is blocked: 401").is_visible()
+    shoot(page, "overview-blocked")
+    site.shop.lose_redis()
+    for name, path in PAGES.items():
+        page.goto(f"{site.url}/console{path}{'?id=x' if name == 'trace' else ''}")
+        if name != "rules":
+            assert page.get_by_role("heading", name="Redis is away").is_visible()
+        shoot(page, f"{name}-broken")
+
+
+def test_a_letter_is_mended_by_hand_from_list_to_replay(page: Page, site: Site) -> None:
+    make_busy(site.shop)
+    sign_in(page, site)
+    page.get_by_role("link", name="Dead letters").click()
+    page.locator("a.mono").last.click()
+    page.get_by_label("Field").fill("subject")
+    page.get_by_label("New value").fill("Short")
+    page.get_by_role("button", name="Keep the edit").click()
+    assert page.get_by_text("The edit is kept").is_visible()
+    assert page.get_by_role("cell", name="console:Ann").is_visible()
+    page.get_by_role("button", name="Replay this one").click()
+    assert page.get_by_text("it waits for delivery again").is_visible()
+    before = site.shop.outbox.dead_count()
+
+    page.get_by_role("button", name="Replay the group the subject is too long").click()
+    assert page.get_by_role("heading", name="Replay 11 dead letters?").is_visible()
+    shoot(page, "replay-confirm")
+    page.get_by_role("button", name="Replay them").click()
+    page.get_by_role("status").get_by_text("done").wait_for()
+    shoot(page, "operation-done")
+    assert site.shop.outbox.dead_count() == before - 11
+
+
+def test_the_overview_refreshes_itself_and_pauses(page: Page, site: Site) -> None:
+    sign_in(page, site)
+    assert page.get_by_text("No event has come in yet").is_visible()
+    site.shop.arrive("hello", now_ms=site.shop.outbox.now_ms())
+    page.get_by_role("rowheader", name="slack").wait_for(timeout=8000)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Pause delivery").click()
+    page.get_by_role("button", name="Resume delivery").wait_for()
+    assert site.shop.delivery.read().state == "paused"
+    page.get_by_role("button", name="Resume delivery").click()
+    page.get_by_role("button", name="Pause delivery").wait_for()
+    assert site.shop.delivery.read().state == "open"
+
+
+def test_the_playground_shows_the_conversation(page: Page, site: Site) -> None:
+    sign_in(page, site)
+    page.get_by_role("link", name="Rules").click()
+    page.get_by_role("button", name="Use a sample").click()
+    assert page.get_by_role("heading", name="What the relay would do").is_visible()
+    assert page.get_by_role("heading", name="The conversation").is_visible()
+    shoot(page, "rules-explained")
+
+
+def test_times_are_the_viewers_and_utc_on_hover(page: Page, site: Site) -> None:
+    event_id = site.shop.arrive("hello")
+    sign_in(page, site)
+    page.goto(f"{site.url}/console/trace?id={event_id}")
+    time_of = page.locator("time").first
+    assert time_of.get_attribute("title") == "2027-01-15 08:00:00 UTC"
+    assert time_of.inner_text() == "15/01/2027, 17:00:00"
+
+
+def test_everything_can_be_read_and_done_without_javascript(chromium: Browser, site: Site) -> None:
+    ids = make_busy(site.shop)
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, site)
+    assert page.locator("svg.plot rect").count() > 5
+    page.goto(f"{site.url}/console/dead/{ids['dead']}")
+    assert "UTC" in page.locator("time").first.inner_text()
+    page.get_by_role("button", name="Replay this one").click()
+    assert page.get_by_text("it waits for delivery again").is_visible()
+    context.close()
+
+
+def test_hostile_payloads_do_not_run(page: Page, site: Site) -> None:
+    ids = make_busy(site.shop)
+    sign_in(page, site)
+    for path in (f"/dead/{ids['dead']}", "/dead", f"/trace?id={ids['event']}"):
+        page.goto(f"{site.url}/console{path}")
+        assert page.evaluate("document.title") != "owned"
+        assert page.locator("main script, main img").count() == 0
+
+
+def test_on_a_phone_nothing_runs_off_the_screen(chromium: Browser, site: Site) -> None:
+    ids = make_busy(site.shop)
+    context = chromium.new_context(viewport={"width": 375, "height": 700}, color_scheme="dark")
+    page = context.new_page()
+    sign_in(page, site)
+    for name, path in {**PAGES, "letter": f"/dead/{ids['dead']}", "trace-found": f"/trace?id={ids['event']}"}.items():
+        page.goto(f"{site.url}/console{path}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 375, (path, width)
+        shoot(page, f"{name}-phone-dark")
+    context.close()
+
+
+#: Relative luminance contrast of each text with the nearest opaque ground. Source: WCAG 2.2, "contrast ratio".
+CONTRAST = """() => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const lum = ([r, g, b]) => { const f = v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 };
+    return .2126 * f(r) + .7152 * f(g) + .0722 * f(b) };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.getClientRects().length) continue;
+    let ground = null;
+    for (let up = e; up && !ground; up = up.parentElement) {
+      const c = parse(getComputedStyle(up).backgroundColor); if (c.length < 4 || c[3] > .99) ground = c; }
+    const a = lum(parse(getComputedStyle(e).color)), b = lum(ground || [255, 255, 255]);
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) bad.push(e.tagName + ' ' + e.className + ' ' + ratio.toFixed(2) + ' ' + e.textContent.slice(0, 30));
+  }
+  return bad;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_labels_and_landmarks(chromium: Browser, site: Site, scheme: str) -> None:
+    ids = make_busy(site.shop)
+    context = chromium.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    sign_in(page, site)
+    for path in [*PAGES.values(), f"/dead/{ids['dead']}"]:
+        page.goto(f"{site.url}/console{path}")
+        assert page.evaluate(CONTRAST) == [], path
+        assert page.get_by_role("main").count() == 1
+        assert page.get_by_role("navigation", name="Pages").count() == 1
+        unnamed = page.evaluate(
+            "() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+            ".filter(e => !e.labels.length).map(e => e.outerHTML)"
+        )
+        assert unnamed == []
+    context.close()
+
+
+def test_the_keyboard_reaches_everything(page: Page, site: Site) -> None:
+    sign_in(page, site)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_without_a_token_this_machine_goes_straight_in(page: Page, open_site: Site) -> None:
+    page.goto(open_site.url + "/console")
+    assert page.get_by_role("heading", name="Overview").is_visible()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Pause delivery").click()
+    page.get_by_role("button", name="Resume delivery").wait_for()
+    assert open_site.shop.delivery.read().state == "paused"
