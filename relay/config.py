@@ -55,7 +55,7 @@ class SourceConfig:
     type: str = ""
     max_body_bytes: int | None = None
     rate_limit: float | None = None
-    enrich: Mapping[str, Any] = field(default_factory=dict)
+    enrich: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

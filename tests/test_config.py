@@ -120,6 +120,13 @@ def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert list(config.sources["slack"].options.secrets()) == ["newer"]
 
 
+def test_a_look_ups_token_shows_nowhere(tmp_path: Path) -> None:
+    text = MINIMAL.replace("type: Slack thread}}", 'type: Slack thread, enrich: {token: "${TOKEN}", timeout: 2s}}}')
+    config = read(tmp_path, text % "s", {"TOKEN": "hush-hush"})
+    assert config.sources["slack"].enrich == {"token": "hush-hush", "timeout": "2s"}
+    assert "hush-hush" not in repr(config)
+
+
 def test_missing_variables_and_files_are_named(tmp_path: Path) -> None:
     said = messages(tmp_path, MINIMAL % '"${NOT_THERE}", "${file:/nowhere/at/all}", "${odd name}"')
     assert "relay.yaml:2: sources.slack.secrets[0]: the environment variable NOT_THERE is not set" in said
@@ -233,6 +240,12 @@ def test_the_schema_is_one_and_takes_what_the_check_takes(tmp_path: Path) -> Non
 def test_the_schema_refuses_what_an_editor_can_see(name: str) -> None:
     value = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert list(jsonschema.Draft202012Validator(json_schema()).iter_errors(value))
+
+
+def test_the_shipped_schema_is_todays() -> None:
+    """Written anew by `relay check --schema > relay/examples/relay.schema.json`."""
+    shipped = (files("relay") / "examples" / "relay.schema.json").read_text(encoding="utf-8")
+    assert json.loads(shipped) == json_schema()
 
 
 def test_every_key_of_the_schema_is_described() -> None:

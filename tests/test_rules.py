@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed
 from relay.event import Event
 from relay.planhat.fields import faults_of
+from relay.rules.build import Surroundings, build_rule
 from relay.rules.defaults import ADAPTERS, FAMILIES
 from relay.rules.examples import document_of, example_event
 from relay.rules.explain import explain
 from relay.rules.load import load, load_rulebook
-from relay.rules.rule import Filtered, Mapped, RuleBook
+from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
+from relay.rules.yaml_file import Source
 from relay.sources.registry import ADAPTERS as REGISTERED
 
 BASE: dict[str, Any] = {
@@ -211,6 +216,43 @@ def test_a_rule_may_name_the_company_itself(tmp_path: Path) -> None:
     _, whole = load_rules(tmp_path, rule(companyId="{{ payload.id }}"))
     with pytest.raises(MappingFailed, match="extid"):
         whole.map(event(payload={"id": "acme"}))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                'event.kind == "message.created"',
+                'event.kind in ["message.created", "call.ended"]',
+                '"C1" == event.channel.id',
+                "event.sender.bot == true",
+                "event.sender.bot == 1",
+                'event["channel"]["id"] in ("C1", "C2")',
+                'event.channel.id != "C1"',
+                'not (event.kind == "call.ended")',
+                'event.text == "" or event.kind == "call.ended"',
+                'payload.kind == "a"',
+                "event.kind in event.tags",
+            ]
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(["message.created", "message.updated", "call.ended"]),
+    st.sampled_from(["", "C1", "C2"]),
+    st.booleans(),
+    st.sampled_from([{}, {"kind": "a"}]),
+)
+def test_the_quick_look_at_single_fields_never_decides_otherwise(
+    parts: list[str], kind: str, channel: str, bot: bool, payload: dict[str, str]
+) -> None:
+    text = " and ".join(parts)
+    source = Source("x.yaml", {"rules": [rule(when=text)]})
+    built = build_rule(rule(when=text, source=("slack",)), 0, Surroundings(source, ("Slack thread",), ("slack",), frozenset()))
+    assert built is not None
+    context = scope_of(event(kind=kind, channel={"id": channel}, sender={"bot": bot}, payload=payload, tags=["call.ended"]))
+    assert built.matches(context) == replace(built, guards=()).matches(context)
 
 
 def test_rules_for_all_sources_come_in_their_place(tmp_path: Path) -> None:

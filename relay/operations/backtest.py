@@ -31,7 +31,7 @@ from relay.settings import Settings
 #: Events read in one round trip, and dealt to a process at a time.
 PART = 500
 #: Below this, starting processes costs more than they save.
-ALONE_BELOW = 4_000
+ALONE_BELOW = 40_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from jinja2 import nodes
@@ -20,10 +21,17 @@ from relay.planhat.fields import (
     value_fault,
 )
 from relay.rules.reach import conjuncts, guards_of
-from relay.rules.references import doubts_in, faults_in, path_of
+from relay.rules.references import Doubt, doubts_in, faults_in, path_of
 from relay.rules.rule import ANY_SOURCE, COMPANY_ID, FieldRule, Rule, Slot, fit
 from relay.rules.shape import did_you_mean, name_of
-from relay.rules.template import Compiled, TemplateInvalid, parse_expression, parse_text, sole_expression
+from relay.rules.template import (
+    Fault,
+    TemplateInvalid,
+    compiled,
+    parse_expression,
+    parse_text,
+    sole_expression,
+)
 from relay.rules.yaml_file import Absent, Path, Source
 
 #: Kinds of events that tell of a change of state, not of a message.
@@ -116,18 +124,38 @@ def _condition(value: Any, path: Path, source: Source) -> Slot | None:
         source.add(path, "is an expression already: leave out {{ and }}")
         return None
     try:
-        tree = parse_expression(text)
-        _report(tree, path, source)
-        return Slot("when", template=Compiled(text, native=True), line=line, block=block, text=text)
+        _report(_study(text, expression=True), path, source)
+        return Slot("when", template=compiled(text, native=True), line=line, block=block, text=text)
     except TemplateInvalid as error:
         _report_invalid(error, path, source)
         return None
 
 
-def _report(tree: nodes.Node, path: Path, source: Source) -> None:
-    for fault in faults_in(tree):
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What can be said of a template alone. `inner` is the expression of one that is exactly one `{{ ... }}`."""
+
+    faults: tuple[Fault, ...]
+    doubts: tuple[Doubt, ...]
+    inner: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def _study(text: str, *, expression: bool = False) -> _Study:
+    """Remembered, so that a reload looks only at what changed. Raises TemplateInvalid."""
+    tree: nodes.Node = parse_expression(text) if expression else parse_text(text)
+    inner = None
+    if not expression:
+        stripped = text.strip()
+        if sole_expression(parse_text(stripped)) is not None:
+            inner = stripped.removeprefix("{{").removesuffix("}}").strip("-+").strip()
+    return _Study(tuple(faults_in(tree)), tuple(doubts_in(tree)), inner)
+
+
+def _report(study: _Study, path: Path, source: Source) -> None:
+    for fault in study.faults:
         source.add(path, fault.message, offset=fault.line - 1)
-    for doubt in doubts_in(tree):
+    for doubt in study.doubts:
         source.add(path, doubt.message, severity="warning", offset=doubt.line - 1)
 
 
@@ -152,17 +180,12 @@ def _slot(value: Any, path: Path, source: Source, *, where: str, key: bool = Fal
     if not isinstance(value, str) or not any(mark in value for mark in ("{{", "{%", "{#")):
         return Slot(where, constant=value, line=line, text="" if value is None else str(value))
     try:
-        tree = parse_text(value)
-        stripped = tree
-        if value.strip() != value:
-            stripped = parse_text(value.strip())
-        sole = sole_expression(stripped)
-        _report(tree, path, source)
-        if sole is not None:
-            text = value.strip()
-            inner = text.removeprefix("{{").removesuffix("}}").strip("-+").strip()
-            return Slot(where, template=Compiled(inner, native=True), line=line, block=block, text=text)
-        return Slot(where, template=Compiled(value, native=False, key=key), line=line, block=block, text=value.rstrip("\n"))
+        study = _study(value)
+        _report(study, path, source)
+        if study.inner is not None:
+            template = compiled(study.inner, native=True)
+            return Slot(where, template=template, line=line, block=block, text=value.strip())
+        return Slot(where, template=compiled(value, native=False, key=key), line=line, block=block, text=value.rstrip("\n"))
     except TemplateInvalid as error:
         _report_invalid(error, path, source)
         return None

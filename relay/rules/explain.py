@@ -26,9 +26,9 @@ from relay.rules.rule import (
     scope_of,
 )
 from relay.rules.template import (
-    Compiled,
     TemplateFailed,
     TemplateInvalid,
+    compiled,
     parse_expression,
     parse_text,
     refill,
@@ -117,7 +117,7 @@ def _short(value: Any) -> Any:
 def _evaluate(words: str, context: Context) -> Any:
     refill()
     try:
-        return Compiled(words, native=True)(context)
+        return compiled(words, native=True)(context)
     except (TemplateInvalid, TemplateFailed):
         return None
 

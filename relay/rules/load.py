@@ -32,7 +32,8 @@ from relay.source_options import SourceOptions
 
 #: Planhat's documented soft limit of calls a minute.
 SOFT_CALLS_PER_MINUTE = 200
-_CREDENTIALS = ("secrets", "basic_auth", "bearer", "public_keys", "api_key")
+#: Kept out of `SourceOptions.raw`, which anybody may print.
+_CREDENTIALS = ("secrets", "basic_auth", "bearer", "public_keys", "api_key", "enrich")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
-    enrich = values.get("enrich")
+    enrich = written.get("enrich") if "enrich" in values else None
     return SourceConfig(
         name=name,
         adapter=options.adapter,

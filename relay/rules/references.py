@@ -32,7 +32,7 @@ EVENT_SHAPE: dict[str, Any] = _BLANK.view()
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class Doubt:
     message: str
     line: int
 
@@ -62,7 +62,7 @@ def faults_in(tree: nodes.Node) -> Iterator[Fault]:
             yield Fault(fault, line)
 
 
-def doubts_in(tree: nodes.Node) -> Iterator[Warning]:
+def doubts_in(tree: nodes.Node) -> Iterator[Doubt]:
     """What is allowed and yet most likely a slip: a kind that no event has."""
     for node in _all(tree, nodes.Compare):
         if path_of(node.expr) != ("event", "kind"):
@@ -71,7 +71,7 @@ def doubts_in(tree: nodes.Node) -> Iterator[Warning]:
             for constant in _all(operand.expr, nodes.Const):
                 if isinstance(constant.value, str) and constant.value not in KINDS:
                     kinds = tuple(sorted(KINDS))
-                    yield Warning(
+                    yield Doubt(
                         f"no event has the kind {constant.value!r}{did_you_mean(constant.value, kinds)}",
                         constant.lineno,
                     )

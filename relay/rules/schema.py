@@ -117,7 +117,16 @@ SOURCE = Table(
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
         "max_body_bytes": Quantity("size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"),
         "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
-        "enrich": Anything("look-ups by the workers", {"type": "object"}),
+        "enrich": Table(
+            {
+                "token": Secret("the provider's API token, best as ${NAME}"),
+                "login": Secret("user:password, where the provider's API wants a login"),
+                "url": Text("the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"),
+                "timeout": Quantity("duration", "one look-up", 0.1, 60, "100ms to 1m"),
+                "cache": Quantity("duration", "how long an answer is remembered", 0, _YEARS, "0s or more"),
+            },
+            "look-ups at the provider by the workers",
+        ),
         "unauthenticated": Flag("accept this sender without any secret: anybody who knows the URL can write"),
         "fields": Names(Text("a path in the payload, such as data.ticket.id"), "where `generic` finds what"),
         "body_token": Text("the place in the body where a shared token stands"),

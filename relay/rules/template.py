@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -422,6 +423,12 @@ class Compiled:
                 line = self._jinja.get_corresponding_lineno(step.tb_lineno)
             step = step.tb_next
         return line
+
+
+@lru_cache(maxsize=4096)
+def compiled(source: str, *, native: bool, key: bool = False) -> Compiled:
+    """`Compiled`, remembered: a reload of a changed file compiles what changed. Raises TemplateInvalid."""
+    return Compiled(source, native=native, key=key)
 
 
 def _listed(value: Any) -> Any:
