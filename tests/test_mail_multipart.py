@@ -93,6 +93,10 @@ def test_a_form_of_ours_reads_back() -> None:
     )
 
 
+def test_a_saved_form_without_its_content_type_says_its_boundary_itself() -> None:
+    assert parse_form(part("a", b"1") + b"--xYz--", "").fields() == {"a": "1"}
+
+
 def test_a_body_that_is_cut_off_keeps_what_came() -> None:
     assert form(part("a", b"one") + part("b", b"tw")[:-2]).fields() == {"a": "one", "b": "tw"}
 
@@ -155,7 +159,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=300)
 @given(st.lists(PIECES | st.binary(max_size=6), max_size=30))
 def test_any_bytes_are_a_form_or_refused(pieces: list[bytes]) -> None:
-    for kind in (TYPE, "application/x-www-form-urlencoded"):
+    for kind in (TYPE, "application/x-www-form-urlencoded", ""):
         try:
             found = parse_form(b"".join(pieces), kind)
         except PayloadInvalid:

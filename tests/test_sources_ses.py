@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.errors import NotAuthentic, VerificationUnavailable
+from relay.errors import NotAuthentic, UserError, VerificationUnavailable
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Skipped
@@ -215,6 +215,14 @@ def test_any_url_is_judged(url: str) -> None:
         rest = url.removeprefix("https://sns.eu-central-1.amazonaws.com").removeprefix(".cn")
         assert rest[:1] in ("", "/", "?", "#")
     confirmation_url(url)
+
+
+def test_a_sample_is_signed_with_a_certificate_of_ours_or_not_at_all() -> None:
+    adapter = ses(certificate_file())
+    sample = adapter.sign(adapter.sample(serial=1, now_s=NOW_S), now_s=NOW_S, url="")
+    adapter.verify(Inbound(sample.body, sample.headers), now_s=NOW_S)
+    with pytest.raises(UserError, match="Amazon alone"):
+        ses().sign(sample, now_s=NOW_S, url="")
 
 
 def test_a_missing_topic_or_an_unreadable_certificate_is_said_at_once(tmp_path: Path) -> None:

@@ -83,6 +83,9 @@ def parse_form(body: bytes, content_type: str) -> Form:
     kind, parameters = parse_parameters(content_type)
     if kind == "application/x-www-form-urlencoded":
         return Form(tuple(_urlencoded(body)))
+    if not kind and body.startswith(b"--"):
+        # A saved body without its headers (`relay explain`): its first line is the boundary.
+        return Form(tuple(_multipart(body, body[2 : MAX_BOUNDARY_CHARS + 2].partition(b"\n")[0].rstrip())))
     if not kind.startswith("multipart/"):
         raise PayloadInvalid("wanted a form")
     boundary = parameters.get("boundary", "")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from relay.errors import NotAuthentic, PayloadInvalid
+from relay.errors import NotAuthentic, PayloadInvalid, UserError
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, json_object
 from relay.sources.credentials import has_login, login_headers, verify_login
@@ -104,14 +104,14 @@ class Ses(MailAdapter):
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         """Signed with the private key that a file of `certificate_files` holds beside its certificate. Raises
-        ValueError without one: nobody but Amazon can sign as Amazon."""
+        UserError without one: nobody but Amazon can sign as Amazon."""
         headers = {**sample.headers, **login_headers(self.options)}
         private = private_key_of(self.options.certificate_files)
         if private is None:
             if self.options.unauthenticated:
                 return Sample(sample.body, headers, sample.method)
-            raise ValueError(
-                "Amazon alone signs for SNS; to send a sample, make a certificate of your own and name a PEM file with "
+            raise UserError(
+                f"source {self.options.name!r}: Amazon alone signs for SNS; to send a sample, make a certificate of your own and name a PEM file with "
                 "it and its private key under certificate_files"
             )
         try:
