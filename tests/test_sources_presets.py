@@ -89,6 +89,7 @@ def test_one_bad_event_of_a_batch_is_parked_and_the_others_go_on() -> None:
     batch = [good, {**good, "id": ""}, 7, {**good, "id": "A-3"}]
     found = parse(cloudevents(), orjson.dumps(batch), content_type="application/cloudevents-batch+json")
     assert [type(item) for item in found] == [Event, Parked, Parked, Event]
+    assert parse(cloudevents(), orjson.dumps(batch), content_type="application/json") == found
 
 
 @pytest.mark.parametrize("missing", ["id", "source", "type", "specversion"])

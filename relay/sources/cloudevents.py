@@ -25,7 +25,6 @@ from relay.sources.base import (
     any_same,
     content_key,
     iso_from_us,
-    json_object,
     parse_json,
 )
 from relay.sources.generic import MAX_ITEMS, Generic
@@ -64,11 +63,11 @@ class CloudEvents(Generic):
         content_type = inbound.headers.get("content-type", "").lower().partition(";")[0].strip()
         if "ce-specversion" in inbound.headers:
             return [self._event(_of_headers(inbound, content_type), inbound, now_s)]
-        if content_type != _BATCH:
-            return [self._event(json_object(inbound.body), inbound, now_s)]
         items = parse_json(inbound.body)
+        if isinstance(items, dict) and content_type != _BATCH:
+            return [self._event(items, inbound, now_s)]
         if not isinstance(items, list) or len(items) > MAX_ITEMS:
-            raise PayloadInvalid("wanted a list of events")
+            raise PayloadInvalid("wanted an event, or a list of events")
         return [self._item(item, n, inbound, now_s) for n, item in enumerate(items)]
 
     def _item(self, item: Any, number: int, inbound: Inbound, now_s: float) -> Parsed:
