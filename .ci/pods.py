@@ -27,6 +27,10 @@ import yaml
 Json = dict[str, Any]
 TOP = pathlib.Path(__file__).resolve().parent.parent
 POD = "planhat-relay-ci"
+#: In the order they start.
+COMPONENTS = ("valkey", "sandbox", "web", "worker")
+#: Webhooks sent while the worker is stopped and started again.
+LOAD = 3000
 
 PROBE = """
 import socket, sys, urllib.error, urllib.request
@@ -70,7 +74,7 @@ class Podman:
         ]
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*self._base, *arguments], capture_output=True, text=True)
+        done = subprocess.run([*self._base, *arguments], capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise SystemExit(
                 f"podman {' '.join(arguments[:3])} failed: {(done.stderr or done.stdout).strip()[-2000:]}"
@@ -130,21 +134,11 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """Run one container of a pod. Refuses what the restricted Pod Security standard would refuse."""
         security = {**pod["securityContext"], **container["securityContext"]}
-        assert (
-            security["runAsNonRoot"]
-        )
-        assert (
-            not security["allowPrivilegeEscalation"]
-        )
-        assert (
-            security["readOnlyRootFilesystem"]
-        )
-        assert (
-            security["capabilities"]["drop"] == ["ALL"]
-        )
-        assert (
-            security["seccompProfile"]["type"] == "RuntimeDefault"
-        )
+        assert security["runAsNonRoot"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["readOnlyRootFilesystem"]
+        assert security["capabilities"]["drop"] == ["ALL"]
+        assert security["seccompProfile"]["type"] == "RuntimeDefault"
         command = ["run", "--pod", POD, "--name", name, "--no-healthcheck", "--cap-drop", "all", "--read-only", "--read-only-tmpfs=false",
                    "--security-opt", "no-new-privileges", "--user", f"{security['runAsUser']}:{security['runAsGroup']}",
                    "--group-add", str(security["fsGroup"]), "--pids-limit", "256"]  # fmt: skip
@@ -199,7 +193,7 @@ class Cluster:
             aim.get("path", "-"),
             seconds,
         ]
-        asked = subprocess.run(command, capture_output=True, text=True)
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
         return "" if asked.returncode == 0 else asked.stderr.strip().splitlines()[-1]
 
     def wait_for_probes(self, name: str, container: Json) -> str:
@@ -280,16 +274,7 @@ def build_valkey(podman: Podman, lab: pathlib.Path) -> None:
         "FROM docker.io/library/python:3.13-slim-trixie\n"
         "RUN apt-get update && apt-get install -y --no-install-recommends valkey-server valkey-tools\n"
     )
-    command = [
-        "buildah",
-        "--root",
-        str(lab / "storage"),
-        "--runroot",
-        str(lab / "run"),
-        "--storage-driver",
-        "overlay",
-        "build",
-    ]
+    storage = ["--root", str(lab / "storage"), "--runroot", str(lab / "run"), "--storage-driver", "overlay"]
     options = [
         "--isolation",
         "chroot",
@@ -298,11 +283,9 @@ def build_valkey(podman: Podman, lab: pathlib.Path) -> None:
         "--pull-never",
         "--tag",
         "localhost/valkey:stand-in",
-        "-f",
-        str(file),
-        str(lab),
     ]
-    done = subprocess.run(command + options, capture_output=True, text=True)
+    command = ["buildah", *storage, "build", *options, "-f", str(file), str(lab)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"no stand-in for Valkey: {done.stderr[-1500:]}")
 
@@ -317,19 +300,10 @@ def main() -> None:
     look_at_image(podman, options.image)
     build_valkey(podman, lab)
 
-    render = [
-        options.helm,
-        "template",
-        "ci",
-        str(TOP / "helm"),
-        "-f",
-        str(TOP / "tests/chart/container.yaml"),
-    ]
-    objects = [
-        o
-        for o in yaml.safe_load_all(subprocess.run(render, check=True, capture_output=True, text=True).stdout)
-        if o
-    ]
+    values = TOP / "tests" / "chart" / "container.yaml"
+    render = [options.helm, "template", "ci", str(TOP / "helm"), "-f", str(values)]
+    text = subprocess.run(render, check=True, capture_output=True, text=True).stdout
+    objects = [found for found in yaml.safe_load_all(text) if found]
     folder = lab / "volumes"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -348,36 +322,57 @@ def main() -> None:
 
 
 def run(cluster: Cluster, podman: Podman) -> None:
-    for kind, component in (
-        ("StatefulSet", "valkey"),
-        ("Deployment", "sandbox"),
-        ("Deployment", "web"),
-        ("Deployment", "worker"),
-    ):
+    start_pods(cluster, podman)
+    look_inside(podman)
+    refuse_a_wrong_config(cluster)
+    run_helm_test(cluster, podman)
+    stop_the_worker_in_the_middle(cluster, podman)
+    end_pods(cluster, podman)
+    print("image: built, run and stopped under the chart's own security context", flush=True)
+
+
+def start_pods(cluster: Cluster, podman: Podman) -> None:
+    for component in COMPONENTS:
+        kind = "StatefulSet" if component == "valkey" else "Deployment"
         pod = pod_of(cluster.find(kind, f"relay-{component}"))
         for first in pod.get("initContainers", []):
             done = cluster.start(f"{component}-{first['name']}", pod, first, wait=True)
             if done.returncode:
-                raise SystemExit(
-                    f"{component}: init container {first['name']} failed:\n{done.stdout}{done.stderr}"
-                )
-            print(
-                f"{component}: init container {first['name']}: {done.stdout.strip().splitlines()[-1:]}",
-                flush=True,
-            )
+                raise SystemExit(f"{component}: {first['name']} failed:\n{done.stdout}{done.stderr}")
+            print(f"{component}: init container {first['name']}: {done.stdout.strip()}", flush=True)
         container = pod["containers"][0]
         cluster.start(component, pod, container)
         print(f"{component}: {cluster.wait_for_probes(component, container)}", flush=True)
 
+
+def look_inside(podman: Podman) -> None:
+    """Confined as the chart says? Asked from within."""
+    wanted = {"uid": 10001, "gid": 10001, "capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2"}
+    wanted |= {"root": "Read-only file system", "tmp": True, "config": "Read-only file system"}
     for component in ("web", "worker"):
         inside = json.loads(podman("exec", component, "python", "-c", INSIDE).stdout)
         limit = podman("inspect", component, "--format", "{{.HostConfig.Memory}}").stdout.strip()
         print(f"{component}: {inside} memory limit {int(limit) // 2**20} MiB", flush=True)
-        wanted = {"uid": 10001, "gid": 10001, "capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2",
-                  "root": "Read-only file system", "tmp": True, "config": "Read-only file system"}  # fmt: skip
         if {key: inside[key] for key in wanted} != wanted:
             raise SystemExit(f"{component}: not confined as the chart says: {inside}, wanted {wanted}")
 
+
+def refuse_a_wrong_config(cluster: Cluster) -> None:
+    """A roll-out with a wrong file stops at the init container; the old pods stay."""
+    data = cluster.find("ConfigMap", "relay-config")["data"]
+    good = data["relay.yaml"]
+    data["relay.yaml"] = good.replace("adapter: slack", "adapter: slak")
+    pod = pod_of(cluster.find("Deployment", "relay-web"))
+    done = cluster.start("wrong-config", pod, pod["initContainers"][0], wait=True)
+    data["relay.yaml"] = good
+    if done.returncode != 2:
+        raise SystemExit(
+            f"a wrong config was not refused: exit {done.returncode}: {done.stdout}{done.stderr}"
+        )
+    print(f"a wrong config is refused: {done.stderr.strip()[:200]}", flush=True)
+
+
+def run_helm_test(cluster: Cluster, podman: Podman) -> None:
     test = pod_of(cluster.find("Pod", "relay-test"))
     done = cluster.start("test", test, test["containers"][0], wait=True)
     print(
@@ -390,14 +385,58 @@ def run(cluster: Cluster, podman: Podman) -> None:
             print(podman("logs", "--tail", "20", name, check=False).stderr, file=sys.stderr)
         raise SystemExit("helm test failed")
     listed = podman("exec", "web", "relay", "conversations", "list", "--json", check=False)
-    if listed.returncode or "slack-" not in listed.stdout:
+    if listed.returncode or "Slack thread" not in listed.stdout:
         raise SystemExit(f"the conversation is not in the sandbox: {listed.stdout}{listed.stderr}")
-    print(f"the conversation came out: {listed.stdout.strip()[:400]}", flush=True)
+    found = json.loads(listed.stdout)[0]
+    shown = {key: found.get(key) for key in ("_id", "externalId", "companyId", "type", "date")}
+    print(f"the conversation came out: {shown}", flush=True)
 
-    # The pods end as in a roll-out: web and worker first.
-    for name, pod, _ in sorted(
-        cluster.running, key=lambda entry: ("web", "worker", "sandbox", "valkey").index(entry[0])
-    ):
+
+def ledger(podman: Podman) -> dict[str, int]:
+    stats = json.loads(podman("exec", "web", "relay", "stats", "--json").stdout)
+    if stats["balanced"] is not True:
+        raise SystemExit(f"the books do not balance: {stats}")
+    return {key: value for key, value in stats["sources"]["slack"].items() if isinstance(value, int)}
+
+
+def stop_the_worker_in_the_middle(cluster: Cluster, podman: Podman) -> None:
+    """SIGTERM while events wait and come: what was accepted is delivered by the next worker, all of it."""
+    test = pod_of(cluster.find("Pod", "relay-test"))
+    send = {**test["containers"][0], "command": ["relay", "send"]}
+    send["args"] = ["--source=slack", f"--count={LOAD}", "--url=http://relay-web:8080"]
+    before = ledger(podman)["accepted"]
+    began = time.monotonic()
+    cluster.start("load", test, send)
+    cluster.running.pop()
+    while (now := ledger(podman))["accepted"] - before < LOAD // 4:
+        if time.monotonic() - began > 60:
+            raise SystemExit(
+                f"the webhooks are not accepted: {now}; {podman('logs', 'load', check=False).stderr}"
+            )
+    stopping = time.monotonic()
+    podman("stop", "-t", "35", "worker")
+    took = time.monotonic() - stopping
+    code = podman("inspect", "worker", "--format", "{{.State.ExitCode}}").stdout.strip()
+    if podman("wait", "load").stdout.strip() != "0":
+        raise SystemExit(f"relay send failed: {podman('logs', 'load', check=False).stderr}")
+    waiting = ledger(podman)
+    podman("start", "worker")
+    while (now := ledger(podman))["pending"]:
+        if time.monotonic() - began > 120:
+            raise SystemExit(f"not delivered: {now}")
+        time.sleep(0.2)
+    if now["accepted"] - before != LOAD or now.get("dead"):
+        raise SystemExit(f"{LOAD} webhooks were sent, and the ledger says {now}")
+    print(
+        f"{LOAD} webhooks while the worker was stopped (exit {code} after {took:.1f} s, {waiting['pending']} waiting) and "
+        f"started again: all settled after {time.monotonic() - began:.1f} s, {now}",
+        flush=True,
+    )
+
+
+def end_pods(cluster: Cluster, podman: Podman) -> None:
+    """As in a roll-out: web and worker first."""
+    for name, pod, _ in sorted(cluster.running, key=lambda entry: COMPONENTS.index(entry[0]), reverse=True):
         peak = cluster.peak_memory_mib(name)
         grace = pod.get("terminationGracePeriodSeconds", 30)
         began = time.monotonic()
@@ -407,12 +446,12 @@ def run(cluster: Cluster, podman: Podman) -> None:
             "inspect", name, "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}"
         ).stdout.split()
         print(
-            f"{name}: peak {peak:.0f} MiB; SIGTERM, then exit {code} after {took:.1f} s of {grace} s grace; out of memory: {killed}",
+            f"{name}: peak {peak:.0f} MiB; SIGTERM, then exit {code} after {took:.1f} s of {grace} s grace; "
+            f"out of memory: {killed}",
             flush=True,
         )
-        if killed != "false" or (name in ("web", "worker", "valkey") and (code != "0" or took >= grace)):
+        if killed != "false" or (name != "sandbox" and (code != "0" or took >= grace)):
             raise SystemExit(f"{name} did not end cleanly")
-    print("image: built, run and stopped under the chart's own security context", flush=True)
 
 
 if __name__ == "__main__":
