@@ -111,8 +111,8 @@ class Ses(MailAdapter):
             if self.options.unauthenticated:
                 return Sample(sample.body, headers, sample.method)
             raise UserError(
-                f"source {self.options.name!r}: Amazon alone signs for SNS; to send a sample, make a certificate of your own and name a PEM file with "
-                "it and its private key under certificate_files"
+                f"source {self.options.name!r}: Amazon alone signs for SNS; to send a sample, make a certificate of "
+                "your own and name a PEM file with it and its private key under certificate_files"
             )
         try:
             body = orjson.dumps(sign_envelope(json_object(sample.body), private))
