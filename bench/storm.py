@@ -125,6 +125,7 @@ class Storm:
         self.patches: dict[str, list[Patch]] = defaultdict(list)
         self.calm = False
         self.depth = 0
+        self.later_s = 0.0
         self.number = 0
         self.threads = [f"slack-C1-{n}" for n in range(self.chance.randint(1, 12))]
         self.planhat.bad = {x for x in self.threads if self.chance.random() < 0.15}
@@ -199,6 +200,7 @@ class Storm:
             names: Any = self.client.zrange(key, 0, -1)
             if names:
                 self.client.zadd(key, dict.fromkeys(names, 1))
+        self.later_s += 100
         self.client.hset(self.outbox.prefix + "delivery", "until_ms", 1)
         self.client.delete(self.outbox.prefix + "wake", self.outbox.prefix + "calls")
 
@@ -220,7 +222,7 @@ class Storm:
             directory = Directory(client, (CompanyStep("default", value="c1"),), None, call=lambda: True, now_ms=outbox.now_ms)  # type: ignore[arg-type]
             flush = Flush(
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
-                chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)),
+                chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
             generation = outbox.ring() or int(client.get(outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
             flush.run(generation)

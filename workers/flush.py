@@ -73,6 +73,7 @@ class Flush:
         overdue: Callable[[], bool] = lambda: False,
         chance: Random | None = None,
         slice_s: float = SLICE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self._outbox = outbox
@@ -86,6 +87,7 @@ class Flush:
         self._overdue = overdue
         self._chance = chance or Random()  # noqa: S311 - jitter, no secret
         self._slice_s = slice_s
+        self._clock = clock
         self._began = 0.0
         self._batch = ""
         self._batches = 0
@@ -96,17 +98,17 @@ class Flush:
 
     def run(self, generation: int) -> int:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
-        self._began = time.monotonic()
+        self._began = self._clock()
         if not self._outbox.own(generation):
             return 0
         lease_s = self.config.planhat.lease_s
         claimed = 0
-        with Lane(self._outbox, generation, lease_s=lease_s, overdue=self._overdue) as lane:
+        with Lane(self._outbox, generation, lease_s=lease_s, overdue=self._overdue, clock=self._clock) as lane:
             while True:
                 if self._stopping():
                     lane.let_go()
                     break
-                if time.monotonic() - self._began >= self._slice_s:
+                if self._clock() - self._began >= self._slice_s:
                     successor = lane.hand_over()
                     if successor:
                         self._bell.ring_flush(successor)
@@ -309,7 +311,7 @@ class Flush:
         self, lane: Lane, part: Sequence[tuple[Draft, Sent]], state: DeliveryState, *, last: bool
     ) -> list[tuple[Draft, Refused]] | None:
         """Settles one batch. What was refused under an `_id` comes back, unless it is the `last` try. None: stop."""
-        began = time.monotonic()
+        began = self._clock()
         by_id: list[tuple[Draft, Refused]] = []
         resolution = Resolution(
             [sent for _, sent in part],
@@ -337,7 +339,7 @@ class Flush:
             batch=self._batch,
             items=len(part),
             calls=resolution.calls,
-            took_ms=round((time.monotonic() - began) * 1000),
+            took_ms=round((self._clock() - began) * 1000),
             status=self._status,
             hold=resolution.hold.kind if resolution.hold else "",
             **counts,
@@ -432,13 +434,13 @@ class Flush:
         return self._pace.take_call(stop=lambda: self._over(lane)) and not self._over(lane)
 
     def _over(self, lane: Lane) -> bool:
-        return lane.lost or lane.slipped() or self._stopping() or time.monotonic() - self._began > LAST_CALL_S
+        return lane.lost or lane.slipped() or self._stopping() or self._clock() - self._began > LAST_CALL_S
 
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
         body = b"[" + b",".join(item.body for item in items) + b"]"
-        began = time.monotonic()
+        began = self._clock()
         answer = self._upsert(body, self.config.planhat.timeout_s)
-        took_s = time.monotonic() - began
+        took_s = self._clock() - began
         self._took_ms = round(took_s * 1000)
         self._status = _status(answer)
         labels = {"operation": "PUT conversations"}

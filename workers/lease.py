@@ -33,17 +33,19 @@ class Lane:
         *,
         lease_s: float,
         overdue: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.generation = generation
         self.lost = False
         self._outbox = outbox
         self._lease_ms = int(lease_s * 1000)
         self._overdue = overdue
+        self._clock = clock
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._owning = True
         self._held: dict[str, Item] = {}
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self._clock()
         self._lost_items: set[str] = set()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -67,7 +69,7 @@ class Lane:
             self.lost = self.lost or not claim.owned
             self._owning = claim.owned and bool(claim.items)
             if not self._held:
-                self._renewed_at = time.monotonic()
+                self._renewed_at = self._clock()
             self._held.update((item.external_id, item) for item in claim.items)
         return claim
 
@@ -97,14 +99,14 @@ class Lane:
     def slipped(self) -> bool:
         """Whether a lease was lost. A process that was stopped for a while (a paused machine) finds out here, before
         it sends what someone else may have sent by now."""
-        if time.monotonic() - self._renewed_at > self._lease_ms / 2000:
+        if self._clock() - self._renewed_at > self._lease_ms / 2000:
             with self._lock:
                 held = list(self._held.values())
             self._renew(held)
         return not self._lost_items.isdisjoint(self._held)
 
     def _renew(self, held: list[Item]) -> None:
-        began = time.monotonic()
+        began = self._clock()
         self._lost_items |= self._outbox.renew(held, lease_ms=self._lease_ms)
         self._renewed_at = began
 
@@ -123,7 +125,7 @@ class Lane:
                     self._lost_items.update(item.external_id for item in held)
                     self.let_go()
                     return
-                if held and time.monotonic() - self._renewed_at >= self._lease_ms / 3000:
+                if held and self._clock() - self._renewed_at >= self._lease_ms / 3000:
                     self._renew(held)
             except OutboxUnavailable:
                 continue
