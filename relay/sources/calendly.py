@@ -112,7 +112,7 @@ def _story(what: str, invitee: Walk, meeting: Walk) -> str:
         lines[0] += f": {name}"
     if start := meeting.maybe_text("start_time"):
         end = meeting.maybe_text("end_time")
-        lines.append(f"{start} to {end}" if end else start)
+        lines.append(_period(start, end))
     cancellation = invitee.maybe("cancellation")
     for label, key in (("By", "canceled_by"), ("Reason", "reason")):
         if value := cancellation.maybe_text(key):
@@ -121,6 +121,16 @@ def _story(what: str, invitee: Walk, meeting: Walk) -> str:
         if answer := question.maybe_text("answer"):
             lines.append(f"{question.maybe_text('question')} {answer}".strip())
     return "\n".join(lines)
+
+
+def _period(start: str, end: str) -> str:
+    """ "2026-04-01 09:00 to 09:30 UTC"; as sent where it is not in UTC."""
+    if not start.endswith("Z") or len(start) < 17:
+        return f"{start} to {end}" if end else start
+    day, clock = start[:10], start[11:16]
+    if end.endswith("Z") and end[:10] == day:
+        return f"{day} {clock} to {end[11:16]} UTC"
+    return f"{day} {clock} UTC"
 
 
 def _guests(meeting: Walk) -> tuple[Recipient, ...]:

@@ -28,6 +28,7 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.credentials import has_secret, require_secret
+from relay.sources.moment import moment_us
 
 _CHANGES = {"created": "message.created", "updated": "message.updated", "deleted": "message.deleted"}
 _MAX_TOKEN_CHARS = 4096
@@ -94,7 +95,9 @@ class Graph(BaseAdapter):
         delivery = content_key(
             item.maybe_text("subscriptionId"), resource, change, data.maybe_text("@odata.etag")
         )
-        version = int(now_s * 1_000_000)
+        # A chat message's id is the moment it was created, in milliseconds; nothing else tells the time.
+        created = moment_us(own_id) if change == "created" and len(own_id) == 13 else None
+        version = int(now_s * 1_000_000) if created is None else created
         source = self.options.name
         shown = {key: value for key, value in item.value.items() if key != "clientState"}
         return Event(

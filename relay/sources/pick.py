@@ -50,7 +50,7 @@ TEXT = (
         "content",
         "comment",
     ),
-    *("description", "lastmessage", "note", "plain"),
+    *("description", "lastmessage", "note", "plain", "summary"),
 )
 HTML = ("html", "bodyhtml", "htmlbody", "rawhtmlbody")
 URL = ("url", "htmlurl", "permalink", "link", "weburl", "ticketurl", "appticketurl", "appurl")

@@ -104,7 +104,10 @@ class Salesforce(BaseAdapter):
             thread=values.get("ParentId", record_id)
             if kind in ("CaseComment", "EmailMessage")
             else record_id,
-            subject=values.get("Subject") or values.get("Name") or values.get("CaseNumber") or kind,
+            subject=values.get("Subject")
+            or values.get("Name")
+            or values.get("CaseNumber")
+            or ("" if kind in _KINDS else kind),
             text=values.get("Description") or values.get("CommentBody") or values.get("TextBody") or "",
             sender=Person(
                 id=values.get("ContactId", ""),

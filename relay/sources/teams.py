@@ -35,6 +35,8 @@ from relay.sources.moment import moment_us
 
 _KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
 _AT = re.compile(r"<at[^<>]*>[^<>]*</at>")
+#: What a message needs; its boxes (div, span) go, their content stays.
+_TAGS = nh3.ALLOWED_TAGS - {"div", "span"}
 _BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
 
 
@@ -143,8 +145,23 @@ def _text(raw: str) -> str:
 def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
-            return nh3.clean(attachment.maybe_text("content"))
+            told = _without_mentions(attachment.maybe_text("content"))
+            return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
     return ""
+
+
+def _without_mentions(html: str) -> str:
+    """The HTML without the spans that repeat the webhook's own name."""
+    first, *spans = html.split("<span")
+    kept = [first]
+    for span in spans:
+        tag, _, rest = span.partition(">")
+        inner, closing, after = rest.partition("</span>")
+        if "ention" in tag and closing and "<" not in inner:
+            kept.append(after)
+        else:
+            kept.append(f"<span{span}")
+    return "".join(kept)
 
 
 def _channel(data: Walk) -> Channel:
