@@ -33,9 +33,11 @@ def explain_request(
         known = ", ".join(sorted(config.sources)) or "none"
         raise NotFound(f"the config has no source {source[:80]!r}; it has: {known}")
     adapter = build_adapter(configured.options)
-    inbound = Inbound(
-        body=body, headers={name.lower(): value for name, value in (headers or {}).items()}, method=method
-    )
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    # A payload pasted without its headers: what it opens with says which of the two usual forms it has.
+    form = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "application/x-www-form-urlencoded"
+    given.setdefault("content-type", form)
+    inbound = Inbound(body=body, headers=given, method=method)
     try:
         parsed = adapter.parse(inbound, now_s=now_s or time.time())
     except SourceError as error:

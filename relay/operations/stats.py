@@ -80,7 +80,7 @@ def _warnings(stats: Mapping[str, Any]) -> list[str]:
             for worker in stats["workers"]
         )
         if not alive:
-            found.append(f"No worker serves the queue {queue}: {does}. Start one with `relay work`.")
+            found.append(f"No worker serves the queue {queue}: {does}. Start one: relay work.")
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found

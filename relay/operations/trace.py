@@ -38,6 +38,9 @@ def find(outbox: Outbox, some_id: str, sources: Iterable[str]) -> dict[str, Any]
     conversation = _Conversation(outbox, external_id)
     stories = _stories(outbox, ids, {external_id: conversation})
     told = conversation.told(len(waiting))
+    if told["source"] is None and stories:
+        # Nothing was delivered yet: what the newest event says.
+        told |= {"source": stories[-1]["source"], "rule": stories[-1]["rule"]}
     if not stories and not told["known"]:
         raise NotFound(_unknown(some_id))
     del told["known"]

@@ -372,8 +372,7 @@ class Console:
         if asked["payload"] and form:
             try:
                 body = asked["payload"].replace("\r\n", "\n").encode("utf-8", "surrogatepass")
-                headers = {"content-type": _content_type(body)}
-                told = explain_request(self._desk, asked["source"], body, headers)
+                told = explain_request(self._desk, asked["source"], body)
             except RelayError as error:
                 message = str(error)
         by_source = {
@@ -483,10 +482,6 @@ def _value(text: str) -> Any:
         return orjson.loads(text)
     except ValueError:
         return text
-
-
-def _content_type(body: bytes) -> str:
-    return "application/json" if body.lstrip()[:1] in (b"{", b"[") else "application/x-www-form-urlencoded"
 
 
 def _per_minute(samples: list[dict[str, Any]]) -> list[int]:
