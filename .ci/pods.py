@@ -16,6 +16,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,11 @@ print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "capabilities": status
     "root": writable("/"), "tmp": writable("/tmp"), "config": writable("/etc/relay"),
     "secrets": sorted(os.listdir("/run/secrets/relay")) if os.path.isdir("/run/secrets/relay") else []}))
 """
+
+
+def expand(text: str, environment: dict[str, str]) -> str:
+    """`$(NAME)` as Kubernetes expands it: from variables set earlier."""
+    return re.sub(r"\$\((\w+)\)", lambda found: environment.get(found[1], found[0]), text)
 
 
 class Podman:
@@ -156,20 +162,27 @@ class Cluster:
                 command += ["--tmpfs", f"{mount['mountPath']}:rw,size={size},mode=1777"]
             else:
                 command += ["-v", f"{folder}:{mount['mountPath']}:{'ro' if mount.get('readOnly') else 'rw'}"]
-        for entry in container.get("env", []):
-            value = entry.get("value")
-            if value is None:
-                reference = entry["valueFrom"]["secretKeyRef"]
-                value = self.data("Secret", reference["name"])[reference["key"]]
-            command += ["-e", f"{entry['name']}={value}"]
+        environment = self.environment(container)
+        command += [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
         if "command" in container:
             command += ["--entrypoint", json.dumps(container["command"])]
         if not wait:
             command.append("--detach")
-        done = self.podman(*command, container["image"], *container.get("args", []), check=not wait)
+        arguments = [expand(argument, environment) for argument in container.get("args", [])]
+        done = self.podman(*command, container["image"], *arguments, check=not wait)
         if not wait:
             self.running.append((name, pod, container))
         return done
+
+    def environment(self, container: Json) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for entry in container.get("env", []):
+            if "value" in entry:
+                found[entry["name"]] = expand(entry["value"], found)
+            else:
+                reference = entry["valueFrom"]["secretKeyRef"]
+                found[entry["name"]] = self.data("Secret", reference["name"])[reference["key"]]
+        return found
 
     def probe(self, name: str, container: Json, probe: Json) -> str:
         """What is wrong; empty: nothing."""

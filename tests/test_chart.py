@@ -505,6 +505,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"config": "a: [b"}, "config: is not YAML"),
     ({"existingConfigMap": "a"}, "config and existingConfigMap are both set"),
     ({"config.sources.slack.secrets": ["written-out"]}, r"config.sources.slack.secrets\[0\] is written out"),
+    ({"config.spool": {"dir": "/spool"}}, "config.spool: what waits in a pod's folder goes with the pod"),
     ({"redis.host": ""}, "redis: no Redis is named"),
     ({"valkey.enabled": True}, "valkey.enabled and redis.host each name a Redis"),
     ({"redis.url": "redis://a/0"}, "redis.url and redis.host each name a Redis"),
@@ -549,6 +550,19 @@ WRONG: list[tuple[Json, str]] = [
 @pytest.mark.parametrize(("change", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
 def test_wrong_values_fail_with_a_sentence_that_says_what(helm: str, change: Json, sentence: str) -> None:
     assert re.search(sentence, refusal(helm, changed(MINIMAL, change)))
+
+
+def test_a_spool_is_taken_where_it_outlives_its_pod() -> None:
+    volume = {"name": "spool", "persistentVolumeClaim": {"claimName": "spool"}}
+    mount = {"name": "spool", "mountPath": "/spool"}
+    web = {
+        "replicas": 1,
+        "strategy": {"type": "Recreate", "rollingUpdate": None},
+        "extraVolumes": [volume],
+        "extraVolumeMounts": [mount],
+    }
+    values = changed(MINIMAL, {"config.spool": {"dir": "/spool"}, "web": web})
+    assert one(render(HELMS[-1], values), "Deployment", "-web")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -32,6 +32,13 @@ config.sources.{{ $name }}.{{ $key }}[{{ $index }}] is written out, and a Config
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if $config.spool }}
+{{- $claims := list }}
+{{- range $v.web.extraVolumes }}{{ if .persistentVolumeClaim }}{{ $claims = append $claims .name }}{{ end }}{{ end }}
+{{- if not (and $claims (eq $v.web.autoscaling.type "none") (eq (int $v.web.replicas) 1) (eq $v.web.strategy.type "Recreate")) }}
+config.spool: what waits in a pod's folder goes with the pod, and a spool belongs to one process. Leave it out (senders repeat a 503), or run one web pod (web.replicas=1, web.strategy.type=Recreate) with a persistentVolumeClaim in web.extraVolumes.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- $ways := list -}}
 {{- if $v.valkey.enabled }}{{ $ways = append $ways "valkey.enabled" }}{{ end -}}
