@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -180,3 +181,21 @@ def test_any_mail_is_an_event_or_skipped_or_refused(
     if isinstance(found, Event):
         assert found.thread
         str(found.view()).encode()
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<div>",
+        "<p-x>",
+        "<!--</div>--><div>",
+        "<div a='</div>'>",
+        "<div><object></div></object>",
+        "<svg><![CDATA[></div>]]></svg><div>",
+    ],
+)
+def test_html_nested_without_end_stalls_nothing(piece: str) -> None:
+    began = time.process_time()
+    event(text="", html="Hello " + piece * (900_000 // len(piece)))
+    # Unguarded, the HTML parser takes 20 s and more.
+    assert time.process_time() - began < 3
