@@ -195,6 +195,28 @@ def test_a_value_of_the_wrong_kind_is_a_dead_letter_not_a_wrong_conversation(tmp
         book.map(event(payload={"m": {"a": 1}}))
 
 
+def test_a_type_from_the_payload_must_be_one_that_the_tenant_has(tmp_path: Path) -> None:
+    _, book = load_rules(tmp_path, rule(conversation={"type": "{{ payload.type }}"}))
+    assert mapped(book, event(payload={"type": "Support email"})).patch.fields["type"] == ("replace", "Support email")
+    for odd in ({"type": "email"}, {"type": "Other"}, {}, {"type": ["Support email"]}):
+        with pytest.raises(MappingFailed, match=r"conversation\.type"):
+            book.map(event(payload=odd))
+
+
+def test_what_json_cannot_hold_never_reaches_the_outbox(tmp_path: Path) -> None:
+    _, book = load_rules(
+        tmp_path,
+        rule(conversation={"custom": {"N": "{{ payload.n * 10 ** 30 if payload.n else 1 }}"}}, company={"email": "{{ event.text }}"}),
+    )
+    patch = mapped(book, event(text="half \ud83d a character", payload={})).patch
+    assert patch.fields["subject"][1] == "half ? a character"
+    assert patch.encode()
+    with pytest.raises(MappingFailed, match="too large"):
+        book.map(event(payload={"n": 5}))
+    with pytest.raises(MappingFailed, match="no number"):
+        book.map(event(payload={"n": float("inf")}))
+
+
 def test_a_failing_condition_is_no_silent_mismatch(tmp_path: Path) -> None:
     _, book = load_rules(tmp_path, rule(when="event.text + 1 == 2"))
     with pytest.raises(MappingFailed, match=r"when \(line"):

@@ -6,11 +6,21 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.rules.filters import date, domain, email, mention, moment, plain, slug, truncate
-from relay.rules.template import Compiled, TemplateFailed, TemplateInvalid, new_context, parse_text, refusals
+from relay.rules.template import (
+    KNOWN_FILTERS,
+    Compiled,
+    TemplateFailed,
+    TemplateInvalid,
+    new_context,
+    parse_expression,
+    parse_text,
+    refusals,
+)
+from relay.rules.wording import words_of
 from relay.units import parse_duration, parse_rate, parse_size
 
 EVENT = {"kind": "message.created", "text": "hello <b>you</b>", "sender": {"bot": False}, "tags": ["a", "b"]}
@@ -127,6 +137,40 @@ def test_what_does_not_compile_says_where() -> None:
         Compiled('event.kind = "x"', native=True)
     with pytest.raises(TemplateInvalid):
         Compiled("(" * 5000 + "1" + ")" * 5000, native=True)
+
+
+_ATOMS = ["event.text", "event.sender.bot", "event.tags", "payload.items", "payload['account'].id", "payload.no.where", "1", "'s'", "none", "true", "[1,2]", "(1,)"]
+_EXPRESSIONS = st.recursive(
+    st.sampled_from(_ATOMS),
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*", "/", "%", "**", "~", "==", "<", "in", "and", "or"]), inner),
+        st.builds("({} | {})".format, inner, st.sampled_from(KNOWN_FILTERS)),
+        st.builds("({} | {}({}))".format, inner, st.sampled_from(KNOWN_FILTERS), inner),
+        st.builds("({} is {})".format, inner, st.sampled_from(["defined", "none", "string", "number"])),
+        st.builds("(not {})".format, inner),
+        st.builds("({} if {} else {})".format, inner, inner, inner),
+        st.builds("({}).{}".format, inner, st.sampled_from(["a", "lower()", "get('x')", "items", "__class__", "format(1)"])),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_EXPRESSIONS)
+def test_whatever_an_expression_does_it_gives_a_value_or_fails_as_a_template(source: str) -> None:
+    """And written out again, as `explain` shows it, it says the same."""
+
+    def value(text: str) -> str:
+        try:
+            return repr(expression(text))
+        except TemplateFailed:
+            return "failed"
+
+    try:
+        given_value = value(source)
+    except TemplateInvalid:
+        return
+    assert value(words_of(parse_expression(source))) == given_value
 
 
 # -- filters -------------------------------------------------------------------------------------------------

@@ -303,7 +303,8 @@ def _fields(
             _check_type(slot, where, around)
         elif held is not None:
             _check_constant(held, slot, value, where, source)
-        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held))
+        only = frozenset((*around.types, DEFAULT_TYPE)) if name == "type" and slot.template is not None else frozenset()
+        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held, only))
     if action == "upsert" and not conversation.get("type"):
         source.add(path, f"'type' is missing: one of {_listed(around.types)}")
     return tuple(fields)
@@ -316,7 +317,7 @@ def _listed(types: tuple[str, ...]) -> str:
 def _check_type(slot: Slot, path: Path, around: Surroundings) -> None:
     if slot.template is not None:
         around.source.add(
-            path, "is a template: whether the tenant has such a type is not known before", severity="warning"
+            path, "is a template: an event for which it gives none of planhat.types is a dead letter", severity="warning"
         )
         return
     given = slot.constant

@@ -6,6 +6,7 @@ matches, so an event meets only rules that could be its own.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,12 +59,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """One field of the conversation. `name` is Planhat's property or "custom.Name"."""
+    """One field of the conversation. `name` is Planhat's property or "custom.Name". `only` are the values it may
+    have: Planhat makes a type that it does not know a note, silently."""
 
     name: str
     way: Way
     slot: Slot
     field: Field | None = None
+    only: frozenset[str] = frozenset()
 
 
 #: ("channel", "id", {"C1"}): `event.channel.id` must be one of these; the second is None for a plain field.
@@ -201,7 +204,15 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     except TemplateFailed as error:
         raise rule.failed(where, part.slot, str(error), error.line) from error
     if value in _NOTHING or (isinstance(value, str) and not value.strip()):
+        if part.only:
+            raise rule.failed(where, part.slot, "is empty")
         return None
+    if part.only and not (isinstance(value, str) and value in part.only):
+        raise rule.failed(where, part.slot, "is not one of planhat.types")
+    try:
+        value = storable(value)
+    except ValueError as error:
+        raise rule.failed(where, part.slot, str(error)) from error
     if part.field is None:
         fault = _custom_fault(value)
     else:
@@ -229,6 +240,26 @@ def fit(field: Field, value: Any) -> Any:
             return [{"id": item} if isinstance(item, str) else item for item in items]
         return [str(item) if isinstance(item, (int, float)) else item for item in items]
     return value
+
+
+def storable(value: Any) -> Any:
+    """`value` as JSON can hold it: half characters become question marks. Raises ValueError for a number beyond 64
+    bits, or one that is none."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise ValueError("is a number that is too large")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("is no number")
+        return value
+    if isinstance(value, dict):
+        return {str(storable(str(key))): storable(inner) for key, inner in value.items()}
+    return [storable(inner) for inner in value]
 
 
 def _custom_fault(value: Any) -> str:
@@ -279,7 +310,7 @@ def company_asks(rule: Rule, context: Context) -> dict[str, str]:
         text = "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
         if not text:
             continue
-        asks[key] = text.lower() if key in ("email", "domain") else text
+        asks[key] = str(storable(text.lower() if key in ("email", "domain") else text))
     if "email" in asks and "domain" not in asks:
         domain = asks["email"].rpartition("@")[2]
         if domain:
