@@ -204,7 +204,9 @@ class WebSide:
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
-    from relay.web import api, console
+    from importlib import import_module
+
+    from relay.web import api
 
     desk = Desk(
         outbox=side.outbox,
@@ -212,6 +214,10 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
         settings=side.settings,
         current=lambda: side.house,
     )
+    try:
+        console = import_module("relay.web.console")
+    except ImportError:
+        return [*api.routes(desk)]
     return [*api.routes(desk), *console.routes(desk)]
 
 
