@@ -28,8 +28,11 @@ def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) 
     if not dead_ids:
         return 0
     letters = outbox.dead_letters(dead_ids)
-    registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
+    queue = Queue(DEAD_QUEUE, connection=client, serializer="json")
+    registry = FailedJobRegistry(queue=queue)
     try:
+        # RQ lists a queue only once something was enqueued in it; dashboards would not show ours.
+        client.sadd(Queue.redis_queues_keys, queue.key)
         for letter in letters:
             _post(client, registry, letter, outbox.dead_s)
     except (RedisError, OSError):
