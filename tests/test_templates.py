@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment
 
 from relay.rules.filters import date, domain, email, mention, moment, plain, slug, truncate
 from relay.rules.template import (
@@ -191,8 +192,11 @@ def test_plain_keeps_the_lines_and_leaves_texts_alone() -> None:
 
 
 def test_truncate_cuts_at_a_word_and_never_gives_more() -> None:
-    assert truncate("one two three four", 14) == "one two three…"
+    assert truncate("one two three four", 14) == "one two..."
+    assert truncate("one two three four", 14, True, "…") == "one two three…"
     assert truncate("short", 80) == "short"
+    long = "many words " * 20
+    assert truncate(long, 80) == Environment().from_string("{{ long | truncate(80) }}").render(long=long)
 
 
 def test_slack_markup_becomes_readable() -> None:

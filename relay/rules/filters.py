@@ -95,17 +95,16 @@ def _without_tags(text: str) -> str:
     return "".join(kept)
 
 
-def truncate(value: Any, length: Any = 255, end: Any = "…", whole_words: Any = True) -> str:
-    """At most `length` characters including `end`, cut at a word where one ends near."""
+def truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 0) -> str:
+    """At most `length` characters including `end`, cut between words unless `killwords`. As Jinja2's own, but for the
+    leeway: a limit is a limit."""
     text, limit, tail = _text(value), max(0, int(length)), _text(end)
-    if len(text) <= limit:
+    if len(text) <= limit + max(0, int(leeway)):
         return text
     cut = text[: max(0, limit - len(tail))]
-    if whole_words and not text[len(cut) : len(cut) + 1].isspace():
-        space = max(cut.rfind(" "), cut.rfind("\n"))
-        if space > len(cut) * 0.6:
-            cut = cut[:space]
-    return (cut.rstrip() + tail)[:limit]
+    if not killwords:
+        cut = cut.rsplit(" ", 1)[0]
+    return (cut + tail)[:limit]
 
 
 def slug(value: Any, length: Any = 80) -> str:

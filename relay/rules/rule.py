@@ -293,7 +293,7 @@ def company_id_of(rule: Rule, context: Context) -> str:
         value = slot.render(context)
     except TemplateFailed as error:
         raise rule.failed("companyId", slot, str(error), error.line) from error
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None else str(storable(str(value).strip()))
     if text and not COMPANY_ID.fullmatch(text):
         raise rule.failed("companyId", slot, "should be a Planhat id, extid-... or srcid-...")
     return text
