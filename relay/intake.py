@@ -25,6 +25,8 @@ from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
 from relay.sources.registry import build_adapter
 
 DEAD_SCHEMA = 1
+#: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
+LARGE_BODY_BYTES = 256 * 1024
 
 
 class Keeps(Protocol):
@@ -128,7 +130,12 @@ class Intake:
             return reply
         if self.redact is not None:
             inbound = replace(inbound, body=self.redact(inbound.body))
-        entries, skipped = self.map(source, inbound, now_s=now_s, verify_us=verify_us)
+        if len(inbound.body) > LARGE_BODY_BYTES:
+            entries, skipped = await asyncio.to_thread(
+                self.map, source, inbound, now_s=now_s, verify_us=verify_us
+            )
+        else:
+            entries, skipped = self.map(source, inbound, now_s=now_s, verify_us=verify_us)
         if not entries:
             return Accepted("ignored", skipped=skipped)
         try:

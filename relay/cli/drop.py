@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 
 import click
 
@@ -63,7 +64,7 @@ def drop(
     problem = condition_problem(where) if where else ""
     if problem:
         raise UserError(f"--where: {problem}")
-    if not yes and not click.get_text_stream("stdin").isatty():
+    if not yes and not sys.stdin.isatty():
         raise UserError("dropping changes many events at once: say --yes")
     if not yes:
         click.confirm(f"Count matching events of {source or 'every source'} as filtered for {duration}?", abort=True)

@@ -55,7 +55,7 @@ def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
         from redis.asyncio.sentinel import Sentinel
 
         sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})  # type: ignore[no-untyped-call]
-        client: redis.asyncio.Redis = sentinel.master_for(service, **options, **extra)  # type: ignore[no-untyped-call]
+        client: redis.asyncio.Redis = sentinel.master_for(service, **options, **extra)
         return client
     return redis.asyncio.Redis.from_url(url, **options)
 

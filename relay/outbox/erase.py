@@ -105,9 +105,10 @@ class Eraser:
                     continue
                 kind: Any = self._outbox.redis.type(key)
                 if kind == b"hash":
-                    for field in list(self._outbox.redis.hkeys(key)):  # type: ignore[arg-type]
+                    fields: Any = self._outbox.redis.hkeys(key)
+                    for field in fields:
                         if self.holds(field):
-                            self._outbox.redis.hdel(key, field)  # type: ignore[arg-type]
+                            self._outbox.redis.hdel(key, field)
                             self.report["cached_look_ups"] += 1
 
     def _forget_event(self, event_id: str) -> None:
@@ -117,8 +118,8 @@ class Eraser:
             return
         source = str(unpack(held[2]).facts.get("source", ""))
         with reaching_redis():
-            self.report["events"] += int(outbox.redis.delete(f"{outbox.prefix}event:{event_id}"))  # type: ignore[arg-type]
-            self.report["dedupe"] += int(outbox.redis.delete(f"{outbox.prefix}seen:{source}:{event_id}"))  # type: ignore[arg-type]
+            self.report["events"] += int(outbox.redis.delete(f"{outbox.prefix}event:{event_id}"))
+            self.report["dedupe"] += int(outbox.redis.delete(f"{outbox.prefix}seen:{source}:{event_id}"))
 
 
 def _forms(email: str) -> Iterator[bytes]:

@@ -341,7 +341,7 @@ class Outbox:
 
     def add_drop(self, row: dict[str, Any]) -> None:
         with reaching_redis():
-            self.redis.hset(self.prefix + "drops", row["id"], orjson.dumps(row))  # type: ignore[arg-type]
+            self.redis.hset(self.prefix + "drops", row["id"], orjson.dumps(row))
 
     def end_drop(self, drop_id: str) -> bool:
         with reaching_redis():

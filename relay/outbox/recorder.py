@@ -90,7 +90,7 @@ class Recorder:
             return
         try:
             answer = await self._run(self._outbox.record_args(flat))
-        except (RedisError, OSError, asyncio.TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError) as error:
             self._away_because = f"Redis: {unavailable_reason(error)}"
             self._away_until = loop.time() + FAIL_FAST_S
             self._failed()
