@@ -26,7 +26,7 @@ from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, T
 from relay.telemetry import SharedMetrics, log
 from workers.backoff import Backoff
 from workers.directory import Ambiguous, Directory, Found, Missing, Unsure
-from workers.draft import UNKNOWN, Draft, add_history, cut, perhaps_sent, stored_document
+from workers.draft import UNKNOWN, Draft, Parcel, add_history, cut, perhaps_sent, stored_document
 from workers.lease import Lane
 from workers.letter import Letter, cause_of, dead_id
 from workers.outcome import Delivered, Hold, Outcome, Postponed, Refused, Resolution, Sent, Unchanged
@@ -40,6 +40,8 @@ LAST_CALL_S: Final = 100.0
 CRASHES: Final = 3
 _CLAIM: Final = 1_000
 _LOOK_AGAIN_S: Final = 0.1
+#: Drafts and settlements held at one time.
+_AT_A_TIME: Final = 500
 
 
 class Bells(Protocol):
@@ -52,6 +54,12 @@ class Reader(Protocol):
     def consider(self, draft: Draft) -> None: ...
 
     def look(self) -> None: ...
+
+
+class Enriches(Protocol):
+    """Adds what a webhook left out (see `enricher.py`)."""
+
+    def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
 
 
 class Flush:
@@ -69,6 +77,7 @@ class Flush:
         bell: Bells,
         metrics: SharedMetrics,
         reader: Reader | None = None,
+        enricher: Enriches | None = None,
         stopping: Callable[[], bool] = lambda: False,
         overdue: Callable[[], bool] = lambda: False,
         chance: Random | None = None,
@@ -83,6 +92,7 @@ class Flush:
         self._bell = bell
         self._metrics = metrics
         self._reader = reader
+        self._enricher = enricher
         self._stopping = stopping
         self._overdue = overdue
         self._chance = chance or Random()  # noqa: S311 - jitter, no secret
@@ -165,7 +175,38 @@ class Flush:
         if lane.lost:
             self._settle(lane, [_back(item) for item in items])
             return
-        settlements: list[Settlement] = []
+        parcels: list[Parcel] = []
+        hold: Hold | None = None
+        for start in range(0, len(items), _AT_A_TIME):
+            part = items[start : start + _AT_A_TIME]
+            settlements: list[Settlement] = []
+            if hold:
+                settlements += [_back(item) for item in part]
+            else:
+                ready, hold = self._address(self._drafts(part, settlements), settlements)
+                if hold:
+                    self._hold(hold)
+                    settlements += [_back(draft.item) for draft in ready]
+                else:
+                    parcels += self._parcels(ready, settlements)
+            self._settle(lane, settlements)
+        if hold:
+            self._settle(lane, [_back(parcel.item) for parcel in parcels])
+            return
+        pieces = cut(parcels, items=limits.items, size_bytes=limits.bytes)
+        del parcels
+        while pieces:
+            if self._may_call(lane) and self._send_batch(lane, pieces.pop(0), state):
+                state = self._pace.state()
+                continue
+            self._settle(lane, [_back(parcel.item) for piece in pieces for parcel in piece])
+            return
+
+    def _drafts(self, items: Sequence[Item], settlements: list[Settlement]) -> list[Draft]:
+        if self._enricher:
+            now_ms = self._outbox.now_ms()
+            items, waiting = self._enricher.improve(items, now_ms)
+            settlements += [_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
         drafts: list[Draft] = []
         for item in items:
             made = self._draft(item)
@@ -173,21 +214,7 @@ class Flush:
                 drafts.append(made)
             else:
                 settlements.append(made)
-        ready, hold = self._address(drafts, settlements)
-        parts = self._parts(ready, settlements, limits) if not hold else []
-        if hold:
-            self._hold(hold)
-            settlements += [_back(draft.item) for draft in ready]
-        self._settle(lane, settlements)
-        while parts:
-            if self._may_call(lane):
-                more = self._send_batch(lane, parts.pop(0), state)
-                if more:
-                    state = self._pace.state()
-                    continue
-            rest = [draft for part in parts for draft, _ in part]
-            self._settle(lane, [_back(draft.item) for draft in rest])
-            return
+        return drafts
 
     def _draft(self, item: Item) -> Draft | Settlement:
         if item.crashes >= CRASHES:
@@ -249,21 +276,19 @@ class Flush:
                     draft.note(self._outbox.now_ms(), "company_differs", error=f"{verdict.company_id}, pinned {pinned}")
                     self._metrics.add("relay_company_conflicts_total", {"source": draft.item.lane_source})
 
-    def _parts(
-        self, ready: Sequence[Draft], settlements: list[Settlement], limits: Limits
-    ) -> list[list[tuple[Draft, Sent]]]:
+    def _parcels(self, ready: Sequence[Draft], settlements: list[Settlement]) -> list[Parcel]:
         people = self._people(ready)
         most = self.config.planhat.batch.max_bytes
-        fitting: list[tuple[Draft, Sent]] = []
+        fitting: list[Parcel] = []
         for draft in ready:
-            sent = draft.sent(people(draft))
-            if len(sent.body) + 2 > most:
-                size = len(sent.body)
+            parcel = draft.parcel(people(draft))
+            size = len(parcel.sent.body)
+            if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
                 settlements.append(self._bury(draft.item, Letter("deliver", "too large to send", reason), draft))
             else:
-                fitting.append((draft, sent))
-        return cut(fitting, items=limits.items, size_bytes=limits.bytes)
+                fitting.append(parcel)
+        return fitting
 
     def _people(self, drafts: Sequence[Draft]) -> Callable[[Draft], dict[str, Any] | None]:
         if not self.config.planhat.resolve_people:
@@ -292,29 +317,28 @@ class Flush:
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _send_batch(self, lane: Lane, part: Sequence[tuple[Draft, Sent]], state: DeliveryState) -> bool:
+    def _send_batch(self, lane: Lane, piece: Sequence[Parcel], state: DeliveryState) -> bool:
         """True where the next batch may follow."""
         self._batches += 1
         self._batch = f"{lane.generation}-{self._batches}"
-        self._metrics.observe("relay_batch_items", {}, len(part))
-        refused = self._resolve(lane, part, state, last=False)
-        if refused is not None and refused:
+        self._metrics.observe("relay_batch_items", {}, len(piece))
+        refused = self._resolve(lane, piece, state, last=False)
+        if refused:
             # Addressed by an `_id` that Planhat may no longer have: one try by externalId, then the verdict stands.
-            again = [(draft, draft.sent(by_external_id=True)) for draft, _ in refused]
             if self._may_call(lane):
-                refused = self._resolve(lane, again, state, last=True)
+                refused = self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
             else:
-                self._settle(lane, [_back(draft.item) for draft, _ in again])
+                self._settle(lane, [_back(parcel.item) for parcel in refused])
         return refused is not None
 
     def _resolve(
-        self, lane: Lane, part: Sequence[tuple[Draft, Sent]], state: DeliveryState, *, last: bool
-    ) -> list[tuple[Draft, Refused]] | None:
+        self, lane: Lane, piece: Sequence[Parcel], state: DeliveryState, *, last: bool
+    ) -> list[Parcel] | None:
         """Settles one batch. What was refused under an `_id` comes back, unless it is the `last` try. None: stop."""
         began = self._clock()
-        by_id: list[tuple[Draft, Refused]] = []
+        by_id: list[Parcel] = []
         resolution = Resolution(
-            [sent for _, sent in part],
+            [parcel.sent for parcel in piece],
             lambda items: self._call(items, state),
             stop=lambda: not self._may_call(lane),
         )
@@ -325,19 +349,22 @@ class Flush:
             now_ms = self._outbox.now_ms()
             settlements: list[Settlement] = []
             for position, outcome in news.items():
-                draft, sent = part[position]
-                if isinstance(outcome, Refused) and sent.planhat_id and not last and not outcome.too_large:
-                    by_id.append((draft, outcome))
+                parcel = piece[position]
+                if isinstance(outcome, Refused) and parcel.sent.planhat_id and not last and not outcome.too_large:
+                    by_id.append(parcel)
                     continue
                 counts[type(outcome).__name__.lower()] += 1
-                settlements.append(self._settlement(draft, sent, outcome, now_ms))
+                settlements.append(self._settlement(parcel.draft(), parcel.sent, outcome, now_ms))
+                if len(settlements) >= _AT_A_TIME:
+                    self._settle(lane, settlements)
+                    settlements = []
             self._settle(lane, settlements)
         if resolution.too_large:
-            self._pace.too_large(sum(len(sent.body) for _, sent in part))
+            self._pace.too_large(sum(len(parcel.sent.body) for parcel in piece))
         log(
             "batch.sent",
             batch=self._batch,
-            items=len(part),
+            items=len(piece),
             calls=resolution.calls,
             took_ms=round((self._clock() - began) * 1000),
             status=self._status,
@@ -345,7 +372,7 @@ class Flush:
             **counts,
         )
         if resolution.hold:
-            self._settle(lane, [_back(draft.item) for draft, _ in by_id])
+            self._settle(lane, [_back(parcel.item) for parcel in by_id])
             return None
         return by_id
 
@@ -455,9 +482,9 @@ class Flush:
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
 
 
-def _back(item: Item) -> Later:
-    """Handed back as it was, due at once."""
-    return Later(item, 0, document=perhaps_sent(item) if item.crashes else None)
+def _back(item: Item, due_ms: int = 0) -> Later:
+    """Handed back as it was, due at once or at `due_ms`."""
+    return Later(item, due_ms, document=perhaps_sent(item) if item.crashes else None)
 
 
 def _homeless(verdict: Missing | Ambiguous) -> Letter:
