@@ -23,7 +23,9 @@ from relay.rules.explain import explain
 from relay.rules.load import load, load_rulebook
 from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
 from relay.rules.yaml_file import Source
+from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS as REGISTERED
+from relay.sources.registry import build_adapter
 
 BASE: dict[str, Any] = {
     "planhat": {"types": ["Slack thread", "Support email"]},
@@ -345,6 +347,49 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
         assert patch.company["domain"] == "example.com"
     mapped(book, event("src", kind="message.created"))
     assert mapped(book, event("src", kind="message.deleted")).patch.action == "retract"
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        f"planhat: {{types: [T]}}\nsources: {{src: {{adapter: {adapter}, secrets: [c2VjcmV0c2VjcmV0c2VjcmV0], unauthenticated: true, "
+        "public_url: https://relay.example.com/hooks/src, type: T}}\ncompanies: [default: extid-a]\n"
+    )
+    config, book = load(str(path), {})
+    built = build_adapter(config.sources["src"].options)
+    sample = built.sample(serial=1, now_s=1_767_323_045.0)
+    events = [one for one in built.parse(Inbound(sample.body, sample.headers), now_s=1_767_323_045.0) if isinstance(one, Event)]
+    assert events
+    for one in events:
+        document = document_of(mapped(book, one).patch)
+        assert faults_of(document, partial=True) == ()
+        assert document["subject"]
+        assert document["type"] == "T"
+
+
+@pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk"])
+@pytest.mark.parametrize("resolve", [True, False])
+def test_people_are_united_where_the_workers_look_them_up(adapter: str, resolve: bool, tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        f"planhat: {{types: [T], resolve_people: {str(resolve).lower()}}}\n"
+        f"sources: {{src: {{adapter: {adapter}, secrets: [s], type: T}}}}\ncompanies: [default: extid-a]\n"
+    )
+    _, book = load(str(path), {})
+    fields = mapped(book, event("src", sender={"email": "ann@example.com"})).patch.fields
+    united = ("union", [{"email": "ann@example.com"}])
+    assert (fields.get("endusers"), fields.get("users")) == ((united, united) if resolve else (None, None))
+    nobody = mapped(book, event("src", sender={"name": "Ann"})).patch.fields
+    assert "endusers" not in nobody
+
+
+def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_up(tmp_path: Path) -> None:
+    _, book = load_rules(tmp_path, rule(conversation={"endusers": [{"email": "{{ event.sender.email }}"}], "users": [{"id": "abc"}]}))
+    assert [warning.message for warning in book.warnings if "resolve_people" in warning.message]
+    fields = mapped(book, event(sender={"email": "ann@example.com"})).patch.fields
+    assert "endusers" not in fields
+    assert fields["users"] == ("replace", [{"id": "abc"}])
 
 
 def test_a_deleted_ticket_is_archived_and_a_deleted_comment_taken_out(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Surroundings:
     sources: tuple[str, ...]
     asks: frozenset[str]
     is_default: bool = False
+    resolve_people: bool = False
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule | None:
@@ -298,6 +299,15 @@ def _fields(
         slot = _slot(value, where, source, where=f"conversation.{name}")
         if slot is None:
             continue
+        if name in ("users", "endusers") and not around.resolve_people and _without_ids(value):
+            if not around.is_default:
+                source.add(
+                    where,
+                    "is left out: Planhat knows people by their ids; set planhat.resolve_people: true and the workers "
+                    "look them up by email",
+                    severity="warning",
+                )
+            continue
         held = field_named(name)
         if name == "type":
             _check_type(slot, where, around)
@@ -308,6 +318,11 @@ def _fields(
     if action == "upsert" and not conversation.get("type"):
         source.add(path, f"'type' is missing: one of {_listed(around.types)}")
     return tuple(fields)
+
+
+def _without_ids(people: Any) -> bool:
+    items = people if isinstance(people, list) else [people]
+    return any(isinstance(item, dict) and "email" in item and not {"id", "_id"} & set(item) for item in items)
 
 
 def _listed(types: tuple[str, ...]) -> str:

@@ -280,6 +280,7 @@ def _book(config: Config, source: Source, raws: Sequence[Mapping[str, Any]] | No
         types=config.planhat.types,
         sources=tuple(config.sources),
         asks=_asks(config),
+        resolve_people=config.planhat.resolve_people,
     )
     rules: dict[int, Rule] = {}
     names: dict[str, int] = {}
@@ -357,6 +358,7 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
         sources=(held.name,),
         asks=frozenset(),
         is_default=True,
+        resolve_people=config.planhat.resolve_people,
     )
     rules = []
     for n, raw in enumerate(written.value["rules"]):
