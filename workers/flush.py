@@ -41,7 +41,7 @@ CRASHES: Final = 3
 _CLAIM: Final = 1_000
 _LOOK_AGAIN_S: Final = 0.1
 #: Drafts and settlements held at one time.
-_AT_A_TIME: Final = 500
+_AT_A_TIME: Final = 250
 
 
 class Bells(Protocol):
@@ -142,6 +142,7 @@ class Flush:
                 self._deliver(lane, items, state, limits)
                 for suspect in suspects:
                     self._deliver(lane, [suspect], state, limits)
+                del items, suspects
                 if self._reader:
                     self._reader.look()
                 self._metrics.flush(force=False)
