@@ -22,6 +22,9 @@ from relay.outbox.scripts import script_text, unavailable_reason
 #: A group larger than this would hold Redis for too long (1,000 small events: about 10 ms).
 GROUP_ENTRIES = 500
 GROUP_BYTES = 2_000_000
+#: With WAITAOF: how many groups wait for their fsync at once, and how long one gathers before it is sent.
+GROUPS_CONFIRMING = 16
+GATHER_S = 0.005
 #: After a failed write the next ones fail at once for this long: a Redis that hangs must not make every sender wait.
 FAIL_FAST_S = 0.3
 #: How long WAITAOF may take before the group is told to try later.
@@ -48,6 +51,7 @@ class Recorder:
         self.wait_aof = wait_aof
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._confirming: set[asyncio.Task[None]] = set()
         self._away_until = 0.0
         self._away_because = ""
 
@@ -65,6 +69,8 @@ class Recorder:
         """Waits until everything that was handed in has its answer."""
         while self._writer is not None:
             await asyncio.wait([self._writer])
+        if self._confirming:
+            await asyncio.wait(self._confirming)
 
     async def _write(self) -> None:
         try:
@@ -76,7 +82,16 @@ class Recorder:
                     group.append((entries, future))
                     count += len(entries)
                     size += sum(len(entry.record) + len(entry.patch) for entry, _ in entries)
-                await self._commit(group)
+                if not self.wait_aof:
+                    await self._commit(group)
+                    continue
+                # A confirmation comes with the next fsync, up to a second away: groups wait for it side by side.
+                while len(self._confirming) >= GROUPS_CONFIRMING:
+                    await asyncio.wait(self._confirming, return_when=asyncio.FIRST_COMPLETED)
+                task = asyncio.get_running_loop().create_task(self._commit(group))
+                self._confirming.add(task)
+                task.add_done_callback(self._confirming.discard)
+                await asyncio.sleep(GATHER_S)
         finally:
             self._writer = None
 
@@ -90,7 +105,10 @@ class Recorder:
             return
         try:
             answer = await self._run(self._outbox.record_args(flat))
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            if not isinstance(error, (RedisError, OSError)):
+                _fail(group, type(error).__name__)
+                raise
             self._away_because = f"Redis: {unavailable_reason(error)}"
             self._away_until = loop.time() + FAIL_FAST_S
             self._failed()
@@ -122,9 +140,14 @@ class Recorder:
             except NoScriptError:
                 return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
         async with self._client.pipeline(transaction=False) as pipe:
-            pipe.execute_command("EVAL", text, 1, prefix, *args)
+            pipe.execute_command("EVALSHA", sha, 1, prefix, *args)
             pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
-            answer, synced = await pipe.execute()
+            try:
+                answer, synced = await pipe.execute()
+            except NoScriptError:
+                pipe.execute_command("EVAL", text, 1, prefix, *args)
+                pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
+                answer, synced = await pipe.execute()
         if not synced or int(synced[0]) < 1:
             raise TimeoutError("the fsync was not confirmed in time")
         return answer
