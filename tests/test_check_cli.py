@@ -11,7 +11,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from relay.cli import cli
+from relay.cli.check import check_file
 from relay.errors import ConfigInvalid, NotFound, UserError
+from relay.rules.defaults import ADAPTERS
 
 CONFIGS = Path(__file__).parent / "configs"
 CONFIG = """
@@ -169,6 +171,17 @@ def test_shown_default_rules_can_be_copied_as_they_are(adapter: str, config: Pat
     config.write_text(f"{head}rules:\n{indented}")
     result = run("check", str(config))
     assert (result.exit_code, "mistake" in result.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_whole_config_to_start_from_holds_once_its_secret_is_set(adapter: str, config: Path) -> None:
+    config.write_text(run("rules", "show", adapter, "--whole").stdout)
+    variable = adapter.upper()
+    environ = {f"{variable}_SECRET": "c2VjcmV0c2VjcmV0c2VjcmV0", f"{variable}_LOGIN": "a:b"}
+    mistakes = [str(one) for one in check_file(str(config), environ) if "PUBLIC_KEY" not in one.message]
+    assert mistakes == []
+    without = "\n".join(str(one) for one in check_file(str(config), {}))
+    assert f"the environment variable {variable}_" in without
 
 
 def test_rules_of_an_adapter_that_is_not_there_are_not_found() -> None:

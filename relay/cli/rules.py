@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import click
 
@@ -18,12 +20,14 @@ def rules() -> None:
 @click.argument("adapter")
 @click.option("--source", help="The source's name in your config; the adapter's name otherwise.")
 @click.option("--type", "type_", help="The conversation type; the adapter's customary one otherwise.")
-def show(adapter: str, source: str | None, type_: str | None) -> None:
-    """Print the default rules of ADAPTER as YAML: put them under `rules:` and edit.
+@click.option("--whole", is_flag=True, help="A whole config around them, to start from.")
+def show(adapter: str, source: str | None, type_: str | None, whole: bool) -> None:
+    """Print the default rules of ADAPTER as YAML: put them under `rules:` and edit, or start a config with --whole.
 
     \b
-    Example:
+    Examples:
         relay rules show slack --source team-slack --type "Slack thread"
+        relay rules show slack --whole > relay.yaml
     """
     from relay.rules.defaults import FAMILIES, read_defaults
     from relay.rules.shape import did_you_mean
@@ -31,8 +35,55 @@ def show(adapter: str, source: str | None, type_: str | None) -> None:
     if adapter not in FAMILIES:
         raise NotFound(f"no adapter {adapter!r}{did_you_mean(adapter, tuple(FAMILIES))}")
     types = FAMILIES[adapter].types
-    text = read_defaults(adapter).replace("SOURCE", source or adapter)
-    click.echo(text.replace("type: TYPE", f"type: {type_ or (types[0] if types else 'note')}"), nl=False)
+    type_ = type_ or (types[0] if types else "note")
+    text = read_defaults(adapter).replace("SOURCE", source or adapter).replace("type: TYPE", f"type: {type_}")
+    if whole:
+        # Without planhat.resolve_people nobody would look them up.
+        kept = [line for line in text.splitlines() if "users: [{email:" not in line]
+        indented = "".join(f"  {line}\n" for line in kept).replace("users: union, endusers: union, ", "")
+        text = f"{_head(adapter, source or adapter, type_)}rules:{' ' * 25}# the first match wins\n{indented}"
+    click.echo(text, nl=False)
+
+
+def _head(adapter: str, source: str, type_: str) -> str:
+    """The parts of a config that stand before the rules."""
+    variable = re.sub(r"[^A-Z0-9]+", "_", source.upper())
+    types = "" if type_ == "note" else type_
+    return (
+        f"planhat:\n  types: [{types}]      # the custom types that exist in your tenant\n\n"
+        f"sources:                       # each is a URL: /hooks/NAME\n  {source}:\n    adapter: {adapter}\n"
+        f"{_proof(adapter, variable)}\n"
+        "companies:                     # how a conversation finds its company: the first hit wins\n"
+        "  # - table: {domain: {example.com: extid-acme}}\n  - planhat: enduser_email\n  - planhat: company_domain\n"
+        "  # - default: extid-unsorted\n\n"
+    )
+
+
+def _proof(adapter: str, variable: str) -> str:
+    """The options that this adapter wants as proof of who sends: the first that it can be built with."""
+    from relay.source_options import SourceOptions
+    from relay.sources.registry import build_adapter
+
+    url, header = "https://relay.example.com/hooks/x", {"header": "X-Signature", "hash": "sha256", "encoding": "hex"}
+    base = SourceOptions(adapter, adapter)
+    secret = replace(base, secrets=lambda: ["c2VjcmV0c2VjcmV0c2VjcmV0"])
+    login = replace(base, basic_auth=lambda: ["user:password"])
+    trials = (
+        (secret, f'    secrets: ["${{{variable}_SECRET}}"]\n'),
+        (replace(secret, public_url=url), f'    secrets: ["${{{variable}_SECRET}}"]\n    public_url: {url}\n'),
+        (login, f'    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password\n'),
+        (
+            replace(secret, signature=header),
+            f'    secrets: ["${{{variable}_SECRET}}"]\n    signature: {{header: X-Signature, hash: sha256, encoding: hex}}\n',
+        ),
+    )
+    for options, text in trials:
+        try:
+            build_adapter(options)
+        except ValueError:
+            continue
+        return text
+    return f'    public_keys: ["${{{variable}_PUBLIC_KEY}}"]\n'
 
 
 @rules.command(name="list")

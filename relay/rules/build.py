@@ -419,8 +419,10 @@ def _check_company(
         return
     if action != "upsert":
         return
+    answered = any(key in around.asks for key, _ in company)
     for key, _ in company:
-        if key not in around.asks:
+        # One more thing to ask with does no harm, unless it is a slip of the pen or the only one.
+        if key not in around.asks and (not answered or did_you_mean(key, tuple(around.asks), always=False)):
             source.add(
                 (*at, "company", key),
                 f"no step of 'companies' asks for {key!r}{did_you_mean(key, tuple(sorted(around.asks)))}",
