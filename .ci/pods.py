@@ -32,6 +32,8 @@ POD = "planhat-relay-ci"
 COMPONENTS = ("valkey", "sandbox", "web", "worker")
 #: Webhooks sent while the worker is stopped and started again.
 LOAD = 3000
+#: Series that begin with the first of their kind: nothing is dead and no changed config was refused here.
+NOT_YET = {"relay_dead_letters", "relay_rules_reload_failures_total"}
 
 PROBE = """
 import socket, sys, urllib.error, urllib.request
@@ -340,6 +342,7 @@ def run(cluster: Cluster, podman: Podman) -> None:
     refuse_a_wrong_config(cluster)
     run_helm_test(cluster, podman)
     stop_the_worker_in_the_middle(cluster, podman)
+    look_at_metrics(podman)
     end_pods(cluster, podman)
     print("image: built, run and stopped under the chart's own security context", flush=True)
 
@@ -445,6 +448,28 @@ def stop_the_worker_in_the_middle(cluster: Cluster, podman: Podman) -> None:
         f"started again: all settled after {time.monotonic() - began:.1f} s, {now}",
         flush=True,
     )
+
+
+def look_at_metrics(podman: Podman) -> None:
+    """Every metric that an alert or the dashboard asks for is exported, once there is something to count."""
+    wrong = "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8080/hooks/slack', b'{}', {'content-type': 'application/json'}))"
+    podman("exec", "web", "python", "-c", wrong, check=False)
+    time.sleep(2)  # the web side writes its shared counters once a second
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8081/metrics').read().decode())"
+    text = podman("exec", "web", "python", "-c", ask).stdout
+    (TOP / ".tools/image/metrics.txt").write_text(text)
+    asked = (TOP / "helm/files/alerts.yaml").read_text() + (TOP / "helm/files/dashboard.json").read_text()
+    series = set(re.findall(r"^(relay_[a-z_]+)", text, re.MULTILINE))
+    absent = set(re.findall(r"\brelay_[a-z_]+", asked)) - series - NOT_YET
+    if absent:
+        raise SystemExit(f"alerts or dashboard ask for what /metrics has not: {', '.join(sorted(absent))}")
+    if shutil.which("promtool"):
+        done = subprocess.run(
+            ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"promtool check metrics: {done.stdout}{done.stderr}")
+    print(f"metrics: {len(series)} series names, all that alerts and dashboard ask for", flush=True)
 
 
 def end_pods(cluster: Cluster, podman: Podman) -> None:

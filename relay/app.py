@@ -68,12 +68,8 @@ class WebSide:
         self.tally = Tally()
         self.metrics = SharedMetrics(self.redis)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.health = Health(
-            self.outbox, self.delivery, self.tally, require_durable=settings.require_durable
-        )
-        self.recorder = Recorder(
-            self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire
-        )
+        self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
+        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
@@ -107,7 +103,13 @@ class WebSide:
             house = furnish(config, book)
         except RelayError as error:
             mistakes = len(error.mistakes) if isinstance(error, ConfigInvalid) else 1
-            log("config.refused", level=logging.ERROR, file=self.settings.config, mistakes=mistakes, first=str(error).split("\n")[0])
+            log(
+                "config.refused",
+                level=logging.ERROR,
+                file=self.settings.config,
+                mistakes=mistakes,
+                first=str(error).split("\n")[0],
+            )
             self.metrics.add("relay_rules_reload_failures_total", {})
             return False
         self.intake.house = house
@@ -237,7 +239,11 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
     app = Starlette(
         routes=routes,
         lifespan=side.lifespan,
-        exception_handlers={404: _plain(404, "no such page"), 405: _plain(405, "method not allowed"), 500: _plain(500, "internal error")},
+        exception_handlers={
+            404: _plain(404, "no such page"),
+            405: _plain(405, "method not allowed"),
+            500: _plain(500, "internal error"),
+        },
     )
     app.state.side = side
     return app

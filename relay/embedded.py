@@ -87,13 +87,17 @@ class EmbeddedServer:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.folder / "redis.lock", "w")  # noqa: SIM115
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written ({error.strerror}); choose another with --data") from error
+            raise UserError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another with --data"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
             self._lock = None
-            raise UserError(f"{self.folder}: in use by another `relay up`; stop it, or choose another --data") from error
+            raise UserError(
+                f"{self.folder}: in use by another `relay up`; stop it, or choose another --data"
+            ) from error
         self.spawn()
         return self
 

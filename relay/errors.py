@@ -1,28 +1,28 @@
 """Every error this project raises itself; a foreign exception ends in the file that calls the library.
 
-    RelayError
-    ├── UserError                 the operator's mistake: a sentence on stderr, exit code 2
-    │   ├── SettingsInvalid         a RELAY_... variable: which, and what it should be
-    │   └── ConfigInvalid           the YAML file: every mistake at once, each with its place
-    ├── SourceError               the sender's fault: 4xx, nothing kept, the body never logged
-    │   ├── UnknownSource           404
-    │   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
-    │   ├── PayloadInvalid          400: not what this source sends; names the path
-    │   ├── WrongMethod             405: neither POST nor a handshake that this source knows
-    │   ├── BodyTooLarge            413
-    │   └── ContentTypeInvalid      415
-    ├── TryLater                  429/503 + Retry-After: nothing kept, the sender tries again
-    │   ├── OverRate                this source's rate limit
-    │   ├── VerificationUnavailable the proof of authenticity cannot be checked now (a certificate not fetched)
-    │   └── OutboxUnavailable       Redis away, full, read-only or loading
-    ├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
-    ├── NotFound                  an id that nobody knows
-    └── PlanhatError              the far side
-        ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
-        ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
-        ├── PlanhatGarbled          an answer nobody can read
-        ├── PlanhatNotFound         404: no such record
-        └── PlanhatRefused          Planhat's verdict on this one request (400, 403 with an envelope)
+RelayError
+├── UserError                 the operator's mistake: a sentence on stderr, exit code 2
+│   ├── SettingsInvalid         a RELAY_... variable: which, and what it should be
+│   └── ConfigInvalid           the YAML file: every mistake at once, each with its place
+├── SourceError               the sender's fault: 4xx, nothing kept, the body never logged
+│   ├── UnknownSource           404
+│   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
+│   ├── PayloadInvalid          400: not what this source sends; names the path
+│   ├── WrongMethod             405: neither POST nor a handshake that this source knows
+│   ├── BodyTooLarge            413
+│   └── ContentTypeInvalid      415
+├── TryLater                  429/503 + Retry-After: nothing kept, the sender tries again
+│   ├── OverRate                this source's rate limit
+│   ├── VerificationUnavailable the proof of authenticity cannot be checked now (a certificate not fetched)
+│   └── OutboxUnavailable       Redis away, full, read-only or loading
+├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
+├── NotFound                  an id that nobody knows
+└── PlanhatError              the far side
+    ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
+    ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
+    ├── PlanhatGarbled          an answer nobody can read
+    ├── PlanhatNotFound         404: no such record
+    └── PlanhatRefused          Planhat's verdict on this one request (400, 403 with an envelope)
 """
 
 from __future__ import annotations

@@ -260,5 +260,3 @@ def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: t
     if any(r.duplicate_of for r in recorded):
         return Accepted("duplicate", ids, skipped)
     return Accepted("ignored", (), (*skipped, *("filtered",) * len(entries)))
-
-

@@ -270,7 +270,9 @@ class Document:
             return held[3]
         if way == "union":
             return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
-        live = [(e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")]
+        live = [
+            (e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")
+        ]
         live.sort(key=lambda entry: entry[:2])
         return ENTRY_SEPARATOR.join(str(text) for _, _, text in live)
 

@@ -26,7 +26,10 @@ def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[
     patterns = [(re.compile(rule.pattern), rule.how) for rule in rules if rule.pattern]
 
     def veil(value: str) -> str:
-        return "redacted-" + blake2b(value.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=6).hexdigest()
+        return (
+            "redacted-"
+            + blake2b(value.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=6).hexdigest()
+        )
 
     def clean(text: str) -> str:
         for pattern, how in patterns:
@@ -67,7 +70,11 @@ def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return clean(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape") if patterns else body
+            return (
+                clean(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+                if patterns
+                else body
+            )
         for path, how in fields:
             strike(value, path, how)
         return orjson.dumps(walk(value) if patterns else value)

@@ -122,5 +122,3 @@ class Spooler:
                 continue
             done.append(spooled.row_id)
         return done
-
-

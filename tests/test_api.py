@@ -10,18 +10,28 @@ import pytest
 import redis
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 
 from relay.web import api
 from relay.web.access import Access, Refused
+from relay.web.answers import refusal
 from relay.web.openapi import document
 from tests.operating import BROKEN_SUBJECT, Caller, Shop, slack_message
 
 TOKEN = "operators-only-" + "x" * 20
 
 
+def app_of(shop: Shop) -> Starlette:
+    """The API's routes, with what the whole web side answers where no route fits."""
+
+    def nowhere(request: Request, error: Exception) -> Response:
+        return refusal(getattr(error, "status_code", 500), "no_route", "no such page or method")
+
+    return Starlette(routes=list(api.routes(shop.desk)), exception_handlers={404: nowhere, 405: nowhere})
+
+
 def client_of(shop: Shop, *, address: str = "203.0.113.9", headers: dict[str, str] | None = None) -> Caller:
-    app = Starlette(routes=list(api.routes(shop.desk)))
-    return Caller(app, address=address, headers=headers)
+    return Caller(app_of(shop), address=address, headers=headers)
 
 
 @pytest.fixture
@@ -244,6 +254,9 @@ def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
         ("replay", b'{"since": "1h", "until": "2h"}', 422, "until"),
         ("replay", b'{"cause": "x"}', 422, "cause"),
         ("pause", b'{"source": 7}', 422, "source"),
+        ("pause", b'{"source": null}', 422, "source"),
+        ("pause", b'{"source": ""}', 422, "source"),
+        ("dead/discard", b'{"cause": null, "all": true}', 422, "cause"),
         ("explain", b'{"payload": {}}', 422, "source"),
         ("explain", b'{"source": "slack"}', 422, "payload"),
         ("explain", b'{"source": "slack", "payload": {}, "headers": [1]}', 422, "headers"),
@@ -312,8 +325,10 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
     import schemathesis
     from hypothesis import HealthCheck, Phase, given, settings
     from schemathesis.checks import not_a_server_error
+    from schemathesis.generation import GenerationMode
     from schemathesis.specs.openapi.checks import (
         content_type_conformance,
+        negative_data_rejection,
         response_schema_conformance,
         status_code_conformance,
     )
@@ -322,37 +337,37 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
     for number in range(3):
         shop.arrive(str(number), number=number, ts=f"180000000{number}.000100")
     shop.bury("no")
-    app = Starlette(routes=list(api.routes(shop.desk)))
     schema = schemathesis.openapi.from_dict(document())
-    schema.app = app
+    schema.app = app_of(shop)
     called: dict[str, int] = {}
     deadline = time.monotonic() + 50
-    for result in schema.get_all_operations():
-        operation = result.ok()
 
-        @given(case=operation.as_strategy())
+    def probe(operation: Any, mode: GenerationMode) -> None:
+        checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+        if mode is GenerationMode.NEGATIVE:
+            checks.append(negative_data_rejection)
+
+        @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=25,
+            max_examples=20,
             deadline=None,
             database=None,
+            derandomize=True,
             phases=[Phase.explicit, Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        def probe(case: schemathesis.Case) -> None:
-            if time.monotonic() > deadline:
-                return
-            response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
-            called[case.operation.label] = called.get(case.operation.label, 0) + 1
-            case.validate_response(
-                response,
-                checks=[
-                    not_a_server_error,
-                    status_code_conformance,
-                    content_type_conformance,
-                    response_schema_conformance,
-                ],
-            )
+        def ask(case: Any) -> None:
+            if time.monotonic() < deadline:
+                response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
+                called[operation.label] = called.get(operation.label, 0) + 1
+                case.validate_response(response, checks=checks)
 
-        probe()
-    assert len(called) == len(list(schema.get_all_operations())), called
+        ask()
+
+    operations = [found.ok() for found in schema.get_all_operations()]
+    for operation in operations:
+        probe(operation, GenerationMode.POSITIVE)
+        if operation.body or operation.path_parameters or operation.query:
+            probe(operation, GenerationMode.NEGATIVE)
+    assert len(called) == len(operations), called
     print("schemathesis:", sum(called.values()), "requests over", len(called), "operations, no finding")

@@ -8,6 +8,7 @@ import orjson
 import pytest
 import redis
 
+from relay.config import CompanyStep
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
@@ -379,3 +380,70 @@ def test_a_generation_of_the_past_does_nothing_while_another_owns_the_lane(kit: 
 
     assert kit.flush.run(current - 1) == 0
     assert kit.flush.run(current) == 1
+
+
+@pytest.mark.parametrize("number", [4_999, 5_000, 5_001])
+def test_no_call_holds_more_than_5000_items(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox, number: int
+) -> None:
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, batch=batch(max_bytes=50_000_000))
+    kit.pace._items = 5_000.0
+    kit.record(*(patch(n) for n in range(number)))
+    kit.run()
+
+    assert kit.books() == {"accepted": number, "delivered": number}
+    assert [call["items"] for call in kit.puts()] == ([number] if number <= 5_000 else [5_000, 1])
+
+
+def test_with_nothing_due_nobody_is_called(kit: Kit) -> None:
+    assert kit.flush.run(1) == 0
+    assert kit.sandbox is not None
+    assert kit.sandbox.call_count == 0
+
+
+def test_an_outage_of_the_look_up_holds_delivery_and_buries_nothing(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox
+) -> None:
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, steps=(CompanyStep("enduser_email"),))
+    kit.fault(operation="endusers", status=503, times=1)
+    kit.record(*(patch(n, company={"email": "ada@example.com"}) for n in range(10)))
+    kit.run()
+
+    assert kit.delivery.read().state == "backing_off"
+    assert kit.books() == {"accepted": 10, "pending": 10}
+    kit.due_now()
+    kit.run()
+    assert kit.books() == {"accepted": 10, "delivered": 10}
+    assert kit.delivery.read().state == "open"
+
+
+def test_people_go_by_their_planhat_ids_where_the_config_asks_for_it(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox
+) -> None:
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, resolve_people=True)
+    fields = {
+        "type": ("replace", "Slack thread"),
+        "endusers": ("union", [{"email": "ada@example.com", "name": "Ada"}]),
+        "users": ("union", [{"email": "sam@ourteam.example"}]),
+    }
+    kit.record(patch(1, fields=fields))
+    kit.run()
+
+    record = kit.at_planhat("slack-C1-1")
+    assert [person["id"] for person in record["endusers"]] == ["5e0000000000000000000001"]
+    assert [person["id"] for person in record["users"]] == ["5d0000000000000000000003"]
+
+
+def test_a_call_that_was_cut_off_is_not_taken_for_known(kit: Kit) -> None:
+    """Sent and committed, the answer lost; then a deletion brings the text back to what was acknowledged before."""
+    kit.record(patch(1, thread="t"))
+    kit.run()
+    kit.fault(operation="upsert", commit_then_drop=True, times=1)
+    kit.record(patch(2, thread="t"))
+    kit.run()
+    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    kit.record(patch(2, thread="t", kind="retract", message_id="m2"))
+    kit.due_now()
+    kit.run()
+
+    assert kit.at_planhat("slack-C1-t")["description"] == "text 1"

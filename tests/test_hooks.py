@@ -45,7 +45,9 @@ class Door:
         self.url, self.side = url, side
         self.http = httpx.Client(base_url=url, timeout=10, trust_env=False)
 
-    def slack(self, body: bytes, *, secret: str = "shh", at: float | None = None, **headers: str) -> httpx.Response:
+    def slack(
+        self, body: bytes, *, secret: str = "shh", at: float | None = None, **headers: str
+    ) -> httpx.Response:
         stamp = str(int(time.time() if at is None else at))
         digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
         return self.http.post(
@@ -61,9 +63,22 @@ class Door:
 
 
 def message(number: int = 1, **changes: Any) -> bytes:
-    event = {"type": "message", "channel": "C1", "user": "U1", "text": "hello", "ts": f"1700000000.{number:06d}", **changes}
+    event = {
+        "type": "message",
+        "channel": "C1",
+        "user": "U1",
+        "text": "hello",
+        "ts": f"1700000000.{number:06d}",
+        **changes,
+    }
     return json.dumps(
-        {"type": "event_callback", "team_id": "T1", "event_id": f"Ev{number}", "event_time": 1700000000, "event": event}
+        {
+            "type": "event_callback",
+            "team_id": "T1",
+            "event_id": f"Ev{number}",
+            "event_time": 1700000000,
+            "event": event,
+        }
     ).encode()
 
 
@@ -91,7 +106,9 @@ def serve(side: WebSide) -> Iterator[str]:
 @pytest.fixture
 def door(redis_url: str, tmp_path: Path) -> Iterator[Door]:
     (tmp_path / "relay.yaml").write_text(CONFIG)
-    side = WebSide(Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {})
+    side = WebSide(
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {}
+    )
     for url in serve(side):
         yield Door(url, side)
 
@@ -148,10 +165,28 @@ def test_an_unsigned_request_gets_401_before_it_is_parsed(door: Door) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"not json", b"[]", b'"text"', b"[" * 100_000, b'{"a":' * 100_000, b'{"type":"event_callback"}',
-     b'{"type":"event_callback","event_id":"Ev1","event":{"type":"message","channel":{},"ts":[]}}',
-     b'{"type":"event_callback","event_id":[1],"event":{"type":"message","subtype":{},"channel":"C","ts":"1.0"}}'],
-    ids=["empty", "no json", "list", "string", "deep list", "deep object", "no event", "wrong types", "unhashable"],
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b'"text"',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"type":"event_callback"}',
+        b'{"type":"event_callback","event_id":"Ev1","event":{"type":"message","channel":{},"ts":[]}}',
+        b'{"type":"event_callback","event_id":[1],"event":{"type":"message","subtype":{},"channel":"C","ts":"1.0"}}',
+    ],
+    ids=[
+        "empty",
+        "no json",
+        "list",
+        "string",
+        "deep list",
+        "deep object",
+        "no event",
+        "wrong types",
+        "unhashable",
+    ],
 )
 def test_a_genuine_but_malformed_body_gets_a_400_that_names_the_path(door: Door, body: bytes) -> None:
     answer = door.slack(body)
@@ -212,7 +247,12 @@ def test_a_source_over_its_rate_is_told_to_come_back(door: Door) -> None:
 def test_without_redis_nothing_is_acknowledged(tmp_path: Path) -> None:
     (tmp_path / "relay.yaml").write_text(CONFIG)
     side = WebSide(
-        Settings(config=str(tmp_path / "relay.yaml"), redis_url=f"unix://{tmp_path}/none.sock", require_durable=False), {}
+        Settings(
+            config=str(tmp_path / "relay.yaml"),
+            redis_url=f"unix://{tmp_path}/none.sock",
+            require_durable=False,
+        ),
+        {},
     )
     for url in serve(side):
         door = Door(url, side)
@@ -235,9 +275,13 @@ def test_a_full_redis_is_a_503_and_a_freed_one_goes_on(door: Door, redis_client:
     assert books(door)["slack"]["accepted"] == 1
 
 
-def test_readyz_refuses_a_redis_that_may_lose_events(redis_url: str, tmp_path: Path, redis_client: redis.Redis) -> None:
+def test_readyz_refuses_a_redis_that_may_lose_events(
+    redis_url: str, tmp_path: Path, redis_client: redis.Redis
+) -> None:
     (tmp_path / "relay.yaml").write_text(CONFIG)
-    side = WebSide(Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=True), {})
+    side = WebSide(
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=True), {}
+    )
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         for url in serve(side):
@@ -265,7 +309,11 @@ def test_no_log_line_holds_a_body_or_a_secret(door: Door, caplog: pytest.LogCapt
         door.slack(message(5, text=canary))
         door.slack(message(6, text=canary), secret="wrong")
         door.slack(b'{"broken": "' + canary.encode())
-    said = "\n".join(f"{record.getMessage()} {getattr(record, 'facts', '')}" for record in caplog.records if record.name == "relay")
+    said = "\n".join(
+        f"{record.getMessage()} {getattr(record, 'facts', '')}"
+        for record in caplog.records
+        if record.name == "relay"
+    )
     assert "request.answered" in said
     assert canary not in said and "shh" not in said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -591,3 +593,47 @@ def test_dead_and_unmappable_events_are_counted_apart(shop: Shop) -> None:
 
     assert (found["count"], found["dead"], found["unmapped"], found["changed"]) == (2, 1, 1, 0)
     assert found["causes"][0]["count"] == 1  # type: ignore[index]
+
+
+# -- killed in the middle ------------------------------------------------------------------------------------------
+
+_REPLAY_ALL = """
+import sys
+from pathlib import Path
+import redis
+from relay.operations import dead
+from relay.operations.selection import Selection
+from tests.operating import Shop
+shop = Shop(redis.Redis.from_url(sys.argv[1]), Path(sys.argv[2]))
+print("ready", flush=True)
+dead.replay(shop.desk, Selection(everything=True), by="killed")
+"""
+
+
+@pytest.mark.parametrize("after", [1, 20, 60])
+def test_a_replay_killed_in_the_middle_loses_nothing(
+    redis_client: redis.Redis, redis_url: str, tmp_path: Path, after: int
+) -> None:
+    shop = Shop(redis_client, tmp_path)
+    for number in range(120):
+        shop.arrive(str(number), number=number, ts=f"1800000{number:03}.000100")
+    shop.bury("no")
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _REPLAY_ALL, redis_url, str(tmp_path)], cwd=root, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    while process.poll() is None and shop.outbox.dead_count() > 120 - after:
+        pass
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    counts = shop.counts()
+    assert counts["pending"] + counts.get("dead", 0) == 120
+    assert counts["pending"] >= after
+    dead.replay(shop.desk, Selection(everything=True), by="again")
+    assert shop.counts() == {"accepted": 120, "pending": 120}
+    waiting = [p.event_id for n in range(120) for p in shop.outbox.waiting_patches(f"slack-C024BE91L-1800000{n:03}.000100")]
+    assert len(waiting) == len(set(waiting)) == 120

@@ -86,7 +86,9 @@ def test_the_same_delivery_twice_is_one_event(outbox: Outbox) -> None:
     _, again = outbox.record([entry(1), entry(1)], now_ms=NOON + 1)
 
     assert [r.duplicate_of for r in again] == [entry(1).event_id] * 2
-    assert balance(outbox)["slack"] | {"accepted": 1, "duplicate": 2, "pending": 1} == balance(outbox)["slack"]
+    assert (
+        balance(outbox)["slack"] | {"accepted": 1, "duplicate": 2, "pending": 1} == balance(outbox)["slack"]
+    )
     [item] = claim(outbox, NOON + 2)
     assert len(item.pending) == 1
 
@@ -180,7 +182,7 @@ def test_nothing_due_lets_the_lane_go_in_the_same_step(outbox: Outbox) -> None:
     assert outbox.own(generation) and not outbox.own(generation + 1)
     [item] = outbox.claim(generation, now_ms=NOON).items
     outbox.settle([done(item)], now_ms=NOON)
-    assert outbox.claim(generation, now_ms=NOON) .items == ()
+    assert outbox.claim(generation, now_ms=NOON).items == ()
     next_generation, _ = outbox.record([entry(2)], now_ms=NOON)
     assert next_generation == generation + 1
     assert outbox.claim(generation, now_ms=NOON).owned is False

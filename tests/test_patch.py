@@ -88,13 +88,20 @@ def test_the_newest_replace_is_what_stands(events: list[Patch]) -> None:
 
 def upsert(event: str, version: int, text: str, message: str, **fields: Any) -> Patch:
     return Patch(
-        "x", event, "slack", version, f"2026-01-01T00:00:0{version}.000Z",
-        {"description": ("append", text), **fields}, message_id=message,
+        "x",
+        event,
+        "slack",
+        version,
+        f"2026-01-01T00:00:0{version}.000Z",
+        {"description": ("append", text), **fields},
+        message_id=message,
     )
 
 
 def retract(event: str, version: int, message: str) -> Patch:
-    return Patch("x", event, "slack", version, "2026-01-02T00:00:00.000Z", action="retract", message_id=message)
+    return Patch(
+        "x", event, "slack", version, "2026-01-02T00:00:00.000Z", action="retract", message_id=message
+    )
 
 
 def test_an_edit_replaces_its_entry_and_stays_in_its_place() -> None:
@@ -131,9 +138,7 @@ def test_a_later_mapping_of_the_same_event_wins_over_its_own_earlier_one_only() 
 
 
 def test_only_the_earliest_companies_are_asked_for() -> None:
-    many = [
-        Patch("x", f"e{n}", "s", n, "t", company={"email": f"{n}@example.com"}) for n in range(20, 0, -1)
-    ]
+    many = [Patch("x", f"e{n}", "s", n, "t", company={"email": f"{n}@example.com"}) for n in range(20, 0, -1)]
     document = fold(Document("x"), many)
     assert len(document.asks) == MAX_COMPANY_ASKS
     assert document.asks[0][3] == {"email": "1@example.com"}

@@ -50,7 +50,9 @@ def test_every_metric_of_the_table_is_in_the_code_and_the_other_way_round() -> N
 
 def test_every_command_is_named() -> None:
     for command in COMMANDS:
-        assert f"relay {command}" in README or f"`{command}`" in README or f" / `{command}`" in README, command
+        assert f"relay {command}" in README or f"`{command}`" in README or f" / `{command}`" in README, (
+            command
+        )
 
 
 @pytest.mark.parametrize("which", ["up", "test"])

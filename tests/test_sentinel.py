@@ -37,7 +37,7 @@ class Cluster:
         self.folder, self.binary = folder, binary
         self.primary_port, self.replica_port, self.sentinel_port = free_ports(3)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        common = "bind 127.0.0.1\nappendonly yes\nappendfsync always\nsave \"\"\nmaxmemory-policy noeviction\n"
+        common = 'bind 127.0.0.1\nappendonly yes\nappendfsync always\nsave ""\nmaxmemory-policy noeviction\n'
         self._start("primary", f"port {self.primary_port}\n{common}")
         self._start("replica", f"port {self.replica_port}\n{common}replicaof 127.0.0.1 {self.primary_port}\n")
         self._await(lambda: self._info(self.replica_port).get("master_link_status") == "up")
@@ -56,7 +56,9 @@ class Cluster:
         (place / "redis.conf").write_text(f'dir "{place}"\n{config}')
         self.processes[name] = subprocess.Popen(
             [self.binary, str(place / "redis.conf"), *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def _info(self, port: int) -> dict[str, object]:
@@ -101,7 +103,9 @@ def cluster(short_tmp: Path) -> Iterator[Cluster]:
     made.stop()
 
 
-def test_a_failover_needs_no_restart_and_acknowledges_nothing_falsely(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_failover_needs_no_restart_and_acknowledges_nothing_falsely(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     (tmp_path / "relay.yaml").write_text(CONFIG)
     url = f"redis+sentinel://127.0.0.1:{cluster.sentinel_port}/relay/0"
     side = WebSide(Settings(config=str(tmp_path / "relay.yaml"), redis_url=url), {})

@@ -49,7 +49,9 @@ def test_a_torn_row_is_set_aside_and_the_others_come_back(tmp_path: Path) -> Non
 
 
 def test_a_corrupt_file_is_put_away_and_a_new_one_begun(tmp_path: Path) -> None:
-    (tmp_path / "spool.sqlite").write_bytes(b"this is no database, and long enough to be read as a header" * 50)
+    (tmp_path / "spool.sqlite").write_bytes(
+        b"this is no database, and long enough to be read as a header" * 50
+    )
     spool = Spool(tmp_path)
     assert (spool.set_aside, spool.count) == (1, 0)
     assert list(tmp_path.glob("spool.corrupt-*"))
@@ -66,7 +68,9 @@ def _side(config: Path, server: EmbeddedServer) -> WebSide:
     return WebSide(Settings(config=str(config), redis_url=server.url), {})
 
 
-def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(server: EmbeddedServer, tmp_path: Path) -> None:
+def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
     config = tmp_path / "relay.yaml"
     config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool, max_bytes: 10MB}}\n")
     server.start()

@@ -30,7 +30,12 @@ def environ() -> dict[str, str]:
 def relay(folder: Path, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "relay", *arguments],
-        cwd=folder, env=environ(), capture_output=True, text=True, timeout=timeout_s, check=False,
+        cwd=folder,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
     )
 
 
@@ -46,7 +51,11 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[by
     said = open(folder / "said.txt", "wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "relay", "up", "--port", str(port), *arguments],
-        cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=subprocess.STDOUT,
     )
     try:
         deadline = time.monotonic() + 60

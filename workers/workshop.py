@@ -25,6 +25,7 @@ from relay.settings import Settings
 from relay.telemetry import SharedMetrics, log
 from workers.directory import NOT_FOUND_S, Ask, Directory, Found, Unsure
 from workers.draft import stored_asks
+from workers.enricher import Enricher, tools_of
 from workers.flush import Flush
 from workers.pace import Pace
 from workers.readback import Readback
@@ -121,6 +122,7 @@ class Workshop:
             bell=self.bell,
             metrics=self.metrics,
             reader=reader,
+            enricher=Enricher(self, tools_of(self.config)),
             stopping=STOPPING,
             overdue=STOPPING.overdue,
         )

@@ -17,7 +17,11 @@ from relay.errors import NotFound, RelayError, UserError
 
 #: command -> (module, attribute, one line of help).
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("relay.cli.up", "up", "Everything on one machine: embedded Redis, sandbox, web side, workers, console."),
+    "up": (
+        "relay.cli.up",
+        "up",
+        "Everything on one machine: embedded Redis, sandbox, web side, workers, console.",
+    ),
     "serve": ("relay.cli.serve", "serve", "The web side alone."),
     "work": ("relay.cli.work", "work", "The workers alone."),
     "sandbox": ("relay.cli.sandbox", "sandbox", "The Planhat sandbox alone."),
@@ -32,7 +36,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pause": ("relay.cli.pause", "pause", "Hold delivery, or one source; nothing is lost while held."),
     "resume": ("relay.cli.pause", "resume", "Let delivery, or one source, go on."),
     "drop": ("relay.cli.drop", "drop", "Kill switch: count matching events as filtered, for a while."),
-    "rejected": ("relay.cli.rejected", "rejected", "The last refused requests: when, why, how large; never the body."),
+    "rejected": (
+        "relay.cli.rejected",
+        "rejected",
+        "The last refused requests: when, why, how large; never the body.",
+    ),
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),

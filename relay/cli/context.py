@@ -67,7 +67,9 @@ class Context:
         from relay.rules.load import load
 
         if not Path(self.settings.config).exists():
-            raise UserError(f"{self.settings.config}: no such file; name one with RELAY_CONFIG, or run beside `relay up`")
+            raise UserError(
+                f"{self.settings.config}: no such file; name one with RELAY_CONFIG, or run beside `relay up`"
+            )
         return load(self.settings.config, environment(self.data))
 
     @property

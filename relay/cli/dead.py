@@ -71,8 +71,8 @@ def list_(cause: str, source: str, since: str, until: str, limit: int, after: st
     selection = Selection(
         cause=cause,
         source=source,
-        since_ms=read_moment(asked, "since", now_ms),
-        until_ms=read_moment(asked, "until", now_ms),
+        since_ms=read_moment(asked, "since", now_ms, blank=True),
+        until_ms=read_moment(asked, "until", now_ms, blank=True),
     )
     try:
         found = list_dead(context.outbox, selection, limit=limit, after=after)

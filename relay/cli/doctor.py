@@ -53,7 +53,11 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
     config = None
     try:
         config = context.house.config
-        yield _line("config", True, f"{context.settings.config}, {len(config.sources)} sources, {len(config.rules)} rules")
+        yield _line(
+            "config",
+            True,
+            f"{context.settings.config}, {len(config.sources)} sources, {len(config.rules)} rules",
+        )
     except RelayError as error:
         yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
     yield from _redis_checks(context)
@@ -76,14 +80,20 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         yield _line("redis durability", True, "persists every write, evicts nothing")
     if found.fsync not in ("always", "") and not found.can_wait_aof:
         yield _line(
-            "redis fsync", False, f"appendfsync {found.fsync}: a power loss can take the last second",
+            "redis fsync",
+            False,
+            f"appendfsync {found.fsync}: a power loss can take the last second",
             "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)",
         )
     refusal = refuses_writes(context.redis)
-    yield _line("redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else "")
+    yield _line(
+        "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
+    )
     seconds, micros = context.redis.time()
     skew_s = abs(time.time() - (seconds + micros / 1e6))
-    yield _line("clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines")
+    yield _line(
+        "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
+    )
     newest = 0
     prefix = context.outbox.prefix
     for key in context.redis.scan_iter(prefix + "heartbeat:*", count=100):
@@ -92,12 +102,16 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
             newest = max(newest, int(value))
     age_s = time.time() - newest / 1000
     yield _line(
-        "worker", bool(newest) and age_s < 30, f"last sign of life {age_s:.0f} s ago" if newest else "none seen",
+        "worker",
+        bool(newest) and age_s < 30,
+        f"last sign of life {age_s:.0f} s ago" if newest else "none seen",
         "start one with `relay work`",
     )
     state = context.delivery.read()
     yield _line(
-        "delivery", state.state in ("open", "backing_off"), f"{state.state} {state.reason}".strip(),
+        "delivery",
+        state.state in ("open", "backing_off"),
+        f"{state.state} {state.reason}".strip(),
         "`relay resume`" if state.state == "paused" else "see Planhat's checks below",
     )
 
@@ -122,22 +136,38 @@ def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
             try:
                 answer = client.get(f"/{model}", params={"limit": 1})
             except httpx.HTTPError as error:
-                yield _line("planhat", False, f"{settings.planhat_url}: {type(error).__name__}", "is RELAY_PLANHAT_URL right, and reachable from here?")
+                yield _line(
+                    "planhat",
+                    False,
+                    f"{settings.planhat_url}: {type(error).__name__}",
+                    "is RELAY_PLANHAT_URL right, and reachable from here?",
+                )
                 return
             if answer.status_code == 401:
                 yield _line(
-                    "planhat token", False, "refused (401)",
+                    "planhat token",
+                    False,
+                    "refused (401)",
                     "the token is wrong or has expired, or the tenant lives in another region: try RELAY_PLANHAT_URL=https://api-us3.planhat.com or the host your tenant's address names",
                 )
                 return
             ok = answer.status_code == 200
             yield _line(
-                f"planhat {model}", ok, "readable" if ok else f"HTTP {answer.status_code}",
-                f"grant the token's private app access to {model} ({why})" if answer.status_code == 403 else "ask status.planhat.com",
+                f"planhat {model}",
+                ok,
+                "readable" if ok else f"HTTP {answer.status_code}",
+                f"grant the token's private app access to {model} ({why})"
+                if answer.status_code == 403
+                else "ask status.planhat.com",
             )
         if answer.headers.get("date"):
             skew_s = abs((parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)).total_seconds())
-            yield _line("clock against planhat", skew_s < MAX_SKEW_S, f"{skew_s:.0f} s apart", "run NTP on this machine")
+            yield _line(
+                "clock against planhat",
+                skew_s < MAX_SKEW_S,
+                f"{skew_s:.0f} s apart",
+                "run NTP on this machine",
+            )
         if config is not None:
             yield from _type_checks(client, config)
 
@@ -154,7 +184,11 @@ def _type_checks(client: Any, config: Any) -> Iterator[dict[str, Any]]:
         rows = []
     seen = {row.get("type") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
     for name in config.planhat.types:
-        found = "in use" if name in seen else "not seen yet: make sure that it exists in Planhat, or it becomes a note"
+        found = (
+            "in use"
+            if name in seen
+            else "not seen yet: make sure that it exists in Planhat, or it becomes a note"
+        )
         yield _line(f"type {name}", True, found)
 
 
@@ -162,8 +196,12 @@ def _token_age(expires: str) -> dict[str, Any]:
     try:
         days = (date.fromisoformat(expires[:10]) - datetime.now(UTC).date()).days
     except ValueError:
-        return _line("planhat token", False, f"token_expires {expires!r} is no date", "write it as 2027-01-31")
+        return _line(
+            "planhat token", False, f"token_expires {expires!r} is no date", "write it as 2027-01-31"
+        )
     return _line(
-        "planhat token", days > TOKEN_WARNING_DAYS, f"expires in {days} days",
+        "planhat token",
+        days > TOKEN_WARNING_DAYS,
+        f"expires in {days} days",
         "make a new token in Planhat and put it into RELAY_PLANHAT_TOKEN_FILE: no restart is needed",
     )

@@ -21,7 +21,14 @@ from relay.errors import NotFound, UserError
 @click.option("--data", default=".relay", show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def drop(
-    source: str | None, where: str | None, duration: str, list_them: bool, end_id: str | None, yes: bool, data: str, as_json: bool
+    source: str | None,
+    where: str | None,
+    duration: str,
+    list_them: bool,
+    end_id: str | None,
+    yes: bool,
+    data: str,
+    as_json: bool,
 ) -> None:
     """Kill switch: count matching events as filtered for a while, e.g. while a broken integration floods.
 
@@ -54,7 +61,9 @@ def drop(
         click.echo("ended")
         return
     if not source and not where:
-        raise UserError("name a --source, a --where, or both: dropping everything is `relay pause`'s neighbour, not this")
+        raise UserError(
+            "name a --source, a --where, or both: dropping everything is `relay pause`'s neighbour, not this"
+        )
     try:
         seconds = parse_duration(duration)
     except ValueError as error:
@@ -67,7 +76,9 @@ def drop(
     if not yes and not sys.stdin.isatty():
         raise UserError("dropping changes many events at once: say --yes")
     if not yes:
-        click.confirm(f"Count matching events of {source or 'every source'} as filtered for {duration}?", abort=True)
+        click.confirm(
+            f"Count matching events of {source or 'every source'} as filtered for {duration}?", abort=True
+        )
     row = {
         "id": secrets.token_hex(4),
         "source": source or "",
@@ -75,4 +86,6 @@ def drop(
         "until_ms": outbox.now_ms() + int(seconds * 1000),
     }
     outbox.add_drop(row)
-    click.echo(json.dumps(row) if as_json else f"{row['id']}: dropping until {iso_time(row['until_ms'] / 1000)}")
+    click.echo(
+        json.dumps(row) if as_json else f"{row['id']}: dropping until {iso_time(row['until_ms'] / 1000)}"
+    )

@@ -19,7 +19,9 @@ from relay.errors import RelayError, UserError
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--data", default=".relay", show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def erase(email: str | None, conversation: str | None, planhat: bool, yes: bool, data: str, as_json: bool) -> None:
+def erase(
+    email: str | None, conversation: str | None, planhat: bool, yes: bool, data: str, as_json: bool
+) -> None:
     """Erase one person or one conversation: raw events, waiting patches, documents, dead letters, dedupe memory, cached
     look-ups and the spool, with a report of what went. Redis's append-only file is rewritten afterwards.
 
@@ -45,7 +47,9 @@ def erase(email: str | None, conversation: str | None, planhat: bool, yes: bool,
     report["spool"] = _erase_spool(context, eraser)
     report["conversations"] = sorted(eraser.external_ids)
     if planhat:
-        report["planhat"] = _erase_planhat(context, eraser.external_ids | ({conversation} if conversation else set()))
+        report["planhat"] = _erase_planhat(
+            context, eraser.external_ids | ({conversation} if conversation else set())
+        )
     report["rewritten"] = _rewrite(context)
     if as_json:
         click.echo(json.dumps(report, indent=2))

@@ -16,13 +16,21 @@ from relay.errors import NotFound, UserError
 @click.command()
 @click.option("--source", required=True, help="A name under `sources:` in the config.")
 @click.argument("payload", required=False, type=click.Path(dir_okay=False))
-@click.option("--url", help="Where the relay is; the running `relay up`, or RELAY_HOST and RELAY_PORT otherwise.")
+@click.option(
+    "--url", help="Where the relay is; the running `relay up`, or RELAY_HOST and RELAY_PORT otherwise."
+)
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--rate", type=float, help="Messages a second; as fast as they are accepted otherwise.")
 @click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
 @click.option("--json", "as_json", is_flag=True, help="The answers as JSON lines.")
 def send(
-    source: str, payload: str | None, url: str | None, count: int, rate: float | None, data: str, as_json: bool
+    source: str,
+    payload: str | None,
+    url: str | None,
+    count: int,
+    rate: float | None,
+    data: str,
+    as_json: bool,
 ) -> None:
     """Post a sample message of SOURCE, signed just as its provider would sign it; PAYLOAD is a file with a body of
     your own ("-": standard input).
@@ -41,7 +49,9 @@ def send(
     context = open_context(data)
     ready = context.house.sources.get(source)
     if ready is None:
-        raise NotFound(f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}")
+        raise NotFound(
+            f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
+        )
     base = url or running_up(data).get("relay") or f"http://{context.settings.host}:{context.settings.port}"
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
     own_body = _read(payload)
@@ -82,9 +92,13 @@ def send(
                         bar.update(1)
                 took_s = time.monotonic() - began
                 if not as_json:
-                    click.echo(f"{count - refused} of {count} accepted in {took_s:.1f} s ({count / took_s:.0f}/s)")
+                    click.echo(
+                        f"{count - refused} of {count} accepted in {took_s:.1f} s ({count / took_s:.0f}/s)"
+                    )
     except httpx.HTTPError as error:
-        raise NotFound(f"{target}: no answer ({type(error).__name__}); is the relay running? `relay up` starts it") from error
+        raise NotFound(
+            f"{target}: no answer ({type(error).__name__}); is the relay running? `relay up` starts it"
+        ) from error
     sys.exit(1 if refused else 0)
 
 
@@ -104,6 +118,8 @@ def _say(answer: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(answer))
         return
     ids = answer.get("event_ids") or []
-    click.echo(f"{answer['http']} {answer.get('status') or answer.get('error', {}).get('message') or answer.get('body', '')}")
+    click.echo(
+        f"{answer['http']} {answer.get('status') or answer.get('error', {}).get('message') or answer.get('body', '')}"
+    )
     for event_id in ids:
         click.echo(f"its story:  relay trace {event_id}")

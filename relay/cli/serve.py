@@ -20,7 +20,9 @@ GRACE_S = 8
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
 @click.option("--host", help="Where to listen; RELAY_HOST otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="RELAY_PORT otherwise.")
-@click.option("--operator-port", type=click.IntRange(0, 65535), help="A listener of its own for console, API, metrics.")
+@click.option(
+    "--operator-port", type=click.IntRange(0, 65535), help="A listener of its own for console, API, metrics."
+)
 def serve(config_file: str | None, host: str | None, port: int | None, operator_port: int | None) -> None:
     """The web side alone: /hooks, health, metrics, console and API.
 
@@ -107,4 +109,3 @@ def run_web(settings: Any) -> None:
         uvloop.run(both())
     except ImportError:
         asyncio.run(both())
-

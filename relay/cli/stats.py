@@ -43,28 +43,24 @@ def stats(watch: bool, as_json: bool, data: str) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
     delivery = found["delivery"]
     until = f" until {delivery['until']}" if delivery["until"] else ""
-    console.print(
+    click.echo(
         f"delivery: {delivery['state']}{until}, {delivery['calls_last_minute']} calls in the last minute; "
         f"{found['pending_items']} conversations wait, the oldest for {found['oldest_pending_seconds']:.1f} s; "
-        f"{found['dead_letters']} dead letters",
-        markup=False,
+        f"{found['dead_letters']} dead letters"
     )
     if found["sources"]:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("source")
-        for name in (*_COLUMNS, *_BESIDE):
-            table.add_column(name, justify="right")
-        for source, counts in found["sources"].items():
-            table.add_row(source, *(str(counts[name]) for name in (*_COLUMNS, *_BESIDE)))
-        console.print(table)
+        head = ["source", *_COLUMNS, *_BESIDE]
+        rows = [
+            [name, *(str(counts[word]) for word in (*_COLUMNS, *_BESIDE))] for name, counts in found["sources"].items()
+        ]
+        widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
+        for row in [head, *rows]:
+            cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+            click.echo("  ".join(cells))
     else:
-        console.print("no event has come in yet")
-    console.print("the books balance" if found["balanced"] else "THE BOOKS DO NOT BALANCE", markup=False)
+        click.echo("no event has come in yet")
+    click.echo("the books balance" if found["balanced"] else "THE BOOKS DO NOT BALANCE")
     for warning in found["warnings"]:
-        console.print(f"! {warning}", markup=False)
+        click.echo(f"! {warning}")

@@ -78,9 +78,16 @@ def _end_with_parent() -> None:
 
 
 @click.command()
-@click.option("--config", "config_file", help="The YAML file; without one, the example shipped in the package.")
+@click.option(
+    "--config", "config_file", help="The YAML file; without one, the example shipped in the package."
+)
 @click.option("--host", default=None, help="Where the web side listens (default 127.0.0.1, or RELAY_HOST).")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Default 8080, or RELAY_PORT; 0: any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Default 8080, or RELAY_PORT; 0: any free one.",
+)
 @click.option("--data", default=".relay", show_default=True, help="The folder that everything is kept in.")
 @click.option("--planhat", default=None, metavar="URL", help="A real Planhat instead of the sandbox.")
 def up(config_file: str | None, host: str | None, port: int | None, data: str, planhat: str | None) -> None:
@@ -115,7 +122,15 @@ def up(config_file: str | None, host: str | None, port: int | None, data: str, p
             parts.append(
                 Part(
                     "sandbox",
-                    [sys.executable, "-m", "relay.planhat.sandbox", "--port", str(sandbox_port), "--state", str(folder / "sandbox")],
+                    [
+                        sys.executable,
+                        "-m",
+                        "relay.planhat.sandbox",
+                        "--port",
+                        str(sandbox_port),
+                        "--state",
+                        str(folder / "sandbox"),
+                    ],
                     environ,
                 )
             )
@@ -142,7 +157,12 @@ def up(config_file: str | None, host: str | None, port: int | None, data: str, p
         if not stopping.asked:
             _write_up(folder, url, sandbox_url, server, parts, config_path, made, real_planhat)
             _announce(url, sandbox_url or real_planhat, config_path, environ, folder)
-        _watch(server, parts, stopping, lambda: _write_up(folder, url, sandbox_url, server, parts, config_path, made, real_planhat))
+        _watch(
+            server,
+            parts,
+            stopping,
+            lambda: _write_up(folder, url, sandbox_url, server, parts, config_path, made, real_planhat),
+        )
     finally:
         # Order: no new events first, then what carries them, then where they are kept.
         for name in ("web", "workers", "sandbox"):
@@ -221,7 +241,9 @@ def _wait_ready(url: str, parts: list[Part], stopping: _Stop) -> None:
     while time.monotonic() < deadline and not stopping.asked:
         for part in parts:
             if part.ended():
-                raise RelayError(f"{part.name} ended while starting (exit code {part.process.returncode if part.process else '?'}); its message stands above")
+                raise RelayError(
+                    f"{part.name} ended while starting (exit code {part.process.returncode if part.process else '?'}); its message stands above"
+                )
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310
             if answer.status == 200:
                 return
@@ -231,7 +253,14 @@ def _wait_ready(url: str, parts: list[Part], stopping: _Stop) -> None:
 
 
 def _write_up(
-    folder: Path, url: str, sandbox: str, server: EmbeddedServer, parts: list[Part], config: Path, made: dict[str, str], planhat: str
+    folder: Path,
+    url: str,
+    sandbox: str,
+    server: EmbeddedServer,
+    parts: list[Part],
+    config: Path,
+    made: dict[str, str],
+    planhat: str,
 ) -> None:
     pids = {"up": os.getpid(), "redis": server.pid, **{part.name: part.pid for part in parts}}
     _write_private(
@@ -252,7 +281,9 @@ def _write_up(
 def _write_private(path: Path, value: Any) -> None:
     """Whole or not at all, and for our eyes only: it holds secrets."""
     temporary = path.with_suffix(".tmp")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with open(
+        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
         json.dump(value, file, indent=1)
     temporary.replace(path)
 

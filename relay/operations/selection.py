@@ -44,8 +44,8 @@ class Selection:
 
 def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
     """From `{"ids"|"cause"|"source"|"since"|"until"|"all"}`. Raises InputInvalid; naming nothing is a mistake too."""
-    ids = body.get("ids")
-    if ids is not None:
+    if "ids" in body:
+        ids = body["ids"]
         if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
             raise InputInvalid("wanted a list of ids", "ids")
         if not ids:
@@ -53,7 +53,7 @@ def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
         if len(ids) > MAX_IDS:
             raise InputInvalid(f"more than {MAX_IDS} ids; use a filter", "ids")
         for key in ("cause", "source", "since", "until", "all"):
-            if body.get(key):
+            if body.get(key) is not None:
                 raise InputInvalid("ids are named, so no filter goes with them", key)
         return Selection(ids=tuple(dict.fromkeys(ids)))
     everything = body.get("all", False)
@@ -71,20 +71,22 @@ def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
     return found
 
 
-def read_text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    if value is None:
+def read_text(body: Mapping[str, Any], key: str, *, blank: bool = False) -> str:
+    """"" where the key is not given. One that is given and says nothing (null, or empty unless `blank`) is a mistake:
+    a program that lost its filter must not act on everything."""
+    if key not in body:
         return ""
-    if not isinstance(value, str) or len(value) > 1000:
+    value = body[key]
+    if not isinstance(value, str) or len(value) > 1000 or (not value and not blank):
         raise InputInvalid("wanted a string", key)
     return value
 
 
-def read_moment(body: Mapping[str, Any], key: str, now_ms: int) -> int:
+def read_moment(body: Mapping[str, Any], key: str, now_ms: int, *, blank: bool = False) -> int:
     """ISO 8601, `2h` (so long ago), or epoch milliseconds; 0 where it is not given."""
-    value = body.get(key)
-    if value is None or value == "":
+    if key not in body or (blank and body[key] == ""):
         return 0
+    value = body[key]
     if isinstance(value, int) and not isinstance(value, bool):
         if not 0 <= value < 10**15:
             raise InputInvalid("wanted a time", key)

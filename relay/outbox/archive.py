@@ -16,7 +16,9 @@ import orjson
 
 SCHEMA = 1
 #: Headers that are credentials or nobody's business after the door.
-DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"})
+DROPPED_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"}
+)
 
 
 @dataclass(frozen=True, slots=True)

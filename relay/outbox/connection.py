@@ -63,7 +63,9 @@ def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
 def _scheme(url: str) -> str:
     scheme = url.partition("://")[0]
     if scheme not in _SCHEMES:
-        raise SettingsInvalid(f"RELAY_REDIS_URL should begin with one of {', '.join(s + '://' for s in _SCHEMES)}")
+        raise SettingsInvalid(
+            f"RELAY_REDIS_URL should begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
+        )
     return scheme
 
 

@@ -67,7 +67,7 @@ def examine(client: redis.Redis) -> Durability:
 
 
 def refuses_writes(client: redis.Redis, *, lane: str = "main") -> str:
-    """"" where a write goes through, else why not (`full`, `read-only`, `loading`, ...)."""
+    """ "" where a write goes through, else why not (`full`, `read-only`, `loading`, ...)."""
     try:
         with reaching_redis():
             client.set(f"relay:{{{lane}}}:ready", "1", ex=60)

@@ -20,7 +20,14 @@ class Eraser:
         self._outbox = outbox
         self._external_id = external_id
         self._needles = tuple(_forms(email)) if email else ()
-        self.report = {"events": 0, "waiting": 0, "documents": 0, "dead_letters": 0, "dedupe": 0, "cached_look_ups": 0}
+        self.report = {
+            "events": 0,
+            "waiting": 0,
+            "documents": 0,
+            "dead_letters": 0,
+            "dedupe": 0,
+            "cached_look_ups": 0,
+        }
         self.external_ids: set[str] = set()
         self.planhat_ids: set[str] = set()
 
@@ -76,7 +83,12 @@ class Eraser:
             if not hit and not erase_document:
                 continue
             self.external_ids.add(external_id)
-            run(outbox.redis, "erase", outbox.prefix, [0, external_id, 0 if erase_document else 1, len(hit), *hit])
+            run(
+                outbox.redis,
+                "erase",
+                outbox.prefix,
+                [0, external_id, 0 if erase_document else 1, len(hit), *hit],
+            )
             self.report["waiting"] += len(hit)
             self.report["documents"] += int(erase_document)
             events.update(hit)

@@ -8,7 +8,15 @@ from typing import Literal
 
 #: The states of the ledger, beside `pending`; each accepted event ends in exactly one.
 State = Literal["pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded"]
-STATES: tuple[State, ...] = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
+STATES: tuple[State, ...] = (
+    "pending",
+    "delivered",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "dead",
+    "discarded",
+)
 
 
 @dataclass(frozen=True, slots=True)

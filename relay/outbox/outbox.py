@@ -417,7 +417,13 @@ class Outbox:
         "filtered", externalId, patch) from today's rules; what is not named goes back with its stored patch."""
         args: list[Any] = [now_ms, dead_id, "again", len(again)]
         for event_id, source, verdict, external_id, patch in again:
-            args += (event_id, source, _VERDICTS[verdict], external_id, self.vault.seal(patch) if patch else b"")
+            args += (
+                event_id,
+                source,
+                _VERDICTS[verdict],
+                external_id,
+                self.vault.seal(patch) if patch else b"",
+            )
         return int(run(self.redis, "redrive", self.prefix, args))
 
     def discard(self, dead_id: str, *, now_ms: int = 0) -> int:

@@ -126,7 +126,10 @@ class Recorder:
                 future.set_exception(OverRate("this source is over its rate limit", retry_after_s=1))
             else:
                 future.set_result(
-                    [Recorded(entry.event_id, verdict.decode()) for (entry, _), verdict in zip(entries, mine, strict=True)]
+                    [
+                        Recorded(entry.event_id, verdict.decode())
+                        for (entry, _), verdict in zip(entries, mine, strict=True)
+                    ]
                 )
         if generation:
             self._rang(generation)
@@ -153,7 +156,9 @@ class Recorder:
         return answer
 
 
-def _fail(group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]], reason: str) -> None:
+def _fail(
+    group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]], reason: str
+) -> None:
     for _, future in group:
         if not future.done():
             future.set_exception(OutboxUnavailable(reason))

@@ -35,7 +35,9 @@ class Spool:
     """One process's spool in `folder`. All methods may be called from any thread. Raises UserError where the folder
     cannot be used."""
 
-    def __init__(self, folder: str | Path, *, max_bytes: int = 1_000_000_000, vault: Vault | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, *, max_bytes: int = 1_000_000_000, vault: Vault | None = None
+    ) -> None:
         self._vault = vault or Vault()
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -96,7 +98,9 @@ class Spool:
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
-                raise OutboxUnavailable("Redis is away and the spool cannot be written", retry_after_s=30) from error
+                raise OutboxUnavailable(
+                    "Redis is away and the spool cannot be written", retry_after_s=30
+                ) from error
             self.count += len(sealed)
             self.size_bytes += size
 
@@ -127,7 +131,8 @@ class Spool:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
-                "INSERT OR REPLACE INTO aside (id, why, row) SELECT id, ?, row FROM spool WHERE id = ?", (why, row_id)
+                "INSERT OR REPLACE INTO aside (id, why, row) SELECT id, ?, row FROM spool WHERE id = ?",
+                (why, row_id),
             )
             self._db.execute("DELETE FROM spool WHERE id = ?", (row_id,))
             self._db.execute("COMMIT")

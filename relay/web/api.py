@@ -114,10 +114,10 @@ class Api:
         asked = request.query_params
         now_ms = self._desk.outbox.now_ms()
         selection = Selection(
-            cause=read_text(asked, "cause"),
-            source=read_text(asked, "source"),
-            since_ms=read_moment(asked, "since", now_ms),
-            until_ms=read_moment(asked, "until", now_ms),
+            cause=read_text(asked, "cause", blank=True),
+            source=read_text(asked, "source", blank=True),
+            since_ms=read_moment(asked, "since", now_ms, blank=True),
+            until_ms=read_moment(asked, "until", now_ms, blank=True),
         )
         limit = _whole(asked, "limit", 50, MAX_PAGE)
         try:
@@ -163,7 +163,7 @@ class Api:
         )
 
     def dead_discard(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        dry_run, reason = read_flag(body, "dry_run"), read_text(body, "reason")
+        dry_run, reason = read_flag(body, "dry_run"), read_text(body, "reason", blank=True)
         selection = read_selection(body, self._desk.outbox.now_ms())
         outbox = self._desk.outbox
         if dry_run:
@@ -181,7 +181,7 @@ class Api:
     def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         now_ms = self._desk.outbox.now_ms()
         dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
-        if body.get("cause"):
+        if "cause" in body:
             raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
         selection = read_selection(
             {key: value for key, value in body.items() if key in _SELECTION - {"dry_run"}}, now_ms
@@ -223,7 +223,7 @@ class Api:
             raise InputInvalid("which source is the payload for?", "source")
         if "payload" not in body:
             raise InputInvalid("is missing", "payload")
-        headers = body.get("headers") or {}
+        headers = body.get("headers", {})
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
             raise InputInvalid("wanted an object of strings", "headers")
         payload = body["payload"]
@@ -243,9 +243,7 @@ class Api:
 
 
 def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key)
-    if value is None:
-        return {}
+    value = body.get(key, {})
     if not isinstance(value, dict) or not all(path for path in value):
         raise InputInvalid("wanted an object: path -> value", key)
     return value

@@ -198,15 +198,15 @@ def _accepted(source: Source, outcome: Accepted) -> tuple[int, list[tuple[bytes,
     return answers.accepted, [*_JSON, *headers], body
 
 
-def _refusal(
-    source: Source | None, error: RelayError
-) -> tuple[int, list[tuple[bytes, bytes]], bytes, str]:
+def _refusal(source: Source | None, error: RelayError) -> tuple[int, list[tuple[bytes, bytes]], bytes, str]:
     answers = source.adapter.answers if source else None
     if isinstance(error, UnknownSource):
         return 404, _JSON, _error(error.code, "no such source"), "unknown source"
     if isinstance(error, NotAuthentic):
         status = answers.not_authentic if answers else 401
-        headers = [*_JSON, (b"www-authenticate", b"Basic")] if status == 401 and _wants_basic(source) else _JSON
+        headers = (
+            [*_JSON, (b"www-authenticate", b"Basic")] if status == 401 and _wants_basic(source) else _JSON
+        )
         # The answer does not say which check failed.
         return status, headers, _error(error.code, "the request could not be authenticated"), error.reason
     if isinstance(error, WrongMethod):

@@ -51,8 +51,8 @@ def _ref(name: str) -> Schema:
 
 _SELECTION: dict[str, Schema] = {
     "ids": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 10_000},
-    "cause": {"type": "string", "maxLength": 1000},
-    "source": {"type": "string", "maxLength": 1000},
+    "cause": {"type": "string", "minLength": 1, "maxLength": 1000},
+    "source": {"type": "string", "minLength": 1, "maxLength": 1000},
     "since": _WHEN,
     "until": _WHEN,
     "all": {"type": "boolean"},
@@ -151,7 +151,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Discard": _object({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
     "Replay": _object(
         {},
-        {**{k: v for k, v in _SELECTION.items() if k != "cause"}, "rule": {"type": "string", "maxLength": 1000}},
+        {**{k: v for k, v in _SELECTION.items() if k != "cause"}, "rule": {"type": "string", "minLength": 1, "maxLength": 1000}},
         closed=True,
     ),
     "Edit": _object(
@@ -159,11 +159,11 @@ _SCHEMAS: dict[str, Schema] = {
         {
             "payload": {"type": "object", "description": "dotted path of the raw payload -> value"},
             "fields": {"type": "object", "description": "field of the conversation (`custom.Name`) -> value"},
-            "company": {"type": "string", "maxLength": 1000, "description": "the companyId to send it to"},
+            "company": {"type": "string", "minLength": 1, "maxLength": 1000, "description": "the companyId to send it to"},
         },
         closed=True,
     ),
-    "Source": _object({}, {"source": {"type": "string", "maxLength": 1000}}, closed=True),
+    "Source": _object({}, {"source": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
     "Explain": _object(
         {"source": {"type": "string", "minLength": 1, "maxLength": 1000}, "payload": {"description": "the provider's JSON, or its body as a string"}},
         {"headers": {"type": "object", "additionalProperties": {"type": "string"}}},

@@ -102,7 +102,7 @@ class Tally:
 
 
 def address_prefix(address: str) -> str:
-    """"203.0.113.7" as "203.0.113.0/24", an IPv6 address as its /48: enough to see who it is not, too little to be
+    """ "203.0.113.7" as "203.0.113.0/24", an IPv6 address as its /48: enough to see who it is not, too little to be
     personal."""
     if address.count(".") == 3:
         return address.rpartition(".")[0] + ".0/24"

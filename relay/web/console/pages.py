@@ -253,7 +253,7 @@ class Console:
         selection = Selection(
             cause=wanted["cause"],
             source=wanted["source"],
-            since_ms=read_moment(wanted, "since", outbox.now_ms()),
+            since_ms=read_moment(wanted, "since", outbox.now_ms(), blank=True),
         )
         try:
             found = letters.list_dead(outbox, selection, after=asked.get("after", ""))
