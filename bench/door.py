@@ -7,7 +7,6 @@ and ledger, fsync on), against a bare Starlette 202 under the same uvicorn in th
 from __future__ import annotations
 
 import argparse
-import asyncio
 import hashlib
 import hmac
 import json

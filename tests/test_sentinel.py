@@ -48,7 +48,7 @@ class Cluster:
             "sentinel down-after-milliseconds relay 1000\nsentinel failover-timeout relay 5000\n",
             "--sentinel",
         )
-        self._await(lambda: self._sees_replica())
+        self._await(self._sees_replica)
 
     def _start(self, name: str, config: str, *arguments: str) -> None:
         place = self.folder / name

@@ -48,7 +48,7 @@ def free_port() -> int:
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     port = free_port()
-    said = open(folder / "said.txt", "wb")
+    said = (folder / "said.txt").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "relay", "up", "--port", str(port), *arguments],
         cwd=folder,
@@ -145,7 +145,7 @@ def test_a_killed_parent_leaves_no_process_behind(short_tmp: Path) -> None:
 
 
 def test_killed_parts_are_started_again_and_nothing_is_lost(short_tmp: Path) -> None:
-    with running(short_tmp) as (_, up):
+    with running(short_tmp) as _:
         assert relay(short_tmp, "send", "--source", "slack").returncode == 0
         for name in ("web", "workers", "redis"):
             os.kill(json.loads((short_tmp / ".relay" / "up.json").read_text())["pids"][name], signal.SIGKILL)

@@ -81,7 +81,7 @@ class Fleet:
         return worker
 
     def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(worker.pid)], capture_output=True, text=True).stdout
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(worker.pid)], capture_output=True, text=True, check=False).stdout
         return [int(pid) for pid in listed.split()]
 
     def flusher(self, worker: subprocess.Popen[bytes]) -> int:
@@ -151,7 +151,7 @@ def test_an_event_is_in_planhat_within_two_seconds_at_one_a_second(fleet: Fleet)
         fleet.record(patch(number))
         assert wait_until(lambda number=number: fleet.books().get("delivered") == number + 1, 2) < 2  # type: ignore[misc]
     assert (fleet.folder / "alive").exists()
-    assert [key for key in fleet.redis.scan_iter(fleet.outbox.prefix + "heartbeat:*")]
+    assert list(fleet.redis.scan_iter(fleet.outbox.prefix + "heartbeat:*"))
 
 
 def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within_three_seconds(fleet: Fleet) -> None:
@@ -320,3 +320,33 @@ def test_no_stored_job_is_pickled(fleet: Fleet) -> None:
 
     data = Job.fetch(job_id, connection=fleet.redis, serializer="json").data
     assert orjson.loads(data)[0] == "workers.jobs.flush"
+
+
+def test_workers_survive_a_redis_that_is_full(fleet: Fleet) -> None:
+    worker = fleet.start()
+    fleet.ready(worker)
+    fleet.record(patch(1))
+    wait_until(lambda: fleet.books().get("delivered") == 1, 10)
+    fleet.redis.config_set("maxmemory", "1mb")
+    time.sleep(2)
+    fleet.redis.config_set("maxmemory", "0")
+    fleet.record(patch(2))
+
+    wait_until(lambda: fleet.books().get("delivered") == 2, 20)
+    assert worker.poll() is None
+
+
+def test_a_worker_in_the_middle_of_a_call_outlives_a_restart_of_redis(fleet: Fleet) -> None:
+    fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", "latency_ms": 1500, "times": 1}))
+    worker = fleet.start()
+    fleet.ready(worker)
+    before = fleet.children(worker)
+    fleet.record(patch(1))
+    wait_until(lambda: fleet.sandbox.call_count, 5)
+    fleet.server.kill()
+    fleet.server.spawn()
+
+    wait_until(lambda: _answers(fleet.redis) and "pending" not in fleet.books(), 20)
+    assert sum(fleet.books().get(word, 0) for word in ("delivered", "unchanged")) == 1
+    assert fleet.children(worker) == before
+    assert len(fleet.sandbox.store) == 1
