@@ -253,6 +253,7 @@ def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
         ("dead/discard", b'{"ids": ["dead_nobody"]}', 404, ""),
         ("replay", b'{"since": "1h", "until": "2h"}', 422, "until"),
         ("replay", b'{"cause": "x"}', 422, "cause"),
+        ("replay", b'{"ids": ["evt_x"], "source": null}', 422, "source"),
         ("pause", b'{"source": 7}', 422, "source"),
         ("pause", b'{"source": null}', 422, "source"),
         ("pause", b'{"source": ""}', 422, "source"),

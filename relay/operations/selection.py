@@ -53,7 +53,7 @@ def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
         if len(ids) > MAX_IDS:
             raise InputInvalid(f"more than {MAX_IDS} ids; use a filter", "ids")
         for key in ("cause", "source", "since", "until", "all"):
-            if body.get(key) is not None:
+            if body.get(key, False) is not False:
                 raise InputInvalid("ids are named, so no filter goes with them", key)
         return Selection(ids=tuple(dict.fromkeys(ids)))
     everything = body.get("all", False)
