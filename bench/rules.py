@@ -54,7 +54,11 @@ def main() -> None:
         load(str(path), {})
         print(f"load them again:  {(timeit.default_timer() - began) * 1000:.0f} ms")
     for words, number in (("first", 0), ("middle", RULES // 2), ("last", RULES - 1), ("none", RULES)):
-        given = {"text": "hello " * 30, "channel": {"id": f"C{number}"}, "sender": {"email": "ann@example.com"}}
+        given = {
+            "text": "hello " * 30,
+            "channel": {"id": f"C{number}"},
+            "sender": {"email": "ann@example.com"},
+        }
         event = example_event(given, source="slack", adapter="slack")
         best_s = min(timeit.repeat(lambda event=event: book.map(event), number=ROUNDS, repeat=3)) / ROUNDS  # type: ignore[misc]
         print(f"match {words:7} {best_s * 1e6:6.1f} us an event")

@@ -54,7 +54,12 @@ EDIT = {
         "subtype": "message_changed",
         "channel": "C1",
         "event_ts": "1700000100.000200",
-        "message": {"user": "U1", "text": "hello you", "ts": "1700000000.000100", "edited": {"user": "U1", "ts": "1700000100.000000"}},
+        "message": {
+            "user": "U1",
+            "text": "hello you",
+            "ts": "1700000000.000100",
+            "edited": {"user": "U1", "ts": "1700000100.000000"},
+        },
         "previous_message": {"user": "U1", "text": "hello", "ts": "1700000000.000100"},
     },
 }
@@ -143,7 +148,9 @@ def test_explain_tells_the_whole_story_of_an_edit(config: Path) -> None:
 
 
 def test_explain_in_json_has_the_apis_shape(config: Path) -> None:
-    told = json.loads(run("explain", "--config", str(config), "--source", "slack", "--json", "message.json").stdout)
+    told = json.loads(
+        run("explain", "--config", str(config), "--source", "slack", "--json", "message.json").stdout
+    )
     assert told["events"][0]["document"]["externalId"] == "C1-1700000000.000100"
     assert (told["source"], told["adapter"], told["skipped"], told["parked"]) == ("slack", "slack", [], [])
 
@@ -157,10 +164,16 @@ def test_explain_reads_headers_and_standard_input(config: Path) -> None:
 
 def test_explain_of_what_it_cannot_read_is_the_users_mistake(config: Path) -> None:
     (config.parent / "odd.json").write_text("[]")
-    assert isinstance(run("explain", "--config", str(config), "--source", "slack", "odd.json").exception, UserError)
-    assert isinstance(run("explain", "--config", str(config), "--source", "none", "edit.json").exception, NotFound)
+    assert isinstance(
+        run("explain", "--config", str(config), "--source", "slack", "odd.json").exception, UserError
+    )
+    assert isinstance(
+        run("explain", "--config", str(config), "--source", "none", "edit.json").exception, NotFound
+    )
     config.write_text("planhat: 1\n")
-    assert isinstance(run("explain", "--config", str(config), "--source", "slack", "edit.json").exception, ConfigInvalid)
+    assert isinstance(
+        run("explain", "--config", str(config), "--source", "slack", "edit.json").exception, ConfigInvalid
+    )
 
 
 @pytest.mark.parametrize("adapter", ["slack", "postmark", "zendesk", "gong", "generic"])

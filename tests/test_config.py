@@ -72,8 +72,17 @@ def messages(folder: Path, text: str, environ: Mapping[str, str] | None = None) 
 def test_every_key_becomes_its_value(tmp_path: Path) -> None:
     config = read(tmp_path, FULL)
     planhat = config.planhat
-    assert (planhat.types, planhat.calls_per_minute, planhat.timeout_s, planhat.lease_s) == (("Slack thread",), 120, 30, 15)
-    assert (planhat.batch.max_items, planhat.batch.max_bytes, planhat.batch.linger_s) == (100, 1_048_576, 0.25)
+    assert (planhat.types, planhat.calls_per_minute, planhat.timeout_s, planhat.lease_s) == (
+        ("Slack thread",),
+        120,
+        30,
+        15,
+    )
+    assert (planhat.batch.max_items, planhat.batch.max_bytes, planhat.batch.linger_s) == (
+        100,
+        1_048_576,
+        0.25,
+    )
     assert (planhat.retry.first_s, planhat.retry.cap_s, planhat.retry.give_up_after_s) == (1, 300, 172_800)
     own = config.sources["own"]
     assert (own.max_body_bytes, own.rate_limit, own.type) == (2_000_000, 50, "Slack thread")
@@ -95,19 +104,31 @@ def test_every_key_becomes_its_value(tmp_path: Path) -> None:
 
 def test_what_is_not_said_has_the_contracts_defaults(tmp_path: Path) -> None:
     config = read(tmp_path, MINIMAL % "s")
-    assert (config.planhat.calls_per_minute, config.planhat.timeout_s, config.planhat.lease_s) == (150, 60, 20)
-    assert (config.planhat.retry.first_s, config.planhat.retry.cap_s, config.planhat.retry.max_refusals) == (5, 900, 2)
+    assert (config.planhat.calls_per_minute, config.planhat.timeout_s, config.planhat.lease_s) == (
+        150,
+        60,
+        20,
+    )
+    assert (config.planhat.retry.first_s, config.planhat.retry.cap_s, config.planhat.retry.max_refusals) == (
+        5,
+        900,
+        2,
+    )
     assert (config.keep.events_s, config.keep.documents_s) == (259_200, 7_776_000)
 
 
 def test_variables_are_filled_in_and_secrets_show_nowhere(tmp_path: Path) -> None:
-    config = read(tmp_path, MINIMAL % '"${TOP_SECRET}", "${OTHER:-fallback}", "$${PLAIN}"', {"TOP_SECRET": "hush-hush"})
+    config = read(
+        tmp_path, MINIMAL % '"${TOP_SECRET}", "${OTHER:-fallback}", "$${PLAIN}"', {"TOP_SECRET": "hush-hush"}
+    )
     assert list(config.sources["slack"].options.secrets()) == ["hush-hush", "fallback", "${PLAIN}"]
     assert "hush-hush" not in repr(config)
 
 
 def test_a_value_cannot_break_out_of_its_place(tmp_path: Path) -> None:
-    config = read(tmp_path, MINIMAL % '"${S}"', {"S": '"]}\nsources: {x: {adapter: generic, unauthenticated: true}}'})
+    config = read(
+        tmp_path, MINIMAL % '"${S}"', {"S": '"]}\nsources: {x: {adapter: generic, unauthenticated: true}}'}
+    )
     assert list(config.sources) == ["slack"]
 
 
@@ -121,7 +142,9 @@ def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
 
 
 def test_a_look_ups_token_shows_nowhere(tmp_path: Path) -> None:
-    text = MINIMAL.replace("type: Slack thread}}", 'type: Slack thread, enrich: {token: "${TOKEN}", timeout: 2s}}}')
+    text = MINIMAL.replace(
+        "type: Slack thread}}", 'type: Slack thread, enrich: {token: "${TOKEN}", timeout: 2s}}}'
+    )
     config = read(tmp_path, text % "s", {"TOKEN": "hush-hush"})
     assert config.sources["slack"].enrich == {"token": "hush-hush", "timeout": "2s"}
     assert "hush-hush" not in repr(config)
@@ -136,11 +159,16 @@ def test_missing_variables_and_files_are_named(tmp_path: Path) -> None:
 
 def test_only_true_and_false_are_booleans_and_dates_stay_texts(tmp_path: Path) -> None:
     text = MINIMAL % "s" + (
-        "rules:\n  - name: r\n    conversation:\n      type: Slack thread\n      externalId: \"{{ event.thread }}\"\n"
+        'rules:\n  - name: r\n    conversation:\n      type: Slack thread\n      externalId: "{{ event.thread }}"\n'
         "      custom: {Country: NO, Since: 2026-01-02, Port: 0123, Open: true}\n"
     )
     rules = read(tmp_path, text).rules
-    assert rules[0]["conversation"]["custom"] == {"Country": "NO", "Since": "2026-01-02", "Port": "0123", "Open": True}
+    assert rules[0]["conversation"]["custom"] == {
+        "Country": "NO",
+        "Since": "2026-01-02",
+        "Port": "0123",
+        "Open": True,
+    }
 
 
 def test_anchors_and_merges_work(tmp_path: Path) -> None:
@@ -173,14 +201,50 @@ def test_a_file_that_is_not_there_or_not_text_gets_a_sentence(tmp_path: Path) ->
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.sampled_from(["{{ event.x }}", "{{", "${A}"]),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["planhat", "sources", "companies", "rules", "keep", "types", "adapter", "slack", "secrets", "name", "when", "conversation", "merge", "custom", "company", "examples", "event", "expect", "table", "default", "planhat", "type", "externalId", "action", "source", "batch", "retry", "redact", "spool"]
-            ),
-            inner,
-            max_size=4,
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(max_size=12)
+        | st.sampled_from(["{{ event.x }}", "{{", "${A}"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "planhat",
+                        "sources",
+                        "companies",
+                        "rules",
+                        "keep",
+                        "types",
+                        "adapter",
+                        "slack",
+                        "secrets",
+                        "name",
+                        "when",
+                        "conversation",
+                        "merge",
+                        "custom",
+                        "company",
+                        "examples",
+                        "event",
+                        "expect",
+                        "table",
+                        "default",
+                        "planhat",
+                        "type",
+                        "externalId",
+                        "action",
+                        "source",
+                        "batch",
+                        "retry",
+                        "redact",
+                        "spool",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
         ),
         max_leaves=12,
     )
@@ -206,11 +270,15 @@ def test_each_broken_config_gets_its_messages(name: str, monkeypatch: pytest.Mon
         for part in (CONFIGS / "messages.txt").read_text(encoding="utf-8").split("## ")[1:]
     }
     heads = {"warning": "warning: ", "example": "example: "}
-    assert [f"{heads.get(m.severity, '')}{m}" for m in check_file(name, {})] == wanted[name.removesuffix(".yaml")]
+    assert [f"{heads.get(m.severity, '')}{m}" for m in check_file(name, {})] == wanted[
+        name.removesuffix(".yaml")
+    ]
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_each_message_names_its_file_and_almost_always_its_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_message_names_its_file_and_almost_always_its_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(CONFIGS)
     mistakes = check_file(name, {})
     assert mistakes
@@ -235,7 +303,15 @@ def test_the_schema_is_one_and_takes_what_the_check_takes(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["03_generated_field", "04_unknown_field", "15_unknown_adapter", "17_unknown_keys", "19_units", "29_wrong_kinds_of_values"]
+    "name",
+    [
+        "03_generated_field",
+        "04_unknown_field",
+        "15_unknown_adapter",
+        "17_unknown_keys",
+        "19_units",
+        "29_wrong_kinds_of_values",
+    ],
 )
 def test_the_schema_refuses_what_an_editor_can_see(name: str) -> None:
     value = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())

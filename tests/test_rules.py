@@ -29,14 +29,25 @@ from relay.sources.registry import build_adapter
 
 BASE: dict[str, Any] = {
     "planhat": {"types": ["Slack thread", "Support email"]},
-    "sources": {"slack": {"adapter": "slack", "secrets": ["s"]}, "mail": {"adapter": "postmark", "basic_auth": ["a:b"], "type": "Support email"}},
-    "companies": [{"table": {"slack_channel": {"C1": "extid-acme"}}}, {"planhat": "enduser_email"}, {"default": "extid-rest"}],
+    "sources": {
+        "slack": {"adapter": "slack", "secrets": ["s"]},
+        "mail": {"adapter": "postmark", "basic_auth": ["a:b"], "type": "Support email"},
+    },
+    "companies": [
+        {"table": {"slack_channel": {"C1": "extid-acme"}}},
+        {"planhat": "enduser_email"},
+        {"default": "extid-rest"},
+    ],
 }
 THREAD: dict[str, Any] = {
     "name": "thread",
     "source": "slack",
     "when": 'event.kind in ["message.created", "message.updated"]',
-    "conversation": {"type": "Slack thread", "externalId": "{{ event.source }}-{{ event.thread }}", "subject": "{{ event.text }}"},
+    "conversation": {
+        "type": "Slack thread",
+        "externalId": "{{ event.source }}-{{ event.thread }}",
+        "subject": "{{ event.text }}",
+    },
 }
 
 
@@ -77,7 +88,9 @@ def test_an_event_that_no_rule_wants_is_filtered(tmp_path: Path) -> None:
 
 
 def test_drop_counts_the_event_as_filtered_by_its_rule(tmp_path: Path) -> None:
-    _, book = load_rules(tmp_path, {"name": "no-bots", "source": "slack", "when": "event.sender.bot", "action": "drop"}, THREAD)
+    _, book = load_rules(
+        tmp_path, {"name": "no-bots", "source": "slack", "when": "event.sender.bot", "action": "drop"}, THREAD
+    )
     assert book.map(event(sender={"bot": True})) == Filtered("dropped", "no-bots")
     assert isinstance(book.map(event()), Mapped)
 
@@ -86,7 +99,12 @@ def test_a_patch_carries_the_events_time_version_and_message(tmp_path: Path) -> 
     _, book = load_rules(tmp_path, THREAD)
     one = event(text="hello", thread="C1-1.5", message_id="C1-1.5")
     patch = mapped(book, one).patch
-    assert (patch.external_id, patch.event_id, patch.version, patch.time) == ("slack-C1-1.5", one.id, one.version, one.time)
+    assert (patch.external_id, patch.event_id, patch.version, patch.time) == (
+        "slack-C1-1.5",
+        one.id,
+        one.version,
+        one.time,
+    )
     assert (patch.message_id, patch.action, patch.rule) == ("C1-1.5", "upsert", "thread")
     assert patch.fields == {"type": ("replace", "Slack thread"), "subject": ("replace", "hello")}
     assert mapped(book, one).patch.revision == 0
@@ -98,10 +116,21 @@ def test_a_patch_carries_the_events_time_version_and_message(tmp_path: Path) -> 
 def test_what_renders_to_nothing_is_left_out(tmp_path: Path) -> None:
     _, book = load_rules(
         tmp_path,
-        rule(conversation={"subject": "{{ event.subject }}", "snippet": " {{ payload.none }} ", "activityTags": ["{{ event.url }}"], "custom": {"A": "{{ payload.a }}", "N": "{{ payload.n }}", "F": "{{ payload.f }}"}}),
+        rule(
+            conversation={
+                "subject": "{{ event.subject }}",
+                "snippet": " {{ payload.none }} ",
+                "activityTags": ["{{ event.url }}"],
+                "custom": {"A": "{{ payload.a }}", "N": "{{ payload.n }}", "F": "{{ payload.f }}"},
+            }
+        ),
     )
     fields = mapped(book, event(payload={"n": 0, "f": False})).patch.fields
-    assert fields == {"type": ("replace", "Slack thread"), "custom.N": ("replace", 0), "custom.F": ("replace", False)}
+    assert fields == {
+        "type": ("replace", "Slack thread"),
+        "custom.N": ("replace", 0),
+        "custom.F": ("replace", False),
+    }
 
 
 def test_values_fit_planhats_types(tmp_path: Path) -> None:
@@ -148,7 +177,9 @@ def test_merge_ways_stand_on_the_fields(tmp_path: Path) -> None:
 
 
 def test_an_appended_text_without_a_message_id_is_known_by_its_event(tmp_path: Path) -> None:
-    _, book = load_rules(tmp_path, rule(conversation={"description": "{{ event.text }}"}, merge={"description": "append"}))
+    _, book = load_rules(
+        tmp_path, rule(conversation={"description": "{{ event.text }}"}, merge={"description": "append"})
+    )
     one = event(text="t", message_id="")
     assert mapped(book, one).patch.message_id == one.id
 
@@ -185,12 +216,17 @@ def test_a_failing_template_names_rule_field_and_line_and_no_value(tmp_path: Pat
     _, book = load(str(path), {})
     with pytest.raises(MappingFailed) as failed:
         book.map(event(text="a secret text"))
-    assert failed.value.cause == "rule 'odd', conversation.subject (line 11): does something that this type of value cannot do"
+    assert (
+        failed.value.cause
+        == "rule 'odd', conversation.subject (line 11): does something that this type of value cannot do"
+    )
     assert (failed.value.rule, failed.value.field, failed.value.line) == ("odd", "conversation.subject", 11)
 
 
 def test_a_value_of_the_wrong_kind_is_a_dead_letter_not_a_wrong_conversation(tmp_path: Path) -> None:
-    _, book = load_rules(tmp_path, rule(conversation={"date": "{{ payload.at }}", "custom": {"M": "{{ payload.m }}"}}))
+    _, book = load_rules(
+        tmp_path, rule(conversation={"date": "{{ payload.at }}", "custom": {"M": "{{ payload.m }}"}})
+    )
     with pytest.raises(MappingFailed, match="ISO 8601"):
         book.map(event(payload={"at": "soon"}))
     with pytest.raises(MappingFailed, match="custom"):
@@ -199,7 +235,10 @@ def test_a_value_of_the_wrong_kind_is_a_dead_letter_not_a_wrong_conversation(tmp
 
 def test_a_type_from_the_payload_must_be_one_that_the_tenant_has(tmp_path: Path) -> None:
     _, book = load_rules(tmp_path, rule(conversation={"type": "{{ payload.type }}"}))
-    assert mapped(book, event(payload={"type": "Support email"})).patch.fields["type"] == ("replace", "Support email")
+    assert mapped(book, event(payload={"type": "Support email"})).patch.fields["type"] == (
+        "replace",
+        "Support email",
+    )
     for odd in ({"type": "email"}, {"type": "Other"}, {}, {"type": ["Support email"]}):
         with pytest.raises(MappingFailed, match=r"conversation\.type"):
             book.map(event(payload=odd))
@@ -208,7 +247,10 @@ def test_a_type_from_the_payload_must_be_one_that_the_tenant_has(tmp_path: Path)
 def test_what_json_cannot_hold_never_reaches_the_outbox(tmp_path: Path) -> None:
     _, book = load_rules(
         tmp_path,
-        rule(conversation={"custom": {"N": "{{ payload.n * 10 ** 30 if payload.n else 1 }}"}}, company={"email": "{{ event.text }}"}),
+        rule(
+            conversation={"custom": {"N": "{{ payload.n * 10 ** 30 if payload.n else 1 }}"}},
+            company={"email": "{{ event.text }}"},
+        ),
     )
     patch = mapped(book, event(text="half \ud83d a character", payload={})).patch
     assert patch.fields["subject"][1] == "half ? a character"
@@ -226,7 +268,10 @@ def test_a_failing_condition_is_no_silent_mismatch(tmp_path: Path) -> None:
 
 
 def test_companies_are_asked_with_what_is_there(tmp_path: Path) -> None:
-    _, book = load_rules(tmp_path, rule(company={"slack_channel": "{{ event.channel.id }}", "email": "{{ event.sender.email }}"}))
+    _, book = load_rules(
+        tmp_path,
+        rule(company={"slack_channel": "{{ event.channel.id }}", "email": "{{ event.sender.email }}"}),
+    )
     patch = mapped(book, event(sender={"email": "Ann@Example.COM"})).patch
     assert patch.company == {"email": "ann@example.com", "domain": "example.com"}
     assert patch.company_id == ""
@@ -273,9 +318,15 @@ def test_the_quick_look_at_single_fields_never_decides_otherwise(
 ) -> None:
     text = " and ".join(parts)
     source = Source("x.yaml", {"rules": [rule(when=text)]})
-    built = build_rule(rule(when=text, source=("slack",)), 0, Surroundings(source, ("Slack thread",), ("slack",), frozenset()))
+    built = build_rule(
+        rule(when=text, source=("slack",)),
+        0,
+        Surroundings(source, ("Slack thread",), ("slack",), frozenset()),
+    )
     assert built is not None
-    context = scope_of(event(kind=kind, channel={"id": channel}, sender={"bot": bot}, payload=payload, tags=["call.ended"]))
+    context = scope_of(
+        event(kind=kind, channel={"id": channel}, sender={"bot": bot}, payload=payload, tags=["call.ended"])
+    )
     assert built.matches(context) == replace(built, guards=()).matches(context)
 
 
@@ -359,7 +410,11 @@ def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Pat
     config, book = load(str(path), {})
     built = build_adapter(config.sources["src"].options)
     sample = built.sample(serial=1, now_s=1_767_323_045.0)
-    events = [one for one in built.parse(Inbound(sample.body, sample.headers), now_s=1_767_323_045.0) if isinstance(one, Event)]
+    events = [
+        one
+        for one in built.parse(Inbound(sample.body, sample.headers), now_s=1_767_323_045.0)
+        if isinstance(one, Event)
+    ]
     assert events
     for one in events:
         document = document_of(mapped(book, one).patch)
@@ -370,7 +425,9 @@ def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Pat
 
 @pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk"])
 @pytest.mark.parametrize("resolve", [True, False])
-def test_people_are_united_where_the_workers_look_them_up(adapter: str, resolve: bool, tmp_path: Path) -> None:
+def test_people_are_united_where_the_workers_look_them_up(
+    adapter: str, resolve: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "relay.yaml"
     path.write_text(
         f"planhat: {{types: [T], resolve_people: {str(resolve).lower()}}}\n"
@@ -385,7 +442,10 @@ def test_people_are_united_where_the_workers_look_them_up(adapter: str, resolve:
 
 
 def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_up(tmp_path: Path) -> None:
-    _, book = load_rules(tmp_path, rule(conversation={"endusers": [{"email": "{{ event.sender.email }}"}], "users": [{"id": "abc"}]}))
+    _, book = load_rules(
+        tmp_path,
+        rule(conversation={"endusers": [{"email": "{{ event.sender.email }}"}], "users": [{"id": "abc"}]}),
+    )
     assert [warning.message for warning in book.warnings if "resolve_people" in warning.message]
     fields = mapped(book, event(sender={"email": "ann@example.com"})).patch.fields
     assert "endusers" not in fields
@@ -394,10 +454,18 @@ def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_
 
 def test_a_deleted_ticket_is_archived_and_a_deleted_comment_taken_out(tmp_path: Path) -> None:
     path = tmp_path / "relay.yaml"
-    path.write_text("planhat: {types: [T]}\nsources: {desk: {adapter: zendesk, secrets: [s], type: T}}\ncompanies: [default: extid-a]\n")
+    path.write_text(
+        "planhat: {types: [T]}\nsources: {desk: {adapter: zendesk, secrets: [s], type: T}}\ncompanies: [default: extid-a]\n"
+    )
     _, book = load(str(path), {})
-    assert mapped(book, event("desk", kind="message.deleted", thread="7", message_id="7")).patch.action == "archive"
-    assert mapped(book, event("desk", kind="message.deleted", thread="7", message_id="c1")).patch.action == "retract"
+    assert (
+        mapped(book, event("desk", kind="message.deleted", thread="7", message_id="7")).patch.action
+        == "archive"
+    )
+    assert (
+        mapped(book, event("desk", kind="message.deleted", thread="7", message_id="c1")).patch.action
+        == "retract"
+    )
 
 
 # -- explain -------------------------------------------------------------------------------------------------
@@ -421,7 +489,12 @@ def test_explain_says_why_each_rule_did_not_match(tmp_path: Path) -> None:
         "hi",
         "replace",
     )
-    assert told["document"] == {"externalId": "slack-T", "companyId": "extid-acme", "type": "Slack thread", "subject": "hi"}
+    assert told["document"] == {
+        "externalId": "slack-T",
+        "companyId": "extid-acme",
+        "type": "Slack thread",
+        "subject": "hi",
+    }
     assert told["company"]["path"] == [{"step": "table slack_channel", "asked": "C1", "found": "extid-acme"}]
 
 
@@ -442,7 +515,9 @@ def test_explain_shows_what_fails_beside_what_does_not(tmp_path: Path) -> None:
 
 
 def test_explain_tells_of_drops_and_of_no_rule(tmp_path: Path) -> None:
-    config, book = load_rules(tmp_path, {"name": "none", "source": "slack", "when": "event.sender.bot", "action": "drop"})
+    config, book = load_rules(
+        tmp_path, {"name": "none", "source": "slack", "when": "event.sender.bot", "action": "drop"}
+    )
     assert explain(config, book, event(sender={"bot": True}))["result"] == "dropped"
     told = explain(config, book, event())
     assert (told["result"], told["document"]) == ("no rule", None)
@@ -450,5 +525,10 @@ def test_explain_tells_of_drops_and_of_no_rule(tmp_path: Path) -> None:
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid) as invalid:
-        load_rules(tmp_path, rule(conversation={"type": "email"}), rule(name="b", when="event.txt"), planhat={"lease": "5"})
+        load_rules(
+            tmp_path,
+            rule(conversation={"type": "email"}),
+            rule(name="b", when="event.txt"),
+            planhat={"lease": "5"},
+        )
     assert len(invalid.value.mistakes) >= 4

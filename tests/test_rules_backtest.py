@@ -22,12 +22,25 @@ from relay.rules.load import load
 from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
 
-CONVERSATION = {"type": "T", "externalId": "{{ event.source }}-{{ event.thread }}", "subject": "{{ event.text }}"}
-RULE: dict[str, Any] = {"name": "thread", "source": "slack", "when": 'event.kind == "message.created"', "conversation": CONVERSATION}
+CONVERSATION = {
+    "type": "T",
+    "externalId": "{{ event.source }}-{{ event.thread }}",
+    "subject": "{{ event.text }}",
+}
+RULE: dict[str, Any] = {
+    "name": "thread",
+    "source": "slack",
+    "when": 'event.kind == "message.created"',
+    "conversation": CONVERSATION,
+}
 
 
 def write(path: Path, *rules: dict[str, Any]) -> Path:
-    base = {"planhat": {"types": ["T"]}, "sources": {"slack": {"adapter": "slack", "secrets": ["s"]}}, "companies": [{"default": "extid-a"}]}
+    base = {
+        "planhat": {"types": ["T"]},
+        "sources": {"slack": {"adapter": "slack", "secrets": ["s"]}},
+        "companies": [{"default": "extid-a"}],
+    }
     path.write_text(yaml.safe_dump({**base, "rules": list(rules)}, sort_keys=False))
     return path
 
@@ -41,7 +54,13 @@ def changed(**conversation: Any) -> dict[str, Any]:
 
 
 def event(serial: int, **given: Any) -> Event:
-    values = {"id": f"evt_{serial:024x}", "version": serial, "thread": f"t{serial // 2}", "message_id": f"m{serial}", "text": f"text {serial}"}
+    values = {
+        "id": f"evt_{serial:024x}",
+        "version": serial,
+        "thread": f"t{serial // 2}",
+        "message_id": f"m{serial}",
+        "text": f"text {serial}",
+    }
     return example_event({**values, **given}, source="slack", adapter="slack")
 
 
@@ -59,7 +78,10 @@ def test_a_changed_field_is_told_with_both_its_values(tmp_path: Path) -> None:
     assert told["conversations"] == {"same": 0, "new": 0, "changed": 2, "dropped": 0}
     assert told["fields"] == {"subject": 2, "custom.Channel": 2}
     changes = {sample["externalId"]: sample["changes"] for sample in told["samples"]["changed"]}
-    assert changes["slack-t0"] == {"subject": {"old": "text 1", "new": "Re: text 1"}, "custom.Channel": {"new": "message.created"}}
+    assert changes["slack-t0"] == {
+        "subject": {"old": "text 1", "new": "Re: text 1"},
+        "custom.Channel": {"new": "message.created"},
+    }
 
 
 def test_only_what_stands_at_the_end_counts(tmp_path: Path) -> None:
@@ -74,7 +96,9 @@ def test_only_what_stands_at_the_end_counts(tmp_path: Path) -> None:
 def test_new_and_dropped_conversations_are_told_by_rule(tmp_path: Path) -> None:
     old = book(tmp_path, RULE)
     deleted = {**RULE, "name": "other", "when": 'event.kind == "ticket.created"'}
-    new = book(tmp_path, {**RULE, "name": "no", "when": 'event.kind == "message.created"', "action": "drop"}, deleted)
+    new = book(
+        tmp_path, {**RULE, "name": "no", "when": 'event.kind == "message.created"', "action": "drop"}, deleted
+    )
     told = compare([(event(0), event(0)), (event(2, kind="ticket.created"),) * 2], old, new)
     assert told["conversations"] == {"same": 0, "new": 1, "changed": 0, "dropped": 1}
     assert told["by_rule"]["other"]["new"] == 1
@@ -85,12 +109,20 @@ def test_new_and_dropped_conversations_are_told_by_rule(tmp_path: Path) -> None:
 
 
 def test_a_new_external_id_is_one_dropped_and_one_new(tmp_path: Path) -> None:
-    told = compare([(event(0), event(0))], book(tmp_path, RULE), book(tmp_path, changed(externalId="x-{{ event.thread }}")))
+    told = compare(
+        [(event(0), event(0))],
+        book(tmp_path, RULE),
+        book(tmp_path, changed(externalId="x-{{ event.thread }}")),
+    )
     assert told["conversations"] == {"same": 0, "new": 1, "changed": 0, "dropped": 1}
 
 
 def test_what_new_rules_cannot_map_is_counted_by_cause(tmp_path: Path) -> None:
-    told = compare([(event(n), event(n)) for n in range(3)], book(tmp_path, RULE), book(tmp_path, changed(snippet="{{ 1 / 0 }}")))
+    told = compare(
+        [(event(n), event(n)) for n in range(3)],
+        book(tmp_path, RULE),
+        book(tmp_path, changed(snippet="{{ 1 / 0 }}")),
+    )
     assert [failure["count"] for failure in told["failures"]] == [3]
     assert "divides by zero" in told["failures"][0]["cause"]
     assert told["conversations"]["dropped"] == 2

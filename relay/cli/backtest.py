@@ -14,15 +14,26 @@ from relay.errors import UserError
 
 @click.command()
 @click.argument("new_file", metavar="NEW.yaml", type=click.Path(dir_okay=False))
-@click.option("--since", default="3d", show_default=True, help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z.")
+@click.option(
+    "--since", default="3d", show_default=True, help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z."
+)
 @click.option("--until", default="now", show_default=True, help="To this moment.")
 @click.option("--source", default="", help="Events of this source only.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
-@click.option("--config", "config_file", type=click.Path(dir_okay=False), help="Today's rules; RELAY_CONFIG otherwise.")
+@click.option(
+    "--config", "config_file", type=click.Path(dir_okay=False), help="Today's rules; RELAY_CONFIG otherwise."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
 def backtest(
-    new_file: str, since: str, until: str, source: str, jobs: int, config_file: str | None, as_json: bool, data: str
+    new_file: str,
+    since: str,
+    until: str,
+    source: str,
+    jobs: int,
+    config_file: str | None,
+    as_json: bool,
+    data: str,
 ) -> None:
     """Map the stored raw events with today's rules and with those of NEW.yaml, and show which conversations would be
     new, changed (field by field) or dropped, by rule and by source. Nothing is sent.
@@ -51,7 +62,9 @@ def backtest(
         new_file=new_file,
         environ=environment(data),
     )
-    with click.progressbar(length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()) as bar:
+    with click.progressbar(
+        length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()
+    ) as bar:
         told = run(order, since_ms=since_ms, until_ms=until_ms, source=source, jobs=jobs, progress=bar.update)
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
@@ -68,7 +81,9 @@ def print_diff(told: Mapping[str, Any]) -> None:
     for rule, counts in told["by_rule"].items():
         click.echo(f"  rule {rule}: {_counts(counts)}")
     if told["fields"]:
-        click.echo("fields that change: " + ", ".join(f"{name} ({n:,})" for name, n in told["fields"].items()))
+        click.echo(
+            "fields that change: " + ", ".join(f"{name} ({n:,})" for name, n in told["fields"].items())
+        )
     for move in told["moves"]:
         click.echo(f"{move['events']:,} events of {move['source']}: {move['from']} -> {move['to']}")
     for failure in told["failures"]:

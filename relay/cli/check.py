@@ -31,21 +31,28 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
     for name, source in first.config.sources.items():
         lines = first.config.lines
         at, upto = lines.get(f"sources.{name}", 0), f"sources.{name}"
-        if any(m.severity == "error" and (m.where == upto or m.where.startswith(f"{upto}.")) for m in first.mistakes):
+        if any(
+            m.severity == "error" and (m.where == upto or m.where.startswith(f"{upto}."))
+            for m in first.mistakes
+        ):
             continue
         try:
             adapters[name] = build_adapter(source.options)
         except ValueError as error:
             found.append(Mistake(str(error), path, at or None, upto))
         except ImportError:
-            found.append(Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto))
+            found.append(
+                Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto)
+            )
 
     def parse(name: str, body: bytes, headers: Mapping[str, str]) -> Sequence[Event]:
         adapter = adapters.get(name)
         return parse_payload(adapter, body, headers, now_s=_EXAMPLE_TIME_S) if adapter else []
 
     mistakes = first.mistakes
-    if any("payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()):
+    if any(
+        "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
+    ):
         mistakes = examine(path, environ, parse=parse).mistakes
     return sorted((*mistakes, *found), key=lambda mistake: mistake.line or 0)
 
@@ -63,7 +70,9 @@ def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, 
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
-@click.option("--schema", is_flag=True, help="Print the config's JSON Schema, for completion in an editor, and end.")
+@click.option(
+    "--schema", is_flag=True, help="Print the config's JSON Schema, for completion in an editor, and end."
+)
 @click.option("--json", "as_json", is_flag=True, help="The mistakes as JSON.")
 @click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
 def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
@@ -91,7 +100,9 @@ def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
     warnings = [mistake for mistake in mistakes if mistake.severity == "warning"]
     if as_json:
         held = not errors and not failed
-        click.echo(json.dumps({"file": path, "holds": held, "mistakes": [asdict(m) for m in mistakes]}, indent=2))
+        click.echo(
+            json.dumps({"file": path, "holds": held, "mistakes": [asdict(m) for m in mistakes]}, indent=2)
+        )
     else:
         for mistake in mistakes:
             head = {"warning": "warning: ", "example": "example: "}.get(mistake.severity, "")

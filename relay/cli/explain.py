@@ -18,8 +18,15 @@ from relay.rules.rule import RuleBook
 @click.command()
 @click.option("--source", required=True, help="A name under `sources:` in the config.")
 @click.argument("payload", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--headers", "headers_file", type=click.Path(dir_okay=False), help="The request's headers: `Name: value` lines.")
-@click.option("--config", "config_file", type=click.Path(dir_okay=False), help="The YAML file; RELAY_CONFIG otherwise.")
+@click.option(
+    "--headers",
+    "headers_file",
+    type=click.Path(dir_okay=False),
+    help="The request's headers: `Name: value` lines.",
+)
+@click.option(
+    "--config", "config_file", type=click.Path(dir_okay=False), help="The YAML file; RELAY_CONFIG otherwise."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
 def explain(
@@ -40,7 +47,9 @@ def explain(
     path = config_file or read_settings(data).config
     config, book = load(path, environment(data))
     headers = _headers(headers_file)
-    told = explain_request(_Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers})
+    told = explain_request(
+        _Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers}
+    )
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:

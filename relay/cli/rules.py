@@ -64,13 +64,19 @@ def _proof(adapter: str, variable: str) -> str:
     from relay.source_options import SourceOptions
     from relay.sources.registry import build_adapter
 
-    url, header = "https://relay.example.com/hooks/x", {"header": "X-Signature", "hash": "sha256", "encoding": "hex"}
+    url, header = (
+        "https://relay.example.com/hooks/x",
+        {"header": "X-Signature", "hash": "sha256", "encoding": "hex"},
+    )
     base = SourceOptions(adapter, adapter)
     secret = replace(base, secrets=lambda: ["c2VjcmV0c2VjcmV0c2VjcmV0"])
     login = replace(base, basic_auth=lambda: ["user:password"])
     trials = (
         (secret, f'    secrets: ["${{{variable}_SECRET}}"]\n'),
-        (replace(secret, public_url=url), f'    secrets: ["${{{variable}_SECRET}}"]\n    public_url: {url}\n'),
+        (
+            replace(secret, public_url=url),
+            f'    secrets: ["${{{variable}_SECRET}}"]\n    public_url: {url}\n',
+        ),
         (login, f'    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password\n'),
         (
             replace(secret, signature=header),

@@ -73,7 +73,9 @@ def backtest(
     with TemporaryDirectory(prefix="relay-backtest-") as folder:
         if jobs == 1 or len(ids) < ALONE_BELOW:
             with (Path(folder) / "0").open("w+b") as file:
-                page = map_both(_counted(_pairs(old, new, ids, window), progress), old.rulebook, new.rulebook, file)
+                page = map_both(
+                    _counted(_pairs(old, new, ids, window), progress), old.rulebook, new.rulebook, file
+                )
                 return summarise([page])
         return _together(order, ids, window, jobs, folder, progress)
 
@@ -90,7 +92,10 @@ def _together(
     pages: list[Page] = []
     try:
         with ProcessPoolExecutor(
-            max_workers=min(jobs, len(shares)), mp_context=get_context("spawn"), initializer=_open, initargs=(order,)
+            max_workers=min(jobs, len(shares)),
+            mp_context=get_context("spawn"),
+            initializer=_open,
+            initargs=(order,),
         ) as pool:
             futures = {
                 pool.submit(_share, list(share), window, f"{folder}/{number}"): len(share)
@@ -127,7 +132,10 @@ def _sides(order: Order) -> tuple[Side, Side]:
     old, new = load(order.old_file, order.environ), load(order.new_file, order.environ)
     keep = old[0].keep
     outbox.keep(
-        events_s=int(keep.events_s), documents_s=int(keep.documents_s), dedupe_s=int(keep.dedupe_s), dead_s=int(keep.dead_s)
+        events_s=int(keep.events_s),
+        documents_s=int(keep.documents_s),
+        dedupe_s=int(keep.dedupe_s),
+        dead_s=int(keep.dead_s),
     )
     return Side(outbox, *old), Side(outbox, *new)
 
@@ -138,7 +146,8 @@ def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) ->
     alike = {
         name
         for name, held in old.config.sources.items()
-        if name in new.config.sources and _as_written(held.options.raw) == _as_written(new.config.sources[name].options.raw)
+        if name in new.config.sources
+        and _as_written(held.options.raw) == _as_written(new.config.sources[name].options.raw)
     }
     rest = iter(ids)
     while part := list(islice(rest, PART)):
@@ -154,7 +163,11 @@ def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) ->
 
 def _as_written(raw: Mapping[str, Any]) -> dict[str, Any]:
     """What decides how a source is read; its type and limits do not."""
-    return {key: value for key, value in raw.items() if key not in ("type", "rate_limit", "max_body_bytes", "enrich")}
+    return {
+        key: value
+        for key, value in raw.items()
+        if key not in ("type", "rate_limit", "max_body_bytes", "enrich")
+    }
 
 
 def _read(remapper: Remapper, stored: Stored) -> Event | None:

@@ -220,7 +220,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
 
 def _short(change: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        side: value[:MAX_SHOWN_CHARS] + "…" if isinstance(value, str) and len(value) > MAX_SHOWN_CHARS else value
+        side: value[:MAX_SHOWN_CHARS] + "…"
+        if isinstance(value, str) and len(value) > MAX_SHOWN_CHARS
+        else value
         for side, value in change.items()
     }
 

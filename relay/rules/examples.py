@@ -66,7 +66,9 @@ def example_event(given: Mapping[str, Any], *, source: str, adapter: str, payloa
                 raise ValueError(f"event.{key} should be a text, not {name_of(value)}")
             values[key] = str(value)
     if values["kind"] not in KINDS:
-        raise ValueError(f"no event has the kind {values['kind']!r}{did_you_mean(values['kind'], tuple(sorted(KINDS)))}")
+        raise ValueError(
+            f"no event has the kind {values['kind']!r}{did_you_mean(values['kind'], tuple(sorted(KINDS)))}"
+        )
     return Event(**values)
 
 
@@ -77,7 +79,9 @@ def _part(kind: Any, where: str, value: Any) -> Any:
     for key in value:
         if key not in known:
             raise ValueError(f"event.{where} has no {key!r}{did_you_mean(key, known)}")
-    return kind(**{k: v if isinstance(v, (bool, int)) and k in ("bot", "size") else str(v) for k, v in value.items()})
+    return kind(
+        **{k: v if isinstance(v, (bool, int)) and k in ("bot", "size") else str(v) for k, v in value.items()}
+    )
 
 
 def run_examples(
@@ -155,7 +159,7 @@ def _differences(rule: Rule, book: RuleBook, event: Event, expect: Any) -> list[
         if expect in DROPPED:
             dropped = isinstance(verdict, Filtered) and verdict.rule is not None
             return [] if dropped else ["expected the event to be dropped, and it is not"]
-        return [f"expect should be a mapping, \"no match\" or \"dropped\", not {expect!r}"]
+        return [f'expect should be a mapping, "no match" or "dropped", not {expect!r}']
     if isinstance(expect, dict) and expect.get("action") == "drop" and mine and isinstance(verdict, Filtered):
         return []
     if not mine:
@@ -164,7 +168,7 @@ def _differences(rule: Rule, book: RuleBook, event: Event, expect: Any) -> list[
     if isinstance(verdict, Filtered) or expect is None:
         return []
     if not isinstance(expect, dict):
-        return [f"expect should be a mapping or \"no match\", not {name_of(expect)}"]
+        return [f'expect should be a mapping or "no match", not {name_of(expect)}']
     return list(_compare(expect, outcome(verdict), ""))
 
 

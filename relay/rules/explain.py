@@ -25,13 +25,13 @@ from relay.rules.rule import (
     render_field,
     scope_of,
 )
+from relay.rules.sandbox import refill
 from relay.rules.template import (
     TemplateFailed,
     TemplateInvalid,
     compiled,
     parse_expression,
     parse_text,
-    refill,
 )
 from relay.rules.wording import words_of
 
@@ -200,7 +200,9 @@ def _slot_inputs(slot: Slot, context: Context) -> dict[str, Any]:
         inputs.update(_slot_inputs(part, context))
     if slot.template is not None:
         tree: nodes.Node = (
-            parse_expression(slot.template.source) if slot.template.native else parse_text(slot.template.source)
+            parse_expression(slot.template.source)
+            if slot.template.native
+            else parse_text(slot.template.source)
         )
         inputs.update(_inputs(tree, context))
     return inputs
@@ -216,7 +218,12 @@ def _company(config: Config, rule: Rule, context: Context, causes: list[str]) ->
         causes.append(error.cause)
         return None
     if own:
-        return {"asks": asks, "path": [{"step": "the rule's companyId", "found": own}], "companyId": own, "certain": True}
+        return {
+            "asks": asks,
+            "path": [{"step": "the rule's companyId", "found": own}],
+            "companyId": own,
+            "certain": True,
+        }
     path: list[dict[str, Any]] = []
     certain = True
     for step in config.companies:

@@ -13,14 +13,83 @@ from typing import Any
 from jinja2 import Undefined
 
 #: Jinja2's own that are kept: those that cannot blow up.
-KEPT_FILTERS = ["abs", "capitalize", "count", "dictsort", "first", "float", "groupby", "int", "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper", "urlencode", "wordcount"]
-KEPT_TESTS = ["boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence", "string", "true", "undefined", "upper", "==", "!=", ">", ">=", "<", "<="]
+KEPT_FILTERS = [
+    "abs",
+    "capitalize",
+    "count",
+    "dictsort",
+    "first",
+    "float",
+    "groupby",
+    "int",
+    "items",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "unique",
+    "upper",
+    "urlencode",
+    "wordcount",
+]
+KEPT_TESTS = [
+    "boolean",
+    "defined",
+    "divisibleby",
+    "eq",
+    "equalto",
+    "even",
+    "false",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sequence",
+    "string",
+    "true",
+    "undefined",
+    "upper",
+    "==",
+    "!=",
+    ">",
+    ">=",
+    "<",
+    "<=",
+]
 
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
 
 _TAG = re.compile(r"<!--|<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})[^<>]*>|<[!?][^<>]*>")
-_ENDS_LINE = frozenset({"br", "hr", "/p", "/div", "/li", "/tr", "/table", "/blockquote", *(f"/h{n}" for n in range(1, 7))})
+_ENDS_LINE = frozenset(
+    {"br", "hr", "/p", "/div", "/li", "/tr", "/table", "/blockquote", *(f"/h{n}" for n in range(1, 7))}
+)
 _HIDDEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "template")}
 _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{1,6});")
 _BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")

@@ -25,7 +25,14 @@ def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], sourc
             continue
         wanted = tuple(sources) if ANY_SOURCE in rule.sources else rule.sources
         shadows = [
-            next((earlier for place, earlier in rules[:n] if earlier.concerns(name) and _covers(demands[place], demands[index])), None)
+            next(
+                (
+                    earlier
+                    for place, earlier in rules[:n]
+                    if earlier.concerns(name) and _covers(demands[place], demands[index])
+                ),
+                None,
+            )
             for name in wanted
         ]
         if wanted and all(shadow is not None for shadow in shadows):
@@ -51,7 +58,11 @@ def check_ways(rules: Sequence[tuple[int, Rule]], source: Source) -> None:
                 key = (name, rule.external_id.text, part.name)
                 way, other = seen.setdefault(key, (part.way, rule))
                 if way != part.way:
-                    places: tuple[Path, ...] = (("rules", index, "merge", part.name), ("rules", index, "merge"), ("rules", index))
+                    places: tuple[Path, ...] = (
+                        ("rules", index, "merge", part.name),
+                        ("rules", index, "merge"),
+                        ("rules", index),
+                    )
                     path = next((place for place in places if place in source.lines), places[-1])
                     source.add(
                         path,

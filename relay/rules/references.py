@@ -11,8 +11,9 @@ from jinja2.exceptions import TemplateError
 from jinja2.meta import find_undeclared_variables
 
 from relay.event import KINDS, Attachment, Event, Recipient
+from relay.rules.sandbox import GLOBALS, KNOWN_FILTERS, KNOWN_TESTS, VALUES
 from relay.rules.shape import did_you_mean
-from relay.rules.template import ENVIRONMENT, GLOBALS, KNOWN_FILTERS, KNOWN_TESTS, Fault, refusals
+from relay.rules.template import Fault, refusals
 
 ROOTS = ("event", "payload")
 _TEST_NAMES = tuple(name for name in KNOWN_TESTS if name.isalpha())
@@ -41,7 +42,7 @@ def faults_in(tree: nodes.Node) -> Iterator[Fault]:
     """Unknown variables, event fields, filters and tests, and parts of the language that are not there."""
     yield from refusals(tree)
     whole = tree if isinstance(tree, nodes.Template) else nodes.Template([nodes.Output([tree])], lineno=1)
-    whole.set_environment(ENVIRONMENT)
+    whole.set_environment(VALUES)
     for name in sorted(_undeclared(whole)):
         line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
         if isinstance(tree, nodes.Name):
@@ -139,7 +140,9 @@ def _event_fault(path: tuple[str | int, ...]) -> str:
 def _undeclared(tree: nodes.Template) -> set[str]:
     try:
         return find_undeclared_variables(tree) - set(ROOTS) - GLOBALS
-    except TemplateError:  # an unknown filter or test, reported by its own rule: names are looked at one by one
+    except (
+        TemplateError
+    ):  # an unknown filter or test, reported by its own rule: names are looked at one by one
         stored = {n.name for n in tree.find_all(nodes.Name) if n.ctx != "load"}
         loaded = {n.name for n in tree.find_all(nodes.Name) if n.ctx == "load"}
         return loaded - stored - set(ROOTS) - GLOBALS - {"loop"}

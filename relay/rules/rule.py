@@ -23,7 +23,9 @@ from relay.rules.filters import iso, moment
 from relay.rules.template import Compiled, TemplateFailed, new_context
 
 ANY_SOURCE = "*"
-COMPANY_ID = re.compile(r"[0-9a-fA-F]{24}|(?:extid|srcid)-[^\s\x00-\x1f](?:[^\x00-\x1f]{0,254}[^\s\x00-\x1f])?")
+COMPANY_ID = re.compile(
+    r"[0-9a-fA-F]{24}|(?:extid|srcid)-[^\s\x00-\x1f](?:[^\x00-\x1f]{0,254}[^\s\x00-\x1f])?"
+)
 _UTC_MS = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, ())
 
@@ -273,7 +275,9 @@ def _custom_fault(value: Any) -> str:
 def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
     """Raises MappingFailed when it is empty: without one, all such events would fall into one conversation."""
     if slot is None:
-        raise MappingFailed(f"rule {rule.name!r}, conversation.externalId: no rule gives one", rule.name, "externalId")
+        raise MappingFailed(
+            f"rule {rule.name!r}, conversation.externalId: no rule gives one", rule.name, "externalId"
+        )
     try:
         value = slot.render(context)
     except TemplateFailed as error:

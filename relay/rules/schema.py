@@ -38,7 +38,9 @@ PLANHAT = Table(
         ),
         "batch": Table(
             {
-                "max_items": Whole("conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000),
+                "max_items": Whole(
+                    "conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000
+                ),
                 "max_bytes": Quantity("size", "bytes of one call at most", 1000, 100_000_000, "1KB to 100MB"),
                 "linger": Quantity("duration", "how long a batch may wait for more", 0, 60, "0s to 1m"),
             },
@@ -48,12 +50,22 @@ PLANHAT = Table(
             {
                 "first": Quantity("duration", "the first wait after a failure", 0.01, _YEARS, "10ms or more"),
                 "cap": Quantity("duration", "the longest wait", 0.01, _YEARS, "10ms or more"),
-                "rate_limited": Quantity("duration", "after a 429 that names no time", 0.01, _YEARS, "10ms or more"),
-                "probe": Quantity("duration", "between tries while blocked (401, total 403)", 0.01, _YEARS, "10ms or more"),
-                "give_up_after": Quantity(
-                    "duration", "the age at which a postponed item becomes a dead letter", 1, _YEARS, "1s or more"
+                "rate_limited": Quantity(
+                    "duration", "after a 429 that names no time", 0.01, _YEARS, "10ms or more"
                 ),
-                "max_refusals": Whole("verdicts of Planhat on one item; 1 buries at the first", least=1, most=100),
+                "probe": Quantity(
+                    "duration", "between tries while blocked (401, total 403)", 0.01, _YEARS, "10ms or more"
+                ),
+                "give_up_after": Quantity(
+                    "duration",
+                    "the age at which a postponed item becomes a dead letter",
+                    1,
+                    _YEARS,
+                    "1s or more",
+                ),
+                "max_refusals": Whole(
+                    "verdicts of Planhat on one item; 1 buries at the first", least=1, most=100
+                ),
             },
             "what happens after a failure",
         ),
@@ -67,7 +79,11 @@ PLANHAT = Table(
     "Planhat: what the tenant has, and how fast and how long to try",
 )
 
-_SECRETS = Many(Secret("a secret, best as ${NAME} or ${file:/path}"), "signing secrets, client secrets or tokens; any may match", True)
+_SECRETS = Many(
+    Secret("a secret, best as ${NAME} or ${file:/path}"),
+    "signing secrets, client secrets or tokens; any may match",
+    True,
+)
 
 SOURCE = Table(
     {
@@ -81,7 +97,9 @@ SOURCE = Table(
         "bearer": Many(Secret("a token"), "bearer tokens for unsigned senders", True),
         "api_key": Table(
             {
-                "header": Text("the header that carries the key", pattern=r"[A-Za-z0-9-]+", wanted="a header's name"),
+                "header": Text(
+                    "the header that carries the key", pattern=r"[A-Za-z0-9-]+", wanted="a header's name"
+                ),
                 "values": _SECRETS,
             },
             "a key in a header, for unsigned senders",
@@ -110,18 +128,24 @@ SOURCE = Table(
             "how `generic` checks a signature",
         ),
         "topics": Many(Text("a topic's ARN"), "SNS topics that are accepted", True),
-        "certificate_files": Many(Text("a file"), "certificates trusted beside those fetched from Amazon", True),
+        "certificate_files": Many(
+            Text("a file"), "certificates trusted beside those fetched from Amazon", True
+        ),
         "scheme": Text("which of a provider's signature schemes"),
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
-        "max_body_bytes": Quantity("size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"),
+        "max_body_bytes": Quantity(
+            "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
+        ),
         "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
         "enrich": Table(
             {
                 "token": Secret("the provider's API token, best as ${NAME}"),
                 "login": Secret("user:password, where the provider's API wants a login"),
-                "url": Text("the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"),
+                "url": Text(
+                    "the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"
+                ),
                 "timeout": Quantity("duration", "one look-up", 0.1, 60, "100ms to 1m"),
                 "cache": Quantity("duration", "how long an answer is remembered", 0, _YEARS, "0s or more"),
             },
@@ -144,7 +168,9 @@ SOURCE = Table(
 COMPANY_STEP = Table(
     {
         "table": Names(
-            Names(Text("a companyId: a Planhat id, extid-... or srcid-..."), "what is asked for -> companyId"),
+            Names(
+                Text("a companyId: a Planhat id, extid-... or srcid-..."), "what is asked for -> companyId"
+            ),
             "tables by the name that a rule's `company:` asks with, such as domain",
         ),
         "planhat": Text("looked up by the workers", choices=LOOKUPS),
@@ -183,13 +209,17 @@ EXAMPLE = Table(
 RULE = Table(
     {
         "name": Text("the rule's name, as it stands on events, dead letters and in messages"),
-        "source": Many(Text("a name under sources, or * for all"), "which source's events; left out: all", True),
+        "source": Many(
+            Text("a name under sources, or * for all"), "which source's events; left out: all", True
+        ),
         "when": Anything(
             "a condition (a Jinja2 expression) over `event` and `payload`; left out: always",
             {"type": ["string", "boolean"]},
         ),
         "action": Text("what is done", choices=ACTIONS),
-        "conversation": Anything("the conversation's fields: values or Jinja2 templates over `event` and `payload`"),
+        "conversation": Anything(
+            "the conversation's fields: values or Jinja2 templates over `event` and `payload`"
+        ),
         "merge": Anything(
             "how a field merges with what was there: replace (default), first, union (by id), append (by message)",
             {
@@ -202,7 +232,9 @@ RULE = Table(
                 },
             },
         ),
-        "company": Names(Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"),
+        "company": Names(
+            Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"
+        ),
         "companyId": Text("the company itself: a Planhat id, extid-... or srcid-..., or a template of one"),
         "examples": Many(EXAMPLE, "events and what is expected of them; checked by `relay check`"),
         "description": Text("a note for people"),
@@ -220,8 +252,12 @@ RULE = Table(
 
 KEEP = Table(
     {
-        "events": Quantity("duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"),
-        "documents": Quantity("duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"),
+        "events": Quantity(
+            "duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"
+        ),
+        "documents": Quantity(
+            "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
+        ),
         "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
         "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
     },
@@ -283,5 +319,3 @@ def json_schema() -> dict[str, Any]:
         "properties": dict(nullable),
         "additionalProperties": False,
     }
-
-

@@ -12,7 +12,14 @@ from typing import Any
 from relay.rules.yaml_file import Absent, FileText, Path, Source
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
-_WORDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
+_WORDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
 def name_of(value: Any) -> str:
@@ -58,7 +65,9 @@ class Text(Shape):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str) or not value.strip():
-            source.add(path, f"should be {self.wanted or 'a text'}, not {name_of(value) if value != '' else 'empty'}")
+            source.add(
+                path, f"should be {self.wanted or 'a text'}, not {name_of(value) if value != '' else 'empty'}"
+            )
             return None
         if self.choices and value not in self.choices:
             source.add(path, f"{value!r} is not known{did_you_mean(value, self.choices)}")
@@ -167,7 +176,10 @@ class Quantity(Shape):
         if isinstance(value, int) and not isinstance(value, bool) and (self.kind == "size" or value == 0):
             value = str(value) if self.kind == "size" else "0s"
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            units = {"duration": f"a unit, such as {value}s or {value}m", "rate": f"a unit, such as {value}/s"}
+            units = {
+                "duration": f"a unit, such as {value}s or {value}m",
+                "rate": f"a unit, such as {value}/s",
+            }
             source.add(path, f"{value} needs {units.get(self.kind, 'a unit')}")
             return None
         try:
@@ -204,7 +216,10 @@ class Many(Shape):
             if self.single and value is not None and not isinstance(value, dict):
                 one = self.item.read(value, path, source)
                 return () if one is None else (one,)
-            source.add(path, f"should be a list, not {name_of(value)}: write it in [ ], or each on a line with a dash")
+            source.add(
+                path,
+                f"should be a list, not {name_of(value)}: write it in [ ], or each on a line with a dash",
+            )
             return None
         read = [self.item.read(child, (*path, n), source) for n, child in enumerate(value)]
         return tuple(child for child in read if child is not None)
@@ -259,7 +274,9 @@ class Table(Shape):
         if isinstance(value, Absent):
             return None
         if not isinstance(value, dict):
-            source.add(path, f"should be a mapping with {', '.join(list(self.keys)[:6])}, not {name_of(value)}")
+            source.add(
+                path, f"should be a mapping with {', '.join(list(self.keys)[:6])}, not {name_of(value)}"
+            )
             return None
         read: dict[str, Any] = {}
         for key, child in value.items():
@@ -267,7 +284,9 @@ class Table(Shape):
             if shape is None:
                 hint = self.hints.get(key)
                 known = tuple(self.keys)
-                source.add((*path, key), f"{key!r} is no key here{f'; {hint}' if hint else did_you_mean(key, known)}")
+                source.add(
+                    (*path, key), f"{key!r} is no key here{f'; {hint}' if hint else did_you_mean(key, known)}"
+                )
                 continue
             if child is None and not isinstance(shape, Anything):
                 # `rules:` with nothing under it is what a file that is being written looks like.

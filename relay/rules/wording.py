@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 from jinja2 import nodes
 
-_COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "in": "in", "notin": "not in"}
+_COMPARE = {
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "lteq": "<=",
+    "gt": ">",
+    "gteq": ">=",
+    "in": "in",
+    "notin": "not in",
+}
 _BINARY: dict[type[nodes.Node], str] = {
     nodes.Add: "+",
     nodes.Sub: "-",
@@ -50,7 +59,9 @@ def words_of(node: nodes.Node) -> str:
     if isinstance(node, nodes.Tuple):
         return f"({', '.join(words_of(item) for item in node.items)}{',' if len(node.items) == 1 else ''})"
     if isinstance(node, nodes.Filter) and node.node is not None:
-        return f"{_inner(node.node, (*_ATOMS, nodes.Filter))} | {node.name}{_arguments(node.args, node.kwargs)}"
+        return (
+            f"{_inner(node.node, (*_ATOMS, nodes.Filter))} | {node.name}{_arguments(node.args, node.kwargs)}"
+        )
     if isinstance(node, nodes.Test):
         return f"{_inner(node.node)} is {node.name}{_arguments(node.args, node.kwargs)}"
     if isinstance(node, nodes.Call):

@@ -171,7 +171,9 @@ class _Builder:
                         merged = {**found, **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self.complaints.append((path, 'a key should be a plain word; a template needs quotes: "{{ ... }}"'))
+                self.complaints.append(
+                    (path, 'a key should be a plain word; a template needs quotes: "{{ ... }}"')
+                )
                 return Absent("")
             key = str(key_node.value)
             at = (*path, key)
