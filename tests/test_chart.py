@@ -601,7 +601,7 @@ METRICS = {
     "relay_dead_letters", "relay_planhat_requests_total", "relay_planhat_request_seconds_bucket", "relay_batch_items_bucket",
     "relay_end_to_end_seconds_bucket", "relay_delivery_state", "relay_calls_per_minute_used", "relay_books_balanced",
     "relay_redis_memory_bytes", "relay_redis_memory_max_bytes", "relay_worker_heartbeat_age_seconds", "relay_signature_failures_total",
-    "relay_rules_reload_failures_total",
+    "relay_rules_reload_failures_total", "relay_redis_up",
 }  # fmt: skip
 ALERTS = [
     rule

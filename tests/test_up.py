@@ -88,7 +88,8 @@ def test_from_a_signed_webhook_to_a_conversation_and_its_story(short_tmp: Path) 
             rows = httpx.get(f"{up['sandbox']}/_sandbox/conversations", trust_env=False).json()
             if rows:
                 break
-            assert time.monotonic() - at < 2, "not in the sandbox within 2 s"
+            # An idle machine takes a tenth of a second; a busy one must not fail the suite.
+            assert time.monotonic() - at < 15, "not in the sandbox"
             time.sleep(0.02)
         [row] = [row for row in rows if row.get("type") == "Slack thread"]
         assert row["externalId"].startswith("slack-")

@@ -127,12 +127,12 @@ class Flush:
                 if self._pace.held(state, now_ms):
                     lane.let_go()
                     break
-                if self._pace.exhausted(state, now_ms):
+                if self._pace.exhausted(now_ms):
                     # What arrives until the minute has room joins the next call.
                     self._pace.pause_s(_LOOK_AGAIN_S)
                     continue
                 limits = self._pace.limits(state, now_ms)
-                linger_s = self._pace.linger_s(now_ms)
+                linger_s = self._pace.linger_s(state, now_ms)
                 if linger_s and self._pace.pause_s(linger_s):
                     continue
                 items, suspects = self._claim(lane, limits)

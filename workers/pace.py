@@ -27,6 +27,8 @@ from workers.outcome import Hold
 
 PROBE_ITEMS: Final = 25
 RAMP_MS: Final = 60_000
+#: Between two calls right after an outage; it shrinks to nothing over RAMP_MS.
+RAMP_GAP_S: Final = 2.0
 #: An answer faster than this may be asked for more; slower than SLOW_S for less.
 QUICK_S: Final = 5.0
 SLOW_S: Final = 15.0
@@ -85,29 +87,24 @@ class Pace:
         part = self._ramp(state, now_ms)
         return Limits(min(items, max(PROBE_ITEMS, int(items * part))), size)
 
-    def calls_per_minute(self, state: DeliveryState, now_ms: int) -> int:
-        budget = max(1, self.config.calls_per_minute)
-        if state.state != "open":
-            return budget
-        return max(min(10, budget), int(budget * self._ramp(state, now_ms)))
-
     def _ramp(self, state: DeliveryState, now_ms: int) -> float:
         """What part of full speed is allowed so soon after an outage, from 1/20 to 1."""
         if not state.reopened_ms:
             return 1.0
         return min(1.0, max(0.05, (now_ms - state.reopened_ms) / RAMP_MS))
 
-    def exhausted(self, state: DeliveryState, now_ms: int) -> bool:
+    def exhausted(self, now_ms: int) -> bool:
         """No call may be made now."""
-        return self._delivery.calls_used(now_ms=now_ms) >= self.calls_per_minute(state, now_ms)
+        return self.used(now_ms) >= 1.0
 
     def used(self, now_ms: int) -> float:
         """What part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / max(1, self.config.calls_per_minute)
 
-    def linger_s(self, now_ms: int) -> float:
-        """How long to gather before a call: nothing while the minute's budget has room."""
-        return self.config.batch.linger_s * min(1.0, max(0.0, (self.used(now_ms) - _ROOMY) / (1 - _ROOMY)))
+    def linger_s(self, state: DeliveryState, now_ms: int) -> float:
+        """How long to gather before a call: nothing while the minute's budget has room, and no outage has just ended."""
+        scarce = min(1.0, max(0.0, (self.used(now_ms) - _ROOMY) / (1 - _ROOMY)))
+        return max(self.config.batch.linger_s * scarce, RAMP_GAP_S * (1.0 - self._ramp(state, now_ms)))
 
     def take_call(self, *, stop: Callable[[], bool] = lambda: False, patience_s: float = 120.0) -> bool:
         """Waits for a place in the fleet's minute. False where we were told to stop, a person paused delivery, or
@@ -117,7 +114,7 @@ class Pace:
             state = self.state()
             if state.state == "paused":
                 return False
-            wait_ms = self._delivery.take_call(self.calls_per_minute(state, self._now_ms()))
+            wait_ms = self._delivery.take_call(max(1, self.config.calls_per_minute))
             if wait_ms <= 0:
                 return True
             nap_s = min(wait_ms / 1000, _LOOK_AGAIN_S)
