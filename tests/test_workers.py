@@ -164,7 +164,7 @@ def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within
     os.kill(fleet.flusher(worker), signal.SIGKILL)
     fleet.record(patch(2))
 
-    # 3 s until the lane is free, half a second for the sweep, a start of a process between.
+    # 2 s until the lane is free, half a second for the sweep; meanwhile the supervisor starts another worker.
     assert wait_until(lambda: fleet.books().get("delivered"), 8) < 5
     wait_until(lambda: "pending" not in fleet.books(), 8)
     assert fleet.books() == {"accepted": 2, "delivered": 1, "unchanged": 1}, "it had been committed: nothing twice"

@@ -156,7 +156,6 @@ class Directory:
         self._tables = [_table(step) for step in self._steps]
         self._asks_endusers = any(step.kind == "enduser_email" for step in self._steps)
         self._asks_domains = any(step.kind == "company_domain" for step in self._steps)
-        self.budget = 0
 
     # -- companies -------------------------------------------------------------------------------------------
 
