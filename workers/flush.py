@@ -311,6 +311,8 @@ class Flush:
                         if _by_email(p) and p["email"].casefold() in ids
                         else p
                         for p in people
+                        # Planhat wants ids: whom it does not know is left out.
+                        if not _by_email(p) or p["email"].casefold() in ids
                     ]
             return out
 

@@ -6,8 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -16,7 +15,6 @@ from relay.errors import OutboxUnavailable, RelayError
 
 #: A clock that is off by more makes good signatures look stale.
 MAX_SKEW_S = 30
-TOKEN_WARNING_DAYS = 14
 
 
 @click.command()
@@ -117,91 +115,19 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
 
 
 def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
-    import httpx
+    from relay.planhat.checks import check_planhat
+    from relay.planhat.client import Planhat
 
     settings = context.settings
-    token = settings.planhat_token()
-    if not token:
+    if not settings.planhat_token():
         yield _line("planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")
         return
-    if config is not None and config.planhat.token_expires:
-        yield _token_age(config.planhat.token_expires)
-    headers = {"authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=settings.planhat_url, headers=headers, timeout=10, trust_env=False) as client:
-        for model, why in (
-            ("companies", "to find companies"),
-            ("endusers", "to find companies by email"),
-            ("conversations", "to deliver"),
+    with Planhat(settings.planhat_url, settings.planhat_token, timeout_s=15) as planhat:
+        for check in check_planhat(
+            planhat,
+            types=config.planhat.types if config else (),
+            token_expires=config.planhat.token_expires if config else "",
+            now_s=time.time(),
+            today=datetime.now(UTC).date(),
         ):
-            try:
-                answer = client.get(f"/{model}", params={"limit": 1})
-            except httpx.HTTPError as error:
-                yield _line(
-                    "planhat",
-                    False,
-                    f"{settings.planhat_url}: {type(error).__name__}",
-                    "is RELAY_PLANHAT_URL right, and reachable from here?",
-                )
-                return
-            if answer.status_code == 401:
-                yield _line(
-                    "planhat token",
-                    False,
-                    "refused (401)",
-                    "the token is wrong or has expired, or the tenant lives in another region: try RELAY_PLANHAT_URL=https://api-us3.planhat.com or the host your tenant's address names",
-                )
-                return
-            ok = answer.status_code == 200
-            yield _line(
-                f"planhat {model}",
-                ok,
-                "readable" if ok else f"HTTP {answer.status_code}",
-                f"grant the token's private app access to {model} ({why})"
-                if answer.status_code == 403
-                else "ask status.planhat.com",
-            )
-        if answer.headers.get("date"):
-            skew_s = abs((parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)).total_seconds())
-            yield _line(
-                "clock against planhat",
-                skew_s < MAX_SKEW_S,
-                f"{skew_s:.0f} s apart",
-                "run NTP on this machine",
-            )
-        if config is not None:
-            yield from _type_checks(client, config)
-
-
-def _type_checks(client: Any, config: Any) -> Iterator[dict[str, Any]]:
-    """Which configured types the tenant is known to have. Planhat lists no types, so only what stands in its newest
-    conversations can be seen; a type that was never used yet is no failure."""
-    import httpx
-
-    try:
-        answer = client.get("/conversations", params={"limit": 2000, "sort": "-createDate", "select": "type"})
-        rows = answer.json() if answer.status_code == 200 else []
-    except (httpx.HTTPError, ValueError):
-        rows = []
-    seen = {row.get("type") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
-    for name in config.planhat.types:
-        found = (
-            "in use"
-            if name in seen
-            else "not seen yet: make sure that it exists in Planhat, or it becomes a note"
-        )
-        yield _line(f"type {name}", True, found)
-
-
-def _token_age(expires: str) -> dict[str, Any]:
-    try:
-        days = (date.fromisoformat(expires[:10]) - datetime.now(UTC).date()).days
-    except ValueError:
-        return _line(
-            "planhat token", False, f"token_expires {expires!r} is no date", "write it as 2027-01-31"
-        )
-    return _line(
-        "planhat token",
-        days > TOKEN_WARNING_DAYS,
-        f"expires in {days} days",
-        "make a new token in Planhat and put it into RELAY_PLANHAT_TOKEN_FILE: no restart is needed",
-    )
+            yield _line(check.name, check.ok, check.found, check.do)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import nh3
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
@@ -31,6 +30,7 @@ from relay.sources.base import (
     parse_json,
 )
 from relay.sources.credentials import has_login, has_secret, login_headers, verify_login
+from relay.sources.markup import clean_html
 from relay.sources.moment import moment_us
 from relay.sources.multipart import parse_form
 from relay.sources.signature import Signature, read_signature
@@ -171,7 +171,7 @@ class Generic(BaseAdapter):
             thread=pick.thread_of(among, flat) or delivery,
             subject=pick.first_text(found, pick.SUBJECT) or event_type,
             text=pick.first_text(found, pick.TEXT),
-            html=nh3.clean(html) if html else "",
+            html=clean_html(html) if html else "",
             sender=pick.first_person(among, flat),
             channel=_channel(among),
             ticket=_ticket(among, flat),
@@ -204,7 +204,7 @@ class Generic(BaseAdapter):
                 if key == "id":
                     changes |= {"id": event_id(event.source, text), "delivery_id": text}
                 elif key == "html":
-                    changes["html"] = nh3.clean(text)
+                    changes["html"] = clean_html(text)
                 elif key != "kind" or text in KINDS:
                     changes[key] = text
         for name, found in parts.items():

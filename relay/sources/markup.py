@@ -39,7 +39,7 @@ def clean_html(html: str) -> str:
     html = _printable(html)
     if not _HAS_TAG.search(html):
         return html_of_text(unescape(html))
-    if _is_deep(html):
+    if is_deep(html):
         return html_of_text(text_of_html(html))
     return _CLEANER.clean(html).strip()
 
@@ -49,7 +49,7 @@ def text_of_html(html: str) -> str:
     if "<" not in html and "&" not in html:
         return html.strip()
     html = _LINE_ENDS.sub(lambda found: found[0] + "\n", _printable(html))
-    stripped = _ANY_TAG.sub("", html) if _is_deep(html) else _STRIPPER.clean(html)
+    stripped = _ANY_TAG.sub("", html) if is_deep(html) else _STRIPPER.clean(html)
     lines = "\n".join(line.strip() for line in unescape(stripped).replace("\xa0", " ").splitlines())
     return _BLANK_LINES.sub("\n\n", lines).strip()
 
@@ -65,7 +65,7 @@ def _printable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _is_deep(html: str) -> bool:
+def is_deep(html: str) -> bool:
     """Whether more than MAX_DEPTH elements may be open at once. Counted per name: an end tag whose element
     never began closes nothing."""
     if html.count("<") <= MAX_DEPTH:

@@ -9,7 +9,6 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from functools import lru_cache
-from html import unescape
 from typing import Any, ClassVar
 
 import nh3
@@ -31,6 +30,7 @@ from relay.sources.base import (
     same,
 )
 from relay.sources.credentials import has_secret, keyed_digest, require_secret
+from relay.sources.markup import clean_html, is_deep, text_of_html
 from relay.sources.moment import moment_us
 
 _KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
@@ -139,13 +139,15 @@ def _key(secret: str) -> bytes:
 def _text(raw: str) -> str:
     """Plain text without the mention; Teams writes HTML entities and tags into `text`."""
     broken = _BREAK.sub("\n", _AT.sub("", raw))
-    return unescape(nh3.clean(broken, tags=set())).replace("\xa0", " ").strip()
+    return text_of_html(broken)
 
 
 def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
             told = _without_mentions(attachment.maybe_text("content"))
+            if is_deep(told):
+                return clean_html(told)
             return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
     return ""
 
