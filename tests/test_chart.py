@@ -422,6 +422,20 @@ def test_the_chart_can_be_packed(helm: str, tmp_path: pathlib.Path) -> None:
     assert packed.stat().st_size < 100_000
 
 
+def test_the_chart_is_of_the_projects_version() -> None:
+    chart = yaml.safe_load((HELM / "Chart.yaml").read_text())
+    version = re.search(r'^version = "(.*)"$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert chart["version"] == chart["appVersion"] == version[1]
+
+
+@by_helm
+def test_a_kubernetes_too_old_is_refused(helm: str) -> None:
+    done = run_helm(helm, "template", "demo", str(HELM), "--kube-version", "1.24.0", values=MINIMAL)
+    assert done.returncode != 0
+    assert "kubeVersion" in done.stderr
+
+
 # --- values -------------------------------------------------------------------------------------------------------------
 
 
