@@ -177,6 +177,8 @@ class Intake:
                 entry = _parked(base, name, parsed, body if not raw_of else b"", raw_of, index)
             else:
                 entry = self._entry(base, parsed, body if not raw_of else b"", raw_of, index)
+                if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
+                    entry = replace(entry, known_as=parsed.delivery_id)
             entries.append(entry)
             raw_of = raw_of or entry.event_id
         return entries, tuple(skipped)

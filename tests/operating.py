@@ -69,6 +69,17 @@ def house_of(folder: Path, *, subject: str = SUBJECT) -> House:
     return furnish(*load(str(file), {}))
 
 
+def shop_with_mail(folder: Path) -> House:
+    file = folder / "mail.yaml"
+    file.write_text(
+        "planhat: {types: [Support email]}\n"
+        "sources: {mail: {adapter: postmark, basic_auth: ['user:word'], type: Support email}}\n"
+        "companies: [{default: extid-acme}]\n",
+        encoding="utf-8",
+    )
+    return furnish(*load(str(file), {}))
+
+
 class Shop:
     """A desk whose rules can be exchanged, and what comes to it."""
 
@@ -98,7 +109,7 @@ class Shop:
             headers={"content-type": "application/json", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"},
             path_query=f"/hooks/{source}",
         )
-        intake = Intake(house=self.house, records=_Nowhere())
+        intake = Intake(house=self.house, records=Nowhere())
         entries, _ = intake.map(self.source(source), inbound, now_s=now_ms / 1000, verify_us=420)
         self.outbox.record(entries, now_ms=now_ms)
         return entries[0].event_id
@@ -204,7 +215,7 @@ class Caller:
         return self.request("POST", path, **more)
 
 
-class _Nowhere(Records):
+class Nowhere(Records):
     async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:
         raise AssertionError("the shop records by itself")
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from relay.errors import MappingFailed, NotFound
+from relay.intake import Intake
 from relay.operations import dead
 from relay.operations.moments import iso, parse_moment
 from relay.operations.progress import Operation
@@ -25,7 +26,8 @@ from relay.operations.stats import (
 )
 from relay.operations.trace import event_story, find
 from relay.patch import Document, Patch
-from tests.operating import BROKEN_SUBJECT, NOON, Shop
+from relay.sources.base import Inbound
+from tests.operating import BROKEN_SUBJECT, NOON, Nowhere, Shop, shop_with_mail
 
 
 @pytest.fixture
@@ -637,3 +639,23 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     assert shop.counts() == {"accepted": 120, "pending": 120}
     waiting = [p.event_id for n in range(120) for p in shop.outbox.waiting_patches(f"slack-C024BE91L-1800000{n:03}.000100")]
     assert len(waiting) == len(set(waiting)) == 120
+
+
+def test_a_mail_is_found_by_its_message_id_and_by_its_providers_id(shop: Shop) -> None:
+    shop.house = shop_with_mail(shop.folder)
+    mail = {
+        "MessageID": "a1b2c3d4-0000-4000-8000-000000000001",
+        "From": "ann@example.com",
+        "FromFull": {"Email": "ann@example.com", "Name": "Ann", "MailboxHash": ""},
+        "Subject": "Help",
+        "TextBody": "It broke.",
+        "Date": "Fri, 15 Jan 2027 08:00:00 +0000",
+        "Headers": [{"Name": "Message-ID", "Value": "<m1@example.com>"}],
+    }
+    inbound = Inbound(body=orjson.dumps(mail), headers={"content-type": "application/json"}, path_query="/hooks/mail")
+    intake = Intake(house=shop.house, records=Nowhere())
+    [entry], _ = intake.map(shop.source("mail"), inbound, now_s=NOON / 1000)
+    shop.outbox.record([entry], now_ms=NOON)
+
+    for some_id in ("<m1@example.com>", "m1@example.com", "a1b2c3d4-0000-4000-8000-000000000001"):
+        assert [event["id"] for event in find(shop.outbox, some_id, ["mail"])["events"]] == [entry.event_id]

@@ -14,7 +14,7 @@ from relay.event import event_id as make_event_id
 from relay.operations.moments import iso
 from relay.outbox.archive import unpack
 from relay.outbox.items import DeadLetter, State
-from relay.outbox.notes import events_of, read_notes
+from relay.outbox.notes import event_known_as, events_of, read_notes
 from relay.outbox.outbox import Outbox
 from relay.patch import Document, Patch
 
@@ -83,7 +83,11 @@ def _resolve(outbox: Outbox, some_id: str, sources: Iterable[str]) -> tuple[str,
         ):
             return "", candidate
     names = sorted({*sources, *outbox.sources()})
-    found = outbox.find_event((name, make_event_id(name, some_id)) for name in names)
+    # Mail is known by its Message-ID, which people paste with or without its angle brackets.
+    bare = some_id.strip("<>")
+    keys = dict.fromkeys((some_id, f"mail:<{bare}>", f"mail:{bare}"))
+    found = outbox.find_event((name, make_event_id(name, key)) for name in names for key in keys)
+    found = found or event_known_as(outbox, some_id, names)
     if found:
         return found, ""
     raise NotFound(_unknown(some_id))

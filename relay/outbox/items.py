@@ -27,6 +27,7 @@ class Entry:
     - `filtered`: accepted, dropped by a rule or matched by none;
     - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record.
 
+    `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
     `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
     """
 
@@ -38,6 +39,7 @@ class Entry:
     external_id: str = ""
     patch: bytes = b""
     dead: bytes = b""
+    known_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

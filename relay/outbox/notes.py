@@ -65,6 +65,15 @@ def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[
     }
 
 
+def event_known_as(outbox: Outbox, delivery_id: str, sources: Sequence[str]) -> str | None:
+    """The event that a provider's delivery id stands for, where the event's own id is not made of it."""
+    if not sources:
+        return None
+    with reaching_redis():
+        held: Any = outbox.redis.mget([f"{outbox.prefix}known:{source}:{delivery_id}" for source in sources])
+    return next((value.decode() for value in held if value), None)
+
+
 def events_of(outbox: Outbox, external_id: str, limit: int = 100) -> list[str]:
     """The ids of a conversation's last events, oldest first."""
     with reaching_redis():

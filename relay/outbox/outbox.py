@@ -15,6 +15,7 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
     events:<x>          list    event ids of one conversation, the last 1,000
+    known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
     notes:<event id>    list    what a person did with an event: replayed, edited, discarded
     ledger:<source>     hash    the counts, moved only inside the scripts that move events
     sources, paused     set     source names
@@ -115,6 +116,7 @@ class Outbox:
                 seal(entry.record),
                 seal(entry.dead) if entry.dead else b"",
                 rate,
+                entry.known_as,
                 len(entry.seen_keys),
                 *entry.seen_keys,
             )

@@ -1,6 +1,6 @@
 -- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, entries...) -> {generation|0, now_ms, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
--- An entry: event_id, source, verdict p|f|x, external_id, patch, record, dead, rate_per_s, seen_count, seen_keys...
+-- An entry: event_id, source, verdict p|f|x, external_id, patch, record, dead, rate_per_s, known_as, seen_count, seen_keys...
 -- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
@@ -35,8 +35,8 @@ local pushed = false
 for i = 1, count do
   local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local patch, record, dead = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
-  local rate, keys = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-  local seen_at = at + 9
+  local rate, known_as, keys = tonumber(ARGV[at + 7]), ARGV[at + 8], tonumber(ARGV[at + 9])
+  local seen_at = at + 10
   at = seen_at + keys
   local before = false
   for k = seen_at, at - 1 do
@@ -54,6 +54,7 @@ for i = 1, count do
     redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
     local log = P .. 'log:' .. source .. ':' .. minute
     if redis.call('RPUSH', log, id) == 1 then redis.call('EXPIRE', log, events_s) end
+    if known_as ~= '' then redis.call('SET', P .. 'known:' .. source .. ':' .. known_as, id, 'EX', events_s, 'NX') end
     if external ~= '' then
       local of = P .. 'events:' .. external
       if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
