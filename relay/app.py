@@ -22,6 +22,7 @@ from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.intake import House, Intake, furnish
 from relay.killswitch import KillSwitch
 from relay.operations.desk import Desk
+from relay.operations.stats import sample_when_due
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
@@ -140,6 +141,8 @@ class WebSide:
                 await loop.run_in_executor(None, self.metrics.flush)
                 if self.spooler is not None and self.spooler.spool.count:
                     await self.spooler.drain()
+                with suppress(OutboxUnavailable):
+                    await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
             except Exception:
                 # The ticker must outlive anything: without it nothing is reloaded or counted any more.
                 logging.getLogger("relay").exception("tick.failed")

@@ -22,6 +22,7 @@ from relay.operations.stats import (
     read_samples,
     read_sources,
     read_stats,
+    sample_when_due,
     take_sample,
 )
 from relay.operations.trace import event_story, find
@@ -83,7 +84,9 @@ def test_the_plots_are_fed_at_most_every_ten_seconds(shop: Shop) -> None:
     take_sample(shop.outbox, stats)
     take_sample(shop.outbox, stats)
 
+    sample_when_due(shop.outbox, shop.delivery)
     [sample] = read_samples(shop.outbox)
+    assert read_samples(shop.outbox, since_ms=sample["at_ms"] + 1) == []
     assert (sample["pending"], sample["delivered"]) == (1, 0)
 
 

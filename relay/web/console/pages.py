@@ -167,7 +167,7 @@ class Console:
                 operator,
                 503,
                 "Redis is away",
-                f"{error}. What was accepted is safe in Redis's own file; the relay refuses new events meanwhile.",
+                f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again.",
             )
         except RelayError as error:
             return _error_page(operator, 422, "That does not work", str(error))
@@ -230,8 +230,9 @@ class Console:
         outbox = self._desk.outbox
         stats = read_stats(outbox, self._desk.delivery)
         take_sample(outbox, stats)
-        samples = read_samples(outbox)
-        by_source = accepted_per_minute(outbox, now_ms=outbox.now_ms())
+        now_ms = outbox.now_ms()
+        samples = read_samples(outbox, since_ms=now_ms - 3_600_000)
+        by_source = accepted_per_minute(outbox, now_ms=now_ms)
         accepted = [sum(minute) for minute in zip(*by_source.values(), strict=True)]
         plots: dict[str, Any] = {
             name: [sample[name] for sample in samples] for name in ("pending", "oldest_s", "calls", "dead")
