@@ -401,7 +401,7 @@ def main(arguments: list[str] | None = None) -> int:
         house.stop()
         if not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{tally.seeds} seeds, {tally.events} events accepted, {tally.duplicates} sent twice on purpose, {sum(tally.injected.values())} injections:")
+    print(f"{tally.seeds} seeds, {tally.events} events accepted, {tally.duplicates} sent twice on purpose, {sum(number for what, number in tally.injected.items() if not what.startswith('fault:'))} injections:")
     for what, number in sorted(tally.injected.items()):
         print(f"  {what}: {number}")
     print(

@@ -263,6 +263,8 @@ def test_letters_that_wait_for_a_company_go_when_the_table_knows_it(fleet: Fleet
     fleet.configure("  - table: {slack_channel: {C9: extid-acme, C1: extid-globex}}")
 
     wait_until(lambda: fleet.books() == {"accepted": 1, "delivered": 1}, 25)
+    registry = FailedJobRegistry(queue=Queue("dead-letter", connection=fleet.redis, serializer="json"))
+    wait_until(lambda: not registry.get_job_ids(cleanup=False), 5)
     record = fleet.sandbox.store.get("extid-slack-C1-1")
     assert record is not None
     assert record["companyName"] == "Globex"

@@ -302,7 +302,7 @@ class _Batch:
                 if _has_address(row, email) and row.get("companyId") and row.get("archived") is not True
             ]
             self._endusers[email] = found
-            self._keep("email:", email, found)
+            self._keep("email:", email, found, certain=len({company for _, company in found}) == 1)
         return self._endusers[email]
 
     def users(self, email: str) -> list[str]:
@@ -310,7 +310,7 @@ class _Batch:
             rows = self._look_up("GET users", lambda: self._home._lookups.users(email=email, timeout_s=self._home._timeout_s))
             found = [str(row["_id"]) for row in rows if row.get("_id") and _has_address(row, email)]
             self._users[email] = found
-            self._keep("user:", email, found)
+            self._keep("user:", email, found, certain=len(found) == 1)
         return self._users[email]
 
     def companies_of(self, domain: str) -> list[str]:
@@ -376,10 +376,11 @@ class _Batch:
         self._home._counted(operation, "200")
         return rows
 
-    def _keep(self, word: str, email: str, found: Sequence[Any]) -> None:
+    def _keep(self, word: str, email: str, found: Sequence[Any], *, certain: bool) -> None:
+        # Nobody and several are what a person will mend in Planhat: looked at again soon.
         with reaching_redis():
             self._home._redis.set(
-                self._home._prefix + word + _digest(email), orjson.dumps(found), ex=FOUND_S if found else NOT_FOUND_S
+                self._home._prefix + word + _digest(email), orjson.dumps(found), ex=FOUND_S if certain else NOT_FOUND_S
             )
 
 

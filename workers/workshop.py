@@ -134,6 +134,8 @@ class Workshop:
 
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""
+        from relay.operations.rq_jobs import forget_failed_jobs
+
         moved = 0
         due = self.directory.parked_due(_PARKED_PER_JOB)
         letters = {letter.dead_id: letter for letter in self.outbox.dead_letters(due)}
@@ -153,6 +155,7 @@ class Workshop:
             if isinstance(verdict, Found):
                 moved += max(0, self.outbox.redrive(letter.dead_id))
                 self.directory.forget_parked([letter.dead_id])
+                forget_failed_jobs(self.redis, [letter.dead_id])
             else:
                 wait_s = 60.0 if isinstance(verdict, Unsure) else NOT_FOUND_S + 5
                 self.directory.park([letter.dead_id], wait_s=wait_s)
