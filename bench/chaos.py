@@ -118,7 +118,9 @@ class House:
     def children(self) -> list[int]:
         if not self.work:
             return []
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.work.pid)], check=False, capture_output=True, text=True)
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.work.pid)], check=False, capture_output=True, text=True
+        )
         return [int(pid) for pid in listed.stdout.split()]
 
     def outbox(self) -> Outbox:
@@ -154,7 +156,10 @@ class Run:
     def run(self) -> list[str]:
         self._fresh()
         began = time.monotonic()
-        senders = [threading.Thread(target=self._send_all, args=(Random(self.seed * 100 + n), began), daemon=True) for n in range(3)]
+        senders = [
+            threading.Thread(target=self._send_all, args=(Random(self.seed * 100 + n), began), daemon=True)
+            for n in range(3)
+        ]
         for sender in senders:
             sender.start()
         while time.monotonic() - began < self.seconds:
@@ -207,19 +212,55 @@ class Run:
             else:
                 thread = chance.choice(threads)
             text = f"msg-{self.seed}-{number}"
-            event: dict[str, Any] = {"type": "message", "channel": thread.channel, "channel_type": "channel", "event_ts": ts}
+            event: dict[str, Any] = {
+                "type": "message",
+                "channel": thread.channel,
+                "channel_type": "channel",
+                "event_ts": ts,
+            }
             live = [old for old in thread.texts if old not in thread.deleted]
             if thread.texts and live and roll > 0.85:
                 old = chance.choice(live)
                 if roll > 0.93:
                     thread.deleted.add(old)
-                    gone = {"type": "message", "user": "U1", "text": thread.texts[old][1], "ts": old, "thread_ts": thread.root}
-                    event |= {"subtype": "message_deleted", "deleted_ts": old, "ts": ts, "hidden": True, "previous_message": gone}
+                    gone = {
+                        "type": "message",
+                        "user": "U1",
+                        "text": thread.texts[old][1],
+                        "ts": old,
+                        "thread_ts": thread.root,
+                    }
+                    event |= {
+                        "subtype": "message_deleted",
+                        "deleted_ts": old,
+                        "ts": ts,
+                        "hidden": True,
+                        "previous_message": gone,
+                    }
                 else:
                     thread.texts[old] = (number, text)
-                    edited = {"type": "message", "user": "U1", "text": text, "ts": old, "thread_ts": thread.root, "edited": {"user": "U1", "ts": ts}}
-                    before = {"type": "message", "user": "U1", "text": "before", "ts": old, "thread_ts": thread.root}
-                    event |= {"subtype": "message_changed", "ts": ts, "hidden": True, "message": edited, "previous_message": before}
+                    edited = {
+                        "type": "message",
+                        "user": "U1",
+                        "text": text,
+                        "ts": old,
+                        "thread_ts": thread.root,
+                        "edited": {"user": "U1", "ts": ts},
+                    }
+                    before = {
+                        "type": "message",
+                        "user": "U1",
+                        "text": "before",
+                        "ts": old,
+                        "thread_ts": thread.root,
+                    }
+                    event |= {
+                        "subtype": "message_changed",
+                        "ts": ts,
+                        "hidden": True,
+                        "message": edited,
+                        "previous_message": before,
+                    }
             else:
                 own = thread.root if not thread.texts else ts
                 thread.texts[own] = (number, text)
@@ -227,14 +268,26 @@ class Run:
                 if own != thread.root:
                     event["thread_ts"] = thread.root
             event_id = f"Ev{self.seed}X{number}"
-        body = {"token": "x", "team_id": "T1", "api_app_id": "A1", "type": "event_callback", "event_id": event_id, "event_time": at_s, "event": event}
+        body = {
+            "token": "x",
+            "team_id": "T1",
+            "api_app_id": "A1",
+            "type": "event_callback",
+            "event_id": event_id,
+            "event_time": at_s,
+            "event": event,
+        }
         return event_id, orjson.dumps(body)
 
     def _post(self, body: bytes) -> int:
         """The status; 0 where there was no answer."""
         at = str(int(time.time()))
         digest = hmac.new(SECRET.encode(), b"v0:%b:%b" % (at.encode(), body), hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={digest}"}
+        headers = {
+            "Content-Type": "application/json",
+            "X-Slack-Request-Timestamp": at,
+            "X-Slack-Signature": f"v0={digest}",
+        }
         connection = http.client.HTTPConnection("127.0.0.1", self.house.port, timeout=5)
         try:
             connection.request("POST", "/hooks/slack", body, headers)
@@ -251,7 +304,16 @@ class Run:
     def _break_something(self) -> None:
         house, chance = self.house, self.chance
         what = chance.choices(
-            ("fault", "kill horse", "kill supervisor", "kill web", "stop workers", "stop web", "kill redis", "restart redis"),
+            (
+                "fault",
+                "kill horse",
+                "kill supervisor",
+                "kill web",
+                "stop workers",
+                "stop web",
+                "kill redis",
+                "restart redis",
+            ),
             (10, 3, 2, 2, 1, 1, 1, 1),
         )[0]
         self.tally.injected[what] += 1
@@ -294,7 +356,9 @@ class Run:
                 {"latency_ms": chance.randint(50, 800), "times": 5},
             )
         )
-        self.tally.injected[f"fault: {' '.join(key for key in fault if key not in ('times', 'hang_s', 'body', 'style'))}"] += 1
+        self.tally.injected[
+            f"fault: {' '.join(key for key in fault if key not in ('times', 'hang_s', 'body', 'style'))}"
+        ] += 1
         self.house.sandbox.faults.all.append(Fault.read({"operation": "upsert", **fault}))
 
     # -- the end ---------------------------------------------------------------------------------------------
@@ -333,13 +397,17 @@ class Run:
             if not books["pending"] and not books["dead"] and books["accepted"] >= len(self.accepted):
                 return
             time.sleep(0.1)
-        self.failed.append(f"not settled within 60 s: {dict(self._books())}, {outbox.redis.hgetall(outbox.prefix + 'delivery')}")
+        self.failed.append(
+            f"not settled within 60 s: {dict(self._books())}, {outbox.redis.hgetall(outbox.prefix + 'delivery')}"
+        )
 
     def _check(self) -> None:
         books = self._books()
         if books["accepted"] != len(self.accepted):
             self.tally.lost += len(self.accepted) - books["accepted"]
-            self.failed.append(f"{len(self.accepted)} were answered 202, {books['accepted']} are in the books")
+            self.failed.append(
+                f"{len(self.accepted)} were answered 202, {books['accepted']} are in the books"
+            )
         store = self.house.sandbox.store
         stands: dict[str, list[dict[str, Any]]] = defaultdict(list)
         offset = 0
@@ -366,7 +434,9 @@ class Run:
                     self.failed.append(f"{external_id} should be archived")
             elif _MESSAGE.findall(found[0].get("description") or "") != expected:
                 self.tally.stale += 1
-                self.failed.append(f"{external_id}: {_MESSAGE.findall(found[0].get('description') or '')}, not {expected}")
+                self.failed.append(
+                    f"{external_id}: {_MESSAGE.findall(found[0].get('description') or '')}, not {expected}"
+                )
 
 
 def _kill(pid: int, number: int) -> None:
@@ -377,7 +447,9 @@ def _kill(pid: int, number: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.chaos", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on")
     parser.add_argument("--seconds", type=float, default=10.0, help="of load and breaking for each seed")
@@ -401,7 +473,9 @@ def main(arguments: list[str] | None = None) -> int:
         house.stop()
         if not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{tally.seeds} seeds, {tally.events} events accepted, {tally.duplicates} sent twice on purpose, {sum(number for what, number in tally.injected.items() if not what.startswith('fault:'))} injections:")
+    print(
+        f"{tally.seeds} seeds, {tally.events} events accepted, {tally.duplicates} sent twice on purpose, {sum(number for what, number in tally.injected.items() if not what.startswith('fault:'))} injections:"
+    )
     for what, number in sorted(tally.injected.items()):
         print(f"  {what}: {number}")
     print(

@@ -54,9 +54,9 @@ class Doomed(redis.Redis):
             self.fuse -= 1
             if not self.fuse:
                 if self.after:
-                    super().execute_command(*args, **options)
+                    super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
                 raise Crash
-        return super().execute_command(*args, **options)
+        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -84,7 +84,13 @@ class Planhat:
         wrong = [(i, item) for i, item in enumerate(items) if item["externalId"] in self.bad]
         if wrong and self.style == "400":
             return 400, b'"not acceptable"'
-        answer: dict[str, Any] = {"created": 0, "updated": 0, "nonupdates": 0, "insertsKeys": [], "updatesKeys": []}
+        answer: dict[str, Any] = {
+            "created": 0,
+            "updated": 0,
+            "nonupdates": 0,
+            "insertsKeys": [],
+            "updatesKeys": [],
+        }
         for item in items:
             if item["externalId"] in self.bad:
                 continue
@@ -108,7 +114,12 @@ class Planhat:
                 answer["updated"] += 1
                 answer["updatesKeys"].append({"_id": held["_id"]})
         answer["createdErrors"] = [
-            {"string": "no", "external_id": {"externalId": item["externalId"], "error": "no"}, "index": {"index": i}, "bare": {}}[self.style]
+            {
+                "string": "no",
+                "external_id": {"externalId": item["externalId"], "error": "no"},
+                "index": {"index": i},
+                "bare": {},
+            }[self.style]
             for i, item in wrong
         ]
         return (206 if wrong else 200), orjson.dumps(answer)
@@ -163,7 +174,17 @@ class Storm:
             patch = self.patch()
             self.patches[patch.external_id].append(patch)
             source = patch.source
-            entries.append(Entry(patch.event_id, source, "pending", (patch.event_id,), b"{}", patch.external_id, patch.encode()))
+            entries.append(
+                Entry(
+                    patch.event_id,
+                    source,
+                    "pending",
+                    (patch.event_id,),
+                    b"{}",
+                    patch.external_id,
+                    patch.encode(),
+                )
+            )
         self.outbox.record(entries)
         if self.chance.random() < 0.2:
             self.outbox.record(entries)
@@ -218,13 +239,17 @@ class Storm:
             )
         )
         try:
-            pace = Pace(delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance)
-            directory = Directory(client, (CompanyStep("default", value="c1"),), None, call=lambda: True, now_ms=outbox.now_ms)  # type: ignore[arg-type]
+            pace = Pace(
+                delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
+            )
+            directory = Directory(
+                client, (CompanyStep("default", value="c1"),), None, call=lambda: True, now_ms=outbox.now_ms
+            )  # type: ignore[arg-type]
             flush = Flush(
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
                 chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
-            generation = outbox.ring() or int(client.get(outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
+            generation = outbox.ring() or int(client.get(outbox.prefix + "generation") or 0)
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
@@ -257,7 +282,11 @@ class Storm:
         if roll < 0.28:
             self.tally.outages += 1
             return self.chance.choice(
-                (Unavailable(None, "no whole answer"), read_report(502, {}, b"", now_s=0), read_report(200, {}, answer[:9], now_s=0))
+                (
+                    Unavailable(None, "no whole answer"),
+                    read_report(502, {}, b"", now_s=0),
+                    read_report(200, {}, answer[:9], now_s=0),
+                )
             )
         if not self.calm and self.depth < 2 and self.chance.random() < 0.2:
             # This worker stands still until its lease is over, and others take its place.
@@ -286,7 +315,11 @@ class Storm:
             assert counts["pending"] == 0, (source, counts)
             books.update(counts)
         assert books["accepted"] == self.number, books
-        states = Counter(found[0] for found in self.outbox.events([event_id("slack", str(n + 1)) for n in range(self.number)]) if found)
+        states = Counter(
+            found[0]
+            for found in self.outbox.events([event_id("slack", str(n + 1)) for n in range(self.number)])
+            if found
+        )
         assert all(states[state] == books[state] for state in STATES), (states, books)
         dead = {letter.external_id for letter in self.outbox.dead_letters(self.outbox.dead_ids(limit=1000))}
         assert not (with_dead and dead), dead
@@ -300,10 +333,19 @@ class Storm:
             stored = self.outbox.document(external_id)
             assert stored is not None, external_id
             held = Document.decode(stored)
-            assert (held.registers, held.retracted, held.messages) == (expected.registers, expected.retracted, expected.messages)
+            assert (held.registers, held.retracted, held.messages) == (
+                expected.registers,
+                expected.retracted,
+                expected.messages,
+            )
             if external_id in stands:
                 for name, value in expected.render().items():
-                    assert stands[external_id].get(name) == value, (external_id, name, stands[external_id].get(name), value)
+                    assert stands[external_id].get(name) == value, (
+                        external_id,
+                        name,
+                        stands[external_id].get(name),
+                        value,
+                    )
             else:
                 assert _nothing_to_have(expected), external_id
 
@@ -319,7 +361,9 @@ def run_seed(seed: int, client: redis.Redis, tally: Tally) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.storm", description=__doc__.split("\n\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.storm", description=__doc__.split("\n\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=200)
     chosen = parser.parse_args(arguments)

@@ -37,7 +37,12 @@ class Planhat:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.people: list[dict[str, Any]] = [
-            {"_id": "e1", "companyId": "c1", "email": "ann@acme.example", "otherEmails": ["ann@home.example"]},
+            {
+                "_id": "e1",
+                "companyId": "c1",
+                "email": "ann@acme.example",
+                "otherEmails": ["ann@home.example"],
+            },
             {"_id": "e2", "companyId": "c2", "email": "kim@consult.example"},
             {"_id": "e3", "companyId": "c3", "email": "KIM@consult.example"},
             {"_id": "e4", "companyId": "c4", "email": "gone@acme.example", "archived": True},
@@ -50,16 +55,25 @@ class Planhat:
         ]
         self.fails: Exception | None = None
 
-    def endusers(self, *, email: str | None = None, select: object = (), timeout_s: float | None = None) -> Sequence[Mapping[str, Any]]:
+    def endusers(
+        self, *, email: str | None = None, select: object = (), timeout_s: float | None = None
+    ) -> Sequence[Mapping[str, Any]]:
         self._ask(f"enduser {email}")
         return self.people
 
-    def users(self, *, email: str | None = None, timeout_s: float | None = None) -> Sequence[Mapping[str, Any]]:
+    def users(
+        self, *, email: str | None = None, timeout_s: float | None = None
+    ) -> Sequence[Mapping[str, Any]]:
         self._ask(f"user {email}")
         return self.team
 
     def companies(
-        self, *, limit: int | None = None, offset: int | None = None, select: object = (), timeout_s: float | None = None
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        select: object = (),
+        timeout_s: float | None = None,
     ) -> Sequence[Mapping[str, Any]]:
         self._ask(f"companies {offset or 0}")
         return self.all[offset or 0 : (offset or 0) + (limit or 100)]
@@ -75,7 +89,13 @@ def planhat() -> Planhat:
     return Planhat()
 
 
-def directory(client: redis.Redis, planhat: Planhat, *steps: CompanyStep, now_ms: int = 1_000_000_000, calls: bool = True) -> Directory:
+def directory(
+    client: redis.Redis,
+    planhat: Planhat,
+    *steps: CompanyStep,
+    now_ms: int = 1_000_000_000,
+    calls: bool = True,
+) -> Directory:
     return Directory(client, steps, planhat, call=lambda: calls, now_ms=lambda: now_ms)
 
 
@@ -83,8 +103,12 @@ def ask(**company: str) -> list[Ask]:
     return [Ask.of("", company)]
 
 
-def test_what_the_rule_sets_itself_wins_and_nobody_is_asked(redis_client: redis.Redis, planhat: Planhat) -> None:
-    [verdict] = directory(redis_client, planhat, EMAIL).resolve([[Ask.of("extid-x", {"email": "ann@acme.example"})]])
+def test_what_the_rule_sets_itself_wins_and_nobody_is_asked(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
+    [verdict] = directory(redis_client, planhat, EMAIL).resolve(
+        [[Ask.of("extid-x", {"email": "ann@acme.example"})]]
+    )
 
     assert verdict == Found("extid-x", "rule")
     assert planhat.asked == []
@@ -93,7 +117,9 @@ def test_what_the_rule_sets_itself_wins_and_nobody_is_asked(redis_client: redis.
 def test_steps_are_tried_in_order_and_the_first_hit_wins(redis_client: redis.Redis, planhat: Planhat) -> None:
     table = CompanyStep("table", key="slack_channel", table={"C1": "extid-acme"})
     domains = CompanyStep("table", key="domain", table={"Example.com": "extid-example"})
-    found = directory(redis_client, planhat, table, domains, EMAIL, CompanyStep("default", value="extid-rest")).resolve(
+    found = directory(
+        redis_client, planhat, table, domains, EMAIL, CompanyStep("default", value="extid-rest")
+    ).resolve(
         [
             ask(slack_channel="C1", email="a@example.com"),
             ask(slack_channel="C9", email="a@EXAMPLE.com"),
@@ -112,7 +138,9 @@ def test_steps_are_tried_in_order_and_the_first_hit_wins(redis_client: redis.Red
     ]
 
 
-def test_an_answer_that_ignored_the_filter_is_not_believed(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_an_answer_that_ignored_the_filter_is_not_believed(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     found = directory(redis_client, planhat, EMAIL).resolve(
         [ask(email="ann@home.example"), ask(email="stranger@acme.example"), ask(email="gone@acme.example")]
     )
@@ -136,7 +164,9 @@ def test_free_mail_domains_never_match(redis_client: redis.Redis, planhat: Planh
     assert planhat.asked == []
 
 
-def test_a_batch_asks_once_for_each_address_and_once_for_all_domains(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_a_batch_asks_once_for_each_address_and_once_for_all_domains(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     home = directory(redis_client, planhat, EMAIL, DOMAIN)
     home.resolve([ask(email=f"{name}@acme.example") for name in ("ann", "bob", "ann", "bob", "ann")])
 
@@ -149,15 +179,21 @@ def test_a_batch_asks_once_for_each_address_and_once_for_all_domains(redis_clien
     assert planhat.asked == []
 
 
-def test_found_and_not_found_have_their_own_lifetimes_and_hold_no_address(redis_client: redis.Redis, planhat: Planhat) -> None:
-    directory(redis_client, planhat, EMAIL).resolve([ask(email="ann@acme.example"), ask(email="new@acme.example")])
+def test_found_and_not_found_have_their_own_lifetimes_and_hold_no_address(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
+    directory(redis_client, planhat, EMAIL).resolve(
+        [ask(email="ann@acme.example"), ask(email="new@acme.example")]
+    )
 
     keys = [key.decode() for key in redis_client.keys("relay:{main}:directory:email:*")]  # type: ignore[union-attr]
     assert sorted(redis_client.ttl(key) for key in keys) == [NOT_FOUND_S, FOUND_S]  # type: ignore[type-var]
     assert not any("acme" in key or b"acme" in (redis_client.get(key) or b"") for key in keys)  # type: ignore[operator]
 
 
-def test_a_domain_that_is_new_in_planhat_is_found_once_the_table_has_aged(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_a_domain_that_is_new_in_planhat_is_found_once_the_table_has_aged(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     home = directory(redis_client, planhat, DOMAIN)
     assert home.resolve([ask(domain="new.example")]) == [Missing(("domain",))]
     planhat.all.append({"_id": "c9", "domains": ["new.example"]})
@@ -170,7 +206,9 @@ def test_a_domain_that_is_new_in_planhat_is_found_once_the_table_has_aged(redis_
 def test_all_pages_of_companies_are_read(redis_client: redis.Redis, planhat: Planhat) -> None:
     planhat.all = [{"_id": f"c{n}", "domains": [f"d{n}.example"]} for n in range(10_050)]
 
-    assert directory(redis_client, planhat, DOMAIN).resolve([ask(domain="d10049.example")]) == [Found("c10049", "company_domain")]
+    assert directory(redis_client, planhat, DOMAIN).resolve([ask(domain="d10049.example")]) == [
+        Found("c10049", "company_domain")
+    ]
     assert planhat.asked == ["companies 0", "companies 5000", "companies 10000"]
 
 
@@ -186,13 +224,19 @@ def test_an_outage_of_the_look_up_holds_delivery_and_buries_nothing(
     redis_client: redis.Redis, planhat: Planhat, error: Exception, kind: str
 ) -> None:
     planhat.fails = error
-    verdicts = directory(redis_client, planhat, EMAIL).resolve([ask(email="ann@acme.example"), ask(email="b@acme.example")])
+    verdicts = directory(redis_client, planhat, EMAIL).resolve(
+        [ask(email="ann@acme.example"), ask(email="b@acme.example")]
+    )
 
-    assert all(isinstance(verdict, Unsure) and verdict.hold and verdict.hold.kind == kind for verdict in verdicts)
+    assert all(
+        isinstance(verdict, Unsure) and verdict.hold and verdict.hold.kind == kind for verdict in verdicts
+    )
     assert len(planhat.asked) == 1, "after one failure nobody asks again in this batch"
 
 
-def test_a_missing_permission_to_look_up_holds_only_what_needs_it(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_a_missing_permission_to_look_up_holds_only_what_needs_it(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     planhat.fails = PlanhatForbidden("Planhat answered 403: the token may not GET /endusers")
     [verdict] = directory(redis_client, planhat, EMAIL).resolve([ask(email="ann@acme.example")])
 
@@ -201,22 +245,32 @@ def test_a_missing_permission_to_look_up_holds_only_what_needs_it(redis_client: 
     assert verdict.wait_s == 60
 
 
-def test_without_room_in_the_budget_the_rest_of_the_batch_waits(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_without_room_in_the_budget_the_rest_of_the_batch_waits(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     [verdict] = directory(redis_client, planhat, EMAIL, calls=False).resolve([ask(email="ann@acme.example")])
     assert isinstance(verdict, Unsure)
     assert verdict.hold is None
     assert planhat.asked == []
 
-    many = directory(redis_client, planhat, EMAIL).resolve([ask(email=f"p{n}@acme.example") for n in range(100)])
+    many = directory(redis_client, planhat, EMAIL).resolve(
+        [ask(email=f"p{n}@acme.example") for n in range(100)]
+    )
     assert len(planhat.asked) == 30
     assert sum(isinstance(verdict, Unsure) for verdict in many) == 70
 
 
-def test_people_are_found_by_address_where_there_is_exactly_one(redis_client: redis.Redis, planhat: Planhat) -> None:
+def test_people_are_found_by_address_where_there_is_exactly_one(
+    redis_client: redis.Redis, planhat: Planhat
+) -> None:
     home = directory(redis_client, planhat)
 
-    assert home.people("endusers", ["Ann@acme.example", "kim@consult.example", "x@y.example"]) == {"ann@acme.example": "e1"}
-    assert home.people("users", ["sam@ourteam.example", "no@ourteam.example"]) == {"sam@ourteam.example": "u1"}
+    assert home.people("endusers", ["Ann@acme.example", "kim@consult.example", "x@y.example"]) == {
+        "ann@acme.example": "e1"
+    }
+    assert home.people("users", ["sam@ourteam.example", "no@ourteam.example"]) == {
+        "sam@ourteam.example": "u1"
+    }
 
 
 def test_a_new_config_makes_parked_letters_due(redis_client: redis.Redis, planhat: Planhat) -> None:
@@ -258,7 +312,10 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert kit.at_planhat("slack-C1-1")["companyId"] == ACME
     assert kit.at_planhat("slack-C1-2")["companyName"] == "Globex"
     assert kit.books() == {"accepted": 5, "delivered": 2, "dead": 3}
-    causes = {letter.external_id: orjson.loads(letter.record) for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())}
+    causes = {
+        letter.external_id: orjson.loads(letter.record)
+        for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+    }
     assert causes["slack-C1-3"]["cause"] == "several companies fit (enduser_email)"
     assert ACME not in causes["slack-C1-3"]["reason"]
     assert "5f0000000000000000000003" in causes["slack-C1-3"]["reason"]

@@ -65,7 +65,11 @@ def test_what_would_change_nothing_is_unchanged_and_not_sent(kit: Kit) -> None:
     kit.record(patch(1, event_id="evt_" + "b" * 24))
     kit.run()
 
-    assert kit.books() == {"accepted": 2, "delivered": 1, "unchanged": 1} or kit.books() == {"accepted": 2, "delivered": 1, "superseded": 1}
+    assert kit.books() == {"accepted": 2, "delivered": 1, "unchanged": 1} or kit.books() == {
+        "accepted": 2,
+        "delivered": 1,
+        "superseded": 1,
+    }
     assert len(kit.puts()) == 1
 
 
@@ -134,13 +138,20 @@ def test_one_bad_item_is_refused_twice_and_buried_and_the_others_go(kit: Kit, st
 
 
 def test_a_cause_groups_and_holds_no_personal_data(kit: Kit) -> None:
-    kit.fault(operation="upsert", refuse="C1-[12]$", style="string_id", message="enduser Ann <ann@example.com> unknown at 5f0a9b8c7d")
+    kit.fault(
+        operation="upsert",
+        refuse="C1-[12]$",
+        style="string_id",
+        message="enduser Ann <ann@example.com> unknown at 5f0a9b8c7d",
+    )
     kit.record(*(patch(n, text="Ann says hello") for n in (1, 2)))
     for _ in range(2):
         kit.run()
         kit.due_now()
 
-    causes = {orjson.loads(letter.record)["cause"] for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())}
+    causes = {
+        orjson.loads(letter.record)["cause"] for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+    }
 
     [cause] = causes
     assert not any(word in cause for word in ("Ann", "ann@", "5f0a", "C1"))
@@ -297,7 +308,9 @@ def test_a_conversation_deleted_in_planhat_is_made_anew(kit: Kit) -> None:
 
 def test_a_stored_patch_that_cannot_be_read_is_buried_and_the_others_go(kit: Kit) -> None:
     kit.record(patch(1), patch(2))
-    kit.outbox.redis.lset(kit.outbox.prefix + "patches:slack-C1-1", 0, b"evt_x\x1fslack\x1f1\x1f1\x1fj{not json")
+    kit.outbox.redis.lset(
+        kit.outbox.prefix + "patches:slack-C1-1", 0, b"evt_x\x1fslack\x1f1\x1f1\x1fj{not json"
+    )
     kit.run()
 
     books = kit.outbox.ledger()["slack"]

@@ -11,9 +11,15 @@ from workers.letter import cause_of
 WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=8, max_size=14)
 
 
-@given(secret=WORDS, before=st.sampled_from(["companyId must be a string", "invalid value for", "unknown type"]))
+@given(
+    secret=WORDS, before=st.sampled_from(["companyId must be a string", "invalid value for", "unknown type"])
+)
 def test_no_word_of_the_conversation_stands_in_a_cause(secret: str, before: str) -> None:
-    payload = {"subject": f"about {secret}", "endusers": [{"name": secret.title()}], "custom": {"Note": secret}}
+    payload = {
+        "subject": f"about {secret}",
+        "endusers": [{"name": secret.title()}],
+        "custom": {"Note": secret},
+    }
 
     cause = cause_of(f"{before} {secret} / {secret.upper()}", payload)
 

@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 from relay.planhat.report import Answer, Unavailable, read_report
 from workers.outcome import Delivered, Outcome, Postponed, Refused, Resolution, Sent, Unchanged, resolve
 
-STYLES = ("string", "string_id", "external_id", "planhat_id", "index", "index_from_1", "nested", "bare", "400", "one")
+STYLES = (
+    "string",
+    "string_id",
+    "external_id",
+    "planhat_id",
+    "index",
+    "index_from_1",
+    "nested",
+    "bare",
+    "400",
+    "one",
+)
 
 
 def batch(n: int, *, known: bool = False) -> list[Sent]:
@@ -25,8 +36,16 @@ def batch(n: int, *, known: bool = False) -> list[Sent]:
 class Tenant:
     """A simulated Planhat: which items it refuses, how it says so, whether it echoes the keys it was sent."""
 
-    def __init__(self, bad: set[str], style: str, *, echo: bool = True, names_updates: bool = True, status: int = 206):
-        self.bad, self.style, self.echo, self.names_updates, self.status = bad, style, echo, names_updates, status
+    def __init__(
+        self, bad: set[str], style: str, *, echo: bool = True, names_updates: bool = True, status: int = 206
+    ):
+        self.bad, self.style, self.echo, self.names_updates, self.status = (
+            bad,
+            style,
+            echo,
+            names_updates,
+            status,
+        )
         self.message = "not acceptable"
         self.calls = 0
         self.sent: Counter[str] = Counter()
@@ -45,7 +64,10 @@ class Tenant:
             "created": len(created),
             "updated": 0,
             "nonupdates": len(right) - len(created),
-            "insertsKeys": [{"_id": f"id-{item.external_id}"} | ({"externalId": item.external_id} if self.echo else {}) for item in created],
+            "insertsKeys": [
+                {"_id": f"id-{item.external_id}"} | ({"externalId": item.external_id} if self.echo else {})
+                for item in created
+            ],
             "createdErrors": [self.complaint(i, item) for i, item in wrong],
             "updatedErrors": [],
         }
@@ -75,7 +97,9 @@ class Tenant:
 def check(outcomes: Any, items: list[Sent], tenant: Tenant) -> None:
     assert sorted(outcomes) == list(range(len(items)))
     for position, item in enumerate(items):
-        expected: tuple[type[Outcome], ...] = (Refused,) if item.external_id in tenant.bad else (Delivered, Unchanged)
+        expected: tuple[type[Outcome], ...] = (
+            (Refused,) if item.external_id in tenant.bad else (Delivered, Unchanged)
+        )
         assert isinstance(outcomes[position], expected), (position, outcomes[position])
 
 
@@ -104,9 +128,17 @@ def test_every_item_gets_one_outcome_within_the_bounds(
     assert all(count <= depth + 2 for name, count in tenant.sent.items() if name not in bad)
 
 
-@given(n=st.integers(1, 120), seed=st.randoms(use_true_random=False), p=st.integers(1, 6), style=st.sampled_from(STYLES), echo=st.booleans())
+@given(
+    n=st.integers(1, 120),
+    seed=st.randoms(use_true_random=False),
+    p=st.integers(1, 6),
+    style=st.sampled_from(STYLES),
+    echo=st.booleans(),
+)
 @settings(max_examples=200, deadline=None)
-def test_a_duplicate_gets_a_second_try_which_may_succeed(n: int, seed: Any, p: int, style: str, echo: bool) -> None:
+def test_a_duplicate_gets_a_second_try_which_may_succeed(
+    n: int, seed: Any, p: int, style: str, echo: bool
+) -> None:
     """Two writers raced; the second try, after everything else, finds the race over."""
     items = batch(n)
     bad = {item.external_id for item in seed.sample(items, min(p, n))}
@@ -126,9 +158,16 @@ def test_a_duplicate_gets_a_second_try_which_may_succeed(n: int, seed: Any, p: i
     assert sorted(outcomes) == list(range(n))
 
 
-@given(n=st.integers(1, 200), seed=st.randoms(use_true_random=False), p=st.integers(1, 5), style=st.sampled_from(STYLES))
+@given(
+    n=st.integers(1, 200),
+    seed=st.randoms(use_true_random=False),
+    p=st.integers(1, 5),
+    style=st.sampled_from(STYLES),
+)
 @settings(max_examples=150, deadline=None)
-def test_a_lasting_duplicate_is_refused_and_costs_one_call_more(n: int, seed: Any, p: int, style: str) -> None:
+def test_a_lasting_duplicate_is_refused_and_costs_one_call_more(
+    n: int, seed: Any, p: int, style: str
+) -> None:
     items = batch(n)
     bad = {item.external_id for item in seed.sample(items, min(p, n))}
     tenant = Tenant(bad, style)
@@ -186,7 +225,9 @@ def test_a_failure_of_the_whole_call_postpones_all_and_blames_none(
 
 @given(n=st.integers(2, 200), fail_at=st.integers(1, 8), seed=st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_an_outage_in_the_middle_keeps_what_is_settled_and_postpones_the_rest(n: int, fail_at: int, seed: Any) -> None:
+def test_an_outage_in_the_middle_keeps_what_is_settled_and_postpones_the_rest(
+    n: int, fail_at: int, seed: Any
+) -> None:
     items = batch(n)
     tenant = Tenant({seed.choice(items).external_id}, "400")
 

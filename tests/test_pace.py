@@ -41,13 +41,24 @@ def pace(client: redis.Redis, clock: Clock, **config: object) -> Pace:
     )
 
 
-@given(first=st.floats(0.1, 100), cap=st.floats(0.1, 5000), failures=st.integers(0, 10_000), seed=st.integers(0, 99))
-def test_a_backoff_never_exceeds_its_cap_nor_its_doubling(first: float, cap: float, failures: int, seed: int) -> None:
+@given(
+    first=st.floats(0.1, 100),
+    cap=st.floats(0.1, 5000),
+    failures=st.integers(0, 10_000),
+    seed=st.integers(0, 99),
+)
+def test_a_backoff_never_exceeds_its_cap_nor_its_doubling(
+    first: float, cap: float, failures: int, seed: int
+) -> None:
     schedule = Backoff(first, cap)
     wait_s = schedule.wait_s(failures, Random(seed))
 
     assert 0 < wait_s <= min(cap, first * 2.0 ** min(max(failures, 1) - 1, 60)) + 1e-9
-    assert schedule.ceiling_s(failures) / 2 <= schedule.wait_at_least_s(failures, Random(seed)) <= schedule.ceiling_s(failures)
+    assert (
+        schedule.ceiling_s(failures) / 2
+        <= schedule.wait_at_least_s(failures, Random(seed))
+        <= schedule.ceiling_s(failures)
+    )
 
 
 def test_jitter_spreads_over_the_whole_interval() -> None:
@@ -83,7 +94,9 @@ class _Memory:
         return
 
 
-def test_a_429_without_a_time_waits_at_least_a_minute_however_often(redis_client: redis.Redis, clock: Clock) -> None:
+def test_a_429_without_a_time_waits_at_least_a_minute_however_often(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
     here = pace(redis_client, clock)
     waits = [(here.hold(Hold("rate_limited", "429")) - NOON) / 1000 for _ in range(12)]
 
@@ -92,7 +105,9 @@ def test_a_429_without_a_time_waits_at_least_a_minute_however_often(redis_client
     assert waits[0] == 60
 
 
-def test_the_state_outlives_the_process_and_reopens_by_a_probe(redis_client: redis.Redis, clock: Clock) -> None:
+def test_the_state_outlives_the_process_and_reopens_by_a_probe(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
     here = pace(redis_client, clock, batch=Batch(max_items=5000))
     until_ms = here.hold(Hold("unavailable", "Planhat answered 503"))
     other = pace(redis_client, clock)
@@ -126,7 +141,9 @@ def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis
     assert gaps[-1] == 0
 
 
-def test_batches_grow_while_answers_are_quick_and_shrink_when_they_are_not(redis_client: redis.Redis, clock: Clock) -> None:
+def test_batches_grow_while_answers_are_quick_and_shrink_when_they_are_not(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
     here = pace(redis_client, clock)
     state = here.state()
     for _ in range(10):
@@ -183,7 +200,10 @@ def test_a_pause_by_a_person_outlasts_the_weather(redis_client: redis.Redis, clo
 def test_many_workers_together_keep_to_the_minute(redis_client: redis.Redis, clock: Clock) -> None:
     delivery = Delivery(redis_client)
     granted = [
-        at for at in range(NOON, NOON + 180_000, 250) for _ in range(3) if delivery.take_call(20, now_ms=at) == 0
+        at
+        for at in range(NOON, NOON + 180_000, 250)
+        for _ in range(3)
+        if delivery.take_call(20, now_ms=at) == 0
     ]
 
     assert all(sum(1 for other in granted if at - 60_000 < other <= at) <= 20 for at in granted)

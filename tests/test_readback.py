@@ -26,7 +26,9 @@ def shared() -> Iterator[tuple[Sandbox, str]]:
 def kit(redis_client: redis.Redis, shared: tuple[Sandbox, str]) -> Kit:
     shared[0].reset()
     kit = Kit(redis_client, shared[1], sandbox=shared[0])
-    kit.flush._reader = Readback(redis_client, kit.planhat, kit.pace, metrics=kit.metrics, now_ms=kit.outbox.now_ms)
+    kit.flush._reader = Readback(
+        redis_client, kit.planhat, kit.pace, metrics=kit.metrics, now_ms=kit.outbox.now_ms
+    )
     return kit
 
 
@@ -69,10 +71,25 @@ def test_what_planhat_writes_in_its_own_way_is_no_damage() -> None:
         "custom": {"A": 1, "B": 2},
         "archived": False,
     }
-    stands = {**sent, "description": "x", "endusers": [{"id": "e", "name": "Ann"}], "date": "2026-01-01", "extra": 1}
+    stands = {
+        **sent,
+        "description": "x",
+        "endusers": [{"id": "e", "name": "Ann"}],
+        "date": "2026-01-01",
+        "extra": 1,
+    }
 
     assert differences(sent, stands) == []
     assert differences(sent, {**stands, "custom": {"A": 1}}) == [("custom.B", "dropped")]
     assert differences(sent, {**stands, "endusers": []}) == [("endusers", "dropped")]
     assert differences(sent, {**stands, "subject": "t"}) == [("subject", "changed")]
-    assert [field for field, _ in differences(sent, {})] == ["type", "subject", "description", "date", "endusers", "custom.A", "custom.B", "archived"]
+    assert [field for field, _ in differences(sent, {})] == [
+        "type",
+        "subject",
+        "description",
+        "date",
+        "endusers",
+        "custom.A",
+        "custom.B",
+        "archived",
+    ]

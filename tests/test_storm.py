@@ -10,7 +10,9 @@ from bench.storm import Tally, run_seed
 
 
 @pytest.mark.parametrize("first", range(0, 60, 10))
-def test_every_interleaving_ends_in_the_fold_with_balanced_books(redis_client: redis.Redis, first: int) -> None:
+def test_every_interleaving_ends_in_the_fold_with_balanced_books(
+    redis_client: redis.Redis, first: int
+) -> None:
     tally = Tally()
     for seed in range(first, first + 10):
         run_seed(seed, redis_client, tally)

@@ -81,7 +81,9 @@ class Fleet:
         return worker
 
     def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(worker.pid)], capture_output=True, text=True, check=False).stdout
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(worker.pid)], capture_output=True, text=True, check=False
+        ).stdout
         return [int(pid) for pid in listed.split()]
 
     def flusher(self, worker: subprocess.Popen[bytes]) -> int:
@@ -91,7 +93,10 @@ class Fleet:
         raise AssertionError("no flush worker")
 
     def record(self, *patches: Patch) -> None:
-        entries = [Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode()) for p in patches]
+        entries = [
+            Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode())
+            for p in patches
+        ]
         generation, _ = self.outbox.record(entries)
         if generation:
             Bell(self.redis).ring_flush(generation)
@@ -105,7 +110,9 @@ class Fleet:
         return {word: number for word, number in total.items() if number}
 
     def ready(self, worker: subprocess.Popen[bytes]) -> None:
-        wait_until(lambda: len(Queue.all(connection=self.redis)) >= 0 and self.redis.scard("rq:workers") >= 2, 20)
+        wait_until(
+            lambda: len(Queue.all(connection=self.redis)) >= 0 and self.redis.scard("rq:workers") >= 2, 20
+        )
 
     def stop(self) -> None:
         for worker in self.workers:
@@ -154,7 +161,9 @@ def test_an_event_is_in_planhat_within_two_seconds_at_one_a_second(fleet: Fleet)
     assert list(fleet.redis.scan_iter(fleet.outbox.prefix + "heartbeat:*"))
 
 
-def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within_three_seconds(fleet: Fleet) -> None:
+def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within_three_seconds(
+    fleet: Fleet,
+) -> None:
     fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", "commit_then_hang": True, "times": 1}))
     worker = fleet.start()
     fleet.ready(worker)
@@ -167,7 +176,9 @@ def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within
     # 2 s until the lane is free, half a second for the sweep; meanwhile the supervisor starts another worker.
     assert wait_until(lambda: fleet.books().get("delivered"), 8) < 5
     wait_until(lambda: "pending" not in fleet.books(), 8)
-    assert fleet.books() == {"accepted": 2, "delivered": 1, "unchanged": 1}, "it had been committed: nothing twice"
+    assert fleet.books() == {"accepted": 2, "delivered": 1, "unchanged": 1}, (
+        "it had been committed: nothing twice"
+    )
     assert len(fleet.sandbox.store) == 2
 
 
@@ -176,7 +187,16 @@ def test_a_killed_supervisor_takes_its_workers_along_and_another_goes_on(fleet: 
     fleet.ready(first)
     children = fleet.children(first)
     first.kill()
-    wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and b"workers" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children), 8)
+    wait_until(
+        lambda: (
+            not any(
+                Path(f"/proc/{pid}/cmdline").exists()
+                and b"workers" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                for pid in children
+            )
+        ),
+        8,
+    )
     fleet.record(patch(1))
     fleet.start()
 
@@ -202,7 +222,19 @@ def test_a_stop_ends_within_ten_seconds_even_in_the_middle_of_a_call(fleet: Flee
 
 def test_a_bell_that_nobody_heard_is_rung_again(fleet: Fleet) -> None:
     entry = patch(1)
-    fleet.outbox.record([Entry(entry.event_id, "slack", "pending", (entry.event_id,), b"{}", entry.external_id, entry.encode())])
+    fleet.outbox.record(
+        [
+            Entry(
+                entry.event_id,
+                "slack",
+                "pending",
+                (entry.event_id,),
+                b"{}",
+                entry.external_id,
+                entry.encode(),
+            )
+        ]
+    )
     fleet.start()
 
     wait_until(lambda: fleet.books() == {"accepted": 1, "delivered": 1}, 20)
@@ -229,7 +261,9 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def test_each_dead_letter_is_a_failed_rq_job_and_its_requeue_replays_it(fleet: Fleet) -> None:
-    fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", "refuse": "C1-1$", "message": "no such subject"}))
+    fleet.sandbox.faults.all.append(
+        Fault.read({"operation": "upsert", "refuse": "C1-1$", "message": "no such subject"})
+    )
     fleet.start()
     fleet.record(patch(1), patch(2))
     registry = FailedJobRegistry(queue=Queue("dead-letter", connection=fleet.redis, serializer="json"))
@@ -304,7 +338,12 @@ def test_two_fleets_share_one_lane_and_lose_nothing(fleet: Fleet) -> None:
     for _ in range(2):
         fleet.start()
     for start in range(0, 3000, 300):
-        fleet.record(*(patch(n % 500, thread=str(n % 500), event_id=f"evt_{n:024x}", version=n, message_id=f"m{n}") for n in range(start, start + 300)))
+        fleet.record(
+            *(
+                patch(n % 500, thread=str(n % 500), event_id=f"evt_{n:024x}", version=n, message_id=f"m{n}")
+                for n in range(start, start + 300)
+            )
+        )
         time.sleep(0.05)
 
     wait_until(lambda: "pending" not in fleet.books() and fleet.books().get("accepted") == 3000, 40)

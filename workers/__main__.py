@@ -74,7 +74,8 @@ class Child:
             **os.environ,
         }
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "workers", "--queue", self.queue, "--parent", str(os.getpid())], env=environ
+            [sys.executable, "-m", "workers", "--queue", self.queue, "--parent", str(os.getpid())],
+            env=environ,
         )
         self._started = now
         log("worker.started", queue=self.queue, pid=self.process.pid)
@@ -211,7 +212,9 @@ def burst() -> int:
     left = _due(shop.outbox)
     if left:
         state = shop.delivery.read()
-        print(f"{left} conversations are due and not delivered: {state.reason or state.state}", file=sys.stderr)
+        print(
+            f"{left} conversations are due and not delivered: {state.reason or state.state}", file=sys.stderr
+        )
     return 1 if left else 0
 
 
@@ -228,7 +231,8 @@ def _due(outbox: Outbox) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m workers", description="The RQ workers: one process a queue, supervised, with the sweep."
+        prog="python -m workers",
+        description="The RQ workers: one process a queue, supervised, with the sweep.",
     )
     parser.add_argument("--burst", action="store_true", help="deliver what is due and exit")
     parser.add_argument("--queue", choices=QUEUES, help=argparse.SUPPRESS)

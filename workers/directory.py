@@ -109,9 +109,13 @@ class Ask:
 class Lookups(Protocol):
     """The look-ups of `relay.planhat.client.Planhat`."""
 
-    def endusers(self, *, email: str | None = None, select: Iterable[str] = (), timeout_s: float | None = None) -> Sequence[Mapping[str, Any]]: ...
+    def endusers(
+        self, *, email: str | None = None, select: Iterable[str] = (), timeout_s: float | None = None
+    ) -> Sequence[Mapping[str, Any]]: ...
 
-    def users(self, *, email: str | None = None, timeout_s: float | None = None) -> Sequence[Mapping[str, Any]]: ...
+    def users(
+        self, *, email: str | None = None, timeout_s: float | None = None
+    ) -> Sequence[Mapping[str, Any]]: ...
 
     def companies(
         self,
@@ -189,7 +193,9 @@ class Directory:
             return Found(hit, "table") if hit else None
         if step.kind == "enduser_email":
             email = ask.get("email").casefold()
-            return _one([company for _, company in batch.endusers(email)], step.kind) if "@" in email else None
+            return (
+                _one([company for _, company in batch.endusers(email)], step.kind) if "@" in email else None
+            )
         if step.kind == "company_domain":
             domain = ask.get("domain").casefold().rstrip(".")
             if "." not in domain or domain in FREE_MAIL:
@@ -307,7 +313,9 @@ class _Batch:
 
     def users(self, email: str) -> list[str]:
         if email not in self._users:
-            rows = self._look_up("GET users", lambda: self._home._lookups.users(email=email, timeout_s=self._home._timeout_s))
+            rows = self._look_up(
+                "GET users", lambda: self._home._lookups.users(email=email, timeout_s=self._home._timeout_s)
+            )
             found = [str(row["_id"]) for row in rows if row.get("_id") and _has_address(row, email)]
             self._users[email] = found
             self._keep("user:", email, found, certain=len(found) == 1)
@@ -342,7 +350,9 @@ class _Batch:
             pipe.delete(fresh)
             names = list(self._domains.items())
             for start in range(0, len(names), 1000):
-                pipe.hset(fresh, mapping={domain: " ".join(ids) for domain, ids in names[start : start + 1000]})
+                pipe.hset(
+                    fresh, mapping={domain: " ".join(ids) for domain, ids in names[start : start + 1000]}
+                )
             if names:
                 pipe.rename(fresh, key)
                 pipe.expire(key, FOUND_S)
@@ -359,7 +369,9 @@ class _Batch:
             timeout_s=self._home._timeout_s,
         )
 
-    def _look_up(self, operation: str, ask: Callable[[], Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
+    def _look_up(
+        self, operation: str, ask: Callable[[], Sequence[Mapping[str, Any]]]
+    ) -> Sequence[Mapping[str, Any]]:
         if self._failed:
             raise _NotNow(self._failed)
         if self._offline:
@@ -380,7 +392,9 @@ class _Batch:
         # Nobody and several are what a person will mend in Planhat: looked at again soon.
         with reaching_redis():
             self._home._redis.set(
-                self._home._prefix + word + _digest(email), orjson.dumps(found), ex=FOUND_S if certain else NOT_FOUND_S
+                self._home._prefix + word + _digest(email),
+                orjson.dumps(found),
+                ex=FOUND_S if certain else NOT_FOUND_S,
             )
 
 

@@ -46,7 +46,9 @@ class Draft:
             document.absorb(patch)
         fields = document.render()
         digest = content_hash(fields)
-        return cls(item, document, patches, fields, digest, _need(document, fields, digest), document.company_id)
+        return cls(
+            item, document, patches, fields, digest, _need(document, fields, digest), document.company_id
+        )
 
     def asks(self, *, new_only: bool = False) -> list[Ask]:
         """What the directory is asked with, the earliest patch first."""

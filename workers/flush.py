@@ -113,7 +113,9 @@ class Flush:
             return 0
         lease_s = self.config.planhat.lease_s
         claimed = 0
-        with Lane(self._outbox, generation, lease_s=lease_s, overdue=self._overdue, clock=self._clock) as lane:
+        with Lane(
+            self._outbox, generation, lease_s=lease_s, overdue=self._overdue, clock=self._clock
+        ) as lane:
             while True:
                 if self._stopping():
                     lane.let_go()
@@ -219,19 +221,25 @@ class Flush:
 
     def _draft(self, item: Item) -> Draft | Settlement:
         if item.crashes >= CRASHES:
-            letter = Letter("deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker.")
+            letter = Letter(
+                "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
+            )
             # Not even looked into: what kills may do it while being read.
             return self._bury(item, letter)
         try:
             draft = Draft.of(item)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
-            return self._bury(item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}"))
+            return self._bury(
+                item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}")
+            )
         if draft.need == "send":
             return draft
         return Done(item, draft.document.encode(), draft.events("unchanged"))
 
-    def _address(self, drafts: Sequence[Draft], settlements: list[Settlement]) -> tuple[list[Draft], Hold | None]:
+    def _address(
+        self, drafts: Sequence[Draft], settlements: list[Settlement]
+    ) -> tuple[list[Draft], Hold | None]:
         """Those whose company is known, in order. The rest is settled: buried, or later."""
         ready: list[Draft] = []
         hold: Hold | None = None
@@ -257,7 +265,9 @@ class Flush:
             elif isinstance(verdict, Unsure):
                 hold = hold or verdict.hold
                 wait_ms = 0 if verdict.hold else int(verdict.wait_s * 1000)
-                settlements.append(self._later(draft, verdict.reason, now_ms + wait_ms if wait_ms else 0, now_ms))
+                settlements.append(
+                    self._later(draft, verdict.reason, now_ms + wait_ms if wait_ms else 0, now_ms)
+                )
             else:
                 letter = _homeless(verdict)
                 parked.append(dead_id(draft.item))
@@ -268,13 +278,19 @@ class Flush:
     def _note_moves(self, drafts: Sequence[Draft]) -> None:
         """A company other than the pinned one changes nothing in Planhat: it is noted and counted."""
         for draft, verdict in zip(
-            drafts, self._directory.resolve([d.asks(new_only=True) for d in drafts], offline=True), strict=True
+            drafts,
+            self._directory.resolve([d.asks(new_only=True) for d in drafts], offline=True),
+            strict=True,
         ):
             pinned = draft.document.company_id
             if isinstance(verdict, Found) and verdict.via != "default" and verdict.company_id != pinned:
                 kind = verdict.company_id.partition("-")[0] if "-" in verdict.company_id else ""
                 if kind == (pinned.partition("-")[0] if "-" in pinned else ""):
-                    draft.note(self._outbox.now_ms(), "company_differs", error=f"{verdict.company_id}, pinned {pinned}")
+                    draft.note(
+                        self._outbox.now_ms(),
+                        "company_differs",
+                        error=f"{verdict.company_id}, pinned {pinned}",
+                    )
                     self._metrics.add("relay_company_conflicts_total", {"source": draft.item.lane_source})
 
     def _parcels(self, ready: Sequence[Draft], settlements: list[Settlement]) -> list[Parcel]:
@@ -286,7 +302,9 @@ class Flush:
             size = len(parcel.sent.body)
             if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
-                settlements.append(self._bury(draft.item, Letter("deliver", "too large to send", reason), draft))
+                settlements.append(
+                    self._bury(draft.item, Letter("deliver", "too large to send", reason), draft)
+                )
             else:
                 fitting.append(parcel)
         return fitting
@@ -329,7 +347,9 @@ class Flush:
         if refused:
             # Addressed by an `_id` that Planhat may no longer have: one try by externalId, then the verdict stands.
             if self._may_call(lane):
-                refused = self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
+                refused = self._resolve(
+                    lane, [parcel.by_external_id() for parcel in refused], state, last=True
+                )
             else:
                 self._settle(lane, [_back(parcel.item) for parcel in refused])
         return refused is not None
@@ -353,7 +373,12 @@ class Flush:
             settlements: list[Settlement] = []
             for position, outcome in news.items():
                 parcel = piece[position]
-                if isinstance(outcome, Refused) and parcel.sent.planhat_id and not last and not outcome.too_large:
+                if (
+                    isinstance(outcome, Refused)
+                    and parcel.sent.planhat_id
+                    and not last
+                    and not outcome.too_large
+                ):
                     by_id.append(parcel)
                     continue
                 counts[type(outcome).__name__.lower()] += 1
@@ -410,7 +435,14 @@ class Flush:
         return Done(draft.item, document.encode(), events, document.planhat_id)
 
     def _later(
-        self, draft: Draft, reason: str, due_ms: int, now_ms: int, *, may_bury: bool = True, perhaps: bool = False
+        self,
+        draft: Draft,
+        reason: str,
+        due_ms: int,
+        now_ms: int,
+        *,
+        may_bury: bool = True,
+        perhaps: bool = False,
     ) -> Settlement:
         item = draft.item
         # Handing it back forgets that it crashed; what that means for Planhat must not be forgotten.
@@ -425,7 +457,11 @@ class Flush:
     def _refused(self, draft: Draft, refusal: Refused, now_ms: int) -> Settlement:
         retry = self.config.planhat.retry
         refusals = draft.item.refusals + 1
-        cause = "too large for Planhat" if refusal.too_large else f"refused: {cause_of(refusal.message, draft.fields)}"
+        cause = (
+            "too large for Planhat"
+            if refusal.too_large
+            else f"refused: {cause_of(refusal.message, draft.fields)}"
+        )
         entry = {
             "at_ms": now_ms, "what": "refused", "status": self._status,
             "batch": self._batch, "took_ms": self._took_ms, "error": cause,
@@ -438,12 +474,20 @@ class Flush:
         add_history(draft.document, entry)
         if refusals >= retry.max_refusals or refusal.too_large:
             letter = Letter("deliver", cause, refusal.message, refusal.raw)
-            return Bury(draft.item, dead_id(draft.item), letter.record(draft.item, draft.document), stood.encode())
+            return Bury(
+                draft.item, dead_id(draft.item), letter.record(draft.item, draft.document), stood.encode()
+            )
         wait_s = Backoff(retry.first_s, retry.cap_s).wait_at_least_s(refusals, self._chance)
         return Later(draft.item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
 
     def _bury(self, item: Item, letter: Letter, draft: Draft | None = None) -> Bury:
-        log("item.buried", level=logging.WARNING, cause=letter.cause, stage=letter.stage, source=item.lane_source)
+        log(
+            "item.buried",
+            level=logging.WARNING,
+            cause=letter.cause,
+            stage=letter.stage,
+            source=item.lane_source,
+        )
         document = perhaps_sent(item) if draft and item.crashes else None
         return Bury(item, dead_id(item), letter.record(item, draft.document if draft else None), document)
 
@@ -476,8 +520,12 @@ class Flush:
         labels = {"operation": "PUT conversations"}
         self._metrics.add("relay_planhat_requests_total", {**labels, "status": str(self._status or "none")})
         self._metrics.observe("relay_planhat_request_seconds", labels, took_s)
-        if isinstance(answer, (Rejected, TooLarge)) or (isinstance(answer, Report) and not answer.wholly_forbidden):
-            self._pace.went_through(self._pace.state() if state.state != "open" else state, items=len(items), took_s=took_s)
+        if isinstance(answer, (Rejected, TooLarge)) or (
+            isinstance(answer, Report) and not answer.wholly_forbidden
+        ):
+            self._pace.went_through(
+                self._pace.state() if state.state != "open" else state, items=len(items), took_s=took_s
+            )
         return answer
 
     def _hold(self, hold: Hold) -> None:
@@ -515,7 +563,12 @@ def _status(answer: Answer) -> int | None:
             return 429
         case TooLarge():
             return 413
-        case Report(status=status) | Rejected(status=status) | Unavailable(status=status) | Garbled(status=status):
+        case (
+            Report(status=status)
+            | Rejected(status=status)
+            | Unavailable(status=status)
+            | Garbled(status=status)
+        ):
             return status
     return 401 if type(answer).__name__ == "Unauthorized" else 403
 
@@ -525,4 +578,3 @@ def _duration(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
     return f"{seconds:g}s"
-

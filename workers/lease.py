@@ -63,9 +63,7 @@ class Lane:
     def claim(self, limit: int) -> Claim:
         # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
         with self._lock:
-            claim = self._outbox.claim(
-                self.generation, limit, lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS
-            )
+            claim = self._outbox.claim(self.generation, limit, lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS)
             self.lost = self.lost or not claim.owned
             self._owning = claim.owned and bool(claim.items)
             if not self._held:

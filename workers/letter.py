@@ -62,7 +62,10 @@ class Letter:
 def dead_id(item: Item) -> str:
     """The same for the same claim, so that a settlement said twice makes one letter."""
     first = item.pending[0].event_id if item.pending else ""
-    return "dead_" + blake2b(f"{item.external_id}\x1f{item.token}\x1f{first}".encode(), digest_size=12).hexdigest()
+    return (
+        "dead_"
+        + blake2b(f"{item.external_id}\x1f{item.token}\x1f{first}".encode(), digest_size=12).hexdigest()
+    )
 
 
 def cause_of(message: str, payload: Mapping[str, Any]) -> str:

@@ -213,7 +213,9 @@ class Resolution:
         match self._send([self.batch[position] for position in group]):
             case Report() as report:
                 if report.wholly_forbidden and not self._took:
-                    return self._give_up(group, Hold("blocked", "Planhat refused every item: permission missing"))
+                    return self._give_up(
+                        group, Hold("blocked", "Planhat refused every item: permission missing")
+                    )
                 return self._read(report, group)
             case Throttled(retry_after_s):
                 hold = Hold("rate_limited", "Planhat answered 429: too many calls", retry_after_s)
@@ -233,7 +235,9 @@ class Resolution:
                 return _Doubt(complaints=1)
             case Rejected(status, message):
                 if status in _WRONG_ADDRESS:
-                    hold = Hold("blocked", f"Planhat answered {status} to the upsert: is RELAY_PLANHAT_URL right?")
+                    hold = Hold(
+                        "blocked", f"Planhat answered {status} to the upsert: is RELAY_PLANHAT_URL right?"
+                    )
                 elif len(group) > 1:
                     return _Doubt(group, None, False, None)
                 else:
@@ -341,7 +345,9 @@ def _only_id(report: Report) -> str:
 def _all_messages(errors: Sequence[ItemError]) -> tuple[str, str]:
     messages = list(dict.fromkeys(error.message for error in errors if error.message))
     raws = list(dict.fromkeys(error.raw_excerpt for error in errors if error.raw_excerpt))
-    return " | ".join(messages[:_SHOWN_MESSAGES]) or "refused without a reason", " | ".join(raws[:_SHOWN_MESSAGES])
+    return " | ".join(messages[:_SHOWN_MESSAGES]) or "refused without a reason", " | ".join(
+        raws[:_SHOWN_MESSAGES]
+    )
 
 
 def resolve(

@@ -25,7 +25,9 @@ AGAIN_MS: Final = 3600_000
 #: A sample is read only while the minute's budget is this free.
 _ROOMY: Final = 0.5
 #: What Planhat may rightly write in another way: compared for being there, not for being equal.
-_LOOSE: Final = frozenset({"description", "snippet", "date", "outDate", "users", "endusers", "companyId", "activityTags"})
+_LOOSE: Final = frozenset(
+    {"description", "snippet", "date", "outDate", "users", "endusers", "companyId", "activityTags"}
+)
 
 
 class Getter(Protocol):
@@ -112,7 +114,11 @@ def differences(sent: Mapping[str, Any], stands: Mapping[str, Any]) -> list[tupl
             custom = there if isinstance(there, Mapping) else {}
             found += [(f"custom.{name}", "dropped") for name in value if name not in custom]
         elif field == "type" and there is not None and there != value:
-            what = f"became {DEFAULT_TYPE}: does the type exist in Planhat?" if there == DEFAULT_TYPE else "changed"
+            what = (
+                f"became {DEFAULT_TYPE}: does the type exist in Planhat?"
+                if there == DEFAULT_TYPE
+                else "changed"
+            )
             found.append((field, what))
         elif there is None or (there in ("", []) and value not in ("", [])):
             found.append((field, "dropped"))

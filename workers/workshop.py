@@ -146,7 +146,10 @@ class Workshop:
             asks.append(
                 [
                     *stored_asks(self.outbox.document(letter.external_id)),
-                    *(Ask.of(p.company_id, p.company) for p in sorted(patches, key=lambda p: (p.version, p.event_id))),
+                    *(
+                        Ask.of(p.company_id, p.company)
+                        for p in sorted(patches, key=lambda p: (p.version, p.event_id))
+                    ),
                 ]
             )
         for letter, verdict in zip(letters.values(), self.directory.resolve(asks), strict=True):
