@@ -106,7 +106,10 @@ class Shop:
         body = slack_message(text, ts=ts, thread=thread, number=number, channel=channel)
         inbound = Inbound(
             body=body,
-            headers={"content-type": "application/json", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"},
+            headers={
+                "content-type": "application/json",
+                "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+            },
             path_query=f"/hooks/{source}",
         )
         intake = Intake(house=self.house, records=Nowhere())
@@ -132,7 +135,9 @@ class Shop:
             fold(document, (Patch.decode(pending.patch) for pending in item.pending))
             document.planhat_id = document.planhat_id or f"{len(item.external_id):024x}"
             document.company_id = "extid-acme"
-            document.history.append({"at_ms": now_ms, "what": "delivered", "status": 200, "batch": "b1", "took_ms": 40})
+            document.history.append(
+                {"at_ms": now_ms, "what": "delivered", "status": 200, "batch": "b1", "took_ms": 40}
+            )
             settled.append(
                 Done(
                     item,
@@ -189,7 +194,12 @@ class Caller:
     """HTTP to an application in this process, from whatever address; cookies are kept as a browser keeps them."""
 
     def __init__(
-        self, app: ASGIApp, *, address: str, headers: dict[str, str] | None = None, base: str = "http://relay.example.com"
+        self,
+        app: ASGIApp,
+        *,
+        address: str,
+        headers: dict[str, str] | None = None,
+        base: str = "http://relay.example.com",
     ) -> None:
         self.app, self.address, self.headers, self.base = app, address, headers or {}, base
         self.cookies = httpx.Cookies()
@@ -197,7 +207,10 @@ class Caller:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, client=(self.address, 40000))
-            headers = {k.encode() if isinstance(k, str) else k: v for k, v in {**self.headers, **more.pop("headers", {})}.items()}
+            headers = {
+                k.encode() if isinstance(k, str) else k: v
+                for k, v in {**self.headers, **more.pop("headers", {})}.items()
+            }
             headers = {k: v.encode() if isinstance(v, str) else v for k, v in headers.items()}
             async with httpx.AsyncClient(
                 transport=transport, base_url=self.base, headers=headers, cookies=self.cookies
@@ -220,7 +233,9 @@ class Nowhere(Records):
         raise AssertionError("the shop records by itself")
 
 
-def slack_message(text: str, *, ts: str, thread: str = "", number: int = 1, channel: str = "C024BE91L") -> bytes:
+def slack_message(
+    text: str, *, ts: str, thread: str = "", number: int = 1, channel: str = "C024BE91L"
+) -> bytes:
     event: dict[str, Any] = {
         "type": "message",
         "channel": channel,

@@ -122,7 +122,12 @@ def test_without_a_token_configured_only_this_machine_is_answered(
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
 )
 def test_another_site_cannot_change_anything(
     redis_client: redis.Redis, tmp_path: Path, headers: dict[str, str]
@@ -153,7 +158,17 @@ def test_stats_events_and_trace(shop: Shop, client: Caller) -> None:
     assert stats["balanced"] is True
     assert {"state", "until", "calls_last_minute"} <= set(stats["delivery"])
     event = client.get(f"/api/v1/events/{event_id}").json()
-    assert {"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "history"} <= set(event)
+    assert {
+        "id",
+        "source",
+        "state",
+        "externalId",
+        "rule",
+        "received_at",
+        "settled_at",
+        "planhat_id",
+        "history",
+    } <= set(event)
     assert all({"at", "what"} <= set(step) for step in event["history"])
     trace = client.get(f"/api/v1/trace/{event['externalId']}").json()
     assert trace["events"] == [event]
@@ -274,16 +289,27 @@ def test_a_body_without_end_is_refused(client: Caller) -> None:
     assert error_of(client.post("/api/v1/explain", content=b"x" * 3_000_000))[0] == 413
 
 
-@pytest.mark.parametrize("body", [{}, {"payload": []}, {"fields": {"": 1}}, {"fields": {"nope": 1}}, {"subject": "x"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"payload": []}, {"fields": {"": 1}}, {"fields": {"nope": 1}}, {"subject": "x"}]
+)
 def test_an_edit_that_says_nothing_is_refused(shop: Shop, client: Caller, body: dict[str, Any]) -> None:
     shop.arrive("hello")
     [dead_id] = shop.bury("no")
     assert error_of(client.request("PATCH", f"/api/v1/dead/{dead_id}", json=body))[0] == 422
-    assert error_of(client.request("PATCH", "/api/v1/dead/dead_nobody", json={"company": "extid-acme"}))[0] == 404
+    assert (
+        error_of(client.request("PATCH", "/api/v1/dead/dead_nobody", json={"company": "extid-acme"}))[0]
+        == 404
+    )
 
 
 def test_unknown_ids_and_wrong_queries(client: Caller) -> None:
-    for path in ("events/evt_nobody", "trace/nobody", "trace/a%2Fb%00c", "dead/dead_nobody", "operations/op_nobody"):
+    for path in (
+        "events/evt_nobody",
+        "trace/nobody",
+        "trace/a%2Fb%00c",
+        "dead/dead_nobody",
+        "operations/op_nobody",
+    ):
         assert error_of(client.get(f"/api/v1/{path}"))[:2] == (404, "not_found")
     for query in ("limit=0", "limit=x", "limit=9999", "since=soon", "after=x"):
         assert error_of(client.get(f"/api/v1/dead?{query}"))[0] == 422
@@ -344,7 +370,12 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
     deadline = time.monotonic() + 50
 
     def probe(operation: Any, mode: GenerationMode) -> None:
-        checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+        checks = [
+            not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_schema_conformance,
+        ]
         if mode is GenerationMode.NEGATIVE:
             checks.append(negative_data_rejection)
 

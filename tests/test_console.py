@@ -67,7 +67,9 @@ def test_signing_in_sets_a_strict_cookie_and_leads_back(shop: Shop) -> None:
     assert TOKEN not in response.headers["set-cookie"]
 
 
-@pytest.mark.parametrize("next_path", ["https://evil.example", "//evil.example", "/console/../x\\y", "/hooks", "/console/sign-out"])
+@pytest.mark.parametrize(
+    "next_path", ["https://evil.example", "//evil.example", "/console/../x\\y", "/hooks", "/console/sign-out"]
+)
 def test_signing_in_leads_nowhere_else(shop: Shop, next_path: str) -> None:
     assert sign_in(browser_of(shop), next=next_path).headers["location"] == "/console"
 
@@ -95,7 +97,10 @@ def test_a_session_ends_and_dies_with_its_token(redis_client: redis.Redis, tmp_p
     assert browser.get("/console").status_code == 303
 
 
-@pytest.mark.parametrize("change", [lambda c: c[:-1] + "0", lambda c: c.replace("v1.", "v1.9"), lambda c: "v1.1.1.1.1", lambda c: "ü"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda c: c[:-1] + "0", lambda c: c.replace("v1.", "v1.9"), lambda c: "v1.1.1.1.1", lambda c: "ü"],
+)
 def test_a_forged_session_is_no_session(shop: Shop, browser: Caller, change: object) -> None:
     good = browser.cookies[COOKIE]
     forged = change(good)  # type: ignore[operator]
@@ -165,7 +170,9 @@ def test_a_letter_is_edited_tried_and_its_group_replayed(shop: Shop, browser: Ca
 
     shown = browser.get(f"/console/dead/{first}").text
     assert "subject is too long" in shown
-    edited = browser.post(f"/console/dead/{first}/edit", data={"csrf": csrf, "path": "subject", "value": "short"})
+    edited = browser.post(
+        f"/console/dead/{first}/edit", data={"csrf": csrf, "path": "subject", "value": "short"}
+    )
     assert edited.status_code == 303
     assert "console:Ann" in browser.get(f"/console/dead/{first}").text
     assert browser.post(f"/console/dead/{first}/replay", data={"csrf": csrf}).status_code == 303
@@ -235,7 +242,8 @@ def test_hostile_payloads_stay_text_on_every_page(shop: Shop, browser: Caller) -
     [dead_id] = shop.bury(HOSTILE)
     shop.arrive(HOSTILE, number=2, ts="1800000009.000100")
     shop.outbox.redis.lpush(
-        shop.outbox.prefix + "rejected", b'{"source":"slack","reason":"<script>alert(3)</script>","kind":"x","at_ms":1}'
+        shop.outbox.prefix + "rejected",
+        b'{"source":"slack","reason":"<script>alert(3)</script>","kind":"x","at_ms":1}',
     )
     for path in (
         "/console", "/console/dead", f"/console/dead/{dead_id}", f"/console/trace?id={event_id}", "/console/sources",
@@ -288,4 +296,7 @@ def test_static_files_come_with_their_licence(browser: Caller) -> None:
 def test_an_endless_form_is_refused(browser: Caller) -> None:
     assert browser.post("/console/pause", content=b"a=" + b"x" * 3_000_000).status_code == 413
     assert browser.post("/console/pause", content=b"\xff\xfe").status_code == 400
-    assert browser.post("/console/pause", content="&".join(f"a{n}=1" for n in range(500)).encode()).status_code == 400
+    assert (
+        browser.post("/console/pause", content="&".join(f"a{n}=1" for n in range(500)).encode()).status_code
+        == 400
+    )

@@ -39,7 +39,9 @@ def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         if os.environ.get("CI"):
             pytest.fail(f"CI must have a browser at {CHROMIUM}")
-        pytest.skip(f"NO BROWSER TESTS: {CHROMIUM} is not there; install chromium, or name one in RELAY_CHROMIUM")
+        pytest.skip(
+            f"NO BROWSER TESTS: {CHROMIUM} is not there; install chromium, or name one in RELAY_CHROMIUM"
+        )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -82,7 +84,9 @@ def open_site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB")
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB"
+    )
     context.set_default_timeout(10_000)
     page = context.new_page()
     problems: list[str] = []
@@ -91,7 +95,9 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield page
     context.close()
     # A CSP violation, a script error, a missing file: none of them may go unseen. Refusals are expected to be logged.
-    assert not [text for text in problems if "status of 4" not in text and "status of 503" not in text], problems
+    assert not [text for text in problems if "status of 4" not in text and "status of 503" not in text], (
+        problems
+    )
 
 
 def sign_in(page: Page, site: Site) -> None:
@@ -114,16 +120,26 @@ def make_busy(shop: Shop) -> dict[str, str]:
     for minute in range(55, 0, -1):
         for n in range(1 + (minute * 7) % 5):
             shop.arrive(
-                f"message {minute}", number=minute * 10 + n, ts=f"17{minute:02}000{n:03}.000100", now_ms=now - minute * 60_000
+                f"message {minute}",
+                number=minute * 10 + n,
+                ts=f"17{minute:02}000{n:03}.000100",
+                now_ms=now - minute * 60_000,
             )
     shop.deliver(now - 30_000)
     for number in range(900, 912):
-        shop.arrive("a subject that Planhat refuses " + HOSTILE, number=number, ts=f"1700000{number}.000100", now_ms=now - 20_000)
+        shop.arrive(
+            "a subject that Planhat refuses " + HOSTILE,
+            number=number,
+            ts=f"1700000{number}.000100",
+            now_ms=now - 20_000,
+        )
     dead_ids = shop.bury("the subject is too long", now_ms=now - 15_000)
     shop.arrive("no company here", source="second", number=950, ts="1700000950.000100", now_ms=now - 12_000)
     shop.bury("no company found", now_ms=now - 11_000, stage="resolve")
     event_id = shop.arrive("it waits", number=970, ts="1700000970.000100", now_ms=now - 4_000)
-    shop.arrive("a reply waits", number=971, ts="1700000971.000100", thread="1700000970.000100", now_ms=now - 2_000)
+    shop.arrive(
+        "a reply waits", number=971, ts="1700000971.000100", thread="1700000970.000100", now_ms=now - 2_000
+    )
     shop.arrive("drop me", number=980, ts="1700000980.000100", now_ms=now - 1_000)
     prefix = shop.outbox.prefix
     shop.outbox.redis.hincrby(prefix + "ledger:slack", "rejected", 3)
@@ -264,7 +280,11 @@ def test_on_a_phone_nothing_runs_off_the_screen(chromium: Browser, site: Site) -
     context = chromium.new_context(viewport={"width": 375, "height": 700}, color_scheme="dark")
     page = context.new_page()
     sign_in(page, site)
-    for name, path in {**PAGES, "letter": f"/dead/{ids['dead']}", "trace-found": f"/trace?id={ids['event']}"}.items():
+    for name, path in {
+        **PAGES,
+        "letter": f"/dead/{ids['dead']}",
+        "trace-found": f"/trace?id={ids['event']}",
+    }.items():
         page.goto(f"{site.url}/console{path}")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 375, (path, width)

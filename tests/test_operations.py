@@ -104,7 +104,10 @@ def test_each_source_tells_its_last_event_and_its_refusals(shop: Shop) -> None:
     shop.outbox.redis.lpush(shop.outbox.prefix + "rejected", orjson.dumps(refused))
     shop.outbox.redis.hincrby(shop.outbox.prefix + "ledger:slack", "signature_failures", 1)
 
-    rows = {row["name"]: row for row in read_sources(shop.outbox, {"slack": "slack", "second": "slack"}, NOON + 60_000)}
+    rows = {
+        row["name"]: row
+        for row in read_sources(shop.outbox, {"slack": "slack", "second": "slack"}, NOON + 60_000)
+    }
 
     assert rows["slack"]["last_event_at"] == iso(NOON)
     assert rows["slack"]["refusals"] == [("NotAuthentic: signature", 1)]
@@ -129,7 +132,13 @@ def test_an_events_story_runs_from_the_door_to_planhat(shop: Shop) -> None:
     assert story["end_to_end_ms"] == 1500
     assert story["planhat_id"]
     assert story["traceparent"].startswith("00-aaaa")
-    assert [step["what"] for step in story["history"]] == ["received", "parsed", "mapped", "queued", "delivered"]
+    assert [step["what"] for step in story["history"]] == [
+        "received",
+        "parsed",
+        "mapped",
+        "queued",
+        "delivered",
+    ]
     assert story["history"][0]["verify_ms"] == 0.42
 
 
@@ -167,7 +176,9 @@ def test_a_filtered_event_has_a_story_without_a_conversation(shop: Shop) -> None
     assert found["events"][0]["history"][-1]["what"] == "filtered"
 
 
-@pytest.mark.parametrize("unknown", ["evt_000000000000000000000000", "dead_x", "nothing", "", "\x00", "a/b?c*", "x" * 5000])
+@pytest.mark.parametrize(
+    "unknown", ["evt_000000000000000000000000", "dead_x", "nothing", "", "\x00", "a/b?c*", "x" * 5000]
+)
 def test_an_id_that_nobody_knows_is_not_found(shop: Shop, unknown: str) -> None:
     with pytest.raises(NotFound):
         find(shop.outbox, unknown, ["slack"])
@@ -229,7 +240,9 @@ def test_one_letter_in_full(shop: Shop) -> None:
 
     found = dead.show(shop.desk, dead_id)
 
-    assert found["attempts"] == [{"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": "subject is too long"}]
+    assert found["attempts"] == [
+        {"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": "subject is too long"}
+    ]
     assert found["answer"] == '{"error":"no"}'
     assert found["event"]["id"] == event_id
     assert found["event"]["text"] == "hello"
@@ -365,7 +378,9 @@ def test_an_edited_field_and_company_reach_the_patch(shop: Shop) -> None:
     shop.arrive("hello", channel="C0UNKNOWN1")
     [dead_id] = shop.bury("no company found", stage="resolve")
 
-    dead.edit(shop.desk, dead_id, fields={"subject": "Better", "custom.Team": "EU"}, company="extid-acme", by="ann")
+    dead.edit(
+        shop.desk, dead_id, fields={"subject": "Better", "custom.Team": "EU"}, company="extid-acme", by="ann"
+    )
     dead.redrive_one(shop.desk, dead_id)
 
     [pending] = shop.outbox.waiting_patches("slack-C0UNKNOWN1-1800000000.000100")
@@ -640,7 +655,11 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     assert counts["pending"] >= after
     dead.replay(shop.desk, Selection(everything=True), by="again")
     assert shop.counts() == {"accepted": 120, "pending": 120}
-    waiting = [p.event_id for n in range(120) for p in shop.outbox.waiting_patches(f"slack-C024BE91L-1800000{n:03}.000100")]
+    waiting = [
+        p.event_id
+        for n in range(120)
+        for p in shop.outbox.waiting_patches(f"slack-C024BE91L-1800000{n:03}.000100")
+    ]
     assert len(waiting) == len(set(waiting)) == 120
 
 
@@ -655,7 +674,9 @@ def test_a_mail_is_found_by_its_message_id_and_by_its_providers_id(shop: Shop) -
         "Date": "Fri, 15 Jan 2027 08:00:00 +0000",
         "Headers": [{"Name": "Message-ID", "Value": "<m1@example.com>"}],
     }
-    inbound = Inbound(body=orjson.dumps(mail), headers={"content-type": "application/json"}, path_query="/hooks/mail")
+    inbound = Inbound(
+        body=orjson.dumps(mail), headers={"content-type": "application/json"}, path_query="/hooks/mail"
+    )
     intake = Intake(house=shop.house, records=Nowhere())
     [entry], _ = intake.map(shop.source("mail"), inbound, now_s=NOON / 1000)
     shop.outbox.record([entry], now_ms=NOON)

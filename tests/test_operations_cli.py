@@ -26,7 +26,11 @@ def shop(redis_client: redis.Redis, tmp_path: Path) -> Shop:
 
 @pytest.fixture
 def run(
-    shop: Shop, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Shop,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Run:
     """(exit code, stdout, stderr) of one command; nobody sits at a terminal."""
     monkeypatch.chdir(tmp_path)
@@ -91,7 +95,9 @@ def test_dead_letters_from_the_shell(shop: Shop, run: Run) -> None:
     assert "subject is too long" in out
     assert as_json(run("dead", "show", dead_id, "--json"))["event"]["text"] == "hello"
 
-    edited = as_json(run("dead", "edit", dead_id, "--set", "subject=short", "--company", "extid-acme", "--json"))
+    edited = as_json(
+        run("dead", "edit", dead_id, "--set", "subject=short", "--company", "extid-acme", "--json")
+    )
     assert [entry["path"] for entry in edited["edits"]] == ["subject", "companyId"]
     assert edited["edits"][0]["by"].startswith("cli")
     assert "1 letters; of the first 1: 1 would be sent" in run("dead", "replay", dead_id, "--dry-run")[1]
@@ -140,7 +146,12 @@ def test_replay_of_stored_events_from_the_shell(shop: Shop, run: Run) -> None:
     code, _, err = run("replay", "--since", "1h")
     assert code == 2
     assert "--yes" in err
-    assert as_json(run("replay", "--since", "1h", "--until", "now", "--source", "slack", "--yes", "--json"))["changed"] == 1
+    assert (
+        as_json(run("replay", "--since", "1h", "--until", "now", "--source", "slack", "--yes", "--json"))[
+            "changed"
+        ]
+        == 1
+    )
     assert shop.counts() == {"accepted": 1, "pending": 1}
 
 
@@ -187,7 +198,18 @@ def test_without_redis_a_sentence_and_exit_code_1(run: Run, monkeypatch: pytest.
         assert err.startswith("Redis")
 
 
-@pytest.mark.parametrize("words", [["stats"], ["trace"], ["dead"], ["replay"], ["pause"], ["resume"], *[["dead", w] for w in ("list", "show", "edit", "replay", "discard")]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stats"],
+        ["trace"],
+        ["dead"],
+        ["replay"],
+        ["pause"],
+        ["resume"],
+        *[["dead", w] for w in ("list", "show", "edit", "replay", "discard")],
+    ],
+)
 def test_help_reads_like_a_manual(run: Run, words: list[str]) -> None:
     code, out, _ = run(*words, "--help")
     assert code == 0

@@ -39,7 +39,9 @@ def dashboard_command() -> Path:
     if not command.exists():
         shutil.rmtree(home, ignore_errors=True)
         try:
-            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=60)
+            subprocess.run(
+                [sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=60
+            )
             install = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *PACKAGES]
             subprocess.run(install, check=True, capture_output=True, timeout=150)
         except (subprocess.SubprocessError, OSError) as error:

@@ -31,7 +31,9 @@ def dead() -> None:
 
 def _json_and_data(command: _F) -> _F:
     for option in (
-        click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`."),
+        click.option(
+            "--data", default=".relay", show_default=True, help="The data folder of a running `relay up`."
+        ),
         click.option("--json", "as_json", is_flag=True, help="In the API's shape."),
     ):
         command = option(command)
@@ -54,7 +56,9 @@ def _filters(command: _F) -> _F:
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--after", default="", help="The `next` of the page before.")
 @_json_and_data
-def list_(cause: str, source: str, since: str, until: str, limit: int, after: str, as_json: bool, data: str) -> None:
+def list_(
+    cause: str, source: str, since: str, until: str, limit: int, after: str, as_json: bool, data: str
+) -> None:
     """Dead letters grouped by cause, then the newest one by one.
 
     \b
@@ -92,7 +96,9 @@ def list_(cause: str, source: str, since: str, until: str, limit: int, after: st
         )
     click.echo("")
     for item in found["items"]:
-        click.echo(f"{item['at']}  {item['id']}  {item['source']}  {item['externalId'] or '-'}  {item['stage']}")
+        click.echo(
+            f"{item['at']}  {item['id']}  {item['source']}  {item['externalId'] or '-'}  {item['stage']}"
+        )
     if found["next"]:
         click.echo(f"more: relay dead list --after {found['next']}")
 
@@ -143,9 +149,17 @@ def _print_letter(found: dict[str, Any]) -> None:
 
 @dead.command()
 @click.argument("dead_id", metavar="ID")
-@click.option("--set", "values", multiple=True, metavar="PATH=VALUE", help="A field: a dotted path of the raw payload "
-              "(event.text=hello), or a field of the conversation (subject=Hello). VALUE may be JSON. Repeatable.")
-@click.option("--company", default="", help="The companyId to send it to (extid-..., srcid-..., or Planhat's _id).")
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="A field: a dotted path of the raw payload "
+    "(event.text=hello), or a field of the conversation (subject=Hello). VALUE may be JSON. Repeatable.",
+)
+@click.option(
+    "--company", default="", help="The companyId to send it to (extid-..., srcid-..., or Planhat's _id)."
+)
 @_json_and_data
 def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, data: str) -> None:
     """Change what a replay will send. The raw event stays as it came; who changed what and when is kept.
@@ -178,7 +192,9 @@ def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, data:
 
 def _choice(command: _F) -> _F:
     command = click.option("--yes", is_flag=True, help="Do not ask.")(command)
-    command = click.option("--dry-run", is_flag=True, help="Only say how many, and what would change.")(command)
+    command = click.option("--dry-run", is_flag=True, help="Only say how many, and what would change.")(
+        command
+    )
     command = click.option("--all", "everything", is_flag=True, help="Every dead letter.")(command)
     return click.argument("ids", nargs=-1, metavar="[ID]...")(_filters(command))
 
@@ -214,7 +230,15 @@ def replay(
         return
     _confirm(context, selection, yes, "replay")
     operation = Operation.begin(context.outbox, "dead replay", operator(), asked)
-    found = letters.replay(context, selection, by=operator(), operation=operation)
+    watched = sys.stderr.isatty()
+
+    def progress(seen: int, count: int) -> None:
+        if watched:
+            click.echo(f"\r{seen} of {count}", nl=False, err=True)
+
+    found = letters.replay(context, selection, by=operator(), operation=operation, progress=progress)
+    if watched:
+        click.echo("\r", nl=False, err=True)
     if as_json:
         _echo_json(found)
     else:
@@ -233,7 +257,9 @@ def _print_dry_run(found: dict[str, Any]) -> None:
         f"filtered, {found['failing']} still cannot be mapped"
     )
     for entry in found["sample"]:
-        click.echo(f"  {entry['id']}  {entry['would']}  {entry['externalId'] or ''}  {short(entry.get('cause', ''))}".rstrip())
+        click.echo(
+            f"  {entry['id']}  {entry['would']}  {entry['externalId'] or ''}  {short(entry.get('cause', ''))}".rstrip()
+        )
         for name, change in entry.get("changes", {}).items():
             click.echo(f"      {name}: {short(change['from'])} -> {short(change['to'])}")
 
@@ -273,7 +299,13 @@ def _selection(
 ) -> tuple[Any, dict[str, Any]]:
     from relay.operations.selection import read_selection
 
-    asked: dict[str, Any] = {"cause": cause, "source": source, "since": since, "until": until, "all": everything}
+    asked: dict[str, Any] = {
+        "cause": cause,
+        "source": source,
+        "since": since,
+        "until": until,
+        "all": everything,
+    }
     if ids:
         asked["ids"] = list(ids)
     asked = {key: value for key, value in asked.items() if value}

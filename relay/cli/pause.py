@@ -10,7 +10,9 @@ from relay.errors import NotFound
 
 _SOURCE = click.option("--source", default="", help="This source only; otherwise all delivery.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="The state of delivery afterwards, as JSON.")
-_DATA = click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+_DATA = click.option(
+    "--data", default=".relay", show_default=True, help="The data folder of a running `relay up`."
+)
 
 
 @click.command()
@@ -53,7 +55,9 @@ def _turn(source: str, as_json: bool, data: str, *, hold: bool) -> None:
     if as_json:
         click.echo(json.dumps(state, indent=2))
     elif hold:
-        click.echo(f"{source or 'delivery'} is held; `relay resume{f' --source {source}' if source else ''}` lets it go on")
+        click.echo(
+            f"{source or 'delivery'} is held; `relay resume{f' --source {source}' if source else ''}` lets it go on"
+        )
     else:
         click.echo(f"{source or 'delivery'} goes on")
 

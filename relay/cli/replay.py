@@ -19,12 +19,22 @@ from relay.errors import UserError
 @click.option("--source", default="", help="Events of this source only.")
 @click.option("--rule", default="", help="Only events that this rule maps today.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; say how many and what would change.")
-@click.option("--resume", "resumed", default="", metavar="ID", help="Take up a run where it was cancelled or killed.")
+@click.option(
+    "--resume", "resumed", default="", metavar="ID", help="Take up a run where it was cancelled or killed."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="In the API's shape.")
 @click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
 def replay(
-    since: str, until: str, source: str, rule: str, dry_run: bool, resumed: str, yes: bool, as_json: bool, data: str
+    since: str,
+    until: str,
+    source: str,
+    rule: str,
+    dry_run: bool,
+    resumed: str,
+    yes: bool,
+    as_json: bool,
+    data: str,
 ) -> None:
     """Map stored raw events again with today's rules and send what differs. Live traffic goes first; older never wins
     over newer. Ctrl-C stops it, and --resume takes it up again.

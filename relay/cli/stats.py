@@ -15,7 +15,9 @@ _BESIDE = ("duplicate", "ignored", "rejected")
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Once more every two seconds, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/stats gives it (with --watch: a line each time).")
+@click.option(
+    "--json", "as_json", is_flag=True, help="As GET /api/v1/stats gives it (with --watch: a line each time)."
+)
 @click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
 def stats(watch: bool, as_json: bool, data: str) -> None:
     """The ledger of every source and the state of delivery. The books balance at every moment:
@@ -53,11 +55,15 @@ def _print(found: dict[str, Any]) -> None:
     if found["sources"]:
         head = ["source", *_COLUMNS, *_BESIDE]
         rows = [
-            [name, *(str(counts[word]) for word in (*_COLUMNS, *_BESIDE))] for name, counts in found["sources"].items()
+            [name, *(str(counts[word]) for word in (*_COLUMNS, *_BESIDE))]
+            for name, counts in found["sources"].items()
         ]
         widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
         for row in [head, *rows]:
-            cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+            cells = [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+            ]
             click.echo("  ".join(cells))
     else:
         click.echo("no event has come in yet")

@@ -58,9 +58,13 @@ def _print_conversation(told: dict[str, Any]) -> None:
 
 def _print_event(event: dict[str, Any]) -> None:
     took = f" after {event['end_to_end_ms']} ms" if event["end_to_end_ms"] is not None else ""
-    click.echo(f"\nevent {event['id']} ({event['source']}, {event['kind'] or 'unparsed'}): {event['state']}{took}")
+    click.echo(
+        f"\nevent {event['id']} ({event['source']}, {event['kind'] or 'unparsed'}): {event['state']}{took}"
+    )
     for step in event["history"]:
-        rest = ", ".join(f"{k}={short(v)}" for k, v in step.items() if k not in ("at", "what") and v not in (None, ""))
+        rest = ", ".join(
+            f"{k}={short(v)}" for k, v in step.items() if k not in ("at", "what") and v not in (None, "")
+        )
         click.echo(f"  {step['at'] or '-':24}  {step.get('what', '?')}{'  ' + rest if rest else ''}")
 
 

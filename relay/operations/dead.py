@@ -58,7 +58,12 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
     items = list(islice((head for head in page if selection.fits(head)), limit + 1))
     return {
         "groups": [
-            {**group, "sources": sorted(group["sources"]), "stages": sorted(group["stages"]), "rules": sorted(group["rules"])}
+            {
+                **group,
+                "sources": sorted(group["sources"]),
+                "stages": sorted(group["stages"]),
+                "rules": sorted(group["rules"]),
+            }
             for group in sorted(groups.values(), key=lambda group: (-group["count"], group["cause"]))
         ],
         "items": [item_of(head) for head in items[:limit]],
@@ -136,7 +141,9 @@ def show(bench: Bench, dead_id: str) -> dict[str, Any]:
 def letter_of(outbox: Outbox, dead_id: str) -> DeadLetter:
     letter = outbox.dead_letter(dead_id)
     if letter is None:
-        raise NotFound(f"nobody knows the dead letter {dead_id[:80]!r}; it was replayed, discarded, or has expired")
+        raise NotFound(
+            f"nobody knows the dead letter {dead_id[:80]!r}; it was replayed, discarded, or has expired"
+        )
     return letter
 
 
@@ -255,7 +262,13 @@ def plan(bench: Bench, letter: DeadLetter, now_ms: int) -> Plan:
 def carry_out(bench: Bench, planned: Plan, *, by: str, now_ms: int) -> int:
     """Events that wait again (or were filtered); -1 where someone else was quicker."""
     letter = planned.letter
-    said = {"what": "replayed", "by": by, "at_ms": now_ms, "dead_id": letter.dead_id, "cause": cause_of(planned.record)}
+    said = {
+        "what": "replayed",
+        "by": by,
+        "at_ms": now_ms,
+        "dead_id": letter.dead_id,
+        "cause": cause_of(planned.record),
+    }
     if planned.record.get("edits"):
         said["edits"] = len(planned.record["edits"])
     write_notes(
@@ -298,7 +311,11 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
     attempts = [*(record.get("attempts") or []), {"at": iso(now_ms), "status": "map", "error": error.cause}]
     record["attempts"] = attempts[-ATTEMPTS_KEPT:]
     if record.get("stage") == "map":
-        record |= {"cause": error.cause, "reason": error.cause, "rule": error.rule or record.get("rule") or ""}
+        record |= {
+            "cause": error.cause,
+            "reason": error.cause,
+            "rule": error.rule or record.get("rule") or "",
+        }
     outbox.amend_dead(letter.dead_id, orjson.dumps(record))
 
 
@@ -309,6 +326,7 @@ def replay(
     by: str,
     dry_run: bool = False,
     operation: Operation | None = None,
+    progress: Callable[[int, int], None] = lambda seen, count: None,
     now_ms: int = 0,
 ) -> dict[str, Any]:
     """`{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change. Raises
@@ -325,6 +343,8 @@ def replay(
     failures: list[dict[str, str]] = []
     cancelled = False
     for number, letter in enumerate(_letters(outbox, ids)):
+        if number % _STEP_EVERY == 0:
+            progress(number, len(ids))
         if operation and number % _STEP_EVERY == 0:
             operation.step(done=replayed, failed=failed, skipped=skipped)
             if operation.cancelled():
@@ -483,4 +503,10 @@ def discard(
         forget_failed_jobs(outbox.redis, [letter.dead_id])
     if operation:
         operation.end("cancelled" if cancelled else "done", done=discarded, skipped=skipped)
-    return {"count": len(ids), "discarded": discarded, "skipped": skipped, "cancelled": cancelled, "dry_run": False}
+    return {
+        "count": len(ids),
+        "discarded": discarded,
+        "skipped": skipped,
+        "cancelled": cancelled,
+        "dry_run": False,
+    }

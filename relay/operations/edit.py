@@ -80,7 +80,9 @@ def add_edits(
             log.append(_field_entry(record, edited, path, value, by, at))
             new_fields[path] = value
         elif raw is _MISSING:
-            raise InputInvalid("the raw event has expired or is not JSON; edit fields of the conversation", f"payload.{path}")
+            raise InputInvalid(
+                "the raw event has expired or is not JSON; edit fields of the conversation", f"payload.{path}"
+            )
         else:
             raise InputInvalid("not in the raw payload, and no field of a conversation", f"payload.{path}")
     for name, value in fields.items():

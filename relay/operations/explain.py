@@ -42,7 +42,13 @@ def explain_request(
         parsed = adapter.parse(inbound, now_s=now_s or time.time())
     except SourceError as error:
         raise InputInvalid(str(error), "payload") from error
-    told: dict[str, Any] = {"source": source, "adapter": configured.adapter, "events": [], "skipped": [], "parked": []}
+    told: dict[str, Any] = {
+        "source": source,
+        "adapter": configured.adapter,
+        "events": [],
+        "skipped": [],
+        "parked": [],
+    }
     for one in parsed:
         if isinstance(one, Skipped):
             told["skipped"].append({"reason": one.reason})

@@ -69,7 +69,9 @@ def replay(
     causes: dict[str, int] = {}
     for minute, part in _named(ids) if ids else _parts(bench, since_ms, until_ms, source):
         if operation:
-            operation.step(cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped)
+            operation.step(
+                cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped
+            )
             if operation.cancelled():
                 cancelled = True
                 break
@@ -97,7 +99,9 @@ def replay(
             tally.changed += 1
             again.append((stored.event_id, stored.source, remapped.patch))
             if len(told) < TOLD_AT_MOST:
-                told.append({"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes})
+                told.append(
+                    {"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes}
+                )
         if again and not dry_run:
             _send(bench, again, by, now_ms)
         progress(tally.count, tally.changed)
@@ -116,7 +120,10 @@ def replay(
         "filtered": tally.filtered,
         "expired": tally.expired,
         "dead": tally.dead,
-        "causes": [{"cause": cause, "count": n} for cause, n in sorted(causes.items(), key=lambda pair: -pair[1])[:10]],
+        "causes": [
+            {"cause": cause, "count": n}
+            for cause, n in sorted(causes.items(), key=lambda pair: -pair[1])[:10]
+        ],
         "cancelled": cancelled,
         "sample": told,
         "dry_run": dry_run,

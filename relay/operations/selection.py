@@ -72,7 +72,7 @@ def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
 
 
 def read_text(body: Mapping[str, Any], key: str, *, blank: bool = False) -> str:
-    """"" where the key is not given. One that is given and says nothing (null, or empty unless `blank`) is a mistake:
+    """ "" where the key is not given. One that is given and says nothing (null, or empty unless `blank`) is a mistake:
     a program that lost its filter must not act on everything."""
     if key not in body:
         return ""

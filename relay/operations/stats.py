@@ -29,7 +29,9 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
-    balanced = all(counts["accepted"] == sum(counts[state] for state in STATES) for counts in sources.values())
+    balanced = all(
+        counts["accepted"] == sum(counts[state] for state in STATES) for counts in sources.values()
+    )
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
     oldest_s = max(0, now_ms - oldest_ms) / 1000 if oldest_ms is not None else 0.0
     state = delivery.read()
@@ -113,7 +115,9 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
     sample = {
         "at_ms": outbox.now_ms(),
         "pending": sum(counts["pending"] for counts in books),
-        "delivered": sum(counts["delivered"] + counts["unchanged"] + counts["superseded"] for counts in books),
+        "delivered": sum(
+            counts["delivered"] + counts["unchanged"] + counts["superseded"] for counts in books
+        ),
         "oldest_s": stats["oldest_pending_seconds"],
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],

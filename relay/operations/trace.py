@@ -203,7 +203,9 @@ def _story(
             at_ms = int(entry.get("at_ms") or 0)
             if at_ms >= received_ms - CLOCK_SLACK_MS and (not end_ms or at_ms <= end_ms):
                 history.append(dict(entry))
-    letter = next((letter for letter in letters if event_id in letter.events), None) if state == "dead" else None
+    letter = (
+        next((letter for letter in letters if event_id in letter.events), None) if state == "dead" else None
+    )
     if letter:
         history.append({"at_ms": letter.at_ms, "what": "dead", "dead_id": letter.dead_id, **_cause(letter)})
     elif settled and not any(entry.get("what") == state for entry in history):
@@ -251,11 +253,21 @@ def _door(facts: Mapping[str, Any], received_ms: int) -> list[dict[str, Any]]:
         steps.append({"at_ms": received_ms, "what": "queued", "externalId": facts.get("external_id")})
     elif verdict == "filtered":
         steps.append(
-            {"at_ms": received_ms, "what": "filtered", "rule": facts.get("rule") or None, "reason": facts.get("reason")}
+            {
+                "at_ms": received_ms,
+                "what": "filtered",
+                "rule": facts.get("rule") or None,
+                "reason": facts.get("reason"),
+            }
         )
     elif verdict == "dead":
         steps.append(
-            {"at_ms": received_ms, "what": "not mapped", "rule": facts.get("rule") or None, "reason": facts.get("reason")}
+            {
+                "at_ms": received_ms,
+                "what": "not mapped",
+                "rule": facts.get("rule") or None,
+                "reason": facts.get("reason"),
+            }
         )
     return steps
 

@@ -81,7 +81,11 @@ class Access:
         session = request.cookies.get(COOKIE, "")
         opened_by = self._read_session(session, token)
         if opened_by is None:
-            raise Refused(401, "not_signed_in", "the operator token is wanted: Authorization: Bearer, or sign in at /console")
+            raise Refused(
+                401,
+                "not_signed_in",
+                "the operator token is wanted: Authorization: Bearer, or sign in at /console",
+            )
         return Operator(f"console:{opened_by}" if opened_by else "console", session, self._csrf(session))
 
     def require_own_page(self, request: HTTPConnection, operator: Operator, given_csrf: str) -> None:
@@ -96,7 +100,9 @@ class Access:
         """The session's cookie value. Raises Refused: 401, or 429 after too many tries."""
         token = self._token()
         if not token:
-            raise Refused(403, "no_token", "no operator token is configured: the console answers on this machine only")
+            raise Refused(
+                403, "no_token", "no operator token is configured: the console answers on this machine only"
+            )
         self._require_patience(request, "sign-in", SIGN_IN_TRIES)
         if not _same(given, token):
             self._failed(request, "sign-in")
@@ -152,7 +158,9 @@ class Access:
 def require_local(request: HTTPConnection) -> None:
     """Without a token: only who connects from this machine, asks for it by a local name (else a rebound DNS name in a
     browser would do), and came through no proxy. Raises Refused."""
-    sentence = "no operator token is configured, so this answers on this machine only; set RELAY_OPERATOR_TOKEN"
+    sentence = (
+        "no operator token is configured, so this answers on this machine only; set RELAY_OPERATOR_TOKEN"
+    )
     address = _address(request)
     try:
         # A unix socket has no address: whoever may open it is on this machine.
@@ -161,7 +169,11 @@ def require_local(request: HTTPConnection) -> None:
         local = False
     host = request.headers.get("host", "")
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if not local or name.lower() not in _LOCAL_NAMES or any(header in request.headers for header in _FORWARDED):
+    if (
+        not local
+        or name.lower() not in _LOCAL_NAMES
+        or any(header in request.headers for header in _FORWARDED)
+    ):
         raise Refused(403, "local_only", sentence)
 
 
@@ -170,7 +182,9 @@ def require_same_origin(request: HTTPConnection) -> None:
     site = request.headers.get("sec-fetch-site", "")
     origin = request.headers.get("origin", "")
     foreign = site not in ("", "same-origin", "none")
-    if origin and (origin == "null" or urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()):
+    if origin and (
+        origin == "null" or urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    ):
         foreign = True
     if foreign:
         raise Refused(403, "cross_site", "another site sent this")

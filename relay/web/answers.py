@@ -43,7 +43,9 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, headers=_HEADERS, media_type="application/json")
 
 
-def refusal(status: int, code: str, message: str, path: str = "", headers: dict[str, str] | None = None) -> Response:
+def refusal(
+    status: int, code: str, message: str, path: str = "", headers: dict[str, str] | None = None
+) -> Response:
     body = orjson.dumps({"error": {"code": code, "message": message, "path": path}})
     return Response(body, status, headers={**_HEADERS, **(headers or {})}, media_type="application/json")
 

@@ -53,7 +53,10 @@ def routes(desk: Desk, access: Access | None = None) -> list[Route]:
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}),
         api.route("/dead/{id}", api.dead_one),
         api.route(
-            "/dead/{id}", api.dead_edit, frozenset({"payload", "fields", "company", "companyId"}), method="PATCH"
+            "/dead/{id}",
+            api.dead_edit,
+            frozenset({"payload", "fields", "company", "companyId"}),
+            method="PATCH",
         ),
         api.route("/replay", api.replay, _SELECTION | {"rule"}),
         api.route("/pause", api.pause, frozenset({"source"})),
@@ -203,8 +206,16 @@ class Api:
                 operation=operation,
             )
 
-        asked = {**body, "since": selection.since_ms, "until": until_ms, "source": selection.source, "rule": rule}
-        return run_beside(self._desk.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run)
+        asked = {
+            **body,
+            "since": selection.since_ms,
+            "until": until_ms,
+            "source": selection.source,
+            "rule": rule,
+        }
+        return run_beside(
+            self._desk.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run
+        )
 
     def operation_cancel(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         operation = Operation(self._desk.outbox, request.path_params["id"])

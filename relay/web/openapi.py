@@ -32,7 +32,9 @@ _WORDS = (
 )
 
 
-def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None, *, closed: bool = False) -> Schema:
+def _object(
+    required: dict[str, Schema], optional: dict[str, Schema] | None = None, *, closed: bool = False
+) -> Schema:
     schema: Schema = {"type": "object", "properties": {**required, **(optional or {})}}
     if required:
         schema["required"] = list(required)
@@ -145,13 +147,18 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
     "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),
-    "Explanation": _object({"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}),
+    "Explanation": _object(
+        {"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}
+    ),
     "Operation": _object({"id": _TEXT, "kind": _TEXT, "by": _TEXT, "state": _TEXT}),
     "Selection": _object({}, _SELECTION, closed=True),
     "Discard": _object({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
     "Replay": _object(
         {},
-        {**{k: v for k, v in _SELECTION.items() if k != "cause"}, "rule": {"type": "string", "minLength": 1, "maxLength": 1000}},
+        {
+            **{k: v for k, v in _SELECTION.items() if k != "cause"},
+            "rule": {"type": "string", "minLength": 1, "maxLength": 1000},
+        },
         closed=True,
     ),
     "Edit": _object(
@@ -159,13 +166,21 @@ _SCHEMAS: dict[str, Schema] = {
         {
             "payload": {"type": "object", "description": "dotted path of the raw payload -> value"},
             "fields": {"type": "object", "description": "field of the conversation (`custom.Name`) -> value"},
-            "company": {"type": "string", "minLength": 1, "maxLength": 1000, "description": "the companyId to send it to"},
+            "company": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "the companyId to send it to",
+            },
         },
         closed=True,
     ),
     "Source": _object({}, {"source": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
     "Explain": _object(
-        {"source": {"type": "string", "minLength": 1, "maxLength": 1000}, "payload": {"description": "the provider's JSON, or its body as a string"}},
+        {
+            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "payload": {"description": "the provider's JSON, or its body as a string"},
+        },
         {"headers": {"type": "object", "additionalProperties": {"type": "string"}}},
         closed=True,
     ),
@@ -185,9 +200,16 @@ _ERRORS = {
 
 
 def _operation(
-    summary: str, answer: Schema, *, body: str = "", parameters: list[Schema] | None = None, codes: str = "401 403 429 503"
+    summary: str,
+    answer: Schema,
+    *,
+    body: str = "",
+    parameters: list[Schema] | None = None,
+    codes: str = "401 403 429 503",
 ) -> Schema:
-    responses: dict[str, Any] = {"200": {"description": "Done", "content": {"application/json": {"schema": answer}}}}
+    responses: dict[str, Any] = {
+        "200": {"description": "Done", "content": {"application/json": {"schema": answer}}}
+    }
     for code in codes.split():
         responses[code] = {
             "description": _ERRORS[code],
@@ -220,7 +242,11 @@ def document() -> dict[str, Any]:
         release = "0"
     paths: dict[str, Any] = {
         "/stats": {"get": _operation("The ledger and the state of delivery", _ref("Stats"))},
-        "/sources": {"get": _operation("Each source: counts, last event, refusals", _object({"sources": _list({"type": "object"})}))},
+        "/sources": {
+            "get": _operation(
+                "Each source: counts, last event, refusals", _object({"sources": _list({"type": "object"})})
+            )
+        },
         "/events/{id}": {"get": _operation("One event's story", _ref("Event"), parameters=_ID, codes=_LOOK)},
         "/trace/{id}": {
             "get": _operation(
@@ -239,7 +265,11 @@ def document() -> dict[str, Any]:
                     _asked("source", {"type": "string", "maxLength": 1000}, "of this source"),
                     _asked("since", _WHEN, "dead since"),
                     _asked("until", _WHEN, "dead before"),
-                    _asked("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "items of a page"),
+                    _asked(
+                        "limit",
+                        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+                        "items of a page",
+                    ),
                     _asked("after", _TEXT, "the `next` of the page before"),
                 ],
                 codes="401 403 422 429 503",
@@ -248,23 +278,44 @@ def document() -> dict[str, Any]:
         "/dead/{id}": {
             "get": _operation("One dead letter in full", _ref("Dead"), parameters=_ID, codes=_LOOK),
             "patch": _operation(
-                "Edit fields or the company; the original is kept", _ref("Dead"), body="Edit", parameters=_ID, codes=_ACT
+                "Edit fields or the company; the original is kept",
+                _ref("Dead"),
+                body="Edit",
+                parameters=_ID,
+                codes=_ACT,
             ),
         },
-        "/dead/replay": {"post": _operation("Send again, with today's rules", _ref("Done"), body="Selection", codes=_ACT)},
+        "/dead/replay": {
+            "post": _operation("Send again, with today's rules", _ref("Done"), body="Selection", codes=_ACT)
+        },
         "/dead/discard": {"post": _operation("Put away for good", _ref("Done"), body="Discard", codes=_ACT)},
         "/replay": {
-            "post": _operation("Map stored events again and send what differs", _ref("Done"), body="Replay", codes=_ACT)
+            "post": _operation(
+                "Map stored events again and send what differs", _ref("Done"), body="Replay", codes=_ACT
+            )
         },
-        "/pause": {"post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/pause": {
+            "post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)
+        },
         "/resume": {"post": _operation("Let it go on", _ref("Delivery"), body="Source", codes=_ACT)},
         "/explain": {
-            "post": _operation("What the rules make of a payload; nothing is sent", _ref("Explanation"), body="Explain", codes=_ACT)
+            "post": _operation(
+                "What the rules make of a payload; nothing is sent",
+                _ref("Explanation"),
+                body="Explain",
+                codes=_ACT,
+            )
         },
-        "/operations": {"get": _operation("The last long operations", _object({"operations": _list(_ref("Operation"))}))},
-        "/operations/{id}": {"get": _operation("How far one is", _ref("Operation"), parameters=_ID, codes=_LOOK)},
+        "/operations": {
+            "get": _operation("The last long operations", _object({"operations": _list(_ref("Operation"))}))
+        },
+        "/operations/{id}": {
+            "get": _operation("How far one is", _ref("Operation"), parameters=_ID, codes=_LOOK)
+        },
         "/operations/{id}/cancel": {
-            "post": _operation("Stop it where it is", _ref("Operation"), body="Nothing", parameters=_ID, codes=_ACT)
+            "post": _operation(
+                "Stop it where it is", _ref("Operation"), body="Nothing", parameters=_ID, codes=_ACT
+            )
         },
         "/openapi.json": {"get": _operation("This document", {"type": "object"})},
     }
@@ -275,7 +326,9 @@ def document() -> dict[str, Any]:
         "security": [{"operator": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"operator": {"type": "http", "scheme": "bearer", "description": "RELAY_OPERATOR_TOKEN"}},
+            "securitySchemes": {
+                "operator": {"type": "http", "scheme": "bearer", "description": "RELAY_OPERATOR_TOKEN"}
+            },
             "schemas": _SCHEMAS,
         },
     }

@@ -17,7 +17,10 @@ def bars(values: Sequence[float], label: str) -> Markup:
     step = WIDTH / len(values)
     drawn = Markup("").join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(
-            _n(n * step), _n(HEIGHT - value / most * HEIGHT), _n(max(step - 1, 0.5)), _n(value / most * HEIGHT)
+            _n(n * step),
+            _n(HEIGHT - value / most * HEIGHT),
+            _n(max(step - 1, 0.5)),
+            _n(value / most * HEIGHT),
         )
         for n, value in enumerate(values)
         if value > 0

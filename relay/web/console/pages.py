@@ -172,7 +172,11 @@ class Console:
         except RelayError as error:
             return _error_page(operator, 422, "That does not work", str(error))
         if isinstance(result, Go):
-            path = f"{result.path}{'&' if '?' in result.path else '?'}said={result.said}" if result.said else result.path
+            path = (
+                f"{result.path}{'&' if '?' in result.path else '?'}said={result.said}"
+                if result.said
+                else result.path
+            )
             return RedirectResponse(path, 303, headers=HEADERS)
         said = _SAID.get(request.query_params.get("said", ""), "")
         context = {"operator": operator, "said": said, "here": result.here, **result.context}
@@ -181,7 +185,9 @@ class Console:
     def _turn_away(self, request: Request, refused: Refused) -> Response:
         if refused.status != 401:
             return _error_page(None, refused.status, "Not allowed", refused.message)
-        target = "/console/sign-in?" + urlencode({"next": _own_path(str(request.url.path), request.url.query)})
+        target = "/console/sign-in?" + urlencode(
+            {"next": _own_path(str(request.url.path), request.url.query)}
+        )
         if request.headers.get("hx-request"):
             return Response(status_code=401, headers={**HEADERS, "HX-Redirect": "/console/sign-in"})
         return RedirectResponse(target, 303, headers=HEADERS)
@@ -321,7 +327,11 @@ class Console:
         return read_selection(asked, self._desk.outbox.now_ms()), asked
 
     def _begin(
-        self, kind: str, operator: Operator, asked: Mapping[str, str], work: Callable[[Operation], dict[str, Any]]
+        self,
+        kind: str,
+        operator: Operator,
+        asked: Mapping[str, str],
+        work: Callable[[Operation], dict[str, Any]],
     ) -> Go:
         done = run_beside(self._desk.outbox, kind, operator.name, asked, work, patience_s=0.5)
         return Go(f"/console/operations/{done['operation']}")
@@ -344,7 +354,9 @@ class Console:
     def sources(self, request: Request, operator: Operator, form: Form) -> View:
         adapters = {name: source.adapter for name, source in self._desk.config.sources.items()}
         rows = read_sources(self._desk.outbox, adapters)
-        return View("sources.html", {"rows": rows, "paused": self._desk.delivery.paused_sources()}, here="/sources")
+        return View(
+            "sources.html", {"rows": rows, "paused": self._desk.delivery.paused_sources()}, here="/sources"
+        )
 
     def pause(self, request: Request, operator: Operator, form: Form) -> Go:
         source = self._source(form)
@@ -407,7 +419,9 @@ class Console:
         return View("operation.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()})
 
     def operation_live(self, request: Request, operator: Operator, form: Form) -> View:
-        return View("operation_live.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()})
+        return View(
+            "operation_live.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()}
+        )
 
     def operation_cancel(self, request: Request, operator: Operator, form: Form) -> Go:
         operation = Operation(self._desk.outbox, request.path_params["id"])
