@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final
 
 from relay.config import Config
-from relay.errors import ConfigInvalid
+from relay.errors import ConfigInvalid, MappingFailed
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
@@ -134,6 +134,7 @@ class Workshop:
 
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""
+        from relay.operations.dead import redrive_one
         from relay.operations.rq_jobs import forget_failed_jobs
 
         moved = 0
@@ -156,7 +157,12 @@ class Workshop:
             if STOPPING():
                 break
             if isinstance(verdict, Found):
-                moved += max(0, self.outbox.redrive(letter.dead_id))
+                try:
+                    # With today's rules and with what a person edited meanwhile, as any other replay.
+                    moved += redrive_one(self, letter.dead_id, by="directory")
+                except MappingFailed:
+                    self.directory.park([letter.dead_id], wait_s=NOT_FOUND_S + 5)
+                    continue
                 self.directory.forget_parked([letter.dead_id])
                 forget_failed_jobs(self.redis, [letter.dead_id])
             else:
