@@ -86,13 +86,15 @@ class Kit:
             chance=Random(7),
         )
 
-    def record(self, *patches: Patch) -> None:
-        self.outbox.record(
+    def record(self, *patches: Patch) -> int:
+        """The generation to ring for, 0 where somebody owns the lane."""
+        generation, _ = self.outbox.record(
             [
                 Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode())
                 for p in patches
             ]
         )
+        return generation
 
     def generation(self) -> int:
         return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)  # type: ignore[arg-type]

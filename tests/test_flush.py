@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 import redis
 
 from relay.config import CompanyStep
+from relay.planhat.report import Answer
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
@@ -460,3 +462,53 @@ def test_a_call_that_was_cut_off_is_not_taken_for_known(kit: Kit) -> None:
     kit.run()
 
     assert kit.at_planhat("slack-C1-t")["description"] == "text 1"
+
+
+def test_eight_workers_at_once_make_one_call_at_a_time_and_one_conversation_each(
+    redis_url: str, shared: tuple[Sandbox, str], sandbox: Sandbox
+) -> None:
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def turn(kit: Kit, generation: int) -> None:
+        # As the door and the sweep do: only whoever took a new generation works on it.
+        generation = generation or kit.outbox.ring()
+        if generation:
+            kit.flush.run(generation)
+
+    def worker(number: int) -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            kit = Kit(client, shared[1], sandbox=sandbox, batch=batch(max_items=40))
+
+            def upsert(body: bytes, timeout_s: float) -> Answer:
+                under_way.append(number)
+                most.append(len(under_way))
+                try:
+                    return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+                finally:
+                    under_way.remove(number)
+
+            kit.flush._upsert = upsert
+            for n in range(number, 400, 8):
+                turn(kit, kit.record(patch(n, thread=str(n % 50))))
+            for _ in range(20):
+                turn(kit, 0)
+
+    threads = [threading.Thread(target=worker, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    with redis.Redis.from_url(redis_url) as client:
+        kit = Kit(client, shared[1], sandbox=sandbox)
+        client.delete(kit.outbox.prefix + "wake")
+        kit.run()
+
+        assert max(most) == 1
+        assert "pending" not in kit.books()
+        assert kit.books()["accepted"] == 400
+        assert len(sandbox.store) == 50
+        for thread_number in range(50):
+            record = kit.at_planhat(f"slack-C1-{thread_number}")
+            expected = [f"text {n}" for n in range(thread_number, 400, 50)]
+            assert record["description"].split("\n") == expected
