@@ -26,6 +26,44 @@ BUCKETS: dict[str, tuple[float, ...]] = {
 }
 
 
+#: What /metrics says of each series.
+HELP: dict[str, str] = {
+    "relay_books_balanced": "1 while accepted equals the sum of all states, per source",
+    "relay_signature_failures_total": "Requests whose proof of authenticity was missing, wrong or stale",
+    "relay_pending_items": "Conversations that wait, held and throttled ones included",
+    "relay_oldest_pending_seconds": "Age of the oldest event that waits, held and throttled ones included",
+    "relay_dead_letters": "Dead letters by cause",
+    "relay_delivery_state": "1 for the state that delivery is in",
+    "relay_calls_per_minute_used": "Calls to Planhat in the last 60 s, look-ups included",
+    "relay_redis_up": "1 while Redis answers",
+    "relay_redis_memory_bytes": "Memory that Redis uses",
+    "relay_redis_memory_max_bytes": "Redis's memory limit, 0 for none",
+    "relay_worker_heartbeat_age_seconds": "Since any worker's last sign of life",
+    "relay_spool_requests": "Accepted requests that wait on local disk",
+    "relay_spool_bytes": "Their size",
+    "relay_spool_set_aside_total": "Spooled requests that could not be taken in",
+    "relay_planhat_requests_total": "Calls to Planhat by operation and status",
+    "relay_planhat_request_seconds": "How long calls to Planhat took",
+    "relay_batch_items": "Items in one bulk upsert",
+    "relay_end_to_end_seconds": "Accepted to delivered",
+    "relay_rules_reload_failures_total": "Changed config files that were refused",
+    "relay_company_conflicts_total": "Conversations whose events name another company than the pinned one",
+    "relay_silent_damage_total": "Fields that Planhat stored otherwise than they were sent",
+}
+
+
+def with_help(text: str) -> str:
+    """Prometheus text with a HELP line before each TYPE line that has none."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith("# TYPE "):
+            name = line.split(" ")[2]
+            if name in HELP and not (lines and lines[-1].startswith(f"# HELP {name} ")):
+                lines.append(f"# HELP {name} {HELP[name]}")
+        lines.append(line)
+    return "\n".join(lines)
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {

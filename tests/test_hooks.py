@@ -328,3 +328,11 @@ def test_a_changed_config_is_taken_over_and_a_broken_one_refused(door: Door) -> 
     assert "slack2" in door.side.house.sources
     door.side.metrics.flush()
     assert door.side.metrics.read()["relay_rules_reload_failures_total|"] == 1
+
+
+def test_every_series_says_what_it_is(door: Door) -> None:
+    door.slack(message(1))
+    text = door.side.health.exposition().decode()
+    typed = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    helped = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# HELP ")}
+    assert typed <= helped

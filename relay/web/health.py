@@ -18,7 +18,7 @@ from relay.outbox.durability import Durability, examine, refuses_writes
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
 from relay.outbox.spool import Spool
-from relay.telemetry import SharedMetrics, escape_label, exposition
+from relay.telemetry import SharedMetrics, escape_label, exposition, with_help
 from relay.web.tally import Tally
 
 #: What is asked of Redis for readiness is asked at most this often, however many probes come.
@@ -93,7 +93,7 @@ class Health:
                 f"# TYPE relay_spool_bytes gauge\nrelay_spool_bytes {self.spool.size_bytes}\n"
                 f"# TYPE relay_spool_set_aside_total counter\nrelay_spool_set_aside_total {self.spool.set_aside}\n".encode()
             )
-        return b"".join(parts)
+        return with_help(b"".join(parts).decode()).encode()
 
     def _from_redis(self) -> Iterable[str]:
         outbox, delivery = self._outbox, self._delivery
