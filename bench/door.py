@@ -88,7 +88,9 @@ class Server:
 
     def __init__(self, command: list[str], port: int, environ: dict[str, str] | None = None, ready: str = "/healthz") -> None:
         self.port = port
-        self.process = subprocess.Popen(command, env={**os.environ, **(environ or {})})
+        self.process = subprocess.Popen(
+            command, env={**os.environ, **(environ or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 
 @dataclass
@@ -40,8 +41,8 @@ class _Connection(asyncio.Protocol):
         self.idle = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not isinstance: uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._work.connections.append(self)
         if not self._work.rate:
             self.send(time.perf_counter())
@@ -91,7 +92,7 @@ class _Work:
         self.done = done
         self.result = Result()
         self.connections: list[_Connection] = []
-        self._due: list[float] = []
+        self._due: deque[float] = deque()
 
     def next(self) -> bytes | None:
         return next(self._requests, None)
@@ -110,7 +111,7 @@ class _Work:
 
     def freed(self, connection: _Connection) -> None:
         if self._due:
-            connection.send(self._due.pop(0))
+            connection.send(self._due.popleft())
         elif sum(self.result.statuses.values()) == self._left and not self.done.done():
             self.done.set_result(None)
 
