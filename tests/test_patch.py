@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.patch import MAX_COMPANY_ASKS, Document, Patch, fold
+from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, fold
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 MESSAGES = st.sampled_from(["m1", "m2", "m3", ""])
@@ -142,3 +144,20 @@ def test_only_the_earliest_companies_are_asked_for() -> None:
     document = fold(Document("x"), many)
     assert len(document.asks) == MAX_COMPANY_ASKS
     assert document.asks[0][3] == {"email": "1@example.com"}
+
+
+def test_this_release_reads_what_the_one_before_wrote_and_refuses_what_it_cannot_know() -> None:
+    """Old and new code side by side in a rolling update: N reads N-1."""
+    patch = upsert("e1", 1, "hi", "m1")
+    document = fold(Document("x"), [patch])
+    for kind, written in ((Patch, patch.encode()), (Document, document.encode())):
+        raw = orjson.loads(written)
+        assert kind.decode(orjson.dumps(raw | {"v": SCHEMA - 1})) == kind.decode(written)
+        with pytest.raises(ValueError, match="schema"):
+            kind.decode(orjson.dumps(raw | {"v": SCHEMA + 1}))
+
+
+def test_keys_that_a_newer_release_adds_are_passed_over() -> None:
+    """... and N's additions must not break N-1, which runs beside it for a while."""
+    patch = upsert("e1", 1, "hi", "m1")
+    assert Patch.decode(orjson.dumps(orjson.loads(patch.encode()) | {"new": 1})) == patch
