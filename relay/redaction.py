@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from relay.config import Redaction
+from relay.errors import PayloadInvalid
 
 
 def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[[bytes], bytes] | None:
@@ -42,7 +43,7 @@ def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[
         if isinstance(value, list):
             return [walk(item) for item in value]
         if isinstance(value, dict):
-            return {name: walk(item) for name, item in value.items()}
+            return {clean(name): walk(item) for name, item in value.items()}
         return value
 
     def strike(value: Any, path: Sequence[str], how: str) -> None:
@@ -75,8 +76,11 @@ def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[
                 if patterns
                 else body
             )
-        for path, how in fields:
-            strike(value, path, how)
-        return orjson.dumps(walk(value) if patterns else value)
+        try:
+            for path, how in fields:
+                strike(value, path, how)
+            return orjson.dumps(walk(value) if patterns else value)
+        except RecursionError as error:
+            raise PayloadInvalid("JSON nested too deep") from error
 
     return redact
