@@ -59,7 +59,7 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[by
     )
     try:
         deadline = time.monotonic() + 60
-        while not (folder / ".relay" / "up.json").exists():
+        while "Ctrl-C stops everything" not in (folder / "said.txt").read_text():
             assert process.poll() is None and time.monotonic() < deadline, (folder / "said.txt").read_text()
             time.sleep(0.05)
         yield process, json.loads((folder / ".relay" / "up.json").read_text())
