@@ -51,7 +51,7 @@ def one_run(intake: Intake, source: Source, outbox: Outbox, things: list[Inbound
     whole, mapped = timed(lambda inbound: intake.map(source, inbound, now_s=now_s), things)
     arguments, _ = timed(outbox.record_args, [[(entries[0], 0.0)] for entries, _ in mapped])
     return {
-        "verify": verify, "parse": parse, "rules (match, render)": rules, "patch.encode": encode,
+        "verify": verify, "parse": parse, "rules (match, render)": rules, "patch encode": encode,
         "archive and entry": whole - parse - rules - encode, "record arguments": arguments,
     }
 

@@ -264,7 +264,8 @@ class Document:
 
     def _value(self, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
-        way = max(ways, key=lambda w: (_way_version(w, ways[w]), w))
+        # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
+        way = next(iter(ways)) if len(ways) == 1 else max(ways, key=lambda w: (_way_version(w, ways[w]), w))
         held = ways[way]
         if way in ("replace", "first"):
             return held[3]
