@@ -16,8 +16,9 @@ from typing import cast
 
 @dataclass
 class Result:
-    """`latencies_s` sorted; `statuses` counts answers by HTTP status."""
+    """`latencies_s` sorted; `statuses` counts answers by HTTP status; `began_s` is on the monotonic clock."""
 
+    began_s: float = 0.0
     took_s: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
@@ -134,6 +135,7 @@ async def run(host: str, port: int, requests: Sequence[bytes], *, connections: i
                 sent += 1
             await asyncio.sleep(max(0.0, min(0.002, began + sent / rate - time.perf_counter())))
     await work.done
+    work.result.began_s = began
     work.result.took_s = time.perf_counter() - began
     work.result.latencies_s.sort()
     for transport in transports:
