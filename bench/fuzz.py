@@ -39,11 +39,83 @@ LIMIT_S = 2.0
 SLOW = ("config", "template", "mime", "form", "redaction", "sendgrid", "mailgun")
 ALLOWED = (NotAuthentic, PayloadInvalid, VerificationUnavailable)
 TOKENS = (
-    *(b"\r\n", b"\n", b"\r\n\r\n", b"--", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b'"', b"\\", b"\\u0000", b"\\ud800", b"{", b"}", b"["),
-    *(b"]", b":", b",", b"=", b"&", b"%", b"%00", b";", b"=?utf-8?b?", b"?=", b"base64", b"quoted-printable", b"boundary=", b"charset="),
-    *(b"utf-7", b"multipart/mixed", b"message/rfc822", b"null", b"1e400", b"-1", b"9" * 30, b"<", b">", b"<!--", b"<a href=", b"]]>"),
-    *(b"{{", b"}}", b"{%", b"%}", b"|", b"__class__", b"range(9)", b"*", b"**", b"for x in", b"if", b"else", b"endfor", b"Content-Type: "),
-    *(b"name=", b"filename*=", b"&lt;", b"#", b"&amp", b"!!python/object", b"<<: ", b"*a", b"&a ", b"${X}", b"${file:/dev/null}", b"- ", b"? "),
+    *(
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"--",
+        b"\x00",
+        b"\xff\xfe",
+        b"\xed\xa0\x80",
+        b'"',
+        b"\\",
+        b"\\u0000",
+        b"\\ud800",
+        b"{",
+        b"}",
+        b"[",
+    ),
+    *(
+        b"]",
+        b":",
+        b",",
+        b"=",
+        b"&",
+        b"%",
+        b"%00",
+        b";",
+        b"=?utf-8?b?",
+        b"?=",
+        b"base64",
+        b"quoted-printable",
+        b"boundary=",
+        b"charset=",
+    ),
+    *(
+        b"utf-7",
+        b"multipart/mixed",
+        b"message/rfc822",
+        b"null",
+        b"1e400",
+        b"-1",
+        b"9" * 30,
+        b"<",
+        b">",
+        b"<!--",
+        b"<a href=",
+        b"]]>",
+    ),
+    *(
+        b"{{",
+        b"}}",
+        b"{%",
+        b"%}",
+        b"|",
+        b"__class__",
+        b"range(9)",
+        b"*",
+        b"**",
+        b"for x in",
+        b"if",
+        b"else",
+        b"endfor",
+        b"Content-Type: ",
+    ),
+    *(
+        b"name=",
+        b"filename*=",
+        b"&lt;",
+        b"#",
+        b"&amp",
+        b"!!python/object",
+        b"<<: ",
+        b"*a",
+        b"&a ",
+        b"${X}",
+        b"${file:/dev/null}",
+        b"- ",
+        b"? ",
+    ),
 )
 TEMPLATES = (
     b"#{{ event.channel.name or event.channel.id }}: {{ event.text | truncate(80) }}",
@@ -109,7 +181,11 @@ def source_target(name: str, mutate: Mutator) -> Callable[[], tuple[bytes, Calla
     chance = mutate.chance
     adapters = [build(name, keep=KEEP_ALL), build(name)]
     plain = [
-        adapters[0].sign(adapters[0].sample(serial=n, now_s=NOW_S), now_s=NOW_S, url=f"https://hooks.example.com/hooks/my-{name}")
+        adapters[0].sign(
+            adapters[0].sample(serial=n, now_s=NOW_S),
+            now_s=NOW_S,
+            url=f"https://hooks.example.com/hooks/my-{name}",
+        )
         for n in range(4)
     ]
     payloads = [(payload, headers) for payload, headers in seeds(name)]
@@ -182,7 +258,9 @@ def mime_target(mutate: Mutator) -> Callable[[], tuple[bytes, Callable[[], None]
 
 def template_target(mutate: Mutator) -> Callable[[], tuple[bytes, Callable[[], None]]]:
     def make() -> tuple[bytes, Callable[[], None]]:
-        text = mutate.bytes(mutate.chance.choice(TEMPLATES), (*TOKENS, *TEMPLATES)).decode("utf-8", "replace")[:20_000]
+        text = mutate.bytes(mutate.chance.choice(TEMPLATES), (*TOKENS, *TEMPLATES)).decode(
+            "utf-8", "replace"
+        )[:20_000]
         native = mutate.chance.random() < 0.4
 
         def act() -> None:
@@ -226,7 +304,11 @@ def redaction_target(mutate: Mutator) -> Callable[[], tuple[bytes, Callable[[], 
         )
     )
     assert redact is not None
-    bodies = (b'{"event":{"user":"U1","items":[{"email":"a@example.com"}]},"x":[1,null,"b@example.com"]}', MAIL, FORM)
+    bodies = (
+        b'{"event":{"user":"U1","items":[{"email":"a@example.com"}]},"x":[1,null,"b@example.com"]}',
+        MAIL,
+        FORM,
+    )
 
     def make() -> tuple[bytes, Callable[[], None]]:
         body = mutate.bytes(mutate.chance.choice(bodies))
@@ -262,7 +344,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    mutate = Mutator(Random(given.seed))  # noqa: S311 (fuzzing wants a seed, not secrecy)
+    mutate = Mutator(Random(given.seed))
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     targets = {name: source_target(name, mutate) for name in ADAPTERS}
     targets |= {
@@ -291,13 +373,19 @@ def main() -> None:
                     key = f"{name}: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
                     if key not in found:
                         found[key] = (traceback.format_exc(), sample)
-                        print(f"!! {key}\n{traceback.format_exc()}\n{base64.b64encode(sample[:3000]).decode()}", flush=True)
+                        print(
+                            f"!! {key}\n{traceback.format_exc()}\n{base64.b64encode(sample[:3000]).decode()}",
+                            flush=True,
+                        )
                 took = time.process_time() - began
                 slowest[name] = max(slowest.get(name, 0.0), took)
                 if took > LIMIT_S and f"{name}: slow" not in found:
                     found[f"{name}: slow"] = ("", sample)
                     (folder / f"slow-{name}").write_bytes(sample)
-                    print(f"!! {name}: {took:.1f} s for {len(sample)} bytes, kept in {folder}/slow-{name}", flush=True)
+                    print(
+                        f"!! {name}: {took:.1f} s for {len(sample)} bytes, kept in {folder}/slow-{name}",
+                        flush=True,
+                    )
                 tries[name] += 1
     print(f"| what | inputs | slowest ms |\n|---|---|---|   (seed {given.seed})")
     for name in targets:

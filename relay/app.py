@@ -26,6 +26,7 @@ from relay.operations.stats import sample_when_due
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import Epoch
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
@@ -64,6 +65,7 @@ class WebSide:
             dead_s=keep.dead_s,
             vault=self.vault,
         )
+        self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis)
         self.bell = Bell(connect(settings.redis_url))
         self.tally = Tally()
@@ -130,6 +132,13 @@ class WebSide:
         with suppress(OutboxUnavailable):
             self.killswitch.update(self.outbox.drops())
 
+    def _look_for_a_restored_redis(self) -> None:
+        with suppress(OutboxUnavailable):
+            what = self.epoch.look()
+            if what:
+                log("redis.restored", level=logging.ERROR, what=what)
+                self.metrics.add("relay_redis_epoch_changes_total", {})
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -137,6 +146,7 @@ class WebSide:
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
                 await loop.run_in_executor(None, self._look_for_drops)
+                await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
                 if self.spooler is not None and self.spooler.spool.count:

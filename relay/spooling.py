@@ -43,9 +43,17 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
 def decode(row: bytes) -> tuple[str, Inbound, float]:
     """Raises ValueError or KeyError for what is no row."""
     raw = orjson.loads(row)
-    if not isinstance(raw, dict) or not isinstance(raw.get("headers"), dict) or not isinstance(raw.get("query"), dict):
+    if (
+        not isinstance(raw, dict)
+        or not isinstance(raw.get("headers"), dict)
+        or not isinstance(raw.get("query"), dict)
+    ):
         raise ValueError("not a spooled request")
-    if not isinstance(raw["body"], str) or not isinstance(raw["at"], (int, float)) or not isinstance(raw["source"], str):
+    if (
+        not isinstance(raw["body"], str)
+        or not isinstance(raw["at"], (int, float))
+        or not isinstance(raw["source"], str)
+    ):
         raise ValueError("not a spooled request")
     inbound = Inbound(
         body=base64.b64decode(raw["body"]),

@@ -31,6 +31,7 @@ def erase(
         relay erase --conversation slack-C024BE91L-1712345678.000100 --planhat --yes
     """
     from relay.cli.context import open_context
+    from relay.operations.rq_jobs import forget_failed_jobs
     from relay.outbox.erase import Eraser
 
     if bool(email) == bool(conversation):
@@ -44,6 +45,7 @@ def erase(
     context = open_context(data)
     eraser = Eraser(context.outbox, email=email or "", external_id=conversation or "")
     report: dict[str, Any] = dict(eraser.erase())
+    forget_failed_jobs(context.redis, eraser.dead_ids)
     report["spool"] = _erase_spool(context, eraser)
     report["conversations"] = sorted(eraser.external_ids)
     if planhat:
@@ -64,17 +66,30 @@ def _erase_spool(context: Any, eraser: Any) -> int:
     spool_config = context.config.spool
     if spool_config is None:
         return 0
-    spool = Spool(spool_config.dir, max_bytes=spool_config.max_bytes, vault=context.outbox.vault)
-    hit = []
-    for spooled in spool.oldest(1_000_000):
-        from relay.spooling import decode
+    from relay.errors import RelayError
+    from relay.intake import Intake
+    from relay.spooling import decode
 
-        _, inbound, _ = decode(spooled.row)
+    intake = Intake(house=context.house, records=None)  # type: ignore[arg-type] # it only maps here
+
+    def holds(row: bytes) -> bool:
+        try:
+            name, inbound, received_s = decode(row)
+        except (ValueError, KeyError):
+            return bool(eraser.holds(row))
         if eraser.holds(inbound.body):
-            hit.append(spooled.row_id)
-    spool.remove(hit)
-    spool.close()
-    return len(hit)
+            return True
+        try:
+            entries, _ = intake.map(intake.source(name), inbound, now_s=received_s)
+        except RelayError:
+            return False
+        return bool(eraser.external_id) and any(e.external_id == eraser.external_id for e in entries)
+
+    spool = Spool(spool_config.dir, max_bytes=spool_config.max_bytes, vault=context.outbox.vault)
+    try:
+        return spool.erase(holds)
+    finally:
+        spool.close()
 
 
 def _erase_planhat(context: Any, external_ids: set[str]) -> int:

@@ -18,10 +18,11 @@ for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
     end
   end
 end
+-- Whoever holds a claim on what went must not settle it: its count of patches is no longer true.
+redis.call('DEL', P .. 'claim:' .. id)
 if redis.call('EXISTS', key) == 0 then
   for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do redis.call('ZREM', P .. 'due:' .. source, id) end
   redis.call('ZREM', P .. 'waiting', id)
-  redis.call('DEL', P .. 'claim:' .. id)
 end
 if ARGV[3] == '0' then redis.call('DEL', P .. 'document:' .. id) end
 return moved

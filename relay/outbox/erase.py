@@ -18,7 +18,7 @@ class Eraser:
 
     def __init__(self, outbox: Outbox, *, email: str = "", external_id: str = "") -> None:
         self._outbox = outbox
-        self._external_id = external_id
+        self.external_id = external_id
         self._needles = tuple(_forms(email)) if email else ()
         self.report = {
             "events": 0,
@@ -27,9 +27,12 @@ class Eraser:
             "dead_letters": 0,
             "dedupe": 0,
             "cached_look_ups": 0,
+            "notes": 0,
+            "index_entries": 0,
         }
         self.external_ids: set[str] = set()
-        self.planhat_ids: set[str] = set()
+        #: Dead letters that went: their failed RQ jobs are to be forgotten too.
+        self.dead_ids: list[str] = []
 
     def holds(self, value: bytes) -> bool:
         """Whether the address stands in `value`, plainly or as mail encodes it."""
@@ -46,6 +49,8 @@ class Eraser:
         self._caches()
         for event_id in events:
             self._forget_event(event_id)
+        self._dedupe(events)
+        self._indexes(events)
         return self.report
 
     def _keys(self, pattern: str) -> Iterator[str]:
@@ -62,21 +67,24 @@ class Eraser:
                 continue
             facts = unpack(held[2]).facts
             external_id = str(facts.get("external_id", ""))
-            if (self._external_id and external_id == self._external_id) or self.holds(held[2]):
+            if (self.external_id and external_id == self.external_id) or self.holds(held[2]):
                 if external_id:
                     self.external_ids.add(external_id)
+                if facts.get("raw_of"):
+                    # Several events came in one request: its body stands with the first of them.
+                    yield str(facts["raw_of"])
                 yield event_id
 
     def _documents_and_patches(self, events: set[str]) -> None:
         outbox = self._outbox
-        named = {self._external_id} if self._external_id else set()
+        named = {self.external_id} if self.external_id else set()
         for kind in ("document:", "patches:"):
             start = len(outbox.prefix) + len(kind)
             for key in self._keys(kind + "*"):
                 named.add(key[start:])
         for external_id in named:
             waiting = outbox.waiting_patches(external_id)
-            whole = external_id == self._external_id
+            whole = external_id == self.external_id
             hit = [p.event_id for p in waiting if whole or p.event_id in events or self.holds(p.patch)]
             document = outbox.document(external_id)
             erase_document = document is not None and (whole or self.holds(document))
@@ -100,9 +108,10 @@ class Eraser:
             erased = 0
             for letter in outbox.dead_letters(ids):
                 stored = b"\n".join([letter.record, *(p.patch for p in letter.patches)])
-                theirs = letter.external_id == self._external_id and self._external_id
+                theirs = letter.external_id == self.external_id and self.external_id
                 if theirs or self.holds(stored) or events.intersection(letter.events):
                     outbox.discard(letter.dead_id)
+                    self.dead_ids.append(letter.dead_id)
                     events.update(letter.events)
                     self.report["dead_letters"] += 1
                     erased += 1
@@ -124,14 +133,38 @@ class Eraser:
                             self.report["cached_look_ups"] += 1
 
     def _forget_event(self, event_id: str) -> None:
-        outbox = self._outbox
-        held = outbox.event(event_id)
-        if held is None:
-            return
-        source = str(unpack(held[2]).facts.get("source", ""))
+        redis, prefix = self._outbox.redis, self._outbox.prefix
         with reaching_redis():
-            self.report["events"] += int(outbox.redis.delete(f"{outbox.prefix}event:{event_id}"))
-            self.report["dedupe"] += int(outbox.redis.delete(f"{outbox.prefix}seen:{source}:{event_id}"))
+            gone: Any = redis.delete(f"{prefix}event:{event_id}")
+            notes: Any = redis.delete(f"{prefix}notes:{event_id}")
+        self.report["events"] += int(gone)
+        self.report["notes"] += int(notes)
+
+    def _dedupe(self, events: set[str]) -> None:
+        """Every key under which one of `events` is remembered: an event may be known by several."""
+        redis, gone = self._outbox.redis, {event_id.encode() for event_id in events}
+        with reaching_redis():
+            for key in list(self._keys("seen:*")):
+                if redis.get(key) in gone:
+                    self.report["dedupe"] += int(redis.delete(key))  # type: ignore[arg-type]
+
+    def _indexes(self, events: set[str]) -> None:
+        """The lists of a conversation's events and what points at it. One erased whole loses them all, and so does one
+        whose name holds the address."""
+        redis, prefix = self._outbox.redis, self._outbox.prefix
+        with reaching_redis():
+            for kind in ("events:", "deadof:", "claim:"):
+                for key in list(self._keys(kind + "*")):
+                    name = key[len(prefix) + len(kind) :]
+                    if name == self.external_id or self.holds(name.encode()):
+                        self.report["index_entries"] += int(redis.delete(key))  # type: ignore[arg-type]
+                    elif kind == "events:" and name in self.external_ids:
+                        for event_id in events:
+                            self.report["index_entries"] += int(redis.lrem(key, 0, event_id))  # type: ignore[arg-type]
+            for key in list(self._keys("planhat:*")):
+                held: Any = redis.get(key)
+                if held and (held.decode() == self.external_id or self.holds(held)):
+                    self.report["index_entries"] += int(redis.delete(key))  # type: ignore[arg-type]
 
 
 def _forms(email: str) -> Iterator[bytes]:

@@ -18,6 +18,8 @@ from markupsafe import Markup
 from relay.rules.sandbox import KEYS, VALUES, Empty, TooMuch, refill, step, weigh
 
 MAX_TEMPLATE_CHARS = 100_000
+#: Levels of the syntax tree; a sum of a hundred terms has a hundred.
+MAX_TREE_DEPTH = 120
 
 
 class TemplateInvalid(ValueError):
@@ -74,11 +76,16 @@ def parse_text(source: str) -> nodes.Template:
     if len(source) > MAX_TEMPLATE_CHARS:
         raise TemplateInvalid(f"longer than {MAX_TEMPLATE_CHARS:,} characters")
     try:
-        return VALUES.parse(source)
+        tree = VALUES.parse(source)
     except TemplateSyntaxError as error:
         raise TemplateInvalid(str(error.message), error.lineno) from error
     except RecursionError as error:
         raise TemplateInvalid("nested too deep") from error
+    except ValueError as error:
+        # Python itself refuses to read a number of thousands of digits.
+        raise TemplateInvalid("a number is too long") from error
+    _require_shallow(tree)
+    return tree
 
 
 def parse_expression(source: str) -> nodes.Expr:
@@ -96,8 +103,23 @@ def parse_expression(source: str) -> nodes.Expr:
         raise TemplateInvalid(str(error.message), error.lineno) from error
     except RecursionError as error:
         raise TemplateInvalid("nested too deep") from error
+    except TemplateInvalid:
+        raise
+    except ValueError as error:
+        raise TemplateInvalid("a number is too long") from error
+    _require_shallow(expression)
     expression.set_environment(VALUES)
     return expression
+
+
+def _require_shallow(tree: nodes.Node) -> None:
+    """Everything after the parser walks the tree by recursion, several frames a level."""
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_TREE_DEPTH):
+        level = [child for parent in level for child in parent.iter_child_nodes()]
+        if not level:
+            return
+    raise TemplateInvalid("nested too deep", level[0].lineno or 1)
 
 
 def sole_expression(tree: nodes.Template) -> nodes.Expr | None:
