@@ -245,13 +245,16 @@ class Document:
 
     def render(self) -> dict[str, Any]:
         """The conversation's fields as Planhat takes them (without companyId, `_id` and externalId). Empty values
-        are left out: a partial update must not wipe what a person wrote in Planhat."""
+        are left out: a partial update must not wipe what a person wrote in Planhat. Only an appended text whose
+        every entry was retracted is sent empty."""
         fields: dict[str, Any] = {}
         custom: dict[str, Any] = {}
         for name, ways in self.registers.items():
             value = self._value(ways)
             if value is None or value in ("", [], {}):
-                continue
+                if value != "" or not self._was_retracted(ways):
+                    continue
+                # What we wrote there was taken back: it must not stay in Planhat.
             if name.startswith("custom."):
                 custom[name[7:]] = value
             else:
@@ -276,6 +279,9 @@ class Document:
         ]
         live.sort(key=lambda entry: entry[:2])
         return ENTRY_SEPARATOR.join(str(text) for _, _, text in live)
+
+    def _was_retracted(self, ways: dict[str, Any]) -> bool:
+        return any(message in self.retracted for message in ways.get("append", ()))
 
     def contributors(self) -> set[str]:
         """The event ids that something in the document still stands on. An event that is not among them is superseded:

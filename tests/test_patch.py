@@ -123,7 +123,7 @@ def test_a_deletion_before_its_message_keeps_it_out_for_good() -> None:
     document = fold(Document("x"), [retract("e2", 2, "m1")])
     assert document.render() == {}
     fold(document, [upsert("e1", 1, "gone", "m1")])
-    assert "description" not in document.render()
+    assert document.render()["description"] == ""
     assert document.nothing_left() and document.render()["archived"] is True
     fold(document, [upsert("e3", 3, "still here", "m3")])
     assert document.render() == {"description": "still here", "archived": False}
@@ -161,3 +161,9 @@ def test_keys_that_a_newer_release_adds_are_passed_over() -> None:
     """... and N's additions must not break N-1, which runs beside it for a while."""
     patch = upsert("e1", 1, "hi", "m1")
     assert Patch.decode(orjson.dumps(orjson.loads(patch.encode()) | {"new": 1})) == patch
+
+
+def test_a_text_whose_every_entry_was_taken_back_is_sent_empty() -> None:
+    document = fold(Document("x"), [upsert("e1", 1, "secret", "m1", **{"custom.Log": ("append", "secret")})])
+    fold(document, [retract("e2", 2, "m1")])
+    assert document.render() == {"description": "", "custom": {"Log": ""}, "archived": True}

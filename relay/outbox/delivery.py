@@ -93,7 +93,6 @@ class Delivery:
                     self._prefix + "delivery",
                     mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0},
                 )
-            self._redis.delete(self._prefix + "wake")
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
