@@ -209,7 +209,7 @@ def source_target(name: str, mutate: Mutator) -> Callable[[], tuple[bytes, Calla
         def act() -> None:
             for ask in (adapter.verify, adapter.handshake, adapter.parse):
                 try:
-                    answer: Any = ask(request, now_s=NOW_S)  # type: ignore[operator]
+                    answer: Any = ask(request, now_s=NOW_S)
                 except ALLOWED:
                     continue
                 if ask == adapter.parse:

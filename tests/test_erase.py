@@ -30,7 +30,7 @@ def entry(number: int, who: str, verdict: str = "pending", thread: str = "") -> 
     return Entry(
         event_id,
         "mail",
-        verdict,  # type: ignore[arg-type]
+        verdict,
         (event_id, f"message-{number}"),
         json.dumps(facts).encode() + b"\n" + json.dumps({"From": who}).encode(),
         external_id if verdict == "pending" else "",
@@ -50,13 +50,13 @@ def everything(client: redis.Redis) -> bytes:
         if kind == b"string":
             held.append(client.get(key))
         elif kind == b"hash":
-            held += [part for pair in client.hgetall(key).items() for part in pair]  # type: ignore[union-attr]
+            held += [part for pair in client.hgetall(key).items() for part in pair]
         elif kind == b"list":
-            held += client.lrange(key, 0, -1)  # type: ignore[arg-type]
+            held += client.lrange(key, 0, -1)
         elif kind == b"set":
-            held += list(client.smembers(key))  # type: ignore[arg-type]
+            held += list(client.smembers(key))
         else:
-            held += client.zrange(key, 0, -1)  # type: ignore[arg-type]
+            held += client.zrange(key, 0, -1)
     return b"\n".join(held)
 
 
@@ -107,7 +107,7 @@ def test_what_is_in_flight_cannot_be_settled_afterwards(outbox: Outbox) -> None:
     from relay.outbox.outbox import Later
 
     outbox.record([entry(1, ANN, thread="shared"), entry(2, BOB, thread="shared")])
-    generation = outbox.ring() or int(outbox.redis.get(outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
+    generation = outbox.ring() or int(outbox.redis.get(outbox.prefix + "generation") or 0)
     claim = outbox.claim(generation)
     assert claim.items
     Eraser(outbox, email=ANN).erase()

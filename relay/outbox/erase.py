@@ -146,7 +146,7 @@ class Eraser:
         with reaching_redis():
             for key in list(self._keys("seen:*")):
                 if redis.get(key) in gone:
-                    self.report["dedupe"] += int(redis.delete(key))  # type: ignore[arg-type]
+                    self.report["dedupe"] += int(redis.delete(key))
 
     def _indexes(self, events: set[str]) -> None:
         """The lists of a conversation's events and what points at it. One erased whole loses them all, and so does one
@@ -157,14 +157,14 @@ class Eraser:
                 for key in list(self._keys(kind + "*")):
                     name = key[len(prefix) + len(kind) :]
                     if name == self.external_id or self.holds(name.encode()):
-                        self.report["index_entries"] += int(redis.delete(key))  # type: ignore[arg-type]
+                        self.report["index_entries"] += int(redis.delete(key))
                     elif kind == "events:" and name in self.external_ids:
                         for event_id in events:
-                            self.report["index_entries"] += int(redis.lrem(key, 0, event_id))  # type: ignore[arg-type]
+                            self.report["index_entries"] += int(redis.lrem(key, 0, event_id))
             for key in list(self._keys("planhat:*")):
                 held: Any = redis.get(key)
                 if held and (held.decode() == self.external_id or self.holds(held)):
-                    self.report["index_entries"] += int(redis.delete(key))  # type: ignore[arg-type]
+                    self.report["index_entries"] += int(redis.delete(key))
 
 
 def _forms(email: str) -> Iterator[bytes]:

@@ -42,7 +42,8 @@ _IGNORED = b'{"status":"ignored"}'
 class Hooks:
     """The ASGI endpoint. `intake` is shared with nothing else; `tally` counts."""
 
-    def __init__(self, intake: Intake, tally: Tally) -> None:
+    def __init__(self, intake: Intake, tally: Tally, *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self.body_timeout_s = body_timeout_s
         self.intake = intake
         self.tally = tally
 
@@ -53,7 +54,7 @@ class Hooks:
         reason = ""
         try:
             source = self.intake.source(name)
-            inbound = await _read(scope, receive, source)
+            inbound = await _read(scope, receive, source, self.body_timeout_s)
             outcome = await self.intake.receive(source, inbound)
             if isinstance(outcome, Reply):
                 status, headers, body = outcome.status, _reply_headers(outcome), outcome.body
@@ -103,7 +104,7 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(body)).encode()
 
 
-async def _read(scope: Scope, receive: Receive, source: Source) -> Inbound:
+async def _read(scope: Scope, receive: Receive, source: Source, timeout_s: float) -> Inbound:
     raw_headers = scope["headers"]
     if len(raw_headers) > MAX_HEADERS:
         raise PayloadInvalid(f"more than {MAX_HEADERS} headers")
@@ -123,7 +124,7 @@ async def _read(scope: Scope, receive: Receive, source: Source) -> Inbound:
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         # No known sender compresses; refusing is safer than inflating what nobody has verified.
         raise ContentTypeInvalid("compressed bodies are not accepted")
-    body = await _body(receive, limit)
+    body = await _body(receive, limit, timeout_s)
     if scope["method"] == "POST":
         _require_content_type(headers, source)
     query_bytes: bytes = scope.get("query_string", b"")
@@ -138,7 +139,7 @@ async def _read(scope: Scope, receive: Receive, source: Source) -> Inbound:
     return Inbound(body=body, headers=headers, method=scope["method"], path_query=path, query=query)
 
 
-async def _body(receive: Receive, limit: int) -> bytes:
+async def _body(receive: Receive, limit: int, timeout_s: float) -> bytes:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise _Gone
@@ -149,7 +150,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
         return first
     parts, size = [first], len(first)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             while True:
                 if size > limit:
                     raise BodyTooLarge(f"larger than {limit} bytes")
@@ -162,7 +163,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
                 if not message.get("more_body"):
                     break
     except TimeoutError as error:
-        raise PayloadInvalid(f"the body was not whole after {BODY_TIMEOUT_S:.0f} s") from error
+        raise PayloadInvalid(f"the body was not whole after {timeout_s:.0f} s") from error
     if size > limit:
         raise BodyTooLarge(f"larger than {limit} bytes")
     return b"".join(parts)
