@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from typing import Final, Protocol
 
@@ -100,7 +99,6 @@ class Flush:
         self._slice_s = slice_s
         self._clock = clock
         self._began = 0.0
-        self._beside = ThreadPoolExecutor(1, "settle")
         self._batch = ""
         self._batches = 0
 
@@ -272,7 +270,6 @@ class Flush:
                 self._hold(resolution.hold)
             now_ms = self._outbox.now_ms()
             settlements: list[Settlement] = []
-            settling: Future[None] | None = None
             for position, outcome in news.items():
                 parcel = piece[position]
                 if (
@@ -286,11 +283,8 @@ class Flush:
                 counts[type(outcome).__name__.lower()] += 1
                 settlements.append(self._verdict(parcel, outcome, now_ms))
                 if len(settlements) >= _AT_A_TIME:
-                    settling = self._settle_beside(lane, settlements, settling)
+                    self._settle(lane, settlements)
                     settlements = []
-            if settling:
-                settling.result()
-                settling = None
             self._settle(lane, settlements)
         if resolution.too_large:
             self._pace.too_large(sum(len(parcel.sent.body) for parcel in piece))
@@ -323,15 +317,6 @@ class Flush:
         lane.settled(what.item.external_id for what in settlements)
         if lost:
             log("lease.lost", level=logging.WARNING, items=len(lost))
-
-    def _settle_beside(
-        self, lane: Lane, settlements: Sequence[Settlement], before: Future[None] | None
-    ) -> Future[None]:
-        """Settles in a thread, one part after the other, so that the next part is folded while Redis writes this one.
-        Raises what settling the part `before` raised."""
-        if before:
-            before.result()
-        return self._beside.submit(self._settle, lane, settlements)
 
     # -- one call --------------------------------------------------------------------------------------------
 
