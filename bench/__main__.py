@@ -14,4 +14,6 @@ QUICK = {
 
 for part, short in QUICK.items():
     print(f"\n## {part}\n", flush=True)
-    subprocess.run([sys.executable, "-m", f"bench.{part}", *(short if "--quick" in sys.argv else [])], check=True)
+    subprocess.run(
+        [sys.executable, "-m", f"bench.{part}", *(short if "--quick" in sys.argv else [])], check=True
+    )

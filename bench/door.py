@@ -65,23 +65,44 @@ def slack_requests(count: int, *, start: int = 0, threads: int = 0) -> list[byte
     for number in range(start, start + count):
         ts = f"{now}.{number % 1_000_000:06d}"
         event = {
-            "type": "message", "channel": "C024BE91L", "user": f"U{number % 997:06d}", "ts": ts, "event_ts": ts,
-            "channel_type": "channel", "team": "T024BE7LD", "text": text_of(number),
+            "type": "message",
+            "channel": "C024BE91L",
+            "user": f"U{number % 997:06d}",
+            "ts": ts,
+            "event_ts": ts,
+            "channel_type": "channel",
+            "team": "T024BE7LD",
+            "text": text_of(number),
             "client_msg_id": f"{number:032x}",
             "blocks": [{"type": "rich_text", "block_id": f"b{number}", "elements": []}],
         }
         if threads:
             event["thread_ts"] = f"{now - 1000}.{number % threads:06d}"
-        body = json.dumps({
-            "token": "x" * 24, "team_id": "T024BE7LD", "api_app_id": "A0", "event": event, "type": "event_callback",
-            "event_id": f"Ev{now}{number}", "event_time": now,
-            "authorizations": [{"team_id": "T024BE7LD", "user_id": "U0", "is_bot": True}],
-        }).encode()
+        body = json.dumps(
+            {
+                "token": "x" * 24,
+                "team_id": "T024BE7LD",
+                "api_app_id": "A0",
+                "event": event,
+                "type": "event_callback",
+                "event_id": f"Ev{now}{number}",
+                "event_time": now,
+                "authorizations": [{"team_id": "T024BE7LD", "user_id": "U0", "is_bot": True}],
+            }
+        ).encode()
         digest = hmac.new(SECRET.encode(), f"v0:{now}:".encode() + body, hashlib.sha256).hexdigest()
-        requests.append(post("/hooks/slack", body, {
-            "Content-Type": "application/json", "User-Agent": "Slackbot 1.0",
-            "X-Slack-Request-Timestamp": str(now), "X-Slack-Signature": f"v0={digest}",
-        }))
+        requests.append(
+            post(
+                "/hooks/slack",
+                body,
+                {
+                    "Content-Type": "application/json",
+                    "User-Agent": "Slackbot 1.0",
+                    "X-Slack-Request-Timestamp": str(now),
+                    "X-Slack-Signature": f"v0={digest}",
+                },
+            )
+        )
     return requests
 
 
@@ -94,10 +115,15 @@ def free_port() -> int:
 class Server:
     """One server process; `ready` is the path that answers 200 (or anything at all) once it serves."""
 
-    def __init__(self, command: list[str], port: int, environ: dict[str, str] | None = None, ready: str = "/healthz") -> None:
+    def __init__(
+        self, command: list[str], port: int, environ: dict[str, str] | None = None, ready: str = "/healthz"
+    ) -> None:
         self.port = port
         self.process = subprocess.Popen(
-            command, env={**os.environ, **(environ or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            env={**os.environ, **(environ or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(200):
             try:
@@ -123,17 +149,40 @@ class Server:
 def bare_server() -> Server:
     port = free_port()
     return Server(
-        [sys.executable, "-m", "uvicorn", "bench.bare:app", "--port", str(port), "--log-level", "warning", "--no-access-log",
-         "--no-server-header", "--no-date-header", "--loop", "uvloop", "--http", "httptools"], port)
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "bench.bare:app",
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+            "--no-access-log",
+            "--no-server-header",
+            "--no-date-header",
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+        ],
+        port,
+    )
 
 
 def relay_server(folder: Path, redis_url: str) -> Server:
     (folder / "relay.yaml").write_text(CONFIG)
     port = free_port()
-    return Server([sys.executable, "-m", "relay", "serve"], port, {
-        "RELAY_CONFIG": str(folder / "relay.yaml"), "RELAY_REDIS_URL": redis_url, "RELAY_PORT": str(port),
-        "RELAY_LOG_LEVEL": "warning",
-    })
+    return Server(
+        [sys.executable, "-m", "relay", "serve"],
+        port,
+        {
+            "RELAY_CONFIG": str(folder / "relay.yaml"),
+            "RELAY_REDIS_URL": redis_url,
+            "RELAY_PORT": str(port),
+            "RELAY_LOG_LEVEL": "warning",
+        },
+    )
 
 
 def measure(port: int, requests: list[bytes], connections: int, rate: float = 0) -> Result:
@@ -163,12 +212,19 @@ def main() -> None:
             relay.stop()
             redis.stop()
             assert set(full.statuses) == {202}, full.statuses
-            rows.append({
-                "bare_per_s": base.per_s, "door_per_s": full.per_s, "ratio": full.per_s / base.per_s,
-                "p50_ms": full.percentile_ms(0.5), "p99_ms": full.percentile_ms(0.99), "rss_mb": rss_mb,
-                "at500_p50_ms": steady.percentile_ms(0.5), "at500_p99_ms": steady.percentile_ms(0.99),
-                "at500_p999_ms": steady.percentile_ms(0.999),
-            })
+            rows.append(
+                {
+                    "bare_per_s": base.per_s,
+                    "door_per_s": full.per_s,
+                    "ratio": full.per_s / base.per_s,
+                    "p50_ms": full.percentile_ms(0.5),
+                    "p99_ms": full.percentile_ms(0.99),
+                    "rss_mb": rss_mb,
+                    "at500_p50_ms": steady.percentile_ms(0.5),
+                    "at500_p99_ms": steady.percentile_ms(0.99),
+                    "at500_p999_ms": steady.percentile_ms(0.999),
+                }
+            )
             print(json.dumps({key: round(value, 3) for key, value in rows[-1].items()}), flush=True)
     print("\n| figure | median | min | max |\n|---|---|---|---|")
     for key in rows[0]:

@@ -54,8 +54,12 @@ def start_sink(latency_ms: float) -> Server:
 
 def start_worker(config_file: Path, redis_url: str, sink: Server) -> subprocess.Popen[bytes]:
     environ = {
-        **os.environ, "RELAY_CONFIG": str(config_file), "RELAY_REDIS_URL": redis_url, "RELAY_LOG_LEVEL": "warning",
-        "RELAY_PLANHAT_URL": f"http://127.0.0.1:{sink.port}", "RELAY_PLANHAT_TOKEN": "bench",
+        **os.environ,
+        "RELAY_CONFIG": str(config_file),
+        "RELAY_REDIS_URL": redis_url,
+        "RELAY_LOG_LEVEL": "warning",
+        "RELAY_PLANHAT_URL": f"http://127.0.0.1:{sink.port}",
+        "RELAY_PLANHAT_TOKEN": "bench",
     }
     with (config_file.parent / "worker.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", "workers"], env=environ, stdout=log, stderr=log)
@@ -119,10 +123,19 @@ def one_run(folder: Path, events: int, conversations: int, latency_ms: float) ->
         cpu_after, peak_mb = used(pid)
         stats = json.loads(httpx.get(f"http://127.0.0.1:{sink.port}/stats").text)
         return {
-            "events": events, "conversations": conversations, "latency_ms": latency_ms, "events_per_s": events / took_s,
-            "plain_loop_per_s": plain, "ratio": events / took_s / plain, "calls": stats["calls"] - 10, "largest": stats["largest"],
-            "worker_cpu_us_an_event": (cpu_after - cpu_before) / events * 1e6, "worker_peak_mb": peak_mb,
-            "redis_bytes_an_event": held / events, "stored_bytes_an_event": stored / events, "memory_ratio": held / stored,
+            "events": events,
+            "conversations": conversations,
+            "latency_ms": latency_ms,
+            "events_per_s": events / took_s,
+            "plain_loop_per_s": plain,
+            "ratio": events / took_s / plain,
+            "calls": stats["calls"] - 10,
+            "largest": stats["largest"],
+            "worker_cpu_us_an_event": (cpu_after - cpu_before) / events * 1e6,
+            "worker_peak_mb": peak_mb,
+            "redis_bytes_an_event": held / events,
+            "stored_bytes_an_event": stored / events,
+            "memory_ratio": held / stored,
         }
     finally:
         worker.terminate()
@@ -145,12 +158,17 @@ def main() -> None:
             for latency_ms in options.latency:
                 cell = []
                 for _ in range(options.runs):
-                    cell.append(one_run(Path(name), options.events, min(conversations, options.events), latency_ms))
+                    cell.append(
+                        one_run(Path(name), options.events, min(conversations, options.events), latency_ms)
+                    )
                     print(json.dumps({key: round(value, 3) for key, value in cell[-1].items()}), flush=True)
                 rows += cell
                 rates = [row["events_per_s"] for row in cell]
-                print(f"| {conversations} conversations, {latency_ms:g} ms | {statistics.median(rates):.0f} events/s "
-                      f"({min(rates):.0f}-{max(rates):.0f}) |", flush=True)
+                print(
+                    f"| {conversations} conversations, {latency_ms:g} ms | {statistics.median(rates):.0f} events/s "
+                    f"({min(rates):.0f}-{max(rates):.0f}) |",
+                    flush=True,
+                )
     if options.json_file:
         Path(options.json_file).write_text(json.dumps(rows, indent=1))
 

@@ -1,6 +1,6 @@
 """(c) End to end: from the moment a request should go out to its arrival at a bare sink (0 ms a call), web and worker real.
 
-    python -m bench.latency [--runs 3] [--rates 5 50 500] [--seconds 20] [--json FILE]
+python -m bench.latency [--runs 3] [--rates 5 50 500] [--seconds 20] [--json FILE]
 """
 
 from __future__ import annotations
@@ -43,12 +43,24 @@ def one_run(folder: Path, rate: float, seconds: float) -> dict[str, float]:
             ts = _SECONDS.search(name)
             if ts:
                 first.setdefault(ts[0], at_ns)
-        asked = {match[1].decode(): number for number, request in enumerate(requests) if (match := _TS.search(request))}
+        asked = {
+            match[1].decode(): number
+            for number, request in enumerate(requests)
+            if (match := _TS.search(request))
+        }
         waited_ms = sorted(
-            (first[ts] / 1e9 - sent.began_s - number / rate) * 1000 for ts, number in asked.items() if ts in first
+            (first[ts] / 1e9 - sent.began_s - number / rate) * 1000
+            for ts, number in asked.items()
+            if ts in first
         )
         at = lambda share: waited_ms[min(len(waited_ms) - 1, int(share * len(waited_ms)))]  # noqa: E731
-        return {"rate": rate, "sent": len(requests), "arrived": len(waited_ms), "p50_ms": at(0.5), "p99_ms": at(0.99)}
+        return {
+            "rate": rate,
+            "sent": len(requests),
+            "arrived": len(waited_ms),
+            "p50_ms": at(0.5),
+            "p99_ms": at(0.99),
+        }
     finally:
         worker.terminate()
         worker.wait(20)
@@ -71,8 +83,14 @@ def main() -> None:
             rows += cell
             for figure in ("p50_ms", "p99_ms"):
                 values = [row[figure] for row in cell]
-                print(f"| {rate:g}/s | {figure} | {statistics.median(values):.0f} | {min(values):.0f}-{max(values):.0f} |", flush=True)
-            print(f"arrived {sum(r['arrived'] for r in cell):.0f} of {sum(r['sent'] for r in cell):.0f}", flush=True)
+                print(
+                    f"| {rate:g}/s | {figure} | {statistics.median(values):.0f} | {min(values):.0f}-{max(values):.0f} |",
+                    flush=True,
+                )
+            print(
+                f"arrived {sum(r['arrived'] for r in cell):.0f} of {sum(r['sent'] for r in cell):.0f}",
+                flush=True,
+            )
     if options.json_file:
         Path(options.json_file).write_text(json.dumps(rows, indent=1))
 

@@ -117,7 +117,9 @@ class _Work:
             self.done.set_result(None)
 
 
-async def run(host: str, port: int, requests: Sequence[bytes], *, connections: int = 64, rate: float = 0) -> Result:
+async def run(
+    host: str, port: int, requests: Sequence[bytes], *, connections: int = 64, rate: float = 0
+) -> Result:
     """Sends all `requests`; raises ConnectionError if the server hangs up."""
     loop = asyncio.get_running_loop()
     work = _Work(requests, rate, loop.create_future())

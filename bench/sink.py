@@ -35,15 +35,30 @@ class Sink:
         if count < 500 and len(self.arrivals) < KEPT_ARRIVALS:
             now = time.monotonic_ns()
             self.arrivals += [(name.decode(), now) for name in _ID.findall(body)]
-        return json.dumps({
-            "created": count, "createdErrors": [], "insertsKeys": [], "updated": 0, "updatedErrors": [],
-            "updatesKeys": [], "nonupdates": 0, "modified": [], "upsertedIds": [], "permissionErrors": [],
-        }).encode()
+        return json.dumps(
+            {
+                "created": count,
+                "createdErrors": [],
+                "insertsKeys": [],
+                "updated": 0,
+                "updatedErrors": [],
+                "updatesKeys": [],
+                "nonupdates": 0,
+                "modified": [],
+                "upsertedIds": [],
+                "permissionErrors": [],
+            }
+        ).encode()
 
     def stats(self) -> bytes:
-        return json.dumps({
-            "calls": self.calls, "items": self.items, "largest": self.largest, "arrivals": self.arrivals,
-        }).encode()
+        return json.dumps(
+            {
+                "calls": self.calls,
+                "items": self.items,
+                "largest": self.largest,
+                "arrivals": self.arrivals,
+            }
+        ).encode()
 
 
 class _Connection(asyncio.Protocol):

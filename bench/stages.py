@@ -1,6 +1,6 @@
 """(e) CPU per event by stage of the door, in one process: verify, parse, rules, the rest of map, the arguments of record.
 
-    python -m bench.stages [--runs 5] [--requests 5000] [--profile] [--json FILE]
+python -m bench.stages [--runs 5] [--requests 5000] [--profile] [--json FILE]
 """
 
 from __future__ import annotations
@@ -51,8 +51,12 @@ def one_run(intake: Intake, source: Source, outbox: Outbox, things: list[Inbound
     whole, mapped = timed(lambda inbound: intake.map(source, inbound, now_s=now_s), things)
     arguments, _ = timed(outbox.record_args, [[(entries[0], 0.0)] for entries, _ in mapped])
     return {
-        "verify": verify, "parse": parse, "rules (match, render)": rules, "patch encode": encode,
-        "map, all of it (parse to archive)": whole, "record arguments": arguments,
+        "verify": verify,
+        "parse": parse,
+        "rules (match, render)": rules,
+        "patch encode": encode,
+        "map, all of it (parse to archive)": whole,
+        "record arguments": arguments,
     }
 
 

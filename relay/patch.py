@@ -251,10 +251,9 @@ class Document:
         custom: dict[str, Any] = {}
         for name, ways in self.registers.items():
             value = self._value(ways)
-            if value is None or value in ("", [], {}):
-                if value != "" or not self._was_retracted(ways):
-                    continue
-                # What we wrote there was taken back: it must not stay in Planhat.
+            # "" is sent where what we wrote was taken back: it must not stay in Planhat.
+            if value in (None, "", [], {}) and not (value == "" and self._was_retracted(ways)):
+                continue
             if name.startswith("custom."):
                 custom[name[7:]] = value
             else:
