@@ -47,6 +47,7 @@ HELP: dict[str, str] = {
     "relay_batch_items": "Items in one bulk upsert",
     "relay_end_to_end_seconds": "Accepted to delivered",
     "relay_rules_reload_failures_total": "Changed config files that were refused",
+    "relay_redis_epoch_changes_total": "Redis was flushed or set back to an older state",
     "relay_company_conflicts_total": "Conversations whose events name another company than the pinned one",
     "relay_silent_damage_total": "Fields that Planhat stored otherwise than they were sent",
 }
