@@ -70,6 +70,8 @@ class WebSide:
         self.bell = Bell(connect(settings.redis_url))
         self.tally = Tally()
         self.metrics = SharedMetrics(self.redis)
+        # A counter that is not there cannot be seen to rise.
+        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
         self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
         self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
