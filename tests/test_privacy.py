@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import httpx
 import pytest
 import redis
 
+from relay.app import WebSide
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
+from relay.settings import Settings
 from tests.flushing import Kit, patch
-from tests.test_hooks import Door, books, door, message
+from tests.test_hooks import CONFIG, Door, books, door, message, serve
+from workers.posting import post_dead_letters
 
 __all__ = ["door"]
 
@@ -78,4 +82,71 @@ def test_no_canary_leaves_the_worker(redis_client: redis.Redis, caplog: pytest.L
     said += [
         record.getMessage() + repr(record.__dict__) for record in caplog.records if record.name != "httpx"
     ]
+    assert not [text for text in said if "canary" in text]
+
+
+def test_no_canary_leaves_with_a_refusal_or_with_its_failed_job(
+    redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Planhat quotes what it refuses; the cause, the metrics, the logs and the RQ job must not."""
+    caplog.set_level(logging.DEBUG, logger="relay")
+    sandbox = create_sandbox(types=["Slack thread"], quotas=NO_QUOTAS)
+    with running(sandbox) as url:
+        kit = Kit(redis_client, url, sandbox=sandbox)
+        kit.fault(
+            operation="upsert",
+            refuse=".",
+            style="string_id",
+            message="subject canary0001zq is not acceptable",
+        )
+        kit.record(patch(1, text="canary0001zq"))
+        for _ in range(3):
+            kit.run()
+            kit.due_now()
+        assert kit.books()["dead"] == 1
+        kit.metrics.flush()
+        post_dead_letters(redis_client, kit.outbox)
+    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    said = [repr(kit.metrics.read()), str(json.loads(letter.record)["cause"])]
+    for key in redis_client.scan_iter("rq:*"):
+        kind = redis_client.type(key)
+        if kind == b"hash":
+            said.append(repr(redis_client.hgetall(key)))
+        elif kind == b"stream":
+            said.append(repr(redis_client.xrange(key)))
+    said += [
+        record.getMessage() + repr(record.__dict__) for record in caplog.records if record.name != "httpx"
+    ]
+    assert len(said) > 3
+    assert not [text for text in said if "canary" in text]
+
+
+def test_no_canary_leaves_with_a_template_that_fails(
+    redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="relay")
+    (tmp_path / "relay.yaml").write_text(
+        CONFIG
+        + """
+rules:
+  - name: broken
+    source: slack
+    companyId: "{{ event.text }}"
+    conversation: {type: Slack thread, externalId: "x-{{ event.thread }}", subject: "{{ event.text | date }}"}
+"""
+    )
+    side = WebSide(
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {}
+    )
+    for url in serve(side):
+        answer = Door(url, side).slack(message(1, text="canary0001zq"))
+        assert answer.json()["status"] == "accepted"
+        [letter] = side.outbox.dead_letters(side.outbox.dead_ids())
+        said = [str(json.loads(letter.record)["cause"]), side.health.exposition().decode(), answer.text]
+    said += [
+        record.getMessage() + repr(record.__dict__)
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "httpcore", "uvicorn.access"))
+    ]
+    assert "broken" in said[0]
     assert not [text for text in said if "canary" in text]
