@@ -157,3 +157,31 @@ def test_killed_parts_are_started_again_and_nothing_is_lost(short_tmp: Path) -> 
         while delivered(short_tmp) < 2:
             assert time.monotonic() < deadline + 15
             time.sleep(0.3)
+
+
+def test_a_conversation_is_erased_here_and_in_planhat(short_tmp: Path) -> None:
+    with running(short_tmp) as (_, up):
+        for _ in range(2):
+            assert relay(short_tmp, "send", "--source", "slack").returncode == 0
+        deadline = time.monotonic() + 15
+        while delivered(short_tmp) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        listing = f"{up['sandbox']}/_sandbox/conversations"
+        keep, gone = sorted(row["externalId"] for row in httpx.get(listing, trust_env=False).json())
+
+        done = relay(short_tmp, "erase", "--conversation", gone, "--planhat", "--yes", "--json")
+
+        report = json.loads(done.stdout)
+        assert done.returncode == 0, done.stderr
+        assert (report["events"], report["documents"], report["planhat"], report["rewritten"]) == (
+            1,
+            1,
+            1,
+            True,
+        )
+        assert [row["externalId"] for row in httpx.get(listing, trust_env=False).json()] == [keep]
+        assert relay(short_tmp, "trace", gone).returncode == 1
+        assert relay(short_tmp, "trace", keep).returncode == 0
+        stats = json.loads(relay(short_tmp, "stats", "--json").stdout)
+        assert stats["balanced"] is True
