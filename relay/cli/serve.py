@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from contextlib import nullcontext
 from typing import Any
@@ -74,6 +75,10 @@ def run_web(settings: Any) -> None:
 
     from relay.app import WebSide, assemble, create_operator_app
 
+    # uvicorn stops in order and then raises the signal once more, for whoever handled it before: that is us, and being
+    # told to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     side = WebSide(settings)
     public = listen(settings.host, settings.port)
     options: dict[str, Any] = {
