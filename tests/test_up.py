@@ -185,3 +185,21 @@ def test_a_conversation_is_erased_here_and_in_planhat(short_tmp: Path) -> None:
         assert relay(short_tmp, "trace", keep).returncode == 0
         stats = json.loads(relay(short_tmp, "stats", "--json").stdout)
         assert stats["balanced"] is True
+
+
+def test_a_web_side_that_is_told_to_stop_at_any_moment_of_its_start_stops(short_tmp: Path) -> None:
+    (short_tmp / "relay.yaml").write_text("sources: {}\n")
+    settings = {**environ(), "RELAY_PORT": "0", "RELAY_REDIS_URL": f"unix://{short_tmp}/none.sock"}
+    for wait_ms in (50, 150, 250, 350, 450, 550, 700, 1000):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "relay", "serve"],
+            cwd=short_tmp,
+            env=settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(wait_ms / 1000)
+        process.send_signal(signal.SIGTERM)
+        # Before Python has read our handler the signal's own default ends the process.
+        assert process.wait(12) in (0, -signal.SIGTERM), wait_ms

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from contextlib import nullcontext
+from types import FrameType
 from typing import Any
 
 import click
@@ -75,10 +76,17 @@ def run_web(settings: Any) -> None:
 
     from relay.app import WebSide, assemble, create_operator_app
 
-    # uvicorn stops in order and then raises the signal once more, for whoever handled it before: that is us, and being
-    # told to stop is no failure.
+    server: uvicorn.Server | None = None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Ours until uvicorn's own handlers stand, and again when it raises the signal once more after an orderly stop:
+        # being told to stop is no failure, at whatever moment it comes.
+        if server is None:
+            raise SystemExit(0)
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     side = WebSide(settings)
     public = listen(settings.host, settings.port)
     options: dict[str, Any] = {
