@@ -6,11 +6,13 @@ file with the append-only file on, told to stop with SIGTERM and waited for, and
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from hashlib import sha256
 from importlib.util import find_spec
@@ -28,6 +30,7 @@ from relay.errors import UserError
 _MAX_SOCKET_PATH = 100
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 8.0
+_PR_SET_PDEATHSIG = 1
 
 
 def find_server(prefer: str = "") -> str:
@@ -129,6 +132,8 @@ class EmbeddedServer:
             stderr=subprocess.DEVNULL,
             # Its own group: Ctrl-C in the terminal must reach us first, the server last.
             start_new_session=True,
+            # And a killed parent must not leave it behind: the next start would open the same file beside it.
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         deadline = time.monotonic() + START_TIMEOUT_S
         with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
@@ -166,6 +171,10 @@ class EmbeddedServer:
         if self._lock:
             self._lock.close()
             self._lock = None
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _digest(text: str) -> str:
