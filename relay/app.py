@@ -221,9 +221,8 @@ class WebSide:
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
-    from importlib import import_module
-
-    from relay.web import api
+    # Imported here: the hooks alone need neither templates nor OpenAPI.
+    from relay.web import api, console
 
     desk = Desk(
         outbox=side.outbox,
@@ -231,10 +230,6 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
         settings=side.settings,
         current=lambda: side.house,
     )
-    try:
-        console = import_module("relay.web.console")
-    except ImportError:
-        return [*api.routes(desk)]
     return [*api.routes(desk), *console.routes(desk)]
 
 

@@ -8,6 +8,7 @@ a dead process), puts up a failed RQ job for each dead letter, has parked letter
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from typing import Final
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE, Bell
 from relay.outbox.connection import connect
+from relay.outbox.heartbeat import beat, end_beat
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from relay.outbox.vault import Vault
@@ -34,7 +36,6 @@ SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
 STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
-_HEARTBEAT_TTL_S: Final = 30
 _PARKED_EVERY_S: Final = 5.0
 _WRONG_SETTINGS: Final = 2
 
@@ -96,7 +97,7 @@ class Supervisor:
         self._beat_at = self._parked_at = 0.0
         self._redis_away = False
         self._config_stamp = _stamp(settings.config)
-        self._heartbeat_key = f"{self._outbox.prefix}heartbeat:{socket.gethostname()}:{os.getpid()}"
+        self._who = f"{socket.gethostname()}:{os.getpid()}"
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,8 +128,7 @@ class Supervisor:
             post_dead_letters(self._redis, self._outbox)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
-                with reaching_redis():
-                    self._redis.set(self._heartbeat_key, int(time.time() * 1000), ex=_HEARTBEAT_TTL_S)
+                beat(self._outbox, self._who)
             if now - self._parked_at >= _PARKED_EVERY_S:
                 self._parked_at = now
                 if self._parked_is_due():
@@ -170,11 +170,8 @@ class Supervisor:
                 log("worker.killed", level=logging.WARNING, queue=child.queue)
                 child.process.kill()
                 child.process.wait()
-        try:
-            with reaching_redis():
-                self._redis.delete(self._heartbeat_key)
-        except OutboxUnavailable:
-            pass
+        with contextlib.suppress(OutboxUnavailable):
+            end_beat(self._outbox, self._who)
         log("workers.stopped")
         return 0
 

@@ -64,6 +64,7 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     from relay.outbox.durability import examine, refuses_writes
+    from relay.outbox.heartbeat import last_beat_ms
 
     try:
         found = examine(context.redis)
@@ -92,17 +93,12 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     yield _line(
         "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
-    newest = 0
-    prefix = context.outbox.prefix
-    for key in context.redis.scan_iter(prefix + "heartbeat:*", count=100):
-        value = context.redis.get(key)
-        if isinstance(value, bytes) and value.isdigit():
-            newest = max(newest, int(value))
-    age_s = time.time() - newest / 1000
+    newest = last_beat_ms(context.outbox)
+    age_s = (context.outbox.now_ms() - newest) / 1000 if newest is not None else float("inf")
     yield _line(
         "worker",
-        bool(newest) and age_s < 30,
-        f"last sign of life {age_s:.0f} s ago" if newest else "none seen",
+        age_s < 30,
+        f"last sign of life {age_s:.0f} s ago" if newest is not None else "none seen",
         "start one with `relay work`",
     )
     state = context.delivery.read()

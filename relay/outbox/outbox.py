@@ -446,10 +446,10 @@ class Outbox:
         """(event_id, source, externalId, patch): settled events wait again; how many did."""
         moved = 0
         for part in _parts(again):
-            args: list[Any] = [now_ms, WAKE_MS, len(part)]
+            args: list[Any] = [now_ms, len(part)]
             for event_id, source, external_id, patch in part:
                 args += (event_id, source, external_id, self.vault.seal(patch))
-            moved += int(run(self.redis, "replay", self.prefix, args)[1])
+            moved += int(run(self.redis, "replay", self.prefix, args))
         return moved
 
     def _pending(self, entry: bytes) -> Pending:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
 
 import orjson
 from prometheus_client import generate_latest
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Durability, examine, refuses_writes
+from relay.outbox.heartbeat import last_beat_ms
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
 from relay.outbox.spool import Spool
@@ -153,12 +153,5 @@ class Health:
 
     def _heartbeat_age_s(self, now_ms: int) -> float:
         """Seconds since any worker's last sign of life; +Inf where there is none."""
-        newest = 0
-        held: Any = self._outbox.redis.hgetall(self._outbox.prefix + "heartbeats")
-        for value in held.values():
-            newest = max(newest, int(value))
-        for key in self._outbox.redis.scan_iter(self._outbox.prefix + "heartbeat:*", count=100):
-            value = self._outbox.redis.get(key)
-            if isinstance(value, bytes) and value.isdigit():
-                newest = max(newest, int(value))
-        return (now_ms - newest) / 1000 if newest else float("inf")
+        newest = last_beat_ms(self._outbox)
+        return float("inf") if newest is None else max(0, now_ms - newest) / 1000
