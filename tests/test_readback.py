@@ -8,6 +8,8 @@ import orjson
 import pytest
 import redis
 
+from relay.operations.stats import read_stats
+from relay.outbox.delivery import Delivery
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
@@ -41,6 +43,27 @@ def test_a_type_that_became_a_note_raises_a_warning_that_names_the_rule(kit: Kit
     assert "became note" in row["what"]
     assert kit.metrics.read()["relay_silent_damage_total|field=type,rule=slack-thread"] == 1
     assert kit.books() == {"accepted": 20, "delivered": 20}
+
+
+def test_the_warning_is_told_in_the_stats_and_goes_when_it_is_mended(
+    kit: Kit, shared: tuple[Sandbox, str], redis_client: redis.Redis
+) -> None:
+    kit.record(patch(1))
+    kit.run()
+    warnings = read_stats(kit.outbox, Delivery(redis_client))["warnings"]
+    [told] = [warning for warning in warnings if "slack-thread" in warning]
+    assert "type became note" in told
+
+    with running(create_sandbox(types=["Slack thread"], quotas=NO_QUOTAS)) as url:
+        mended = Kit(redis_client, url)
+        redis_client.delete("relay:{main}:readback")
+        mended.flush._reader = Readback(
+            redis_client, mended.planhat, mended.pace, metrics=mended.metrics, now_ms=mended.outbox.now_ms
+        )
+        mended.record(patch(2))
+        mended.run()
+    warnings = read_stats(kit.outbox, Delivery(redis_client))["warnings"]
+    assert not [warning for warning in warnings if "slack-thread" in warning]
 
 
 def test_each_type_is_read_back_once_and_then_only_as_a_sample(kit: Kit) -> None:

@@ -91,8 +91,10 @@ class Readback:
             self._count(type(error).__name__)
             return True
         self._count("200")
-        for field, what in differences(draft.fields, record):
+        found = differences(draft.fields, record)
+        for field, what in found:
             self._warn(draft.document.rule, kind, field, what, now_ms)
+        self._forget(draft.document.rule, {field for field, _ in found})
         return True
 
     def _count(self, status: str) -> None:
@@ -103,6 +105,15 @@ class Readback:
         self._metrics.add("relay_silent_damage_total", {"rule": rule, "field": field})
         row = {"at_ms": now_ms, "rule": rule, "type": kind, "field": field, "what": what}
         self._redis.hset(self._prefix + "warnings", f"{rule}|{field}", orjson.dumps(row))
+
+    def _forget(self, rule: str, fields: set[str]) -> None:
+        """What is well again is no longer warned of."""
+        key = self._prefix + "warnings"
+        held: Any = self._redis.hkeys(key)
+        mended = [name for name in held if name.decode().rpartition("|")[0] == rule]
+        mended = [name for name in mended if name.decode().rpartition("|")[2] not in fields]
+        if mended:
+            self._redis.hdel(key, *mended)
 
 
 def differences(sent: Mapping[str, Any], stands: Mapping[str, Any]) -> list[tuple[str, str]]:

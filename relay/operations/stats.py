@@ -19,6 +19,8 @@ from relay.outbox.scripts import reaching_redis
 WORKER_ABSENT_S = 90.0
 #: An event that waits longer is worth a warning.
 OLD_PENDING_S = 300.0
+#: Differences found at Planhat that are told at once; the metric counts them all.
+DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
 SAMPLE_EVERY_S = 10
 SAMPLES_KEPT = 360
@@ -55,8 +57,19 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "workers": workers,
         "at": iso(now_ms),
     }
-    stats["warnings"] = list(_warnings(stats))
+    stats["warnings"] = [*_warnings(stats), *_damage(outbox)]
     return stats
+
+
+def _damage(outbox: Outbox) -> list[str]:
+    """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
+    with reaching_redis():
+        held: Any = outbox.redis.hvals(outbox.prefix + "warnings")
+    rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
+    return [
+        f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
+        for row in rows[:DAMAGE_SHOWN]
+    ]
 
 
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:
