@@ -133,7 +133,7 @@ class EmbeddedServer:
             # Its own group: Ctrl-C in the terminal must reach us first, the server last.
             start_new_session=True,
             # And a killed parent must not leave it behind: the next start would open the same file beside it.
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         deadline = time.monotonic() + START_TIMEOUT_S
         with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
@@ -173,7 +173,8 @@ class EmbeddedServer:
             self._lock = None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """For a child between fork and exec (Linux): SIGTERM when its parent ends, however that ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

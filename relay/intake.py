@@ -99,7 +99,6 @@ class Intake:
     redact: Callable[[bytes], bytes] | None = None
     filters: Callable[[Event], str | None] | None = None
     spool: Keeps | None = None
-    _blocking: frozenset[str] = field(default=frozenset({"ses"}))
 
     def source(self, name: str) -> Source:
         source = self.house.sources.get(name)
@@ -118,8 +117,7 @@ class Intake:
                 return reply
             if inbound.method != "POST":
                 raise WrongMethod("POST only")
-        if source.config.adapter in self._blocking:
-            # A proof that may need the network (a certificate to fetch) must not hold the event loop.
+        if getattr(adapter, "proof_may_fetch", False):
             await asyncio.to_thread(adapter.verify, inbound, now_s=now_s)
             reply = await asyncio.to_thread(adapter.handshake, inbound, now_s=now_s)
         else:

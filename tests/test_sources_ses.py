@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from hypothesis import strategies as st
 
 from relay.errors import NotAuthentic, UserError, VerificationUnavailable
 from relay.event import Attachment, Event
+from relay.intake import House, Intake, furnish
+from relay.outbox.items import Entry, Recorded
+from relay.rules.load import load
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Skipped
 from relay.sources.ses import Ses
@@ -26,6 +32,24 @@ def ses(*files: str, topic: str = TOPIC) -> Ses:
     adapter = Ses(SourceOptions(name="mail", adapter="ses", topics=(topic,), certificate_files=files))
     adapter.certificates.fetch = unreachable
     return adapter
+
+
+def shop_with_ses(folder: Path) -> House:
+    file = folder / "ses.yaml"
+    file.write_text(
+        "planhat: {types: [Support email]}\n"
+        f"sources: {{mail: {{adapter: ses, topics: ['{TOPIC}'], type: Support email}}}}\n"
+        "companies: [{default: extid-acme}]\n",
+        encoding="utf-8",
+    )
+    return furnish(*load(str(file), {}))
+
+
+class Kept:
+    """Records nothing and says that all of it is durable."""
+
+    async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
+        return [Recorded(entry.event_id) for entry, _ in entries]
 
 
 def unreachable(url: str) -> bytes:
@@ -136,6 +160,27 @@ def test_a_certificate_is_fetched_once() -> None:
     for _ in range(3):
         adapter.verify(inbound(signed("received")), now_s=NOW_S)
     assert asked == ["https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0a1b.pem"]
+
+
+def test_a_certificate_is_fetched_beside_the_event_loop(tmp_path: Path) -> None:
+    """Other requests go on meanwhile: the fetch here returns only after the loop has run on."""
+    house = shop_with_ses(tmp_path)
+    source = house.sources["mail"]
+    assert isinstance(source.adapter, Ses)
+
+    async def receive() -> Any:
+        loop, went_on = asyncio.get_running_loop(), threading.Event()
+
+        def fetch(url: str) -> bytes:
+            loop.call_soon_threadsafe(went_on.set)
+            assert went_on.wait(10), "the event loop was held"
+            return Path(certificate_file()).read_bytes()
+
+        source.adapter.certificates.fetch = fetch  # type: ignore[attr-defined]
+        intake = Intake(house=house, records=Kept(), clock=lambda: NOW_S)
+        return await intake.receive(source, inbound(signed("received")))
+
+    assert asyncio.run(receive()).status == "accepted"
 
 
 def test_a_certificate_that_cannot_be_fetched_means_later() -> None:

@@ -62,7 +62,7 @@ def drop(
         return
     if not source and not where:
         raise UserError(
-            "name a --source, a --where, or both: dropping everything is `relay pause`'s neighbour, not this"
+            "name a --source, a --where, or both: to hold everything instead, and lose nothing, use `relay pause`"
         )
     try:
         seconds = parse_duration(duration)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -22,14 +21,13 @@ from typing import Any
 
 import click
 
-from relay.embedded import EmbeddedServer
+from relay.embedded import EmbeddedServer, end_with_parent
 from relay.errors import RelayError, UserError
 from relay.settings import Settings
 
 READY_TIMEOUT_S = 30.0
 #: What each part gets to end by itself, in the order of stopping; together under 10 s.
 STOP_S = {"web": 3.5, "workers": 4.0, "sandbox": 1.0}
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -51,7 +49,7 @@ class Part:
             stdin=subprocess.DEVNULL,
             # Ctrl-C must reach the parent alone: it stops the parts in order.
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
 
     @property
@@ -71,10 +69,6 @@ class Part:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @click.command()

@@ -18,8 +18,8 @@ COMPRESS_FROM_BYTES = 4096
 
 
 class Vault:
-    """`keys()` gives comma- or newline-separated Fernet keys (`relay` prints one with `relay rules`' neighbour
-    `python -c "from cryptography.fernet import Fernet; ..."`); empty: nothing is encrypted."""
+    """`keys()` gives comma- or newline-separated Fernet keys (`Fernet.generate_key()` of the `cryptography` package makes
+    one); empty: nothing is encrypted."""
 
     def __init__(self, keys: Callable[[], str] = lambda: "") -> None:
         self._keys = keys

@@ -132,6 +132,8 @@ class BaseAdapter:
     answers: Answers = Answers()
     #: True where the provider's handshake carries no signature (Graph's validationToken).
     handshake_before_verify: ClassVar[bool] = False
+    #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
+    proof_may_fetch: ClassVar[bool] = False
 
     def __init__(self, options: SourceOptions) -> None:
         self.options = options

@@ -30,6 +30,7 @@ class Ses(MailAdapter):
     name: ClassVar[str] = "ses"
     #: SNS posts JSON as text/plain.
     content_types: ClassVar[frozenset[str]] = frozenset({"text/plain", "application/json"})
+    proof_may_fetch: ClassVar[bool] = True
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
