@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -247,12 +248,21 @@ class Storm:
             )  # type: ignore[arg-type]
             flush = Flush(
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
-                chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
+                beside=self.beside, chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
             generation = outbox.ring() or int(client.get(outbox.prefix + "generation") or 0)
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
+
+    def beside(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+        """What is done while a call is under way is done before it or after it, as far as chance lets it get."""
+        for _ in range(self.chance.randint(0, 4)):
+            meanwhile()
+        answer = call()
+        for _ in range(self.chance.randint(0, 4)):
+            meanwhile()
+        return answer
 
     def ring_flush(self, generation: int) -> bool:
         return self.calm or self.chance.random() < 0.7

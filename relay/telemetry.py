@@ -8,8 +8,10 @@ import json
 import logging
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -135,15 +137,13 @@ class SharedMetrics:
 
     def observe(self, name: str, labels: Mapping[str, str], value: float, count: int = 1) -> None:
         """`count` observations of `value` (a batch that took one time for many items)."""
-        text = _labels(labels)
-        for bound in BUCKETS[name]:
-            if value <= bound:
-                field = f"{name}|{text}|{bound}"
-                self._moved[field] = self._moved.get(field, 0) + count
-                break
-        for word, number in (("sum", value * count), ("count", count)):
-            field = f"{name}|{text}|{word}"
-            self._moved[field] = self._moved.get(field, 0) + number
+        moved = self._moved
+        *buckets, total, number = _histogram(name, tuple(labels.items()))
+        place = bisect_left(BUCKETS[name], value)
+        if place < len(buckets):
+            moved[buckets[place]] = moved.get(buckets[place], 0) + count
+        moved[total] = moved.get(total, 0) + value * count
+        moved[number] = moved.get(number, 0) + count
 
     def flush(self, *, force: bool = True) -> None:
         """Never raises: a metric is not worth a delivery. What could not be written is kept for the next time."""
@@ -163,6 +163,13 @@ class SharedMetrics:
     def read(self) -> dict[str, float]:
         held: Any = self._redis.hgetall(self._key)
         return {field.decode(): float(value) for field, value in held.items()}
+
+
+@lru_cache(maxsize=1024)
+def _histogram(name: str, labels: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The fields of one histogram: its bounds, then its sum and its count."""
+    text = _labels(dict(labels))
+    return tuple(f"{name}|{text}|{part}" for part in (*BUCKETS[name], "sum", "count"))
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ class Kit:
     ) -> None:
         planhat.setdefault("calls_per_minute", 100_000)
         self.config = Config(planhat=PlanhatConfig(types=("Slack thread",), **planhat), companies=steps)
-        self.outbox = Outbox(client)
+        self.outbox = Outbox(client, piped=True)
         self.delivery = Delivery(client)
         self.planhat = Planhat(url, "token")
         self.sandbox = sandbox

@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Protocol
 
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
+from relay.patch import Document
 from relay.telemetry import SharedMetrics, log
 from workers.backoff import Backoff
-from workers.draft import UNKNOWN, Draft, add_history, perhaps_sent, stored_document
+from workers.draft import UNKNOWN, Parcel, add_history, perhaps_sent, stored_document
 from workers.letter import Letter, cause_of, dead_id
-from workers.outcome import Delivered, Outcome, Postponed, Refused, Sent, Unchanged
+from workers.outcome import Delivered, Outcome, Postponed, Refused, Unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,16 @@ class CallFacts:
     took_ms: int = 0
 
 
+class Folded(Protocol):
+    """A draft or a parcel: a claimed item and what its patches make of it."""
+
+    item: Item
+
+    def whole(self) -> Document: ...
+
+
 class Clerk:
-    """`facts` are the last call's; whoever calls sets them."""
+    """`facts` are the last call's; whoever calls sets them, and keeps them with the verdicts that came of it."""
 
     def __init__(self, config: Config, metrics: SharedMetrics, chance: Random) -> None:
         self.facts = CallFacts()
@@ -37,37 +47,40 @@ class Clerk:
         self._metrics = metrics
         self._chance = chance
 
-    def settlement(self, draft: Draft, sent: Sent, outcome: Outcome, now_ms: int) -> Settlement:
+    def settlement(self, parcel: Parcel, outcome: Outcome, facts: CallFacts, now_ms: int) -> Settlement:
         match outcome:
             case Delivered(planhat_id) | Unchanged(planhat_id):
-                return self._done(draft, sent, planhat_id, isinstance(outcome, Delivered), now_ms)
+                return self._done(parcel, planhat_id, isinstance(outcome, Delivered), facts, now_ms)
             case Postponed(reason, hold, perhaps):
-                return self.later(draft, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
+                return self.later(parcel, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
             case Refused():
-                return self._refused(draft, outcome, now_ms)
+                return self._refused(parcel, outcome, facts, now_ms)
 
-    def _done(self, draft: Draft, sent: Sent, planhat_id: str, changed: bool, now_ms: int) -> Settlement:
-        document, taken = draft.document, "delivered" if changed else "unchanged"
-        document.sent_hash = draft.hash
-        document.company_id = draft.company_id
-        # Sent by externalId although an `_id` was known: that one is gone.
-        document.planhat_id = planhat_id or sent.planhat_id
-        draft.note(
-            now_ms, "sent" if changed else "unchanged",
-            status=self.facts.status, batch=self.facts.batch, took_ms=self.facts.took_ms,
-        )  # fmt: skip
+    def _done(
+        self, parcel: Parcel, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
+    ) -> Settlement:
+        entry = {
+            "at_ms": now_ms, "what": "sent" if changed else "unchanged",
+            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms,
+        }  # fmt: skip
         state: State = "delivered" if changed else "unchanged"
-        events = draft.events(state)
-        ends = dict(events)
-        for pending in draft.item.pending:
-            if ends.get(pending.event_id) == taken and changed:
-                waited_s = max(0, now_ms - pending.accepted_ms) / 1000
-                self._metrics.observe("relay_end_to_end_seconds", {"source": pending.source}, waited_s)
-        return Done(draft.item, document.encode(), events, document.planhat_id)
+        events = parcel.events(state)
+        if changed:
+            ends = dict(events)
+            for pending in parcel.item.pending:
+                if ends.get(pending.event_id) == state:
+                    waited_s = max(0, now_ms - pending.accepted_ms) / 1000
+                    self._metrics.observe("relay_end_to_end_seconds", {"source": pending.source}, waited_s)
+        return Done(
+            parcel.item,
+            parcel.delivered(planhat_id, entry),
+            events,
+            planhat_id or parcel.sent.planhat_id,
+        )
 
     def later(
         self,
-        draft: Draft,
+        folded: Folded,
         reason: str,
         due_ms: int,
         now_ms: int,
@@ -75,43 +88,41 @@ class Clerk:
         may_bury: bool = True,
         perhaps: bool = False,
     ) -> Settlement:
-        item = draft.item
+        item = folded.item
         # Handing it back forgets that it crashed; what that means for Planhat must not be forgotten.
         document = perhaps_sent(item) if perhaps or item.crashes else None
         give_up_s = self._config.planhat.retry.give_up_after_s
-        if may_bury and now_ms - draft.item.first_pending_ms > give_up_s * 1000:
-            cause = f"given up after {_duration(give_up_s)}: {cause_of(reason, draft.fields)}"
-            buried = self.bury(item, Letter("deliver", cause, reason), draft)
+        if may_bury and now_ms - item.first_pending_ms > give_up_s * 1000:
+            cause = f"given up after {_duration(give_up_s)}: {cause_of(reason, folded.whole().render())}"
+            buried = self.bury(item, Letter("deliver", cause, reason), folded)
             return replace(buried, document=document)
         return Later(item, due_ms, document=document)
 
-    def _refused(self, draft: Draft, refusal: Refused, now_ms: int) -> Settlement:
-        retry = self._config.planhat.retry
-        refusals = draft.item.refusals + 1
+    def _refused(self, parcel: Parcel, refusal: Refused, facts: CallFacts, now_ms: int) -> Settlement:
+        retry, item, document = self._config.planhat.retry, parcel.item, parcel.whole()
+        refusals = item.refusals + 1
         cause = (
             "too large for Planhat"
             if refusal.too_large
-            else f"refused: {cause_of(refusal.message, draft.fields)}"
+            else f"refused: {cause_of(refusal.message, document.render())}"
         )
         entry = {
-            "at_ms": now_ms, "what": "refused", "status": self.facts.status,
-            "batch": self.facts.batch, "took_ms": self.facts.took_ms, "error": cause,
+            "at_ms": now_ms, "what": "refused", "status": facts.status,
+            "batch": facts.batch, "took_ms": facts.took_ms, "error": cause,
         }  # fmt: skip
         # The document as it stood: what is not delivered is not folded in for good, or a discarded letter would be.
-        stood = stored_document(draft.item)
-        if draft.item.crashes:
+        stood = stored_document(item)
+        if item.crashes:
             stood.sent_hash = UNKNOWN
         add_history(stood, entry)
-        add_history(draft.document, entry)
+        add_history(document, entry)
         if refusals >= retry.max_refusals or refusal.too_large:
             letter = Letter("deliver", cause, refusal.message, refusal.raw)
-            return Bury(
-                draft.item, dead_id(draft.item), letter.record(draft.item, draft.document), stood.encode()
-            )
+            return Bury(item, dead_id(item), letter.record(item, document), stood.encode())
         wait_s = Backoff(retry.first_s, retry.cap_s).wait_at_least_s(refusals, self._chance)
-        return Later(draft.item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
+        return Later(item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
 
-    def bury(self, item: Item, letter: Letter, draft: Draft | None = None) -> Bury:
+    def bury(self, item: Item, letter: Letter, folded: Folded | None = None) -> Bury:
         log(
             "item.buried",
             level=logging.WARNING,
@@ -119,8 +130,8 @@ class Clerk:
             stage=letter.stage,
             source=item.lane_source,
         )
-        document = perhaps_sent(item) if draft and item.crashes else None
-        return Bury(item, dead_id(item), letter.record(item, draft.document if draft else None), document)
+        document = perhaps_sent(item) if folded and item.crashes else None
+        return Bury(item, dead_id(item), letter.record(item, folded.whole() if folded else None), document)
 
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import orjson
 
 from relay.conversation import content_hash
-from relay.outbox.items import Item, Pending, State
-from relay.patch import Document, Patch
+from relay.outbox.items import Item, State
+from relay.patch import Document, Patch, encode_memory
 from workers.directory import Ask
 from workers.outcome import Sent
 
@@ -28,12 +28,11 @@ class Draft:
 
     item: Item
     document: Document
-    patches: list[tuple[Pending, Patch]]
+    patches: list[Patch]
     fields: dict[str, Any]
     hash: str
     need: Need
     company_id: str = ""
-    notes: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def of(cls, item: Item) -> Draft:
@@ -41,8 +40,8 @@ class Draft:
         document = stored_document(item)
         if item.crashes:
             document.sent_hash = UNKNOWN
-        patches = [(pending, Patch.decode(pending.patch)) for pending in item.pending]
-        for _, patch in patches:
+        patches = [Patch.decode(pending.patch) for pending in item.pending]
+        for patch in patches:
             document.absorb(patch)
         fields = document.render()
         digest = content_hash(fields)
@@ -50,65 +49,107 @@ class Draft:
             item, document, patches, fields, digest, _need(document, fields, digest), document.company_id
         )
 
+    def whole(self) -> Document:
+        return self.document
+
     def asks(self, *, new_only: bool = False) -> list[Ask]:
         """What the directory is asked with, the earliest patch first."""
         if new_only:
-            return [Ask.of(p.company_id, p.company) for _, p in self.patches if p.company_id or p.company]
+            return [Ask.of(p.company_id, p.company) for p in self.patches if p.company_id or p.company]
         return [Ask.of(company_id, company) for _, _, company_id, company in self.document.asks]
 
-    def sent(self, people: dict[str, Any] | None = None, *, by_external_id: bool = False) -> Sent:
+    def ends(self) -> list[tuple[str, bool]]:
+        """Each counted event, and whether it is superseded: nothing in the document stands on it."""
+        standing = self.document.contributors()
+        retracted = self.document.retracted
+        ends: dict[str, bool] = {}
+        for pending, patch in zip(self.item.pending, self.patches, strict=True):
+            if pending.counted:
+                gone = patch.action == "upsert" and patch.message_id in retracted
+                ends[pending.event_id] = gone or pending.event_id not in standing
+        return list(ends.items())
+
+    def events(self, taken: State) -> list[tuple[str, State]]:
+        """Each counted event with its end: `taken`, or superseded."""
+        return _with_state(self.ends(), taken)
+
+    def note(self, at_ms: int, what: str, **facts: Any) -> None:
+        add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
+
+    def parcel(self, people: dict[str, Any] | None = None) -> Parcel:
         """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
         only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
         document = self.document
         payload: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
-        planhat_id = "" if by_external_id else document.planhat_id
-        if planhat_id:
-            payload["_id"] = planhat_id
-        body = orjson.dumps({**payload, **self.fields, **(people or {})})
-        # Copied, because orjson's own bytes keep the whole buffer they were written into: 4 KB for 1.
-        return Sent(document.external_id, bytes(memoryview(body)), planhat_id)
-
-    def events(self, taken: State) -> list[tuple[str, State]]:
-        """Each counted event with its end: `taken`, or superseded where nothing in the document stands on it."""
-        standing = self.document.contributors()
-        retracted = self.document.retracted
-        ends: dict[str, State] = {}
-        for pending, patch in self.patches:
-            if pending.counted:
-                gone = patch.action == "upsert" and patch.message_id in retracted
-                ends[pending.event_id] = "superseded" if gone or pending.event_id not in standing else taken
-        return list(ends.items())
-
-    def note(self, at_ms: int, what: str, **facts: Any) -> None:
-        entry = {"at_ms": at_ms, "what": what, **facts}
-        self.notes = (*self.notes, entry)
-        add_history(self.document, entry)
-
-    def parcel(self, people: dict[str, Any] | None = None) -> Parcel:
-        return Parcel(self.item, self.sent(people), self.company_id, self.notes)
+        if document.planhat_id:
+            payload["_id"] = document.planhat_id
+        payload.update(self.fields)
+        if people:
+            payload.update(people)
+        for pending in self.item.pending:
+            pending.patch = b""
+        return Parcel(
+            self.item,
+            Sent(document.external_id, tight(orjson.dumps(payload)), document.planhat_id),
+            self.company_id,
+            str(self.fields.get("type", "")),
+            tight(document.encode_fold()),
+            self.hash,
+            document.sent_hash,
+            document.company_id,
+            document.history,
+            self.ends(),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel:
-    """What is kept of a draft until its outcome is known: bytes only. A batch of 5,000 drafts would take 100 MB; to
-    fold once more costs less."""
+    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 drafts would take 100 MB; the
+    folded document among them, because folding once more would cost as much as all the rest.
+
+    `fold` is the first half of the document, the rest its memory. `ends` as in `Draft.ends`."""
 
     item: Item
     sent: Sent
     company_id: str
-    notes: tuple[dict[str, Any], ...] = ()
+    type: str
+    fold: bytes
+    hash: str
+    sent_hash: str
+    pinned_company_id: str
+    history: list[dict[str, Any]]
+    ends: list[tuple[str, bool]]
 
-    def draft(self) -> Draft:
-        draft = Draft.of(self.item)
-        draft.company_id = self.company_id
-        for entry in self.notes:
-            add_history(draft.document, entry)
-        return draft
+    def whole(self) -> Document:
+        """The folded document, with its memory as it was before this delivery."""
+        memory = encode_memory(self.sent_hash, self.sent.planhat_id, self.pinned_company_id, self.history)
+        return Document.decode(self.fold + memory)
+
+    def delivered(self, planhat_id: str, entry: dict[str, Any]) -> bytes:
+        """The document to keep now that Planhat has it, `entry` added to its history."""
+        history = [*self.history, entry][-HISTORY_ENTRIES:]
+        # Sent by externalId although an `_id` was known: that one is gone.
+        return self.fold + encode_memory(
+            self.hash, planhat_id or self.sent.planhat_id, self.company_id, history
+        )
+
+    def events(self, taken: State) -> list[tuple[str, State]]:
+        return _with_state(self.ends, taken)
 
     def by_external_id(self) -> Parcel:
         """The same without the `_id`."""
-        draft = self.draft()
-        return Parcel(self.item, draft.sent(by_external_id=True), self.company_id, self.notes)
+        payload = orjson.loads(self.sent.body)
+        del payload["_id"]
+        return replace(self, sent=Sent(self.sent.external_id, tight(orjson.dumps(payload))))
+
+
+def tight(data: bytes) -> bytes:
+    """A copy of just this size: orjson's own bytes keep the whole buffer they were written into, 4 KB for 1."""
+    return bytes(memoryview(data))
+
+
+def _with_state(ends: Sequence[tuple[str, bool]], taken: State) -> list[tuple[str, State]]:
+    return [(event_id, "superseded" if superseded else taken) for event_id, superseded in ends]
 
 
 def stored_document(item: Item) -> Document:
@@ -148,18 +189,3 @@ def _need(document: Document, fields: dict[str, Any], digest: str) -> Need:
         if not upserted or document.nothing_left():
             return "nothing"
     return "send"
-
-
-def cut(parcels: Sequence[Parcel], *, items: int, size_bytes: int) -> list[list[Parcel]]:
-    """In order, each piece at most `items` long and, as a JSON array, at most `size_bytes`; what is larger than that
-    alone goes alone."""
-    pieces: list[list[Parcel]] = []
-    size = 0
-    for parcel in parcels:
-        more = len(parcel.sent.body) + 1
-        if not pieces or len(pieces[-1]) >= items or size + more > size_bytes:
-            pieces.append([])
-            size = 2
-        pieces[-1].append(parcel)
-        size += more
-    return pieces

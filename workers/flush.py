@@ -3,7 +3,10 @@
     claim -> fold -> nothing new?  -> settle as unchanged
                   -> no company?   -> dead letter (stage resolve), or later where the look-up failed
                   -> batches by items and bytes -> one call at a time within the fleet's pace
-                  -> one outcome per item -> settle after every call, so that a crash costs one call's knowledge at most
+                  -> one outcome per item -> settle
+
+While a call is under way, the batch before it is settled and the one after it is made ready, where more than one call's
+worth is due. Otherwise each call waits for nothing but the answer to the one before: what comes meanwhile is its batch.
 
 Only a verdict on the item charges the item: a refusal is spaced and counted, the last one buries. Whatever befalls
 the whole call changes the state of delivery and hands the items back as they were.
@@ -13,35 +16,35 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.delivery import DeliveryState
-from relay.outbox.items import Done, Item, Settlement
+from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
 from relay.telemetry import SharedMetrics, log
 from workers.addressing import Addressing
 from workers.clerk import CallFacts, Clerk, hand_back
 from workers.directory import Directory
-from workers.draft import Draft, Parcel, cut
+from workers.draft import Parcel
 from workers.lease import Lane
-from workers.letter import Letter
 from workers.outcome import Delivered, Hold, Outcome, Refused, Resolution, Sent
 from workers.pace import Limits, Pace
+from workers.stock import PART, Enriches, Stock
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
 SLICE_S: Final = 15.0
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
 LAST_CALL_S: Final = 100.0
-#: A claim that ran out unsettled so often has killed its worker.
-CRASHES: Final = 3
-_CLAIM: Final = 1_000
 _LOOK_AGAIN_S: Final = 0.1
-#: Drafts and settlements held at one time.
-_AT_A_TIME: Final = 250
+#: So many parts may be on their way to Redis unanswered.
+_UNANSWERED: Final = 4
 
 
 class Bells(Protocol):
@@ -51,15 +54,23 @@ class Bells(Protocol):
 class Reader(Protocol):
     """Reads back what was delivered (see `readback.py`)."""
 
-    def consider(self, draft: Draft) -> None: ...
+    def consider(self, parcel: Parcel, planhat_id: str) -> None: ...
 
     def look(self) -> None: ...
 
 
-class Enriches(Protocol):
-    """Adds what a webhook left out (see `enricher.py`)."""
+class Beside:
+    """Makes a call in a thread of its own, and goes on with something else: `meanwhile()` does a little of it, and is
+    False where there is nothing left to do."""
 
-    def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "call")
+
+    def __call__(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+        answer = self._thread.submit(call)
+        while not answer.done() and meanwhile():
+            pass
+        return answer.result()
 
 
 class Flush:
@@ -78,6 +89,7 @@ class Flush:
         metrics: SharedMetrics,
         reader: Reader | None = None,
         enricher: Enriches | None = None,
+        beside: Callable[[Callable[[], Answer], Callable[[], bool]], Answer] | None = None,
         stopping: Callable[[], bool] = lambda: False,
         overdue: Callable[[], bool] = lambda: False,
         chance: Random | None = None,
@@ -94,6 +106,7 @@ class Flush:
         self._metrics = metrics
         self._reader = reader
         self._enricher = enricher
+        self._beside = beside or Beside()
         self._stopping = stopping
         self._overdue = overdue
         self._slice_s = slice_s
@@ -101,162 +114,148 @@ class Flush:
         self._began = 0.0
         self._batch = ""
         self._batches = 0
+        #: What is left to do for the batch before: its verdicts, a part at a time.
+        self._chores: deque[Callable[[], None]] = deque()
+        self._unanswered: deque[Callable[[], Settled]] = deque()
+        #: Makes a part of the next batch ready. None: it is not to be made ahead.
+        self._ahead: Callable[[], bool] | None = None
 
     # -- the job ---------------------------------------------------------------------------------------------
 
     def run(self, generation: int) -> int:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
         self._began = self._clock()
+        self._chores.clear()
+        self._unanswered.clear()
+        if self._outbox.pipe:
+            self._outbox.pipe.reset()
         if not self._outbox.own(generation):
             return 0
         lease_s = self.config.planhat.lease_s
-        claimed = 0
         with Lane(
             self._outbox, generation, lease_s=lease_s, overdue=self._overdue, clock=self._clock
         ) as lane:
-            while True:
-                if self._stopping():
-                    lane.let_go()
-                    break
-                if self._clock() - self._began >= self._slice_s:
-                    successor = lane.hand_over()
-                    if successor:
-                        self._bell.ring_flush(successor)
-                    break
-                state, now_ms = self._pace.state(), self._outbox.now_ms()
-                if self._pace.held(state, now_ms):
-                    lane.let_go()
-                    break
-                if self._pace.exhausted(now_ms):
-                    # What arrives until the minute has room joins the next call.
-                    self._pace.pause_s(_LOOK_AGAIN_S)
-                    continue
-                limits = self._pace.limits(state, now_ms)
-                linger_s = self._pace.linger_s(state, now_ms)
-                if linger_s and self._pace.pause_s(linger_s):
-                    continue
-                items, suspects = self._claim(lane, limits)
-                if not items and not suspects:
-                    break
-                claimed += len(items) + len(suspects)
-                self._deliver(lane, items, state, limits)
-                for suspect in suspects:
-                    self._deliver(lane, [suspect], state, limits)
-                del items, suspects
-                if self._reader:
-                    self._reader.look()
-                self._metrics.flush(force=False)
+            stock = Stock(
+                lane,
+                self._addressing,
+                self._clerk,
+                partial(self._settle, lane),
+                enricher=self._enricher,
+                now_ms=self._outbox.now_ms,
+            )
+            self._drain(lane, stock)
+            self._finish_chores()
         self._metrics.flush()
-        return claimed
+        return stock.claimed
 
-    def _claim(self, lane: Lane, limits: Limits) -> tuple[list[Item], list[Item]]:
-        """Up to a batch of due items, and what is to go alone because it was at hand when a worker died."""
-        items: list[Item] = []
-        suspects: list[Item] = []
-        size = 0
-        while len(items) < limits.items and size < limits.bytes and not suspects:
-            wanted = min(_CLAIM, limits.items - len(items))
-            got = lane.claim(wanted).items
-            if not got:
-                if items and not lane.own():
-                    lane.lost = True
-                break
-            for item in got:
-                (suspects if item.crashes >= 2 else items).append(item)
-                size += len(item.document or b"") + sum(len(pending.patch) for pending in item.pending)
-            if len(got) < wanted:
-                break
-        return items, suspects
-
-    # -- one claim -------------------------------------------------------------------------------------------
-
-    def _deliver(self, lane: Lane, items: Sequence[Item], state: DeliveryState, limits: Limits) -> None:
-        if not items:
-            return
-        if lane.lost:
-            self._settle(lane, [hand_back(item) for item in items])
-            return
-        parcels: list[Parcel] = []
-        hold: Hold | None = None
-        for start in range(0, len(items), _AT_A_TIME):
-            part = items[start : start + _AT_A_TIME]
-            settlements: list[Settlement] = []
-            if hold:
-                settlements += [hand_back(item) for item in part]
-            else:
-                ready, hold = self._addressing.address(self._drafts(part, settlements), settlements)
-                if hold:
-                    self._hold(hold)
-                    settlements += [hand_back(draft.item) for draft in ready]
-                else:
-                    parcels += self._addressing.parcels(ready, settlements)
-            self._settle(lane, settlements)
-        if hold:
-            self._settle(lane, [hand_back(parcel.item) for parcel in parcels])
-            return
-        pieces = cut(parcels, items=limits.items, size_bytes=limits.bytes)
-        del parcels
-        while pieces:
-            if self._may_call(lane) and self._send_batch(lane, pieces.pop(0), state):
-                state = self._pace.state()
+    def _drain(self, lane: Lane, stock: Stock) -> None:
+        while True:
+            late = self._clock() - self._began >= self._slice_s
+            if self._stopping() or lane.lost or (late and not len(stock) and not stock.suspects):
+                self._end(lane, stock, hand_over=late and not self._stopping())
+                return
+            state, now_ms = self._pace.state(), self._outbox.now_ms()
+            if self._pace.held(state, now_ms):
+                self._end(lane, stock)
+                return
+            if self._pace.exhausted(now_ms):
+                # What arrives until the minute has room joins the next call.
+                self._finish_chores()
+                self._pace.pause_s(_LOOK_AGAIN_S)
                 continue
-            self._settle(lane, [hand_back(parcel.item) for piece in pieces for parcel in piece])
+            limits = self._pace.limits(state, now_ms)
+            linger_s = self._pace.linger_s(state, now_ms)
+            if linger_s:
+                self._finish_chores()
+                if self._pace.pause_s(linger_s):
+                    continue
+            claimed = stock.claimed
+            if not late:
+                stock.fill(limits)
+            if stock.hold:
+                self._hold(stock.hold)
+                self._end(lane, stock)
+                return
+            if not len(stock) and stock.suspects:
+                self._finish_chores()
+                stock.take_in([stock.suspects.pop(0)])
+            elif not len(stock) and stock.claimed == claimed:
+                self._end(lane, stock)
+                return
+            if len(stock):
+                self._deliver(lane, stock, state, limits)
+            if self._reader:
+                self._reader.look()
+            self._metrics.flush(force=False)
+
+    def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
+        """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
+        self._settle(lane, stock.put_away())
+        self._finish_chores()
+        if lane.lost:
             return
+        if hand_over:
+            successor = lane.hand_over()
+            if successor:
+                self._bell.ring_flush(successor)
+        else:
+            lane.let_go()
 
-    def _drafts(self, items: Sequence[Item], settlements: list[Settlement]) -> list[Draft]:
-        if self._enricher:
-            now_ms = self._outbox.now_ms()
-            items, waiting = self._enricher.improve(items, now_ms)
-            settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
-        drafts: list[Draft] = []
-        for item in items:
-            made = self._draft(item)
-            if isinstance(made, Draft):
-                drafts.append(made)
-            else:
-                settlements.append(made)
-        return drafts
+    # -- beside a call ---------------------------------------------------------------------------------------
 
-    def _draft(self, item: Item) -> Draft | Settlement:
-        if item.crashes >= CRASHES:
-            letter = Letter(
-                "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
-            )
-            # Not even looked into: what kills may do it while being read.
-            return self._clerk.bury(item, letter)
-        try:
-            draft = Draft.of(item)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
-            return self._clerk.bury(
-                item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}")
-            )
-        if draft.need == "send":
-            return draft
-        return Done(item, draft.document.encode(), draft.events("unchanged"))
+    def _meanwhile(self) -> bool:
+        """A little of what can be done while a call is under way. False: there is nothing."""
+        if self._chores:
+            self._chores.popleft()()
+            return True
+        return self._ahead is not None and self._ahead()
+
+    def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
+        """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
+        under way would wait for the call after the next."""
+        if stock.dry or state.state != "open":
+            return None
+
+        def step() -> bool:
+            late = self._clock() - self._began >= self._slice_s
+            return not (late or self._stopping()) and stock.step(limits)
+
+        return step
+
+    def _finish_chores(self) -> None:
+        while self._chores:
+            self._chores.popleft()()
+        while self._unanswered:
+            self._hear()
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _send_batch(self, lane: Lane, piece: Sequence[Parcel], state: DeliveryState) -> bool:
-        """True where the next batch may follow."""
+    def _deliver(self, lane: Lane, stock: Stock, state: DeliveryState, limits: Limits) -> None:
+        """One batch of what is in stock. Its verdicts may be left for the next call's time."""
+        piece = stock.take(limits)
+        if not self._may_call(lane):
+            self._settle(lane, [hand_back(parcel.item) for parcel in piece])
+            return
         self._batches += 1
         self._batch = f"{lane.generation}-{self._batches}"
         self._metrics.observe("relay_batch_items", {}, len(piece))
+        self._ahead = self._make_ahead(stock, state, limits)
         refused = self._resolve(lane, piece, state, last=False)
+        self._ahead = None
         if refused:
             # Addressed by an `_id` that Planhat may no longer have: one try by externalId, then the verdict stands.
             if self._may_call(lane):
-                refused = self._resolve(
-                    lane, [parcel.by_external_id() for parcel in refused], state, last=True
-                )
+                self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
             else:
                 self._settle(lane, [hand_back(parcel.item) for parcel in refused])
-        return refused is not None
+        if not stock.full(limits):
+            self._finish_chores()
 
     def _resolve(
         self, lane: Lane, piece: Sequence[Parcel], state: DeliveryState, *, last: bool
-    ) -> list[Parcel] | None:
-        """Settles one batch. What was refused under an `_id` comes back, unless it is the `last` try. None: stop."""
+    ) -> list[Parcel]:
+        """Finds out what became of one batch, and leaves its verdicts to `_chores`. What was refused under an `_id`
+        comes back, unless it is the `last` try."""
         began = self._clock()
         by_id: list[Parcel] = []
         resolution = Resolution(
@@ -264,12 +263,12 @@ class Flush:
             lambda items: self._call(items, state),
             stop=lambda: not self._may_call(lane),
         )
-        counts = {"delivered": 0, "unchanged": 0, "refused": 0, "postponed": 0}
+        counts = Counter(delivered=0, unchanged=0, refused=0, postponed=0)
         for news in resolution.run():
             if resolution.hold:
                 self._hold(resolution.hold)
             now_ms = self._outbox.now_ms()
-            settlements: list[Settlement] = []
+            known: list[tuple[Parcel, Outcome]] = []
             for position, outcome in news.items():
                 parcel = piece[position]
                 if (
@@ -280,12 +279,11 @@ class Flush:
                 ):
                     by_id.append(parcel)
                     continue
-                counts[type(outcome).__name__.lower()] += 1
-                settlements.append(self._verdict(parcel, outcome, now_ms))
-                if len(settlements) >= _AT_A_TIME:
-                    self._settle(lane, settlements)
-                    settlements = []
-            self._settle(lane, settlements)
+                known.append((parcel, outcome))
+            counts.update(type(outcome).__name__.lower() for _, outcome in known)
+            for start in range(0, len(known), PART):
+                part = known[start : start + PART]
+                self._chores.append(partial(self._verdicts, lane, part, self._clerk.facts, now_ms))
         if resolution.too_large:
             self._pace.too_large(sum(len(parcel.sent.body) for parcel in piece))
         log(
@@ -300,21 +298,30 @@ class Flush:
         )
         if resolution.hold:
             self._settle(lane, [hand_back(parcel.item) for parcel in by_id])
-            return None
+            return []
         return by_id
 
-    def _verdict(self, parcel: Parcel, outcome: Outcome, now_ms: int) -> Settlement:
-        draft = parcel.draft()
-        settlement = self._clerk.settlement(draft, parcel.sent, outcome, now_ms)
-        if self._reader and isinstance(outcome, Delivered):
-            self._reader.consider(draft)
-        return settlement
+    def _verdicts(
+        self, lane: Lane, known: Sequence[tuple[Parcel, Outcome]], facts: CallFacts, now_ms: int
+    ) -> None:
+        settlements = []
+        for parcel, outcome in known:
+            settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
+            if self._reader and isinstance(outcome, Delivered):
+                self._reader.consider(parcel, outcome.planhat_id or parcel.sent.planhat_id)
+        self._settle(lane, settlements)
 
     def _settle(self, lane: Lane, settlements: Sequence[Settlement]) -> None:
-        if not settlements:
-            return
-        lost = self._outbox.settle(settlements).lost
-        lane.settled(what.item.external_id for what in settlements)
+        """Tells Redis; that it heard is looked at later."""
+        for start in range(0, len(settlements), PART):
+            part = settlements[start : start + PART]
+            lane.settled(what.item.external_id for what in part)
+            self._unanswered.append(self._outbox.begin_settle(part))
+            if len(self._unanswered) > _UNANSWERED:
+                self._hear()
+
+    def _hear(self) -> None:
+        lost = self._unanswered.popleft()().lost
         if lost:
             log("lease.lost", level=logging.WARNING, items=len(lost))
 
@@ -332,7 +339,7 @@ class Flush:
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
         body = b"[" + b",".join(item.body for item in items) + b"]"
         began = self._clock()
-        answer = self._upsert(body, self.config.planhat.timeout_s)
+        answer = self._beside(partial(self._upsert, body, self.config.planhat.timeout_s), self._meanwhile)
         took_s = self._clock() - began
         status = _status(answer)
         self._clerk.facts = CallFacts(self._batch, status, round(took_s * 1000))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.items import Claim, Item, Later
-from relay.outbox.outbox import Outbox
+from relay.outbox.outbox import BYTES_PER_CLAIM, Outbox
 from workers.draft import perhaps_sent
 
 LANE_TTL_MS: Final = 2_000
@@ -46,7 +47,8 @@ class Lane:
         self._owning = True
         self._held: dict[str, Item] = {}
         self._renewed_at = self._clock()
-        self._lost_items: set[str] = set()
+        #: (externalId, token) of leases that somebody else has by now.
+        self._lost_items: set[tuple[str, str]] = set()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -60,23 +62,41 @@ class Lane:
         with self._lock:
             self._owning = False
 
-    def claim(self, limit: int) -> Claim:
-        # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
-        with self._lock:
-            claim = self._outbox.claim(self.generation, limit, lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS)
-            self.lost = self.lost or not claim.owned
-            self._owning = claim.owned and bool(claim.items)
-            if not self._held:
-                self._renewed_at = self._clock()
-            self._held.update((item.external_id, item) for item in claim.items)
-        return claim
+    def claim(
+        self, limit: int, *, max_bytes: int = BYTES_PER_CLAIM, keep: bool = False
+    ) -> Callable[[], Claim]:
+        """Claims without waiting for the answer; what it gives back waits. Without `keep` an empty claim lets the lane go."""
+        begin = partial(
+            self._outbox.begin_claim, self.generation, limit,
+            lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS, max_bytes=max_bytes, keep=keep,
+        )  # fmt: skip
+        if not keep:
+            # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
+            with self._lock:
+                claim = begin()()
+                self._owning = claim.owned and bool(claim.items)
+                self._hold(claim)
+            return lambda: claim
+        answer = begin()
 
-    def own(self) -> bool:
-        """Takes the lane up again after an empty claim."""
-        with self._lock:
-            self._owning = self._outbox.own(self.generation, LANE_TTL_MS)
-            self.lost = not self._owning
-        return self._owning
+        def wait() -> Claim:
+            claim = answer()
+            with self._lock:
+                self._hold(claim)
+            return claim
+
+        return wait
+
+    def _hold(self, claim: Claim) -> None:
+        self.lost = self.lost or not claim.owned
+        if not self._held:
+            self._renewed_at = self._clock()
+        self._held.update((item.external_id, item) for item in claim.items)
+
+    @property
+    def holding(self) -> bool:
+        """Whether anything claimed is unsettled."""
+        return bool(self._held)
 
     def let_go(self) -> None:
         with self._lock:
@@ -101,11 +121,15 @@ class Lane:
             with self._lock:
                 held = list(self._held.values())
             self._renew(held)
-        return not self._lost_items.isdisjoint(self._held)
+        if not self._lost_items:
+            return False
+        with self._lock:
+            return any((item.external_id, item.token) in self._lost_items for item in self._held.values())
 
     def _renew(self, held: list[Item]) -> None:
         began = self._clock()
-        self._lost_items |= self._outbox.renew(held, lease_ms=self._lease_ms)
+        lost = self._outbox.renew(held, lease_ms=self._lease_ms)
+        self._lost_items |= {(item.external_id, item.token) for item in held if item.external_id in lost}
         self._renewed_at = began
 
     def _keep(self) -> None:
@@ -120,7 +144,7 @@ class Lane:
                 if held and self._overdue():
                     due_ms = self._outbox.now_ms() + HAND_BACK_MS
                     self._outbox.settle([Later(item, due_ms, document=perhaps_sent(item)) for item in held])
-                    self._lost_items.update(item.external_id for item in held)
+                    self._lost_items.update((item.external_id, item.token) for item in held)
                     self.let_go()
                     return
                 if held and self._clock() - self._renewed_at >= self._lease_ms / 3000:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from relay.errors import PlanhatError
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.telemetry import SharedMetrics, log
-from workers.draft import Draft
+from workers.draft import Parcel
 from workers.pace import Pace
 
 AGAIN_MS: Final = 3600_000
@@ -54,27 +54,25 @@ class Readback:
         self._now_ms = now_ms
         self._prefix = f"relay:{{{lane}}}:"
         self._next: dict[str, int] = {}
-        self._waiting: dict[str, Draft] = {}
+        self._waiting: dict[str, tuple[Parcel, str]] = {}
 
-    def consider(self, draft: Draft) -> None:
-        kind = str(draft.fields.get("type", ""))
-        if kind not in self._waiting:
-            self._waiting[kind] = draft
+    def consider(self, parcel: Parcel, planhat_id: str) -> None:
+        self._waiting.setdefault(parcel.type, (parcel, planhat_id))
 
     def look(self) -> None:
         """Between two batches: reads back at most one conversation."""
         waiting, self._waiting = self._waiting, {}
         now_ms = self._now_ms() if waiting else 0
-        for kind, draft in waiting.items():
+        for kind, (parcel, planhat_id) in waiting.items():
             if self._next.get(kind, 0) > now_ms:
                 continue
             try:
-                if self._look_at(kind, draft, now_ms):
+                if self._look_at(kind, parcel, planhat_id, now_ms):
                     return
             except (RedisError, OSError):
                 return
 
-    def _look_at(self, kind: str, draft: Draft, now_ms: int) -> bool:
+    def _look_at(self, kind: str, parcel: Parcel, planhat_id: str, now_ms: int) -> bool:
         held: Any = self._redis.hget(self._prefix + "readback", kind)
         last_ms = int(held or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
@@ -84,17 +82,18 @@ class Readback:
             return False
         self._redis.hset(self._prefix + "readback", kind, now_ms)
         self._next[kind] = now_ms + AGAIN_MS
-        key = draft.document.planhat_id or f"extid-{draft.document.external_id}"
+        key = planhat_id or f"extid-{parcel.item.external_id}"
         try:
             record = self._planhat.get(key, timeout_s=10.0)
         except PlanhatError as error:
             self._count(type(error).__name__)
             return True
         self._count("200")
-        found = differences(draft.fields, record)
+        document = parcel.whole()
+        found = differences(document.render(), record)
         for field, what in found:
-            self._warn(draft.document.rule, kind, field, what, now_ms)
-        self._forget(draft.document.rule, {field for field, _ in found})
+            self._warn(document.rule, kind, field, what, now_ms)
+        self._forget(document.rule, {field for field, _ in found})
         return True
 
     def _count(self, status: str) -> None:

@@ -68,7 +68,7 @@ class Workshop:
         self.settings = Settings.read(environ)
         self._environ = environ
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
-        self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys))
+        self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
         self.delivery = Delivery(self.redis)
         self.bell = Bell(self.redis)
         self.metrics = SharedMetrics(self.redis)

@@ -1,13 +1,14 @@
--- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms) -> {owned, now_ms, item...}
+-- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, keep 0|1) -> {owned, now_ms, token, more 0|1, item...}
 -- A lease is a due time in the future under a token. Sources share a claim fairly; paused ones are passed over.
--- An item: {external_id, source, token, crashes, refusals, first_ms, document|false, patches}
+-- An item, flat: external_id, source, crashes, refusals, first_ms, document|"", patch_count, patch...
 -- What ran out unsettled twice is handed out alone, after one crash in small company, so that one poison item among
--- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step: no wake-up is lost.
+-- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step, unless `keep`: no
+-- wake-up is lost. One call for many items wherever Redis has one: a call costs more than what it does here.
 local P = KEYS[1]
 local now = tonumber(ARGV[2])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
-local lease_ms, limit, patch_limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now} end
+local lease_ms, limit, patch_limit, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
+if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0} end
 
 local sources = {}
 for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
@@ -17,58 +18,93 @@ for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
   end
 end
 if #sources == 0 then
-  redis.call('DEL', P .. 'wake')
-  return {1, now}
+  if ARGV[8] ~= '1' then redis.call('DEL', P .. 'wake') end
+  return {1, now, '', 0}
 end
 table.sort(sources, function(a, b) if a[2] ~= b[2] then return a[2] < b[2] end return a[1] < b[1] end)
 
-local due, left, taken = {}, limit, {}
+local ids, from, left, taken = {}, {}, limit, {}
+local fair = math.max(1, math.floor(limit / #sources))
 for pass = 1, 2 do
   for n, s in ipairs(sources) do
-    if left > 0 then
-      local offset = taken[n] or 0
-      local share = left
-      if pass == 1 then share = math.max(1, math.floor(limit / #sources)) end
-      if pass == 1 or offset >= math.max(1, math.floor(limit / #sources)) then
-        local ids = redis.call('ZRANGEBYSCORE', P .. 'due:' .. s[1], '-inf', now, 'LIMIT', offset, math.min(share, left))
-        taken[n] = offset + #ids
-        left = left - #ids
-        for _, id in ipairs(ids) do due[#due + 1] = {id, s[1]} end
+    local offset = taken[n] or 0
+    if left > 0 and (pass == 1 or offset >= fair) then
+      local due = redis.call('ZRANGEBYSCORE', P .. 'due:' .. s[1], '-inf', now, 'LIMIT', offset, pass == 1 and math.min(fair, left) or left)
+      taken[n] = offset + #due
+      left = left - #due
+      for _, id in ipairs(due) do
+        ids[#ids + 1] = id
+        from[#from + 1] = s[1]
       end
     end
   end
 end
 
 local token = tostring(redis.call('INCR', P .. 'claims'))
-local out, again = {1, now}, 0
-for _, pair in ipairs(due) do
-  local id, source = pair[1], pair[2]
-  local held = redis.call('HMGET', P .. 'claim:' .. id, 'crashes', 'refusals')
-  local crashes, refusals = tonumber(held[1] or '0'), tonumber(held[2] or '0')
+local held = redis.call('HMGET', P .. 'held', unpack(ids))
+local keys = {}
+for n, id in ipairs(ids) do keys[n] = P .. 'document:' .. id end
+local documents = redis.call('MGET', unpack(keys))
+
+local out, at = {1, now, token, 0}, 4
+local again, count, size, lease = 0, 0, 0, string.format('%.0f', now + lease_ms)
+local holds, waits, leases, gone, gone_of = {}, {}, {}, {}, {}
+for n, id in ipairs(ids) do
+  local crashes, refusals, first = 0, 0, nil
+  if held[n] then
+    crashes, refusals, first = string.match(held[n], '^[^\31]*\31(%d+)\31(%d+)\31(%d+)')
+    crashes, refusals = tonumber(crashes), tonumber(refusals)
+  end
   local take = true
-  if crashes >= 2 and #out > 2 then take = false end
+  if crashes >= 2 and count > 0 then take = false end
   if crashes == 1 then
     again = again + 1
     if again > 64 then take = false end
   end
   if take then
     local patches = redis.call('LRANGE', P .. 'patches:' .. id, 0, patch_limit - 1)
+    local document = documents[n] or ''
+    local weight = #document
+    for _, patch in ipairs(patches) do weight = weight + #patch end
     if #patches == 0 then
-      redis.call('ZREM', P .. 'due:' .. source, id)
-      redis.call('ZREM', P .. 'waiting', id)
-      redis.call('DEL', P .. 'claim:' .. id)
+      gone[#gone + 1] = id
+      gone_of[from[n]] = gone_of[from[n]] or {}
+      table.insert(gone_of[from[n]], id)
+    elseif count > 0 and size + weight > max_bytes then
+      out[4] = 1
+      break
     else
-      local first = redis.call('ZSCORE', P .. 'waiting', id)
       if not first then
         first = string.match(patches[1], '^[^\31]*\31[^\31]*\31(%d+)')
-        redis.call('ZADD', P .. 'waiting', first, id)
+        waits[#waits + 1] = first
+        waits[#waits + 1] = id
       end
-      redis.call('HSET', P .. 'claim:' .. id, 'token', token, 'crashes', crashes + 1)
-      redis.call('ZADD', P .. 'due:' .. source, now + lease_ms, id)
-      out[#out + 1] = {id, source, token, crashes, refusals, tonumber(first), redis.call('GET', P .. 'document:' .. id), patches}
+      holds[#holds + 1] = id
+      holds[#holds + 1] = token .. '\31' .. (crashes + 1) .. '\31' .. refusals .. '\31' .. first
+      local of = leases[from[n]]
+      if not of then of = {}; leases[from[n]] = of end
+      of[#of + 1] = lease
+      of[#of + 1] = id
+      out[at + 1], out[at + 2], out[at + 3], out[at + 4] = id, from[n], crashes, refusals
+      out[at + 5], out[at + 6], out[at + 7] = tonumber(first), document, #patches
+      at = at + 7
+      for _, patch in ipairs(patches) do
+        at = at + 1
+        out[at] = patch
+      end
+      count, size = count + 1, size + weight
       if crashes >= 2 then break end
     end
   end
+end
+if count >= limit then out[4] = 1 end
+if #holds > 0 then redis.call('HSET', P .. 'held', unpack(holds)) end
+if #waits > 0 then redis.call('ZADD', P .. 'waiting', unpack(waits)) end
+for source, of in pairs(leases) do redis.call('ZADD', P .. 'due:' .. source, unpack(of)) end
+if #gone > 0 then
+  redis.call('HDEL', P .. 'held', unpack(gone))
+  redis.call('ZREM', P .. 'waiting', unpack(gone))
+  for source, of in pairs(gone_of) do redis.call('ZREM', P .. 'due:' .. source, unpack(of)) end
 end
 redis.call('SET', P .. 'wake', ARGV[1], 'PX', ARGV[6])
 return out

@@ -19,7 +19,7 @@ for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
   end
 end
 -- Whoever holds a claim on what went must not settle it: its count of patches is no longer true.
-redis.call('DEL', P .. 'claim:' .. id)
+redis.call('HDEL', P .. 'held', id)
 if redis.call('EXISTS', key) == 0 then
   for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do redis.call('ZREM', P .. 'due:' .. source, id) end
   redis.call('ZREM', P .. 'waiting', id)

@@ -153,7 +153,11 @@ class Eraser:
         whose name holds the address."""
         redis, prefix = self._outbox.redis, self._outbox.prefix
         with reaching_redis():
-            for kind in ("events:", "deadof:", "claim:"):
+            claimed: Any = redis.hkeys(prefix + "held")
+            for name in claimed:
+                if name.decode() == self.external_id or self.holds(name):
+                    self.report["index_entries"] += int(redis.hdel(prefix + "held", name))
+            for kind in ("events:", "deadof:"):
                 for key in list(self._keys(kind + "*")):
                     name = key[len(prefix) + len(kind) :]
                     if name == self.external_id or self.holds(name.encode()):

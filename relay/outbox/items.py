@@ -50,10 +50,10 @@ class Recorded:
     duplicate_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending:
     """One patch that waits. `counted` is False for a patch that must not move the ledger (its event is counted
-    by another patch that waits already)."""
+    by another patch that waits already). Whoever has folded `patch` may empty it: its bytes are needed no more."""
 
     event_id: str
     source: str
@@ -79,11 +79,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`owned` False: another flush job owns the lane, stop. No items: nothing is due and the lane was let go of."""
+    """`owned` False: another flush job owns the lane, stop. No items: nothing is due and the lane was let go of (unless
+    it was to be kept). `more`: what was asked for, in items or bytes, was had; there may be more due."""
 
     owned: bool
     items: tuple[Item, ...] = ()
     now_ms: int = 0
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

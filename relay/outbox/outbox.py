@@ -7,7 +7,7 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
 
     due:<source>        zset    externalId -> when (ms); a lease is a later "when"
     patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
-    claim:<x>           hash    token, crashes, refusals; only for what was claimed and is not settled
+    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled
     waiting             zset    externalId -> when its oldest patch came (ms); likewise
     document:<x>        string  the folded document; expires `keep.documents` after the last delivery
     planhat:<_id>       string  externalId
@@ -27,7 +27,7 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -49,6 +49,7 @@ from relay.outbox.items import (
     Settlement,
     State,
 )
+from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import reaching_redis, run
 from relay.outbox.vault import Vault
 
@@ -58,6 +59,8 @@ WAKE_MS = 5_000
 PATCHES_PER_CLAIM = 1_000
 #: A claim or settlement of more blocks Redis for too long (5,000: 25 ms).
 ITEMS_PER_SCRIPT = 1_000
+#: What one claim hands out at most, in stored bytes: patches and documents lie in the worker's memory meanwhile.
+BYTES_PER_CLAIM = 4_000_000
 
 _T = TypeVar("_T")
 _SEP = b"\x1f"
@@ -74,7 +77,8 @@ _VERDICTS = {"pending": "p", "filtered": "f", "dead": "x"}
 
 
 class Outbox:
-    """`events_s`, `documents_s`, `dedupe_s`, `dead_s`: the config's `keep`, in seconds."""
+    """`events_s`, `documents_s`, `dedupe_s`, `dead_s`: the config's `keep`, in seconds. `piped`: what `begin_` starts does
+    not wait for Redis (see `pipe.py`); one thread may use those then."""
 
     def __init__(
         self,
@@ -86,11 +90,13 @@ class Outbox:
         dead_s: float = 90 * 86400,
         lane: str = "main",
         vault: Vault | None = None,
+        piped: bool = False,
     ) -> None:
         self.redis = client
         self.lane = lane
         self.prefix = f"relay:{{{lane}}}:"
         self.vault = vault or Vault()
+        self.pipe = Pipe(client, self.prefix) if piped else None
         self.keep(events_s=events_s, documents_s=documents_s, dedupe_s=dedupe_s, dead_s=dead_s)
 
     def keep(self, *, events_s: float, documents_s: float, dedupe_s: float, dead_s: float) -> None:
@@ -161,30 +167,51 @@ class Outbox:
         lease_ms: int = 20_000,
         now_ms: int = 0,
         wake_ms: int = 3_000,
+        max_bytes: int = BYTES_PER_CLAIM,
+        keep: bool = False,
     ) -> Claim:
-        """Up to `limit` due items (at most 1,000), hidden from every other claim until the lease runs out."""
-        answer = run(
-            self.redis,
-            "claim",
-            self.prefix,
-            [generation, now_ms, lease_ms, min(limit, ITEMS_PER_SCRIPT), PATCHES_PER_CLAIM, wake_ms],
-        )
-        unseal = self.vault.open
+        """Up to `limit` due items (at most 1,000, and at most `max_bytes` of stored documents and patches, but always
+        one), hidden from every other claim until the lease runs out. `keep`: the lane stays ours though nothing is due."""
+        args = (generation, limit, lease_ms, now_ms, wake_ms, max_bytes, keep)
+        return self._claimed(run(self.redis, "claim", self.prefix, _claim_args(*args)))
+
+    def begin_claim(
+        self, generation: int, limit: int, *, lease_ms: int, wake_ms: int, max_bytes: int, keep: bool
+    ) -> Callable[[], Claim]:
+        """`claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
+        args = _claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, keep)
+        answer = self._send("claim", args)
+        return lambda: self._claimed(answer())
+
+    def _send(self, name: str, args: Sequence[Any]) -> Callable[[], Any]:
+        if self.pipe is not None:
+            return self.pipe.send(name, args).answer
+        answer = run(self.redis, name, self.prefix, args)
+        return lambda: answer
+
+    def _claimed(self, answer: list[Any]) -> Claim:
+        unseal, pending = self.vault.open, self._pending
+        token = answer[2].decode()
         items = []
-        for external_id, source, token, crashes, refusals, first_ms, document, patches in answer[2:]:
+        at, end = 4, len(answer)
+        while at < end:
+            external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
+            at += 7
+            patches = tuple([pending(entry) for entry in answer[at : at + count]])
+            at += count
             items.append(
                 Item(
                     external_id=external_id.decode(),
                     lane_source=source.decode(),
-                    token=token.decode(),
-                    crashes=int(crashes),
-                    refusals=int(refusals),
-                    first_pending_ms=int(first_ms),
+                    token=token,
+                    crashes=crashes,
+                    refusals=refusals,
+                    first_pending_ms=first_ms,
                     document=unseal(document) if document else None,
-                    pending=tuple(self._pending(entry) for entry in patches),
+                    pending=patches,
                 )
             )
-        return Claim(owned=bool(answer[0]), items=tuple(items), now_ms=int(answer[1]))
+        return Claim(owned=bool(answer[0]), items=tuple(items), now_ms=int(answer[1]), more=bool(answer[3]))
 
     def renew(self, items: Iterable[Item], *, lease_ms: int = 20_000, now_ms: int = 0) -> frozenset[str]:
         """The externalIds whose lease was lost."""
@@ -198,25 +225,36 @@ class Outbox:
 
     def settle(self, settlements: Sequence[Settlement], *, now_ms: int = 0) -> Settled:
         """Each settlement takes effect once, if its lease is still held; saying it twice is saying it once."""
-        seal = self.vault.seal
         lost: set[str] = set()
         for part in _parts(settlements):
-            args: list[Any] = [now_ms, self.documents_s, self.dead_s, len(part)]
-            for what in part:
-                item = what.item
-                head = (item.lane_source, item.external_id, item.token)
-                document = seal(what.document) if what.document else b""
-                if isinstance(what, Done):
-                    args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
-                    sources = {p.event_id: p.source for p in item.pending}
-                    for event_id, state in what.events:
-                        args += (event_id, sources[event_id], state)
-                elif isinstance(what, Later):
-                    args += ("l", *head, what.due_ms, int(what.refused), document)
-                else:
-                    args += ("x", *head, len(item.pending), what.dead_id, seal(what.record), document)
-            lost.update(name.decode() for name in run(self.redis, "settle", self.prefix, args))
+            lost.update(
+                name.decode()
+                for name in run(self.redis, "settle", self.prefix, self._settle_args(part, now_ms))
+            )
         return Settled(lost=frozenset(lost))
+
+    def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
+        """`settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
+        answer = self._send("settle", self._settle_args(settlements, 0))
+        return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
+
+    def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:
+        seal = self.vault.seal
+        args: list[Any] = [now_ms, self.documents_s, self.dead_s, len(settlements)]
+        for what in settlements:
+            item = what.item
+            head = (item.lane_source, item.external_id, item.token)
+            document = seal(what.document) if what.document else b""
+            if isinstance(what, Done):
+                args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
+                sources = {p.event_id: p.source for p in item.pending}
+                for event_id, state in what.events:
+                    args += (event_id, sources[event_id], state)
+            elif isinstance(what, Later):
+                args += ("l", *head, what.due_ms, int(what.refused), document)
+            else:
+                args += ("x", *head, len(item.pending), what.dead_id, seal(what.record), document)
+        return args
 
     # -- what stands there -----------------------------------------------------------------------------------
 
@@ -461,6 +499,13 @@ class Outbox:
             counted=counted == b"1",
             patch=self.vault.open(patch),
         )
+
+
+def _claim_args(
+    generation: int, limit: int, lease_ms: int, now_ms: int, wake_ms: int, max_bytes: int, keep: bool
+) -> list[Any]:
+    most = min(limit, ITEMS_PER_SCRIPT)
+    return [generation, now_ms, lease_ms, most, PATCHES_PER_CLAIM, wake_ms, max_bytes, int(keep)]
 
 
 def _parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -3,14 +3,16 @@
 -- d: source, id, token, patches, document, planhat_id, event_count, [event_id, source, state]...
 -- l: source, id, token, due_ms, refused 0|1, document|""
 -- x: source, id, token, patches, dead_id, record, document|""
--- Patches that came in during the flight stay, and make the item due again at once.
+-- Patches that came in during the flight stay, and make the item due again at once. What many items need alike is
+-- gathered and done in one call: a call costs more than what it does here.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local documents_s, dead_s, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local stamp = string.format('%013d', now)
 local LETTER = {delivered = 'd', unchanged = 'u', superseded = 's', filtered = 'f', dead = 'x', discarded = 'z'}
-local lost, books, at = {}, {}, 5
+local WIDTH = {d = 8, l = 7, x = 8}
+local lost, books = {}, {}
 
 local function move(source, state)
   local b = books[source]
@@ -19,63 +21,89 @@ local function move(source, state)
   b[state] = (b[state] or 0) + 1
 end
 
-local function mark(id, state)
-  local key = P .. 'event:' .. id
-  if redis.call('EXISTS', key) == 1 then redis.call('SETRANGE', key, 0, LETTER[state] .. stamp) end
+-- Lists of arguments, sent a slice at a time: Lua's `unpack` has a limit.
+local SLICE = 4000
+local function each(list, act)
+  for i = 1, #list, SLICE do act(unpack(list, i, math.min(i + SLICE - 1, #list))) end
 end
 
+local marks, ends = {}, {}
+local function mark(id, state)
+  marks[#marks + 1] = P .. 'event:' .. id
+  ends[#ends + 1] = LETTER[state] .. stamp
+end
+
+local free, emptied, done_of, due_of = {}, {}, {}, {}
 local function let_go(source, id, patches)
   local key = P .. 'patches:' .. id
-  redis.call('LTRIM', key, patches, -1)
-  redis.call('DEL', P .. 'claim:' .. id)
-  redis.call('ZREM', P .. 'waiting', id)
-  if redis.call('EXISTS', key) == 1 then
-    redis.call('ZADD', P .. 'due:' .. source, now, id)
+  free[#free + 1] = id
+  if redis.call('LLEN', key) <= tonumber(patches) then
+    emptied[#emptied + 1] = key
+    local of = done_of[source]
+    if not of then of = {}; done_of[source] = of end
+    of[#of + 1] = id
   else
-    redis.call('ZREM', P .. 'due:' .. source, id)
+    redis.call('LTRIM', key, patches, -1)
+    local of = due_of[source]
+    if not of then of = {}; due_of[source] = of end
+    of[#of + 1] = string.format('%.0f', now)
+    of[#of + 1] = id
   end
 end
 
-for _ = 1, count do
-  local kind, source, id, token = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local ours = redis.call('HGET', P .. 'claim:' .. id, 'token') == token
-  if not ours then lost[#lost + 1] = id end
-  if kind == 'd' then
-    local events = tonumber(ARGV[at + 7])
-    if ours then
+local starts, ids, at = {}, {}, 5
+for n = 1, count do
+  starts[n], ids[n] = at, ARGV[at + 2]
+  at = at + WIDTH[ARGV[at]]
+  if ARGV[starts[n]] == 'd' then at = at + tonumber(ARGV[starts[n] + 7]) * 3 end
+end
+local held = count > 0 and redis.call('HMGET', P .. 'held', unpack(ids)) or {}
+local kept, settled = {}, {}
+
+for n = 1, count do
+  local at = starts[n]
+  local kind, source, id, token = ARGV[at], ARGV[at + 1], ids[n], ARGV[at + 3]
+  local ours, crashes, refusals, first = false, nil, nil, nil
+  if held[n] and not settled[id] then
+    local by
+    by, crashes, refusals, first = string.match(held[n], '^([^\31]*)\31(%d+)\31(%d+)\31(%d+)')
+    ours = by == token
+  end
+  if not ours then
+    lost[#lost + 1] = id
+  else
+    settled[id] = true
+    if kind == 'd' then
       let_go(source, id, ARGV[at + 4])
       redis.call('SET', P .. 'document:' .. id, ARGV[at + 5], 'EX', documents_s)
       if ARGV[at + 6] ~= '' then redis.call('SET', P .. 'planhat:' .. ARGV[at + 6], id, 'EX', documents_s) end
-      for e = at + 8, at + 7 + events * 3, 3 do
+      for e = at + 8, at + 7 + tonumber(ARGV[at + 7]) * 3, 3 do
         move(ARGV[e + 1], ARGV[e + 2])
         mark(ARGV[e], ARGV[e + 2])
       end
-    end
-    at = at + 8 + events * 3
-  elseif kind == 'l' then
-    if ours then
-      redis.call('HSET', P .. 'claim:' .. id, 'token', '', 'crashes', 0)
-      if ARGV[at + 5] == '1' then redis.call('HINCRBY', P .. 'claim:' .. id, 'refusals', 1) end
-      redis.call('ZADD', P .. 'due:' .. source, ARGV[at + 4] == '0' and now or ARGV[at + 4], id)
+    elseif kind == 'l' then
+      -- No longer anybody's: an empty token fits none.
+      kept[#kept + 1] = id
+      kept[#kept + 1] = '\31' .. '0' .. '\31' .. (tonumber(refusals) + tonumber(ARGV[at + 5])) .. '\31' .. first
+      local of = due_of[source]
+      if not of then of = {}; due_of[source] = of end
+      of[#of + 1] = ARGV[at + 4] == '0' and string.format('%.0f', now) or ARGV[at + 4]
+      of[#of + 1] = id
       if ARGV[at + 6] ~= '' then redis.call('SET', P .. 'document:' .. id, ARGV[at + 6], 'EX', documents_s) end
-    end
-    at = at + 7
-  else
-    if ours then
+    else
       local letter = ARGV[at + 5]
-      local patches = redis.call('LRANGE', P .. 'patches:' .. id, 0, tonumber(ARGV[at + 4]) - 1)
-      local ids = {}
-      for _, entry in ipairs(patches) do
+      local events = {}
+      for _, entry in ipairs(redis.call('LRANGE', P .. 'patches:' .. id, 0, tonumber(ARGV[at + 4]) - 1)) do
         local event, from, _, counted = string.match(entry, '^([^\31]*)\31([^\31]*)\31(%d+)\31([01])')
         if counted == '1' then
-          ids[#ids + 1] = event
+          events[#events + 1] = event
           move(from, 'dead')
           mark(event, 'dead')
         end
         redis.call('RPUSH', P .. 'dead:' .. letter .. ':patches', entry)
       end
       redis.call('EXPIRE', P .. 'dead:' .. letter .. ':patches', dead_s)
-      redis.call('HSET', P .. 'dead:' .. letter, 'at', now, 'source', source, 'external', id, 'events', table.concat(ids, ','), 'record', ARGV[at + 6])
+      redis.call('HSET', P .. 'dead:' .. letter, 'at', now, 'source', source, 'external', id, 'events', table.concat(events, ','), 'record', ARGV[at + 6])
       redis.call('EXPIRE', P .. 'dead:' .. letter, dead_s)
       redis.call('ZADD', P .. 'dead', now, letter)
       redis.call('SADD', P .. 'unposted', letter)
@@ -84,8 +112,19 @@ for _ = 1, count do
       if ARGV[at + 7] ~= '' then redis.call('SET', P .. 'document:' .. id, ARGV[at + 7], 'EX', documents_s) end
       let_go(source, id, ARGV[at + 4])
     end
-    at = at + 8
   end
+end
+
+each(free, function(...) redis.call('HDEL', P .. 'held', ...); redis.call('ZREM', P .. 'waiting', ...) end)
+each(emptied, function(...) redis.call('DEL', ...) end)
+for source, of in pairs(done_of) do each(of, function(...) redis.call('ZREM', P .. 'due:' .. source, ...) end) end
+for source, of in pairs(due_of) do each(of, function(...) redis.call('ZADD', P .. 'due:' .. source, ...) end) end
+each(kept, function(...) redis.call('HSET', P .. 'held', ...) end)
+-- An archived event may have expired, and SETRANGE would make a stump of it. Nearly always all are there.
+local there = 0
+each(marks, function(...) there = there + redis.call('EXISTS', ...) end)
+for n, key in ipairs(marks) do
+  if there == #marks or redis.call('EXISTS', key) == 1 then redis.call('SETRANGE', key, 0, ends[n]) end
 end
 for source, b in pairs(books) do
   for state, n in pairs(b) do

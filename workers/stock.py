@@ -1,0 +1,183 @@
+"""What the next calls will carry: claimed, folded and addressed, a part at a time, also while a call is under way.
+
+Redis hands out the next part while this one is folded. What a call has no room for stays for the next, under its lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from relay.outbox.items import Claim, Done, Item, Settlement
+from relay.telemetry import log
+from workers.addressing import Addressing
+from workers.clerk import Clerk, hand_back
+from workers.draft import Draft, Parcel
+from workers.lease import Lane
+from workers.letter import Letter
+from workers.outcome import Hold
+from workers.pace import Limits
+
+#: A claim that ran out unsettled so often has killed its worker.
+CRASHES: Final = 3
+#: Claimed, folded and settled at one time: short enough for Redis and for who waits for this worker.
+PART: Final = 250
+
+
+class Enriches(Protocol):
+    """Adds what a webhook left out (see `enricher.py`)."""
+
+    def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
+
+
+class Stock:
+    """One slice's. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        addressing: Addressing,
+        clerk: Clerk,
+        settle: Callable[[Sequence[Settlement]], None],
+        *,
+        enricher: Enriches | None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.suspects: list[Item] = []
+        self.hold: Hold | None = None
+        self.claimed = 0
+        #: The last claim got less than it asked for: nothing more is due.
+        self.dry = False
+        self._parcels: deque[Parcel] = deque()
+        self._size = 0
+        self._lane = lane
+        self._addressing = addressing
+        self._clerk = clerk
+        self._settle = settle
+        self._enricher = enricher
+        self._now_ms = now_ms
+        self._asked: Callable[[], Claim] | None = None
+
+    def __len__(self) -> int:
+        return len(self._parcels)
+
+    def full(self, limits: Limits) -> bool:
+        """Whether there is as much as a call may carry."""
+        return len(self._parcels) >= limits.items or self._size >= limits.bytes
+
+    def fill(self, limits: Limits) -> None:
+        """As much as a call may carry, or all there is."""
+        self.dry = False
+        while self.step(limits):
+            pass
+
+    def step(self, limits: Limits) -> bool:
+        """One part more. False: there is enough, or no more to be had now."""
+        if self._asked is None:
+            if self.dry or self.hold or self.suspects or self._lane.lost or self.full(limits):
+                return False
+            self._ask(limits, 0, 0)
+        assert self._asked is not None
+        claim, self._asked = self._asked(), None
+        items = claim.items
+        self.claimed += len(items)
+        self.dry = not claim.more
+        alone = [item for item in items if item.crashes >= 2]
+        if claim.more and not alone and not self.hold:
+            self._ask(limits, len(items), sum(_weight(item) for item in items))
+        if alone:
+            # At hand when a worker died, twice: each goes alone, after everything else.
+            self.suspects += alone
+            items = tuple(item for item in items if item.crashes < 2)
+        if items:
+            self.take_in(items)
+        return True
+
+    def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> None:
+        """Asks for one part more, if there is room for it beside what is here and what is coming."""
+        room = limits.items - len(self._parcels) - coming_items
+        room_bytes = limits.bytes - self._size - coming_bytes
+        if room > 0 and room_bytes > 0:
+            self._asked = self._lane.claim(
+                min(PART, room),
+                max_bytes=room_bytes,
+                keep=bool(self._parcels or coming_items) or self._lane.holding,
+            )
+
+    def take_in(self, items: Sequence[Item]) -> None:
+        """Folds and addresses; settles what needs no call, or can have none."""
+        settlements: list[Settlement] = []
+        if self.hold:
+            settlements += [hand_back(item) for item in items]
+        else:
+            ready, self.hold = self._addressing.address(self._drafts(items, settlements), settlements)
+            if self.hold:
+                settlements += [hand_back(draft.item) for draft in ready]
+            else:
+                for parcel in self._addressing.parcels(ready, settlements):
+                    self._parcels.append(parcel)
+                    self._size += len(parcel.sent.body) + 1
+        self._settle(settlements)
+
+    def take(self, limits: Limits) -> list[Parcel]:
+        """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
+        larger than that alone goes alone."""
+        taken: list[Parcel] = []
+        size = 2
+        while self._parcels and len(taken) < limits.items:
+            more = len(self._parcels[0].sent.body) + 1
+            if taken and size + more > limits.bytes:
+                break
+            taken.append(self._parcels.popleft())
+            size += more
+            self._size -= more
+        return taken
+
+    def put_away(self) -> list[Settlement]:
+        """Everything here, handed back as it was."""
+        items = [parcel.item for parcel in self._parcels] + self.suspects
+        if self._asked is not None:
+            claim, self._asked = self._asked(), None
+            items += claim.items
+        self._parcels.clear()
+        self._size = 0
+        self.suspects = []
+        return [hand_back(item) for item in items]
+
+    def _drafts(self, items: Sequence[Item], settlements: list[Settlement]) -> list[Draft]:
+        if self._enricher:
+            now_ms = self._now_ms()
+            items, waiting = self._enricher.improve(items, now_ms)
+            settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
+        drafts: list[Draft] = []
+        for item in items:
+            made = self._draft(item)
+            if isinstance(made, Draft):
+                drafts.append(made)
+            else:
+                settlements.append(made)
+        return drafts
+
+    def _draft(self, item: Item) -> Draft | Settlement:
+        if item.crashes >= CRASHES:
+            letter = Letter(
+                "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
+            )
+            # Not even looked into: what kills may do it while being read.
+            return self._clerk.bury(item, letter)
+        try:
+            draft = Draft.of(item)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
+            return self._clerk.bury(
+                item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}")
+            )
+        if draft.need == "send":
+            return draft
+        return Done(item, draft.document.encode(), draft.events("unchanged"))
+
+
+def _weight(item: Item) -> int:
+    return len(item.document or b"") + sum([len(pending.patch) for pending in item.pending])
