@@ -31,6 +31,11 @@ def safe_external_id(text: str) -> str:
     return f"{safe[: MAX_EXTERNAL_ID_CHARS - _HASH_CHARS - 1]}-{digest}"
 
 
-def content_hash(payload: Mapping[str, Any]) -> str:
-    """16 hex digits over the payload as canonical JSON; equal for equal content, whatever the order of keys."""
-    return blake2b(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+def canonical(payload: Mapping[str, Any]) -> bytes:
+    """The payload as JSON; the same bytes for equal content, whatever the order of keys."""
+    return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(canonical_json: bytes) -> str:
+    """16 hex digits, equal for equal content."""
+    return blake2b(canonical_json, digest_size=8).hexdigest()

@@ -9,7 +9,8 @@ import logging
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -135,15 +136,17 @@ class SharedMetrics:
         field = f"{name}|{_labels(labels)}"
         self._moved[field] = self._moved.get(field, 0) + number
 
-    def observe(self, name: str, labels: Mapping[str, str], value: float, count: int = 1) -> None:
-        """`count` observations of `value` (a batch that took one time for many items)."""
-        moved = self._moved
+    def observe(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        self.observe_all(name, labels, (value,))
+
+    def observe_all(self, name: str, labels: Mapping[str, str], values: Sequence[float]) -> None:
+        moved, bounds = self._moved, BUCKETS[name]
         *buckets, total, number = _histogram(name, tuple(labels.items()))
-        place = bisect_left(BUCKETS[name], value)
-        if place < len(buckets):
-            moved[buckets[place]] = moved.get(buckets[place], 0) + count
-        moved[total] = moved.get(total, 0) + value * count
-        moved[number] = moved.get(number, 0) + count
+        for place, count in Counter([bisect_left(bounds, value) for value in values]).items():
+            if place < len(bounds):
+                moved[buckets[place]] = moved.get(buckets[place], 0) + count
+        moved[total] = moved.get(total, 0) + sum(values)
+        moved[number] = moved.get(number, 0) + len(values)
 
     def flush(self, *, force: bool = True) -> None:
         """Never raises: a metric is not worth a delivery. What could not be written is kept for the next time."""

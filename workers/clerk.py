@@ -7,6 +7,7 @@ whole call hands the items back as they were; they are given up on by age alone.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
@@ -46,6 +47,13 @@ class Clerk:
         self._config = config
         self._metrics = metrics
         self._chance = chance
+        self._waited_s: defaultdict[str, list[float]] = defaultdict(list)
+
+    def count_waits(self) -> None:
+        """How long events waited, since this was last asked for, goes into the metrics."""
+        for source, waited_s in self._waited_s.items():
+            self._metrics.observe_all("relay_end_to_end_seconds", {"source": source}, waited_s)
+        self._waited_s.clear()
 
     def settlement(self, parcel: Parcel, outcome: Outcome, facts: CallFacts, now_ms: int) -> Settlement:
         match outcome:
@@ -69,8 +77,7 @@ class Clerk:
             ends = dict(events)
             for pending in parcel.item.pending:
                 if ends.get(pending.event_id) == state:
-                    waited_s = max(0, now_ms - pending.accepted_ms) / 1000
-                    self._metrics.observe("relay_end_to_end_seconds", {"source": pending.source}, waited_s)
+                    self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
         return Done(
             parcel.item,
             parcel.delivered(planhat_id, entry),

@@ -168,7 +168,16 @@ class Directory:
         called; what only a call would tell is `Unsure`."""
         batch = _Batch(self, offline)
         batch.load(questions)
-        return [self._verdict(asks, batch) for asks in questions]
+        # A batch asks the same of many: one channel, one customer.
+        known: dict[tuple[Ask, ...], Verdict] = {}
+        verdicts: list[Verdict] = []
+        for asks in questions:
+            key = tuple(asks)
+            verdict = known.get(key)
+            if verdict is None:
+                verdict = known[key] = self._verdict(asks, batch)
+            verdicts.append(verdict)
+        return verdicts
 
     def _verdict(self, asks: Sequence[Ask], batch: _Batch) -> Verdict:
         for ask in asks:
@@ -272,6 +281,8 @@ class _Batch:
 
     def load(self, questions: Sequence[Sequence[Ask]]) -> None:
         home = self._home
+        if not (home._asks_endusers or home._asks_domains):
+            return
         asks = {ask for question in questions for ask in question if not ask.company_id}
         if home._asks_endusers:
             self.load_people("endusers", sorted({ask.get("email").casefold() for ask in asks} - {""}))

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from relay.conversation import content_hash
+from relay.conversation import canonical, content_hash
 from relay.outbox.items import Item, State
 from relay.patch import Document, Patch, encode_memory
 from workers.directory import Ask
@@ -30,6 +30,8 @@ class Draft:
     document: Document
     patches: list[Patch]
     fields: dict[str, Any]
+    #: `fields` as canonical JSON: what is hashed, and most of what is sent.
+    json: bytes
     hash: str
     need: Need
     company_id: str = ""
@@ -44,10 +46,10 @@ class Draft:
         for patch in patches:
             document.absorb(patch)
         fields = document.render()
-        digest = content_hash(fields)
-        return cls(
-            item, document, patches, fields, digest, _need(document, fields, digest), document.company_id
-        )
+        json = canonical(fields)
+        digest = content_hash(json)
+        need = _need(document, fields, digest)
+        return cls(item, document, patches, fields, json, digest, need, document.company_id)
 
     def whole(self) -> Document:
         return self.document
@@ -60,6 +62,9 @@ class Draft:
 
     def ends(self) -> list[tuple[str, bool]]:
         """Each counted event, and whether it is superseded: nothing in the document stands on it."""
+        if len(self.patches) == 1 and not self.item.document and "type" in self.patches[0].fields:
+            # The first word on a conversation stands.
+            return [(pending.event_id, False) for pending in self.item.pending if pending.counted]
         standing = self.document.contributors()
         retracted = self.document.retracted
         ends: dict[str, bool] = {}
@@ -80,20 +85,19 @@ class Draft:
         """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
         only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
         document = self.document
-        payload: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
+        head: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
         if document.planhat_id:
-            payload["_id"] = document.planhat_id
-        payload.update(self.fields)
-        if people:
-            payload.update(people)
+            head["_id"] = document.planhat_id
+        fields = canonical({**self.fields, **people}) if people else self.json
+        body = orjson.dumps(head)[:-1] + b"," + fields[1:]
         for pending in self.item.pending:
             pending.patch = b""
         return Parcel(
             self.item,
-            Sent(document.external_id, tight(orjson.dumps(payload)), document.planhat_id),
+            Sent(document.external_id, body, document.planhat_id),
             self.company_id,
             str(self.fields.get("type", "")),
-            tight(document.encode_fold()),
+            document.encode_fold(),
             self.hash,
             document.sent_hash,
             document.company_id,
@@ -140,12 +144,7 @@ class Parcel:
         """The same without the `_id`."""
         payload = orjson.loads(self.sent.body)
         del payload["_id"]
-        return replace(self, sent=Sent(self.sent.external_id, tight(orjson.dumps(payload))))
-
-
-def tight(data: bytes) -> bytes:
-    """A copy of just this size: orjson's own bytes keep the whole buffer they were written into, 4 KB for 1."""
-    return bytes(memoryview(data))
+        return replace(self, sent=Sent(self.sent.external_id, orjson.dumps(payload)))
 
 
 def _with_state(ends: Sequence[tuple[str, bool]], taken: State) -> list[tuple[str, State]]:

@@ -309,6 +309,7 @@ class Flush:
             settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
             if self._reader and isinstance(outcome, Delivered):
                 self._reader.consider(parcel, outcome.planhat_id or parcel.sent.planhat_id)
+        self._clerk.count_waits()
         self._settle(lane, settlements)
 
     def _settle(self, lane: Lane, settlements: Sequence[Settlement]) -> None:

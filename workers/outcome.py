@@ -251,7 +251,8 @@ class Resolution:
 
     def _read(self, report: Report, group: tuple[int, ...]) -> _Doubt:
         sent = [self.batch[position] for position in group]
-        verdict = blame(report.errors, [Key(item.planhat_id or None, item.external_id) for item in sent])
+        keys = [Key(item.planhat_id or None, item.external_id) for item in sent] if report.errors else []
+        verdict = blame(report.errors, keys)
         complaints = len(report.errors)
         if report.accounted or report.inserted or report.updated_keys:
             self._took = True

@@ -47,7 +47,7 @@ def serve(queue: str, parent: int) -> int:
         workshop()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 50, 100)
     worker: Any = RelayWorker(
         [Queue(queue, connection=connection, serializer="json")],
         name=f"{socket.gethostname()}-{queue}-{os.getpid()}",

@@ -247,6 +247,9 @@ class Outbox:
             document = seal(what.document) if what.document else b""
             if isinstance(what, Done):
                 args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
+                if len(item.pending) == 1 == len(what.events):
+                    args += (what.events[0][0], item.pending[0].source, what.events[0][1])
+                    continue
                 sources = {p.event_id: p.source for p in item.pending}
                 for event_id, state in what.events:
                     args += (event_id, sources[event_id], state)
