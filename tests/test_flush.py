@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from relay.planhat.report import Answer
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
+from workers.pace import Limits
 
 
 @pytest.fixture(scope="module")
@@ -357,6 +359,90 @@ def test_events_that_arrive_during_the_call_are_delivered_next(kit: Kit) -> None
     assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
     assert kit.books() == {"accepted": 2, "delivered": 2}
     assert len(kit.puts()) == 2
+
+
+def leased(kit: Kit) -> int:
+    """How many conversations are under a claim."""
+    return int(kit.outbox.redis.hlen(kit.outbox.prefix + "held"))  # type: ignore[arg-type]
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < ends, "it never came to be"
+        time.sleep(0.005)
+
+
+def test_while_a_call_is_under_way_the_next_batch_is_made_ready_and_the_last_one_settled(kit: Kit) -> None:
+    calls: list[int] = []
+
+    def upsert(body: bytes, timeout_s: float) -> object:
+        calls.append(body.count(b'"externalId"'))
+        if len(calls) == 1:
+            # The first ten lie with this call, the next ten are claimed although it is not answered.
+            wait_for(lambda: leased(kit) == 20)
+        if len(calls) == 2:
+            # The first ten are settled, the last ten claimed, beside this call.
+            wait_for(lambda: kit.books()["delivered"] == 10 and leased(kit) == 20)
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.pace.limits = lambda state, now_ms: Limits(10, 4_000_000)  # type: ignore[method-assign]
+    kit.record(*(patch(n) for n in range(30)))
+    kit.run()
+
+    assert calls == [10, 10, 10]
+    assert kit.books() == {"accepted": 30, "delivered": 30}
+    assert leased(kit) == 0
+
+
+def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: Kit) -> None:
+    """Natural batching: nothing is claimed ahead, so that the next call takes all that came meanwhile."""
+    calls: list[int] = []
+
+    def upsert(body: bytes, timeout_s: float) -> object:
+        calls.append(body.count(b'"externalId"'))
+        if len(calls) < 3:
+            for n in range(5):
+                kit.record(patch(100 * len(calls) + n))
+            assert leased(kit) == calls[-1], "only what is in the call is claimed"
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.record(patch(1))
+    kit.run()
+
+    assert calls == [1, 5, 5]
+    assert kit.books() == {"accepted": 11, "delivered": 11}
+
+
+def test_an_outage_hands_back_what_was_made_ready_ahead(kit: Kit) -> None:
+    def upsert(body: bytes, timeout_s: float) -> object:
+        wait_for(lambda: leased(kit) == 20)
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.pace.limits = lambda state, now_ms: Limits(10, 4_000_000)  # type: ignore[method-assign]
+    kit.fault(operation="upsert", status=503, times=1)
+    kit.record(*(patch(n) for n in range(30)))
+    kit.run()
+
+    assert kit.books() == {"accepted": 30, "pending": 30}
+    assert kit.delivery.read().state == "backing_off"
+    kit.due_now()
+    items = kit.outbox.claim(kit.generation()).items
+    assert [(item.crashes, item.refusals) for item in items] == [(0, 0)] * 30, "nobody is charged"
+
+
+def test_what_one_call_has_no_room_for_fills_the_next(kit: Kit) -> None:
+    """No small left-over call between two large ones: calls are scarce."""
+    kit.record(*(patch(n, text="x" * 900) for n in range(40)))
+    kit.pace.limits = lambda state, now_ms: Limits(1000, 10_000)  # type: ignore[method-assign]
+    kit.run()
+
+    assert kit.books() == {"accepted": 40, "delivered": 40}
+    sizes = [call["items"] for call in kit.puts()]
+    assert len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0], sizes
 
 
 def test_a_stop_hands_the_rest_back_uncharged(kit: Kit) -> None:

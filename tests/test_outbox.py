@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -295,3 +296,47 @@ def test_payloads_at_rest_are_encrypted_with_either_key_of_a_rotation(redis_clie
     assert [p.patch for p in item.pending] == [b"patch 1", b"patch 2"]
     stored = b"".join(redis_client.lrange(outbox.prefix + "patches:x", 0, -1))
     assert b"patch" not in stored
+
+
+def test_a_claim_takes_no_more_bytes_than_asked_for_but_always_one(outbox: Outbox) -> None:
+    entries = [replace(entry(n), patch=b"x" * 1000) for n in range(6)]
+    generation, _ = outbox.record(entries, now_ms=NOON)
+
+    claim = outbox.claim(generation, now_ms=NOON, max_bytes=3_300)
+    assert len(claim.items) == 3 and claim.more
+    claim = outbox.claim(generation, now_ms=NOON, max_bytes=10)
+    assert len(claim.items) == 1 and claim.more
+    claim = outbox.claim(generation, now_ms=NOON)
+    assert len(claim.items) == 2 and not claim.more
+
+
+def test_an_empty_claim_lets_the_lane_go_unless_it_is_to_be_kept(outbox: Outbox) -> None:
+    generation, _ = outbox.record([entry(1)], now_ms=NOON)
+    [item] = outbox.claim(generation, now_ms=NOON).items
+
+    assert outbox.claim(generation, now_ms=NOON, keep=True).items == ()
+    assert outbox.own(generation), "kept"
+    outbox.settle([done(item)], now_ms=NOON)
+    assert outbox.claim(generation, now_ms=NOON).items == ()
+    assert outbox.record([entry(2)], now_ms=NOON)[0] == generation + 1, "let go of: the next one rings"
+
+
+def test_a_settlement_said_twice_in_one_breath_counts_once(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+
+    assert outbox.settle([done(item), done(item)], now_ms=NOON).lost == {item.external_id}
+    assert balance(outbox)["slack"]["delivered"] == 1
+
+
+def test_an_event_whose_archive_has_expired_is_settled_and_leaves_no_stump(outbox: Outbox) -> None:
+    outbox.record([entry(1), entry(2)], now_ms=NOON)
+    items = claim(outbox, NOON)
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+
+    outbox.settle([done(item) for item in items], now_ms=NOON)
+
+    assert balance(outbox)["slack"]["delivered"] == 2
+    assert outbox.event(entry(1).event_id) is None
+    found = outbox.event(entry(2).event_id)
+    assert found is not None and found[0] == "delivered"

@@ -24,6 +24,8 @@ from workers.pace import Limits
 CRASHES: Final = 3
 #: Claimed, folded and settled at one time: short enough for Redis and for who waits for this worker.
 PART: Final = 250
+#: The same in stored bytes: while it is folded, a part takes several times its size.
+_PART_BYTES: Final = 1_000_000
 
 
 class Enriches(Protocol):
@@ -102,7 +104,7 @@ class Stock:
         if room > 0 and room_bytes > 0:
             self._asked = self._lane.claim(
                 min(PART, room),
-                max_bytes=room_bytes,
+                max_bytes=min(_PART_BYTES, room_bytes),
                 keep=bool(self._parcels or coming_items) or self._lane.holding,
             )
 
