@@ -5,10 +5,12 @@ Answers come in the order of sending, so that what was sent later sees what was 
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+import hiredis
 import redis
 from redis.exceptions import RedisError
 
@@ -58,8 +60,9 @@ class Pipe:
         sha, _ = script_text(name)
         try:
             connection = self._connection or self._open()
-            packed = connection.pack_command("EVALSHA", sha, 1, self.prefix, *args)
-            connection.send_packed_command(packed, check_health=False)
+            # hiredis directly: redis-py looks at each argument in Python before it gives them all to it.
+            packed = hiredis.pack_command(("EVALSHA", sha, 1, self.prefix, *args))
+            connection.send_packed_command([packed], check_health=False)
         except (RedisError, OSError) as error:
             asked.told(error)
             self._break(error)
@@ -106,6 +109,8 @@ class Pipe:
             connection.disconnect()
             self.client.connection_pool.release(connection)
             raise
+        # A part to settle is 400 KB: it should lie in the socket while Redis is busy with the one before, and not hold us.
+        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
         self._connection = connection
         return connection
 
