@@ -118,7 +118,7 @@ def let_drain(client: redis.Redis, *, until: int) -> float:
     while pending(outbox) > until:
         if time.perf_counter() - began > _TIMEOUT_S:
             raise RuntimeError(f"not drained after {_TIMEOUT_S} s")
-        time.sleep(0.01)
+        time.sleep(0.02)
     return time.perf_counter() - began
 
 
