@@ -27,6 +27,7 @@ PARTS: dict[str, list[str]] = {
     "memory": ["--runs", "1", "--events", "5000"],
     "drain": ["--runs", "1", "--events", "15000", "--conversations", "15000", "1500"],
     "rules": ["--runs", "2", "--events", "1000", "--picture", "PICTURES/rules.svg"],
+    "flame": ["--runs", "1", "--events", "8000", "--pictures", "PICTURES"],
     "growth": ["--runs", "1", "--sizes", "1000", "10000", "50000", "--slice", "10000", "--picture", "PICTURES/growth.svg"],
 }  # fmt: skip
 

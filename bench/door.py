@@ -29,6 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rate", type=int, default=500, help="of the open loop, requests a second")
     parser.add_argument("--seconds", type=float, default=10, help="of the open loop")
+    parser.add_argument("--log-level", default="warning", help="info: with a line a request, into a file")
 
 
 def run(chosen: argparse.Namespace) -> list[Cell]:
@@ -98,7 +99,10 @@ def _bare(folder: Path, chosen: argparse.Namespace) -> dict[str, float]:
 
 
 def _relay(folder: Path, config: Path, chosen: argparse.Namespace) -> dict[str, float]:
-    with redis_server(folder) as store, web_server(config, store.url) as server:
+    with (
+        redis_server(folder) as store,
+        web_server(config, store.url, log_level=chosen.log_level) as server,
+    ):
         client = redis.Redis.from_url(store.url)
         measure(server.port, slack_requests(WARM_UP, start=10_000_000), chosen.connections).all_were(202)
         requests = slack_requests(chosen.requests)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 70, 24, 78, 56
+LEFT, RIGHT, TOP, BOTTOM = 70, 24, 88, 56
 COLOURS = ("#1f5fa8", "#c2501a", "#2f7d3b", "#7b3fa0", "#8a6d00", "#555555")
 
 #: (x, median, smallest, largest)
@@ -51,10 +51,12 @@ def draw(path: Path, title: str, x_label: str, y_label: str, lines: Mapping[str,
     out.append(
         f'<text x="18" y="{middle}" text-anchor="middle" transform="rotate(-90 18 {middle})">{escape(y_label)}</text>'
     )
-    at = float(LEFT)
+    at, row = float(LEFT), 0
     for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
-        out.append(f'<rect x="{at:.1f}" y="43" width="14" height="4" fill="{colour}"/>')
-        out.append(f'<text x="{at + 20:.1f}" y="50">{escape(name)}</text>')
+        if at + 20 + 7.2 * len(name) > WIDTH:
+            at, row = float(LEFT), row + 1
+        out.append(f'<rect x="{at:.1f}" y="{43 + 18 * row}" width="14" height="4" fill="{colour}"/>')
+        out.append(f'<text x="{at + 20:.1f}" y="{50 + 18 * row}">{escape(name)}</text>')
         at += 42 + 7.2 * len(name)
         path_of = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y, _, _ in line)
         out.append(f'<polyline points="{path_of}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -19,6 +19,7 @@ Spread = dict[str, dict[str, float]]
 #: What each stage's process does besides, as `bench.door` and `bench.drain` see it whole.
 _DOOR = ("verify", "map whole (parse to archive)", "record")
 _WORKER = ("claim", "fold", "encode", "settlement", "settle")
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _INSIDE_MAP = ("parse", "match", "render", "match and render")
 
 
@@ -51,7 +52,15 @@ class Results:
 
 def markdown(results: dict[str, Any], before: dict[str, Any] | None = None) -> str:
     now, then = Results(results["parts"]), Results(before["parts"]) if before else None
-    parts = [_machine(now), _figures(now, then), _growth(now), _rules(now), _stages(now)]
+    parts = [
+        _machine(now),
+        _figures(now, then),
+        _growth(now),
+        _rules(now),
+        _stages(now),
+        _sampled(now),
+        _pictures(),
+    ]
     if results.get("quick"):
         parts.insert(0, "*A quick look: few and short runs. For figures, run without `--quick`.*")
     return "\n\n".join(part for part in parts if part)
@@ -184,6 +193,43 @@ def _stages(now: Results) -> str:
     return "Where it goes, CPU by stage, median:\n\n" + "\n".join(lines)
 
 
+def _sampled(now: Results) -> str:
+    """What packages and functions cost themselves, the greatest first."""
+    texts = []
+    for cell in now.cells("flame"):
+        costs = sorted(((of["median"], name) for name, of in cell["spread"].items()), reverse=True)
+        packages = [f"{name[8:]} {cost:.0f} %" for cost, name in costs if name.startswith("package ")]
+        functions = [f"`{name}` {cost:.1f} %" for cost, name in costs if not name.startswith("package ")]
+        texts.append(
+            f"The {cell['name'].partition(':')[0]}'s process, own share of its CPU time: {', '.join(packages[:7])}; "
+            f"by function {', '.join(functions[:7])}."
+        )
+    return "\n\n".join(texts)
+
+
+def _pictures() -> str:
+    """Those that were drawn; beside this file, as the README is."""
+    here = Path(__file__).parent
+    shown = {"growth.svg": "CPU an item, by what waits", "rules.svg": "CPU to map an event, by rules"}
+    lines = [f"![{words}]({name})" for name, words in shown.items() if (here / name).exists()]
+    flames = [
+        f"[{name[6:-4]}]({name})" for name in ("flame-door.svg", "flame-drain.svg") if (here / name).exists()
+    ]
+    if flames:
+        lines += ["", f"Flame graphs, to open in a browser: {', '.join(flames)}."]
+    return "\n".join(lines)
+
+
+def write_into(file: Path, text: str) -> None:
+    """Puts `text` between the two marks of a README."""
+    whole = file.read_text(encoding="utf-8")
+    head, _, rest = whole.partition(BEGIN)
+    _, mark, tail = rest.partition(END)
+    if not mark:
+        raise SystemExit(f"{file}: no {BEGIN} ... {END} in it")
+    file.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+
+
 def main() -> None:
     from bench.__main__ import OUT
 
@@ -192,9 +238,13 @@ def main() -> None:
     )
     parser.add_argument("results", nargs="?", type=Path, default=OUT)
     parser.add_argument("--before", type=Path, help="older results, for a column of their medians")
+    parser.add_argument("--into", type=Path, help="a README: the text goes between its marks as well")
     chosen = parser.parse_args()
     before = json.loads(chosen.before.read_text()) if chosen.before else None
-    print(markdown(json.loads(chosen.results.read_text()), before))
+    text = markdown(json.loads(chosen.results.read_text()), before)
+    print(text)
+    if chosen.into:
+        write_into(chosen.into, text)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def sample(out: Path, module: str, arguments: list[str]) -> None:
     def note(number: int, frame: FrameType | None) -> None:
         names = []
         while frame is not None:
-            names.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_qualname}")
+            names.append(f"{frame.f_globals.get('__name__', 'template')}:{frame.f_code.co_qualname}")
             frame = frame.f_back
         stacks[tuple(reversed(names))] += 1
 

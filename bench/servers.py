@@ -168,12 +168,13 @@ def bare_server(folder: Path) -> Server:
     return Server(command, port, folder / "bare.log")
 
 
-def web_server(config: Path, redis_url: str) -> Server:
+def web_server(config: Path, redis_url: str, *, log_level: str = "warning") -> Server:
     port = free_port()
     own = {
         "RELAY_CONFIG": str(config),
         "RELAY_REDIS_URL": redis_url,
         "RELAY_PORT": str(port),
+        "RELAY_LOG_LEVEL": log_level,
     }
     return Server(
         [sys.executable, "-m", "relay", "serve"], port, config.parent / "web.log", own, ready="/readyz"
