@@ -75,7 +75,7 @@ def one_run(
             delivery.pause()
             fill(outbox, waiting, 500)
             used = redis_cpu_s(client)
-            with Watch({"worker": workers.flush, "redis": store.pid, "sink": sink.pid}) as watch:
+            with Watch({**workers.pids, "redis": store.pid, "sink": sink.pid}) as watch:
                 took_s = let_drain(client, until=0)
             used = redis_cpu_s(client) - used
             stats = sink.stats()

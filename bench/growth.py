@@ -20,11 +20,11 @@ from bench.drain import let_drain, pending
 from bench.figures import Cell, main, spin_ms
 from bench.picture import draw
 from bench.servers import Sink, Workers, redis_server
-from bench.stages import SETTLE
+from bench.stages import SETTLE, settlement
 from bench.traffic import GROUP, fill, many_entries, write_config
 from bench.usage import Watch, redis_cpu_s
 from relay.outbox.delivery import Delivery
-from relay.outbox.items import Done, Entry, Item
+from relay.outbox.items import Entry, Item
 from relay.outbox.outbox import Outbox
 from workers.draft import Draft
 
@@ -55,6 +55,7 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                 backlog.fill_to(_WARM_UP)
                 let_drain(backlog.client, until=0)
                 backlog.delivery.pause()
+                pids = {**workers.pids, "redis": store.pid, "sink": sink.pid}
                 for size in sorted(chosen.sizes):
                     if size * _BYTES_AN_EVENT > _free_bytes(folder):
                         print(f"  {size:,}: left out, it needs {size * _BYTES_AN_EVENT / 1e9:.0f} GB free")
@@ -65,7 +66,7 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                         backlog.fill_to(size)
                         scripts = backlog.scripts()
                         backlog.fill_to(size)
-                        drained = _drain(backlog, workers, size, min(chosen.slice, size))
+                        drained = _drain(backlog, pids, size, min(chosen.slice, size))
                         cell.add({**drained, **scripts, "spin_ms": spin_ms()})
     if len(cells) > 1:
         _draw(cells, Path(chosen.picture or Path(__file__).with_name("growth.svg")))
@@ -98,10 +99,7 @@ class Backlog:
         generation = self._own()
         items: list[Item] = []
         figures |= self._timed("claim", CLAIM, lambda: items.extend(self._claim(generation)))
-        done = []
-        for item in items:
-            draft = Draft.of(item)
-            done.append(Done(item, draft.document.encode(), draft.events("delivered")))
+        done = [settlement(Draft.of(item)) for item in items]
         parts = [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)]
         figures |= self._timed("settle", len(done), lambda: [self.outbox.settle(part) for part in parts])
         self.outbox.release(generation)
@@ -131,10 +129,10 @@ class Backlog:
         return {f"{stage}_us": took_s / items * 1e6, f"{stage}_redis_cpu_us": used / items * 1e6}
 
 
-def _drain(backlog: Backlog, workers: Workers, size: int, items: int) -> dict[str, float]:
+def _drain(backlog: Backlog, pids: dict[str, int], size: int, items: int) -> dict[str, float]:
     """CPU microseconds an item of worker and Redis while `items` of the backlog are delivered."""
     used = redis_cpu_s(backlog.client)
-    with Watch({"worker": workers.flush}) as watch:
+    with Watch(pids) as watch:
         took_s = let_drain(backlog.client, until=size - items)
         backlog.delivery.pause()
         # What was claimed by then is still settled; nothing is under way once the count stands.

@@ -31,14 +31,7 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
             Workers(config, store.url, sink) as workers,
             bare_server(folder) as bare,
         ):
-            pids = {
-                "web": web.pid,
-                "supervisor": workers.pid,
-                "flush_worker": workers.flush,
-                "dead_letter_worker": workers.dead,
-                "redis": store.pid,
-                "bare": bare.pid,
-            }
+            pids = {"web": web.pid, **workers.pids, "redis": store.pid, "bare": bare.pid}
             time.sleep(2)
             for _ in range(chosen.runs):
                 with Watch(pids) as watch:

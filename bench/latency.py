@@ -69,7 +69,7 @@ def one_run(folder: Path, rate: float, seconds: float, latency_ms: float) -> dic
         Workers(config, store.url, sink) as workers,
     ):
         requests = slack_requests(max(20, int(rate * seconds)), start=next(_STARTS) * 100_000)
-        pids = {"web": web.pid, "supervisor": workers.pid, "worker": workers.flush, "redis": store.pid}
+        pids = {"web": web.pid, **workers.pids, "redis": store.pid, "sink": sink.pid}
         with Watch(pids) as watch:
             sent = measure(web.port, requests, 16, rate=rate)
         sent.all_were(202)

@@ -19,7 +19,7 @@ import orjson
 
 from bench.native import binary
 from bench.usage import children, cpu_s
-from relay.embedded import EmbeddedServer
+from relay.embedded import EmbeddedServer, end_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The baseline of the door, started as `relay serve` starts its own.
@@ -45,7 +45,13 @@ class Process:
         self._log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, env=environ(**(own or {})), cwd=ROOT, stdout=out, stderr=out
+                command,
+                env=environ(**(own or {})),
+                cwd=ROOT,
+                stdout=out,
+                stderr=out,
+                # A bench that is killed must leave nothing behind.
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
 
     @property
@@ -147,6 +153,10 @@ class Workers(Process):
         while used < cpu_s(self.flush) and time.monotonic() < ends:
             used = cpu_s(self.flush)
             time.sleep(0.4)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"supervisor": self.pid, "worker": self.flush, "dead_letter_worker": self.dead}
 
     def _child(self, words: str) -> int:
         ends = time.monotonic() + 10

@@ -132,7 +132,7 @@ class Stages:
             raise RuntimeError("not all of it was claimed")
         drafts = self._each("fold", Draft.of, items)
         self._each("encode", self._encode, drafts)
-        done = self._each("settlement", _done, drafts)
+        done = self._each("settlement", settlement, drafts)
         self._each("settle", outbox.settle, [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)])
 
     @staticmethod
@@ -151,7 +151,8 @@ class Stages:
         return made
 
 
-def _done(draft: Draft) -> Done:
+def settlement(draft: Draft) -> Done:
+    """That it was delivered."""
     return Done(draft.item, draft.document.encode(), draft.events("delivered"))
 
 
