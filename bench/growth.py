@@ -1,6 +1,7 @@
 """(f) How the cost of an item grows with what waits, from 1,000 to 1,000,000 pending: one script's record, claim and settle in
 one process, and a real worker that drains a slice of the backlog. `bench/growth.svg` is the picture.
 
+Beside it, in the same server: plain pipelined SETs, whose cost grows with the keys that Redis holds as well.
 One backlog, topped up from size to size. It is filled with appendfsync everysec, in large groups, and measured with `always`.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import redis
 
+from bench import redis_rate
 from bench.drain import let_drain, pending
 from bench.figures import Cell, main, spin_ms
 from bench.picture import draw
@@ -35,6 +37,8 @@ _BYTES_AN_EVENT = 12_000
 #: What a worker drains before anything counts, so that its batches have their size.
 _WARM_UP = 15_000
 _GENERATION = 10**9
+#: About what an event stores; plain SETs of so many show what the size of Redis alone makes dearer.
+_SET_BYTES = 3_600
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +71,10 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                         scripts = backlog.scripts()
                         backlog.fill_to(size)
                         drained = _drain(backlog, pids, size, min(chosen.slice, size))
-                        cell.add({**drained, **scripts, "spin_ms": spin_ms()})
+                        plain = redis_rate.sets(store, _SET_BYTES, 10_000)
+                        cell.add(
+                            {**drained, **scripts, "set_redis_cpu_us": plain["cpu_us"], "spin_ms": spin_ms()}
+                        )
     if len(cells) > 1:
         _draw(cells, Path(chosen.picture or Path(__file__).with_name("growth.svg")))
     return cells
@@ -169,6 +176,7 @@ def _draw(cells: list[Cell], path: Path) -> None:
         "record_redis_cpu_us": "Redis: record",
         "claim_redis_cpu_us": "Redis: claim",
         "settle_redis_cpu_us": "Redis: settle",
+        "set_redis_cpu_us": "Redis: plain SET",
     }
     spreads = [(float(cell.facts["pending"]), cell.spread()) for cell in cells]
     lines = {

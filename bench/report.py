@@ -129,6 +129,7 @@ def _growth(now: Results) -> str:
         "record_redis_cpu_us": "Redis: record",
         "claim_redis_cpu_us": "Redis: claim",
         "settle_redis_cpu_us": "Redis: settle",
+        "set_redis_cpu_us": "Redis: plain SET",
         "items_per_s": "items/s",
     }
     names = {name: words for name, words in names.items() if name in cells[0]["spread"]}
@@ -148,8 +149,10 @@ def _growth(now: Results) -> str:
         word = "flat" if ratio <= FLAT else "**not flat**"
         text += (
             f"\n\nFrom {cells[0]['facts']['pending']:,} to {cells[-1]['facts']['pending']:,} pending, worker and Redis "
-            f"together cost {number(ratio)} x an item: {word} (up to {FLAT:g} x counts as flat)."
+            f"together cost {number(ratio)} x an item: {word} (up to {FLAT:g} x counts as flat)"
         )
+        sets = [cell["spread"]["set_redis_cpu_us"]["median"] for cell in (cells[0], cells[-1])]
+        text += f"; a plain SET costs Redis {number(sets[1] / sets[0])} x there."
     return text
 
 
