@@ -44,7 +44,8 @@ def main() -> int:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"quick": chosen.quick, "parts": {}}
     if len(chosen.parts) < len(PARTS) and chosen.out.exists():
-        results["parts"] = json.loads(chosen.out.read_text())["parts"]
+        held = json.loads(chosen.out.read_text())
+        results = {"quick": chosen.quick or held["quick"], "parts": held["parts"]}
     failed = []
     for part in chosen.parts:
         print(f"\n## {part}\n", flush=True)

@@ -163,4 +163,4 @@ def main(
                 for cell in cells
             ],
         }
-        Path(chosen.json_file).write_text(json.dumps(results, indent=1))
+        Path(chosen.json_file).write_text(json.dumps(results, indent=1, default=str))
