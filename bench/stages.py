@@ -119,8 +119,9 @@ class Stages:
     def _work(self, entries: list[Entry]) -> None:
         outbox = self._outbox
         groups = [entries[at : at + GROUP] for at in range(0, len(entries), GROUP)]
-        self._each("record", outbox.record, groups)
-        generation = outbox.ring() or int(self._client.get(outbox.prefix + "wake") or 0)
+        answers = self._each("record", outbox.record, groups)
+        # The first group rang; nobody works here, so its generation is ours.
+        generation = next(rung for rung, _ in answers if rung)
         outbox.own(generation, 60_000)
         claims = self._each(
             "claim",
