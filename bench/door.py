@@ -15,13 +15,17 @@ import redis
 
 from bench import redis_rate
 from bench.figures import Cell, main, spin_ms
-from bench.load import Result, measure
+from bench.load import Result, measure, percentile
 from bench.servers import Server, bare_server, redis_server, web_server
 from bench.traffic import entries, slack_requests, stored_bytes, write_config
 from bench.usage import Watch, memory_mb, redis_cpu_s
 
 PART = "door"
 WARM_UP = 1_000
+#: Bare and relay take turns within a run, so often: a machine that slows down for some seconds slows both.
+TURNS = 4
+#: The bare server is sent so many times the requests: at several times the rate they would be over in an instant.
+_BARE_TIMES = 3
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -42,108 +46,112 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
         size = stored_bytes(sample) // len(sample)
         full.facts["stored_bytes_an_event"] = size
         for turn in range(chosen.runs):
-            door, bare = {}, {}
-            # Who goes first changes from run to run: a machine that grows slower favours nobody.
-            for who in ("bare", "relay") if turn % 2 == 0 else ("relay", "bare"):
-                if who == "bare":
-                    bare = _bare(folder, chosen)
-                else:
-                    door = _relay(folder, config, chosen)
+            door, at_rate = _one_run(folder, config, chosen, turn)
             sets = redis_rate.measure(folder, size)
-            full.add(
-                {
-                    "accepted_per_s": door["per_s"],
-                    "bare_per_s": bare["per_s"],
-                    "ratio": door["per_s"] / bare["per_s"],
-                    "p50_ms": door["p50_ms"],
-                    "p99_ms": door["p99_ms"],
-                    "web_cpu_us": door["web_cpu_us"],
-                    "redis_cpu_us": door["redis_cpu_us"],
-                    "bare_cpu_us": bare["cpu_us"],
-                    "cpu_ratio": bare["cpu_us"] / door["web_cpu_us"],
-                    "redis_set_per_s": sets["per_s"],
-                    "redis_ratio": door["per_s"] / sets["per_s"],
-                    "redis_set_cpu_us": sets["cpu_us"],
-                    "web_rss_mb": door["rss_mb"],
-                    "generator_cores": door["generator_cores"],
-                    "bare_generator_cores": bare["generator_cores"],
-                    "others_cores": door["others_cores"],
-                    "bare_others_cores": bare["others_cores"],
-                    "spin_ms": spin_ms(),
-                }
-            )
-            steady.add(
-                {key[3:]: door[key] for key in door if key.startswith("at_")}
-                | {"bare_" + key[3:]: bare[key] for key in bare if key.startswith("at_")}
-            )
+            door |= {
+                "redis_set_per_s": sets["per_s"],
+                "redis_ratio": door["accepted_per_s"] / sets["per_s"],
+                "redis_set_cpu_us": sets["cpu_us"],
+            }
+            full.add({**door, "spin_ms": spin_ms()})
+            steady.add(at_rate)
     return [full, steady]
 
 
-def _bare(folder: Path, chosen: argparse.Namespace) -> dict[str, float]:
-    with bare_server(folder) as server:
-        requests = slack_requests(min(chosen.requests, 10_000))
-        measure(server.port, requests[:WARM_UP], chosen.connections)
-        with Watch({"server": server.pid}) as watch:
-            # More of them: at several times the rate, the same number would be over in an instant.
-            result = measure(
-                server.port,
-                requests,
-                chosen.connections,
-                times=max(1, round(3 * chosen.requests / len(requests))),
-            )
-        return {
-            **_common(result, watch),
-            "cpu_us": watch.cpu_s["server"] / sum(result.statuses.values()) * 1e6,
-            **_at_rate(server, chosen, requests),
-        }
+class Side:
+    """One of the two servers: what it answered and used, over all its turns."""
+
+    def __init__(self, server: Server, times: int = 1) -> None:
+        self.server = server
+        self._times = times
+        self._results: list[Result] = []
+        self._cpu_s = 0.0
+
+    def measure(self, requests: list[bytes], connections: int, rate: float = 0) -> Result:
+        times = 1 if rate else self._times
+        with Watch({"server": self.server.pid}) as watch:
+            result = measure(self.server.port, requests, connections, rate, times)
+        result.all_were(202)
+        self._results.append(result)
+        self._cpu_s += watch.cpu_s["server"]
+        return result
+
+    def forget(self) -> None:
+        """What was measured so far was for warming up, or is told."""
+        self._results, self._cpu_s = [], 0.0
+
+    @property
+    def per_s(self) -> float:
+        return self._answers / sum(result.took_s for result in self._results)
+
+    @property
+    def cpu_us(self) -> float:
+        return self._cpu_s / self._answers * 1e6
+
+    @property
+    def generator_cores(self) -> float:
+        return sum(r.cpu_s for r in self._results) / sum(r.took_s for r in self._results)
+
+    @property
+    def _answers(self) -> int:
+        return sum(sum(result.statuses.values()) for result in self._results)
+
+    def percentile_ms(self, share: float) -> float:
+        return percentile(sorted(s for result in self._results for s in result.latencies_s), share) * 1000
 
 
-def _relay(folder: Path, config: Path, chosen: argparse.Namespace) -> dict[str, float]:
+def _one_run(
+    folder: Path, config: Path, chosen: argparse.Namespace, turn: int
+) -> tuple[dict[str, float], dict[str, float]]:
     with (
         redis_server(folder) as store,
-        web_server(config, store.url, log_level=chosen.log_level) as server,
+        web_server(config, store.url, log_level=chosen.log_level) as web,
+        bare_server(folder) as server,
     ):
         client = redis.Redis.from_url(store.url)
-        measure(server.port, slack_requests(WARM_UP, start=10_000_000), chosen.connections).all_were(202)
+        relay, bare = Side(web), Side(server, _BARE_TIMES)
+        for side in (relay, bare):
+            side.measure(slack_requests(WARM_UP, start=10_000_000), chosen.connections)
+            side.forget()
         requests = slack_requests(chosen.requests)
-        used = redis_cpu_s(client)
-        with Watch({"web": server.pid, "redis": store.pid}) as watch:
-            result = measure(server.port, requests, chosen.connections)
-        result.all_were(202)
-        used = redis_cpu_s(client) - used
-        rss_mb = memory_mb(server.pid)
-        later = slack_requests(int(chosen.rate * chosen.seconds), start=20_000_000)
-        return {
-            **_common(result, watch),
-            "web_cpu_us": watch.cpu_s["web"] / len(requests) * 1e6,
-            "redis_cpu_us": used / len(requests) * 1e6,
-            "rss_mb": rss_mb,
-            **_at_rate(server, chosen, later),
+        redis_s = 0.0
+        with Watch({"web": web.pid, "redis": store.pid, "bare": server.pid}) as watch:
+            for number in range(TURNS):
+                part = requests[number::TURNS]
+                # Who goes first changes as well.
+                for side in (bare, relay) if (number + turn) % 2 == 0 else (relay, bare):
+                    used = redis_cpu_s(client)
+                    side.measure(part, chosen.connections)
+                    if side is relay:
+                        redis_s += redis_cpu_s(client) - used
+        full = {
+            "accepted_per_s": relay.per_s,
+            "bare_per_s": bare.per_s,
+            "ratio": relay.per_s / bare.per_s,
+            "p50_ms": relay.percentile_ms(0.5),
+            "p99_ms": relay.percentile_ms(0.99),
+            "p999_ms": relay.percentile_ms(0.999),
+            "web_cpu_us": relay.cpu_us,
+            "redis_cpu_us": redis_s / len(requests) * 1e6,
+            "bare_cpu_us": bare.cpu_us,
+            "cpu_ratio": bare.cpu_us / relay.cpu_us,
+            "web_rss_mb": memory_mb(web.pid),
+            "generator_cores": relay.generator_cores,
+            "bare_generator_cores": bare.generator_cores,
+            "others_cores": watch.others,
         }
-
-
-def _common(result: Result, watch: Watch) -> dict[str, float]:
-    result.all_were(202)
-    return {
-        "per_s": result.per_s,
-        "p50_ms": result.percentile_ms(0.5),
-        "p99_ms": result.percentile_ms(0.99),
-        "generator_cores": result.generator_cores,
-        "others_cores": watch.others,
-    }
-
-
-def _at_rate(server: Server, chosen: argparse.Namespace, requests: list[bytes]) -> dict[str, float]:
-    requests = requests[: int(chosen.rate * chosen.seconds)]
-    with Watch({"server": server.pid}) as watch:
-        result = measure(server.port, requests, chosen.connections, rate=chosen.rate)
-    result.all_were(202)
-    return {
-        "at_p50_ms": result.percentile_ms(0.5),
-        "at_p99_ms": result.percentile_ms(0.99),
-        "at_p999_ms": result.percentile_ms(0.999),
-        "at_cpu_us": watch.cpu_s["server"] / len(requests) * 1e6,
-    }
+        steady: dict[str, float] = {}
+        later = slack_requests(int(chosen.rate * chosen.seconds), start=20_000_000)
+        for side, prefix in ((relay, ""), (bare, "bare_")):
+            side.forget()
+            result = side.measure(later, chosen.connections, chosen.rate)
+            steady |= {
+                f"{prefix}p50_ms": result.percentile_ms(0.5),
+                f"{prefix}p99_ms": result.percentile_ms(0.99),
+                f"{prefix}p999_ms": result.percentile_ms(0.999),
+                f"{prefix}cpu_us": side.cpu_us,
+            }
+        return full, steady
 
 
 if __name__ == "__main__":
