@@ -1,177 +1,144 @@
-"""(b) Drain: pending events through a real worker process against a bare sink, beside a plain loop that PUTs ready-made
-batches of the same size to the same sink in the same run. (d) memory: Redis bytes per pending event, RSS of the worker.
+"""(b) Drain: pending events through a real worker process to a bare sink.
 
-    python -m bench.drain [--runs 3] [--events 50000] [--conversations 50000 5000] [--latency 0 200] [--json FILE]
+Beside it, in the same run and to the same sink: a plain loop that PUTs ready-made batches, as many items and bytes a batch as
+the relay sent on average (at 200 ms a call the ratio is therefore the share of what the call's latency allows), and plain
+pipelined SETs of as many bytes as an event has in Redis.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import redis
 
-from bench.door import CONFIG, Server, free_port, slack_requests
-from bench.stages import inbounds
-from relay.embedded import EmbeddedServer
-from relay.intake import Intake, furnish
+from bench import redis_rate
+from bench.figures import Cell, main, spin_ms
+from bench.servers import Sink, Workers, redis_server
+from bench.traffic import entries, fill, stored_bytes, write_config
+from bench.usage import UNKNOWN, Watch, memory_mb, redis_cpu_s
 from relay.outbox.bell import Bell
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
-from relay.rules.load import load
 
-UNHURRIED = CONFIG.replace("types: [Slack thread]", "types: [Slack thread], calls_per_minute: 10000")
-
-
-def entries(config_file: Path, events: int, conversations: int, start: int = 0) -> list[Entry]:
-    config, book = load(str(config_file), {})
-    house = furnish(config, book)
-    intake = Intake(house, records=None)  # type: ignore[arg-type]
-    threads = 0 if conversations >= events else conversations
-    things = inbounds(slack_requests(events, threads=threads, start=start))
-    return [intake.map(house.sources["slack"], thing, now_s=time.time())[0][0] for thing in things]
+PART = "drain"
+#: The largest batch that Planhat takes, and so the most that its latency allows.
+LARGEST = 5_000
+_PLAIN_CALLS = 20
+_TIMEOUT_S = 180
 
 
-def fill(outbox: Outbox, waiting: list[Entry]) -> None:
-    for start in range(0, len(waiting), 500):
-        outbox.record(waiting[start : start + 500])
-
-
-def start_sink(latency_ms: float) -> Server:
-    port = free_port()
-    return Server([sys.executable, "-m", "bench.sink", str(port), str(latency_ms)], port)
-
-
-def start_worker(config_file: Path, redis_url: str, sink: Server) -> subprocess.Popen[bytes]:
-    environ = {
-        **os.environ,
-        "RELAY_CONFIG": str(config_file),
-        "RELAY_REDIS_URL": redis_url,
-        "RELAY_LOG_LEVEL": "warning",
-        "RELAY_PLANHAT_URL": f"http://127.0.0.1:{sink.port}",
-        "RELAY_PLANHAT_TOKEN": "bench",
-    }
-    with (config_file.parent / "worker.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "workers"], env=environ, stdout=log, stderr=log)
-
-
-def flusher(supervisor: int) -> int:
-    """The pid of the supervisor's flush worker."""
-    for _ in range(100):
-        for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
-            if b"\0flush" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-        time.sleep(0.05)
-    raise RuntimeError("no flush worker came up")
-
-
-def used(pid: int) -> tuple[float, float]:
-    """(CPU seconds, peak RSS in MB) of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    peak = next(s for s in Path(f"/proc/{pid}/status").read_text().splitlines() if s.startswith("VmHWM"))
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024
-
-
-def plain_loop(sink: Server, items: int, size: int) -> float:
-    """Items a second of a loop that PUTs ready-made batches of 1,000 items."""
-    item = b'{"externalId":"x","description":"' + b"a" * max(0, size - 40) + b'"}'
-    body = b"[" + b",".join([item] * 1_000) + b"]"
-    with httpx.Client(timeout=30) as client:
-        began = time.perf_counter()
-        for _ in range(max(1, items // 1_000)):
-            client.put(f"http://127.0.0.1:{sink.port}/conversations", content=body)
-        return max(1, items // 1_000) * 1_000 / (time.perf_counter() - began)
-
-
-def one_run(folder: Path, events: int, conversations: int, latency_ms: float) -> dict[str, Any]:
-    config_file = folder / "relay.yaml"
-    config_file.write_text(UNHURRIED)
-    server = EmbeddedServer(folder / f"redis-{time.monotonic_ns()}", appendfsync="always").start()
-    sink = start_sink(latency_ms)
-    worker = start_worker(config_file, server.url, sink)
-    try:
-        client = redis.Redis.from_url(server.url)
-        outbox, delivery = Outbox(client), Delivery(client)
-        pid = flusher(worker.pid)
-        time.sleep(1.5)
-        delivery.pause()
-        waiting = entries(config_file, events, conversations)
-        empty = client.info("memory")["used_memory"]
-        fill(outbox, waiting)
-        stored = sum(len(entry.record) + len(entry.patch) for entry in waiting)
-        held = client.info("memory")["used_memory"] - empty
-        plain = plain_loop(sink, 10_000, 1_200)
-        cpu_before, _ = used(pid)
-        delivery.resume()
-        began = time.perf_counter()
-        Bell(client).ring_flush(outbox.ring())
-        while int(client.hget(outbox.prefix + "ledger:slack", "pending") or 0) > 0:
-            if time.perf_counter() - began > 120:
-                raise RuntimeError("not drained after 120 s")
-            time.sleep(0.02)
-        took_s = time.perf_counter() - began
-        cpu_after, peak_mb = used(pid)
-        stats = json.loads(httpx.get(f"http://127.0.0.1:{sink.port}/stats").text)
-        return {
-            "events": events,
-            "conversations": conversations,
-            "latency_ms": latency_ms,
-            "events_per_s": events / took_s,
-            "plain_loop_per_s": plain,
-            "ratio": events / took_s / plain,
-            "calls": stats["calls"] - 10,
-            "largest": stats["largest"],
-            "worker_cpu_us_an_event": (cpu_after - cpu_before) / events * 1e6,
-            "worker_peak_mb": peak_mb,
-            "redis_bytes_an_event": held / events,
-            "stored_bytes_an_event": stored / events,
-            "memory_ratio": held / stored,
-        }
-    finally:
-        worker.terminate()
-        worker.wait(20)
-        sink.stop()
-        server.stop()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=3)
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--conversations", type=int, nargs="+", default=[50_000, 5_000])
-    parser.add_argument("--latency", type=float, nargs="+", default=[0, 200])
-    parser.add_argument("--json", dest="json_file")
-    options = parser.parse_args()
-    rows = []
+    parser.add_argument("--latency", type=float, nargs="+", default=[0, 200], help="of the sink, ms a call")
+    parser.add_argument("--keys", action="store_true", help="the sink names each `_id`, as Planhat does")
+
+
+def run(chosen: argparse.Namespace) -> list[Cell]:
+    cells = []
     with tempfile.TemporaryDirectory(prefix="rb-") as name:
-        for conversations in options.conversations:
-            for latency_ms in options.latency:
-                cell = []
-                for _ in range(options.runs):
-                    cell.append(
-                        one_run(Path(name), options.events, min(conversations, options.events), latency_ms)
-                    )
-                    print(json.dumps({key: round(value, 3) for key, value in cell[-1].items()}), flush=True)
-                rows += cell
-                rates = [row["events_per_s"] for row in cell]
-                print(
-                    f"| {conversations} conversations, {latency_ms:g} ms | {statistics.median(rates):.0f} events/s "
-                    f"({min(rates):.0f}-{max(rates):.0f}) |",
-                    flush=True,
+        folder = Path(name)
+        config = write_config(folder)
+        for conversations in chosen.conversations:
+            waiting = entries(config, chosen.events, conversations=conversations)
+            size = stored_bytes(waiting) // len(waiting)
+            for latency_ms in chosen.latency:
+                cell = Cell(
+                    f"{chosen.events:,} events of {min(conversations, chosen.events):,} conversations, {latency_ms:g} ms a call"
                 )
-    if options.json_file:
-        Path(options.json_file).write_text(json.dumps(rows, indent=1))
+                cells.append(cell)
+                for _ in range(chosen.runs):
+                    figures = one_run(folder, config, waiting, latency_ms, keys=chosen.keys)
+                    sets = redis_rate.measure(folder, size)
+                    figures |= {
+                        "redis_set_per_s": sets["per_s"],
+                        "redis_ratio": figures["events_per_s"] / sets["per_s"],
+                        "spin_ms": spin_ms(),
+                    }
+                    cell.add(figures)
+    return cells
+
+
+def one_run(
+    folder: Path, config: Path, waiting: list[Entry], latency_ms: float, *, keys: bool
+) -> dict[str, float]:
+    with redis_server(folder) as store, Sink(folder, latency_ms, keys=keys) as sink:
+        client = redis.Redis.from_url(store.url)
+        outbox, delivery = Outbox(client), Delivery(client)
+        with Workers(config, store.url, sink) as workers:
+            delivery.pause()
+            fill(outbox, waiting, 500)
+            used = redis_cpu_s(client)
+            with Watch({**workers.pids, "redis": store.pid, "sink": sink.pid}) as watch:
+                took_s = let_drain(client, until=0)
+            used = redis_cpu_s(client) - used
+            stats = sink.stats()
+            figures = {
+                "supervisor_rss_mb": memory_mb(workers.pid),
+                "dead_letter_rss_mb": memory_mb(workers.dead),
+                "worker_peak_mb": memory_mb(workers.flush, "VmHWM"),
+            }
+        events, items, calls = len(waiting), stats["items"], max(1, stats["calls"])
+        batch = max(1, round(items / calls))
+        size = max(60, round(stats["bytes"] / max(1, items)))
+        plain = plain_loop(sink, batch, size, min(calls, _PLAIN_CALLS))
+        largest = plain_loop(sink, LARGEST, size, 3) if latency_ms else UNKNOWN
+        return {
+            "items_per_s": items / took_s,
+            "events_per_s": events / took_s,
+            "plain_loop_per_s": plain,
+            "ratio": items / took_s / plain,
+            "ratio_of_largest_batches": items / took_s / largest,
+            "calls": stats["calls"],
+            "items_a_call": batch,
+            "most_items_a_call": stats["largest"],
+            "bytes_an_item": size,
+            "worker_cpu_us_an_item": watch.cpu_s["worker"] / items * 1e6,
+            "redis_cpu_us_an_item": used / items * 1e6,
+            "worker_cpu_us_an_event": watch.cpu_s["worker"] / events * 1e6,
+            "redis_cpu_us_an_event": used / events * 1e6,
+            "sink_cpu_us_an_item": watch.cpu_s["sink"] / items * 1e6,
+            **figures,
+            "others_cores": watch.others,
+        }
+
+
+def let_drain(client: redis.Redis, *, until: int) -> float:
+    """Opens delivery and waits until at most `until` events are pending; seconds."""
+    outbox, delivery = Outbox(client), Delivery(client)
+    delivery.resume()
+    began = time.perf_counter()
+    Bell(client).ring_flush(outbox.ring())
+    while pending(outbox) > until:
+        if time.perf_counter() - began > _TIMEOUT_S:
+            raise RuntimeError(f"not drained after {_TIMEOUT_S} s")
+        time.sleep(0.02)
+    return time.perf_counter() - began
+
+
+def pending(outbox: Outbox) -> int:
+    """Events that wait."""
+    return sum(counts["pending"] for counts in outbox.ledger().values())
+
+
+def plain_loop(sink: Sink, items: int, size: int, calls: int) -> float:
+    """Items a second of a loop that PUTs one ready-made batch of `items` of `size` bytes, `calls` times."""
+    one = json.dumps({"externalId": "plain", "description": "a" * max(0, size - 45)}).replace(": ", ":")
+    body = ("[" + ",".join([one] * items) + "]").encode()
+    with httpx.Client(timeout=30, trust_env=False) as client:
+        url = f"http://127.0.0.1:{sink.port}/conversations"
+        client.get(f"http://127.0.0.1:{sink.port}/stats")
+        began = time.perf_counter()
+        for _ in range(calls):
+            client.put(url, content=body).raise_for_status()
+        return calls * items / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
-    main()
+    main(PART, (__doc__ or "").split("\n\n")[0], run, options)

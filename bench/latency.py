@@ -1,99 +1,118 @@
-"""(c) End to end: from the moment a request should go out to its arrival at a bare sink (0 ms a call), web and worker real.
+"""(c) End to end: from the moment a request should go out to its arrival at a bare sink, web and worker real, with the budget
+of a real tenant (`calls_per_minute: 150`).
 
-python -m bench.latency [--runs 3] [--rates 5 50 500] [--seconds 20] [--json FILE]
+The sink's own latency comes after the arrival; what it costs is the wait of whatever comes while a call is under way.
+Beside it, in the same run: the same requests at the same rate to a bare Starlette 202, answered.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import re
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
-import httpx
+from bench.figures import Cell, main, spin_ms
+from bench.load import measure, percentile
+from bench.servers import Sink, Workers, bare_server, redis_server, web_server
+from bench.traffic import slack_requests, write_config
+from bench.usage import Watch
 
-from bench.door import CONFIG, measure, relay_server, slack_requests
-from bench.drain import flusher, start_sink, start_worker
-from relay.embedded import EmbeddedServer
-
-BUDGETED = CONFIG.replace("types: [Slack thread]", "types: [Slack thread], calls_per_minute: 150")
+PART = "latency"
+#: What is still under way when the last request is out gets so long to arrive.
+_PATIENCE_S = 20
+_STARTS = itertools.count()
+# Without threads each conversation's externalId holds its message's ts.
 _SECONDS = re.compile(r"\d{10}\.\d{6}")
-_TS = re.compile(rb'"ts": "([^"]+)"')
+_TS = re.compile(rb'"ts":"([^"]+)"')
 
 
-def one_run(folder: Path, rate: float, seconds: float) -> dict[str, float]:
-    server = EmbeddedServer(folder / f"redis-{time.monotonic_ns()}", appendfsync="always").start()
-    web = relay_server(folder, server.url)
-    (folder / "relay.yaml").write_text(BUDGETED)
-    sink = start_sink(0)
-    worker = start_worker(folder / "relay.yaml", server.url, sink)
-    try:
-        flusher(worker.pid)
-        time.sleep(2)
-        requests = slack_requests(int(rate * seconds), start=time.monotonic_ns() % 1_000_000)
-        sent = measure(web.port, requests, 16, rate=rate)
-        time.sleep(3)
-        arrivals = json.loads(httpx.get(f"http://127.0.0.1:{sink.port}/stats").text)["arrivals"]
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rates", type=float, nargs="+", default=[5, 50, 500])
+    parser.add_argument("--latency", type=float, nargs="+", default=[0, 200], help="of the sink, ms a call")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--long-rate", type=float, default=50)
+    parser.add_argument(
+        "--long-seconds",
+        type=float,
+        default=90,
+        help="of one more cell, so long that the minute's calls run low; 0: without it",
+    )
+
+
+def run(chosen: argparse.Namespace) -> list[Cell]:
+    cells = []
+    with tempfile.TemporaryDirectory(prefix="rb-") as name:
+        folder = Path(name)
+        for rate in chosen.rates:
+            for latency_ms in chosen.latency:
+                cell = Cell(f"{rate:g} a second, {latency_ms:g} ms a call")
+                cells.append(cell)
+                for _ in range(chosen.runs):
+                    cell.add(one_run(folder, rate, chosen.seconds, latency_ms))
+        if chosen.long_seconds:
+            cell = Cell(f"{chosen.long_rate:g} a second for {chosen.long_seconds:g} s, 0 ms a call")
+            cells.append(cell)
+            for _ in range(chosen.runs):
+                cell.add(one_run(folder, chosen.long_rate, chosen.long_seconds, 0))
+    return cells
+
+
+def one_run(folder: Path, rate: float, seconds: float, latency_ms: float) -> dict[str, float]:
+    config = write_config(folder, calls_per_minute=150)
+    with (
+        redis_server(folder) as store,
+        web_server(config, store.url) as web,
+        Sink(folder, latency_ms) as sink,
+        Workers(config, store.url, sink) as workers,
+    ):
+        requests = slack_requests(max(20, int(rate * seconds)), start=next(_STARTS) * 100_000)
+        pids = {"web": web.pid, **workers.pids, "redis": store.pid, "sink": sink.pid}
+        with Watch(pids) as watch:
+            sent = measure(web.port, requests, 16, rate=rate)
+        sent.all_were(202)
+        first = _arrivals(sink, len(requests))
+        waited_s = sorted(
+            first[ts] / 1e9 - sent.began_s - number / rate
+            for number, request in enumerate(requests)
+            if (ts := _TS.search(request)[1].decode()) in first  # type: ignore[index]
+        )
+        if len(waited_s) < len(requests):
+            raise RuntimeError(f"{len(waited_s)} of {len(requests)} arrived within {_PATIENCE_S} s")
+        calls = sink.stats()["calls"]
+    with bare_server(folder) as bare:
+        answered = measure(bare.port, requests[: max(20, int(rate * min(5, seconds)))], 16, rate=rate)
+    return {
+        "p50_ms": percentile(waited_s, 0.5) * 1000,
+        "p99_ms": percentile(waited_s, 0.99) * 1000,
+        "p999_ms": percentile(waited_s, 0.999) * 1000,
+        "answer_p50_ms": sent.percentile_ms(0.5),
+        "answer_p99_ms": sent.percentile_ms(0.99),
+        "bare_p50_ms": answered.percentile_ms(0.5),
+        "bare_p99_ms": answered.percentile_ms(0.99),
+        "events": len(requests),
+        "events_a_call": len(requests) / max(1, calls),
+        **{f"{who}_cpu_percent": 100 * used / watch.took_s for who, used in watch.cpu_s.items()},
+        "others_cores": watch.others,
+        "spin_ms": spin_ms(),
+    }
+
+
+def _arrivals(sink: Sink, wanted: int) -> dict[str, int]:
+    """Message's ts -> when it first was at the sink, ns on the monotonic clock."""
+    ends = time.monotonic() + _PATIENCE_S
+    while True:
         first: dict[str, int] = {}
-        for name, at_ns in arrivals:
-            # Without threads each conversation's externalId holds its message's ts.
+        for name, at_ns in sink.arrivals():
             ts = _SECONDS.search(name)
             if ts:
                 first.setdefault(ts[0], at_ns)
-        asked = {
-            match[1].decode(): number
-            for number, request in enumerate(requests)
-            if (match := _TS.search(request))
-        }
-        waited_ms = sorted(
-            (first[ts] / 1e9 - sent.began_s - number / rate) * 1000
-            for ts, number in asked.items()
-            if ts in first
-        )
-        at = lambda share: waited_ms[min(len(waited_ms) - 1, int(share * len(waited_ms)))]  # noqa: E731
-        return {
-            "rate": rate,
-            "sent": len(requests),
-            "arrived": len(waited_ms),
-            "p50_ms": at(0.5),
-            "p99_ms": at(0.99),
-        }
-    finally:
-        worker.terminate()
-        worker.wait(20)
-        web.stop()
-        sink.stop()
-        server.stop()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--rates", type=float, nargs="+", default=[5, 50, 500])
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--json", dest="json_file")
-    options = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="rb-") as name:
-        for rate in options.rates:
-            cell = [one_run(Path(name), rate, options.seconds) for _ in range(options.runs)]
-            rows += cell
-            for figure in ("p50_ms", "p99_ms"):
-                values = [row[figure] for row in cell]
-                print(
-                    f"| {rate:g}/s | {figure} | {statistics.median(values):.0f} | {min(values):.0f}-{max(values):.0f} |",
-                    flush=True,
-                )
-            print(
-                f"arrived {sum(r['arrived'] for r in cell):.0f} of {sum(r['sent'] for r in cell):.0f}",
-                flush=True,
-            )
-    if options.json_file:
-        Path(options.json_file).write_text(json.dumps(rows, indent=1))
+        if len(first) >= wanted or time.monotonic() > ends:
+            return first
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":
-    main()
+    main(PART, (__doc__ or "").split("\n\n")[0], run, options)

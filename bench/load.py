@@ -1,4 +1,5 @@
-"""The load generator: raw HTTP/1.1 over keep-alive connections, requests built beforehand, so that it is never the limit.
+"""The load generator: requests built beforehand, sent over kept-alive connections by `load.c`, or by `load_python.py` where
+there is no C compiler.
 
 Closed loop (`rate` 0): each connection sends its next request when it has its answer. Open loop: requests have times set
 beforehand, and latency counts from the time a request *should* have gone out, so that a stall is not hidden.
@@ -6,143 +7,104 @@ beforehand, and latency counts from the time a request *should* have gone out, s
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import Counter, deque
+import resource
+import struct
+import subprocess
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+
+import orjson
+
+from bench.native import binary
 
 
 @dataclass
 class Result:
-    """`latencies_s` sorted; `statuses` counts answers by HTTP status; `began_s` is on the monotonic clock."""
+    """`latencies_s` sorted; `statuses` counts answers by HTTP status; `errors` are requests whose connection broke;
+    `began_s` is on the monotonic clock; `cpu_s` is the generator's own."""
 
     began_s: float = 0.0
     took_s: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
+    errors: int = 0
+    cpu_s: float = 0.0
 
     @property
     def per_s(self) -> float:
         return sum(self.statuses.values()) / self.took_s if self.took_s else 0.0
 
+    @property
+    def generator_cores(self) -> float:
+        """Cores that the generator kept busy: near 1, it was itself the limit."""
+        return self.cpu_s / self.took_s if self.took_s else 0.0
+
     def percentile_ms(self, share: float) -> float:
-        if not self.latencies_s:
-            return 0.0
-        return self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))] * 1000
+        return percentile(self.latencies_s, share) * 1000
+
+    def all_were(self, status: int) -> None:
+        """Raises RuntimeError where anything else was answered: a rate of refusals is no rate."""
+        if set(self.statuses) != {status} or self.errors:
+            raise RuntimeError(f"answers: {dict(self.statuses)}, broken connections: {self.errors}")
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, work: _Work) -> None:
-        self._work = work
-        self._buffer = b""
-        self._sent_at = 0.0
-        self._transport: asyncio.Transport | None = None
-        self.idle = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not isinstance: uvloop's transports are no subclass of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-        self._work.connections.append(self)
-        if not self._work.rate:
-            self.send(time.perf_counter())
-
-    def send(self, due_at: float) -> None:
-        request = self._work.next()
-        if request is None:
-            self.idle = True
-            self._work.finished()
-            return
-        self.idle = False
-        self._sent_at = due_at
-        assert self._transport
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        work = self._work
-        work.result.statuses[int(self._buffer[9:12])] += 1
-        now = time.perf_counter()
-        work.result.latencies_s.append(now - self._sent_at)
-        self._buffer = self._buffer[head_end + 4 + length :]
-        self.idle = True
-        if work.rate:
-            work.freed(self)
-        else:
-            self.send(now)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._work.done.done() and not self.idle:
-            self._work.done.set_exception(ConnectionError("the server hung up"))
+def percentile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; 0 where there are none."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
-class _Work:
-    def __init__(self, requests: Sequence[bytes], rate: float, done: asyncio.Future[None]) -> None:
-        self._requests = iter(requests)
-        self._left = len(requests)
-        self.rate = rate
-        self.done = done
-        self.result = Result()
-        self.connections: list[_Connection] = []
-        self._due: deque[float] = deque()
-
-    def next(self) -> bytes | None:
-        return next(self._requests, None)
-
-    def finished(self) -> None:
-        if all(connection.idle for connection in self.connections) and not self.done.done():
-            self.done.set_result(None)
-
-    def due(self, at: float) -> None:
-        """An open-loop request is due; it goes out on the first free connection."""
-        for connection in self.connections:
-            if connection.idle:
-                connection.send(at)
-                return
-        self._due.append(at)
-
-    def freed(self, connection: _Connection) -> None:
-        if self._due:
-            connection.send(self._due.popleft())
-        elif sum(self.result.statuses.values()) == self._left and not self.done.done():
-            self.done.set_result(None)
-
-
-async def run(
-    host: str, port: int, requests: Sequence[bytes], *, connections: int = 64, rate: float = 0
+def measure(
+    port: int, requests: Sequence[bytes], connections: int = 64, rate: float = 0, times: int = 1
 ) -> Result:
-    """Sends all `requests`; raises ConnectionError if the server hangs up."""
-    loop = asyncio.get_running_loop()
-    work = _Work(requests, rate, loop.create_future())
-    began = time.perf_counter()
-    transports = [
-        (await loop.create_connection(lambda: _Connection(work), host, port))[0] for _ in range(connections)
-    ]
-    if rate:
-        began = time.perf_counter()
-        sent = 0
-        while sent < len(requests):
-            now = time.perf_counter()
-            while sent < len(requests) and began + sent / rate <= now:
-                work.due(began + sent / rate)
-                sent += 1
-            await asyncio.sleep(max(0.0, min(0.002, began + sent / rate - time.perf_counter())))
-    await work.done
-    work.result.began_s = began
-    work.result.took_s = time.perf_counter() - began
-    work.result.latencies_s.sort()
-    for transport in transports:
-        transport.close()
-    return work.result
+    """Sends all `requests`, `times` times over, to 127.0.0.1. Raises RuntimeError where the server cannot be reached or
+    falls silent."""
+    program = binary("load")
+    if not program:
+        return _by_python(port, requests, connections, rate, times)
+    with tempfile.NamedTemporaryFile(prefix="relay-bench-") as file:
+        for request in requests:
+            file.write(struct.pack("<I", len(request)) + request)
+        file.flush()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [program, str(port), file.name, str(connections), str(rate), str(times)],
+            check=False,
+            capture_output=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"the generator gave up: {done.stderr.decode().strip()}")
+    said = orjson.loads(done.stdout)
+    return Result(
+        began_s=said["began_ns"] / 1e9,
+        took_s=said["took_s"],
+        statuses=Counter({int(status): number for status, number in said["statuses"].items()}),
+        latencies_s=sorted(ns / 1e9 for ns in said["latencies_ns"] if ns >= 0),
+        errors=said["errors"],
+        cpu_s=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+    )
+
+
+def _by_python(port: int, requests: Sequence[bytes], connections: int, rate: float, times: int) -> Result:
+    import asyncio
+
+    from bench.load_python import run
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    try:
+        import uvloop
+
+        runner = uvloop.run
+    except ImportError:  # not on every platform
+        runner = asyncio.run
+    result: Result = runner(
+        run("127.0.0.1", port, list(requests) * times, connections=connections, rate=rate)
+    )
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    result.cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return result
 
 
 def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
