@@ -47,6 +47,7 @@ for n, id in ipairs(ids) do keys[n] = P .. 'document:' .. id end
 local documents = redis.call('MGET', unpack(keys))
 
 local out, at = {1, now, token, 0}, 4
+local fresh = token .. '\31' .. '1' .. '\31' .. '0' .. '\31'
 local again, count, size, lease = 0, 0, 0, string.format('%.0f', now + lease_ms)
 local holds, waits, leases, gone, gone_of = {}, {}, {}, {}, {}
 for n, id in ipairs(ids) do
@@ -80,7 +81,7 @@ for n, id in ipairs(ids) do
         waits[#waits + 1] = id
       end
       holds[#holds + 1] = id
-      holds[#holds + 1] = token .. '\31' .. (crashes + 1) .. '\31' .. refusals .. '\31' .. first
+      holds[#holds + 1] = (held[n] and token .. '\31' .. (crashes + 1) .. '\31' .. refusals .. '\31' or fresh) .. first
       local of = leases[from[n]]
       if not of then of = {}; leases[from[n]] = of end
       of[#of + 1] = lease

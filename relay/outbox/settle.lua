@@ -10,7 +10,7 @@ local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local documents_s, dead_s, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local stamp = string.format('%013d', now)
-local LETTER = {delivered = 'd', unchanged = 'u', superseded = 's', filtered = 'f', dead = 'x', discarded = 'z'}
+local MARK = {delivered = 'd' .. stamp, unchanged = 'u' .. stamp, superseded = 's' .. stamp, filtered = 'f' .. stamp, dead = 'x' .. stamp, discarded = 'z' .. stamp}
 local WIDTH = {d = 8, l = 7, x = 8}
 local lost, books = {}, {}
 
@@ -27,15 +27,16 @@ local function each(list, act)
   for i = 1, #list, SLICE do act(unpack(list, i, math.min(i + SLICE - 1, #list))) end
 end
 
+local EVENT, DOCUMENT, PATCHES = P .. 'event:', P .. 'document:', P .. 'patches:'
 local marks, ends = {}, {}
 local function mark(id, state)
-  marks[#marks + 1] = P .. 'event:' .. id
-  ends[#ends + 1] = LETTER[state] .. stamp
+  local n = #marks + 1
+  marks[n], ends[n] = EVENT .. id, MARK[state]
 end
 
 local free, emptied, done_of, due_of = {}, {}, {}, {}
 local function let_go(source, id, patches)
-  local key = P .. 'patches:' .. id
+  local key = PATCHES .. id
   free[#free + 1] = id
   if redis.call('LLEN', key) <= tonumber(patches) then
     emptied[#emptied + 1] = key
@@ -63,19 +64,13 @@ local kept, settled = {}, {}
 for n = 1, count do
   local at = starts[n]
   local kind, source, id, token = ARGV[at], ARGV[at + 1], ids[n], ARGV[at + 3]
-  local ours, crashes, refusals, first = false, nil, nil, nil
-  if held[n] and not settled[id] then
-    local by
-    by, crashes, refusals, first = string.match(held[n], '^([^\31]*)\31(%d+)\31(%d+)\31(%d+)')
-    ours = by == token
-  end
-  if not ours then
+  if not held[n] or settled[id] or string.sub(held[n], 1, #token + 1) ~= token .. '\31' then
     lost[#lost + 1] = id
   else
     settled[id] = true
     if kind == 'd' then
       let_go(source, id, ARGV[at + 4])
-      redis.call('SET', P .. 'document:' .. id, ARGV[at + 5], 'EX', documents_s)
+      redis.call('SET', DOCUMENT .. id, ARGV[at + 5], 'EX', documents_s)
       if ARGV[at + 6] ~= '' then redis.call('SET', P .. 'planhat:' .. ARGV[at + 6], id, 'EX', documents_s) end
       for e = at + 8, at + 7 + tonumber(ARGV[at + 7]) * 3, 3 do
         move(ARGV[e + 1], ARGV[e + 2])
@@ -83,17 +78,18 @@ for n = 1, count do
       end
     elseif kind == 'l' then
       -- No longer anybody's: an empty token fits none.
+      local refusals, first = string.match(held[n], '^[^\31]*\31%d+\31(%d+)\31(%d+)')
       kept[#kept + 1] = id
       kept[#kept + 1] = '\31' .. '0' .. '\31' .. (tonumber(refusals) + tonumber(ARGV[at + 5])) .. '\31' .. first
       local of = due_of[source]
       if not of then of = {}; due_of[source] = of end
       of[#of + 1] = ARGV[at + 4] == '0' and string.format('%.0f', now) or ARGV[at + 4]
       of[#of + 1] = id
-      if ARGV[at + 6] ~= '' then redis.call('SET', P .. 'document:' .. id, ARGV[at + 6], 'EX', documents_s) end
+      if ARGV[at + 6] ~= '' then redis.call('SET', DOCUMENT .. id, ARGV[at + 6], 'EX', documents_s) end
     else
       local letter = ARGV[at + 5]
       local events = {}
-      for _, entry in ipairs(redis.call('LRANGE', P .. 'patches:' .. id, 0, tonumber(ARGV[at + 4]) - 1)) do
+      for _, entry in ipairs(redis.call('LRANGE', PATCHES .. id, 0, tonumber(ARGV[at + 4]) - 1)) do
         local event, from, _, counted = string.match(entry, '^([^\31]*)\31([^\31]*)\31(%d+)\31([01])')
         if counted == '1' then
           events[#events + 1] = event
@@ -109,7 +105,7 @@ for n = 1, count do
       redis.call('SADD', P .. 'unposted', letter)
       redis.call('SADD', P .. 'deadof:' .. id, letter)
       redis.call('EXPIRE', P .. 'deadof:' .. id, dead_s)
-      if ARGV[at + 7] ~= '' then redis.call('SET', P .. 'document:' .. id, ARGV[at + 7], 'EX', documents_s) end
+      if ARGV[at + 7] ~= '' then redis.call('SET', DOCUMENT .. id, ARGV[at + 7], 'EX', documents_s) end
       let_go(source, id, ARGV[at + 4])
     end
   end
