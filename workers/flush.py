@@ -19,6 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Final, Protocol
@@ -36,7 +37,7 @@ from workers.draft import Parcel
 from workers.lease import Lane
 from workers.outcome import Delivered, Hold, Outcome, Refused, Resolution, Sent
 from workers.pace import Limits, Pace
-from workers.stock import PART, Enriches, Stock
+from workers.stock import Enriches, Stock, parts
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
 SLICE_S: Final = 15.0
@@ -279,10 +280,12 @@ class Flush:
                 ):
                     by_id.append(parcel)
                     continue
+                if not isinstance(outcome, Refused):
+                    # Taken or postponed: its body is needed no more, and a batch of them is 4 MB.
+                    parcel.sent = replace(parcel.sent, body=b"")
                 known.append((parcel, outcome))
             counts.update(type(outcome).__name__.lower() for _, outcome in known)
-            for start in range(0, len(known), PART):
-                part = known[start : start + PART]
+            for part in parts(known, lambda one: len(one[0].fold)):
                 self._chores.append(partial(self._verdicts, lane, part, self._clerk.facts, now_ms))
         if resolution.too_large:
             self._pace.too_large(sum(len(parcel.sent.body) for parcel in piece))
@@ -314,8 +317,7 @@ class Flush:
 
     def _settle(self, lane: Lane, settlements: Sequence[Settlement]) -> None:
         """Tells Redis; that it heard is looked at later."""
-        for start in range(0, len(settlements), PART):
-            part = settlements[start : start + PART]
+        for part in parts(settlements, lambda what: len(what.document or b"")):
             lane.settled(what.item.external_id for what in part)
             self._unanswered.append(self._outbox.begin_settle(part))
             if len(self._unanswered) > _UNANSWERED:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol, TypeVar
 
 from relay.outbox.items import Claim, Done, Item, Settlement
 from relay.telemetry import log
@@ -24,8 +24,11 @@ from workers.pace import Limits
 CRASHES: Final = 3
 #: Claimed, folded and settled at one time: short enough for Redis and for who waits for this worker.
 PART: Final = 250
-#: The same in stored bytes: while it is folded, a part takes several times its size.
-_PART_BYTES: Final = 1_000_000
+#: The same in stored bytes: while it is folded or settled, a part takes several times its size.
+PART_BYTES: Final = 500_000
+
+
+_T = TypeVar("_T")
 
 
 class Enriches(Protocol):
@@ -104,7 +107,7 @@ class Stock:
         if room > 0 and room_bytes > 0:
             self._asked = self._lane.claim(
                 min(PART, room),
-                max_bytes=min(_PART_BYTES, room_bytes),
+                max_bytes=min(PART_BYTES, room_bytes),
                 keep=bool(self._parcels or coming_items) or self._lane.holding,
             )
 
@@ -179,6 +182,20 @@ class Stock:
         if draft.need == "send":
             return draft
         return Done(item, draft.document.encode(), draft.events("unchanged"))
+
+
+def parts(things: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """In order, each at most `PART` long and, in bytes, hardly more than `PART_BYTES`."""
+    part: list[_T] = []
+    size = 0
+    for thing in things:
+        part.append(thing)
+        size += size_of(thing)
+        if len(part) >= PART or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _weight(item: Item) -> int:
