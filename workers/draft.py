@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import Any, Final, Literal
 
 import orjson
@@ -17,6 +17,8 @@ from workers.outcome import Sent
 HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
 UNKNOWN: Final = "?"
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 #: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have.
 Need = Literal["send", "same", "nothing"]
@@ -60,23 +62,26 @@ class Draft:
             return [Ask.of(p.company_id, p.company) for p in self.patches if p.company_id or p.company]
         return [Ask.of(company_id, company) for _, _, company_id, company in self.document.asks]
 
-    def ends(self) -> list[tuple[str, bool]]:
-        """Each counted event, and whether it is superseded: nothing in the document stands on it."""
+    def superseded(self) -> frozenset[str]:
+        """The counted events that nothing in the document stands on."""
         if len(self.patches) == 1 and not self.item.document and "type" in self.patches[0].fields:
             # The first word on a conversation stands.
-            return [(pending.event_id, False) for pending in self.item.pending if pending.counted]
+            return _NONE
         standing = self.document.contributors()
         retracted = self.document.retracted
-        ends: dict[str, bool] = {}
-        for pending, patch in zip(self.item.pending, self.patches, strict=True):
-            if pending.counted:
-                gone = patch.action == "upsert" and patch.message_id in retracted
-                ends[pending.event_id] = gone or pending.event_id not in standing
-        return list(ends.items())
+        return frozenset(
+            pending.event_id
+            for pending, patch in zip(self.item.pending, self.patches, strict=True)
+            if pending.counted
+            and (
+                pending.event_id not in standing
+                or (patch.action == "upsert" and patch.message_id in retracted)
+            )
+        )
 
     def events(self, taken: State) -> list[tuple[str, State]]:
         """Each counted event with its end: `taken`, or superseded."""
-        return _with_state(self.ends(), taken)
+        return _events(self.item, self.superseded(), taken)
 
     def note(self, at_ms: int, what: str, **facts: Any) -> None:
         add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
@@ -89,20 +94,22 @@ class Draft:
         if document.planhat_id:
             head["_id"] = document.planhat_id
         fields = canonical({**self.fields, **people}) if people else self.json
-        body = orjson.dumps(head)[:-1] + b"," + fields[1:]
+        body = orjson.dumps(head)
+        if len(fields) > len(b"{}"):
+            body = body[:-1] + b"," + fields[1:]
         for pending in self.item.pending:
             pending.patch = b""
         return Parcel(
             self.item,
             Sent(document.external_id, body, document.planhat_id),
             self.company_id,
-            str(self.fields.get("type", "")),
+            intern(str(self.fields.get("type", ""))),
             document.encode_fold(),
             self.hash,
             document.sent_hash,
             document.company_id,
             document.history,
-            self.ends(),
+            self.superseded(),
         )
 
 
@@ -111,7 +118,7 @@ class Parcel:
     """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 drafts would take 100 MB; the
     folded document among them, because folding once more would cost as much as all the rest.
 
-    `fold` is the first half of the document, the rest its memory. `ends` as in `Draft.ends`."""
+    `fold` is the first half of the document, the rest its memory. `superseded` as in `Draft`."""
 
     item: Item
     sent: Sent
@@ -122,7 +129,7 @@ class Parcel:
     sent_hash: str
     pinned_company_id: str
     history: list[dict[str, Any]]
-    ends: list[tuple[str, bool]]
+    superseded: frozenset[str]
 
     def whole(self) -> Document:
         """The folded document, with its memory as it was before this delivery."""
@@ -138,7 +145,7 @@ class Parcel:
         )
 
     def events(self, taken: State) -> list[tuple[str, State]]:
-        return _with_state(self.ends, taken)
+        return _events(self.item, self.superseded, taken)
 
     def by_external_id(self) -> Parcel:
         """The same without the `_id`."""
@@ -147,8 +154,9 @@ class Parcel:
         return replace(self, sent=Sent(self.sent.external_id, orjson.dumps(payload)))
 
 
-def _with_state(ends: Sequence[tuple[str, bool]], taken: State) -> list[tuple[str, State]]:
-    return [(event_id, "superseded" if superseded else taken) for event_id, superseded in ends]
+def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[str, State]]:
+    ids = [pending.event_id for pending in item.pending if pending.counted]
+    return [(event_id, "superseded" if event_id in superseded else taken) for event_id in ids]
 
 
 def stored_document(item: Item) -> Document:

@@ -28,6 +28,7 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from sys import intern
 from typing import Any, TypeVar
 
 import orjson
@@ -202,7 +203,7 @@ class Outbox:
             items.append(
                 Item(
                     external_id=external_id.decode(),
-                    lane_source=source.decode(),
+                    lane_source=intern(source.decode()),
                     token=token,
                     crashes=crashes,
                     refusals=refusals,
@@ -497,7 +498,7 @@ class Outbox:
         event_id, source, accepted_ms, counted, patch = entry.split(_SEP, 4)
         return Pending(
             event_id=event_id.decode(),
-            source=source.decode(),
+            source=intern(source.decode()),
             accepted_ms=int(accepted_ms),
             counted=counted == b"1",
             patch=self.vault.open(patch),
