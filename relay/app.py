@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
@@ -255,11 +256,27 @@ def create_app(
     return assemble(side, operators=operators)
 
 
+class _App(Starlette):
+    """A webhook goes straight to `Hooks`: middleware and routes, which give it nothing, are a third of a bare answer."""
+
+    def __init__(self, hooks: Hooks, **options: Any) -> None:
+        super().__init__(**options)
+        self._hooks = hooks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
+            await self._hooks(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def assemble(side: WebSide, *, operators: bool) -> Starlette:
     routes = side.routes()
     if operators:
         routes += side.operator_routes()
-    app = Starlette(
+    app = _App(
+        side.hooks,
         routes=routes,
         lifespan=side.lifespan,
         exception_handlers={
