@@ -254,6 +254,12 @@ def dead_record(
 
 
 def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+    if len(recorded) == 1 and entries[0].verdict != "filtered":
+        # Nearly every request is one event.
+        one = recorded[0]
+        if one.duplicate_of:
+            return Accepted("duplicate", (one.duplicate_of,), skipped)
+        return Accepted("accepted", (one.event_id,), skipped)
     ids = tuple(r.duplicate_of or r.event_id for r in recorded)
     if any(not r.duplicate_of and e.verdict != "filtered" for e, r in zip(entries, recorded, strict=True)):
         return Accepted("accepted", ids, skipped)

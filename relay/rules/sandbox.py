@@ -150,10 +150,9 @@ def _nothing(value: Any) -> Any:
 
 def finalize(value: Any) -> str:
     """A value of an output as it stands in the text, charged for."""
-    text = _as_text(value)
-    budget = _budget
-    budget.chars -= len(text)
-    if budget.chars < 0:
+    text = value if value.__class__ is str else _as_text(value)
+    chars = _budget.chars = _budget.chars - len(text)
+    if chars < 0:
         raise TooMuch(f"makes more than {MAX_OUTPUT_CHARS:,} characters")
     return text
 
