@@ -23,6 +23,7 @@ from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered, RuleBook
 from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
 from relay.sources.registry import build_adapter
+from relay.value import value_class
 
 DEAD_SCHEMA = 1
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
@@ -57,7 +58,7 @@ class House:
     sources: Mapping[str, Source]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Accepted:
     """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from relay.value import value_class
+
 #: The states of the ledger, beside `pending`; each accepted event ends in exactly one.
 State = Literal["pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded"]
 STATES: tuple[State, ...] = (
@@ -19,7 +21,7 @@ STATES: tuple[State, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Entry:
     """One event as the door writes it. `verdict`:
 
@@ -42,7 +44,7 @@ class Entry:
     known_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Recorded:
     """`duplicate_of` is the id under which the same delivery was accepted before, "" where it is new."""
 

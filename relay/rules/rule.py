@@ -19,6 +19,7 @@ from relay.patch import Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
 from relay.rules.filters import iso, moment
 from relay.rules.template import Compiled, Context, TemplateFailed
+from relay.value import value_class
 
 ANY_SOURCE = "*"
 COMPANY_ID = re.compile(
@@ -125,7 +126,7 @@ class Rule:
         return MappingFailed(f"rule {self.name!r}, {where}{place}: {why}", self.name, where, at)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Mapped:
     patch: Patch
     rule: str
