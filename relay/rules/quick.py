@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes
 
@@ -77,11 +77,19 @@ def _text(body: Sequence[nodes.Node], finalize: Callable[[Any], str]) -> Quick:
 def _output(node: nodes.Node, finalize: Callable[[Any], str]) -> str | Quick:
     if isinstance(node, nodes.TemplateData):
         return node.data
-    if next(node.find_all(nodes.Name), None) is None and not isinstance(node, nodes.Name):
-        # Jinja2 writes a constant while it compiles, at no event's cost.
+    if _is_constant(node):
+        # Jinja2 writes it while it compiles, at no event's cost.
         raise _LeftToJinja
     value = _value(node)
     return lambda event: finalize(value(event))
+
+
+def _is_constant(node: nodes.Node) -> bool:
+    try:
+        cast(nodes.Expr, node).as_const()
+    except nodes.Impossible:
+        return False
+    return True
 
 
 def _choice(node: nodes.If, finalize: Callable[[Any], str]) -> Quick:
@@ -126,7 +134,7 @@ def _value(node: nodes.Node) -> Quick:
             items = [_value(item) for item in node.items]
             kind = list if isinstance(node, nodes.List) else tuple
             return lambda event: kind([item(event) for item in items])
-        case nodes.Concat():
+        case nodes.Concat() if not all(_is_constant(part) for part in node.nodes):
             items = [_value(part) for part in node.nodes]
             return lambda event: join_texts([item(event) for item in items])
         case nodes.CondExpr() if node.expr2 is not None:
