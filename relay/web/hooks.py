@@ -75,8 +75,10 @@ class Hooks:
         except _Gone:
             return
         except Exception:
-            # A fault of our own: the sender tries again later, and the server logs where it was.
-            await _answer(scope, send, 500, _JSON, _error("500", "internal error"))
+            # A fault of our own: the sender tries again later. The server logs where it was, and hangs up.
+            await _answer(
+                scope, send, 500, [*_JSON, (b"connection", b"close")], _error("500", "internal error")
+            )
             raise
         took_s = time.perf_counter() - began
         self.tally.request(name if source else "unknown", status, took_s)
