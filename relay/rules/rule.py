@@ -215,8 +215,9 @@ def scope_of(event: Event) -> Context:
 
 def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     """The field's value as Planhat takes it, None where it renders to nothing. Raises MappingFailed."""
+    slot = part.slot
     try:
-        value = part.slot.render(context)
+        value = slot.template(context) if slot.template is not None else slot.render(context)
     except TemplateFailed as error:
         raise rule.failed(f"conversation.{part.name}", part.slot, str(error), error.line) from error
     if value.__class__ is str and value and not value.isspace():
