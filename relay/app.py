@@ -198,6 +198,7 @@ class WebSide:
 
     def routes(self) -> list[BaseRoute]:
         return [
+            # Webhooks themselves are taken out before (`_App`): this one sends a trailing slash on to its source.
             Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
             Route("/healthz", self.health.healthz),
             Route("/readyz", self.health.readyz),
