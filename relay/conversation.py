@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 
 MAX_EXTERNAL_ID_CHARS = 128
 _HASH_CHARS = 16
+_SAFE_WHOLE = re.compile(r"[A-Za-z0-9._-]{0,128}", re.ASCII)
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -20,6 +22,8 @@ def safe_external_id(text: str) -> str:
     Why: how Planhat treats slashes, brackets and case in `extid-` paths is not documented, and mail ids are full
     of them.
     """
+    if _SAFE_WHOLE.fullmatch(text):
+        return text
     raw = text.encode("utf-8", "surrogatepass")
     if _SAFE.issuperset(raw):
         safe = text

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
+from relay.value import value_class
+
 KINDS = frozenset(
     {
         "message.created",
@@ -28,7 +30,7 @@ KINDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Person:
     """Who wrote. All may be empty; `bot` is True for programs, our own or others'."""
 
@@ -47,13 +49,13 @@ class Recipient:
     role: str = "to"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Channel:
     id: str = ""
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Ticket:
     id: str = ""
     status: str = ""
@@ -71,7 +73,7 @@ class Attachment:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Event:
     """`id` is stable for the same delivery (see `event_id`).
 

@@ -23,6 +23,7 @@ from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered, RuleBook
 from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
 from relay.sources.registry import build_adapter
+from relay.value import value_class
 
 DEAD_SCHEMA = 1
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
@@ -57,7 +58,7 @@ class House:
     sources: Mapping[str, Source]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Accepted:
     """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
 
@@ -254,6 +255,12 @@ def dead_record(
 
 
 def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+    if len(recorded) == 1 and entries[0].verdict != "filtered":
+        # Nearly every request is one event.
+        one = recorded[0]
+        if one.duplicate_of:
+            return Accepted("duplicate", (one.duplicate_of,), skipped)
+        return Accepted("accepted", (one.event_id,), skipped)
     ids = tuple(r.duplicate_of or r.event_id for r in recorded)
     if any(not r.duplicate_of and e.verdict != "filtered" for e, r in zip(entries, recorded, strict=True)):
         return Accepted("accepted", ids, skipped)

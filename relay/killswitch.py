@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from relay.event import Event
-from relay.rules.template import Compiled, TemplateFailed, TemplateInvalid, new_context
+from relay.rules.template import Compiled, Context, TemplateFailed, TemplateInvalid
 from relay.telemetry import log
 
 
@@ -43,7 +43,7 @@ class KillSwitch:
             if source and source != event.source:
                 continue
             try:
-                if where is None or where(new_context({"event": event.view(), "payload": event.payload})):
+                if where is None or where(Context(event)):
                     return f"drop {drop_id}"
             except TemplateFailed:
                 continue

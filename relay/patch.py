@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import orjson
 
+from relay.value import value_class
+
 Way = Literal["replace", "first", "union", "append"]
 Action = Literal["upsert", "retract", "archive"]
 WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
@@ -35,8 +37,7 @@ MAX_COMPANY_ASKS = 8
 ENTRY_SEPARATOR = "\n"
 
 
-# Not frozen, although nobody changes one: a frozen dataclass sets each field by a call, a third of reading a patch.
-@dataclass(slots=True)
+@value_class(frozen=True, slots=True)
 class Patch:
     """Some fields of one conversation. `fields` maps a Planhat property (or "custom.Name") to (way, value).
 

@@ -298,9 +298,35 @@ def test_metrics_speak_prometheus_and_count_what_happened(door: Door) -> None:
     door.slack(message(2), secret="wrong")
     text = door.side.health.exposition().decode()
     assert 'relay_http_requests_total{source="slack",status="202"} 2.0' in text
+    assert 'relay_http_requests_total{source="slack",status="401"} 1.0' in text
+    assert 'relay_ingest_seconds_count{source="slack"} 3.0' in text
+    assert 'relay_ingest_seconds_bucket{le="+Inf",source="slack"} 3.0' in text
+    assert 'relay_ingest_seconds_bucket{le="2.5",source="slack"} 3.0' in text
+    assert float(text.split('relay_ingest_seconds_sum{source="slack"} ')[1].split()[0]) > 0
     assert 'relay_events_total{source="slack",state="accepted"} 1' in text
     assert 'relay_events_total{source="slack",state="duplicate"} 1' in text
     assert "relay_books_balanced 1" in text
+
+
+def test_a_fault_of_our_own_is_a_500_in_our_words_and_the_next_request_is_served(door: Door) -> None:
+    def fails(event: Any) -> str | None:
+        raise ZeroDivisionError
+
+    kept, door.side.intake.filters = door.side.intake.filters, fails
+    answer = door.slack(message(1))
+    assert answer.status_code == 500
+    assert answer.json() == {"error": {"code": "500", "message": "internal error", "path": ""}}
+    door.side.intake.filters = kept
+    assert door.slack(message(1)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "path", ["/hooks/", "/hooks", "/hooks/slack/more", "/hooks//slack", "/hooks/slack%2Fmore"]
+)
+def test_a_path_that_names_no_source_is_no_page(door: Door, path: str) -> None:
+    answer = door.http.post(path, content=b"{}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == "no such page"
 
 
 def test_no_log_line_holds_a_body_or_a_secret(door: Door, caplog: pytest.LogCaptureFixture) -> None:

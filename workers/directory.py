@@ -28,6 +28,7 @@ from relay.config import CompanyStep
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
 from relay.outbox.scripts import reaching_redis
 from relay.planhat.limits import COMPANIES_MAX
+from relay.value import value_class
 from workers.outcome import Hold
 
 FOUND_S: Final = 24 * 3600
@@ -85,7 +86,7 @@ class Unsure:
 Verdict = Found | Missing | Ambiguous | Unsure
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Ask:
     """What one patch says of its company: the rule's own `companyId`, or what to look up ("email" -> address)."""
 

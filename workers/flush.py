@@ -17,9 +17,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Final, Protocol
@@ -282,7 +281,7 @@ class Flush:
                     continue
                 if not isinstance(outcome, Refused):
                     # Taken or postponed: its body is needed no more, and a batch of them is 4 MB.
-                    parcel.sent = replace(parcel.sent, body=b"")
+                    parcel.sent.body = b""
                 known.append((parcel, outcome))
             counts.update(type(outcome).__name__.lower() for _, outcome in known)
             for part in parts(known, lambda one: len(one[0].fold)):
@@ -340,8 +339,7 @@ class Flush:
         return lane.lost or lane.slipped() or self._stopping() or self._clock() - self._began > LAST_CALL_S
 
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
-        # One copy of what may be 4 MB: no concatenation of the whole.
-        body = b"".join([b"[", *_between(b",", [item.body for item in items]), b"]"])
+        body = _joined(items)
         began = self._clock()
         answer = self._beside(partial(self._upsert, body, self.config.planhat.timeout_s), self._meanwhile)
         took_s = self._clock() - began
@@ -363,11 +361,18 @@ class Flush:
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
 
 
-def _between(mark: bytes, pieces: Sequence[bytes]) -> Iterator[bytes]:
-    for place, piece in enumerate(pieces):
-        if place:
-            yield mark
-        yield piece
+def _joined(items: Sequence[Sent]) -> bytes:
+    """The body of a call. What may be 4 MB is there once: each item is left with its place in it."""
+    pieces: list[bytes | memoryview] = []
+    for item in items:
+        pieces += (b"," if pieces else b"[", item.body)
+    body = b"".join([*pieces, b"]"])
+    view, at = memoryview(body), 1
+    for item in items:
+        end = at + len(item.body)
+        item.body = view[at:end]
+        at = end + 1
+    return body
 
 
 def _status(answer: Answer) -> int | None:

@@ -84,12 +84,13 @@ class Refused:
 Outcome = Delivered | Unchanged | Postponed | Refused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sent:
-    """One conversation ready to go: `body` is its JSON. `planhat_id` "" where it goes by externalId alone."""
+    """One conversation ready to go: `body` is its JSON, of its own or as a part of the call that it went with.
+    `planhat_id` "" where it goes by externalId alone."""
 
     external_id: str
-    body: bytes
+    body: bytes | memoryview
     planhat_id: str = ""
 
 

@@ -28,7 +28,7 @@ class Archived:
 
 
 def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
-    return orjson.dumps({"v": SCHEMA, **facts}) + b"\n" + body
+    return b"%b\n%b" % (orjson.dumps({"v": SCHEMA, **facts}), body)
 
 
 def unpack(record: bytes) -> Archived:

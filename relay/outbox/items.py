@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from relay.value import value_class
+
 #: The states of the ledger, beside `pending`; each accepted event ends in exactly one.
 State = Literal["pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded"]
 STATES: tuple[State, ...] = (
@@ -19,7 +21,7 @@ STATES: tuple[State, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Entry:
     """One event as the door writes it. `verdict`:
 
@@ -42,7 +44,7 @@ class Entry:
     known_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Recorded:
     """`duplicate_of` is the id under which the same delivery was accepted before, "" where it is new."""
 
@@ -62,7 +64,7 @@ class Pending:
     counted: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Item:
     """One conversation under a claim: `document` is the fold so far (None: never delivered), `pending` what is not
     yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far."""
@@ -77,7 +79,7 @@ class Item:
     pending: tuple[Pending, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Claim:
     """`owned` False: another flush job owns the lane, stop. No items: nothing is due and the lane was let go of (unless
     it was to be kept). `more`: what was asked for, in items or bytes, was had; there may be more due."""
@@ -88,7 +90,7 @@ class Claim:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Done:
     """Delivered, unchanged or superseded, event by event. `document` replaces the stored one."""
 

@@ -7,6 +7,10 @@ local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local events_s, dedupe_s, dead_s, wake_ms, count = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local stamp = string.format('%013d', now)
+-- A number is printed and read again by every command that it is given to.
+local now_text = string.format('%.0f', now)
+local counted = '\31' .. now_text .. '\31' .. '1' .. '\31'
+local logs = {}
 local minute = math.floor(now / 60000)
 local out, at, books, rates = {}, 7, {}, {}
 
@@ -52,8 +56,8 @@ for i = 1, count do
       redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[k], id, 'EX', dedupe_s)
     end
     redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
-    local log = P .. 'log:' .. source .. ':' .. minute
-    if redis.call('RPUSH', log, id) == 1 then redis.call('EXPIRE', log, events_s) end
+    local log = logs[source]
+    if log then log[#log + 1] = id else logs[source] = {id} end
     if known_as ~= '' then redis.call('SET', P .. 'known:' .. source .. ':' .. known_as, id, 'EX', events_s, 'NX') end
     if external ~= '' then
       local of = P .. 'events:' .. external
@@ -62,9 +66,9 @@ for i = 1, count do
     end
     book(source, 'accepted', 1)
     if verdict == 'p' then
-      local entry = id .. '\31' .. source .. '\31' .. now .. '\31' .. '1' .. '\31' .. patch
+      local entry = id .. '\31' .. source .. counted .. patch
       if redis.call('RPUSH', P .. 'patches:' .. external, entry) == 1 then
-        redis.call('ZADD', P .. 'due:' .. source, now, external)
+        redis.call('ZADD', P .. 'due:' .. source, now_text, external)
       end
       book(source, 'pending', 1)
       pushed = true
@@ -72,9 +76,9 @@ for i = 1, count do
       book(source, 'filtered', 1)
     else
       local letter = 'dead_' .. string.sub(id, 5)
-      redis.call('HSET', P .. 'dead:' .. letter, 'at', now, 'source', source, 'external', external, 'events', id, 'record', dead)
+      redis.call('HSET', P .. 'dead:' .. letter, 'at', now_text, 'source', source, 'external', external, 'events', id, 'record', dead)
       redis.call('EXPIRE', P .. 'dead:' .. letter, dead_s)
-      redis.call('ZADD', P .. 'dead', now, letter)
+      redis.call('ZADD', P .. 'dead', now_text, letter)
       redis.call('SADD', P .. 'unposted', letter)
       book(source, 'dead', 1)
     end
@@ -82,6 +86,11 @@ for i = 1, count do
   end
 end
 
+for source, ids in pairs(logs) do
+  local log, length = P .. 'log:' .. source .. ':' .. minute, 0
+  for from = 1, #ids, 1000 do length = redis.call('RPUSH', log, unpack(ids, from, math.min(from + 999, #ids))) end
+  if length == #ids then redis.call('EXPIRE', log, events_s) end
+end
 for source, r in pairs(rates) do
   redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)
   redis.call('EXPIRE', P .. 'rate:' .. source, 120)

@@ -81,7 +81,8 @@ class Recorder:
                     entries, future = self._waiting.popleft()
                     group.append((entries, future))
                     count += len(entries)
-                    size += sum(len(entry.record) + len(entry.patch) for entry, _ in entries)
+                    for entry, _ in entries:
+                        size += len(entry.record) + len(entry.patch)
                 if not self.wait_aof:
                     await self._commit(group)
                     continue
@@ -127,7 +128,7 @@ class Recorder:
             else:
                 future.set_result(
                     [
-                        Recorded(entry.event_id, verdict.decode())
+                        Recorded(entry.event_id, verdict.decode() if verdict else "")
                         for (entry, _), verdict in zip(entries, mine, strict=True)
                     ]
                 )

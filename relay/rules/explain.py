@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import nodes
-from jinja2.runtime import Context
 
 from relay.config import Config
 from relay.errors import MappingFailed
@@ -27,6 +26,7 @@ from relay.rules.rule import (
 )
 from relay.rules.sandbox import refill
 from relay.rules.template import (
+    Context,
     TemplateFailed,
     TemplateInvalid,
     compiled,

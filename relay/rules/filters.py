@@ -97,6 +97,8 @@ _SLACK_LINK = re.compile(r"<([^<>|]{1,3000})(?:\|([^<>]{0,3000}))?>")
 
 
 def _text(value: Any) -> str:
+    if value.__class__ is str:
+        return value
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, Undefined):

@@ -12,15 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2.runtime import Context
-
 from relay.conversation import safe_external_id
 from relay.errors import MappingFailed, Mistake
 from relay.event import Event
 from relay.patch import Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
 from relay.rules.filters import iso, moment
-from relay.rules.template import Compiled, TemplateFailed, new_context
+from relay.rules.template import Compiled, Context, TemplateFailed
+from relay.value import value_class
 
 ANY_SOURCE = "*"
 COMPANY_ID = re.compile(
@@ -70,6 +69,17 @@ class FieldRule:
     field: Field | None = None
     only: frozenset[str] = frozenset()
 
+    #: Any text that is not blank will do / any moment as the event itself has it will.
+    takes_text: bool = False
+    takes_moment: bool = False
+
+    def __post_init__(self) -> None:
+        of = self.field
+        is_text = of is None or of.type in ("string", "objectId")
+        is_date = of is not None and of.date
+        object.__setattr__(self, "takes_text", is_text and not is_date)
+        object.__setattr__(self, "takes_moment", is_text and is_date and not self.only)
+
 
 #: ("channel", "id", {"C1"}): `event.channel.id` must be one of these; the second is None for a plain field.
 Guard = tuple[str, str | None, frozenset[Any]]
@@ -100,8 +110,8 @@ class Rule:
         if self.when is None:
             return True
         for head, tail, allowed in self.guards:
-            value = context.parent["event"][head]
-            if (value if tail is None else value[tail]) not in allowed:
+            value = getattr(context.event, head)
+            if (value if tail is None else getattr(value, tail)) not in allowed:
                 return False
         if self.when.template is None:
             return bool(self.when.constant)
@@ -116,7 +126,7 @@ class Rule:
         return MappingFailed(f"rule {self.name!r}, {where}{place}: {why}", self.name, where, at)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Mapped:
     patch: Patch
     rule: str
@@ -166,7 +176,6 @@ class RuleBook:
                 value = render_field(rule, part, context)
                 if value is not None:
                     fields[part.name] = (part.way, value)
-        appends = upsert and any(part.way == "append" for part in rule.fields)
         return Patch(
             external_id=external_id_of(rule, self.id_slot(rule, event.source), context),
             event_id=event.id,
@@ -175,7 +184,7 @@ class RuleBook:
             time=event.time,
             fields=fields,
             action=_ACTIONS[rule.action],
-            message_id=event.message_id or (event.id if appends else ""),
+            message_id=event.message_id or _entry_id(rule, event),
             company_id=company_id_of(rule, context),
             company=company_asks(rule, context),
             rule=rule.name,
@@ -187,6 +196,12 @@ class RuleBook:
         return rule.external_id or first_external_id(self.rules_for(source))
 
 
+def _entry_id(rule: Rule, event: Event) -> str:
+    """What an appended entry is known by where the source gives messages no id."""
+    appends = rule.action == "upsert" and any(part.way == "append" for part in rule.fields)
+    return event.id if appends else ""
+
+
 _ACTIONS: dict[str, Action] = {"upsert": "upsert", "retract": "retract", "archive": "archive"}
 
 
@@ -195,16 +210,27 @@ def first_external_id(rules: Sequence[Rule]) -> Slot | None:
 
 
 def scope_of(event: Event) -> Context:
-    return new_context({"event": event.view(), "payload": event.payload})
+    return Context(event)
 
 
 def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     """The field's value as Planhat takes it, None where it renders to nothing. Raises MappingFailed."""
-    where = f"conversation.{part.name}"
+    slot = part.slot
     try:
-        value = part.slot.render(context)
+        value = slot.template(context) if slot.template is not None else slot.render(context)
     except TemplateFailed as error:
-        raise rule.failed(where, part.slot, str(error), error.line) from error
+        raise rule.failed(f"conversation.{part.name}", part.slot, str(error), error.line) from error
+    if value.__class__ is str and value and not value.isspace():
+        # Nearly every value is one of these, and Planhat takes it as it is.
+        if part.takes_text and (not part.only or value in part.only):
+            return value if value.isascii() else storable(value)
+        if part.takes_moment and _UTC_MS.fullmatch(value):
+            return value
+    return _fitted(rule, part, value)
+
+
+def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
+    where = f"conversation.{part.name}"
     if value in _NOTHING or (isinstance(value, str) and not value.strip()):
         if part.only:
             raise rule.failed(where, part.slot, "is empty")
@@ -282,10 +308,16 @@ def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
         value = slot.render(context)
     except TemplateFailed as error:
         raise rule.failed("conversation.externalId", slot, str(error), error.line) from error
-    text = "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+    text = _key_text(value)
     if not text:
         raise rule.failed("conversation.externalId", slot, "is empty")
     return safe_external_id(text)
+
+
+def _key_text(value: Any) -> str:
+    if value.__class__ is str:
+        return str(value.strip())
+    return "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
 
 
 def company_id_of(rule: Rule, context: Context) -> str:
@@ -311,7 +343,7 @@ def company_asks(rule: Rule, context: Context) -> dict[str, str]:
             value = slot.render(context)
         except TemplateFailed as error:
             raise rule.failed(f"company.{key}", slot, str(error), error.line) from error
-        text = "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+        text = _key_text(value)
         if not text:
             continue
         asks[key] = str(storable(text.lower() if key in ("email", "domain") else text))

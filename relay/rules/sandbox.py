@@ -53,6 +53,16 @@ class _Budget(threading.local):
 _budget = _Budget()
 
 
+def left() -> int:
+    """Characters that the templates of this event may still make."""
+    return _budget.chars
+
+
+def set_back(chars: int) -> None:
+    """Forgets what was charged since `left()` was `chars`: what was made is thrown away."""
+    _budget.chars = chars
+
+
 def refill() -> None:
     """What the templates of one event may cost, anew for this thread."""
     budget = _budget
@@ -108,7 +118,7 @@ def _bounded_range(*bounds: int) -> range:
     return found
 
 
-def _join_texts(values: list[Any]) -> str:
+def join_texts(values: list[Any]) -> str:
     parts = [_as_text(value) for value in values]
     text = "".join(parts)
     weigh(text)
@@ -138,11 +148,11 @@ def _nothing(value: Any) -> Any:
     return None if isinstance(value, Undefined) else str(value)
 
 
-def _finalize(value: Any) -> str:
-    text = _as_text(value)
-    budget = _budget
-    budget.chars -= len(text)
-    if budget.chars < 0:
+def finalize(value: Any) -> str:
+    """A value of an output as it stands in the text, charged for."""
+    text = value if value.__class__ is str else _as_text(value)
+    chars = _budget.chars = _budget.chars - len(text)
+    if chars < 0:
         raise TooMuch(f"makes more than {MAX_OUTPUT_CHARS:,} characters")
     return text
 
@@ -151,8 +161,9 @@ class Empty(Exception):
     """A part of a key renders to nothing."""
 
 
-def _finalize_key(value: Any) -> str:
-    text = _finalize(value)
+def finalize_key(value: Any) -> str:
+    """The same for a key. Raises Empty."""
+    text = finalize(value)
     if not text.strip():
         raise Empty("a part of it is empty")
     return text
@@ -233,10 +244,10 @@ def _environment(finalize: Callable[[Any], str]) -> _Sandbox:
 
 
 #: For values, where nothing is left out, and for keys, where it is a mistake.
-VALUES = _environment(_finalize)
-KEYS = _environment(_finalize_key)
+VALUES = _environment(finalize)
+KEYS = _environment(finalize_key)
 #: Known to the code that a template becomes, not to its writer.
-_HIDDEN = {"_counted": _counted, "_concat": _join_texts}
+_HIDDEN = {"_counted": _counted, "_concat": join_texts}
 for _env in (VALUES, KEYS):
     _env.filters.update(_HIDDEN)
     _env.filters.update({"string": _as_text, "tojson": _as_json})

@@ -11,11 +11,25 @@ from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.environment import Template as JinjaTemplate
 from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
-from jinja2.runtime import Context
+from jinja2.runtime import Context as JinjaContext
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from relay.rules.sandbox import KEYS, VALUES, Empty, TooMuch, refill, step, weigh
+from relay.event import Event
+from relay.rules.quick import quick_text, quick_value
+from relay.rules.sandbox import (
+    KEYS,
+    VALUES,
+    Empty,
+    TooMuch,
+    finalize,
+    finalize_key,
+    left,
+    refill,
+    set_back,
+    step,
+    weigh,
+)
 
 MAX_TEMPLATE_CHARS = 100_000
 #: Levels of the syntax tree; a sum of a hundred terms has a hundred.
@@ -148,16 +162,38 @@ def refusals(tree: nodes.Node) -> list[Fault]:
 Scope = Mapping[str, Any]
 
 
+class Context:
+    """The variables of one event, shared by all templates that are rendered for it, and so is what they may cost.
+    Jinja2's own form of them is made when the first template needs it; most events never do."""
+
+    __slots__ = ("_jinja", "event")
+
+    def __init__(self, event: Event | None, variables: Scope | None = None) -> None:
+        refill()
+        self.event = event
+        self._jinja = None if variables is None else _jinja_context(variables)
+
+    @property
+    def jinja(self) -> JinjaContext:
+        if self._jinja is None:
+            assert self.event is not None
+            self._jinja = _jinja_context({"event": self.event.view(), "payload": self.event.payload})
+        return self._jinja
+
+
 def new_context(scope: Scope) -> Context:
-    """The variables of one event, shared by all templates that are rendered for it, and so is what they may cost."""
-    refill()
-    return Context(VALUES, {**VALUES.globals, **scope}, None, {})
+    """Of variables as they are given, which need not be a whole event's."""
+    return Context(None, scope)
+
+
+def _jinja_context(scope: Scope) -> JinjaContext:
+    return JinjaContext(VALUES, {**VALUES.globals, **scope}, None, {})
 
 
 class Compiled:
     """One template (or, `native`, one expression) as Python code."""
 
-    __slots__ = ("_jinja", "_run", "native", "own_variables", "source")
+    __slots__ = ("_jinja", "_run", "native", "own_variables", "quick", "source")
 
     def __init__(self, source: str, *, native: bool, key: bool = False) -> None:
         """`key`: every part has to render to something. Raises TemplateInvalid."""
@@ -167,11 +203,13 @@ class Compiled:
         tree: nodes.Template
         if native:
             expression = parse_expression(source)
+            self.quick = quick_value(expression)
             tree = nodes.Template(
                 [nodes.Assign(nodes.Name("result", "store"), expression, lineno=1)], lineno=1
             )
         else:
             tree = parse_text(source)
+            self.quick = quick_text(tree, finalize_key if key else finalize)
         self.own_variables = (
             any(True for _ in tree.find_all((nodes.Assign, nodes.AssignBlock))) and not native
         )
@@ -188,24 +226,27 @@ class Compiled:
 
     def __call__(self, context: Context) -> Any:
         """What it gives for this event. Raises TemplateFailed."""
+        quick = self.quick
+        if quick is not None and context.event is not None:
+            chars = left()
+            try:
+                value = quick(context.event)
+                kind = value.__class__
+                return value if kind is str or kind is bool else _plain(value)
+            except Exception:
+                # Whatever it is, Jinja2 meets it too, and knows its line.
+                set_back(chars)
+        return self._by_jinja(context.jinja)
+
+    def _by_jinja(self, context: JinjaContext) -> Any:
         if self.own_variables:
-            context = Context(VALUES, context.parent, None, {})
+            context = JinjaContext(VALUES, context.parent, None, {})
         try:
             if not self.native:
                 return "".join(self._run(context))
             for _ in self._run(context):
                 pass
-            value = context.vars["result"]
-            if isinstance(value, Undefined):
-                return None
-            if isinstance(value, str):
-                return str(value) if type(value) is Markup else value
-            if isinstance(value, (dict, list, tuple)):
-                weigh(value)
-                return value
-            if value is None or isinstance(value, (bool, int, float)):
-                return value
-            return _listed(value)
+            return _plain(context.vars["result"])
         except (TooMuch, Empty) as error:
             raise TemplateFailed(str(error), self._line(error)) from error
         except SecurityError as error:
@@ -227,6 +268,20 @@ class Compiled:
 def compiled(source: str, *, native: bool, key: bool = False) -> Compiled:
     """`Compiled`, remembered: a reload of a changed file compiles what changed. Raises TemplateInvalid."""
     return Compiled(source, native=native, key=key)
+
+
+def _plain(value: Any) -> Any:
+    """An expression's value as JSON has it; None for what is not there."""
+    if isinstance(value, Undefined):
+        return None
+    if isinstance(value, str):
+        return str(value) if type(value) is Markup else value
+    if isinstance(value, (dict, list, tuple)):
+        weigh(value)
+        return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _listed(value)
 
 
 def _listed(value: Any) -> Any:

@@ -21,12 +21,13 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
+from relay.value import value_class
 
 #: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
 MAX_JSON_DEPTH = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Inbound:
     """One HTTP request as it came. Header names are lower-case; where a header repeats, values are joined by ", ".
 

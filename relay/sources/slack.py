@@ -219,15 +219,12 @@ def _ts(moment_us: int) -> str:
 
 def _sender(message: Walk) -> Person:
     """Modern bots carry `bot_id` and no subtype; classic ones have a `username` and no user."""
-    value = message.value
+    get = message.value.get
     user, bot_id = message.maybe_text("user"), message.maybe_text("bot_id")
-    bot = bool(
-        bot_id or value.get("subtype") == "bot_message" or value.get("bot_profile") or user == "USLACKBOT"
-    )
-    if bot:
+    if bot_id or get("subtype") == "bot_message" or get("bot_profile") or user == "USLACKBOT":
         name = message.maybe_text("username") or message.maybe("bot_profile").maybe_text("name")
         return Person(id=user or bot_id, name=name, bot=True)
-    profile = value.get("user_profile")
+    profile = get("user_profile")
     if not isinstance(profile, dict):
         return Person(id=user)
     walk = Walk(profile)

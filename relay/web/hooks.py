@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,7 +27,7 @@ from relay.errors import (
 )
 from relay.intake import Accepted, Intake, Source
 from relay.sources.base import Inbound, Reply
-from relay.telemetry import log
+from relay.telemetry import log_soon, logs_info
 from relay.web.tally import Tally
 
 #: A sender that trickles its body is cut off after this; every known one sends it at once.
@@ -49,7 +49,7 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        name = scope["path_params"]["source"] if "path_params" in scope else scope["path"].rpartition("/")[2]
+        name = scope["path"].rpartition("/")[2]
         source: Source | None = None
         reason = ""
         try:
@@ -74,19 +74,33 @@ class Hooks:
                 )
         except _Gone:
             return
+        except Exception:
+            # A fault of our own: the sender tries again later. The server logs where it was, and hangs up.
+            await _answer(
+                scope, send, 500, [*_JSON, (b"connection", b"close")], _error("500", "internal error")
+            )
+            raise
         took_s = time.perf_counter() - began
         self.tally.request(name if source else "unknown", status, took_s)
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, _length(body)]})
-        await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
-        log(
-            "request.answered",
-            source=name if source else "unknown",
-            status=status,
-            outcome=word,
-            reason=reason or None,
-            took_ms=round(took_s * 1000, 2),
-            traceparent=_traceparent(scope),
-        )
+        await _answer(scope, send, status, headers, body)
+        if logs_info():
+            facts = {
+                "source": name if source else "unknown",
+                "status": status,
+                "outcome": word,
+                "reason": reason or None,
+                "took_ms": round(took_s * 1000, 2),
+                "traceparent": _traceparent(scope),
+            }
+            log_soon("request.answered", facts)
+
+
+async def _answer(
+    scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
 class _Gone(Exception):
@@ -100,28 +114,22 @@ def _traceparent(scope: Scope) -> str | None:
     return None
 
 
-def _length(body: bytes) -> tuple[bytes, bytes]:
-    return b"content-length", str(len(body)).encode()
-
-
 async def _read(scope: Scope, receive: Receive, source: Source, timeout_s: float) -> Inbound:
     raw_headers = scope["headers"]
     if len(raw_headers) > MAX_HEADERS:
         raise PayloadInvalid(f"more than {MAX_HEADERS} headers")
-    headers: dict[str, str] = {}
-    size = 0
-    for key, value in raw_headers:
-        name = key.decode("latin-1")
-        size += len(key) + len(value)
-        text = value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    if size > MAX_HEADER_BYTES:
+    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in raw_headers}
+    if len(headers) < len(raw_headers):
+        headers = _joined(raw_headers)
+    # Latin-1: a character is a byte.
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
         raise PayloadInvalid(f"headers larger than {MAX_HEADER_BYTES} bytes")
     limit = source.max_body_bytes
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:12]) > limit:
         raise BodyTooLarge(f"larger than {limit} bytes")
-    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    encoding = headers.get("content-encoding")
+    if encoding and encoding.strip().lower() not in ("", "identity"):
         # No known sender compresses; refusing is safer than inflating what nobody has verified.
         raise ContentTypeInvalid("compressed bodies are not accepted")
     body = await _body(receive, limit, timeout_s)
@@ -137,6 +145,15 @@ async def _read(scope: Scope, receive: Receive, source: Source, timeout_s: float
         except ValueError as error:
             raise PayloadInvalid("more than 200 query parameters") from error
     return Inbound(body=body, headers=headers, method=scope["method"], path_query=path, query=query)
+
+
+def _joined(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers of which some repeat."""
+    headers: dict[str, str] = {}
+    for key, value in raw_headers:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
 
 
 async def _body(receive: Receive, limit: int, timeout_s: float) -> bytes:
@@ -173,7 +190,10 @@ def _require_content_type(headers: Mapping[str, str], source: Source) -> None:
     wanted = source.adapter.content_types
     if not wanted:
         return
-    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    written = headers.get("content-type", "")
+    if written in wanted:
+        return
+    given = written.partition(";")[0].strip().lower()
     if given and given not in wanted and not (given.endswith("+json") and "application/json" in wanted):
         raise ContentTypeInvalid(f"wanted {' or '.join(sorted(wanted))}")
 
@@ -186,7 +206,9 @@ def _reply_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
 
 def _accepted(source: Source, outcome: Accepted) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     answers = source.adapter.answers
-    headers = [(k.lower().encode(), v.encode()) for k, v in answers.headers.items()]
+    headers = (
+        [(k.lower().encode(), v.encode()) for k, v in answers.headers.items()] if answers.headers else []
+    )
     if answers.accepted_body is not None:
         return (
             answers.accepted,
