@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from relay.errors import (
@@ -361,3 +363,16 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         assert proxy_for("http://planhat.example/x") is None
         assert proxy_for("http://other.example") == url
     assert seen[0].startswith(b"GET http://planhat.example/users HTTP/1.1")
+
+
+def test_a_call_leaves_nothing_of_its_body_behind(planhat: Planhat) -> None:
+    """httpx's answer and stream point at each other: a ring would keep 4 MB a call until the collector runs."""
+    planhat.upsert([conversation("a-1")])
+    gc.collect()
+    gc.disable()
+    try:
+        planhat.upsert([conversation("a-2")])
+        left = [thing for thing in gc.get_objects() if isinstance(thing, (httpx.Request, httpx.Response))]
+    finally:
+        gc.enable()
+    assert left == []

@@ -361,6 +361,8 @@ class Planhat:
                 content = _read_body(response)
             finally:
                 response.close()
+                # The stream points back at the response: that ring would keep 4 MB of sent body until the collector runs.
+                response.stream = httpx.ByteStream(b"")
         except (DeadlinePassed, httpx.TimeoutException) as error:
             raise PlanhatUnavailable(_slow(error, whole_s, self._connect_timeout_s)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
