@@ -220,8 +220,9 @@ class Document:
             ask = [*stamp[:2], patch.company_id, dict(patch.company)]
             if ask not in self.asks:
                 self.asks.append(ask)
-                self.asks.sort(key=_ask_order)
-                del self.asks[MAX_COMPANY_ASKS:]
+                if len(self.asks) > 1:
+                    self.asks.sort(key=_ask_order)
+                    del self.asks[MAX_COMPANY_ASKS:]
 
     def _absorb_field(self, name: str, way: str, register: _Register, patch: Patch) -> None:
         ways = self.registers.setdefault(name, {})
