@@ -100,7 +100,8 @@ class MemoryDelivery:
         if used >= per_minute:
             return max(1, self.calls[used - per_minute] + 60_001 - now_ms)
         if used and used >= (per_minute if at_once is None else at_once):
-            gap = max(60_000 / per_minute, (self.calls[0] + 60_000 - now_ms) / (per_minute - used)) * 0.95
+            even = 60_000 / per_minute * (0.6 if used < per_minute * 0.9 else 0.95)
+            gap = max(even, (self.calls[0] + 60_000 - now_ms) / (per_minute - used) * 0.95)
             return max(0, -int(-(self.calls[-1] + gap - now_ms) // 1))
         return 0
 

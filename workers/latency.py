@@ -1,8 +1,9 @@
 """What answers have taught of how long a call takes, by its size. No clock and no Redis in here.
 
-Two estimates together. A fitted curve a + b n + c n^2 (no coefficient negative, relative errors, recent calls weigh
-more) says what to expect of sizes not tried, and evens out noise. What was measured near a size corrects the curve
-there, so that a step or a cliff, which no curve can follow, is believed where it was met.
+Two estimates together. A fitted curve a + b n + c n^2 (no coefficient negative, relative errors; recent calls, and
+sizes near the best one, weigh more) says what to expect of sizes not tried, and evens out noise. What was measured near
+a size corrects the curve there, so that a step, which no curve can follow, is believed where it was met; and no size is
+expected to be quicker than a smaller one was.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ _SURPRISE: Final = 0.7
 #: How far, in log size, a measurement speaks for its neighbours.
 _NEAR: Final = 0.12
 _MOST_RUNGS: Final = 32
+#: How far, in log size, from the best size a measurement has its say in the curve.
+_LOCAL: Final = 0.8
+#: What is off the curve by more than about this (in log seconds) hardly bends it.
+_ROBUST: Final = 0.4
+_ROUNDS: Final = 3
 #: Which terms of 1, n, n^2 a fit may use, the simplest first.
 _TERMS: Final = ((0,), (0, 1), (0, 2), (0, 1, 2), (1,), (1, 2), (2,))
 
@@ -58,6 +64,9 @@ class LatencyCurve:
         self._rungs: dict[int, _Rung] = {}
         self._terms: tuple[float, float, float] = (1.0, 0.0, 0.0)
         self._known: list[tuple[float, float, float]] = []
+        self._floors: list[tuple[float, float]] = []
+        #: Another number means that something was learned or forgotten.
+        self.version = 0
 
     def observe(self, items: int, took_s: float, now_ms: int) -> None:
         """One answered call."""
@@ -96,6 +105,11 @@ class LatencyCurve:
         self._known = [
             (log(items), weight, log(took_s / self._curve(items))) for items, took_s, weight in points
         ]
+        self._floors, floor = [], 0.0
+        for items, _, _ in points:
+            floor = max(floor, self._corrected(items))
+            self._floors.append((items, floor))
+        self.version += 1
 
     def sizes(self) -> list[int]:
         """The sizes known at the last refresh, the smallest first."""
@@ -103,12 +117,21 @@ class LatencyCurve:
 
     def took_s(self, items: float) -> float:
         """What a call of so many items is expected to take; 1 s where nothing is known."""
+        floor = 0.0
+        for known, seconds in self._floors:
+            if known > items:
+                break
+            floor = seconds
+        return max(floor, self._corrected(items))
+
+    def _corrected(self, items: float) -> float:
         here = log(max(items, 1.0))
         pull, total = 0.0, 1.0
         for at, weight, off in self._known:
-            near = weight * exp(-(((here - at) / _NEAR) ** 2) / 2)
-            pull += near * off
-            total += near
+            if abs(here - at) < 3 * _NEAR:
+                near = weight * exp(-(((here - at) / _NEAR) ** 2) / 2)
+                pull += near * off
+                total += near
         return self._curve(items) * exp(pull / total)
 
     def _curve(self, items: float) -> float:
@@ -133,33 +156,43 @@ class LatencyCurve:
 
 
 def _fit(points: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """a, b, c >= 0 of a + b n + c n^2 with the least squares of relative errors over (n, seconds, weight)."""
+    """a, b, c >= 0 of a + b n + c n^2, by least squares of relative errors over (n, seconds, weight), robustly."""
     if not points:
         return 1.0, 0.0, 0.0
-    scale = max(items for items, _, _ in points)
-    rows = [
-        (weight, tuple((items / scale) ** power / took_s for power in range(3)))
-        for items, took_s, weight in points
+    scale = max(items / took_s for items, took_s, _ in points)
+    best = log(next(items for items, took_s, _ in points if items / took_s == scale))
+    most = max(items for items, _, _ in points)
+    rows = [tuple((items / most) ** power / took_s for power in range(3)) for items, took_s, _ in points]
+    local = [w * (0.02 + exp(-(((log(n) - best) / _LOCAL) ** 2) / 2)) for n, _, w in points]
+    weights, terms = local, (1.0, 0.0, 0.0)
+    for _ in range(_ROUNDS):
+        terms = _least_squares(rows, weights)
+        ratios = [sum(p * x for p, x in zip(terms, row, strict=True)) for row in rows]
+        weights = [w / (1 + (log(max(r, 1e-6)) / _ROBUST) ** 2) for w, r in zip(local, ratios, strict=True)]
+    return terms[0], terms[1] / most, terms[2] / most**2
+
+
+def _least_squares(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> tuple[float, float, float]:
+    """The non-negative factors of a row's three numbers that bring every row closest to 1."""
+    gram = [
+        [sum(w * row[i] * row[j] for w, row in zip(weights, rows, strict=True)) for j in range(3)]
+        for i in range(3)
     ]
-    best, found = float("inf"), (1.0, 0.0, 0.0)
+    right = [sum(w * row[i] for w, row in zip(weights, rows, strict=True)) for i in range(3)]
+    total = sum(weights)
+    least, found = float("inf"), (1.0, 0.0, 0.0)
     for terms in _TERMS:
-        if len(terms) > len(points):
+        if len(terms) > len(rows):
             continue
-        solved = _solve(
-            [[sum(w * row[i] * row[j] for w, row in rows) for j in terms] for i in terms],
-            [sum(w * row[i] for w, row in rows) for i in terms],
-        )
+        solved = _solve([[gram[i][j] for j in terms] for i in terms], [right[i] for i in terms])
         if solved is None or min(solved) < 0:
             continue
-        left = sum(
-            w * (1 - sum(value * row[i] for value, i in zip(solved, terms, strict=True))) ** 2
-            for w, row in rows
-        )
+        left = total - sum(value * right[i] for value, i in zip(solved, terms, strict=True))
         # A further term must earn its place: noise always likes one more.
-        if left < best * 0.98 - 1e-9:
-            best = left
+        if left < least * 0.98 - 1e-9 * total:
+            least = left
             values = dict(zip(terms, solved, strict=True))
-            found = (values.get(0, 0.0), values.get(1, 0.0) / scale, values.get(2, 0.0) / scale**2)
+            found = (values.get(0, 0.0), values.get(1, 0.0), values.get(2, 0.0))
     return found
 
 

@@ -108,6 +108,8 @@ class SizeTuner:
         self.wall = Wall()
         self.first = float(FIRST_ITEMS)
         self._up_ms = self._down_ms = 0
+        self._asked: tuple[int, float, float] | None = None
+        self._best = 0
 
     # -- what to do ------------------------------------------------------------------------------------------
 
@@ -128,12 +130,17 @@ class SizeTuner:
 
     def best(self, top: float, gap_s: float) -> int:
         """The smallest size up to `top` that is as good as any."""
+        asked = (self.curve.version, top, gap_s)
+        if asked == self._asked:
+            return self._best
         candidates = [top]
         while candidates[-1] / RATIO >= min(FEWEST_ITEMS, top):
             candidates.append(candidates[-1] / RATIO)
         goodput = [self._goodput(items, gap_s) for items in candidates]
         enough = max(goodput) * _AS_GOOD
-        return max(1, int(min(n for n, good in zip(candidates, goodput, strict=True) if good >= enough)))
+        good_ones = [n for n, good in zip(candidates, goodput, strict=True) if good >= enough]
+        self._asked, self._best = asked, max(1, int(min(good_ones)))
+        return self._best
 
     def _goodput(self, items: float, gap_s: float) -> float:
         took_s = self.curve.took_s(items)
@@ -223,3 +230,4 @@ class SizeTuner:
         first = float(held["first"])
         self.curve, self.wall, self.first = curve, Wall(float(at), int(until_ms), int(hits)), first
         self._up_ms, self._down_ms = int(up_ms), int(down_ms)
+        self._asked = None

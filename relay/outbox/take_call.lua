@@ -14,8 +14,9 @@ if used >= limit then
   return math.max(1, tonumber(leaves[2]) + 60001 - now)
 end
 if used >= spread_from and used > 0 then
-  -- A little quicker than even, so that delays do not add up to unused calls.
-  local gap = math.max(60000 / limit, (tonumber(first[2]) + 60000 - now) / (limit - used)) * 0.95
+  -- A little quicker than even, so that delays do not add up to unused calls; while behind, quicker still.
+  local even = 60000 / limit * (used < limit * 0.9 and 0.6 or 0.95)
+  local gap = math.max(even, (tonumber(first[2]) + 60000 - now) / (limit - used) * 0.95)
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
   local wait = math.ceil(tonumber(last[2]) + gap - now)
   if wait > 0 then return wait end
