@@ -75,7 +75,11 @@ class MemoryDelivery:
 
     def back_off(self, until_ms: int, reason: str) -> None:
         self.state = replace(
-            self.state, state="backing_off", until_ms=until_ms, reason=reason, failures=self.state.failures + 1
+            self.state,
+            state="backing_off",
+            until_ms=until_ms,
+            reason=reason,
+            failures=self.state.failures + 1,
         )
 
     def block(self, until_ms: int, reason: str) -> None:
@@ -250,7 +254,10 @@ class Fleet:
 
     def goodput(self, from_s: float, until_s: float) -> float:
         """Items a second that were delivered; a call counts with the part of it that lies in between."""
-        total, spans = 0.0, [(call.at_s, call.at_s + call.took_s, call.items) for call in self.calls if call.status == 200]
+        total, spans = (
+            0.0,
+            [(call.at_s, call.at_s + call.took_s, call.items) for call in self.calls if call.status == 200],
+        )
         for began_s, ended_s, items in spans:
             inside = min(ended_s, until_s) - max(began_s, from_s)
             if inside > 0:

@@ -31,6 +31,9 @@ _LOCAL: Final = 0.8
 #: What is off the curve by more than about this (in log seconds) hardly bends it.
 _ROBUST: Final = 0.4
 _ROUNDS: Final = 3
+#: So many calls that were slow say that larger ones are at least about as slow.
+_WITNESSES: Final = 2
+_BELIEVED: Final = 0.75
 #: Which terms of 1, n, n^2 a fit may use, the simplest first.
 _TERMS: Final = ((0,), (0, 1), (0, 2), (0, 1, 2), (1,), (1, 2), (2,))
 
@@ -88,7 +91,16 @@ class LatencyCurve:
                 off = odd * _SURPRISE
             rung.log_s += step * off
             rung.items, rung.at_ms, rung.odd, rung.calls = items, now_ms, odd, min(rung.calls + 1, _MEMORY)
+            if rung.calls > _WITNESSES:
+                self._contradict(place, rung)
         self.refresh(now_ms)
+
+    def _contradict(self, place: int, newer: _Rung) -> None:
+        """No call takes longer for having less to do: where it seems so, what is older holds no more."""
+        for other, rung in list(self._rungs.items()):
+            slower = rung.log_s - newer.log_s
+            if (other < place and slower > _SURPRISE) or (other > place and slower < -_SURPRISE):
+                del self._rungs[other]
 
     def forget_above(self, items: float, now_ms: int) -> None:
         """Sizes beyond this are unknown again."""
@@ -105,11 +117,27 @@ class LatencyCurve:
         self._known = [
             (log(items), weight, log(took_s / self._curve(items))) for items, took_s, weight in points
         ]
-        self._floors, floor = [], 0.0
-        for items, _, _ in points:
-            floor = max(floor, self._corrected(items))
-            self._floors.append((items, floor))
+        self._floors = self._isotonic()
         self.version += 1
+
+    def _isotonic(self) -> list[tuple[int, float]]:
+        """[size, least seconds from there on]: isotonic regression, since a call is not quicker for having more to do.
+        What one call alone says is not believed, what two say is: steps are steep, and noise is no step."""
+        blocks: list[tuple[int, float, float]] = []
+        for rung in self._rungs.values():
+            items, calls, mean = rung.items, rung.calls, rung.log_s
+            while blocks and blocks[-1][2] >= mean:
+                first, before, slower = blocks.pop()
+                items, mean = first, (slower * before + mean * calls) / (before + calls)
+                calls += before
+            blocks.append((items, calls, mean))
+        floors, seconded = [], 0.0
+        for at, (items, calls, mean) in enumerate(blocks):
+            known = mean if calls >= _WITNESSES else min(mean, blocks[at - 1][2]) if at else None
+            if known is not None:
+                seconded = max(seconded, exp(known) * _BELIEVED)
+            floors.append((items, seconded))
+        return floors
 
     def sizes(self) -> list[int]:
         """The sizes known at the last refresh, the smallest first."""

@@ -30,31 +30,36 @@ _EXCURSION_DOWN: Final = 1 / 1.5
 #: What part of the time excursions in one direction may cost, and how many calls lie between two at least.
 _EXCURSION_PART: Final = 0.01
 _EXCURSION_CALLS: Final = 15
-#: After the first time-out at a size its wall stands so long; after the second for 100 times what it cost, doubling.
+#: After the first time-out at a size its wall stands so long; after the second for 50 times what it cost, doubling.
 _SUSPECT_MS: Final = 120_000
 _DAY_MS: Final = 86_400_000
-_HOUR_MS: Final = 3_600_000
+#: What was too large is tried again after so long, then after twice as long, up to a day.
+_CREEP_MS: Final = 15 * 60_000
 #: What a time-out costs beside itself: the hold and the ramp after it.
 _OUTAGE_MS: Final = 40_000
+#: What part of the time trying a size again that timed out may cost.
+_TIMEOUT_PART: Final = 0.02
 #: A byte limit is searched for until it is known this well.
 _BYTES_KNOWN: Final = 1.04
 
 
 @dataclass(slots=True)
 class Wall:
-    """A size that failed: not to be reached before `until_ms`. `hits`: how often it was met; 0: none stands."""
+    """A size that failed: not to be reached before `until_ms`. `hits`: how often it was met; 0: none stands.
+    `half_took_s`: what half of it was expected to take then."""
 
     at: float = 0.0
     until_ms: int = 0
     hits: int = 0
+    half_took_s: float = 0.0
 
     def stands(self, now_ms: int) -> bool:
         return self.hits > 0 and now_ms < self.until_ms
 
 
 class ByteCeiling:
-    """How many bytes a request may have: `most`, until a 413 tells otherwise. What failed is not sent again for an
-    hour, then for two, four, up to a day."""
+    """How many bytes a request may have: `most`, until a 413 tells otherwise. What failed is not sent again for a
+    quarter of an hour, then for half an hour, doubling up to a day."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -83,7 +88,7 @@ class ByteCeiling:
         again = self.wall.hits and not self.wall.stands(now_ms)
         hits = self.wall.hits + 1 if again else max(1, self.wall.hits)
         at = min(float(size), self.wall.at) if self.wall.hits else float(size)
-        self.wall = Wall(at, now_ms + min(_DAY_MS, _HOUR_MS * 2 ** (hits - 1)), hits)
+        self.wall = Wall(at, now_ms + min(_DAY_MS, _CREEP_MS * 2 ** (hits - 1)), hits)
         if self.passed >= at:
             self.passed = at / 2
 
@@ -189,6 +194,9 @@ class SizeTuner:
         self.curve.observe(items, took_s, now_ms)
         if self.wall.hits and items >= self.wall.at:
             self.wall, self.first = Wall(), float(FIRST_ITEMS)
+        elif items > self.wall.at / 2 and self.curve.took_s(self.wall.at / 2) < self.wall.half_took_s / 2:
+            # Planhat has become twice as quick: another world, in which the wall may not stand.
+            self.wall.until_ms = min(self.wall.until_ms, now_ms)
         call_s = max(took_s, gap_s)
         wait_ms = 1000 * max(_EXCURSION_CALLS * call_s, (call_s - items / good) / _EXCURSION_PART)
         if items > before * 1.08:
@@ -206,8 +214,8 @@ class SizeTuner:
         hits = self.wall.hits + 1
         at = min(float(items), self.wall.at) if self.wall.hits else float(items)
         cost_ms = took_s * 1000 + _OUTAGE_MS
-        wait_ms = _SUSPECT_MS if hits == 1 else min(_DAY_MS, cost_ms / _EXCURSION_PART * 2 ** (hits - 2))
-        self.wall = Wall(at, now_ms + int(wait_ms), hits)
+        wait_ms = _SUSPECT_MS if hits == 1 else min(_DAY_MS, cost_ms / _TIMEOUT_PART * 2 ** (hits - 2))
+        self.wall = Wall(at, now_ms + int(wait_ms), hits, self.curve.took_s(at / 2))
         self.first = min(self.first, max(float(FEWEST_ITEMS), items / 2))
         self.curve.forget_above(items / 2, now_ms)
 
@@ -217,7 +225,7 @@ class SizeTuner:
         """For JSON."""
         return {
             "calls": self.curve.rows(),
-            "wall": [self.wall.at, self.wall.until_ms, self.wall.hits],
+            "wall": [self.wall.at, self.wall.until_ms, self.wall.hits, self.wall.half_took_s],
             "first": self.first,
             "excursions": [self._up_ms, self._down_ms],
         }
@@ -225,9 +233,10 @@ class SizeTuner:
     def restore(self, held: dict[str, Any], now_ms: int) -> None:
         """Raises KeyError, ValueError or TypeError for what `stored` has not written."""
         curve = LatencyCurve.of(held["calls"], now_ms)
-        at, until_ms, hits = held["wall"]
+        at, until_ms, hits, half_took_s = held["wall"]
         up_ms, down_ms = held["excursions"]
         first = float(held["first"])
-        self.curve, self.wall, self.first = curve, Wall(float(at), int(until_ms), int(hits)), first
+        self.wall = Wall(float(at), int(until_ms), int(hits), float(half_took_s))
+        self.curve, self.first = curve, first
         self._up_ms, self._down_ms = int(up_ms), int(down_ms)
         self._asked = None
