@@ -67,7 +67,7 @@ class LatencyCurve:
         self._rungs: dict[int, _Rung] = {}
         self._terms: tuple[float, float, float] = (1.0, 0.0, 0.0)
         self._known: list[tuple[float, float, float]] = []
-        self._floors: list[tuple[float, float]] = []
+        self._floors: list[tuple[int, float]] = []
         #: Another number means that something was learned or forgotten.
         self.version = 0
 

@@ -32,6 +32,8 @@ _EXCURSION_PART: Final = 0.01
 _EXCURSION_CALLS: Final = 15
 #: After the first time-out at a size its wall stands so long; after the second for 50 times what it cost, doubling.
 _SUSPECT_MS: Final = 120_000
+#: A call so small that gets no answer says nothing of sizes.
+_NO_MATTER_OF_SIZE: Final = 50
 _DAY_MS: Final = 86_400_000
 #: What was too large is tried again after so long, then after twice as long, up to a day.
 _CREEP_MS: Final = 15 * 60_000
@@ -123,7 +125,7 @@ class SizeTuner:
         calls lie so many seconds at least, by the call budget."""
         top, furthest = self._top(now_ms, room), self._furthest(now_ms, room)
         best = self.best(top, gap_s)
-        if best >= top * 0.97 and top < furthest * 0.97:
+        if not self.curve.sizes() or (best >= top * 0.97 and top < furthest * 0.97):
             # Still on the way up.
             return best
         up = self._up(best, furthest, gap_s)
@@ -207,7 +209,7 @@ class SizeTuner:
     def cut_off(self, items: int, took_s: float, now_ms: int, *, probing: bool) -> None:
         """A call got no whole answer: its size may be why. `probing`: it was the small call that ends an outage; where
         even that is not answered, it was no matter of size."""
-        if probing or items <= FEWEST_ITEMS:
+        if probing or items <= _NO_MATTER_OF_SIZE:
             if self.wall.hits == 1:
                 self.wall, self.first = Wall(), float(FIRST_ITEMS)
             return
@@ -216,7 +218,7 @@ class SizeTuner:
         cost_ms = took_s * 1000 + _OUTAGE_MS
         wait_ms = _SUSPECT_MS if hits == 1 else min(_DAY_MS, cost_ms / _TIMEOUT_PART * 2 ** (hits - 2))
         self.wall = Wall(at, now_ms + int(wait_ms), hits, self.curve.took_s(at / 2))
-        self.first = min(self.first, max(float(FEWEST_ITEMS), items / 2))
+        self.first = min(self.first, items / 2)
         self.curve.forget_above(items / 2, now_ms)
 
     # -- as it is stored -------------------------------------------------------------------------------------
