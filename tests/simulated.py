@@ -21,7 +21,7 @@ NOON = 1_800_000_000_000
 class World:
     """What Planhat does and does not tell. A call of n items takes a_s + b_s n + c_s n^2 seconds, times `step` beyond
     `step_at` items; beyond `cliff` it is never answered. `noise` is the sigma of a log-normal factor of mean 1;
-    `outliers` the part of calls that take five times as long. `throttle`: calls in a minute (fixed windows, as the
+    `outliers` the part of calls that take three times as long. `throttle`: calls in a minute (fixed windows, as the
     sandbox counts); `retry_after_s`: what a 429 names."""
 
     a_s: float = 0.2
@@ -52,7 +52,7 @@ class World:
         """(items a second, items a call) of the best constant size, by trying all."""
         calls = min(self.calls_per_minute, self.throttle)
         most = min(self.max_items, min(self.max_bytes, self.body_limit) // (self.item_bytes + 1))
-        slower = 1 + 4 * self.outliers
+        slower = 1 + 2 * self.outliers
         best = max(
             (items / max(self.latency_s(items) * slower, 60 / calls), items)
             for items in range(1, most + 1)
@@ -206,32 +206,33 @@ class Fleet:
         self._owed -= items
         return items, oldest_s
 
-    def _deliver(self, items: int, state: DeliveryState, oldest_s: float) -> bool:
-        """One batch and, after a 413, its halves. False where delivery is held."""
-        self.pace.take_call()
+    def _deliver(self, items: int, state: DeliveryState, oldest_s: float, failed: int = 1 << 60) -> bool:
+        """One batch and, after a 413, its halves, as `Resolution` has it. False where delivery is held."""
         size = 1 + items * (self.world.item_bytes + 1)
-        began_s = self.now_s
-        status, took_s = self._planhat(items, size)
-        self.now_s += took_s
-        self.calls.append(Call(began_s, items, size, took_s, status, began_s - oldest_s))
-        if status == 429:
-            self.pace.hold(Hold("rate_limited", "429", self.world.retry_after_s))
-            return False
-        if status is None:
-            self.pace.cut_off(state, items=items, took_s=took_s)
-            self.pace.hold(Hold("unavailable", "no whole answer"))
-            return False
-        if status == 413:
-            self.pace.too_large(size)
-        self.pace.went_through(state, items=items, took_s=took_s, size=size, taken=status == 200)
-        if status == 200:
-            self.delivered.append((self.now_s, items))
-            return True
-        if items == 1:
-            return True
+        if size < failed or items == 1:
+            self.pace.take_call()
+            began_s = self.now_s
+            status, took_s = self._planhat(items, size)
+            self.now_s += took_s
+            self.calls.append(Call(began_s, items, size, took_s, status, began_s - oldest_s))
+            if status == 429:
+                self.pace.hold(Hold("rate_limited", "429", self.world.retry_after_s))
+                return False
+            if status is None:
+                self.pace.cut_off(state, items=items, took_s=took_s)
+                self.pace.hold(Hold("unavailable", "no whole answer"))
+                return False
+            if status == 413:
+                self.pace.too_large(size)
+                failed = min(failed, size)
+            self.pace.went_through(state, items=items, took_s=took_s, size=size, taken=status == 200)
+            if status == 200:
+                self.delivered.append((self.now_s, items))
+            if status == 200 or items == 1:
+                return True
         left = (items + 1) // 2
-        return self._deliver(left, self.pace.state(), oldest_s) and self._deliver(
-            items - left, self.pace.state(), oldest_s
+        return self._deliver(left, self.pace.state(), oldest_s, failed) and self._deliver(
+            items - left, self.pace.state(), oldest_s, failed
         )
 
     def _planhat(self, items: int, size: int) -> tuple[int | None, float]:
@@ -247,7 +248,7 @@ class Fleet:
         if world.noise:
             took_s *= chance.lognormvariate(-(world.noise**2) / 2, world.noise)
         if chance.random() < world.outliers:
-            took_s *= 5
+            took_s *= 3
         return (200, took_s) if took_s < world.timeout_s else (None, world.timeout_s)
 
     # -- what came of it -------------------------------------------------------------------------------------

@@ -3,11 +3,12 @@ sizes; what is compared is goodput, items a second that were delivered."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.simulated import Fleet, World
@@ -36,13 +37,14 @@ def worlds(draw: st.DrawFn) -> World:
     )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+# Not shrunk: a smaller world takes as long to simulate and tells no more.
+@settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(world=worlds(), seed=st.integers(0, 99))
 def test_from_the_second_minute_on_goodput_is_nine_tenths_of_the_optimum(world: World, seed: int) -> None:
     fleet = Fleet(world, seed).run(960)
 
     assert fleet.ratio(60, 960) >= 0.9
-    assert fleet.share(413) < 0.02
+    assert [call.status for call in fleet.calls].count(413) <= 12
     assert fleet.share(429) == 0
 
 
@@ -250,10 +252,7 @@ def test_a_time_out_at_most_halves_and_is_not_repeated_soon() -> None:
         tuner.answered(tried[-1], 1.0, now_ms, room=5_000, gap_s=0.4)
 
     assert tried[0] <= 2_200
-    assert (
-        max(later / earlier for earlier, later in zip(tried, tried[1:], strict=False) if later > earlier)
-        <= 1.5
-    )
+    assert max(later / earlier for earlier, later in itertools.pairwise(tried) if later > earlier) <= 1.5
     assert 3_000 < max(tried) < 4_000
 
 

@@ -12,6 +12,7 @@ it stops the batch and postpones what is unsettled, and `Hold` says what it mean
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -123,6 +124,7 @@ class Resolution:
         self.calls = 0
         self.hold: Hold | None = None
         self.too_large = False
+        self._too_large_from = sys.maxsize
         self.doubted = False
         self._send = send
         self._stop = stop
@@ -209,6 +211,9 @@ class Resolution:
         if self.calls and self._stop():
             self._stopped = True
             return _Doubt(group)
+        if len(group) > 1 and self._bytes(group) >= self._too_large_from:
+            # As large as what a 413 has refused: halved without asking.
+            return _Doubt(group, None, False, None)
         self.calls += 1
         match self._send([self.batch[position] for position in group]):
             case Report() as report:
@@ -229,6 +234,7 @@ class Resolution:
                 hold = Hold("blocked", reason)
             case TooLarge():
                 self.too_large = True
+                self._too_large_from = min(self._too_large_from, self._bytes(group))
                 if len(group) > 1:
                     return _Doubt(group, None, False, None)
                 self._refuse_large(group[0])
@@ -244,6 +250,9 @@ class Resolution:
                     self._refuse(group[0], message, f"{status} {message}")
                     return _Doubt(complaints=1)
         return self._give_up(group, hold)
+
+    def _bytes(self, group: Sequence[int]) -> int:
+        return sum(len(self.batch[position].body) for position in group)
 
     def _give_up(self, group: tuple[int, ...], hold: Hold) -> _Doubt:
         self.hold = hold
