@@ -63,6 +63,8 @@ class CallBudget:
         if not self.learned or used < self._allowed * _BINDING - 1:
             return
         more = min(float(self.most), max(self._allowed + 1, self._allowed * (1 + self._step)))
+        if self._allowed < self._ceiling < more:
+            more = self._ceiling
         beyond = more > self._ceiling
         wait_ms = _BEYOND_MS * 2**self._doublings if beyond and self._step == _STEP else _RAISE_MS
         if now_ms - self._moved_ms < wait_ms:

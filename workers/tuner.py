@@ -25,6 +25,8 @@ _QUICK_GROWTH: Final = 4.0
 _CAREFUL_GROWTH: Final = RATIO
 #: Sizes with this part of the best goodput are as good.
 _AS_GOOD: Final = 0.98
+#: A call that takes no more than this part of the time-out runs no risk of it.
+_SAFE: Final = 0.25
 _EXCURSIONS_UP: Final = (1.5, 1.25, 1.12)
 _EXCURSION_DOWN: Final = 1 / 1.5
 #: What part of the time excursions in one direction may cost, and how many calls lie between two at least.
@@ -106,7 +108,7 @@ class ByteCeiling:
 
 class SizeTuner:
     """`size(...)` is the next call's; `answered` and `cut_off` teach. `timeout_s`: one call's; sizes that need more
-    than half of it are avoided."""
+    than a quarter of it are worth the less."""
 
     def __init__(self, most: int, *, timeout_s: float = 60.0) -> None:
         self.most = most
@@ -152,7 +154,7 @@ class SizeTuner:
     def _goodput(self, items: float, gap_s: float) -> float:
         took_s = self.curve.took_s(items)
         # Near the time-out one slow answer more costs everything.
-        risk = min(1.0, max(0.05, 2.0 * (1.0 - took_s / self.timeout_s)))
+        risk = min(1.0, max(0.05, (1.0 - took_s / self.timeout_s) / (1.0 - _SAFE)))
         return items / max(took_s, gap_s, 0.001) * risk
 
     def _furthest(self, now_ms: int, room: int) -> float:
