@@ -197,6 +197,9 @@ class Flush:
             self._settle(lane, [hand_back(parcel.item) for parcel in parcels])
             return
         pieces = cut(parcels, items=limits.items, size_bytes=limits.bytes)
+        if len(pieces) > 1 and len(pieces[-1]) < len(pieces[0]) / 2:
+            # What is left over by bytes joins the next claim: a call costs too much for a few items.
+            self._settle(lane, [hand_back(parcel.item) for parcel in pieces.pop()])
         del parcels
         while pieces:
             if self._may_call(lane) and self._send_batch(lane, pieces.pop(0), state):

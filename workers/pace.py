@@ -41,8 +41,10 @@ _LOOK_AGAIN_S: Final = 0.2
 _STALE_MS: Final = 10_000
 #: Batches smaller than this say little of how large items are.
 _TELLING_ITEMS: Final = 5
+#: The mean size of an item is that of about so many.
+_REMEMBERED_ITEMS: Final = 1_000
 #: How much of the byte limit is planned for: items differ, and a claim that overshoots costs a second, small call.
-_BYTES_PLANNED: Final = 0.985
+_BYTES_PLANNED: Final = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class Pace:
         if not taken:
             return
         if size and items >= _TELLING_ITEMS:
-            self._item_bytes += (size / items - self._item_bytes) * (0.2 if self._item_bytes else 1.0)
+            part = items / (items + _REMEMBERED_ITEMS) if self._item_bytes else 1.0
+            self._item_bytes += (size / items - self._item_bytes) * part
         self.bytes.answered(size)
         self.sizes.answered(items, took_s, now_ms, room=self._room(now_ms), gap_s=self._gap_s())
         if self.budget.learned:
