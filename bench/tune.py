@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +57,8 @@ class World:
         del keys["max_items"], keys["calls_per_minute"]
         return ",".join(f"{name}={value}" for name, value in keys.items())
 
-    def optimum(self, item_bytes: float) -> tuple[float, int]:
-        """(items a second, items a call)."""
+    def optimum(self, item_bytes: float, own_s: float = 0.0) -> tuple[float, int]:
+        """(items a second, items a call). `own_s`: what the worker itself needs for an item, beside the call."""
         most = min(self.max_items, int(min(4_000_000, self.body_limit_bytes or 4_000_000) / item_bytes))
         gap_s = 60 / min(self.calls_per_minute, self.throttle_over or self.calls_per_minute)
 
@@ -64,7 +66,9 @@ class World:
             squared_ms = self.latency_per_item_squared_us * items**2 / 1000
             return (self.latency_ms + self.latency_per_item_ms * items + squared_ms) / 1000
 
-        return max((items / max(latency_s(items), gap_s), items) for items in range(1, most + 1))
+        return max(
+            (items / max(latency_s(items) + own_s * items, gap_s), items) for items in range(1, most + 1)
+        )
 
 
 WORLDS = {
@@ -171,6 +175,13 @@ def one_run(folder: Path, name: str, world: World, seconds: float) -> dict[str, 
     good = [call for call in calls if call["status"] == 200]
     item_bytes = sum(call["bytes"] for call in good) / sum(call["items"] for call in good)
     best, size = world.optimum(item_bytes)
+    # What the worker does between two calls, a second an item: the median, so that waits for the budget do not count.
+    own_s = statistics.median(
+        max(0.0, later["at"] - call["at"] - call["ms"] / 1000) / call["items"]
+        for call, later in pairwise(calls)
+        if call["status"] == later["status"] == 200
+    )
+    best_with_own, _ = world.optimum(item_bytes, own_s)
     held_s = [call["at"] - began_s for call in calls if call["status"] == 429]
     return {
         "world": name,
@@ -182,10 +193,17 @@ def one_run(folder: Path, name: str, world: World, seconds: float) -> dict[str, 
         ],
         "ratio_after_60_s": items_between(calls, began_s + 60, began_s + seconds) / (seconds - 60) / best,
         "ratio_last_minute": items_between(calls, began_s + seconds - 60, began_s + seconds) / 60 / best,
+        "own_ms_an_item": own_s * 1000,
+        "ratio_with_own": items_between(calls, began_s + 60, began_s + seconds)
+        / (seconds - 60)
+        / best_with_own,
         "calls": len(calls),
         "throttled_at_s": held_s,
         "throttled_share": len(held_s) / len(calls),
         "too_large": sum(call["status"] == 413 for call in calls),
+        "first_sizes": [(round(call["at"] - began_s, 1), call["items"], call["status"]) for call in calls][
+            :12
+        ],
         "sizes": [call["items"] for call in good][-8:],
         "answer_ms_last": [round(call["ms"]) for call in good][-3:],
         "tuned": {key: value for key, value in tuned.items() if key != "learned"},
@@ -207,9 +225,10 @@ def main() -> None:
             print(
                 f"## {name}: {WORLDS[name].fault()}\n"
                 f"optimum {row['optimum_per_s']:.0f} items/s at {row['optimum_items']} items; items/s per {WINDOW_S} s: {shown}\n"
-                f"after 60 s {row['ratio_after_60_s']:.2f} of it, in the last minute {row['ratio_last_minute']:.2f}; "
+                f"after 60 s {row['ratio_after_60_s']:.2f} of it, in the last minute {row['ratio_last_minute']:.2f}; beside the call the worker "
+                f"needs {row['own_ms_an_item']:.2f} ms an item: of the optimum with that {row['ratio_with_own']:.2f}; "
                 f"{row['calls']} calls, 429 at {[round(at) for at in row['throttled_at_s']]} s "
-                f"({row['throttled_share']:.1%}), 413: {row['too_large']}; sizes at the end {row['sizes']} "
+                f"({row['throttled_share']:.1%}), 413: {row['too_large']}; first calls (s, items, status) {row['first_sizes']}; sizes at the end {row['sizes']} "
                 f"({row['answer_ms_last']} ms); tuned {row['tuned']}",
                 flush=True,
             )

@@ -97,13 +97,15 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class _Doubt:
     """What an answer left open. `errors`: complaints whose owner is unknown (None: it did not count). `exact`: its
-    counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at."""
+    counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at.
+    `together`: nothing may be wrong with any of them but that they are too large together."""
 
     rest: tuple[int, ...] = ()
     errors: int | None = 0
     exact: bool = False
     complaints: int | None = 0
     suspects: frozenset[int] = frozenset()
+    together: bool = False
 
 
 class Resolution:
@@ -171,6 +173,12 @@ class Resolution:
         if len(rest) == 1:
             yield from self._settle(rest, presume=presume)
             return
+        if doubt.together:
+            middle = (len(rest) + 1) // 2
+            for half in (rest[:middle], rest[middle:]):
+                if not self._over():
+                    yield from self._settle(half, presume=presume)
+            return
         left, right, hinted = self._cut(doubt)
         found = self._ask(left)
         yield from self._news()
@@ -213,7 +221,7 @@ class Resolution:
             return _Doubt(group)
         if len(group) > 1 and self._bytes(group) >= self._too_large_from:
             # As large as what a 413 has refused: halved without asking.
-            return _Doubt(group, None, False, None)
+            return _Doubt(group, None, False, None, together=True)
         self.calls += 1
         match self._send([self.batch[position] for position in group]):
             case Report() as report:
@@ -236,7 +244,7 @@ class Resolution:
                 self.too_large = True
                 self._too_large_from = min(self._too_large_from, self._bytes(group))
                 if len(group) > 1:
-                    return _Doubt(group, None, False, None)
+                    return _Doubt(group, None, False, None, together=True)
                 self._refuse_large(group[0])
                 return _Doubt(complaints=1)
             case Rejected(status, message):
