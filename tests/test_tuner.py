@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.simulated import Fleet, World
 from workers.budget import CallBudget
 from workers.latency import LatencyCurve
-from workers.tuner import FIRST_ITEMS, ByteCeiling, SizeTuner
+from workers.tuner import FIRST_ITEMS, SizeTuner
+from workers.walls import ByteCeiling
 
 MINUTE_MS = 60_000
 

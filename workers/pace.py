@@ -28,7 +28,8 @@ from relay.outbox.delivery import Delivery, DeliveryState
 from workers.backoff import Backoff
 from workers.budget import CallBudget
 from workers.outcome import Hold
-from workers.tuner import ByteCeiling, SizeTuner
+from workers.tuner import SizeTuner
+from workers.walls import ByteCeiling
 
 PROBE_ITEMS: Final = 25
 RAMP_MS: Final = 60_000
@@ -37,6 +38,8 @@ RAMP_GAP_S: Final = 2.0
 #: Below this part of the minute's budget calls are made as they come.
 _ROOMY: Final = 0.5
 _LOOK_AGAIN_S: Final = 0.2
+#: Of what is stored. Another release's is not read: it is learned anew in a minute.
+_SCHEMA: Final = 1
 #: Who has learned nothing for so long asks Redis what the fleet has.
 _STALE_MS: Final = 10_000
 #: Batches smaller than this say little of how large items are.
@@ -222,6 +225,8 @@ class Pace:
         held = self._delivery.tune()
         try:
             learned = orjson.loads(held["learned"])
+            if learned["version"] != _SCHEMA:
+                return
             self.sizes.restore(learned["sizes"], now_ms)
             self.bytes.restore(learned["bytes"])
             self.budget.restore(learned["budget"])
@@ -234,6 +239,7 @@ class Pace:
         now_ms = self._synced_ms = self._now_ms()
         room = self._room(now_ms)
         learned = {
+            "version": _SCHEMA,
             "sizes": self.sizes.stored(),
             "bytes": self.bytes.stored(),
             "budget": self.budget.stored(),

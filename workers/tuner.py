@@ -1,4 +1,4 @@
-"""How many items the next call should carry: the size with the best goodput, and the walls it must not run into.
+"""How many items the next call should carry: the size with the best goodput.
 
 Goodput of size n is n / max(latency(n), 60 s / calls a minute). Slow start doubles from FIRST_ITEMS, never far beyond
 what has been answered lately, so that a quiet time leads back to it. Of sizes that are nearly as good the smallest is
@@ -6,19 +6,18 @@ taken: less waits behind it, less is lost with it. Now and then an excursion, up
 changed; together they may cost about 2% of the time, so a dear lesson is not soon repeated.
 
 A time-out builds a wall at its size: at most half of it, then up again in small steps, and through the wall no sooner
-than its cost allows. A 413 builds a wall of bytes, approached from below. Policy only: pure, the time is passed in.
+than its cost allows. Policy only: pure, the time is passed in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from workers.latency import RATIO, LatencyCurve
+from workers.walls import DAY_MS, Wall
 
 FIRST_ITEMS: Final = 250
 FEWEST_ITEMS: Final = 10
-FEWEST_BYTES: Final = 1_000
 #: Slow start, while answers hardly take longer for it, and after a time-out.
 _GROWTH: Final = 2.0
 _QUICK_GROWTH: Final = 4.0
@@ -36,74 +35,10 @@ _EXCURSION_CALLS: Final = 15
 _SUSPECT_MS: Final = 120_000
 #: A call so small that gets no answer says nothing of sizes.
 _NO_MATTER_OF_SIZE: Final = 50
-_DAY_MS: Final = 86_400_000
-#: What was too large is tried again after so long, then after twice as long, up to a day.
-_CREEP_MS: Final = 15 * 60_000
 #: What a time-out costs beside itself: the hold and the ramp after it.
 _OUTAGE_MS: Final = 40_000
 #: What part of the time trying a size again that timed out may cost.
 _TIMEOUT_PART: Final = 0.02
-#: A byte limit is searched for until it is known this well.
-_BYTES_KNOWN: Final = 1.04
-
-
-@dataclass(slots=True)
-class Wall:
-    """A size that failed: not to be reached before `until_ms`. `hits`: how often it was met; 0: none stands.
-    `half_took_s`: what half of it was expected to take then."""
-
-    at: float = 0.0
-    until_ms: int = 0
-    hits: int = 0
-    half_took_s: float = 0.0
-
-    def stands(self, now_ms: int) -> bool:
-        return self.hits > 0 and now_ms < self.until_ms
-
-
-class ByteCeiling:
-    """How many bytes a request may have: `most`, until a 413 tells otherwise. What failed is not sent again for a
-    quarter of an hour, then for half an hour, doubling up to a day."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.passed = 0.0
-        self.wall = Wall()
-
-    def limit(self, now_ms: int) -> int:
-        if not self.wall.hits:
-            return self.most
-        low = min(self.passed or self.wall.at / 2, self.wall.at / 1.001)
-        if not self.wall.stands(now_ms):
-            found = self.wall.at * RATIO
-        elif self.wall.at / low > _BYTES_KNOWN:
-            # Nearer to what passed: a refusal costs more than a step too short.
-            found = low ** (2 / 3) * self.wall.at ** (1 / 3)
-        else:
-            found = low
-        return max(FEWEST_BYTES, min(self.most, int(found)))
-
-    def answered(self, size: int) -> None:
-        self.passed = max(self.passed, float(size))
-        if self.wall.hits and size >= self.wall.at:
-            self.wall = Wall()
-
-    def refused(self, size: int, now_ms: int) -> None:
-        again = self.wall.hits and not self.wall.stands(now_ms)
-        hits = self.wall.hits + 1 if again else max(1, self.wall.hits)
-        at = min(float(size), self.wall.at) if self.wall.hits else float(size)
-        self.wall = Wall(at, now_ms + min(_DAY_MS, _CREEP_MS * 2 ** (hits - 1)), hits)
-        if self.passed >= at:
-            self.passed = at / 2
-
-    def stored(self) -> list[Any]:
-        """For JSON."""
-        return [self.passed, self.wall.at, self.wall.until_ms, self.wall.hits]
-
-    def restore(self, held: list[Any]) -> None:
-        """Raises ValueError or TypeError for what `stored` has not written."""
-        passed, at, until_ms, hits = held
-        self.passed, self.wall = float(passed), Wall(float(at), int(until_ms), int(hits))
 
 
 class SizeTuner:
@@ -218,7 +153,7 @@ class SizeTuner:
         hits = self.wall.hits + 1
         at = min(float(items), self.wall.at) if self.wall.hits else float(items)
         cost_ms = took_s * 1000 + _OUTAGE_MS
-        wait_ms = _SUSPECT_MS if hits == 1 else min(_DAY_MS, cost_ms / _TIMEOUT_PART * 2 ** (hits - 2))
+        wait_ms = _SUSPECT_MS if hits == 1 else min(DAY_MS, cost_ms / _TIMEOUT_PART * 2 ** (hits - 2))
         self.wall = Wall(at, now_ms + int(wait_ms), hits, self.curve.took_s(at / 2))
         self.first = min(self.first, items / 2)
         self.curve.forget_above(items / 2, now_ms)
