@@ -245,6 +245,28 @@ def test_an_outage_in_the_middle_keeps_what_is_settled_and_postpones_the_rest(
     assert (resolution.hold is None) == all(not isinstance(o, Postponed) for o in outcomes.values())
 
 
+@given(count=st.integers(1, 200), limit=st.integers(10, 2_000))
+def test_a_body_limit_costs_few_calls_and_what_failed_is_not_sent_again(count: int, limit: int) -> None:
+    items = [Sent(f"x-{i}", b"x" * 10) for i in range(count)]
+    sizes: list[int] = []
+    refused: list[int] = []
+
+    def send(sent: Sequence[Sent]) -> Answer:
+        size = sum(len(item.body) for item in sent)
+        sizes.append(size)
+        if size > limit:
+            refused.append(size)
+            return read_report(413, {}, b"", now_s=0)
+        return read_report(200, {}, orjson.dumps({"created": len(sent), "updated": 0}), now_s=0)
+
+    outcomes, _ = resolve(items, send)
+
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes.values())
+    assert sum(sizes) - sum(refused) == 10 * count, "each item is taken once"
+    assert refused == sorted(set(refused), reverse=True), "each refusal is of less than the one before"
+    assert len(sizes) - len(refused) <= 4 * ceil(10 * count / limit)
+
+
 def test_an_item_too_large_alone_is_refused_with_its_size_and_the_others_go() -> None:
     items = [Sent("a-1", b"x" * 10), Sent("b-2", b"x" * 900), Sent("c-3", b"x" * 10)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from random import Random
 
 import pytest
@@ -11,11 +12,10 @@ from hypothesis import strategies as st
 
 from relay.config import Batch, PlanhatConfig, Retry
 from relay.outbox.delivery import Delivery
+from tests.simulated import NOON, MemoryDelivery
 from workers.backoff import Backoff
 from workers.outcome import Hold
 from workers.pace import PROBE_ITEMS, Pace
-
-NOON = 1_800_000_000_000
 
 
 class Clock:
@@ -87,6 +87,9 @@ class _Memory:
     def back_off(self, until_ms: int, reason: str) -> None:
         self.until_ms = until_ms
 
+    def calls_used(self, *, now_ms: int) -> int:
+        return 1
+
     def tune(self) -> dict[str, str]:
         return {}
 
@@ -135,34 +138,81 @@ def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis
 
     assert sizes == sorted(sizes)
     assert sizes[0] <= 50
-    assert sizes[3] == sizes[4] == 1000
+    assert sizes[3] == sizes[4] == 250
     assert gaps == sorted(gaps, reverse=True)
     assert 1.5 < gaps[0] <= 2
     assert gaps[-1] == 0
 
 
-def test_batches_grow_while_answers_are_quick_and_shrink_when_they_are_not(
+def test_what_was_learned_is_the_fleets_and_outlives_the_process(
     redis_client: redis.Redis, clock: Clock
 ) -> None:
-    here = pace(redis_client, clock)
+    here, delivery = pace(redis_client, clock), Delivery(redis_client)
     state = here.state()
-    for _ in range(10):
-        here.went_through(state, items=here.limits(state, NOON).items, took_s=1.0)
-    assert here.limits(state, NOON).items == 5000
-
-    here.went_through(state, items=5000, took_s=20.0)
-    assert here.limits(state, NOON).items == 2500
+    for _ in range(6):
+        items = here.limits(state, clock.now_ms).items
+        here.went_through(state, items=items, took_s=1.0, size=items * 100)
+        clock.now_ms += 1_000
+    here.too_large(300_000)
+    for _ in range(60):
+        delivery.take_call(150, now_ms=clock.now_ms)
+        clock.now_ms += 500
     here.hold(Hold("rate_limited", "429", 1.0))
-    assert pace(redis_client, clock).limits(state, NOON).items == 1250, "and the fleet knows"
-    here.too_large(900_000)
-    assert here.limits(state, NOON).bytes == 450_000
+    other = pace(redis_client, clock)
+
+    assert 1_500 < other.limits(state, clock.now_ms).items == here.limits(state, clock.now_ms).items < 3_000
+    assert other.limits(state, clock.now_ms).bytes == here.limits(state, clock.now_ms).bytes < 300_000
+    assert other.used(clock.now_ms) == 60 / 58
+    assert other.exhausted(clock.now_ms), "58 calls a minute are allowed now, and 60 were made"
+    assert {name: delivery.tune()[name] for name in ("items", "calls")} == {
+        "items": str(other.limits(state, clock.now_ms).items),
+        "calls": "58",
+    }
 
 
-def test_a_half_empty_batch_is_no_reason_to_grow(redis_client: redis.Redis, clock: Clock) -> None:
+def test_a_worker_that_was_idle_learns_what_another_one_found(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
+    here, other = pace(redis_client, clock), pace(redis_client, clock)
+    other.too_large(300_000)
+    before = here.limits(here.state(), clock.now_ms).bytes
+    clock.now_ms += 11_000
+
+    assert before == 4_000_000
+    assert here.limits(here.state(), clock.now_ms).bytes < 300_000
+
+
+@pytest.mark.parametrize("learned", ["", "no json", "[]", "{}", '{"sizes":{"calls":[["x"]]}}', "null"])
+def test_what_cannot_be_read_is_learned_anew(redis_client: redis.Redis, clock: Clock, learned: str) -> None:
+    Delivery(redis_client).set_tune({"items": "4000", "bytes": "77", "learned": learned})
     here = pace(redis_client, clock)
-    here.went_through(here.state(), items=3, took_s=0.1)
 
-    assert here.limits(here.state(), NOON).items == 1000
+    assert here.limits(here.state(), NOON).items == 250
+    assert here.limits(here.state(), NOON).bytes == 4_000_000
+
+
+def test_after_a_429_size_and_rate_need_no_ramp(redis_client: redis.Redis, clock: Clock) -> None:
+    here = pace(redis_client, clock)
+    here.hold(Hold("rate_limited", "429", 5.0))
+    clock.now_ms += 5_000
+    assert here.limits(here.state(), clock.now_ms).items == PROBE_ITEMS
+    here.went_through(here.state(), items=PROBE_ITEMS, took_s=0.1)
+
+    assert here.limits(here.state(), clock.now_ms).items == 250
+    assert here.linger_s(here.state(), clock.now_ms) == 0
+
+
+def test_a_refused_probe_says_nothing_of_the_calls_that_go(redis_client: redis.Redis, clock: Clock) -> None:
+    here, delivery = pace(redis_client, clock), Delivery(redis_client)
+    for _ in range(40):
+        delivery.take_call(150, now_ms=clock.now_ms)
+    here.hold(Hold("rate_limited", "429", 61.0))
+    assert delivery.tune()["calls"] == "38"
+    clock.now_ms += 61_000
+    delivery.take_call(150, now_ms=clock.now_ms)
+    here.hold(Hold("rate_limited", "429", 61.0))
+
+    assert delivery.tune()["calls"] == "38"
 
 
 def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Redis, clock: Clock) -> None:
@@ -173,11 +223,42 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
         assert not here.exhausted(NOON)
         delivery.take_call(10, now_ms=NOON)
 
-    assert lingers[:6] == [0.0] * 6
-    assert lingers[6:] == sorted(lingers[6:])
-    assert 0 < lingers[-1] <= 0.5
+    assert lingers[:5] == [0.0] * 5
+    assert lingers[5:] == [0.5] * 5
     assert here.exhausted(NOON)
     assert not here.exhausted(NOON + 60_001)
+    assert here.linger_s(here.state(), NOON + 60_001) == 0
+
+
+def test_what_is_left_of_the_minute_is_spread_over_it(redis_client: redis.Redis) -> None:
+    delivery = Delivery(redis_client)
+    taken = [at for at in range(NOON, NOON + 240_000, 50) if delivery.take_call(60, 30, now_ms=at) == 0]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(taken)]
+
+    assert taken[29] - taken[0] < 2_000, "the first half as they come"
+    assert max(gaps) < 2_500, "and no silence after it"
+    assert 230 <= len(taken) <= 240
+    last_minute = [at for at in taken if at > NOON + 180_000]
+    assert max(b - a for a, b in itertools.pairwise(last_minute)) <= 2_000
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 4_000), st.booleans()), max_size=60), limit=st.integers(1, 30))
+def test_the_simulated_budget_keeps_the_law_of_the_script(
+    redis_server_url: str, steps: list[tuple[int, bool]], limit: int
+) -> None:
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+        real, simulated, now_ms = Delivery(client), MemoryDelivery(lambda: 0), NOON
+        for after_ms, take in steps:
+            now_ms += after_ms
+            asked = (limit, (limit + 1) // 2)
+            if take:
+                assert real.take_call(*asked, now_ms=now_ms) == simulated.take_call(*asked, now_ms=now_ms)
+            else:
+                assert real.call_wait_ms(*asked, now_ms=now_ms) == simulated.call_wait_ms(
+                    *asked, now_ms=now_ms
+                )
+            assert real.calls_used(now_ms=now_ms) == simulated.calls_used(now_ms=now_ms)
 
 
 def test_a_blocked_delivery_probes_every_so_often(redis_client: redis.Redis, clock: Clock) -> None:

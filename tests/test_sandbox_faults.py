@@ -118,6 +118,18 @@ def test_latency_is_added_to_the_call_and_to_each_item(http: httpx.Client) -> No
     assert time.perf_counter() - began_s >= 0.08
 
 
+def test_latency_can_grow_faster_than_the_number_of_items(http: httpx.Client) -> None:
+    set_fault(http, latency_per_item_squared_us=2_000)
+    took_s = []
+    for count in (1, 8):
+        began_s = time.perf_counter()
+        put(http, *(item(f"x-{n}") for n in range(count)))
+        took_s.append(time.perf_counter() - began_s)
+
+    assert took_s[1] >= 0.128
+    assert took_s[0] < 0.1
+
+
 @pytest.mark.parametrize("style", sorted(STYLES))
 def test_items_are_refused_by_their_external_id_in_every_style(http: httpx.Client, style: str) -> None:
     known = put(http, item("bad-2")).json()["insertsKeys"][0]["_id"]

@@ -45,6 +45,8 @@ LAST_CALL_S: Final = 100.0
 _LOOK_AGAIN_S: Final = 0.1
 #: So many parts may be on their way to Redis unanswered.
 _UNANSWERED: Final = 4
+#: What a proxy in front of Planhat answers where Planhat takes too long.
+_GATEWAY_GAVE_UP: Final = frozenset({408, 502, 504, 524})
 
 
 class Bells(Protocol):
@@ -286,8 +288,6 @@ class Flush:
             counts.update(type(outcome).__name__.lower() for _, outcome in known)
             for part in parts(known, lambda one: len(one[0].fold)):
                 self._chores.append(partial(self._verdicts, lane, part, self._clerk.facts, now_ms))
-        if resolution.too_large:
-            self._pace.too_large(sum(len(parcel.sent.body) for parcel in piece))
         log(
             "batch.sent",
             batch=self._batch,
@@ -348,11 +348,19 @@ class Flush:
         labels = {"operation": "PUT conversations"}
         self._metrics.add("relay_planhat_requests_total", {**labels, "status": str(status or "none")})
         self._metrics.observe("relay_planhat_request_seconds", labels, took_s)
+        if isinstance(answer, TooLarge):
+            self._pace.too_large(len(body))
+        elif isinstance(answer, Unavailable) and (status is None or status in _GATEWAY_GAVE_UP):
+            self._pace.cut_off(state, items=len(items), took_s=took_s)
         if isinstance(answer, (Rejected, TooLarge)) or (
             isinstance(answer, Report) and not answer.wholly_forbidden
         ):
             self._pace.went_through(
-                self._pace.state() if state.state != "open" else state, items=len(items), took_s=took_s
+                self._pace.state() if state.state != "open" else state,
+                items=len(items),
+                took_s=took_s,
+                size=len(body),
+                taken=isinstance(answer, Report),
             )
         return answer
 

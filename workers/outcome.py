@@ -12,6 +12,7 @@ it stops the batch and postpones what is unsettled, and `Hold` says what it mean
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -97,13 +98,15 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class _Doubt:
     """What an answer left open. `errors`: complaints whose owner is unknown (None: it did not count). `exact`: its
-    counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at."""
+    counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at.
+    `together`: nothing may be wrong with any of them but that they are too large together."""
 
     rest: tuple[int, ...] = ()
     errors: int | None = 0
     exact: bool = False
     complaints: int | None = 0
     suspects: frozenset[int] = frozenset()
+    together: bool = False
 
 
 class Resolution:
@@ -124,6 +127,7 @@ class Resolution:
         self.calls = 0
         self.hold: Hold | None = None
         self.too_large = False
+        self._too_large_from = sys.maxsize
         self.doubted = False
         self._send = send
         self._stop = stop
@@ -170,6 +174,12 @@ class Resolution:
         if len(rest) == 1:
             yield from self._settle(rest, presume=presume)
             return
+        if doubt.together:
+            middle = (len(rest) + 1) // 2
+            for half in (rest[:middle], rest[middle:]):
+                if not self._over():
+                    yield from self._settle(half, presume=presume)
+            return
         left, right, hinted = self._cut(doubt)
         found = self._ask(left)
         yield from self._news()
@@ -210,6 +220,9 @@ class Resolution:
         if self.calls and self._stop():
             self._stopped = True
             return _Doubt(group)
+        if len(group) > 1 and self._bytes(group) >= self._too_large_from:
+            # As large as what a 413 has refused: halved without asking.
+            return _Doubt(group, None, False, None, together=True)
         self.calls += 1
         match self._send([self.batch[position] for position in group]):
             case Report() as report:
@@ -230,8 +243,9 @@ class Resolution:
                 hold = Hold("blocked", reason)
             case TooLarge():
                 self.too_large = True
+                self._too_large_from = min(self._too_large_from, self._bytes(group))
                 if len(group) > 1:
-                    return _Doubt(group, None, False, None)
+                    return _Doubt(group, None, False, None, together=True)
                 self._refuse_large(group[0])
                 return _Doubt(complaints=1)
             case Rejected(status, message):
@@ -245,6 +259,9 @@ class Resolution:
                     self._refuse(group[0], message, f"{status} {message}")
                     return _Doubt(complaints=1)
         return self._give_up(group, hold)
+
+    def _bytes(self, group: Sequence[int]) -> int:
+        return sum(len(self.batch[position].body) for position in group)
 
     def _give_up(self, group: tuple[int, ...], hold: Hold) -> _Doubt:
         self.hold = hold

@@ -4,11 +4,12 @@ State of delivery: *open*; *backing off* after 429 (Retry-After to the milliseco
 `retry.rate_limited`) and after 5xx and time-outs (exponential, full jitter, up to `retry.cap`); *blocked* after 401
 and a total 403 (a probe every `retry.probe`); *paused* by a person. Once the time has come, delivery is half open: one
 small probe for the whole fleet, since one flush job owns the lane. When the probe goes through, size and rate ramp
-up over a minute.
+up over a minute; after a 429 they do not, because it has told how many calls go.
 
-Size of a batch: additive increase, multiplicative decrease on slow answers, time-outs, 413 and 429.
-Batching is natural: while a call is under way the next batch gathers. Only as the minute's budget runs low does a
-flush linger for more, up to `batch.linger`.
+Size of a batch: what brings the best goodput (`tuner.py`), within the bytes that Planhat takes. Calls a minute: what
+429s have taught (`budget.py`), at most `calls_per_minute`. What is learned is the fleet's and outlives a restart.
+Batching is natural: while a call is under way the next batch gathers. Only as the minute's budget runs low are calls
+spread over it, and a flush lingers for more, up to `batch.linger`.
 """
 
 from __future__ import annotations
@@ -20,25 +21,33 @@ from math import ceil
 from random import Random
 from typing import Final
 
+import orjson
+
 from relay.config import PlanhatConfig
 from relay.outbox.delivery import Delivery, DeliveryState
 from workers.backoff import Backoff
+from workers.budget import CallBudget
 from workers.outcome import Hold
+from workers.tuner import SizeTuner
+from workers.walls import ByteCeiling
 
 PROBE_ITEMS: Final = 25
 RAMP_MS: Final = 60_000
 #: Between two calls right after an outage; it shrinks to nothing over RAMP_MS.
 RAMP_GAP_S: Final = 2.0
-#: An answer faster than this may be asked for more; slower than SLOW_S for less.
-QUICK_S: Final = 5.0
-SLOW_S: Final = 15.0
-FIRST_ITEMS: Final = 1_000
-STEP_ITEMS: Final = 500
-FEWEST_ITEMS: Final = 10
-_FEWEST_BYTES: Final = 50_000
-#: Below this part of the minute's budget a flush does not linger.
+#: Below this part of the minute's budget calls are made as they come.
 _ROOMY: Final = 0.5
 _LOOK_AGAIN_S: Final = 0.2
+#: Of what is stored. Another release's is not read: it is learned anew in a minute.
+_SCHEMA: Final = 1
+#: Who has learned nothing for so long asks Redis what the fleet has.
+_STALE_MS: Final = 10_000
+#: Batches smaller than this say little of how large items are.
+_TELLING_ITEMS: Final = 5
+#: The mean size of an item is that of about so many.
+_REMEMBERED_ITEMS: Final = 1_000
+#: How much of the byte limit is planned for: items differ, and a claim that overshoots costs a second, small call.
+_BYTES_PLANNED: Final = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +75,12 @@ class Pace:
         self._now_ms = now_ms
         self._wait = wait or threading.Event().wait
         self._chance = chance or Random()  # noqa: S311 - jitter, no secret
-        self._items = float(min(FIRST_ITEMS, config.batch.max_items))
-        self._bytes = float(config.batch.max_bytes)
-        self._tuned: dict[str, str] = {}
+        self.sizes = SizeTuner(config.batch.max_items, timeout_s=config.timeout_s)
+        self.bytes = ByteCeiling(config.batch.max_bytes)
+        self.budget = CallBudget(config.calls_per_minute)
+        self._item_bytes = 0.0
+        self._held_by = ""
+        self._synced_ms = 0
         self.load()
 
     # -- may we, and how much --------------------------------------------------------------------------------
@@ -80,12 +92,27 @@ class Pace:
         return state.state == "paused" or (state.state != "open" and state.until_ms > now_ms)
 
     def limits(self, state: DeliveryState, now_ms: int) -> Limits:
-        batch = self.config.batch
-        items, size = min(int(self._items), batch.max_items), min(int(self._bytes), batch.max_bytes)
+        if now_ms - self._synced_ms > _STALE_MS:
+            self.load()
+        items, size = (
+            self.sizes.size(now_ms, room=self._room(now_ms), gap_s=self._gap_s()),
+            self.bytes.limit(now_ms),
+        )
         if state.state != "open":
             return Limits(min(PROBE_ITEMS, items), size)
         part = self._ramp(state, now_ms)
         return Limits(min(items, max(PROBE_ITEMS, int(items * part))), size)
+
+    def _room(self, now_ms: int) -> int:
+        """How many items of the usual size go into one call."""
+        most = self.config.batch.max_items
+        if self._item_bytes <= 0:
+            return most
+        return max(1, min(most, int(self.bytes.limit(now_ms) * _BYTES_PLANNED / self._item_bytes)))
+
+    def _gap_s(self) -> float:
+        """Between two calls, where the budget is used evenly."""
+        return 60.0 / self.budget.allowed
 
     def _ramp(self, state: DeliveryState, now_ms: int) -> float:
         """What part of full speed is allowed so soon after an outage, from 1/20 to 1."""
@@ -99,12 +126,17 @@ class Pace:
 
     def used(self, now_ms: int) -> float:
         """What part of the minute's budget is spent."""
-        return self._delivery.calls_used(now_ms=now_ms) / max(1, self.config.calls_per_minute)
+        return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
     def linger_s(self, state: DeliveryState, now_ms: int) -> float:
         """How long to gather before a call: nothing while the minute's budget has room, and no outage has just ended."""
-        scarce = min(1.0, max(0.0, (self.used(now_ms) - _ROOMY) / (1 - _ROOMY)))
-        return max(self.config.batch.linger_s * scarce, RAMP_GAP_S * (1.0 - self._ramp(state, now_ms)))
+        allowed = self.budget.allowed
+        wait_s = self._delivery.call_wait_ms(allowed, self._roomy(), now_ms=now_ms) / 1000
+        return max(min(self.config.batch.linger_s, wait_s), RAMP_GAP_S * (1.0 - self._ramp(state, now_ms)))
+
+    def _roomy(self) -> int:
+        """So many calls of a minute are made as they come; the others are spread."""
+        return ceil(self.budget.allowed * _ROOMY)
 
     def take_call(self, *, stop: Callable[[], bool] = lambda: False, patience_s: float = 120.0) -> bool:
         """Waits for a place in the fleet's minute. False where we were told to stop, a person paused delivery, or
@@ -114,7 +146,7 @@ class Pace:
             state = self.state()
             if state.state == "paused":
                 return False
-            wait_ms = self._delivery.take_call(max(1, self.config.calls_per_minute))
+            wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
             if wait_ms <= 0:
                 return True
             nap_s = min(wait_ms / 1000, _LOOK_AGAIN_S)
@@ -132,7 +164,13 @@ class Pace:
         """Delivery stops for everybody; until when (epoch ms)."""
         retry = self.config.retry
         now_ms = self._now_ms()
-        failures = self.state().failures + 1
+        state = self.state()
+        failures = state.failures + 1
+        if hold.kind == "rate_limited" and state.state == "open":
+            # That the probe is refused as well says that it came too early, not how many calls go.
+            self.budget.refused(max(0, self._delivery.calls_used(now_ms=now_ms) - 1), now_ms)
+        self._held_by = hold.kind
+        self._keep()
         schedule = Backoff(retry.first_s, retry.cap_s)
         if hold.kind == "blocked":
             until_ms = now_ms + ceil(retry.probe_s * 1000)
@@ -147,45 +185,72 @@ class Pace:
         # Rounded up: a wait that Planhat named is never cut short, not even by a millisecond.
         until_ms = now_ms + ceil(wait_s * 1000)
         self._delivery.back_off(until_ms, hold.reason)
-        if hold.kind == "rate_limited" or "no whole answer" in hold.reason:
-            self._shrink(items=True, size=False)
         return until_ms
 
-    def went_through(self, state: DeliveryState, *, items: int, took_s: float) -> None:
-        """A call was answered. Ends an outage, and moves the size of batches."""
+    def went_through(
+        self, state: DeliveryState, *, items: int, took_s: float, size: int = 0, taken: bool = True
+    ) -> None:
+        """A call of `items` in `size` bytes was answered. Ends an outage. `taken`: the items were looked at, so that
+        the time says something of their number; a refusal of the whole call says nothing."""
+        now_ms = self._now_ms()
         if state.state in ("backing_off", "blocked"):
-            self._delivery.reopen(self._now_ms())
-        if took_s > SLOW_S and items > FEWEST_ITEMS:
-            self._items = min(self._items, float(items))
-            self._shrink(items=True, size=False)
-        elif took_s < QUICK_S and items >= self._items * 0.9:
-            self._items = min(float(self.config.batch.max_items), self._items + STEP_ITEMS)
-            self._bytes = min(float(self.config.batch.max_bytes), self._bytes * 1.1)
-            self._keep()
+            # 0: no ramp. A 429 was about the number of calls, which is known now.
+            self._delivery.reopen(0 if self._held_by == "rate_limited" else now_ms)
+        if not taken:
+            return
+        if size and items >= _TELLING_ITEMS:
+            part = items / (items + _REMEMBERED_ITEMS) if self._item_bytes else 1.0
+            self._item_bytes += (size / items - self._item_bytes) * part
+        self.bytes.answered(size)
+        self.sizes.answered(items, took_s, now_ms, room=self._room(now_ms), gap_s=self._gap_s())
+        if self.budget.learned:
+            self.budget.answered(self._delivery.calls_used(now_ms=now_ms), now_ms)
+        self._keep()
 
     def too_large(self, sent_bytes: int) -> None:
         """A 413: what was sent is too much."""
-        self._bytes = min(self._bytes, float(sent_bytes))
-        self._shrink(items=False, size=True)
-
-    def _shrink(self, *, items: bool, size: bool) -> None:
-        if items:
-            self._items = max(float(FEWEST_ITEMS), self._items / 2)
-        if size:
-            self._bytes = max(float(_FEWEST_BYTES), self._bytes / 2)
+        self.bytes.refused(sent_bytes, self._now_ms())
         self._keep()
 
+    def cut_off(self, state: DeliveryState, *, items: int, took_s: float) -> None:
+        """A call of `items` got no whole answer, from Planhat or from a gateway before it. `state`: when it began."""
+        self.sizes.cut_off(items, took_s, self._now_ms(), probing=state.state != "open")
+        self._keep()
+
+    # -- what the fleet knows --------------------------------------------------------------------------------
+
     def load(self) -> None:
-        """What the fleet has learned of sizes."""
-        self._tuned = self._delivery.tune()
+        """What the fleet has learned. What cannot be read is learned anew."""
+        now_ms = self._synced_ms = self._now_ms()
+        held = self._delivery.tune()
         try:
-            self._items = float(self._tuned.get("items", self._items))
-            self._bytes = float(self._tuned.get("bytes", self._bytes))
-        except ValueError:
+            learned = orjson.loads(held["learned"])
+            if learned["version"] != _SCHEMA:
+                return
+            self.sizes.restore(learned["sizes"], now_ms)
+            self.bytes.restore(learned["bytes"])
+            self.budget.restore(learned["budget"])
+            self._item_bytes, self._held_by = float(learned["item_bytes"]), str(learned["held_by"])
+        except (KeyError, ValueError, TypeError, OverflowError):
             return
 
     def _keep(self) -> None:
-        values = {"items": str(int(self._items)), "bytes": str(int(self._bytes))}
-        if values != self._tuned:
-            self._delivery.set_tune(values)
-            self._tuned = values
+        """`items`, `bytes` and `calls` are for people, `learned` (JSON) is what `load` reads."""
+        now_ms = self._synced_ms = self._now_ms()
+        room = self._room(now_ms)
+        learned = {
+            "version": _SCHEMA,
+            "sizes": self.sizes.stored(),
+            "bytes": self.bytes.stored(),
+            "budget": self.budget.stored(),
+            "item_bytes": round(self._item_bytes, 1),
+            "held_by": self._held_by,
+        }
+        self._delivery.set_tune(
+            {
+                "items": str(self.sizes.size(now_ms, room=room, gap_s=self._gap_s())),
+                "bytes": str(self.bytes.limit(now_ms)),
+                "calls": str(self.budget.allowed),
+                "learned": orjson.dumps(learned).decode(),
+            }
+        )

@@ -53,7 +53,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         },
         "pending_items": outbox.pending_items(),
         "dead_letters": outbox.dead_count(),
-        "batch": {**delivery.tune(), **_batch_sizes(outbox)},
+        "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "workers": workers,
         "at": iso(now_ms),
     }
@@ -70,6 +70,11 @@ def _damage(outbox: Outbox) -> list[str]:
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
         for row in rows[:DAMAGE_SHOWN]
     ]
+
+
+def _tuned(delivery: Delivery) -> dict[str, str]:
+    """Items, bytes and calls a minute that the controller goes by; what it knows is for itself."""
+    return {name: value for name, value in delivery.tune().items() if name != "learned"}
 
 
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:

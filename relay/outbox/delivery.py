@@ -1,7 +1,8 @@
 """The state of delivery and the fleet's call budget, in Redis: every worker and every restart knows them.
 
 Keys: `delivery` (hash: state, until_ms, reason, failures, before), `calls` (zset of the last minute's calls), `tune`
-(hash: what the batch controller last found), `paused` (set of paused sources).
+(hash: items, bytes, calls: what the controller found
+best; learned: what it knows, as JSON), `paused` (set of paused sources).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
     """`until_ms` is when a backing-off or blocked delivery tries again (epoch ms of Redis's clock), 0 otherwise.
-    `failures` counts whole-batch failures in a row; `reopened_ms` is when it last came back, for the ramp-up."""
+    `failures` counts whole-batch failures in a row; `reopened_ms` is when it last came back, for the ramp-up (0: none)."""
 
     state: DeliveryWord = "open"
     until_ms: int = 0
@@ -63,7 +64,7 @@ class Delivery:
             pipe.execute()
 
     def reopen(self, now_ms: int) -> None:
-        """A call went through. Does nothing to a pause."""
+        """A call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
         key = self._prefix + "delivery"
         with reaching_redis():
             if self._redis.hget(key, "state") == b"paused":
@@ -99,9 +100,18 @@ class Delivery:
             held: set[bytes] = self._redis.smembers(self._prefix + "paused")  # type: ignore[assignment]
         return frozenset(name.decode() for name in held)
 
-    def take_call(self, per_minute: int, *, now_ms: int = 0) -> int:
-        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again."""
-        return int(run(self._redis, "take_call", self._prefix, [now_ms, per_minute]))
+    def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
+        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again. So many of
+        a minute's calls as `at_once` (default: all) are made as they come, the others spread over the minute."""
+        return self._ask_for_call(per_minute, at_once, now_ms, "take")
+
+    def call_wait_ms(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
+        """What `take_call` would say; nothing is taken."""
+        return self._ask_for_call(per_minute, at_once, now_ms, "look")
+
+    def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> int:
+        spread_from = per_minute if at_once is None else at_once
+        return int(run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode]))
 
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""

@@ -259,7 +259,12 @@ def _operation(method: str, path: list[str]) -> Call:
 
 
 async def _wait(faults: list[Fault], items: int) -> None:
-    latency_ms = sum(fault.latency_ms + fault.latency_per_item_ms * items for fault in faults)
+    latency_ms = sum(
+        fault.latency_ms
+        + fault.latency_per_item_ms * items
+        + fault.latency_per_item_squared_us * items**2 / 1000
+        for fault in faults
+    )
     if latency_ms > 0:
         await asyncio.sleep(latency_ms / 1000)
 

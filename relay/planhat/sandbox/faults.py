@@ -8,7 +8,8 @@ A fault is a JSON object; every key may be left out:
     status, body           answer with this status; body: empty, string, html, json, garbled or envelope
     commit                 with `status`: do the work first
     retry_after            a Retry-After header, a number of seconds or a date
-    latency_ms             wait before the work; latency_per_item_ms: and so much for each item
+    latency_ms             wait before the work; latency_per_item_ms: and so much for each item;
+                           latency_per_item_squared_us: and so many microseconds times the items squared
     drop                   close the connection without a word, nothing done
     commit_then_drop       do the work, then close the connection
     commit_then_hang       do the work, then say nothing for hang_s (default 600) or until the client goes
@@ -56,6 +57,7 @@ class Fault:
     retry_after: str | None = None
     latency_ms: float = 0
     latency_per_item_ms: float = 0
+    latency_per_item_squared_us: float = 0
     drop: bool = False
     commit_then_drop: bool = False
     commit_then_hang: bool = False

@@ -1,0 +1,240 @@
+"""What answers have taught of how long a call takes, by its size. No clock and no Redis in here.
+
+Two estimates together. A fitted curve a + b n + c n^2 (no coefficient negative, relative errors; recent calls, and
+sizes near the best one, weigh more) says what to expect of sizes not tried, and evens out noise. What was measured near
+a size corrects the curve there, so that a step, which no curve can follow, is believed where it was met; and no size is
+expected to be quicker than a smaller one was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any, Final
+
+#: Sizes this close together share one estimate.
+RATIO: Final = 1.1
+HALF_LIFE_MS: Final = 5 * 60_000
+#: A lesson is forgotten after so long, or, where it was dear, after so many times what it took: to learn it anew then
+#: costs at most 1% of the time.
+FORGET_MS: Final = 15 * 60_000
+_FORGET_TIMES: Final = 100
+_MEMORY: Final = 8
+#: One answer moves an estimate by at most this (in log seconds: a factor of 2); the second like it is believed.
+_SURPRISE: Final = 0.7
+#: How far, in log size, a measurement speaks for its neighbours.
+_NEAR: Final = 0.12
+_MOST_RUNGS: Final = 32
+#: How far, in log size, from the best size a measurement has its say in the curve.
+_LOCAL: Final = 0.8
+#: What is off the curve by more than about this (in log seconds) hardly bends it.
+_ROBUST: Final = 0.4
+_ROUNDS: Final = 3
+#: So many calls that were slow say that larger ones are at least about as slow.
+_WITNESSES: Final = 2
+_BELIEVED: Final = 0.75
+#: Which terms of 1, n, n^2 a fit may use, the simplest first.
+_TERMS: Final = ((0,), (0, 1), (0, 2), (0, 1, 2), (1,), (1, 2), (2,))
+
+
+@dataclass(slots=True)
+class _Rung:
+    """Calls of about one size: `items` of the last one, the mean log seconds, how many calls that stands on (at most
+    8), the last one's time; `odd`: +1 or -1 where the last one was surprisingly slow or quick."""
+
+    items: int
+    log_s: float
+    calls: float
+    at_ms: int
+    odd: int = 0
+
+    def weight(self, now_ms: int) -> float:
+        age_ms = max(0, now_ms - self.at_ms)
+        if age_ms > self.kept_ms:
+            return 0.0
+        return float(min(self.calls, _MEMORY) * 0.5 ** (age_ms * FORGET_MS / self.kept_ms / HALF_LIFE_MS))
+
+    @property
+    def kept_ms(self) -> float:
+        return max(FORGET_MS, _FORGET_TIMES * 1000 * exp(self.log_s))
+
+
+class LatencyCurve:
+    """Seconds of a call by its number of items."""
+
+    def __init__(self) -> None:
+        self._rungs: dict[int, _Rung] = {}
+        self._terms: tuple[float, float, float] = (1.0, 0.0, 0.0)
+        self._known: list[tuple[float, float, float]] = []
+        self._floors: list[tuple[int, float]] = []
+        #: Another number means that something was learned or forgotten.
+        self.version = 0
+
+    def observe(self, items: int, took_s: float, now_ms: int) -> None:
+        """One answered call."""
+        measured, place = log(max(took_s, 0.001)), round(log(max(items, 1)) / log(RATIO))
+        rung = self._rungs.get(place)
+        if rung is None or rung.weight(now_ms) <= 0:
+            self._rungs[place] = _Rung(items, measured, 1.0, now_ms)
+        else:
+            off = measured - rung.log_s
+            odd = 0 if abs(off) < _SURPRISE else 1 if off > 0 else -1
+            step = 1 / (min(rung.calls, _MEMORY) + 1)
+            if odd and odd == rung.odd:
+                # Twice in a row: no noise, Planhat has changed. What is known of other sizes is in doubt as well.
+                step = 0.5
+                for other in self._rungs.values():
+                    other.calls = min(other.calls, 1.0)
+                rung.calls = 1.0
+            elif odd and rung.calls >= 2:
+                off = odd * _SURPRISE
+            rung.log_s += step * off
+            rung.items, rung.at_ms, rung.odd, rung.calls = items, now_ms, odd, min(rung.calls + 1, _MEMORY)
+            if rung.calls > _WITNESSES:
+                self._contradict(place, rung)
+        self.refresh(now_ms)
+
+    def _contradict(self, place: int, newer: _Rung) -> None:
+        """No call takes longer for having less to do: where it seems so, what is older holds no more."""
+        for other, rung in list(self._rungs.items()):
+            slower = rung.log_s - newer.log_s
+            if (other < place and slower > _SURPRISE) or (other > place and slower < -_SURPRISE):
+                del self._rungs[other]
+
+    def forget_above(self, items: float, now_ms: int) -> None:
+        """Sizes beyond this are unknown again."""
+        self._rungs = {place: rung for place, rung in self._rungs.items() if rung.items <= items}
+        self.refresh(now_ms)
+
+    def refresh(self, now_ms: int) -> None:
+        """Forgets what is too old and fits the curve to the rest."""
+        weights = {place: rung.weight(now_ms) for place, rung in self._rungs.items()}
+        kept = sorted(weights, key=lambda place: weights[place], reverse=True)[:_MOST_RUNGS]
+        self._rungs = {place: self._rungs[place] for place in sorted(kept) if weights[place] > 0}
+        points = [(rung.items, exp(rung.log_s), weights[place]) for place, rung in self._rungs.items()]
+        self._terms = _fit(points)
+        self._known = [
+            (log(items), weight, log(took_s / self._curve(items))) for items, took_s, weight in points
+        ]
+        self._floors = self._isotonic()
+        self.version += 1
+
+    def _isotonic(self) -> list[tuple[int, float]]:
+        """[size, least seconds from there on]: isotonic regression, since a call is not quicker for having more to do.
+        What one call alone says is not believed, what two say is: steps are steep, and noise is no step."""
+        blocks: list[tuple[int, float, float]] = []
+        for rung in self._rungs.values():
+            items, calls, mean = rung.items, rung.calls, rung.log_s
+            while blocks and blocks[-1][2] >= mean:
+                first, before, slower = blocks.pop()
+                items, mean = first, (slower * before + mean * calls) / (before + calls)
+                calls += before
+            blocks.append((items, calls, mean))
+        floors, seconded = [], 0.0
+        for at, (items, calls, mean) in enumerate(blocks):
+            known = mean if calls >= _WITNESSES else min(mean, blocks[at - 1][2]) if at else None
+            if known is not None:
+                seconded = max(seconded, exp(known) * _BELIEVED)
+            floors.append((items, seconded))
+        return floors
+
+    def sizes(self) -> list[int]:
+        """The sizes known at the last refresh, the smallest first."""
+        return [rung.items for rung in self._rungs.values()]
+
+    def took_s(self, items: float) -> float:
+        """What a call of so many items is expected to take; 1 s where nothing is known."""
+        floor = 0.0
+        for known, seconds in self._floors:
+            if known > items:
+                break
+            floor = seconds
+        return max(floor, self._corrected(items))
+
+    def _corrected(self, items: float) -> float:
+        here = log(max(items, 1.0))
+        pull, total = 0.0, 1.0
+        for at, weight, off in self._known:
+            if abs(here - at) < 3 * _NEAR:
+                near = weight * exp(-(((here - at) / _NEAR) ** 2) / 2)
+                pull += near * off
+                total += near
+        return self._curve(items) * exp(pull / total)
+
+    def _curve(self, items: float) -> float:
+        a, b, c = self._terms
+        return max(1e-4, a + b * items + c * items * items)
+
+    # -- as it is stored -------------------------------------------------------------------------------------
+
+    def rows(self) -> list[list[Any]]:
+        """[items, ms, calls, at_ms] of each size, for JSON."""
+        return [[r.items, round(exp(r.log_s) * 1000, 1), r.calls, r.at_ms] for r in self._rungs.values()]
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[Any]], now_ms: int) -> LatencyCurve:
+        """Raises ValueError, TypeError or OverflowError for what `rows` has not written."""
+        curve = cls()
+        for items, ms, calls, at_ms in rows:
+            place = round(log(max(int(items), 1)) / log(RATIO))
+            curve._rungs[place] = _Rung(int(items), log(float(ms) / 1000), float(calls), int(at_ms))
+        curve.refresh(now_ms)
+        return curve
+
+
+def _fit(points: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
+    """a, b, c >= 0 of a + b n + c n^2, by least squares of relative errors over (n, seconds, weight), robustly."""
+    if not points:
+        return 1.0, 0.0, 0.0
+    scale = max(items / took_s for items, took_s, _ in points)
+    best = log(next(items for items, took_s, _ in points if items / took_s == scale))
+    most = max(items for items, _, _ in points)
+    rows = [tuple((items / most) ** power / took_s for power in range(3)) for items, took_s, _ in points]
+    local = [w * (0.02 + exp(-(((log(n) - best) / _LOCAL) ** 2) / 2)) for n, _, w in points]
+    weights, terms = local, (1.0, 0.0, 0.0)
+    for _ in range(_ROUNDS):
+        terms = _least_squares(rows, weights)
+        ratios = [sum(p * x for p, x in zip(terms, row, strict=True)) for row in rows]
+        weights = [w / (1 + (log(max(r, 1e-6)) / _ROBUST) ** 2) for w, r in zip(local, ratios, strict=True)]
+    return terms[0], terms[1] / most, terms[2] / most**2
+
+
+def _least_squares(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> tuple[float, float, float]:
+    """The non-negative factors of a row's three numbers that bring every row closest to 1."""
+    gram = [
+        [sum(w * row[i] * row[j] for w, row in zip(weights, rows, strict=True)) for j in range(3)]
+        for i in range(3)
+    ]
+    right = [sum(w * row[i] for w, row in zip(weights, rows, strict=True)) for i in range(3)]
+    total = sum(weights)
+    least, found = float("inf"), (1.0, 0.0, 0.0)
+    for terms in _TERMS:
+        if len(terms) > len(rows):
+            continue
+        solved = _solve([[gram[i][j] for j in terms] for i in terms], [right[i] for i in terms])
+        if solved is None or min(solved) < 0:
+            continue
+        left = total - sum(value * right[i] for value, i in zip(solved, terms, strict=True))
+        # A further term must earn its place: noise always likes one more.
+        if left < least * 0.98 - 1e-9 * total:
+            least = left
+            values = dict(zip(terms, solved, strict=True))
+            found = (values.get(0, 0.0), values.get(1, 0.0), values.get(2, 0.0))
+    return found
+
+
+def _solve(matrix: list[list[float]], vector: list[float]) -> list[float] | None:
+    """Gauss with pivoting; None where the equations do not tell."""
+    size = len(vector)
+    rows = [[*row, value] for row, value in zip(matrix, vector, strict=True)]
+    for at in range(size):
+        pivot = max(range(at, size), key=lambda row: abs(rows[row][at]))
+        if abs(rows[pivot][at]) < 1e-12:
+            return None
+        rows[at], rows[pivot] = rows[pivot], rows[at]
+        for below in range(size):
+            if below != at:
+                part = rows[below][at] / rows[at][at]
+                rows[below] = [x - part * y for x, y in zip(rows[below], rows[at], strict=True)]
+    return [rows[at][size] / rows[at][at] for at in range(size)]
