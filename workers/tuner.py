@@ -25,7 +25,7 @@ _CAREFUL_GROWTH: Final = RATIO
 #: Sizes with this part of the best goodput are as good.
 _AS_GOOD: Final = 0.98
 #: A call that takes no more than this part of the time-out runs no risk of it.
-_SAFE: Final = 0.25
+_SAFE: Final = 0.33
 _EXCURSIONS_UP: Final = (1.5, 1.25, 1.12)
 _EXCURSION_DOWN: Final = 1 / 1.5
 #: What part of the time excursions in one direction may cost, and how many calls lie between two at least.
@@ -43,7 +43,7 @@ _TIMEOUT_PART: Final = 0.02
 
 class SizeTuner:
     """`size(...)` is the next call's; `answered` and `cut_off` teach. `timeout_s`: one call's; sizes that need more
-    than a quarter of it are worth the less."""
+    than a third of it are worth the less."""
 
     def __init__(self, most: int, *, timeout_s: float = 60.0) -> None:
         self.most = most
