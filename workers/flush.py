@@ -173,7 +173,7 @@ class Flush:
                     continue
             claimed = stock.claimed
             if not late:
-                stock.fill(limits)
+                self._fill(stock, limits)
             if stock.hold:
                 self._hold(stock.hold)
                 self._end(lane, stock)
@@ -182,13 +182,23 @@ class Flush:
                 self._finish_chores()
                 stock.take_in([stock.suspects.pop(0)])
             elif not len(stock) and stock.claimed == claimed:
-                self._end(lane, stock)
-                return
+                if not self._chores:
+                    self._end(lane, stock)
+                    return
+                # What is settled now may be due again: an event came while it was sent.
+                self._finish_chores()
             if len(stock):
                 self._deliver(lane, stock, state, limits)
             if self._reader:
                 self._reader.look()
             self._metrics.flush(force=False)
+
+    def _fill(self, stock: Stock, limits: Limits) -> None:
+        """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's."""
+        stock.begin()
+        while stock.step(limits):
+            if self._chores:
+                self._chores.popleft()()
 
     def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
@@ -250,7 +260,7 @@ class Flush:
                 self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
             else:
                 self._settle(lane, [hand_back(parcel.item) for parcel in refused])
-        if not stock.full(limits):
+        if stock.dry:
             self._finish_chores()
 
     def _resolve(

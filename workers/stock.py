@@ -72,11 +72,9 @@ class Stock:
         """Whether there is as much as a call may carry."""
         return len(self._parcels) >= limits.items or self._size >= limits.bytes
 
-    def fill(self, limits: Limits) -> None:
-        """As much as a call may carry, or all there is."""
+    def begin(self) -> None:
+        """There may be something due again."""
         self.dry = False
-        while self.step(limits):
-            pass
 
     def step(self, limits: Limits) -> bool:
         """One part more. False: there is enough, or no more to be had now."""
