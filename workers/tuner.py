@@ -65,7 +65,7 @@ class SizeTuner:
         if not self.curve.sizes() or (best >= top * 0.97 and top < furthest * 0.97):
             # Still on the way up.
             return best
-        up = self._up(best, furthest, gap_s)
+        up = self._up(best, min(furthest, self._careful()), gap_s)
         if up > best and now_ms >= self._up_ms:
             return up
         if now_ms >= self._down_ms and best * _EXCURSION_DOWN >= FEWEST_ITEMS:
@@ -105,12 +105,17 @@ class SizeTuner:
         reach = self.first
         if sizes:
             growth = _GROWTH
-            if self.wall.hits and sizes[-1] * _GROWTH > self.wall.at / 2:
-                growth = _CAREFUL_GROWTH
-            elif self.curve.took_s(sizes[-1]) < 1.5 * self.curve.took_s(sizes[-1] / 2) and len(sizes) > 1:
+            if len(sizes) > 1 and self.curve.took_s(sizes[-1]) < 1.5 * self.curve.took_s(sizes[-1] / 2):
                 growth = _QUICK_GROWTH
-            reach = max(reach, sizes[-1] * growth)
+            reach = max(reach, min(sizes[-1] * growth, self._careful()))
         return min(reach, self._furthest(now_ms, room))
+
+    def _careful(self) -> float:
+        """After a time-out: up to half of what timed out as ever, from there in small steps."""
+        if not self.wall.hits:
+            return float(self.most)
+        sizes = self.curve.sizes()
+        return max(self.wall.at / 2, sizes[-1] * _CAREFUL_GROWTH if sizes else 0.0)
 
     def _up(self, best: int, furthest: float, gap_s: float) -> int:
         """Where an excursion up would go: as far as it is not expected to cost half a call."""
