@@ -127,10 +127,7 @@ class Flush:
     def run(self, generation: int) -> int:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
         self._began = self._clock()
-        self._chores.clear()
-        self._unanswered.clear()
-        if self._outbox.pipe:
-            self._outbox.pipe.reset()
+        self._forget()
         if not self._outbox.own(generation):
             return 0
         lease_s = self.config.planhat.lease_s
@@ -146,9 +143,16 @@ class Flush:
                 now_ms=self._outbox.now_ms,
             )
             self._drain(lane, stock)
-            self._finish_chores()
         self._metrics.flush()
         return stock.claimed
+
+    def _forget(self) -> None:
+        """What a job that was cut off has left: its items are due again after their lease."""
+        self._ahead = None
+        self._chores.clear()
+        self._unanswered.clear()
+        if self._outbox.pipe:
+            self._outbox.pipe.reset()
 
     def _drain(self, lane: Lane, stock: Stock) -> None:
         while True:
