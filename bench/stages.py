@@ -139,7 +139,7 @@ class Stages:
     @staticmethod
     def _encode(draft: Draft) -> Any:
         draft.company_id = "extid-acme"
-        return draft.sent()
+        return draft.parcel()
 
     def _each(self, stage: str, work: Callable[[Any], _Made], things: Iterable[Any]) -> Sequence[_Made]:
         used, began = redis_cpu_s(self._client), time.process_time()

@@ -223,8 +223,8 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
         assert not here.exhausted(NOON)
         delivery.take_call(10, now_ms=NOON)
 
-    assert lingers[:5] == [0.0] * 5
-    assert lingers[5:] == [0.5] * 5
+    assert lingers[:4] == [0.0] * 4
+    assert lingers[4:] == [0.5] * 6
     assert here.exhausted(NOON)
     assert not here.exhausted(NOON + 60_001)
     assert here.linger_s(here.state(), NOON + 60_001) == 0
