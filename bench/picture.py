@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 70, 24, 88, 56
+WIDTH, HEIGHT = 780, 420
+LEFT, RIGHT, TOP, BOTTOM = 70, 44, 88, 56
 COLOURS = ("#1f5fa8", "#c2501a", "#2f7d3b", "#7b3fa0", "#8a6d00", "#555555")
 
 #: (x, median, smallest, largest)
