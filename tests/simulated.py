@@ -91,23 +91,25 @@ class MemoryDelivery:
         self.state = DeliveryState(reopened_ms=now_ms)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        wait_ms = self.call_wait_ms(per_minute, at_once, now_ms=now_ms)
+        wait_ms, _ = self.look_for_call(per_minute, at_once, now_ms=now_ms)
         if not wait_ms:
             self.calls.append(now_ms or self._now_ms())
         return wait_ms
 
-    def call_wait_ms(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
+    def look_for_call(
+        self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0
+    ) -> tuple[int, int]:
         now_ms = now_ms or self._now_ms()
         while self.calls and self.calls[0] <= now_ms - 60_000:
             self.calls.popleft()
         used = len(self.calls)
         if used >= per_minute:
-            return max(1, self.calls[used - per_minute] + 60_001 - now_ms)
+            return max(1, self.calls[used - per_minute] + 60_001 - now_ms), used
         if used and used >= (per_minute if at_once is None else at_once):
             even = 60_000 / per_minute * (0.6 if used < per_minute * 0.9 else 0.95)
             gap = max(even, (self.calls[0] + 60_000 - now_ms) / (per_minute - used) * 0.95)
-            return max(0, -int(-(self.calls[-1] + gap - now_ms) // 1))
-        return 0
+            return max(0, -int(-(self.calls[-1] + gap - now_ms) // 1)), used
+        return 0, used
 
     def calls_used(self, *, now_ms: int) -> int:
         return sum(1 for at in self.calls if at > now_ms - 60_000)
@@ -179,12 +181,12 @@ class Fleet:
             if pace.held(state, now_ms):
                 self.now_s += max(0.001, (state.until_ms - now_ms) / 1000)
                 continue
-            if pace.exhausted(now_ms):
+            linger_s = pace.linger_s(state, now_ms)
+            if linger_s is None:
                 self.now_s += 0.1
                 continue
             limits = pace.limits(state, now_ms)
-            if linger_s := pace.linger_s(state, now_ms):
-                self.now_s += linger_s
+            self.now_s += linger_s
             items, oldest_s = self._claim(limits.items)
             if not items:
                 self.now_s += 0.02
@@ -214,6 +216,7 @@ class Fleet:
             began_s = self.now_s
             status, took_s = self._planhat(items, size)
             self.now_s += took_s
+            self.pace.keep()
             self.calls.append(Call(began_s, items, size, took_s, status, began_s - oldest_s))
             if status == 429:
                 self.pace.hold(Hold("rate_limited", "429", self.world.retry_after_s))

@@ -134,7 +134,7 @@ def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis
     for second in (0, 10, 30, 60, 120):
         clock.now_ms = NOON + 900_000 + second * 1000
         sizes.append(here.limits(here.state(), clock.now_ms).items)
-        gaps.append(here.linger_s(here.state(), clock.now_ms))
+        gaps.append(here.linger_s(here.state(), clock.now_ms) or 0.0)
 
     assert sizes == sorted(sizes)
     assert sizes[0] <= 50
@@ -163,7 +163,9 @@ def test_what_was_learned_is_the_fleets_and_outlives_the_process(
     assert 1_500 < other.limits(state, clock.now_ms).items == here.limits(state, clock.now_ms).items < 3_000
     assert other.limits(state, clock.now_ms).bytes == here.limits(state, clock.now_ms).bytes < 300_000
     assert other.used(clock.now_ms) == 60 / 58
-    assert other.exhausted(clock.now_ms), "58 calls a minute are allowed now, and 60 were made"
+    assert other.linger_s(other.state(), clock.now_ms) is None, (
+        "58 calls a minute are allowed now, and 60 were made"
+    )
     assert {name: delivery.tune()[name] for name in ("items", "calls")} == {
         "items": str(other.limits(state, clock.now_ms).items),
         "calls": "58",
@@ -180,6 +182,20 @@ def test_a_worker_that_was_idle_learns_what_another_one_found(
 
     assert before == 4_000_000
     assert here.limits(here.state(), clock.now_ms).bytes < 300_000
+
+
+def test_what_a_long_call_taught_is_not_forgotten_for_what_was_known_before(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
+    here = pace(redis_client, clock)
+    clock.now_ms += 30_000
+    here.went_through(here.state(), items=250, took_s=30.0, size=25_000)
+    learned = here.sizes.stored()
+    here.limits(here.state(), clock.now_ms)
+
+    assert learned["calls"]
+    assert here.sizes.stored() == learned
+    assert pace(redis_client, clock).sizes.stored()["calls"] == learned["calls"], "and the fleet knows it"
 
 
 @pytest.mark.parametrize("learned", ["", "no json", "[]", "{}", '{"sizes":{"calls":[["x"]]}}', "null"])
@@ -220,13 +236,11 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
     lingers = []
     for _ in range(10):
         lingers.append(here.linger_s(here.state(), NOON))
-        assert not here.exhausted(NOON)
         delivery.take_call(10, now_ms=NOON)
 
     assert lingers[:4] == [0.0] * 4
     assert lingers[4:] == [0.5] * 6
-    assert here.exhausted(NOON)
-    assert not here.exhausted(NOON + 60_001)
+    assert here.linger_s(here.state(), NOON) is None
     assert here.linger_s(here.state(), NOON + 60_001) == 0
 
 
@@ -255,7 +269,7 @@ def test_the_simulated_budget_keeps_the_law_of_the_script(
             if take:
                 assert real.take_call(*asked, now_ms=now_ms) == simulated.take_call(*asked, now_ms=now_ms)
             else:
-                assert real.call_wait_ms(*asked, now_ms=now_ms) == simulated.call_wait_ms(
+                assert real.look_for_call(*asked, now_ms=now_ms) == simulated.look_for_call(
                     *asked, now_ms=now_ms
                 )
             assert real.calls_used(now_ms=now_ms) == simulated.calls_used(now_ms=now_ms)

@@ -43,7 +43,7 @@ class Addressing:
         moved = [draft for draft in drafts if draft.company_id and draft.asks(new_only=True)]
         self._note_moves(moved)
         parked: list[str] = []
-        now_ms = self._outbox.now_ms() if unknown else 0
+        now_ms = self._outbox.about_ms() if unknown else 0
         for draft in drafts:
             verdict = verdicts.get(draft.item.external_id)
             if verdict is None:
@@ -61,7 +61,8 @@ class Addressing:
                 letter = _homeless(verdict)
                 parked.append(dead_id(draft.item))
                 settlements.append(self._clerk.bury(draft.item, letter, draft))
-        self._directory.park(parked)
+        if parked:
+            self._directory.park(parked)
         return ready, hold
 
     def _note_moves(self, drafts: Sequence[Draft]) -> None:

@@ -160,17 +160,17 @@ class Flush:
             if self._stopping() or lane.lost or (late and not len(stock) and not stock.suspects):
                 self._end(lane, stock, hand_over=late and not self._stopping())
                 return
-            state, now_ms = self._pace.state(), self._outbox.now_ms()
+            state, now_ms = self._pace.state(), self._outbox.about_ms()
             if self._pace.held(state, now_ms):
                 self._end(lane, stock)
                 return
-            if self._pace.exhausted(now_ms):
+            linger_s = self._pace.linger_s(state, now_ms)
+            if linger_s is None:
                 # What arrives until the minute has room joins the next call.
                 self._finish_chores()
                 self._pace.pause_s(_LOOK_AGAIN_S)
                 continue
             limits = self._pace.limits(state, now_ms)
-            linger_s = self._pace.linger_s(state, now_ms)
             if linger_s:
                 self._finish_chores()
                 if self._pace.pause_s(linger_s):
@@ -207,6 +207,7 @@ class Flush:
     def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
         self._settle(lane, stock.put_away())
+        self._pace.keep()
         self._finish_chores()
         if lane.lost:
             return
@@ -221,10 +222,14 @@ class Flush:
 
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
+        self._pace.keep()
         if self._chores:
             self._chores.popleft()()
             return True
-        return self._ahead is not None and self._ahead()
+        if self._ahead is not None and self._ahead():
+            return True
+        self._outbox.push()
+        return False
 
     def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
         """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
@@ -283,7 +288,7 @@ class Flush:
         for news in resolution.run():
             if resolution.hold:
                 self._hold(resolution.hold)
-            now_ms = self._outbox.now_ms()
+            now_ms = self._outbox.about_ms()
             known: list[tuple[Parcel, Outcome]] = []
             for position, outcome in news.items():
                 parcel = piece[position]

@@ -24,7 +24,7 @@ from typing import Final
 import orjson
 
 from relay.config import PlanhatConfig
-from relay.outbox.delivery import Delivery, DeliveryState
+from relay.outbox.delivery import PAUSED, Delivery, DeliveryState
 from workers.backoff import Backoff
 from workers.budget import CallBudget
 from workers.outcome import Hold
@@ -60,7 +60,8 @@ class Limits:
 
 
 class Pace:
-    """`wait(seconds)` sleeps, but returns True at once when the process is to stop."""
+    """`now_ms()` is Redis's time; `about_ms()` nearly so, without asking it. `wait(seconds)` sleeps, but returns True at
+    once when the process is to stop."""
 
     def __init__(
         self,
@@ -68,12 +69,14 @@ class Pace:
         config: PlanhatConfig,
         *,
         now_ms: Callable[[], int],
+        about_ms: Callable[[], int] | None = None,
         wait: Callable[[float], bool] | None = None,
         chance: Random | None = None,
     ) -> None:
         self.config = config
         self._delivery = delivery
         self._now_ms = now_ms
+        self._about_ms = about_ms or now_ms
         self._wait = wait or threading.Event().wait
         self._chance = chance or Random()  # noqa: S311 - jitter, no secret
         self.sizes = SizeTuner(config.batch.max_items, timeout_s=config.timeout_s)
@@ -82,6 +85,7 @@ class Pace:
         self._item_bytes = 0.0
         self._held_by = ""
         self._synced_ms = 0
+        self._unkept = False
         self.load()
 
     # -- may we, and how much --------------------------------------------------------------------------------
@@ -94,6 +98,7 @@ class Pace:
 
     def limits(self, state: DeliveryState, now_ms: int) -> Limits:
         if now_ms - self._synced_ms > _STALE_MS:
+            self.keep()
             self.load()
         items, size = (
             self.sizes.size(now_ms, room=self._room(now_ms), gap_s=self._gap_s()),
@@ -121,19 +126,20 @@ class Pace:
             return 1.0
         return min(1.0, max(0.05, (now_ms - state.reopened_ms) / RAMP_MS))
 
-    def exhausted(self, now_ms: int) -> bool:
-        """No call may be made now."""
-        return self.used(now_ms) >= 1.0
-
     def used(self, now_ms: int) -> float:
         """What part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
-    def linger_s(self, state: DeliveryState, now_ms: int) -> float:
-        """How long to gather before a call: nothing while the minute's budget has room, and no outage has just ended."""
+    def linger_s(self, state: DeliveryState, now_ms: int) -> float | None:
+        """How long to gather before a call: nothing while the minute's budget has room, and no outage has just ended. None:
+        the minute's calls are used up, none may be made now."""
         allowed = self.budget.allowed
-        wait_s = self._delivery.call_wait_ms(allowed, self._roomy(), now_ms=now_ms) / 1000
-        return max(min(self.config.batch.linger_s, wait_s), RAMP_GAP_S * (1.0 - self._ramp(state, now_ms)))
+        wait_ms, used = self._delivery.look_for_call(allowed, self._roomy(), now_ms=now_ms)
+        if used >= allowed:
+            return None
+        return max(
+            min(self.config.batch.linger_s, wait_ms / 1000), RAMP_GAP_S * (1.0 - self._ramp(state, now_ms))
+        )
 
     def _roomy(self) -> int:
         """So many calls of a minute are made as they come; the others are spread."""
@@ -144,11 +150,10 @@ class Pace:
         `patience_s` went by."""
         waited = 0.0
         while True:
-            state = self.state()
-            if state.state == "paused":
-                return False
             wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
-            if wait_ms <= 0:
+            if wait_ms == PAUSED:
+                return False
+            if wait_ms == 0:
                 return True
             nap_s = min(wait_ms / 1000, _LOOK_AGAIN_S)
             if waited >= patience_s or stop() or self._wait(nap_s):
@@ -193,7 +198,7 @@ class Pace:
     ) -> None:
         """A call of `items` in `size` bytes was answered. Ends an outage. `taken`: the items were looked at, so that
         the time says something of their number; a refusal of the whole call says nothing."""
-        now_ms = self._now_ms()
+        now_ms = self._about_ms()
         if state.state in ("backing_off", "blocked"):
             # 0: no ramp. A 429 was about the number of calls, which is known now.
             self._delivery.reopen(0 if self._held_by == "rate_limited" else now_ms)
@@ -206,23 +211,24 @@ class Pace:
         self.sizes.answered(items, took_s, now_ms, room=self._room(now_ms), gap_s=self._gap_s())
         if self.budget.learned:
             self.budget.answered(self._delivery.calls_used(now_ms=now_ms), now_ms)
-        self._keep()
+        # Beside the next call (`keep`): between two calls every wait for Redis counts.
+        self._unkept = True
 
     def too_large(self, sent_bytes: int) -> None:
         """A 413: what was sent is too much."""
-        self.bytes.refused(sent_bytes, self._now_ms())
+        self.bytes.refused(sent_bytes, self._about_ms())
         self._keep()
 
     def cut_off(self, state: DeliveryState, *, items: int, took_s: float) -> None:
         """A call of `items` got no whole answer, from Planhat or from a gateway before it. `state`: when it began."""
-        self.sizes.cut_off(items, took_s, self._now_ms(), probing=state.state != "open")
+        self.sizes.cut_off(items, took_s, self._about_ms(), probing=state.state != "open")
         self._keep()
 
     # -- what the fleet knows --------------------------------------------------------------------------------
 
     def load(self) -> None:
         """What the fleet has learned. What cannot be read is learned anew."""
-        now_ms = self._synced_ms = self._now_ms()
+        now_ms = self._synced_ms = self._about_ms()
         held = self._delivery.tune()
         try:
             learned = orjson.loads(held["learned"])
@@ -235,9 +241,15 @@ class Pace:
         except (KeyError, ValueError, TypeError, OverflowError):
             return
 
+    def keep(self) -> None:
+        """The fleet learns what the last call taught, if it does not know yet."""
+        if self._unkept:
+            self._keep()
+
     def _keep(self) -> None:
         """`items`, `bytes` and `calls` are for people, `learned` (JSON) is what `load` reads."""
-        now_ms = self._synced_ms = self._now_ms()
+        self._unkept = False
+        now_ms = self._synced_ms = self._about_ms()
         room = self._room(now_ms)
         learned = {
             "version": _SCHEMA,

@@ -26,6 +26,8 @@ CRASHES: Final = 3
 PART: Final = 250
 #: The same in stored bytes: while it is folded or settled, a part takes several times its size.
 PART_BYTES: Final = 500_000
+#: Claims on their way at one time: Redis has the next to do while this one's answer is read.
+ASKED_AT_ONCE: Final = 2
 
 
 _T = TypeVar("_T")
@@ -63,7 +65,8 @@ class Stock:
         self._settle = settle
         self._enricher = enricher
         self._now_ms = now_ms
-        self._asked: Callable[[], Claim] | None = None
+        #: (most items, most bytes, the answer) of each claim on its way.
+        self._asked: deque[tuple[int, int, Callable[[], Claim]]] = deque()
 
     def __len__(self) -> int:
         return len(self._parcels)
@@ -78,18 +81,19 @@ class Stock:
 
     def step(self, limits: Limits) -> bool:
         """One part more. False: there is enough, or no more to be had now."""
-        if self._asked is None:
+        if not self._asked:
             if self.dry or self.hold or self.suspects or self._lane.lost or self.full(limits):
                 return False
             self._ask(limits, 0, 0)
-        assert self._asked is not None
-        claim, self._asked = self._asked(), None
+        claim = self._asked.popleft()[2]()
         items = claim.items
         self.claimed += len(items)
         self.dry = not claim.more
         alone = [item for item in items if item.crashes >= 2]
         if claim.more and not alone and not self.hold:
-            self._ask(limits, len(items), sum(_weight(item) for item in items))
+            coming_bytes = sum(_weight(item) for item in items)
+            while len(self._asked) < ASKED_AT_ONCE and self._ask(limits, len(items), coming_bytes):
+                pass
         if alone:
             # At hand when a worker died, twice: each goes alone, after everything else.
             self.suspects += alone
@@ -98,16 +102,16 @@ class Stock:
             self.take_in(items)
         return True
 
-    def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> None:
+    def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> bool:
         """Asks for one part more, if there is room for it beside what is here and what is coming."""
-        room = limits.items - len(self._parcels) - coming_items
-        room_bytes = limits.bytes - self._size - coming_bytes
-        if room > 0 and room_bytes > 0:
-            self._asked = self._lane.claim(
-                min(PART, room),
-                max_bytes=min(PART_BYTES, room_bytes),
-                keep=bool(self._parcels or coming_items) or self._lane.holding,
-            )
+        room = limits.items - len(self._parcels) - coming_items - sum(asked[0] for asked in self._asked)
+        room_bytes = limits.bytes - self._size - coming_bytes - sum(asked[1] for asked in self._asked)
+        if room <= 0 or room_bytes <= 0:
+            return False
+        most, most_bytes = min(PART, room), min(PART_BYTES, room_bytes)
+        keep = bool(self._parcels or coming_items) or self._lane.holding
+        self._asked.append((most, most_bytes, self._lane.claim(most, max_bytes=most_bytes, keep=keep)))
+        return True
 
     def take_in(self, items: Sequence[Item]) -> None:
         """Folds and addresses; settles what needs no call, or can have none."""
@@ -141,9 +145,8 @@ class Stock:
     def put_away(self) -> list[Settlement]:
         """Everything here, handed back as it was."""
         items = [parcel.item for parcel in self._parcels] + self.suspects
-        if self._asked is not None:
-            claim, self._asked = self._asked(), None
-            items += claim.items
+        while self._asked:
+            items += self._asked.popleft()[2]().items
         self._parcels.clear()
         self._size = 0
         self.suspects = []

@@ -103,7 +103,13 @@ class Workshop:
         self.outbox.keep(
             events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
         )
-        pace = Pace(self.delivery, self.config.planhat, now_ms=self.outbox.now_ms, wait=STOPPING.wait)
+        pace = Pace(
+            self.delivery,
+            self.config.planhat,
+            now_ms=self.outbox.now_ms,
+            about_ms=self.outbox.about_ms,
+            wait=STOPPING.wait,
+        )
         self.directory = Directory(
             self.redis,
             self.config.companies,
@@ -112,7 +118,7 @@ class Workshop:
             now_ms=self.outbox.now_ms,
             counted=self._counted,
         )
-        reader = Readback(self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.now_ms)
+        reader = Readback(self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms)
         self.flush = Flush(
             self.config,
             self.outbox,

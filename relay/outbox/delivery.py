@@ -8,11 +8,14 @@ best; learned: what it knows, as JSON), `paused` (set of paused sources).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import redis
 
 from relay.outbox.scripts import reaching_redis, run
+
+#: Instead of a wait: no call is to be made until a person says so.
+PAUSED: Final = -1
 
 DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
 
@@ -101,17 +104,21 @@ class Delivery:
         return frozenset(name.decode() for name in held)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again. So many of
-        a minute's calls as `at_once` (default: all) are made as they come, the others spread over the minute."""
-        return self._ask_for_call(per_minute, at_once, now_ms, "take")
+        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `PAUSED` where a
+        person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
+        spread over the minute."""
+        return self._ask_for_call(per_minute, at_once, now_ms, "take")[0]
 
-    def call_wait_ms(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        """What `take_call` would say; nothing is taken."""
+    def look_for_call(
+        self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0
+    ) -> tuple[int, int]:
+        """(what `take_call` would say but for a pause, calls in the 60 s before); nothing is taken."""
         return self._ask_for_call(per_minute, at_once, now_ms, "look")
 
-    def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> int:
+    def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> tuple[int, int]:
         spread_from = per_minute if at_once is None else at_once
-        return int(run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode]))
+        wait_ms, used = run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
+        return int(wait_ms), int(used)
 
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""

@@ -35,6 +35,7 @@ import orjson
 import redis
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.clock import Clock
 from relay.outbox.items import (
     STATES,
     Bury,
@@ -98,6 +99,7 @@ class Outbox:
         self.prefix = f"relay:{{{lane}}}:"
         self.vault = vault or Vault()
         self.pipe = Pipe(client, self.prefix) if piped else None
+        self._clock = Clock(self.now_ms)
         self.keep(events_s=events_s, documents_s=documents_s, dedupe_s=dedupe_s, dead_s=dead_s)
 
     def keep(self, *, events_s: float, documents_s: float, dedupe_s: float, dead_s: float) -> None:
@@ -147,6 +149,10 @@ class Outbox:
             seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
+    def about_ms(self) -> int:
+        """`now_ms`, some milliseconds behind at most, and nearly always without asking."""
+        return self._clock.now_ms()
+
     def ring(self, *, now_ms: int = 0) -> int:
         return int(run(self.redis, "ring", self.prefix, [now_ms, WAKE_MS]))
 
@@ -184,9 +190,14 @@ class Outbox:
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
 
-    def _send(self, name: str, args: Sequence[Any]) -> Callable[[], Any]:
+    def push(self) -> None:
+        """What `begin_settle` has kept goes now."""
         if self.pipe is not None:
-            return self.pipe.send(name, args).answer
+            self.pipe.push()
+
+    def _send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Callable[[], Any]:
+        if self.pipe is not None:
+            return self.pipe.send(name, args, keep=keep).answer
         answer = run(self.redis, name, self.prefix, args)
         return lambda: answer
 
@@ -212,6 +223,7 @@ class Outbox:
                     pending=patches,
                 )
             )
+        self._clock.heard(int(answer[1]))
         return Claim(owned=bool(answer[0]), items=tuple(items), now_ms=int(answer[1]), more=bool(answer[3]))
 
     def renew(self, items: Iterable[Item], *, lease_ms: int = 20_000, now_ms: int = 0) -> frozenset[str]:
@@ -235,8 +247,9 @@ class Outbox:
         return Settled(lost=frozenset(lost))
 
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
-        """`settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
-        answer = self._send("settle", self._settle_args(settlements, 0))
+        """`settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
+        kept until something else is sent, somebody waits, or `push`."""
+        answer = self._send("settle", self._settle_args(settlements, 0), keep=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:

@@ -52,17 +52,25 @@ class Pipe:
         self.prefix = prefix
         self._connection: Any = None
         self._outstanding: deque[Asked] = deque()
+        self._kept: bytes = b""
 
-    def send(self, name: str, args: Sequence[Any]) -> Asked:
+    def send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Asked:
+        """`keep`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
+        it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])
         asked = Asked(self, name, args)
         sha, _ = script_text(name)
         try:
-            connection = self._connection or self._open()
+            if self._connection is None:
+                self._open()
             # hiredis directly: redis-py looks at each argument in Python before it gives them all to it.
             packed = hiredis.pack_command(("EVALSHA", sha, 1, self.prefix, *args))
-            connection.send_packed_command([packed], check_health=False)
+            if keep:
+                self._push()
+                self._kept = packed
+            else:
+                self._push(packed)
         except (RedisError, OSError) as error:
             asked.told(error)
             self._break(error)
@@ -73,8 +81,24 @@ class Pipe:
             self._outstanding.append(asked)
         return asked
 
+    def push(self) -> None:
+        """What was kept goes now."""
+        try:
+            self._push()
+        except (RedisError, OSError) as error:
+            self._break(error)
+        except BaseException:
+            self.reset()
+            raise
+
+    def _push(self, packed: bytes = b"") -> None:
+        kept, self._kept = self._kept, b""
+        if kept or packed:
+            self._connection.send_packed_command([kept + packed], check_health=False)
+
     def read_up_to(self, asked: Asked) -> None:
         """Reads answers until that of `asked` is there, or nothing more can be read."""
+        self.push()
         while self._outstanding:
             first = self._outstanding[0]
             try:
@@ -99,7 +123,7 @@ class Pipe:
         if self._outstanding:
             self._break(redis.ConnectionError("given up"))
 
-    def _open(self) -> Any:
+    def _open(self) -> None:
         connection: Any = self.client.connection_pool.get_connection()
         try:
             for name in ("claim", "settle"):
@@ -112,11 +136,11 @@ class Pipe:
         # A part to settle is 400 KB: it should lie in the socket while Redis is busy with the one before, and not hold us.
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
         self._connection = connection
-        return connection
 
     def _break(self, error: Exception) -> None:
         connection, self._connection = self._connection, None
         waiting, self._outstanding = self._outstanding, deque()
+        self._kept = b""
         for asked in waiting:
             asked.told(error)
         if connection is not None:
