@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.native import kind
-from relay.embedded import find_server
+from bench.servers import redis_binary
 
 #: A loop of so many turns is what `spin_ms` times: the same work everywhere, to see a machine that is slow today.
 _TURNS = 300_000
@@ -113,8 +113,9 @@ def _cpu_model() -> str:
 
 
 def _server_version() -> str:
-    said = subprocess.run([find_server(), "--version"], check=False, capture_output=True, text=True).stdout
-    return " ".join(said.split()[:3])
+    said = subprocess.run([redis_binary(), "--version"], check=False, capture_output=True, text=True).stdout
+    words = said.split()
+    return " ".join([*words[:3], *[word for word in words[3:] if word.startswith("malloc=")]])
 
 
 def _commit() -> str:

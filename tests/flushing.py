@@ -20,7 +20,7 @@ from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.telemetry import SharedMetrics
 from workers.directory import Directory
-from workers.flush import Flush
+from workers.flush import GATHER_S, Flush
 from workers.pace import Pace
 
 STATES = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
@@ -47,6 +47,7 @@ class Kit:
         sandbox: Sandbox | None = None,
         steps: tuple[CompanyStep, ...] = DEFAULT,
         upsert: Callable[[bytes, float], Answer] | None = None,
+        gather_s: float = GATHER_S,
         **planhat: Any,
     ) -> None:
         planhat.setdefault("calls_per_minute", 100_000)
@@ -83,6 +84,7 @@ class Kit:
             bell=self.bell,
             metrics=self.metrics,
             stopping=lambda: self.stop,
+            gather_s=gather_s,
             chance=Random(7),
         )
 

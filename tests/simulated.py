@@ -181,12 +181,12 @@ class Fleet:
             if pace.held(state, now_ms):
                 self.now_s += max(0.001, (state.until_ms - now_ms) / 1000)
                 continue
-            linger_s = pace.linger_s(state, now_ms)
-            if linger_s is None:
+            turn = pace.turn(state, now_ms)
+            if turn is None:
                 self.now_s += 0.1
                 continue
             limits = pace.limits(state, now_ms)
-            self.now_s += linger_s
+            self.now_s += turn.linger_s
             items, oldest_s = self._claim(limits.items)
             if not items:
                 self.now_s += 0.02

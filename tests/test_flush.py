@@ -16,6 +16,7 @@ from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
 from workers.pace import Limits
+from workers.stock import PART
 
 
 @pytest.fixture(scope="module")
@@ -488,13 +489,38 @@ def test_a_generation_of_the_past_does_nothing_while_another_owns_the_lane(kit: 
 def test_no_call_holds_more_than_5000_items(
     redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox, number: int
 ) -> None:
-    kit = Kit(redis_client, shared[1], sandbox=sandbox, batch=batch(max_bytes=50_000_000))
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, gather_s=60.0, batch=batch(max_bytes=50_000_000))
     kit.pace.sizes.first = 5_000.0
     kit.record(*(patch(n) for n in range(number)))
     kit.run()
 
     assert kit.books() == {"accepted": number, "delivered": number}
     assert [call["items"] for call in kit.puts()] == ([number] if number <= 5_000 else [5_000, 1])
+
+
+def test_while_calls_are_plentiful_none_waits_for_a_full_batch(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox
+) -> None:
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, gather_s=0.0)
+    kit.pace.sizes.first = 1_000.0
+    kit.record(*(patch(n) for n in range(700)))
+    kit.run()
+
+    assert kit.books() == {"accepted": 700, "delivered": 700}
+    assert kit.puts()[0]["items"] == PART, "a part was ready, and Planhat had nothing to do"
+
+
+def test_where_calls_are_scarce_each_carries_what_it_can(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox
+) -> None:
+    kit = Kit(redis_client, shared[1], sandbox=sandbox, gather_s=0.0, calls_per_minute=10)
+    kit.pace.sizes.first = 1_000.0
+    for _ in range(6):
+        kit.delivery.take_call(10, now_ms=kit.outbox.now_ms() - 30_000)
+    kit.record(*(patch(n) for n in range(700)))
+    kit.run()
+
+    assert [call["items"] for call in kit.puts()] == [700]
 
 
 def test_with_nothing_due_nobody_is_called(kit: Kit) -> None:

@@ -41,6 +41,12 @@ def pace(client: redis.Redis, clock: Clock, **config: object) -> Pace:
     )
 
 
+def linger_s(here: Pace, now_ms: int) -> float:
+    turn = here.turn(here.state(), now_ms)
+    assert turn
+    return turn.linger_s
+
+
 @given(
     first=st.floats(0.1, 100),
     cap=st.floats(0.1, 5000),
@@ -134,7 +140,7 @@ def test_after_an_outage_size_and_rate_ramp_up_over_a_minute(redis_client: redis
     for second in (0, 10, 30, 60, 120):
         clock.now_ms = NOON + 900_000 + second * 1000
         sizes.append(here.limits(here.state(), clock.now_ms).items)
-        gaps.append(here.linger_s(here.state(), clock.now_ms) or 0.0)
+        gaps.append(linger_s(here, clock.now_ms))
 
     assert sizes == sorted(sizes)
     assert sizes[0] <= 50
@@ -163,7 +169,7 @@ def test_what_was_learned_is_the_fleets_and_outlives_the_process(
     assert 1_500 < other.limits(state, clock.now_ms).items == here.limits(state, clock.now_ms).items < 3_000
     assert other.limits(state, clock.now_ms).bytes == here.limits(state, clock.now_ms).bytes < 300_000
     assert other.used(clock.now_ms) == 60 / 58
-    assert other.linger_s(other.state(), clock.now_ms) is None, (
+    assert other.turn(other.state(), clock.now_ms) is None, (
         "58 calls a minute are allowed now, and 60 were made"
     )
     assert {name: delivery.tune()[name] for name in ("items", "calls")} == {
@@ -215,7 +221,7 @@ def test_after_a_429_size_and_rate_need_no_ramp(redis_client: redis.Redis, clock
     here.went_through(here.state(), items=PROBE_ITEMS, took_s=0.1)
 
     assert here.limits(here.state(), clock.now_ms).items == 250
-    assert here.linger_s(here.state(), clock.now_ms) == 0
+    assert linger_s(here, clock.now_ms) == 0
 
 
 def test_a_refused_probe_says_nothing_of_the_calls_that_go(redis_client: redis.Redis, clock: Clock) -> None:
@@ -235,13 +241,13 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
     here, delivery = pace(redis_client, clock, calls_per_minute=10), Delivery(redis_client)
     lingers = []
     for _ in range(10):
-        lingers.append(here.linger_s(here.state(), NOON))
+        lingers.append(linger_s(here, NOON))
         delivery.take_call(10, now_ms=NOON)
 
     assert lingers[:4] == [0.0] * 4
     assert lingers[4:] == [0.5] * 6
-    assert here.linger_s(here.state(), NOON) is None
-    assert here.linger_s(here.state(), NOON + 60_001) == 0
+    assert here.turn(here.state(), NOON) is None
+    assert linger_s(here, NOON + 60_001) == 0
 
 
 def test_what_is_left_of_the_minute_is_spread_over_it(redis_client: redis.Redis) -> None:

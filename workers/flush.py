@@ -42,6 +42,9 @@ from workers.stock import Enriches, Stock, parts
 SLICE_S: Final = 15.0
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
 LAST_CALL_S: Final = 100.0
+#: While calls are plentiful none waits for a full batch much longer than this after the one before: Planhat would have
+#: nothing to do meanwhile. A call costs the worker 5 ms beside its items.
+GATHER_S: Final = 0.15
 _LOOK_AGAIN_S: Final = 0.1
 #: So many parts may be on their way to Redis unanswered.
 _UNANSWERED: Final = 4
@@ -96,6 +99,7 @@ class Flush:
         overdue: Callable[[], bool] = lambda: False,
         chance: Random | None = None,
         slice_s: float = SLICE_S,
+        gather_s: float = GATHER_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -112,8 +116,9 @@ class Flush:
         self._stopping = stopping
         self._overdue = overdue
         self._slice_s = slice_s
+        self._gather_s = gather_s
         self._clock = clock
-        self._began = 0.0
+        self._began = self._taken_at = 0.0
         self._batch = ""
         self._batches = 0
         #: What is left to do for the batch before: its verdicts, a part at a time.
@@ -126,7 +131,7 @@ class Flush:
 
     def run(self, generation: int) -> int:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
-        self._began = self._clock()
+        self._began = self._taken_at = self._clock()
         self._forget()
         if not self._outbox.own(generation):
             return 0
@@ -164,20 +169,20 @@ class Flush:
             if self._pace.held(state, now_ms):
                 self._end(lane, stock)
                 return
-            linger_s = self._pace.linger_s(state, now_ms)
-            if linger_s is None:
+            turn = self._pace.turn(state, now_ms)
+            if turn is None:
                 # What arrives until the minute has room joins the next call.
                 self._finish_chores()
                 self._pace.pause_s(_LOOK_AGAIN_S)
                 continue
             limits = self._pace.limits(state, now_ms)
-            if linger_s:
+            if turn.linger_s:
                 self._finish_chores()
-                if self._pace.pause_s(linger_s):
+                if self._pace.pause_s(turn.linger_s):
                     continue
             claimed = stock.claimed
             if not late:
-                self._fill(stock, limits)
+                self._fill(stock, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
             if stock.hold:
                 self._hold(stock.hold)
                 self._end(lane, stock)
@@ -197,10 +202,11 @@ class Flush:
                 self._reader.look()
             self._metrics.flush(force=False)
 
-    def _fill(self, stock: Stock, limits: Limits) -> None:
-        """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's."""
+    def _fill(self, stock: Stock, limits: Limits, *, patience_s: float) -> None:
+        """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's. With
+        something at hand it goes on for no longer than `patience_s` after the batch before was taken."""
         stock.begin()
-        while stock.step(limits):
+        while not (len(stock) and self._clock() - self._taken_at >= patience_s) and stock.step(limits):
             if self._chores:
                 self._chores.popleft()()
 
@@ -223,13 +229,15 @@ class Flush:
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
         self._pace.keep()
-        if self._chores:
+        busy = bool(self._chores)
+        if busy:
             self._chores.popleft()()
-            return True
+        # In turns: what is made is our time, what is settled is Redis's.
         if self._ahead is not None and self._ahead():
-            return True
-        self._outbox.push()
-        return False
+            busy = True
+        if not busy:
+            self._outbox.push()
+        return busy
 
     def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
         """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
@@ -254,6 +262,7 @@ class Flush:
     def _deliver(self, lane: Lane, stock: Stock, state: DeliveryState, limits: Limits) -> None:
         """One batch of what is in stock. Its verdicts may be left for the next call's time."""
         piece = stock.take(limits)
+        self._taken_at = self._clock()
         if not self._may_call(lane):
             self._settle(lane, [hand_back(parcel.item) for parcel in piece])
             return
@@ -269,7 +278,7 @@ class Flush:
                 self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
             else:
                 self._settle(lane, [hand_back(parcel.item) for parcel in refused])
-        if stock.dry:
+        if stock.dry and not len(stock):
             self._finish_chores()
 
     def _resolve(
@@ -292,19 +301,15 @@ class Flush:
             known: list[tuple[Parcel, Outcome]] = []
             for position, outcome in news.items():
                 parcel = piece[position]
-                if (
-                    isinstance(outcome, Refused)
-                    and parcel.sent.planhat_id
-                    and not last
-                    and not outcome.too_large
-                ):
-                    by_id.append(parcel)
-                    continue
                 if not isinstance(outcome, Refused):
                     # Taken or postponed: its body is needed no more, and a batch of them is 4 MB.
                     parcel.sent.body = b""
+                elif parcel.sent.planhat_id and not last and not outcome.too_large:
+                    by_id.append(parcel)
+                    continue
                 known.append((parcel, outcome))
-            counts.update(type(outcome).__name__.lower() for _, outcome in known)
+            for kind, number in Counter([type(outcome) for _, outcome in known]).items():
+                counts[kind.__name__.lower()] += number
             for part in parts(known, lambda one: len(one[0].fold)):
                 self._chores.append(partial(self._verdicts, lane, part, self._clerk.facts, now_ms))
         log(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -288,8 +288,10 @@ class Resolution:
             if len(group) == 1:
                 known = _only_id(report)
                 outcome = Unchanged(known) if report.nonupdates else Delivered(known)
-            for position in rest:
-                self._note(position, outcome)
+            # Nearly every batch ends here, and Planhat waits for the next one.
+            settled: dict[int, Outcome] = dict.fromkeys(rest, outcome)
+            self._settled.update(settled)
+            self._fresh.update(settled)
             return _Doubt(complaints=complaints)
         if loose and left <= 0 and (len(loose) >= len(rest) or len(group) == 1):
             # Everything that is left was complained of, whichever complaint is whose.
@@ -312,13 +314,15 @@ class Resolution:
 
     def _by_name(self, report: Report, sent: Sequence[Sent], open_: dict[int, int]) -> int:
         """Settles what the answer names as taken, and removes it from `open_`; how many those were."""
-        by_external = {item.external_id: at for at, item in enumerate(sent)}
-        by_planhat = {item.planhat_id: at for at, item in enumerate(sent) if item.planhat_id}
-        named = 0
-        ids: Iterable[tuple[str | None, str | None]] = (
+        ids: tuple[tuple[str | None, str | None], ...] = (
             *((key.planhat_id, key.external_id) for key in (*report.inserted, *report.updated_keys)),
             *((planhat_id, None) for planhat_id in (*report.modified, *report.upserted)),
         )
+        if not ids:
+            return 0
+        by_external = {item.external_id: at for at, item in enumerate(sent)}
+        by_planhat = {item.planhat_id: at for at, item in enumerate(sent) if item.planhat_id}
+        named = 0
         for planhat_id, external_id in ids:
             at = by_external.get(external_id) if external_id else None
             if at is None and planhat_id:

@@ -59,6 +59,15 @@ class Limits:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """`linger_s`: how long to gather before the call; nothing while the minute's budget has room, and no outage has just
+    ended. `scarce`: what is left of the minute's calls is spread over it, so that each should carry what it can."""
+
+    linger_s: float
+    scarce: bool
+
+
 class Pace:
     """`now_ms()` is Redis's time; `about_ms()` nearly so, without asking it. `wait(seconds)` sleeps, but returns True at
     once when the process is to stop."""
@@ -130,16 +139,14 @@ class Pace:
         """What part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
-    def linger_s(self, state: DeliveryState, now_ms: int) -> float | None:
-        """How long to gather before a call: nothing while the minute's budget has room, and no outage has just ended. None:
-        the minute's calls are used up, none may be made now."""
-        allowed = self.budget.allowed
-        wait_ms, used = self._delivery.look_for_call(allowed, self._roomy(), now_ms=now_ms)
+    def turn(self, state: DeliveryState, now_ms: int) -> Turn | None:
+        """What the minute's budget means for the next call. None: its calls are used up, none may be made now."""
+        allowed, roomy = self.budget.allowed, self._roomy()
+        wait_ms, used = self._delivery.look_for_call(allowed, roomy, now_ms=now_ms)
         if used >= allowed:
             return None
-        return max(
-            min(self.config.batch.linger_s, wait_ms / 1000), RAMP_GAP_S * (1.0 - self._ramp(state, now_ms))
-        )
+        linger_s = min(self.config.batch.linger_s, wait_ms / 1000)
+        return Turn(max(linger_s, RAMP_GAP_S * (1.0 - self._ramp(state, now_ms))), scarce=used >= roomy)
 
     def _roomy(self) -> int:
         """So many calls of a minute are made as they come; the others are spread."""
