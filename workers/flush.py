@@ -331,6 +331,7 @@ class Flush:
         self, lane: Lane, known: Sequence[tuple[Parcel, Outcome]], facts: CallFacts, now_ms: int
     ) -> None:
         settlements = []
+        self._outbox.sip()
         for parcel, outcome in known:
             settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
             if self._reader and isinstance(outcome, Delivered):

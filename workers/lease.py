@@ -87,6 +87,10 @@ class Lane:
 
         return wait
 
+    def sip(self) -> None:
+        """Takes what has come of the claims on their way."""
+        self._outbox.sip()
+
     def _hold(self, claim: Claim) -> None:
         self.lost = self.lost or not claim.owned
         if not self._held:

@@ -28,6 +28,7 @@ PART: Final = 250
 PART_BYTES: Final = 500_000
 #: Claims on their way at one time: Redis has the next to do while this one's answer is read.
 ASKED_AT_ONCE: Final = 2
+_SIP_EVERY: Final = 25
 
 
 _T = TypeVar("_T")
@@ -158,7 +159,9 @@ class Stock:
             items, waiting = self._enricher.improve(items, now_ms)
             settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
         drafts: list[Draft] = []
-        for item in items:
+        for number, item in enumerate(items):
+            if number % _SIP_EVERY == 0:
+                self._lane.sip()
             made = self._draft(item)
             if isinstance(made, Draft):
                 drafts.append(made)

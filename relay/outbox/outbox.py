@@ -190,6 +190,11 @@ class Outbox:
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
 
+    def sip(self) -> None:
+        """To be called now and then between a `begin_` and the asking for what became of it; see `Pipe.sip`."""
+        if self.pipe is not None:
+            self.pipe.sip()
+
     def push(self) -> None:
         """What `begin_settle` has kept goes now."""
         if self.pipe is not None:

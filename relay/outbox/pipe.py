@@ -6,6 +6,7 @@ Answers come in the order of sending, so that what was sent later sees what was 
 from __future__ import annotations
 
 import socket
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,7 +19,10 @@ from relay.outbox.scripts import run, script_text
 
 #: So many answers may be outstanding; their arguments are kept meanwhile.
 MOST_OUTSTANDING: Final = 8
+#: Taken from the socket at one time.
+_CHUNK_BYTES: Final = 262_144
 _UNREAD: Final = object()
+_NOT_YET: Final = object()
 
 
 class Asked:
@@ -51,6 +55,8 @@ class Pipe:
         self.client = client
         self.prefix = prefix
         self._connection: Any = None
+        self._reader: Any = None
+        self._chunk = bytearray(_CHUNK_BYTES)
         self._outstanding: deque[Asked] = deque()
         self._kept: bytes = b""
 
@@ -98,14 +104,13 @@ class Pipe:
 
     def read_up_to(self, asked: Asked) -> None:
         """Reads answers until that of `asked` is there, or nothing more can be read."""
-        self.push()
+        if self._outstanding and self._outstanding[-1] is asked:
+            # Only the last may have been kept.
+            self.push()
         while self._outstanding:
             first = self._outstanding[0]
             try:
-                answer = self._connection.read_response()
-            except redis.ResponseError as error:
-                # The script's own failure (its text was forgotten, Redis is full): the connection is as good as before.
-                answer = error
+                answer = self._next()
             except (RedisError, OSError) as error:
                 self._break(error)
                 return
@@ -117,6 +122,44 @@ class Pipe:
             first.told(answer)
             if first is asked:
                 return
+
+    def sip(self) -> None:
+        """Takes from the socket what is there, without waiting. An answer is larger than a socket holds: what does not fit
+        in stays with Redis until it has run the script after it, and whoever wants the answer would wait for that."""
+        if not self._outstanding or self._connection is None:
+            return
+        connection, sock = self._connection, self._connection._sock
+        try:
+            sock.settimeout(0)
+            try:
+                for _ in range(4):
+                    self._take_in(sock)
+            finally:
+                sock.settimeout(connection.socket_timeout)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        except (RedisError, OSError) as error:
+            self._break(error)
+        except BaseException:
+            self.reset()
+            raise
+
+    def _next(self) -> Any:
+        while True:
+            answer = self._reader.gets()
+            if answer is _NOT_YET:
+                self._take_in(self._connection._sock)
+            elif isinstance(answer, hiredis.ReplyError):
+                # The script's own failure (its text was forgotten, Redis is full): the connection is as good as before.
+                return redis.ResponseError(str(answer))
+            elif not isinstance(answer, hiredis.PushNotification):
+                return answer
+
+    def _take_in(self, sock: socket.socket) -> None:
+        size = sock.recv_into(self._chunk)
+        if not size:
+            raise redis.ConnectionError("closed by Redis")
+        self._reader.feed(self._chunk, 0, size)
 
     def reset(self) -> None:
         """Nobody will ask for what is outstanding: whatever was sent takes effect, or not."""
@@ -135,6 +178,7 @@ class Pipe:
             raise
         # A part to settle is 400 KB: it should lie in the socket while Redis is busy with the one before, and not hold us.
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
         self._connection = connection
 
     def _break(self, error: Exception) -> None:
