@@ -207,7 +207,7 @@ class Flush:
         something at hand it goes on for no longer than `patience_s` after the batch before was taken."""
         stock.begin()
         while not (len(stock) and self._clock() - self._taken_at >= patience_s) and stock.step(limits):
-            if self._chores:
+            if self._chores and stock.between_parts:
                 self._chores.popleft()()
 
     def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
@@ -229,15 +229,13 @@ class Flush:
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
         self._pace.keep()
-        busy = bool(self._chores)
-        if busy:
-            self._chores.popleft()()
-        # In turns: what is made is our time, what is settled is Redis's.
         if self._ahead is not None and self._ahead():
-            busy = True
-        if not busy:
-            self._outbox.push()
-        return busy
+            return True
+        if self._chores:
+            self._chores.popleft()()
+            return True
+        self._outbox.push()
+        return False
 
     def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
         """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
@@ -247,7 +245,12 @@ class Flush:
 
         def step() -> bool:
             late = self._clock() - self._began >= self._slice_s
-            return not (late or self._stopping()) and stock.step(limits)
+            if late or self._stopping():
+                return False
+            if self._chores and stock.between_parts:
+                # In turns, a part each: what is folded is our time, what is settled is Redis's.
+                self._chores.popleft()()
+            return stock.step(limits)
 
         return step
 

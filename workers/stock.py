@@ -28,7 +28,8 @@ PART: Final = 250
 PART_BYTES: Final = 500_000
 #: Claims on their way at one time: Redis has the next to do while this one's answer is read.
 ASKED_AT_ONCE: Final = 2
-_SIP_EVERY: Final = 25
+#: Folded in one step: who waits for Planhat's answer looks for it between two.
+FOLDED_AT_ONCE: Final = 50
 
 
 _T = TypeVar("_T")
@@ -56,8 +57,12 @@ class Stock:
         self.suspects: list[Item] = []
         self.hold: Hold | None = None
         self.claimed = 0
-        #: The last claim got less than it asked for: nothing more is due.
-        self.dry = False
+        #: The last claim got less than it asked for.
+        self._all_had = False
+        #: Of the part at hand: what is to be folded, what is folded, what needs no call.
+        self._unfolded: deque[Item] = deque()
+        self._drafts: list[Draft] = []
+        self._settlements: list[Settlement] = []
         self._parcels: deque[Parcel] = deque()
         self._size = 0
         self._lane = lane
@@ -76,20 +81,33 @@ class Stock:
         """Whether there is as much as a call may carry."""
         return len(self._parcels) >= limits.items or self._size >= limits.bytes
 
+    @property
+    def dry(self) -> bool:
+        """Nothing more is due than what is here."""
+        return self._all_had and not self._unfolded
+
+    @property
+    def between_parts(self) -> bool:
+        return not self._unfolded
+
     def begin(self) -> None:
         """There may be something due again."""
-        self.dry = False
+        self._all_had = False
 
     def step(self, limits: Limits) -> bool:
-        """One part more. False: there is enough, or no more to be had now."""
+        """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the parcels. False:
+        there is enough, or no more to be had now."""
+        if self._unfolded:
+            self._fold()
+            return True
         if not self._asked:
-            if self.dry or self.hold or self.suspects or self._lane.lost or self.full(limits):
+            if self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits):
                 return False
             self._ask(limits, 0, 0)
         claim = self._asked.popleft()[2]()
-        items = claim.items
+        items: Sequence[Item] = claim.items
         self.claimed += len(items)
-        self.dry = not claim.more
+        self._all_had = not claim.more
         alone = [item for item in items if item.crashes >= 2]
         if claim.more and not alone and not self.hold:
             coming_bytes = sum(_weight(item) for item in items)
@@ -98,9 +116,8 @@ class Stock:
         if alone:
             # At hand when a worker died, twice: each goes alone, after everything else.
             self.suspects += alone
-            items = tuple(item for item in items if item.crashes < 2)
-        if items:
-            self.take_in(items)
+            items = [item for item in items if item.crashes < 2]
+        self._begin_part(items)
         return True
 
     def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> bool:
@@ -115,12 +132,40 @@ class Stock:
         return True
 
     def take_in(self, items: Sequence[Item]) -> None:
-        """Folds and addresses; settles what needs no call, or can have none."""
-        settlements: list[Settlement] = []
+        """A whole part at once."""
+        self._begin_part(items)
+        while self._unfolded:
+            self._fold()
+
+    def _begin_part(self, items: Sequence[Item]) -> None:
         if self.hold:
-            settlements += [hand_back(item) for item in items]
-        else:
-            ready, self.hold = self._addressing.address(self._drafts(items, settlements), settlements)
+            self._settle([hand_back(item) for item in items])
+            return
+        if self._enricher and items:
+            now_ms = self._now_ms()
+            items, waiting = self._enricher.improve(items, now_ms)
+            self._settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
+        self._unfolded.extend(items)
+        if not items:
+            self._end_part()
+
+    def _fold(self) -> None:
+        self._lane.sip()
+        for _ in range(min(FOLDED_AT_ONCE, len(self._unfolded))):
+            made = self._draft(self._unfolded.popleft())
+            if isinstance(made, Draft):
+                self._drafts.append(made)
+            else:
+                self._settlements.append(made)
+        if not self._unfolded:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        """Addresses; settles what needs no call, or can have none."""
+        drafts, self._drafts = self._drafts, []
+        settlements, self._settlements = self._settlements, []
+        if drafts:
+            ready, self.hold = self._addressing.address(drafts, settlements)
             if self.hold:
                 settlements += [hand_back(draft.item) for draft in ready]
             else:
@@ -146,28 +191,15 @@ class Stock:
     def put_away(self) -> list[Settlement]:
         """Everything here, handed back as it was."""
         items = [parcel.item for parcel in self._parcels] + self.suspects
+        items += [draft.item for draft in self._drafts]
+        items += self._unfolded
         while self._asked:
             items += self._asked.popleft()[2]().items
-        self._parcels.clear()
+        settlements = [*self._settlements, *(hand_back(item) for item in items)]
+        for held in (self._parcels, self._drafts, self._unfolded, self._settlements, self.suspects):
+            held.clear()
         self._size = 0
-        self.suspects = []
-        return [hand_back(item) for item in items]
-
-    def _drafts(self, items: Sequence[Item], settlements: list[Settlement]) -> list[Draft]:
-        if self._enricher:
-            now_ms = self._now_ms()
-            items, waiting = self._enricher.improve(items, now_ms)
-            settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
-        drafts: list[Draft] = []
-        for number, item in enumerate(items):
-            if number % _SIP_EVERY == 0:
-                self._lane.sip()
-            made = self._draft(item)
-            if isinstance(made, Draft):
-                drafts.append(made)
-            else:
-                settlements.append(made)
-        return drafts
+        return settlements
 
     def _draft(self, item: Item) -> Draft | Settlement:
         if item.crashes >= CRASHES:
