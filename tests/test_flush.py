@@ -11,12 +11,14 @@ import pytest
 import redis
 
 from relay.config import CompanyStep
+from relay.outbox.items import Settlement
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
+from workers.lease import Lane
 from workers.pace import Limits
-from workers.stock import PART
+from workers.stock import FOLDED_AT_ONCE, PART, Stock
 
 
 @pytest.fixture(scope="module")
@@ -521,6 +523,46 @@ def test_where_calls_are_scarce_each_carries_what_it_can(
     kit.run()
 
     assert [call["items"] for call in kit.puts()] == [700]
+
+
+def test_a_drain_asks_redis_for_the_time_less_often_than_it_calls_planhat(kit: Kit) -> None:
+    """Asked between two parts, it waited for the claim and the settlement that were on their way: half of a drain's time."""
+    kit.record(*(patch(n) for n in range(5 * PART)))
+    kit.outbox.redis.config_resetstat()
+    kit.run()
+    asked = kit.outbox.redis.info("commandstats")
+    scripts = sum(row["calls"] for name, row in asked.items() if name in ("cmdstat_evalsha", "cmdstat_eval"))
+    # Each script looks at the clock itself.
+    assert asked["cmdstat_time"]["calls"] - scripts <= len(kit.puts())
+    assert kit.books() == {"accepted": 5 * PART, "delivered": 5 * PART}
+
+
+def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -> None:
+    kit.record(*(patch(n) for n in range(2 * FOLDED_AT_ONCE)))
+    lost: list[Settlement] = []
+    generation = kit.generation()
+    assert kit.outbox.own(generation)
+    with Lane(kit.outbox, generation, lease_s=20.0) as lane:
+        stock = Stock(
+            lane,
+            kit.flush._addressing,
+            kit.flush._clerk,
+            lost.extend,
+            enricher=None,
+            now_ms=kit.outbox.now_ms,
+        )
+        limits = Limits(1_000, 1_000_000)
+        assert stock.step(limits), "claimed"
+        assert stock.step(limits), "half of it folded"
+        assert not stock.between_parts
+        assert not stock.dry
+        back = stock.put_away()
+    kit.outbox.settle(back)
+
+    assert len(back) == 2 * FOLDED_AT_ONCE
+    assert not lost
+    kit.run()
+    assert kit.books() == {"accepted": 2 * FOLDED_AT_ONCE, "delivered": 2 * FOLDED_AT_ONCE}
 
 
 def test_with_nothing_due_nobody_is_called(kit: Kit) -> None:

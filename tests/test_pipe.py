@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import redis
@@ -108,6 +109,62 @@ def test_a_job_that_was_cut_off_leaves_no_answer_for_the_next(piped: Outbox) -> 
     piped.pipe.reset()
     assert waiting.answer() == []
     assert len(begin(piped, generation, 4)().items) >= 3
+
+
+def test_a_settlement_is_kept_until_something_else_is_sent(piped: Outbox) -> None:
+    generation = filled(piped, 4)
+    items = begin(piped, generation, 2)().items
+    told = piped.begin_settle([done(item) for item in items])
+    assert piped.ledger()["slack"]["delivered"] == 0
+    begin(piped, generation, 2)()
+    assert piped.ledger()["slack"]["delivered"] == 2
+    assert told().lost == frozenset()
+
+
+@pytest.mark.parametrize("how", ["asked", "pushed", "next"])
+def test_what_is_kept_goes_when_it_is_wanted(piped: Outbox, how: str) -> None:
+    generation = filled(piped, 2)
+    first, second = begin(piped, generation, 2)().items
+    told = piped.begin_settle([done(first)])
+    if how == "asked":
+        assert told().lost == frozenset()
+    elif how == "pushed":
+        piped.push()
+        begin(piped, generation, 1)()
+    else:
+        piped.begin_settle([done(second)])()
+    assert piped.ledger()["slack"]["delivered"] == (2 if how == "next" else 1)
+
+
+def test_a_kept_settlement_outlives_its_connection(piped: Outbox) -> None:
+    generation = filled(piped, 1)
+    told = piped.begin_settle([done(item) for item in begin(piped, generation)().items])
+    for client in piped.redis.client_list():  # type: ignore[union-attr]
+        piped.redis.client_kill_filter(_id=client["id"], skipme=True)  # type: ignore[index]
+    piped.push()
+    assert told().lost == frozenset()
+    assert piped.ledger()["slack"]["delivered"] == 1
+
+
+def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Outbox) -> None:
+    text = b"x" * 4_000
+    generation, _ = piped.record([replace(entry(n), patch=text) for n in range(500)])
+    answer = piped.begin_claim(
+        generation, 500, lease_ms=20_000, wake_ms=60_000, max_bytes=10_000_000, keep=True
+    )
+    for _ in range(1_000):
+        piped.sip()
+        if not any(int(client["omem"]) for client in piped.redis.client_list()):  # type: ignore[union-attr, index]
+            break
+    else:
+        pytest.fail("Redis still holds a part of the answer")
+    assert [item.pending[0].patch for item in answer().items] == [text] * 500
+
+
+def test_sipping_where_nothing_was_asked_does_nothing(piped: Outbox, outbox: Outbox) -> None:
+    piped.sip()
+    outbox.sip()
+    assert filled(piped, 1)
 
 
 def test_a_redis_that_is_away_is_told_as_such() -> None:

@@ -28,7 +28,7 @@ class Clock:
         at = self._monotonic()
         ahead_ms = now_ms - at * 1000
         # Of several, the answer that took the least time is nearest to the truth.
-        if self._heard_at is None or at - self._heard_at > TRUSTED_S or ahead_ms > self._ahead_ms:
+        if self._heard_at is None or at - self._heard_at > TRUSTED_S / 2 or ahead_ms > self._ahead_ms:
             self._ahead_ms, self._heard_at = ahead_ms, at
 
     def now_ms(self) -> int:
