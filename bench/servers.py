@@ -139,7 +139,7 @@ class Sink(Server):
 class Workers(Process):
     """`python -m workers`: the supervisor and its two RQ workers; made once they stand idle."""
 
-    def __init__(self, config: Path, redis_url: str, sink: Sink) -> None:
+    def __init__(self, config: Path, redis_url: str, sink: Server) -> None:
         own = {
             "RELAY_CONFIG": str(config),
             "RELAY_REDIS_URL": redis_url,

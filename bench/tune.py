@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,9 +24,8 @@ from typing import Any
 import httpx
 import redis
 
-from bench.door import CONFIG, Server, free_port, text_of
-from bench.drain import start_worker
-from relay.embedded import EmbeddedServer
+from bench.servers import Server, Workers, free_port, redis_server
+from bench.traffic import text_of, write_config
 from relay.event import event_id, iso_time
 from relay.outbox.bell import Bell
 from relay.outbox.items import Entry
@@ -130,47 +128,40 @@ def items_between(calls: list[dict[str, Any]], from_s: float, until_s: float) ->
 
 
 def one_run(folder: Path, name: str, world: World, seconds: float) -> dict[str, Any]:
-    config_file = folder / "relay.yaml"
-    config_file.write_text(
-        CONFIG.replace(
-            "types: [Slack thread]",
-            f"types: [Slack thread], calls_per_minute: {world.calls_per_minute}, batch: {{max_items: {world.max_items}}}",
-        )
+    config = write_config(folder, calls_per_minute=world.calls_per_minute)
+    config.write_text(
+        config.read_text().replace("planhat: {", f"planhat: {{batch: {{max_items: {world.max_items}}}, ")
     )
-    server = EmbeddedServer(folder / f"redis-{name}", appendfsync="everysec").start()
     port = free_port()
-    sandbox = Server(
-        [
-            *(sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port), "--no-quotas"),
-            *("--type", "Slack thread", "--fault", f"operation=upsert,{world.fault()}"),
-        ],
-        port,
-        ready="/_sandbox/stats",
-    )
-    worker: subprocess.Popen[bytes] | None = None
-    client = redis.Redis.from_url(server.url)
-    feeder = Feeder(Outbox(client), Bell(client))
-    try:
+    command = [
+        *(sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port), "--no-quotas"),
+        *("--type", "Slack thread", "--fault", f"operation=upsert,{world.fault()}"),
+    ]
+    url = f"http://127.0.0.1:{port}/_sandbox/calls?operation=upsert"
+    with (
+        redis_server(folder, appendfsync="everysec") as store,
+        Server(command, port, folder / "sandbox.log", ready="/_sandbox/stats") as sandbox,
+    ):
+        client = redis.Redis.from_url(store.url)
+        feeder = Feeder(Outbox(client), Bell(client))
         feeder.start()
-        while feeder.outbox.pending_items() < _BACKLOG:
-            time.sleep(0.2)
-        worker = start_worker(config_file, server.url, sandbox)
-        calls: list[dict[str, Any]] = []
-        while not calls:
-            time.sleep(0.2)
-            calls = httpx.get(f"http://127.0.0.1:{port}/_sandbox/calls?operation=upsert").json()
-        began_s = calls[0]["at"]
-        time.sleep(max(0.0, began_s + seconds - time.time()))
-        calls = httpx.get(f"http://127.0.0.1:{port}/_sandbox/calls?operation=upsert", timeout=30).json()
-        tuned = {key.decode(): value.decode() for key, value in client.hgetall("relay:{main}:tune").items()}  # type: ignore[union-attr]
-    finally:
-        feeder.over.set()
-        feeder.join(10)
-        if worker:
-            worker.terminate()
-            worker.wait(30)
-        sandbox.stop()
-        server.stop()
+        try:
+            while feeder.outbox.pending_items() < _BACKLOG:
+                time.sleep(0.2)
+            with Workers(config, store.url, sandbox):
+                calls: list[dict[str, Any]] = []
+                while not calls:
+                    time.sleep(0.2)
+                    calls = httpx.get(url).json()
+                began_s = calls[0]["at"]
+                time.sleep(max(0.0, began_s + seconds - time.time()))
+                calls = httpx.get(url, timeout=30).json()
+                tuned = {
+                    key.decode(): value.decode() for key, value in client.hgetall("relay:{main}:tune").items()
+                }  # type: ignore[union-attr]
+        finally:
+            feeder.over.set()
+            feeder.join(10)
     calls = [call for call in calls if call["status"] is not None and call["at"] < began_s + seconds]
     good = [call for call in calls if call["status"] == 200]
     item_bytes = sum(call["bytes"] for call in good) / sum(call["items"] for call in good)

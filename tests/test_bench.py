@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import socket
 import threading
@@ -70,6 +71,15 @@ def server() -> Iterator[Server]:
     made = Server()
     yield made
     made.stop()
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(file.stem for file in Path(native.__file__).parent.glob("*.py") if file.stem != "__main__"),
+)
+def test_every_module_of_the_bench_can_be_loaded(module: str) -> None:
+    """One of them spent a day importing what had moved."""
+    importlib.import_module(f"bench.{module}")
 
 
 @pytest.mark.parametrize("rate", [0, 2_000])

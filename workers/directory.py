@@ -95,7 +95,7 @@ class Ask:
 
     @classmethod
     def of(cls, company_id: str, company: Mapping[str, Any]) -> Ask:
-        return cls(company_id, tuple((key, str(value)) for key, value in company.items() if value))
+        return cls(company_id, tuple([(key, str(value)) for key, value in company.items() if value]))
 
     def get(self, key: str) -> str:
         held = dict(self.company)

@@ -7,6 +7,7 @@
 
 While a call is under way, the batch before it is settled and the one after it is made ready, where more than one call's
 worth is due. Otherwise each call waits for nothing but the answer to the one before: what comes meanwhile is its batch.
+While calls are plentiful what is ready goes, be it a full batch or not (`GATHER_S`).
 
 Only a verdict on the item charges the item: a refusal is spaced and counted, the last one buries. Whatever befalls
 the whole call changes the state of delivery and hands the items back as they were.
