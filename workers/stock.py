@@ -23,7 +23,7 @@ from workers.pace import Limits
 #: A claim that ran out unsettled so often has killed its worker.
 CRASHES: Final = 3
 #: Claimed, folded and settled at one time: short enough for Redis and for who waits for this worker.
-PART: Final = 250
+PART: Final = 125
 #: The same in stored bytes: while it is folded or settled, a part takes several times its size.
 PART_BYTES: Final = 500_000
 #: Claims on their way at one time: Redis has the next to do while this one's answer is read.
