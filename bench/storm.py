@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -29,6 +29,7 @@ from relay.event import event_id, iso_time
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import STATES, Entry
 from relay.outbox.outbox import Outbox
+from relay.outbox.pipe import Asked, Pipe
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
 from relay.telemetry import SharedMetrics
@@ -51,13 +52,29 @@ class Doomed(redis.Redis):
     after = False
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
+        return self.doing(lambda: super(Doomed, self).execute_command(*args, **options))  # type: ignore[no-untyped-call]
+
+    def doing(self, act: Callable[[], Any]) -> Any:
         if self.fuse and threading.current_thread() is threading.main_thread():
             self.fuse -= 1
             if not self.fuse:
                 if self.after:
-                    super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                    act()
                 raise Crash
-        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        return act()
+
+
+class DoomedPipe(Pipe):
+    """The same for what is sent without waiting, kept back, and read later."""
+
+    client: Doomed
+
+    def send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Asked:
+        sent: Asked = self.client.doing(lambda: super(DoomedPipe, self).send(name, args, keep=keep))
+        return sent
+
+    def read_up_to(self, asked: Asked) -> None:
+        self.client.doing(lambda: super(DoomedPipe, self).read_up_to(asked))
 
 
 @dataclass
@@ -232,6 +249,8 @@ class Storm:
         if not self.calm and self.chance.random() < 0.4 * self.wildness:
             client.fuse, client.after = self.chance.randint(1, 40), self.chance.random() < 0.5
         outbox, delivery = Outbox(client), Delivery(client)
+        if self.chance.random() < 0.5:
+            outbox.pipe = DoomedPipe(client, outbox.prefix)
         config = Config(
             planhat=PlanhatConfig(
                 calls_per_minute=100_000,
@@ -254,6 +273,10 @@ class Storm:
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
+        finally:
+            if outbox.pipe:
+                # Its process is over, and so are its sockets.
+                outbox.pipe._break(redis.ConnectionError("died"))
 
     def beside(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
         """What is done while a call is under way is done before it or after it, as far as chance lets it get."""
