@@ -15,10 +15,9 @@ _STEP: Final = 0.02
 _RAISE_MS: Final = 10 * 60_000
 _BEYOND_MS: Final = 60 * 60_000
 _MOST_DOUBLINGS: Final = 3
-#: A first 429 after hardly any calls is perhaps another client's doing: no lower than this part of the budget. Where a
-#: second one follows within _AGAIN_MS, it is believed.
+#: A 429 after hardly any calls is another client's doing, or Planhat's trouble: no lower than this part of the budget, however
+#: often. Who believed two of them was left with five calls a minute where thousands went, and found out in days.
 _FLOOR: Final = 0.1
-_AGAIN_MS: Final = 10 * 60_000
 #: Never fewer: a minute without a call would teach nothing.
 FEWEST_CALLS: Final = 2
 #: The budget counts as the bottleneck from this part of it on.
@@ -33,7 +32,7 @@ class CallBudget:
         self._allowed = float(self.most)
         self._ceiling = float(self.most)
         self._step = _STEP
-        self._moved_ms = self._refused_ms = 0
+        self._moved_ms = 0
         self._doublings = 0
 
     @property
@@ -47,8 +46,7 @@ class CallBudget:
 
     def refused(self, used: int, now_ms: int) -> None:
         """A 429 came; `used` calls were made in the minute before it, itself not counted."""
-        again = self._refused_ms > 0 and now_ms - self._refused_ms < _AGAIN_MS
-        floor = FEWEST_CALLS if again else max(FEWEST_CALLS, int(self.most * _FLOOR))
+        floor = max(FEWEST_CALLS, int(self.most * _FLOOR))
         if self.learned and used >= self._ceiling:
             # What had failed before was tried again, and failed again.
             self._doublings = min(_MOST_DOUBLINGS, self._doublings + 1)
@@ -56,7 +54,7 @@ class CallBudget:
         self._ceiling = float(max(floor, tried))
         self._allowed = min(self._allowed, max(floor, tried - max(1, round(tried * _STEP))), self.most)
         self._step = _STEP
-        self._moved_ms = self._refused_ms = now_ms
+        self._moved_ms = now_ms
 
     def answered(self, used: int, now_ms: int) -> None:
         """A call went through; `used`, itself counted, in the last minute."""
@@ -77,12 +75,10 @@ class CallBudget:
 
     def stored(self) -> list[Any]:
         """For JSON."""
-        return [
-            self._allowed, self._ceiling, self._step, self._moved_ms, self._refused_ms, self._doublings,
-        ]  # fmt: skip
+        return [self._allowed, self._ceiling, self._step, self._moved_ms, self._doublings]
 
     def restore(self, held: list[Any]) -> None:
         """Raises ValueError or TypeError for what `stored` has not written."""
-        allowed, ceiling, step, moved_ms, refused_ms, doublings = held
+        allowed, ceiling, step, moved_ms, doublings = held
         self._allowed, self._ceiling, self._step = float(allowed), float(ceiling), float(step)
-        self._moved_ms, self._refused_ms, self._doublings = int(moved_ms), int(refused_ms), int(doublings)
+        self._moved_ms, self._doublings = int(moved_ms), int(doublings)

@@ -40,7 +40,7 @@ RAMP_GAP_S: Final = 2.0
 _ROOMY: Final = 0.4
 _LOOK_AGAIN_S: Final = 0.2
 #: Of what is stored. Another release's is not read: it is learned anew in a minute.
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 #: Who has learned nothing for so long asks Redis what the fleet has.
 _STALE_MS: Final = 10_000
 #: Batches smaller than this say little of how large items are.
