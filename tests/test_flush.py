@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 import pytest
 import redis
 
 from relay.config import CompanyStep
-from relay.outbox.items import Settlement
+from relay.outbox.items import Item, Settlement
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
@@ -525,8 +525,16 @@ def test_where_calls_are_scarce_each_carries_what_it_can(
     assert [call["items"] for call in kit.puts()] == [700]
 
 
+class NothingToAdd:
+    """An enricher, as each worker has one, where no source needs it."""
+
+    def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]:
+        return list(items), []
+
+
 def test_a_drain_asks_redis_for_the_time_less_often_than_it_calls_planhat(kit: Kit) -> None:
     """Asked between two parts, it waited for the claim and the settlement that were on their way: half of a drain's time."""
+    kit.flush._enricher = NothingToAdd()
     kit.record(*(patch(n) for n in range(5 * PART)))
     kit.outbox.redis.config_resetstat()
     kit.run()

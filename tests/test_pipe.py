@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -165,6 +166,30 @@ def test_sipping_where_nothing_was_asked_does_nothing(piped: Outbox, outbox: Out
     piped.sip()
     outbox.sip()
     assert filled(piped, 1)
+
+
+def test_a_job_cut_off_while_it_sends_leaves_no_half_command(piped: Outbox) -> None:
+    """What comes next would be taken for the rest of it."""
+    generation = filled(piped, 4)
+    assert piped.pipe is not None
+    begin(piped, generation, 1)()
+    server = int(piped.redis.info("server")["process_id"])  # type: ignore[index]
+
+    def strike(signum: int, frame: object) -> None:
+        raise TimeOver
+
+    before = signal.signal(signal.SIGALRM, strike)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(TimeOver):
+            # More than a socket holds, and nobody reads.
+            piped.pipe.send("settle", [0, 1, 1, 0, b"x" * 16_000_000])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        os.kill(server, signal.SIGCONT)
+    assert len(begin(piped, generation, 4)().items) == 3
 
 
 def test_a_redis_that_is_away_is_told_as_such() -> None:

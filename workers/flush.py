@@ -146,7 +146,7 @@ class Flush:
                 self._clerk,
                 partial(self._settle, lane),
                 enricher=self._enricher,
-                now_ms=self._outbox.now_ms,
+                now_ms=self._outbox.about_ms,
             )
             self._drain(lane, stock)
         self._metrics.flush()

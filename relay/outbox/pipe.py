@@ -67,6 +67,8 @@ class Pipe:
             self.read_up_to(self._outstanding[0])
         asked = Asked(self, name, args)
         sha, _ = script_text(name)
+        # Before it is sent: whatever cuts that off finds that there is something outstanding, and gives the connection up.
+        self._outstanding.append(asked)
         try:
             if self._connection is None:
                 self._open()
@@ -78,13 +80,10 @@ class Pipe:
             else:
                 self._push(packed)
         except (RedisError, OSError) as error:
-            asked.told(error)
             self._break(error)
         except BaseException:
             self.reset()
             raise
-        else:
-            self._outstanding.append(asked)
         return asked
 
     def push(self) -> None:
