@@ -14,9 +14,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
+import redis
 
 from bench.native import binary
 from bench.usage import children, cpu_s
@@ -201,6 +202,24 @@ def redis_binary() -> str:
         or shutil.which("redis-server")
         or find_server()
     )
+
+
+def let_rest(client: redis.Redis) -> None:
+    """Redis's file is rewritten, and the disk has it: a rewrite takes a core for a second, at a moment of Redis's choosing,
+    and would fall into some runs and not into others."""
+
+    def rewriting() -> bool:
+        about: Any = client.info("persistence")
+        return bool(about["aof_rewrite_in_progress"] or about["aof_rewrite_scheduled"])
+
+    def wait() -> None:
+        while rewriting():
+            time.sleep(0.05)
+
+    wait()
+    client.bgrewriteaof()
+    wait()
+    os.sync()
 
 
 @contextlib.contextmanager
