@@ -64,6 +64,7 @@ class Kit:
             self.delivery,
             self.config.planhat,
             now_ms=self.outbox.now_ms,
+            about_ms=self.outbox.about_ms,
             wait=lambda seconds: self.stop,
             chance=Random(7),
         )

@@ -10,7 +10,7 @@ from itertools import pairwise
 from random import Random
 
 from relay.config import Batch, PlanhatConfig
-from relay.outbox.delivery import DeliveryState
+from relay.outbox.delivery import Chance, DeliveryState
 from workers.outcome import Hold
 from workers.pace import Pace
 
@@ -91,15 +91,23 @@ class MemoryDelivery:
         self.state = DeliveryState(reopened_ms=now_ms)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        wait_ms, _ = self.look_for_call(per_minute, at_once, now_ms=now_ms)
-        if not wait_ms:
+        chance = self.chance(per_minute, at_once, now_ms=now_ms)
+        if not chance.wait_ms:
             self.calls.append(now_ms or self._now_ms())
-        return wait_ms
+        return chance.wait_ms
 
-    def look_for_call(
-        self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0
-    ) -> tuple[int, int]:
+    def chance(
+        self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
+    ) -> Chance:
         now_ms = now_ms or self._now_ms()
+        wait_ms, used = self._look_for_call(per_minute, at_once, now_ms)
+        plenty = used < min(per_minute, per_minute if at_once is None else at_once)
+        taken = seize and plenty and self.state.state == "open"
+        if taken:
+            self.calls.append(now_ms)
+        return Chance(self.state, wait_ms, used, taken)
+
+    def _look_for_call(self, per_minute: int, at_once: int | None, now_ms: int) -> tuple[int, int]:
         while self.calls and self.calls[0] <= now_ms - 60_000:
             self.calls.popleft()
         used = len(self.calls)
@@ -177,12 +185,12 @@ class Fleet:
     def run(self, until_s: float) -> Fleet:
         pace = self.pace
         while self.now_s < until_s:
-            state, now_ms = pace.state(), self.now_ms()
+            turn, now_ms = pace.turn(), self.now_ms()
+            state = turn.state
             if pace.held(state, now_ms):
                 self.now_s += max(0.001, (state.until_ms - now_ms) / 1000)
                 continue
-            turn = pace.turn(state, now_ms)
-            if turn is None:
+            if turn.spent:
                 self.now_s += 0.1
                 continue
             limits = pace.limits(state, now_ms)

@@ -42,8 +42,8 @@ def pace(client: redis.Redis, clock: Clock, **config: object) -> Pace:
 
 
 def linger_s(here: Pace, now_ms: int) -> float:
-    turn = here.turn(here.state(), now_ms)
-    assert turn
+    turn = here.turn(now_ms)
+    assert not turn.spent
     return turn.linger_s
 
 
@@ -169,9 +169,7 @@ def test_what_was_learned_is_the_fleets_and_outlives_the_process(
     assert 1_500 < other.limits(state, clock.now_ms).items == here.limits(state, clock.now_ms).items < 3_000
     assert other.limits(state, clock.now_ms).bytes == here.limits(state, clock.now_ms).bytes < 300_000
     assert other.used(clock.now_ms) == 60 / 58
-    assert other.turn(other.state(), clock.now_ms) is None, (
-        "58 calls a minute are allowed now, and 60 were made"
-    )
+    assert other.turn(clock.now_ms).spent, "58 calls a minute are allowed now, and 60 were made"
     assert {name: delivery.tune()[name] for name in ("items", "calls")} == {
         "items": str(other.limits(state, clock.now_ms).items),
         "calls": "58",
@@ -246,7 +244,7 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
 
     assert lingers[:4] == [0.0] * 4
     assert lingers[4:] == [0.5] * 6
-    assert here.turn(here.state(), NOON) is None
+    assert here.turn(NOON).spent
     assert linger_s(here, NOON + 60_001) == 0
 
 
@@ -262,23 +260,56 @@ def test_what_is_left_of_the_minute_is_spread_over_it(redis_client: redis.Redis)
     assert max(b - a for a, b in itertools.pairwise(last_minute)) <= 2_000
 
 
-@given(steps=st.lists(st.tuples(st.integers(0, 4_000), st.booleans()), max_size=60), limit=st.integers(1, 30))
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 4_000), st.sampled_from(["take", "look", "seize", "hold", "reopen"])),
+        max_size=60,
+    ),
+    limit=st.integers(1, 30),
+)
 def test_the_simulated_budget_keeps_the_law_of_the_script(
-    redis_server_url: str, steps: list[tuple[int, bool]], limit: int
+    redis_server_url: str, steps: list[tuple[int, str]], limit: int
 ) -> None:
     with redis.Redis.from_url(redis_server_url) as client:
         client.flushall()
         real, simulated, now_ms = Delivery(client), MemoryDelivery(lambda: 0), NOON
-        for after_ms, take in steps:
+        for after_ms, what in steps:
             now_ms += after_ms
-            asked = (limit, (limit + 1) // 2)
-            if take:
+            asked, seize = (limit, (limit + 1) // 2), what == "seize"
+            for one in (real, simulated):
+                if what == "hold":
+                    one.back_off(now_ms + 1_000, "Planhat answered 503")
+                elif what == "reopen":
+                    one.reopen(now_ms)
+            if what == "take":
                 assert real.take_call(*asked, now_ms=now_ms) == simulated.take_call(*asked, now_ms=now_ms)
             else:
-                assert real.look_for_call(*asked, now_ms=now_ms) == simulated.look_for_call(
-                    *asked, now_ms=now_ms
-                )
+                here = real.chance(*asked, seize=seize, now_ms=now_ms)
+                assert here == simulated.chance(*asked, seize=seize, now_ms=now_ms)
+                assert here.state == real.read()
             assert real.calls_used(now_ms=now_ms) == simulated.calls_used(now_ms=now_ms)
+
+
+def test_a_place_is_seized_only_where_delivery_is_open_and_calls_are_plentiful(
+    redis_client: redis.Redis, clock: Clock
+) -> None:
+    here, delivery = pace(redis_client, clock, calls_per_minute=10), Delivery(redis_client)
+    seized = [here.turn(clock.now_ms, seize=True).taken for _ in range(6)]
+
+    assert seized == [True] * 4 + [False] * 2, "four of ten as they come; the others are spread"
+    assert delivery.calls_used(now_ms=clock.now_ms) == 4
+    clock.now_ms += 61_000
+    for stop in (
+        delivery.pause,
+        lambda: delivery.block(NOON * 2, "401"),
+        lambda: delivery.back_off(1, "503"),
+    ):
+        delivery.resume()
+        stop()
+        turn = here.turn(clock.now_ms, seize=True)
+        assert not turn.taken
+        assert not turn.plain
+    assert delivery.calls_used(now_ms=clock.now_ms) == 0
 
 
 def test_a_blocked_delivery_probes_every_so_often(redis_client: redis.Redis, clock: Clock) -> None:

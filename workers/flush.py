@@ -18,11 +18,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from relay.config import Config
 from relay.outbox.delivery import DeliveryState
@@ -36,7 +36,7 @@ from workers.directory import Directory
 from workers.draft import Parcel
 from workers.lease import Lane
 from workers.outcome import Delivered, Hold, Outcome, Refused, Resolution, Sent
-from workers.pace import Limits, Pace
+from workers.pace import Limits, Pace, Turn
 from workers.stock import Enriches, Stock, parts
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
@@ -49,8 +49,11 @@ GATHER_S: Final = 0.15
 _LOOK_AGAIN_S: Final = 0.1
 #: So many parts may be on their way to Redis unanswered.
 _UNANSWERED: Final = 4
+_DONE: Final = object()
 #: What a proxy in front of Planhat answers where Planhat takes too long.
 _GATEWAY_GAVE_UP: Final = frozenset({408, 502, 504, 524})
+
+_T = TypeVar("_T")
 
 
 class Bells(Protocol):
@@ -122,8 +125,8 @@ class Flush:
         self._began = self._taken_at = 0.0
         self._batch = ""
         self._batches = 0
-        #: What is left to do for the batch before: its verdicts, a part at a time.
-        self._chores: deque[Callable[[], None]] = deque()
+        #: What is left to do for the batch before: its verdicts, a part a step.
+        self._chores: deque[Iterator[None]] = deque()
         self._unanswered: deque[Callable[[], Settled]] = deque()
         #: Makes a part of the next batch ready. None: it is not to be made ahead.
         self._ahead: Callable[[], bool] | None = None
@@ -161,17 +164,20 @@ class Flush:
             self._outbox.pipe.reset()
 
     def _drain(self, lane: Lane, stock: Stock) -> None:
+        plain, limits = False, None
         while True:
             late = self._clock() - self._began >= self._slice_s
             if self._stopping() or lane.lost or (late and not len(stock) and not stock.suspects):
                 self._end(lane, stock, hand_over=late and not self._stopping())
                 return
-            state, now_ms = self._pace.state(), self._outbox.about_ms()
+            # Where a batch is ready one question is enough: whether it may go, and that it goes.
+            seize = plain and limits is not None and self._ready(stock, limits)
+            turn, now_ms = self._pace.turn(seize=seize), self._outbox.about_ms()
+            state, plain = turn.state, turn.plain
             if self._pace.held(state, now_ms):
                 self._end(lane, stock)
                 return
-            turn = self._pace.turn(state, now_ms)
-            if turn is None:
+            if turn.spent:
                 # What arrives until the minute has room joins the next call.
                 self._finish_chores()
                 self._pace.pause_s(_LOOK_AGAIN_S)
@@ -198,10 +204,14 @@ class Flush:
                 # What is settled now may be due again: an event came while it was sent.
                 self._finish_chores()
             if len(stock):
-                self._deliver(lane, stock, state, limits)
+                self._deliver(lane, stock, turn, limits)
             if self._reader:
                 self._reader.look()
             self._metrics.flush(force=False)
+
+    def _ready(self, stock: Stock, limits: Limits) -> bool:
+        """Whether a batch would go at once, calls being plentiful."""
+        return stock.full(limits) or (len(stock) > 0 and self._clock() - self._taken_at >= self._gather_s)
 
     def _fill(self, stock: Stock, limits: Limits, *, patience_s: float) -> None:
         """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's. With
@@ -209,7 +219,7 @@ class Flush:
         stock.begin()
         while not (len(stock) and self._clock() - self._taken_at >= patience_s) and stock.step(limits):
             if self._chores and stock.between_parts:
-                self._chores.popleft()()
+                self._chore()
 
     def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
@@ -233,7 +243,7 @@ class Flush:
         if self._ahead is not None and self._ahead():
             return True
         if self._chores:
-            self._chores.popleft()()
+            self._chore()
             return True
         self._outbox.push()
         return False
@@ -250,24 +260,28 @@ class Flush:
                 return False
             if self._chores and stock.between_parts:
                 # In turns, a part each: what is folded is our time, what is settled is Redis's.
-                self._chores.popleft()()
+                self._chore()
             return stock.step(limits)
 
         return step
 
+    def _chore(self) -> None:
+        if next(self._chores[0], _DONE) is _DONE:
+            self._chores.popleft()
+
     def _finish_chores(self) -> None:
         while self._chores:
-            self._chores.popleft()()
+            self._chore()
         while self._unanswered:
             self._hear()
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _deliver(self, lane: Lane, stock: Stock, state: DeliveryState, limits: Limits) -> None:
+    def _deliver(self, lane: Lane, stock: Stock, turn: Turn, limits: Limits) -> None:
         """One batch of what is in stock. Its verdicts may be left for the next call's time."""
-        piece = stock.take(limits)
+        piece, state = stock.take(limits), turn.state
         self._taken_at = self._clock()
-        if not self._may_call(lane):
+        if self._over(lane) if turn.taken else not self._may_call(lane):
             self._settle(lane, [hand_back(parcel.item) for parcel in piece])
             return
         self._batches += 1
@@ -302,20 +316,23 @@ class Flush:
             if resolution.hold:
                 self._hold(resolution.hold)
             now_ms = self._outbox.about_ms()
-            known: list[tuple[Parcel, Outcome]] = []
-            for position, outcome in news.items():
-                parcel = piece[position]
-                if not isinstance(outcome, Refused):
-                    # Taken or postponed: its body is needed no more, and a batch of them is 4 MB.
-                    parcel.sent.body = b""
-                elif parcel.sent.planhat_id and not last and not outcome.too_large:
-                    by_id.append(parcel)
-                    continue
-                known.append((parcel, outcome))
-            for kind, number in Counter([type(outcome) for _, outcome in known]).items():
+            kinds = Counter(map(type, news.values()))
+            if Refused not in kinds:
+                # Its body is needed no more, and a batch of them is 4 MB.
+                for position in news:
+                    piece[position].sent.body = b""
+            known = deque(zip(map(piece.__getitem__, news), news.values(), strict=True))
+            if Refused in kinds and not last:
+                known, again = deque(), known
+                for parcel, outcome in again:
+                    if isinstance(outcome, Refused) and parcel.sent.planhat_id and not outcome.too_large:
+                        by_id.append(parcel)
+                    else:
+                        known.append((parcel, outcome))
+                kinds[Refused] -= len(by_id)
+            for kind, number in kinds.items():
                 counts[kind.__name__.lower()] += number
-            for part in parts(known, lambda one: len(one[0].fold)):
-                self._chores.append(partial(self._verdicts, lane, part, self._clerk.facts, now_ms))
+            self._chores.append(self._verdicts(lane, known, self._clerk.facts, now_ms))
         log(
             "batch.sent",
             batch=self._batch,
@@ -332,16 +349,19 @@ class Flush:
         return by_id
 
     def _verdicts(
-        self, lane: Lane, known: Sequence[tuple[Parcel, Outcome]], facts: CallFacts, now_ms: int
-    ) -> None:
-        settlements = []
-        self._outbox.sip()
-        for parcel, outcome in known:
-            settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
-            if self._reader and isinstance(outcome, Delivered):
-                self._reader.consider(parcel, outcome.planhat_id or parcel.sent.planhat_id)
-        self._clerk.count_waits()
-        self._settle(lane, settlements)
+        self, lane: Lane, known: deque[tuple[Parcel, Outcome]], facts: CallFacts, now_ms: int
+    ) -> Iterator[None]:
+        """Settles `known`, a part a step. Planhat waits for its next call meanwhile, so that little is done beforehand."""
+        for part in parts(_taken_from(known), lambda one: len(one[0].fold)):
+            settlements = []
+            self._outbox.sip()
+            for parcel, outcome in part:
+                settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
+                if self._reader and isinstance(outcome, Delivered):
+                    self._reader.consider(parcel, outcome.planhat_id or parcel.sent.planhat_id)
+            self._clerk.count_waits()
+            self._settle(lane, settlements)
+            yield
 
     def _settle(self, lane: Lane, settlements: Sequence[Settlement]) -> None:
         """Tells Redis; that it heard is looked at later."""
@@ -369,6 +389,7 @@ class Flush:
 
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
         body = _joined(items)
+        self._chores.appendleft(_shared(items, body))
         began = self._clock()
         answer = self._beside(partial(self._upsert, body, self.config.planhat.timeout_s), self._meanwhile)
         took_s = self._clock() - began
@@ -399,17 +420,27 @@ class Flush:
 
 
 def _joined(items: Sequence[Sent]) -> bytes:
-    """The body of a call. What may be 4 MB is there once: each item is left with its place in it."""
-    pieces: list[bytes | memoryview] = []
-    for item in items:
-        pieces += (b"," if pieces else b"[", item.body)
-    body = b"".join([*pieces, b"]"])
+    """The body of a call. Planhat waits for it: one pass, and no step of Python's for an item."""
+    pieces: list[bytes | memoryview] = [b","] * (2 * len(items) + 1)
+    pieces[0], pieces[-1] = b"[", b"]"
+    pieces[1::2] = [item.body for item in items]
+    return b"".join(pieces)
+
+
+def _shared(items: Sequence[Sent], body: bytes) -> Iterator[None]:
+    """What may be 4 MB need not be there twice: each item is left with its place in the body."""
     view, at = memoryview(body), 1
     for item in items:
         end = at + len(item.body)
         item.body = view[at:end]
         at = end + 1
-    return body
+    yield
+
+
+def _taken_from(things: deque[_T]) -> Iterator[_T]:
+    """Each leaves as it is given: what is settled lies in memory no longer."""
+    while things:
+        yield things.popleft()
 
 
 def _status(answer: Answer) -> int | None:

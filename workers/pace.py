@@ -61,11 +61,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`linger_s`: how long to gather before the call; nothing while the minute's budget has room, and no outage has just
-    ended. `scarce`: what is left of the minute's calls is spread over it, so that each should carry what it can."""
+    """How delivery stands, and what the minute's budget means for the next call. `spent`: the minute's calls are used up,
+    none may be made now. `linger_s`: how long to gather before the call; nothing while the budget has room, and no outage
+    has just ended. `scarce`: what is left of the minute's calls is spread over it, so that each should carry what it can.
+    `taken`: its place in the minute is taken."""
 
+    state: DeliveryState
+    spent: bool
     linger_s: float
     scarce: bool
+    taken: bool
+
+    @property
+    def plain(self) -> bool:
+        """Delivery is open, and nothing speaks against calling at once."""
+        return self.state.state == "open" and not (self.spent or self.scarce or self.linger_s)
 
 
 class Pace:
@@ -139,14 +149,22 @@ class Pace:
         """What part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
-    def turn(self, state: DeliveryState, now_ms: int) -> Turn | None:
-        """What the minute's budget means for the next call. None: its calls are used up, none may be made now."""
+    def turn(self, now_ms: int = 0, *, seize: bool = False) -> Turn:
+        """`seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
+        are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
         allowed, roomy = self.budget.allowed, self._roomy()
-        wait_ms, used = self._delivery.look_for_call(allowed, roomy, now_ms=now_ms)
-        if used >= allowed:
-            return None
-        linger_s = min(self.config.batch.linger_s, wait_ms / 1000)
-        return Turn(max(linger_s, RAMP_GAP_S * (1.0 - self._ramp(state, now_ms))), scarce=used >= roomy)
+        chance = self._delivery.chance(allowed, roomy, seize=seize, now_ms=now_ms)
+        linger_s = min(self.config.batch.linger_s, chance.wait_ms / 1000)
+        if chance.state.reopened_ms:
+            ramp_s = RAMP_GAP_S * (1.0 - self._ramp(chance.state, now_ms or self._about_ms()))
+            linger_s = max(linger_s, ramp_s)
+        return Turn(
+            chance.state,
+            spent=chance.used >= allowed,
+            linger_s=linger_s,
+            scarce=chance.used >= roomy,
+            taken=chance.taken,
+        )
 
     def _roomy(self) -> int:
         """So many calls of a minute are made as they come; the others are spread."""

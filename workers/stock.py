@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from relay.outbox.items import Claim, Done, Item, Settlement
@@ -177,8 +177,12 @@ class Stock:
     def take(self, limits: Limits) -> list[Parcel]:
         """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
         larger than that alone goes alone."""
-        taken: list[Parcel] = []
-        size = 2
+        if len(self._parcels) <= limits.items and self._size + 2 <= limits.bytes:
+            taken = list(self._parcels)
+            self._parcels.clear()
+            self._size = 0
+            return taken
+        taken, size = [], 2
         while self._parcels and len(taken) < limits.items:
             more = len(self._parcels[0].sent.body) + 1
             if taken and size + more > limits.bytes:
@@ -220,7 +224,7 @@ class Stock:
         return Done(item, draft.document.encode(), draft.events("unchanged"))
 
 
-def parts(things: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
     """In order, each at most `PART` long and, in bytes, hardly more than `PART_BYTES`."""
     part: list[_T] = []
     size = 0

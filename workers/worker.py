@@ -50,7 +50,7 @@ def serve(queue: str, parent: int) -> int:
     gc.set_threshold(100_000, 50, 100)
     # The thread that sends a batch needs the interpreter for a moment at each piece, while this one folds: with Python's own
     # 5 ms a call of 4 MB would wait for a third of a second.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.0001)
     worker: Any = RelayWorker(
         [Queue(queue, connection=connection, serializer="json")],
         name=f"{socket.gethostname()}-{queue}-{os.getpid()}",

@@ -7,6 +7,7 @@ best; learned: what it knows, as JSON), `paused` (set of paused sources).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -32,6 +33,17 @@ class DeliveryState:
     reopened_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How delivery stands, `wait_ms` until a call may be made (0: now), calls `used` in the 60 s before. `taken`: this one is
+    counted, a call is to follow."""
+
+    state: DeliveryState
+    wait_ms: int
+    used: int
+    taken: bool = False
+
+
 class Delivery:
     def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
         self._redis = client
@@ -40,14 +52,7 @@ class Delivery:
     def read(self) -> DeliveryState:
         with reaching_redis():
             held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + "delivery")  # type: ignore[assignment]
-        word = held.get(b"state", b"open").decode()
-        return DeliveryState(
-            state=word if word in ("open", "backing_off", "blocked", "paused") else "open",  # type: ignore[arg-type]
-            until_ms=int(held.get(b"until_ms", b"0")),
-            reason=held.get(b"reason", b"").decode(),
-            failures=int(held.get(b"failures", b"0")),
-            reopened_ms=int(held.get(b"reopened_ms", b"0")),
-        )
+        return _state(held)
 
     def back_off(self, until_ms: int, reason: str) -> None:
         """After 429, 5xx and time-outs. A pause by a person is kept: their word outlasts the weather."""
@@ -107,18 +112,20 @@ class Delivery:
         """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `PAUSED` where a
         person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
         spread over the minute."""
-        return self._ask_for_call(per_minute, at_once, now_ms, "take")[0]
+        return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
 
-    def look_for_call(
-        self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0
-    ) -> tuple[int, int]:
-        """(what `take_call` would say but for a pause, calls in the 60 s before); nothing is taken."""
-        return self._ask_for_call(per_minute, at_once, now_ms, "look")
+    def chance(
+        self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
+    ) -> Chance:
+        """How things stand; nothing is taken. `seize`: unless delivery is open, and calls are plentiful."""
+        wait_ms, used, taken, fields = self._ask_for_call(
+            per_minute, at_once, now_ms, "seize" if seize else "look"
+        )
+        return Chance(_state(dict(zip(fields[::2], fields[1::2], strict=True))), wait_ms, used, bool(taken))
 
-    def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> tuple[int, int]:
+    def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once
-        wait_ms, used = run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
-        return int(wait_ms), int(used)
+        return run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
 
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""
@@ -134,3 +141,14 @@ class Delivery:
     def set_tune(self, values: dict[str, str]) -> None:
         with reaching_redis():
             self._redis.hset(self._prefix + "tune", mapping=values)  # type: ignore[arg-type]
+
+
+def _state(held: Mapping[bytes, bytes]) -> DeliveryState:
+    word = held.get(b"state", b"open").decode()
+    return DeliveryState(
+        state=word if word in ("open", "backing_off", "blocked", "paused") else "open",  # type: ignore[arg-type]
+        until_ms=int(held.get(b"until_ms", b"0")),
+        reason=held.get(b"reason", b"").decode(),
+        failures=int(held.get(b"failures", b"0")),
+        reopened_ms=int(held.get(b"reopened_ms", b"0")),
+    )
