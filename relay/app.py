@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import logging
 import os
 import time
@@ -23,6 +21,7 @@ from relay.config import Config
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.intake import House, Intake, furnish
 from relay.killswitch import KillSwitch
+from relay.memory import settle_memory
 from relay.operations.desk import Desk
 from relay.operations.stats import sample_when_due
 from relay.outbox.bell import Bell
@@ -42,8 +41,6 @@ from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.tally import Tally
 
-#: Of <malloc.h>: what glibc keeps at the top of its heap, and from which size on it maps memory anew for each piece.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
 
@@ -174,7 +171,7 @@ class WebSide:
             # What waits here is older than anything that may come: it goes first.
             await self.spooler.drain()
         self._ticker = loop.create_task(self._tick())
-        _settle_memory()
+        settle_memory(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
         log("web.started", config=self.house.config.version, sources=len(self.house.sources))
         try:
             yield
@@ -220,19 +217,6 @@ class WebSide:
         routes: list[BaseRoute] = [Route("/metrics", self.health.metrics)]
         routes += operator_pages(self)
         return routes
-
-
-def _settle_memory() -> None:
-    # What is built by now lives as long as the process: the collector need not walk it at every turn.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    # glibc gives the memory of each group of requests back to the system, and to have it again costs the next group a
-    # tenth of its time. Another C library has no such knob, or needs none.
-    with suppress(AttributeError, OSError):
-        set_knob = ctypes.CDLL(None).mallopt
-        set_knob(_M_TRIM_THRESHOLD, 16 * 1024 * 1024)
-        set_knob(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:

@@ -12,7 +12,7 @@ import redis
 
 from relay.config import CompanyStep
 from relay.outbox.items import Item, Settlement
-from relay.planhat.report import Answer
+from relay.planhat.report import Answer, Report
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
@@ -523,6 +523,28 @@ def test_where_calls_are_scarce_each_carries_what_it_can(
     kit.run()
 
     assert [call["items"] for call in kit.puts()] == [700]
+
+
+def test_what_is_unsettled_does_not_pile_up_where_calls_are_quicker_than_settling(
+    redis_client: redis.Redis,
+) -> None:
+    """It did once: some parts more with each batch, 100 MB of them after 300,000 items."""
+    batches, items = 20, 2 * PART
+    unsettled: list[int] = []
+
+    def upsert(body: bytes, timeout_s: float) -> Answer:
+        unsettled.append(redis_client.hlen(kit.outbox.prefix + "held"))  # type: ignore[arg-type]
+        return Report(items, 0, 0, (), (), (), (), (), 200)
+
+    kit = Kit(redis_client, "http://127.0.0.1:9", upsert=upsert, gather_s=60.0, batch=batch(max_items=items))
+    kit.pace.sizes.first = float(items)
+    kit.record(*(patch(n) for n in range(batches * items)))
+    kit.run()
+
+    assert kit.books() == {"accepted": batches * items, "delivered": batches * items}
+    assert max(unsettled) <= 5 * items, (
+        "two batches' verdicts, the batch under way, what is ready or on its way"
+    )
 
 
 class NothingToAdd:

@@ -203,6 +203,9 @@ class Flush:
                     return
                 # What is settled now may be due again: an event came while it was sent.
                 self._finish_chores()
+            while len(self._chores) > 1:
+                # Where settling falls behind folding, what is unsettled would pile up batch by batch.
+                self._chore()
             if len(stock):
                 self._deliver(lane, stock, turn, limits)
             if self._reader:
@@ -266,7 +269,7 @@ class Flush:
         return step
 
     def _chore(self) -> None:
-        if next(self._chores[0], _DONE) is _DONE:
+        while self._chores and next(self._chores[0], _DONE) is _DONE:
             self._chores.popleft()
 
     def _finish_chores(self) -> None:
