@@ -383,10 +383,10 @@ def test_while_a_call_is_under_way_the_next_batch_is_made_ready_and_the_last_one
     def upsert(body: bytes, timeout_s: float) -> object:
         calls.append(body.count(b'"externalId"'))
         if len(calls) == 1:
-            # The first ten lie with this call, the next ten are claimed although it is not answered.
-            wait_for(lambda: leased(kit) == 20)
+            # The first ten lie with this call, twice as many more are claimed although it is not answered.
+            wait_for(lambda: leased(kit) == 30)
         if len(calls) == 2:
-            # The first ten are settled, the last ten claimed, beside this call.
+            # The first ten are settled beside this call.
             wait_for(lambda: kit.books().get("delivered") == 10 and leased(kit) == 20)
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
@@ -398,6 +398,25 @@ def test_while_a_call_is_under_way_the_next_batch_is_made_ready_and_the_last_one
     assert calls == [10, 10, 10]
     assert kit.books() == {"accepted": 30, "delivered": 30}
     assert leased(kit) == 0
+
+
+def test_what_is_made_ready_suffices_where_the_next_call_may_carry_more(kit: Kit) -> None:
+    """It did not: while calls were plentiful an excursion upwards never set out, and the one after a small call was small."""
+    calls: list[int] = []
+
+    def upsert(body: bytes, timeout_s: float) -> object:
+        calls.append(body.count(b'"externalId"'))
+        if len(calls) == 1:
+            wait_for(lambda: leased(kit) == 30)
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush._gather_s = 0.0
+    kit.pace.limits = lambda state, now_ms: Limits(20 if calls else 10, 4_000_000)  # type: ignore[method-assign]
+    kit.record(*(patch(n) for n in range(40)))
+    kit.run()
+
+    assert calls == [10, 20, 10]
 
 
 def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: Kit) -> None:
@@ -422,7 +441,7 @@ def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: K
 
 def test_an_outage_hands_back_what_was_made_ready_ahead(kit: Kit) -> None:
     def upsert(body: bytes, timeout_s: float) -> object:
-        wait_for(lambda: leased(kit) == 20)
+        wait_for(lambda: leased(kit) == 30)
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
     kit.flush._upsert = upsert  # type: ignore[assignment]

@@ -256,6 +256,8 @@ class Flush:
         under way would wait for the call after the next."""
         if stock.dry or state.state != "open":
             return None
+        # The next call may be allowed more than this one, as size is learned: what is there by then is what it carries.
+        limits = Limits(min(self.config.planhat.batch.max_items, 2 * limits.items), limits.bytes)
 
         def step() -> bool:
             late = self._clock() - self._began >= self._slice_s
