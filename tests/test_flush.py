@@ -419,6 +419,31 @@ def test_what_is_made_ready_suffices_where_the_next_call_may_carry_more(kit: Kit
     assert calls == [10, 20, 10]
 
 
+def test_a_slice_ends_with_a_full_call_and_hands_back_what_that_had_no_room_for(kit: Kit) -> None:
+    """A call of what was left over, every 15 s, was one of ten where a call takes a second and more."""
+    calls: list[int] = []
+    now_s = [0.0]
+
+    def upsert(body: bytes, timeout_s: float) -> object:
+        calls.append(body.count(b'"externalId"'))
+        if len(calls) == 1:
+            wait_for(lambda: leased(kit) == 30)
+            now_s[0] += 60.0
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush._clock = lambda: now_s[0]
+    kit.pace.limits = lambda state, now_ms: Limits(12 if calls else 10, 4_000_000)  # type: ignore[method-assign]
+    kit.record(*(patch(n) for n in range(40)))
+    kit.run()
+
+    assert calls == [10, 12]
+    assert kit.books() == {"accepted": 40, "delivered": 22, "pending": 18}
+    assert len(kit.bell.rung) == 1, "the successor goes on"
+    items = kit.outbox.claim(kit.bell.rung[0]).items
+    assert [(item.crashes, item.refusals) for item in items] == [(0, 0)] * 18, "nobody is charged"
+
+
 def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: Kit) -> None:
     """Natural batching: nothing is claimed ahead, so that the next call takes all that came meanwhile."""
     calls: list[int] = []

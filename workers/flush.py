@@ -164,10 +164,12 @@ class Flush:
             self._outbox.pipe.reset()
 
     def _drain(self, lane: Lane, stock: Stock) -> None:
-        plain, limits = False, None
+        plain, limits, last = False, None, False
         while True:
-            late = self._clock() - self._began >= self._slice_s
-            if self._stopping() or lane.lost or (late and not len(stock) and not stock.suspects):
+            late = self._late()
+            # What is ready when the slice ends goes with one more call, a full one; what that has no room for goes back.
+            done = late and (last or not len(stock)) and not stock.suspects
+            if self._stopping() or lane.lost or done:
                 self._end(lane, stock, hand_over=late and not self._stopping())
                 return
             # Where a batch is ready one question is enough: whether it may go, and that it goes.
@@ -188,7 +190,7 @@ class Flush:
                 if self._pace.pause_s(turn.linger_s):
                     continue
             claimed = stock.claimed
-            if not late:
+            if not late or (len(stock) and not last):
                 self._fill(stock, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
             if stock.hold:
                 self._hold(stock.hold)
@@ -208,9 +210,13 @@ class Flush:
                 self._chore()
             if len(stock):
                 self._deliver(lane, stock, turn, limits)
+                last = late
             if self._reader:
                 self._reader.look()
             self._metrics.flush(force=False)
+
+    def _late(self) -> bool:
+        return self._clock() - self._began >= self._slice_s
 
     def _ready(self, stock: Stock, limits: Limits) -> bool:
         """Whether a batch would go at once, calls being plentiful."""
@@ -254,14 +260,13 @@ class Flush:
     def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
         """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
         under way would wait for the call after the next."""
-        if stock.dry or state.state != "open":
+        if stock.dry or state.state != "open" or self._late():
             return None
         # The next call may be allowed more than this one, as size is learned: what is there by then is what it carries.
         limits = Limits(min(self.config.planhat.batch.max_items, 2 * limits.items), limits.bytes)
 
         def step() -> bool:
-            late = self._clock() - self._began >= self._slice_s
-            if late or self._stopping():
+            if self._stopping():
                 return False
             if self._chores and stock.between_parts:
                 # In turns, a part each: what is folded is our time, what is settled is Redis's.
