@@ -12,7 +12,7 @@ import redis
 
 from relay.config import CompanyStep
 from relay.outbox.items import Item, Settlement
-from relay.planhat.report import Answer, Report
+from relay.planhat.report import Answer, Rejected, Report
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
@@ -589,6 +589,38 @@ def test_what_is_unsettled_does_not_pile_up_where_calls_are_quicker_than_settlin
     assert max(unsettled) <= 5 * items, (
         "two batches' verdicts, the batch under way, what is ready or on its way"
     )
+
+
+@pytest.mark.parametrize("quick", [0, 2, 3, 4, 99])
+def test_what_is_sent_again_is_whole_whatever_was_done_beside_the_calls_before(
+    redis_client: redis.Redis, quick: int
+) -> None:
+    """It was not where the items of a call, too quick for anything to be done beside it, began to share its body when some
+    of them had been settled."""
+    bodies: list[list[dict[str, object]]] = []
+
+    def upsert(body: bytes, timeout_s: float) -> Answer:
+        bodies.append(orjson.loads(body))
+        names = [item["externalId"] for item in bodies[-1]]
+        if "slack-C1-5" in names or "slack-C1-9" in names:
+            return Rejected(400, "no such type")
+        return Report(len(names), 0, 0, (), (), (), (), (), 200)
+
+    def beside(call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+        answer = call()
+        for _ in range(9 if len(bodies) > quick else 0):
+            meanwhile()
+        return answer
+
+    kit = Kit(redis_client, "http://127.0.0.1:9", upsert=upsert)
+    kit.flush._beside = beside
+    kit.record(*(patch(n) for n in range(16)))
+    kit.run()
+
+    assert kit.books() == {"accepted": 16, "delivered": 14, "pending": 2}
+    sent = {str(item["externalId"]): item for item in bodies[0]}
+    assert len(sent) == 16
+    assert all(sent[str(item["externalId"])] == item for body in bodies for item in body)
 
 
 class NothingToAdd:

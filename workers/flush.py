@@ -130,6 +130,8 @@ class Flush:
         self._unanswered: deque[Callable[[], Settled]] = deque()
         #: Makes a part of the next batch ready. None: it is not to be made ahead.
         self._ahead: Callable[[], bool] | None = None
+        #: Lets the items of the call under way share its body. None: they do, or none is under way.
+        self._unshared: Callable[[], None] | None = None
 
     # -- the job ---------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class Flush:
 
     def _forget(self) -> None:
         """What a job that was cut off has left: its items are due again after their lease."""
-        self._ahead = None
+        self._ahead = self._unshared = None
         self._chores.clear()
         self._unanswered.clear()
         if self._outbox.pipe:
@@ -249,6 +251,10 @@ class Flush:
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
         self._pace.keep()
+        if self._unshared:
+            share, self._unshared = self._unshared, None
+            share()
+            return True
         if self._ahead is not None and self._ahead():
             return True
         if self._chores:
@@ -399,9 +405,10 @@ class Flush:
 
     def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
         body = _joined(items)
-        self._chores.appendleft(_shared(items, body))
         began = self._clock()
+        self._unshared = partial(_share, items, body)
         answer = self._beside(partial(self._upsert, body, self.config.planhat.timeout_s), self._meanwhile)
+        self._unshared = None
         took_s = self._clock() - began
         status = _status(answer)
         self._clerk.facts = CallFacts(self._batch, status, round(took_s * 1000))
@@ -437,14 +444,14 @@ def _joined(items: Sequence[Sent]) -> bytes:
     return b"".join(pieces)
 
 
-def _shared(items: Sequence[Sent], body: bytes) -> Iterator[None]:
-    """What may be 4 MB need not be there twice: each item is left with its place in the body."""
+def _share(items: Sequence[Sent], body: bytes) -> None:
+    """What may be 4 MB need not be there twice: each item is left with its place in the body. Only while the call is under
+    way: afterwards some have lost theirs."""
     view, at = memoryview(body), 1
     for item in items:
         end = at + len(item.body)
         item.body = view[at:end]
         at = end + 1
-    yield
 
 
 def _taken_from(things: deque[_T]) -> Iterator[_T]:
