@@ -58,6 +58,7 @@ ROWS = (
     Row("the same / Redis's pipelined SETs", "drain", _ZERO, "redis_ratio"),
     Row("the same, worker CPU an item", "drain", _ZERO, "worker_cpu_us_an_item", " us"),
     Row("the same, Redis CPU an item", "drain", _ZERO, "redis_cpu_us_an_item", " us"),
+    Row("the same while Redis rewrites its file, items/s", "drain", "Redis rewriting its file", "items_per_s"),
     Row("drain, 200 ms a call, items/s", "drain", _FAR, "items_per_s"),
     Row("the same / a plain loop of PUTs of the same size (what latency allows)", "drain", _FAR, "ratio", least=0.9),
     Row("the same / a plain loop of PUTs of 5,000", "drain", _FAR, "ratio_of_largest_batches"),
