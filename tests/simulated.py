@@ -10,7 +10,7 @@ from itertools import pairwise
 from random import Random
 
 from relay.config import Batch, PlanhatConfig
-from relay.outbox.delivery import Chance, DeliveryState
+from relay.outbox.delivery import DeliveryState, Permit
 from workers.outcome import Hold
 from workers.pace import Pace
 
@@ -91,21 +91,21 @@ class MemoryDelivery:
         self.state = DeliveryState(reopened_ms=now_ms)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        chance = self.chance(per_minute, at_once, now_ms=now_ms)
-        if not chance.wait_ms:
+        permit = self.permit(per_minute, at_once, now_ms=now_ms)
+        if not permit.wait_ms:
             self.calls.append(now_ms or self._now_ms())
-        return chance.wait_ms
+        return permit.wait_ms
 
-    def chance(
+    def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
-    ) -> Chance:
+    ) -> Permit:
         now_ms = now_ms or self._now_ms()
         wait_ms, used = self._look_for_call(per_minute, at_once, now_ms)
         plenty = used < min(per_minute, per_minute if at_once is None else at_once)
         taken = seize and plenty and self.state.state == "open"
         if taken:
             self.calls.append(now_ms)
-        return Chance(self.state, wait_ms, used, taken)
+        return Permit(self.state, wait_ms, used, taken)
 
     def _look_for_call(self, per_minute: int, at_once: int | None, now_ms: int) -> tuple[int, int]:
         while self.calls and self.calls[0] <= now_ms - 60_000:

@@ -589,6 +589,8 @@ def test_what_is_unsettled_does_not_pile_up_where_calls_are_quicker_than_settlin
     assert max(unsettled) <= 5 * items, (
         "two batches' verdicts, the batch under way, what is ready or on its way"
     )
+    used = kit.delivery.calls_used(now_ms=kit.outbox.now_ms())
+    assert used == len(unsettled), "each call has one place in the minute, seized or taken"
 
 
 @pytest.mark.parametrize("quick", [0, 2, 3, 4, 99])

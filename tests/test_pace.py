@@ -284,8 +284,8 @@ def test_the_simulated_budget_keeps_the_law_of_the_script(
             if what == "take":
                 assert real.take_call(*asked, now_ms=now_ms) == simulated.take_call(*asked, now_ms=now_ms)
             else:
-                here = real.chance(*asked, seize=seize, now_ms=now_ms)
-                assert here == simulated.chance(*asked, seize=seize, now_ms=now_ms)
+                here = real.permit(*asked, seize=seize, now_ms=now_ms)
+                assert here == simulated.permit(*asked, seize=seize, now_ms=now_ms)
                 assert here.state == real.read()
             assert real.calls_used(now_ms=now_ms) == simulated.calls_used(now_ms=now_ms)
 

@@ -153,17 +153,17 @@ class Pace:
         """`seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
         are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
         allowed, roomy = self.budget.allowed, self._roomy()
-        chance = self._delivery.chance(allowed, roomy, seize=seize, now_ms=now_ms)
-        linger_s = min(self.config.batch.linger_s, chance.wait_ms / 1000)
-        if chance.state.reopened_ms:
-            ramp_s = RAMP_GAP_S * (1.0 - self._ramp(chance.state, now_ms or self._about_ms()))
+        permit = self._delivery.permit(allowed, roomy, seize=seize, now_ms=now_ms)
+        linger_s = min(self.config.batch.linger_s, permit.wait_ms / 1000)
+        if permit.state.reopened_ms:
+            ramp_s = RAMP_GAP_S * (1.0 - self._ramp(permit.state, now_ms or self._about_ms()))
             linger_s = max(linger_s, ramp_s)
         return Turn(
-            chance.state,
-            spent=chance.used >= allowed,
+            permit.state,
+            spent=permit.used >= allowed,
             linger_s=linger_s,
-            scarce=chance.used >= roomy,
-            taken=chance.taken,
+            scarce=permit.used >= roomy,
+            taken=permit.taken,
         )
 
     def _roomy(self) -> int:

@@ -34,7 +34,7 @@ class DeliveryState:
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class Permit:
     """How delivery stands, `wait_ms` until a call may be made (0: now), calls `used` in the 60 s before. `taken`: this one is
     counted, a call is to follow."""
 
@@ -114,14 +114,14 @@ class Delivery:
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
 
-    def chance(
+    def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
-    ) -> Chance:
-        """How things stand; nothing is taken. `seize`: unless delivery is open, and calls are plentiful."""
+    ) -> Permit:
+        """How things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
         wait_ms, used, taken, fields = self._ask_for_call(
             per_minute, at_once, now_ms, "seize" if seize else "look"
         )
-        return Chance(_state(dict(zip(fields[::2], fields[1::2], strict=True))), wait_ms, used, bool(taken))
+        return Permit(_state(dict(zip(fields[::2], fields[1::2], strict=True))), wait_ms, used, bool(taken))
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once
