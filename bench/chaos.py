@@ -34,8 +34,8 @@ from typing import Any
 import orjson
 import redis
 
-from relay.embedded import EmbeddedServer
 from relay.event import iso_time
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox

@@ -23,15 +23,15 @@ from typing import Any
 import orjson
 
 from relay.config import Redaction
+from relay.door.redaction import build_redactor
+from relay.door.spooling import decode
 from relay.errors import ConfigInvalid, NotAuthentic, PayloadInvalid, VerificationUnavailable
-from relay.redaction import build_redactor
-from relay.rules.load import examine
-from relay.rules.template import Compiled, TemplateFailed, TemplateInvalid, new_context
+from relay.rules.file.load import examine
+from relay.rules.language.template import Compiled, TemplateFailed, TemplateInvalid, new_context
 from relay.sources.base import Inbound, Sample
-from relay.sources.mail_mime import read_mime
-from relay.sources.multipart import parse_form
+from relay.sources.mail.mime import read_mime
+from relay.sources.read.multipart import parse_form
 from relay.sources.registry import ADAPTERS
-from relay.spooling import decode
 from tests.test_every_source import KEEP_ALL, NOW_S, ODD_VALUES, build, check_parsed, paths, seeds, with_value
 
 LIMIT_S = 2.0

@@ -28,7 +28,7 @@ from bench.usage import Watch, redis_cpu_s
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry, Item
 from relay.outbox.outbox import Outbox
-from workers.draft import Draft
+from workers.flush.fold import Draft
 
 PART = "growth"
 CLAIM = 1_000

@@ -55,7 +55,7 @@ def _one_run(
         Workers(config, store.url, sink) as workers,
     ):
         client = redis.Redis.from_url(store.url)
-        at_rest = {"web_idle": memory_mb(web.pid), "flush_worker_idle": memory_mb(workers.flush)}
+        at_rest = {"web_idle": memory_mb(web.pid), "flush_worker_idle": memory_mb(workers.flush.loop)}
         plain = _plain_keys(client, int(stored))
         Delivery(client).pause()
         empty = _used(client)
@@ -88,8 +88,8 @@ def _one_run(
                 "web_peak_mb": memory_mb(web.pid, "VmHWM"),
                 "web_idle_rss_mb": at_rest["web_idle"],
                 "supervisor_rss_mb": memory_mb(workers.pid),
-                "flush_worker_rss_mb": memory_mb(workers.flush),
-                "flush_worker_peak_mb": memory_mb(workers.flush, "VmHWM"),
+                "flush_worker_rss_mb": memory_mb(workers.flush.loop),
+                "flush_worker_peak_mb": memory_mb(workers.flush.loop, "VmHWM"),
                 "flush_worker_idle_rss_mb": at_rest["flush_worker_idle"],
                 "dead_letter_worker_rss_mb": memory_mb(workers.dead),
                 "redis_rss_mb": memory_mb(store.pid),

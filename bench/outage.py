@@ -20,7 +20,7 @@ import httpx
 import redis
 
 from bench.chaos import ROOT
-from relay.embedded import EmbeddedServer
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
 
 PORT = 18_099

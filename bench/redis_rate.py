@@ -12,7 +12,7 @@ import redis
 
 from bench.servers import redis_server
 from bench.usage import redis_cpu_s
-from relay.embedded import EmbeddedServer
+from relay.outbox.embedded import EmbeddedServer
 
 CONNECTIONS = 4
 DEPTH = 64

@@ -18,7 +18,7 @@ import yaml
 from bench.figures import Cell, main, spin_ms
 from bench.picture import draw
 from relay.rules.examples import example_event
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 
 PART = "rules"

@@ -21,7 +21,7 @@ import redis
 
 from bench.native import binary
 from bench.usage import children, cpu_s
-from relay.embedded import EmbeddedServer, end_with_parent, find_server
+from relay.outbox.embedded import EmbeddedServer, end_with_parent, find_server
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The baseline of the door, started as `relay serve` starts its own.

@@ -22,10 +22,10 @@ from bench.figures import Cell, main, spin_ms
 from bench.servers import redis_server
 from bench.traffic import GROUP, inbounds, intake_of, slack_requests, write_config
 from bench.usage import redis_cpu_s
-from relay.intake import Intake, Source
+from relay.door.intake import Intake, Source
 from relay.outbox.items import Done, Entry, Item
 from relay.outbox.outbox import Outbox
-from workers.draft import Draft
+from workers.flush.fold import Draft
 
 PART = "stages"
 CLAIM = 1_000

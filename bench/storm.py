@@ -24,19 +24,19 @@ import orjson
 import redis
 
 from relay.config import Batch, CompanyStep, Config, PlanhatConfig, Retry
-from relay.embedded import EmbeddedServer
 from relay.event import event_id, iso_time
 from relay.outbox.delivery import Delivery
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES, Entry
 from relay.outbox.outbox import Outbox
 from relay.outbox.pipe import Asked, Pipe
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
 from relay.telemetry import SharedMetrics
-from workers.directory import Directory
-from workers.draft import Draft
-from workers.flush import Flush
-from workers.pace import Pace
+from workers.companies.directory import Directory
+from workers.flush.fold import Draft
+from workers.flush.loop import Flush
+from workers.pace.pace import Pace
 
 STYLES = ("string", "external_id", "index", "bare", "400")
 
@@ -384,7 +384,7 @@ class Storm:
 
 
 def _nothing_to_have(document: Document) -> bool:
-    from workers.draft import _need
+    from workers.flush.fold import _need
 
     return _need(document, document.render(), "x") == "nothing"
 

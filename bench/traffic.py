@@ -14,10 +14,10 @@ from pathlib import Path
 import orjson
 
 from bench.load import post
-from relay.intake import Intake, Source, furnish
+from relay.door.intake import Intake, Source, furnish
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.sources.base import Inbound
 
 SECRET = "bench-secret"

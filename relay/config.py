@@ -1,4 +1,4 @@
-"""What to relay and how: the YAML file as values. How it is read and checked: `relay/rules/load.py`.
+"""What to relay and how: the YAML file as values. How it is read and checked: `relay/rules/file/load.py`.
 
 All durations are seconds, all sizes bytes. Defaults stand here and nowhere else.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay.embedded import EmbeddedServer
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
 
 os.environ.setdefault("RELAY_LOG_LEVEL", "warning")

@@ -19,9 +19,9 @@ from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.telemetry import SharedMetrics
-from workers.directory import Directory
-from workers.flush import GATHER_S, Flush
-from workers.pace import Pace
+from workers.companies.directory import Directory
+from workers.flush.loop import GATHER_S, Flush
+from workers.pace.pace import Pace
 
 STATES = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
 DEFAULT = (CompanyStep("default", value="extid-acme"),)

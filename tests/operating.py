@@ -13,13 +13,13 @@ import orjson
 import redis
 from starlette.types import ASGIApp
 
-from relay.intake import House, Intake, Records, Source, furnish
+from relay.door.intake import House, Intake, Records, Source, furnish
 from relay.operations.desk import Desk
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
 from relay.outbox.outbox import Outbox
 from relay.patch import Document, Patch, fold
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.settings import Settings
 from relay.sources.base import Inbound
 

@@ -1,5 +1,5 @@
 """A simulated Planhat with hidden limits, a simulated fleet's Redis and a worker's loop over a real `Pace`, all in
-simulated time: an hour takes a second or two. The loop does what `workers/flush.py` does with its limits and answers."""
+simulated time: an hour takes a second or two. The loop does what `workers/flush/loop.py` does with its limits and answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from random import Random
 
 from relay.config import Batch, PlanhatConfig
 from relay.outbox.delivery import DeliveryState, Permit
-from workers.outcome import Hold
-from workers.pace import Pace
+from workers.flush.outcome import Hold
+from workers.pace.pace import Pace
 
 NOON = 1_800_000_000_000
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from relay.cli.check import check_file
 from relay.config import CompanyStep, Config
 from relay.errors import ConfigInvalid
-from relay.rules.load import examine, load, load_config
-from relay.rules.schema import json_schema
+from relay.rules.file.load import examine, load, load_config
+from relay.rules.file.schema import json_schema
 
 CONFIGS = Path(__file__).parent / "configs"
 BROKEN = sorted(path.name for path in CONFIGS.glob("*.yaml"))

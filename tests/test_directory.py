@@ -15,7 +15,7 @@ from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.directory import (
+from workers.companies.directory import (
     FOUND_S,
     NOT_FOUND_S,
     Ambiguous,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relay.outbox.items import Item, Pending
 from relay.patch import Document, Patch, fold
 from tests.test_patch import patches, state
-from workers.draft import HISTORY_ENTRIES, Draft, Parcel
+from workers.flush.fold import HISTORY_ENTRIES, Draft, Parcel
 
 
 def item(events: list[Patch], document: bytes | None = None) -> Item:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from relay.errors import TryLater
-from workers.enrich import EnrichOptions, Lookups, enrich, read_enrich
+from workers.enrich.lookups import EnrichOptions, Lookups, enrich, read_enrich
 
 
 def view(**more: Any) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from relay.config import Config
+from relay.door.intake import Intake, furnish
 from relay.errors import TryLater
-from relay.intake import Intake, furnish
 from relay.outbox.items import Item
 from relay.outbox.outbox import Outbox
 from relay.patch import Patch
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
-from workers.enrich import EnrichOptions
-from workers.enricher import PATIENCE_S, Enricher, tools_of
+from workers.enrich.enricher import PATIENCE_S, Enricher, tools_of
+from workers.enrich.lookups import EnrichOptions
 
 CONFIG = """
 planhat: {types: [Help-desk ticket]}

@@ -11,8 +11,8 @@ import redis
 from click.testing import CliRunner
 
 from relay.cli import cli
-from relay.embedded import EmbeddedServer
 from relay.outbox.dead import scan_dead
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.erase import Eraser
 from relay.outbox.items import STATES, Entry
 from relay.outbox.notes import Note, write_notes

@@ -21,8 +21,8 @@ from relay.errors import NotAuthentic, PayloadInvalid, VerificationUnavailable
 from relay.event import KINDS, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Sample, Skipped
+from relay.sources.providers.ses import Ses
 from relay.sources.registry import ADAPTERS, build_adapter
-from relay.sources.ses import Ses
 from tests.sns_certificate import TOPIC, certificate_file
 
 NOW_S = 1_790_000_000.25

@@ -16,9 +16,9 @@ from relay.planhat.report import Answer, Rejected, Report
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
-from workers.lease import Lane
-from workers.pace import Limits
-from workers.stock import FOLDED_AT_ONCE, PART, Stock
+from workers.flush.lane import Lane
+from workers.flush.prepare import FOLDED_AT_ONCE, PART, Stock
+from workers.pace.pace import Limits
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ import pytest
 import redis
 import uvicorn
 
-from relay.app import WebSide, assemble
 from relay.outbox.items import STATES
 from relay.settings import Settings
+from relay.web.app import WebSide, assemble
 
 CONFIG = """
 planhat:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import redis
 
-from relay.killswitch import KillSwitch, condition_problem
+from relay.door.killswitch import KillSwitch, condition_problem
 from relay.outbox.outbox import Outbox
 from tests.test_hooks import Door, books, door, message
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.planhat.fields import EXTRAS, FIELDS
-from workers.letter import cause_of
+from workers.flush.dead_record import cause_of
 
 NAMES = {name.casefold() for name in (*FIELDS, *EXTRAS)} | {
     "duplicated",

@@ -13,8 +13,8 @@ from relay.errors import PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Parsed, Skipped
-from relay.sources.mail import Mail, mail_event
-from relay.sources.mail_headers import MailHeaders
+from relay.sources.mail.event import Mail, mail_event
+from relay.sources.mail.headers import MailHeaders
 
 NOW_S = 1_772_600_000.0
 OPTIONS = SourceOptions(name="support-mail", adapter="postmark")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sources.mail_headers import (
+from relay.sources.mail.headers import (
     MailHeaders,
     addresses,
     decode_bytes,

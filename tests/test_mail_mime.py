@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
-from relay.sources.mail_mime import MimeMail, read_mime
+from relay.sources.mail.mime import MimeMail, read_mime
 
 MAIL = (Path(__file__).parent / "payloads" / "ses" / "mail.eml").read_bytes()
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
-from relay.sources.multipart import MAX_PARTS, Form, encode_multipart, parse_form, parse_parameters
+from relay.sources.read.multipart import MAX_PARTS, Form, encode_multipart, parse_form, parse_parameters
 
 TYPE = "multipart/form-data; boundary=xYz"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sources.mail_reply import reply_of, reply_of_html
+from relay.sources.mail.reply import reply_of, reply_of_html
 
 QUOTED = "> our invoice lists 40 seats\n> we have 25\n"
 

@@ -10,8 +10,8 @@ import orjson
 import pytest
 import redis
 
+from relay.door.intake import Intake
 from relay.errors import MappingFailed, NotFound
-from relay.intake import Intake
 from relay.operations import dead
 from relay.operations.moments import iso, parse_moment
 from relay.operations.progress import Operation

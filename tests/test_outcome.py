@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.planhat.report import Answer, Unavailable, read_report
-from workers.outcome import Delivered, Outcome, Postponed, Refused, Resolution, Sent, Unchanged, resolve
+from workers.flush.outcome import Delivered, Outcome, Postponed, Refused, Resolution, Sent, Unchanged, resolve
 
 STYLES = (
     "string",

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from relay.config import Batch, PlanhatConfig, Retry
 from relay.outbox.delivery import Delivery
 from tests.simulated import NOON, MemoryDelivery
-from workers.backoff import Backoff
-from workers.outcome import Hold
-from workers.pace import PROBE_ITEMS, Pace
+from workers.flush.outcome import Hold
+from workers.pace.backoff import Backoff
+from workers.pace.pace import PROBE_ITEMS, Pace
 
 
 class Clock:

@@ -11,13 +11,13 @@ import httpx
 import pytest
 import redis
 
-from relay.app import WebSide
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.settings import Settings
+from relay.web.app import WebSide
 from tests.flushing import Kit, patch
 from tests.test_hooks import CONFIG, Door, books, door, message, serve
-from workers.posting import post_dead_letters
+from workers.dead_jobs import post_dead_letters
 
 __all__ = ["door"]
 

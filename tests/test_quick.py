@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.event import Channel, Event, Person, Ticket
-from relay.rules.sandbox import MAX_OUTPUT_CHARS, left
-from relay.rules.template import Compiled, Context, TemplateFailed, new_context
+from relay.rules.language.sandbox import MAX_OUTPUT_CHARS, left
+from relay.rules.language.template import Compiled, Context, TemplateFailed, new_context
 
 FIELDS = (
     *("id", "source", "kind", "time", "version", "thread", "subject", "text", "html", "message_id", "url"),

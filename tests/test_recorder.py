@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay.embedded import EmbeddedServer
 from relay.errors import OutboxUnavailable
 from relay.outbox.connection import connect, connect_async
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import Recorded
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.config import Redaction
+from relay.door.redaction import build_redactor
 from relay.errors import PayloadInvalid
-from relay.redaction import build_redactor
 
 
 def redact(body: Any, *rules: Redaction, key: bytes = b"k") -> Any:

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from relay.embedded import EmbeddedServer
 from relay.outbox.connection import connect
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox

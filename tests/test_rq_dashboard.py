@@ -19,10 +19,10 @@ import redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
 
-from relay.embedded import EmbeddedServer
 from relay.outbox.bell import DEAD_QUEUE, Bell
+from relay.outbox.embedded import EmbeddedServer
 from tests.operating import BROKEN_SUBJECT, Shop
-from workers.posting import post_dead_letters
+from workers.dead_jobs import post_dead_letters
 
 PACKAGES = ("rq-dashboard==0.9.0", "six", "rq>=3")
 ROOT = Path(__file__).resolve().parents[1]

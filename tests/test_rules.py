@@ -20,9 +20,9 @@ from relay.rules.build import Surroundings, build_rule
 from relay.rules.defaults import ADAPTERS, FAMILIES
 from relay.rules.examples import document_of, example_event
 from relay.rules.explain import explain
-from relay.rules.load import load, load_rulebook
+from relay.rules.file.load import load, load_rulebook
+from relay.rules.file.yaml_file import Source
 from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
-from relay.rules.yaml_file import Source
 from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS as REGISTERED
 from relay.sources.registry import build_adapter

@@ -11,14 +11,14 @@ import yaml
 from click.testing import CliRunner
 
 from relay.cli import cli
+from relay.door.intake import Intake, furnish
 from relay.event import Event
-from relay.intake import Intake, furnish
 from relay.operations import backtest as operation
 from relay.operations.backtest import Order
 from relay.outbox.outbox import Outbox
 from relay.rules.backtest import Page, compare, pack_rows, unpack_rows
 from relay.rules.examples import example_event
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
 

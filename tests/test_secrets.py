@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.app import WebSide
 from relay.settings import Settings
+from relay.web.app import WebSide
 from tests.test_hooks import CONFIG, Door, message, serve
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay.app import WebSide
 from relay.outbox.items import STATES
 from relay.settings import Settings
+from relay.web.app import WebSide
 from tests.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.slow

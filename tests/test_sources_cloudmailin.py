@@ -7,7 +7,7 @@ from pathlib import Path
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked
-from relay.sources.cloudmailin import CloudMailin
+from relay.sources.providers.cloudmailin import CloudMailin
 
 PAYLOADS = Path(__file__).parent / "payloads" / "cloudmailin"
 NOW_S = 1_772_600_600.0

@@ -20,10 +20,10 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked, Skipped
-from relay.sources.generic import Generic
-from relay.sources.moment import moment_us
-from relay.sources.signature import read_signature
-from relay.sources.standard import sign_standard_webhooks, verify_standard_webhooks
+from relay.sources.proof.signature import read_signature
+from relay.sources.proof.standard import sign_standard_webhooks, verify_standard_webhooks
+from relay.sources.providers.generic import Generic
+from relay.sources.read.moment import moment_us
 
 PAYLOADS = Path(__file__).parent / "payloads"
 NOW_S = 1_772_600_600.0

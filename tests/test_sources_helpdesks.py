@@ -14,7 +14,7 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Skipped, hmac_bytes
-from relay.sources.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.registry import build_adapter
 
 PAYLOADS = Path(__file__).parent / "payloads"

@@ -12,7 +12,7 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Sample, Skipped, hmac_bytes
-from relay.sources.mailgun import Mailgun
+from relay.sources.providers.mailgun import Mailgun
 
 PAYLOADS = Path(__file__).parent / "payloads" / "mailgun"
 NOW_S = 1_772_534_500.0

@@ -10,7 +10,7 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked, Parsed, Skipped
-from relay.sources.postmark import Postmark
+from relay.sources.providers.postmark import Postmark
 
 PAYLOADS = Path(__file__).parent / "payloads" / "postmark"
 NOW_S = 1_772_600_600.0

@@ -10,7 +10,7 @@ from relay.errors import NotAuthentic
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Skipped
-from relay.sources.resend import Resend
+from relay.sources.providers.resend import Resend
 
 PAYLOADS = Path(__file__).parent / "payloads" / "resend"
 NOW_S = 1_772_600_600.0

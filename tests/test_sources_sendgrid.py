@@ -14,7 +14,7 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked, Sample, Skipped
-from relay.sources.sendgrid import SendGrid
+from relay.sources.providers.sendgrid import SendGrid
 
 PAYLOADS = Path(__file__).parent / "payloads" / "sendgrid"
 NOW_S = 1_772_600_600.0

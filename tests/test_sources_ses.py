@@ -13,15 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.door.intake import House, Intake, furnish
 from relay.errors import NotAuthentic, UserError, VerificationUnavailable
 from relay.event import Attachment, Event
-from relay.intake import House, Intake, furnish
 from relay.outbox.items import Entry, Recorded
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Skipped
-from relay.sources.ses import Ses
-from relay.sources.sns import amazon_url, certificate_url, confirmation_url, private_key_of, sign_envelope
+from relay.sources.proof.sns import (
+    amazon_url,
+    certificate_url,
+    confirmation_url,
+    private_key_of,
+    sign_envelope,
+)
+from relay.sources.providers.ses import Ses
 from tests.sns_certificate import TOPIC, certificate_file
 
 PAYLOADS = Path(__file__).parent / "payloads" / "ses"

@@ -13,8 +13,8 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Sample, Skipped
-from relay.sources.slack import Slack
-from relay.sources.slack_text import render_html, render_text
+from relay.sources.providers.slack import Slack
+from relay.sources.read.slack_markup import render_html, render_text
 
 PAYLOADS = Path(__file__).parent / "payloads" / "slack"
 NOW_S = 1_772_600_600.0

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from relay.app import WebSide
-from relay.embedded import EmbeddedServer
 from relay.errors import OutboxUnavailable
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.spool import Spool
 from relay.settings import Settings
+from relay.web.app import WebSide
 from tests.test_hooks import CONFIG, Door, message, serve
 
 

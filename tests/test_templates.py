@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
 
-from relay.rules.filters import date, domain, email, mention, moment, plain, slug, truncate
-from relay.rules.sandbox import KNOWN_FILTERS
-from relay.rules.template import (
+from relay.rules.language.filters import date, domain, email, mention, moment, plain, slug, truncate
+from relay.rules.language.sandbox import KNOWN_FILTERS
+from relay.rules.language.template import (
     Compiled,
     TemplateFailed,
     TemplateInvalid,
@@ -21,7 +21,7 @@ from relay.rules.template import (
     parse_text,
     refusals,
 )
-from relay.rules.wording import words_of
+from relay.rules.language.wording import words_of
 from relay.units import parse_duration, parse_rate, parse_size
 
 EVENT = {"kind": "message.created", "text": "hello <b>you</b>", "sender": {"bot": False}, "tags": ["a", "b"]}

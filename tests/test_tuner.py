@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.simulated import Fleet, World
-from workers.budget import CallBudget
-from workers.latency import LatencyCurve
-from workers.tuner import FIRST_ITEMS, SizeTuner
-from workers.walls import ByteCeiling
+from workers.pace.batch_size import FIRST_ITEMS, SizeTuner
+from workers.pace.call_budget import CallBudget
+from workers.pace.failed_sizes import ByteCeiling
+from workers.pace.latency import LatencyCurve
 
 MINUTE_MS = 60_000
 

@@ -18,8 +18,8 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
-from relay.embedded import EmbeddedServer
 from relay.outbox.bell import Bell
+from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.heartbeat import last_beat_ms
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox

@@ -123,7 +123,7 @@ class Supervisor:
             generation = self._outbox.ring()
             if generation:
                 self._bell.ring_flush(generation)
-            from workers.posting import ask_to_unpark, post_dead_letters
+            from workers.dead_jobs import ask_to_unpark, post_dead_letters
 
             post_dead_letters(self._redis, self._outbox)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
@@ -178,15 +178,15 @@ class Supervisor:
 
 def work_queue(queue: str, parent: int) -> int:
     """One worker process, until it is told to stop."""
-    from workers.worker import serve
+    from workers.process.worker import serve
 
     return serve(queue, parent)
 
 
 def burst() -> int:
     """Delivers what is due, in this process, and ends. 1 where something due could not be delivered."""
-    from workers.posting import post_dead_letters
-    from workers.workshop import STOPPING, workshop
+    from workers.dead_jobs import post_dead_letters
+    from workers.process.context import STOPPING, workshop
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())

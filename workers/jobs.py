@@ -3,7 +3,7 @@ work", `unpark` "see whether the letters that wait for a company may go"."""
 
 from __future__ import annotations
 
-from workers.workshop import workshop
+from workers.process.context import workshop
 
 
 def flush(lane: str, generation: int) -> int:

@@ -12,7 +12,7 @@ import click
 
 from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
-from relay.rules.load import examine
+from relay.rules.file.load import examine
 from relay.sources.base import Adapter, Inbound
 from relay.sources.registry import build_adapter
 
@@ -87,7 +87,7 @@ def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
         relay check --schema > relay.schema.json
     """
     if schema:
-        from relay.rules.schema import json_schema
+        from relay.rules.file.schema import json_schema
 
         click.echo(json.dumps(json_schema(), indent=2))
         return

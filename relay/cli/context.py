@@ -64,7 +64,7 @@ class Context:
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        from relay.rules.load import load
+        from relay.rules.file.load import load
 
         if not Path(self.settings.config).exists():
             raise UserError(
@@ -82,7 +82,7 @@ class Context:
 
     @cached_property
     def house(self) -> Any:
-        from relay.intake import furnish
+        from relay.door.intake import furnish
 
         return furnish(self.config, self.rulebook)
 

@@ -38,8 +38,8 @@ def drop(
         relay drop --list
     """
     from relay.cli.context import open_context
+    from relay.door.killswitch import condition_problem
     from relay.event import iso_time
-    from relay.killswitch import condition_problem
     from relay.units import parse_duration
 
     outbox = open_context(data).outbox

@@ -66,9 +66,9 @@ def _erase_spool(context: Any, eraser: Any) -> int:
     spool_config = context.config.spool
     if spool_config is None:
         return 0
+    from relay.door.intake import Intake
+    from relay.door.spooling import decode
     from relay.errors import RelayError
-    from relay.intake import Intake
-    from relay.spooling import decode
 
     intake = Intake(house=context.house, records=None)  # type: ignore[arg-type] # it only maps here
 

@@ -42,7 +42,7 @@ def explain(
     """
     from relay.cli.context import environment, read_settings
     from relay.operations.explain import explain_request
-    from relay.rules.load import load
+    from relay.rules.file.load import load
 
     path = config_file or read_settings(data).config
     config, book = load(path, environment(data))

@@ -30,7 +30,7 @@ def show(adapter: str, source: str | None, type_: str | None, whole: bool) -> No
         relay rules show slack --whole > relay.yaml
     """
     from relay.rules.defaults import FAMILIES, read_defaults
-    from relay.rules.shape import did_you_mean
+    from relay.rules.file.shape import did_you_mean
 
     if adapter not in FAMILIES:
         raise NotFound(f"no adapter {adapter!r}{did_you_mean(adapter, tuple(FAMILIES))}")

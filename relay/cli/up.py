@@ -21,8 +21,8 @@ from typing import Any
 
 import click
 
-from relay.embedded import EmbeddedServer, end_with_parent
 from relay.errors import RelayError, UserError
+from relay.outbox.embedded import EmbeddedServer, end_with_parent
 from relay.settings import Settings
 
 READY_TIMEOUT_S = 30.0
@@ -222,8 +222,8 @@ def _require_token(environ: Mapping[str, str]) -> None:
 
 
 def _check_config(config: Path, environ: Mapping[str, str]) -> None:
-    from relay.intake import furnish
-    from relay.rules.load import load
+    from relay.door.intake import furnish
+    from relay.rules.file.load import load
 
     furnish(*load(str(config), environ))
 
@@ -283,7 +283,7 @@ def _write_private(path: Path, value: Any) -> None:
 
 
 def _announce(url: str, planhat: str, config: Path, environ: Mapping[str, str], folder: Path) -> None:
-    from relay.rules.load import load_config
+    from relay.rules.file.load import load_config
 
     sources = list(load_config(str(config), environ).sources)
     source = "slack" if "slack" in sources else (sources[0] if sources else "NAME")

@@ -24,7 +24,7 @@ from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
 from relay.outbox.vault import Vault
 from relay.rules.backtest import Page, Pair, map_both, pack_rows, summarise, unpack_rows
-from relay.rules.load import load
+from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 

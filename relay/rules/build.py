@@ -17,14 +17,14 @@ from relay.planhat.fields import (
     field_named,
     value_fault,
 )
+from relay.rules.file.shape import did_you_mean, name_of
+from relay.rules.file.yaml_file import Absent, Path, Source
+from relay.rules.language.references import path_of
+from relay.rules.language.template import parse_expression
 from relay.rules.reach import conjuncts, guards_of
-from relay.rules.references import path_of
 from relay.rules.rule import ANY_SOURCE, COMPANY_ID, FieldRule, Rule, Slot, fit
-from relay.rules.shape import did_you_mean, name_of
 from relay.rules.slots import build_condition, build_slot
-from relay.rules.template import parse_expression
 from relay.rules.ways import ELSEWHERE, read_ways, unknown_field
-from relay.rules.yaml_file import Absent, Path, Source
 
 #: Kinds of events that tell of a change of state, not of a message.
 _NO_MESSAGE = frozenset({"ticket.updated", "ticket.solved"})

@@ -10,11 +10,11 @@ from typing import Any
 from relay.errors import MappingFailed
 from relay.event import KINDS, Attachment, Channel, Event, Person, Recipient, Ticket, event_id
 from relay.patch import Document, Patch
-from relay.rules.filters import iso, moment
-from relay.rules.references import EVENT_SHAPE
+from relay.rules.file.shape import did_you_mean, name_of
+from relay.rules.file.yaml_file import Path, Source
+from relay.rules.language.filters import iso, moment
+from relay.rules.language.references import EVENT_SHAPE
 from relay.rules.rule import ANY_SOURCE, Filtered, Mapped, Rule, RuleBook
-from relay.rules.shape import did_you_mean, name_of
-from relay.rules.yaml_file import Path, Source
 
 #: Turns a provider's request body (with headers) into events; given by who knows the adapters.
 Parse = Callable[[str, bytes, Mapping[str, str]], Sequence[Event]]

@@ -11,8 +11,18 @@ from relay.config import Config
 from relay.errors import MappingFailed
 from relay.event import Event
 from relay.rules.examples import document_of
+from relay.rules.language.references import path_text, paths_in
+from relay.rules.language.sandbox import refill
+from relay.rules.language.template import (
+    Context,
+    TemplateFailed,
+    TemplateInvalid,
+    compiled,
+    parse_expression,
+    parse_text,
+)
+from relay.rules.language.wording import words_of
 from relay.rules.reach import conjuncts
-from relay.rules.references import path_text, paths_in
 from relay.rules.rule import (
     FieldRule,
     Rule,
@@ -24,16 +34,6 @@ from relay.rules.rule import (
     render_field,
     scope_of,
 )
-from relay.rules.sandbox import refill
-from relay.rules.template import (
-    Context,
-    TemplateFailed,
-    TemplateInvalid,
-    compiled,
-    parse_expression,
-    parse_text,
-)
-from relay.rules.wording import words_of
 
 MAX_SHOWN_CHARS = 2000
 

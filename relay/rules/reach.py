@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.rules.references import EVENT_SHAPE, path_of, path_text
+from relay.rules.file.yaml_file import Path, Source
+from relay.rules.language.references import EVENT_SHAPE, path_of, path_text
+from relay.rules.language.template import parse_expression
 from relay.rules.rule import ANY_SOURCE, Guard, Rule
-from relay.rules.template import parse_expression
-from relay.rules.yaml_file import Path, Source
 
 #: What must hold for a rule: path -> the values it may have, and conditions of any other form as text.
 _Demands = tuple[dict[str, frozenset[Any]], frozenset[str]]

@@ -17,8 +17,8 @@ from relay.errors import MappingFailed, Mistake
 from relay.event import Event
 from relay.patch import Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
-from relay.rules.filters import iso, moment
-from relay.rules.template import Compiled, Context, TemplateFailed
+from relay.rules.language.filters import iso, moment
+from relay.rules.language.template import Compiled, Context, TemplateFailed
 from relay.value import value_class
 
 ANY_SOURCE = "*"

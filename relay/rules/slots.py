@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.rules.references import Doubt, doubts_in, faults_in
-from relay.rules.rule import Slot
-from relay.rules.template import (
+from relay.rules.file.yaml_file import Absent, Path, Source
+from relay.rules.language.references import Doubt, doubts_in, faults_in
+from relay.rules.language.template import (
     Fault,
     TemplateInvalid,
     compiled,
@@ -18,7 +18,7 @@ from relay.rules.template import (
     parse_text,
     sole_expression,
 )
-from relay.rules.yaml_file import Absent, Path, Source
+from relay.rules.rule import Slot
 
 
 def build_condition(value: Any, path: Path, source: Source) -> Slot | None:

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from relay.patch import WAYS, Way
 from relay.planhat.fields import EXTRAS, FIELDS, WRITABLE, Field, field_named
-from relay.rules.shape import did_you_mean, name_of
-from relay.rules.yaml_file import Path, Source
+from relay.rules.file.shape import did_you_mean, name_of
+from relay.rules.file.yaml_file import Path, Source
 
 _WRITABLE_NAMES = tuple(name for table in (FIELDS, EXTRAS) for name in table if name in WRITABLE)
 #: Set elsewhere in a rule, or only by the relay itself.

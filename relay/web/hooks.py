@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from relay.door.intake import Accepted, Intake, Source
 from relay.errors import (
     BodyTooLarge,
     ContentTypeInvalid,
@@ -25,7 +26,6 @@ from relay.errors import (
     UnknownSource,
     WrongMethod,
 )
-from relay.intake import Accepted, Intake, Source
 from relay.sources.base import Inbound, Reply
 from relay.telemetry import log_soon, logs_info
 from relay.web.tally import Tally

@@ -1,0 +1,1 @@
+"""The door: one request verified, mapped and recorded, with no HTTP in it."""

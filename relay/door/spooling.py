@@ -1,0 +1,137 @@
+"""The door while Redis is away: verified requests go to the spool and come back through the same intake, in order.
+
+Live traffic goes first: draining yields between small parts. A new process on the same folder drains before it takes
+anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+import orjson
+
+from relay.door.intake import Intake
+from relay.errors import OutboxUnavailable, OverRate, RelayError, SourceError
+from relay.outbox.archive import DROPPED_HEADERS
+from relay.outbox.spool import Spool, Spooled
+from relay.sources.base import Inbound
+from relay.telemetry import log
+
+#: Rows drained at once; between two parts the event loop serves live requests.
+PART = 100
+
+
+def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
+    return orjson.dumps(
+        {
+            "v": 1,
+            "source": source,
+            "at": received_s,
+            "method": inbound.method,
+            "target": inbound.path_query,
+            "query": dict(inbound.query),
+            "headers": {k: v for k, v in inbound.headers.items() if k not in DROPPED_HEADERS},
+            "body": base64.b64encode(inbound.body).decode(),
+        }
+    )
+
+
+def decode(row: bytes) -> tuple[str, Inbound, float]:
+    """Raises ValueError or KeyError for what is no row."""
+    raw = orjson.loads(row)
+    if (
+        not isinstance(raw, dict)
+        or not isinstance(raw.get("headers"), dict)
+        or not isinstance(raw.get("query"), dict)
+    ):
+        raise ValueError("not a spooled request")
+    if (
+        not isinstance(raw["body"], str)
+        or not isinstance(raw["at"], (int, float))
+        or not isinstance(raw["source"], str)
+    ):
+        raise ValueError("not a spooled request")
+    inbound = Inbound(
+        body=base64.b64decode(raw["body"]),
+        headers=raw["headers"],
+        method=raw["method"],
+        path_query=raw["target"],
+        query=raw["query"],
+    )
+    return raw["source"], inbound, float(raw["at"])
+
+
+class Spooler:
+    """Group commit into the spool, and the way back. Runs in the web side's event loop."""
+
+    def __init__(self, spool: Spool, intake: Intake) -> None:
+        self.spool = spool
+        self._intake = intake
+        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None:
+        """Returns once the request is on disk. Raises OutboxUnavailable where the spool cannot take it either."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((encode(source, inbound, received_s), future))
+        if self._writer is None:
+            self._writer = loop.create_task(self._write())
+        await future
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), 500))]
+                try:
+                    await asyncio.to_thread(self.spool.append, [row for row, _ in group])
+                except OutboxUnavailable as error:
+                    for _, future in group:
+                        if not future.done():
+                            future.set_exception(OutboxUnavailable(str(error), error.retry_after_s))
+                    continue
+                for _, future in group:
+                    if not future.done():
+                        future.set_result(None)
+        finally:
+            self._writer = None
+
+    async def drain(self) -> int:
+        """Brings spooled requests back until none is left or Redis is away again; how many came."""
+        came = 0
+        while self.spool.count:
+            rows = await asyncio.to_thread(self.spool.oldest, PART)
+            if not rows:
+                continue
+            done = await self._bring(rows)
+            if done:
+                await asyncio.to_thread(self.spool.remove, done)
+            came += len(done)
+            if len(done) < len(rows):
+                break
+        if came:
+            log("spool.drained", requests=came, left=self.spool.count)
+        return came
+
+    async def _bring(self, rows: Sequence[Spooled]) -> list[int]:
+        done: list[int] = []
+        for spooled in rows:
+            try:
+                name, inbound, received_s = decode(spooled.row)
+                source = self._intake.source(name)
+                entries, _ = self._intake.map(source, inbound, now_s=received_s)
+                if entries:
+                    await self._intake.records.record([(entry, 0.0) for entry in entries])
+            except (OutboxUnavailable, OverRate):
+                break
+            except (SourceError, RelayError, ValueError, KeyError) as error:
+                # Its source has gone from the config, or its bytes make no sense any more: a person must look.
+                log("spool.set_aside", level=logging.ERROR, why=type(error).__name__)
+                await asyncio.to_thread(self.spool.put_aside, spooled.row_id, type(error).__name__)
+                continue
+            done.append(spooled.row_id)
+        return done

@@ -1,0 +1,236 @@
+"""Reads the config file and makes its rules ready: every mistake at once, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.config import (
+    Config,
+    SourceConfig,
+)
+from relay.errors import ConfigInvalid, Mistake
+from relay.planhat.fields import DEFAULT_TYPE
+from relay.rules.build import Surroundings, build_rule
+from relay.rules.defaults import FAMILIES, read_defaults
+from relay.rules.examples import Parse, run_examples
+from relay.rules.file.schema import CONFIG, RULE
+from relay.rules.file.values import read_config
+from relay.rules.file.yaml_file import Path, Source, fill_in, read_yaml
+from relay.rules.reach import check_reach, check_ways
+from relay.rules.rule import ANY_SOURCE, Rule, RuleBook, first_external_id
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A file as far as it could be read. `config` and `book` are None where a mistake stands in the way."""
+
+    config: Config
+    book: RuleBook
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def holds(self) -> bool:
+        return all(mistake.severity == "warning" for mistake in self.mistakes)
+
+
+def load(path: str, environ: Mapping[str, str], *, parse: Parse | None = None) -> tuple[Config, RuleBook]:
+    """The config and its rules. Raises ConfigInvalid with all mistakes at once; warnings stand in the book."""
+    loaded = examine(path, environ, parse=parse)
+    if not loaded.holds:
+        raise ConfigInvalid([mistake for mistake in loaded.mistakes if mistake.severity != "warning"])
+    return loaded.config, loaded.book
+
+
+def load_config(path: str, environ: Mapping[str, str]) -> Config:
+    """The config alone, checked as a whole all the same. Raises ConfigInvalid."""
+    return load(path, environ)[0]
+
+
+def load_rulebook(config: Config) -> RuleBook:
+    """The rules of a config that was loaded before. Raises ConfigInvalid."""
+    source = Source(config.file, {"rules": list(config.rules)}, lines=_paths(config.lines))
+    book = _book(config, source, None, None)
+    mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return book
+
+
+def examine(
+    path: str, environ: Mapping[str, str], *, parse: Parse | None = None, text: str | None = None
+) -> Loaded:
+    """Reads the file as far as it can be read, and says everything that is wrong with it. Raises nothing but
+    ConfigInvalid for a file that cannot be opened or is no YAML mapping."""
+    if text is None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except OSError as error:
+            raise ConfigInvalid(
+                [Mistake(f"cannot be read: {error.strerror or type(error).__name__}", path)]
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigInvalid([Mistake("is not UTF-8 text", path)]) from error
+    source = read_yaml(text, path)
+    if not isinstance(source.value, dict):
+        if not source.mistakes:
+            found = "is empty" if source.value is None else "should be a mapping"
+            source.mistakes.append(Mistake(f"{found}; it needs at least planhat, sources and rules", path))
+        raise ConfigInvalid(source.mistakes)
+    fill_in(source, environ)
+    values = CONFIG.read(source.value, (), source) or {}
+    config = read_config(values, source, text)
+    book = _book(config, source, values.get("rules"), parse)
+    mistakes = tuple(sorted(source.mistakes, key=lambda mistake: mistake.line or 0))
+    return Loaded(config, book, mistakes)
+
+
+def _book(
+    config: Config, source: Source, raws: Sequence[Mapping[str, Any]] | None, parse: Parse | None
+) -> RuleBook:
+    """`raws` are the rules as their shape was read (None: to be read)."""
+    if raws is None and config.rules:
+        raws = [RULE.read(rule, ("rules", n), source) or {} for n, rule in enumerate(config.rules)]
+    raws = raws or ()
+    around = Surroundings(
+        source=source,
+        types=config.planhat.types,
+        sources=tuple(config.sources),
+        asks=_asks(config),
+        resolve_people=config.planhat.resolve_people,
+    )
+    rules: dict[int, Rule] = {}
+    names: dict[str, int] = {}
+    for index, raw in enumerate(raws):
+        name = raw.get("name")
+        if name in names:
+            source.add(
+                ("rules", index, "name"),
+                f"{name!r} is the name of rule {names[name] + 1} as well; each needs its own",
+            )
+        elif name:
+            names[name] = index
+        rule = build_rule(raw, index, around)
+        if rule is not None:
+            rules[index] = rule
+    placed = sorted(rules.items())
+    check_reach(placed, tuple(config.sources), source)
+    check_ways(placed, source)
+    by_source = {name: _own_rules(name, config, placed, source) for name in config.sources}
+    book = RuleBook(
+        version=config.version,
+        rules=tuple(rule for _, rule in placed),
+        by_source=by_source,
+        for_any=_until_always(rule for _, rule in placed if ANY_SOURCE in rule.sources),
+    )
+    _check_borrowed_ids(placed, book, tuple(config.sources), source)
+    if all(mistake.severity == "warning" for mistake in source.mistakes):
+        adapters = {name: held.adapter for name, held in config.sources.items()}
+        run_examples(raws, rules, book, source, adapters, parse)
+    warnings = tuple(mistake for mistake in source.mistakes if mistake.severity == "warning")
+    return RuleBook(book.version, book.rules, book.by_source, book.for_any, warnings)
+
+
+def _asks(config: Config) -> frozenset[str]:
+    """What `company:` may ask with."""
+    asks = {step.key for step in config.companies if step.kind == "table"}
+    kinds = {step.kind for step in config.companies}
+    if "enduser_email" in kinds or "domain" in asks:
+        asks.add("email")
+    if "company_domain" in kinds:
+        asks |= {"domain", "email"}
+    if "default" in kinds:
+        asks.add("default")
+    return frozenset(asks)
+
+
+def _own_rules(
+    name: str, config: Config, placed: Sequence[tuple[int, Rule]], source: Source
+) -> tuple[Rule, ...]:
+    """The rules that events of source `name` meet: the user's, and the adapter's own where no rule names it."""
+    rules = [rule for _, rule in placed if rule.concerns(name)]
+    named = any(_names(raw, name) for raw in config.rules)
+    if not named and config.sources[name].adapter in FAMILIES:
+        rules += default_rules(config.sources[name], config, source)
+    return _until_always(rules)
+
+
+def _names(raw: Mapping[str, Any], source: str) -> bool:
+    given = raw.get("source")
+    return given == source or (isinstance(given, list) and source in given)
+
+
+def default_rules(held: SourceConfig, config: Config, source: Source | None = None) -> list[Rule]:
+    """The adapter's own rules for this source, ready to run."""
+    type_ = held.type
+    if not type_:
+        types = FAMILIES[held.adapter].types
+        type_ = next((known for known in types if known in config.planhat.types), DEFAULT_TYPE)
+        if source is not None and type_ == DEFAULT_TYPE:
+            source.add(
+                ("sources", held.name),
+                f"has neither a type nor a rule, so its conversations become {DEFAULT_TYPE!r}; add type: with one of planhat.types",
+                severity="warning",
+            )
+    written = read_yaml(read_defaults(held.adapter), f"{FAMILIES[held.adapter].file}.yaml")
+    written.value = {"rules": _named(written.value, held.name, type_)}
+    around = Surroundings(
+        source=written,
+        types=(*config.planhat.types, type_),
+        sources=(held.name,),
+        asks=frozenset(),
+        is_default=True,
+        resolve_people=config.planhat.resolve_people,
+    )
+    rules = []
+    for n, raw in enumerate(written.value["rules"]):
+        shaped = RULE.read(raw, ("rules", n), written) or {}
+        rule = build_rule(shaped, n, around)
+        if rule is not None:
+            rules.append(rule)
+    return rules
+
+
+def _named(value: Any, name: str, type_: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(child, name, type_) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_named(child, name, type_) for child in value]
+    if value == "TYPE":
+        return type_
+    if isinstance(value, str) and value.startswith("SOURCE"):
+        return name + value[len("SOURCE") :]
+    return value
+
+
+def _until_always(rules: Any) -> tuple[Rule, ...]:
+    """No event gets past a rule that always matches."""
+    kept: list[Rule] = []
+    for rule in rules:
+        kept.append(rule)
+        if rule.when is None:
+            break
+    return tuple(kept)
+
+
+def _check_borrowed_ids(
+    placed: Sequence[tuple[int, Rule]], book: RuleBook, sources: Sequence[str], source: Source
+) -> None:
+    for index, rule in placed:
+        if rule.action not in ("retract", "archive") or rule.external_id is not None:
+            continue
+        for name in sources if ANY_SOURCE in rule.sources else rule.sources:
+            if first_external_id(book.rules_for(name)) is None:
+                source.add(
+                    ("rules", index),
+                    f"{rule.action} needs a conversation.externalId: no upsert rule for source {name!r} gives one",
+                )
+
+
+def _paths(lines: Mapping[str, int]) -> dict[Path, int]:
+    return {
+        tuple(int(step) if step.isdigit() else step for step in path.split(".")) if path else (): line
+        for path, line in lines.items()
+    }

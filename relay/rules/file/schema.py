@@ -1,0 +1,321 @@
+"""The config file, key by key: the tables that `load.py` reads by and that the JSON Schema is made of.
+
+Source of the keys: the contract, section 3. Defaults stand in `relay/config.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from relay.event import KINDS
+from relay.patch import WAYS
+from relay.planhat.fields import schema_of
+from relay.rules.defaults import ADAPTERS
+from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, Secret, Table, Text, Whole
+
+ACTIONS = ("upsert", "retract", "archive", "drop")
+LOOKUPS = ("enduser_email", "company_domain")
+KEEPABLE = ("bots", "private", "drafts", "auto_replies")
+SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_YEARS = 10 * 365 * 86400.0
+
+PLANHAT = Table(
+    {
+        "types": Many(Text("a conversation type"), "the custom conversation types that exist in the tenant"),
+        "calls_per_minute": Whole(
+            "calls to Planhat a minute, shared by every worker and by look-ups; Planhat's soft limit is 200",
+            least=1,
+            most=10_000,
+        ),
+        "timeout": Quantity("duration", "one whole call to Planhat", 1, 3600, "1s to 1h"),
+        "lease": Quantity(
+            "duration",
+            "how long a worker owns what it claimed; renewed while a call is under way",
+            2,
+            3600,
+            "2s to 1h",
+        ),
+        "batch": Table(
+            {
+                "max_items": Whole(
+                    "conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000
+                ),
+                "max_bytes": Quantity("size", "bytes of one call at most", 1000, 100_000_000, "1KB to 100MB"),
+                "linger": Quantity("duration", "how long a batch may wait for more", 0, 60, "0s to 1m"),
+            },
+            "upper bounds of one call; size and wait tune themselves below them",
+        ),
+        "retry": Table(
+            {
+                "first": Quantity("duration", "the first wait after a failure", 0.01, _YEARS, "10ms or more"),
+                "cap": Quantity("duration", "the longest wait", 0.01, _YEARS, "10ms or more"),
+                "rate_limited": Quantity(
+                    "duration", "after a 429 that names no time", 0.01, _YEARS, "10ms or more"
+                ),
+                "probe": Quantity(
+                    "duration", "between tries while blocked (401, total 403)", 0.01, _YEARS, "10ms or more"
+                ),
+                "give_up_after": Quantity(
+                    "duration",
+                    "the age at which a postponed item becomes a dead letter",
+                    1,
+                    _YEARS,
+                    "1s or more",
+                ),
+                "max_refusals": Whole(
+                    "verdicts of Planhat on one item; 1 buries at the first", least=1, most=100
+                ),
+            },
+            "what happens after a failure",
+        ),
+        "token_expires": Text(
+            "when the token ends, as a date; `relay doctor` warns before it",
+            pattern=r"\d{4}-\d{2}-\d{2}(?:T[0-9:.]+Z?)?",
+            wanted="a date such as 2027-01-31",
+        ),
+        "resolve_people": Flag("look up the Planhat ids of users and endusers by email before sending"),
+    },
+    "Planhat: what the tenant has, and how fast and how long to try",
+)
+
+_SECRETS = Many(
+    Secret("a secret, best as ${NAME} or ${file:/path}"),
+    "signing secrets, client secrets or tokens; any may match",
+    True,
+)
+
+SOURCE = Table(
+    {
+        "adapter": Text("which provider this is", choices=ADAPTERS),
+        "secrets": _SECRETS,
+        "basic_auth": Many(
+            Secret('"user:password"', wanted='a login such as "user:password"', pattern=r"[^:]*:.*"),
+            "logins for unsigned senders",
+            True,
+        ),
+        "bearer": Many(Secret("a token"), "bearer tokens for unsigned senders", True),
+        "api_key": Table(
+            {
+                "header": Text(
+                    "the header that carries the key", pattern=r"[A-Za-z0-9-]+", wanted="a header's name"
+                ),
+                "values": _SECRETS,
+            },
+            "a key in a header, for unsigned senders",
+            required=("header", "values"),
+        ),
+        "public_keys": Many(Secret("a public key"), "public keys: SendGrid (ECDSA), Gong (JWT), whpk_", True),
+        "public_url": Text(
+            "the URL as the sender knows it, for schemes that sign it",
+            pattern=r"https?://[^\s]+",
+            wanted="a URL such as https://relay.example.com/hooks/twilio",
+        ),
+        "signature": Table(
+            {
+                "header": Text("the header that carries the signature"),
+                "hash": Text("the hash of the HMAC", choices=("sha1", "sha256", "sha384", "sha512")),
+                "encoding": Text("how the signature is written", choices=("hex", "base64", "base64url")),
+                "prefix": Text("what stands before the signature, such as sha256="),
+                "signed": Text('what is signed, such as "{timestamp}.{body}"'),
+                "timestamp_header": Text("the header that carries the time"),
+                "tolerance": Quantity("duration", "how old a request may be", 0, 86400, "0s to 1d"),
+                "unit": Text("the unit of the time", choices=("s", "ms")),
+                "key": Text("how the secret is written", choices=("text", "base64", "hex")),
+                "body_token": Text("the place in the body where a shared token stands"),
+                "style": Text("a signature of several parts", choices=("stripe",)),
+            },
+            "how `generic` checks a signature",
+        ),
+        "topics": Many(Text("a topic's ARN"), "SNS topics that are accepted", True),
+        "certificate_files": Many(
+            Text("a file"), "certificates trusted beside those fetched from Amazon", True
+        ),
+        "scheme": Text("which of a provider's signature schemes"),
+        "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
+        "type": Text("the conversation type that the default rules use"),
+        "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
+        "max_body_bytes": Quantity(
+            "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
+        ),
+        "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
+        "enrich": Table(
+            {
+                "token": Secret("the provider's API token, best as ${NAME}"),
+                "login": Secret("user:password, where the provider's API wants a login"),
+                "url": Text(
+                    "the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"
+                ),
+                "timeout": Quantity("duration", "one look-up", 0.1, 60, "100ms to 1m"),
+                "cache": Quantity("duration", "how long an answer is remembered", 0, _YEARS, "0s or more"),
+            },
+            "look-ups at the provider by the workers",
+        ),
+        "unauthenticated": Flag("accept this sender without any secret: anybody who knows the URL can write"),
+        "fields": Names(Text("a path in the payload, such as data.ticket.id"), "where `generic` finds what"),
+        "body_token": Text("the place in the body where a shared token stands"),
+    },
+    "one sender of webhooks",
+    required=("adapter",),
+    hints={
+        "secret": "did you mean 'secrets', a list?",
+        "signing_secret": "did you mean 'secrets', a list?",
+        "token": "did you mean 'secrets' or 'bearer'?",
+        "url": "did you mean 'public_url'?",
+    },
+)
+
+COMPANY_STEP = Table(
+    {
+        "table": Names(
+            Names(
+                Text("a companyId: a Planhat id, extid-... or srcid-..."), "what is asked for -> companyId"
+            ),
+            "tables by the name that a rule's `company:` asks with, such as domain",
+        ),
+        "planhat": Text("looked up by the workers", choices=LOOKUPS),
+        "default": Text("the companyId when nothing else is found"),
+    },
+    "one way of finding a companyId; the first hit wins",
+)
+
+_SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+EVENT_KEYS = (
+    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "sender"),
+    *("recipients", "channel", "ticket", "message_id", "url", "attachments", "tags"),
+)
+
+EXAMPLE = Table(
+    {
+        "event": Anything(
+            "what of the event matters; the rest is filled in",
+            {
+                "type": "object",
+                "properties": {key: {} for key in EVENT_KEYS} | {"kind": {"enum": sorted(KINDS)}},
+                "additionalProperties": False,
+            },
+        ),
+        "payload": Anything("the provider's own JSON, beside or instead of `event`", {}),
+        "payload_file": Text("a file with the provider's request body, relative to this file"),
+        "headers_file": Text("a file with the request's headers, one `Name: value` a line"),
+        "expect": Anything(
+            'what of the conversation must come out, or "no match"',
+            {"anyOf": [{"type": "object"}, {"enum": ["no match", "dropped"]}]},
+        ),
+    },
+    "an event and what is expected of it; checked by `relay check`",
+)
+
+RULE = Table(
+    {
+        "name": Text("the rule's name, as it stands on events, dead letters and in messages"),
+        "source": Many(
+            Text("a name under sources, or * for all"), "which source's events; left out: all", True
+        ),
+        "when": Anything(
+            "a condition (a Jinja2 expression) over `event` and `payload`; left out: always",
+            {"type": ["string", "boolean"]},
+        ),
+        "action": Text("what is done", choices=ACTIONS),
+        "conversation": Anything(
+            "the conversation's fields: values or Jinja2 templates over `event` and `payload`"
+        ),
+        "merge": Anything(
+            "how a field merges with what was there: replace (default), first, union (by id), append (by message)",
+            {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [
+                        {"enum": list(WAYS)},
+                        {"type": "object", "additionalProperties": {"enum": list(WAYS)}},
+                    ]
+                },
+            },
+        ),
+        "company": Names(
+            Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"
+        ),
+        "companyId": Text("the company itself: a Planhat id, extid-... or srcid-..., or a template of one"),
+        "examples": Many(EXAMPLE, "events and what is expected of them; checked by `relay check`"),
+        "description": Text("a note for people"),
+    },
+    "which events become which conversation",
+    hints={
+        "if": "did you mean 'when'?",
+        "type": "it belongs under 'conversation'",
+        "externalId": "it belongs under 'conversation'",
+        "subject": "it belongs under 'conversation'",
+        "company_id": "did you mean 'companyId'?",
+        "example": "did you mean 'examples', a list?",
+    },
+)
+
+KEEP = Table(
+    {
+        "events": Quantity(
+            "duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"
+        ),
+        "documents": Quantity(
+            "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
+        ),
+        "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
+        "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
+    },
+    "how long what is kept",
+)
+
+SPOOL = Table(
+    {
+        "dir": Text("a folder on a disk that survives the process"),
+        "max_bytes": Quantity("size", "no more than this is kept there", 1_000_000, 10**13, "1MB or more"),
+    },
+    "where accepted requests wait while Redis is away",
+    required=("dir",),
+)
+
+REDACTION = Table(
+    {
+        "field": Text("a dotted path of the payload; * stands for any key"),
+        "pattern": Text("a regular expression over all texts"),
+        "how": Text("what becomes of it", choices=("drop", "hash")),
+    },
+    "what is taken out of a request before anything of it is stored",
+)
+
+CONFIG = Table(
+    {
+        "planhat": PLANHAT,
+        "sources": Names(
+            SOURCE,
+            "who sends, by the name in /hooks/NAME",
+            key_pattern=SOURCE_NAME,
+            key_wanted="letters, digits, dots, dashes and underscores, at most 64",
+        ),
+        "companies": Many(COMPANY_STEP, "how a companyId is found; the first hit wins"),
+        "keep": KEEP,
+        "rules": Many(RULE, "which events become which conversations; the first match wins"),
+        "spool": SPOOL,
+        "redact": Many(REDACTION, "what is taken out of requests at the door"),
+    },
+    "What to relay to Planhat, and how",
+)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a config file, for completion in an editor."""
+    schema = CONFIG.schema()
+    conversation = {"description": RULE.keys["conversation"].description, **schema_of(templates=True)}
+    conversation.setdefault("properties", {}).pop("companyId", None)
+    rule = schema["properties"]["rules"]["items"]
+    rule["properties"]["conversation"] = conversation
+    step = schema["properties"]["companies"]["items"]
+    step.update({"minProperties": 1, "maxProperties": 1})
+    nullable: Mapping[str, Any] = schema["properties"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "planhat-relay config",
+        "description": CONFIG.description,
+        "type": "object",
+        "properties": dict(nullable),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,1 @@
+"""The rules' language: templates in a sandbox."""

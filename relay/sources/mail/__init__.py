@@ -1,0 +1,1 @@
+"""Mail as every mail provider delivers it."""

@@ -1,0 +1,245 @@
+"""Header fields of a mail: found in any case, decoded, unfolded; addresses and message ids out of them.
+
+Everything here is total and takes linear time: the standard library's address parser is quadratic over long
+headers and raises over odd ones.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import Any
+
+from relay.event import Attachment
+from relay.sources.read.moment import moment_us
+
+#: Longer than any header a mail system lets through; what is beyond is cut.
+MAX_VALUE_CHARS = 64 * 1024
+MAX_FIELDS = 2000
+MAX_ADDRESSES = 500
+
+_MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
+_FOLD = re.compile(r"\r?\n[ \t]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_COLON_OFFSET = re.compile(r"([+-]\d\d):(\d\d)\b")
+
+
+class MailHeaders:
+    """Pairs of name and value in their order; names are compared in lower case."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for count, (name, value) in enumerate(pairs):
+            if count >= MAX_FIELDS:
+                break
+            self._values.setdefault(name.strip().lower(), []).append(value[:MAX_VALUE_CHARS])
+
+    def get(self, name: str) -> str:
+        """The first value, unfolded and decoded; "" where there is none."""
+        found = self._values.get(name)
+        return decoded(found[0]) if found else ""
+
+    def raw(self, name: str) -> str:
+        """The first value, unfolded but with its encoded words: for addresses, where decoding comes last."""
+        found = self._values.get(name)
+        return unfolded(found[0]) if found else ""
+
+    def all(self, name: str) -> list[str]:
+        return [unfolded(value) for value in self._values.get(name, [])]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def pairs(self) -> list[list[str]]:
+        return [[name, printable(value)] for name, values in self._values.items() for value in values]
+
+
+def header_block(text: str) -> list[tuple[str, str]]:
+    """The fields of a raw header block, as SendGrid posts it beside the parsed parts."""
+    found: list[tuple[str, str]] = []
+    name, lines = "", []
+    for line in text[: MAX_VALUE_CHARS * 8].replace("\r\n", "\n").split("\n"):
+        if line[:1] in (" ", "\t"):
+            lines.append(line.strip())
+            continue
+        if name:
+            found.append((name, " ".join(lines)))
+        name, colon, value = line.partition(":")
+        name = name if colon and name.strip() else ""
+        lines = [value.strip()]
+    if name:
+        found.append((name, " ".join(lines)))
+    return found
+
+
+def unfolded(value: str) -> str:
+    return printable(_FOLD.sub(" ", value)).strip()
+
+
+def printable(text: str) -> str:
+    """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
+    read as UTF-8, else as Windows-1252."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            try:
+                text = _of_bytes(text.encode("utf-8", "surrogateescape"))
+            except UnicodeEncodeError:
+                text = text.encode("utf-8", "replace").decode()
+    return _CONTROL.sub("", text)
+
+
+def _of_bytes(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+#: Bounded on every side, so that a header full of beginnings costs no more than its length.
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]{0,2000})\?=")
+
+
+def decoded(value: str) -> str:
+    """The value with its encoded words (RFC 2047) read; blanks between two of them are no text."""
+    value = unfolded(value)
+    if "=?" not in value:
+        return value
+    pieces: list[str] = []
+    pending, charset, at = b"", "", 0
+    for found in _ENCODED_WORD.finditer(value):
+        between = value[at : found.start()]
+        here = found[1].partition("*")[0].lower()
+        # A character may be split over two words, so that only their bytes together can be decoded.
+        if pending and (between.strip() or here != charset):
+            pieces.append(decode_bytes(pending, charset))
+            pending = b""
+        if between.strip() or not at:
+            pieces.append(between)
+        charset, at = here, found.end()
+        pending += _word_bytes(found[2], found[3])
+    if pending:
+        pieces.append(decode_bytes(pending, charset))
+    pieces.append(value[at:])
+    return printable("".join(pieces)).strip()
+
+
+def _word_bytes(encoding: str, text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    try:
+        if encoding in "bB":
+            return b64decode(raw + b"=" * (-len(raw) % 4))
+        return binascii.a2b_qp(raw, header=True)
+    except (binascii.Error, ValueError):
+        return raw
+
+
+#: Names that mails use and Python does not know, or knows as something narrower than what is meant.
+_CHARSETS = {"": "utf-8", "ascii": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
+_CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18030", "gbk": "gb18030"}
+_CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
+
+
+#: What mails are written in. Python knows more, and some of it is quadratic ("punycode") or no text at all.
+_SAFE_CHARSET = re.compile(
+    r"(?:x-)?(?:utf|iso|windows|cp|koi8|gb|big5|euc|shift|sjis|ks_c|mac|tis|hz|johab|latin|ibm|hp-roman|kz|ptcp)[a-z0-9_.:-]{0,24}"
+)
+
+
+def decode_bytes(raw: bytes, charset: str) -> str:
+    """Bytes as text: in the charset named, else UTF-8, else Windows-1252 with replacements. Never raises."""
+    name = charset.strip().strip("\"'").lower()
+    name = _CHARSETS.get(name, name)
+    for candidate in (name if _SAFE_CHARSET.fullmatch(name) else "utf-8", "utf-8"):
+        try:
+            return raw.decode(candidate)
+        except (LookupError, ValueError):
+            continue
+    return raw.decode("cp1252", "replace")
+
+
+def message_ids(value: str) -> list[str]:
+    """The ids of a `References`, `In-Reply-To` or `Message-ID` field, with their angle brackets."""
+    value = unfolded(value[:MAX_VALUE_CHARS])
+    found = [f"<{inner}>" for inner in _MESSAGE_ID.findall(value)]
+    if found:
+        return found
+    words = value.split()
+    return [word[:900] for word in words[:100] if "@" in word or len(words) == 1]
+
+
+def addresses(value: str) -> list[tuple[str, str]]:
+    """`(name, email)` of each mailbox of an address list; groups are opened, comments read as names."""
+    value = unfolded(value[:MAX_VALUE_CHARS])
+    found: list[tuple[str, str]] = []
+    words: list[str] = []  # the phrase so far
+    angle: list[str] | None = None  # what stands in <...>
+    comment: list[str] = []
+    quoted, escaped, depth, has_at = False, False, 0, False
+
+    def finish() -> None:
+        phrase = decoded("".join(words)).strip().strip("\"'").strip()
+        email = printable("".join(angle).strip() if angle is not None else "")
+        note = decoded("".join(comment)).strip()
+        if angle is None and "@" in phrase and not any(char in phrase for char in " \t"):
+            email, phrase = phrase, note
+        email = email.removeprefix("mailto:").strip("<>").replace(" ", "")
+        if "@" in email and ":" not in email and len(email) <= 320 and len(found) < MAX_ADDRESSES:
+            found.append((phrase[:256] or note[:256], email))
+
+    for char in value:
+        if escaped:
+            (comment if depth else words if angle is None else angle).append(char)
+            escaped = False
+        elif char == "\\" and (quoted or depth):
+            escaped = True
+        elif depth:
+            depth += (char == "(") - (char == ")")
+            if depth:
+                comment.append(char)
+        elif quoted:
+            if char == '"':
+                quoted = False
+            else:
+                (words if angle is None else angle).append(char)
+        elif char == '"':
+            quoted = True
+        elif char == "(" and angle is None:
+            depth = 1
+        elif char == "<" and angle is None:
+            angle = []
+        elif char == ">":
+            continue
+        elif char in ",;":
+            finish()
+            words, angle, comment, has_at = [], None, [], False
+        elif char == ":" and angle is None and not has_at and "".join(words).strip().lower() != "mailto":
+            words = []  # a group's name
+        else:
+            has_at = has_at or char == "@"
+            (words if angle is None else angle).append(char)
+    finish()
+    return found
+
+
+def date_us(value: str) -> int | None:
+    """A `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
+    value = unfolded(value[:200])
+    if "," in value[:5] or value[:3].isalpha():
+        value = _COLON_OFFSET.sub(r"\1\2", value)
+    return moment_us(value)
+
+
+def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
+    """An attachment's entry: the name without folders, the type without parameters."""
+    base = printable(name).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
+    base = base if base.strip(".") else ""
+    known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+    return Attachment(
+        name=base[:255], type=printable(kind).partition(";")[0].strip().lower()[:127], size=known, url=url
+    )

@@ -1,0 +1,368 @@
+"""Intercom: conversations and tickets, in the shapes of API 1.x and 2.x.
+
+Source: Intercom, "Setting up webhooks", "Webhook topics", "Webhook notification object".
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import orjson
+
+from relay.errors import NotAuthentic
+from relay.event import Attachment, Event, Person, Recipient, Ticket, event_id
+from relay.source_options import SourceOptions
+from relay.sources.base import (
+    BaseAdapter,
+    Inbound,
+    Parsed,
+    Reply,
+    Sample,
+    Skipped,
+    Walk,
+    content_key,
+    hmac_bytes,
+    iso_from_us,
+    json_object,
+)
+from relay.sources.proof.credentials import matches_hex, require_secret
+from relay.sources.proof.token import wants_signature
+from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.moment import moment_us
+
+#: Parts that nobody wrote, whatever their body says.
+_MACHINE_PARTS = frozenset({"channel_and_reply_time_expectation"})
+_PRIVATE_PARTS = frozenset({"note", "note_and_reopen"})
+
+
+class Intercom(BaseAdapter):
+    name: ClassVar[str] = "intercom"
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(options)
+        require_secret(options, "the app's client secret")
+        self._keep_private = "private" in options.keep
+        self._keep_bots = "bots" in options.keep
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        given = inbound.headers.get("x-hub-signature", "")
+        if not wants_signature(inbound, self.options, given):
+            return
+        secrets = self.options.secrets()
+        if not given.startswith("sha1=") or not matches_hex(given[5:], secrets, inbound.body, "sha1"):
+            raise NotAuthentic("signature")
+
+    def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
+        """Intercom first asks with HEAD whether the address is there, then sends the topic `ping`."""
+        if inbound.method in ("HEAD", "GET"):
+            return Reply(200)
+        if b'"ping"' in inbound.body and json_object(inbound.body).get("topic") == "ping":
+            return Reply(200, b'{"status":"ok"}', "application/json")
+        return None
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        payload = json_object(inbound.body)
+        body = Walk(payload)
+        topic = body.text("topic")
+        if topic == "ping":
+            return [Skipped("handshake")]
+        family = topic.partition(".")[0]
+        if family not in ("conversation", "conversation_part", "ticket"):
+            return [Skipped("type")]
+        item = body["data"]["item"]
+        notice = _Notice(
+            body=body,
+            item=item,
+            topic=topic,
+            delivery=body.maybe_text("id") or content_key(inbound.body),
+            time_us=moment_us(body.value.get("created_at")) or int(now_s * 1_000_000),
+        )
+        if family == "ticket":
+            return self._ticket(notice)
+        return self._conversation(notice)
+
+    def _conversation(self, notice: _Notice) -> list[Parsed]:
+        item, topic = notice.item, notice.topic
+        if topic == "conversation.deleted":
+            thread = item.maybe_ident("conversation_id") or item.ident("id")
+            # The whole conversation: no message of it is named.
+            return [self._event(notice, thread, item, "message.deleted", Walk({}), message_id=thread)]
+        thread = item.ident("id")
+        parts = item.maybe("conversation_parts").items("conversation_parts")
+        found: list[Parsed] = []
+        if not parts and topic.endswith(".created"):
+            parts = [_first_message(item)]
+        for part in parts:
+            found.append(self._part(notice, thread, item, part, n=len(found)))
+        if not found:
+            kind = "ticket.solved" if topic.endswith(".closed") else "ticket.updated"
+            found.append(self._event(notice, thread, item, kind, Walk({})))
+        return found
+
+    def _part(self, notice: _Notice, thread: str, item: Walk, part: Walk, *, n: int) -> Parsed:
+        topic, what = notice.topic, part.maybe_text("part_type")
+        if (what in _PRIVATE_PARTS or topic.endswith((".noted", ".note.created"))) and not self._keep_private:
+            return Skipped("private")
+        if what in _MACHINE_PARTS and not self._keep_bots:
+            return Skipped("bot")
+        said = bool(part.maybe_text("body").strip())
+        if topic.endswith(".redacted") or part.value.get("redacted") is True:
+            kind = "message.updated"
+        elif said or part.items("attachments"):
+            kind = "ticket.commented" if topic.startswith("ticket.") else "message.created"
+        else:
+            kind = "ticket.solved" if what == "close" or topic.endswith(".closed") else "ticket.updated"
+        event = self._event(notice, thread, item, kind, part, n=n)
+        if event.sender.bot and kind == "message.created" and not self._keep_bots:
+            return Skipped("bot")
+        return event
+
+    def _ticket(self, notice: _Notice) -> list[Parsed]:
+        outer = notice.item
+        item = outer.maybe("ticket") if outer.value.get("ticket") else outer
+        # Tickets and conversations are numbered apart.
+        thread = f"ticket-{item.ident('id')}"
+        topic = notice.topic
+        if topic == "ticket.created":
+            description = item.maybe("ticket_attributes").maybe_text("_default_description_")
+            opening = {"body": description, "id": f"{thread}-description", "author": _owner(item).value}
+            return [self._event(notice, thread, item, "ticket.created", Walk(opening))]
+        parts = item.maybe("ticket_parts").items("ticket_parts")
+        if outer.value.get("ticket_part"):
+            parts = [outer.maybe("ticket_part")]
+        elif parts and not topic.endswith((".replied", ".note.created")):
+            parts = []
+        if parts:
+            # The list may hold the ticket's whole history; the newest part is what this is about.
+            newest = max(parts, key=lambda part: moment_us(part.value.get("created_at")) or 0)
+            return [self._part(notice, thread, item, newest, n=0)]
+        if topic == "ticket.note.created" and not self._keep_private:
+            return [Skipped("private")]
+        done = topic == "ticket.closed" or _status(item).lower() in ("resolved", "closed")
+        return [self._event(notice, thread, item, "ticket.solved" if done else "ticket.updated", Walk({}))]
+
+    def _event(
+        self,
+        notice: _Notice,
+        thread: str,
+        item: Walk,
+        kind: str,
+        part: Walk,
+        *,
+        message_id: str = "",
+        n: int = 0,
+    ) -> Event:
+        part_id = part.maybe_ident("id")
+        time_us = notice.time_us
+        if kind in ("message.created", "ticket.commented"):
+            time_us = moment_us(part.value.get("created_at")) or time_us
+        raw = part.maybe_text("body")
+        source, delivery = self.options.name, notice.delivery
+        key = delivery if n == 0 else f"{delivery}:{part_id or n}"
+        seen = f"part:{thread}:{part_id}:{kind}:{time_us}"
+        spoken = bool(part_id and raw and kind == "message.created")
+        return Event(
+            id=event_id(source, key),
+            source=source,
+            adapter=self.name,
+            kind=kind,
+            time=iso_from_us(time_us),
+            # Intercom counts whole seconds; its part numbers only grow.
+            version=time_us + _tie(part_id),
+            thread=thread,
+            subject=_subject(item),
+            text=text_of_html(raw),
+            html=clean_html(raw) if "<" in raw else html_of_text(raw),
+            sender=_sender(part.maybe("author"), item),
+            recipients=_participants(item),
+            ticket=Ticket(
+                id=item.maybe_ident("id") or thread,
+                status=_status(item),
+                priority=item.maybe_text("priority"),
+                assignee=_assignee(item),
+            ),
+            message_id=message_id or part_id or delivery,
+            url=_url(item, notice.body),
+            attachments=_attachments(part),
+            tags=tuple(name for tag in item.maybe("tags").items("tags") if (name := tag.maybe_text("name"))),
+            delivery_id=delivery,
+            # A reply that assigns, too, is announced under two topics.
+            also_seen=(event_id(source, seen),) if spoken else (),
+            payload=notice.body.value,
+        )
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        return self.sample_thread(serial=serial, now_s=now_s)[0]
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """A conversation that a customer begins, and the answer to it."""
+        begun_s = int(now_s)
+        item: dict[str, Any] = {
+            "type": "conversation",
+            "id": str(215_000_000_000 + serial),
+            "created_at": begun_s,
+            "updated_at": begun_s,
+            "state": "open",
+            "title": "",
+            "source": {
+                "type": "conversation",
+                "id": str(338_000_000 + serial),
+                "subject": "",
+                "body": "<p>How do I invite a colleague?</p>",
+                "author": {
+                    "type": "user",
+                    "id": "65f0a1",
+                    "name": "Kim Example",
+                    "email": "kim@customer.example.com",
+                },
+                "attachments": [],
+            },
+            "contacts": {"type": "contact.list", "contacts": [{"type": "contact", "id": "65f0a1"}]},
+            "conversation_parts": {"type": "conversation_part.list", "conversation_parts": []},
+            "tags": {"type": "tag.list", "tags": []},
+        }
+        part = {
+            "type": "conversation_part",
+            "id": str(3_735_000_000 + serial),
+            "part_type": "comment",
+            "body": "<p>Under Settings, <b>People</b>.</p>",
+            "created_at": begun_s + 60,
+            "updated_at": begun_s + 60,
+            "author": {"type": "admin", "id": "7001", "name": "Sam Support", "email": "sam@example.com"},
+            "attachments": [],
+        }
+        reply = {
+            **item,
+            "updated_at": begun_s + 60,
+            "conversation_parts": {"type": "conversation_part.list", "conversation_parts": [part]},
+        }
+        return [
+            _sample_notice("conversation.user.created", item, serial, begun_s),
+            _sample_notice("conversation.admin.replied", reply, serial, begun_s + 60),
+        ]
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        secret = next((secret for secret in self.options.secrets() if secret), "")
+        digest = hmac_bytes(secret, sample.body, "sha1").hex()
+        return Sample(sample.body, {**sample.headers, "x-hub-signature": f"sha1={digest}"}, sample.method)
+
+
+class _Notice:
+    """One notification: its envelope, what it is about, its id and time (microseconds)."""
+
+    __slots__ = ("body", "delivery", "item", "time_us", "topic")
+
+    def __init__(self, *, body: Walk, item: Walk, topic: str, delivery: str, time_us: int) -> None:
+        self.body = body
+        self.item = item
+        self.topic = topic
+        self.delivery = delivery
+        self.time_us = time_us
+
+
+def _first_message(item: Walk) -> Walk:
+    """The opening message stands apart from the parts: `source` in 2.x, `conversation_message` in 1.x."""
+    first = item.maybe("source") if item.value.get("source") else item.maybe("conversation_message")
+    return Walk({"created_at": item.value.get("created_at"), **first.value}, first.path)
+
+
+def _owner(item: Walk) -> Walk:
+    contacts = item.maybe("contacts").items("contacts")
+    return contacts[0] if contacts else item.maybe("user")
+
+
+def _sender(author: Walk, item: Walk) -> Person:
+    kind = author.maybe_text("type")
+    person_id = author.maybe_ident("id")
+    name, email = author.maybe_text("name"), author.maybe_text("email")
+    user = item.maybe("user")
+    if person_id and user.maybe_ident("id") == person_id:
+        name, email = name or user.maybe_text("name"), email or user.maybe_text("email")
+    bot = kind in ("bot", "operator") or author.value.get("from_ai_agent") is True
+    return Person(id=person_id, name=name, email=email, bot=bot)
+
+
+def _participants(item: Walk) -> tuple[Recipient, ...]:
+    """The customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
+    author = item.maybe("source").maybe("author")
+    people = [author] if author.maybe_text("type") in ("user", "lead", "contact") else []
+    people += [item.maybe("user"), *item.maybe("contacts").items("contacts")]
+    found: dict[str, Recipient] = {}
+    for person in people:
+        name, email = person.maybe_text("name"), person.maybe_text("email")
+        if name or email:
+            key = person.maybe_ident("id") or email
+            found.setdefault(key, Recipient(name=name, email=email, role="participant"))
+    return tuple(found.values())
+
+
+def _subject(item: Walk) -> str:
+    title = (
+        item.maybe("ticket_attributes").maybe_text("_default_title_")
+        or item.maybe_text("title")
+        or item.maybe("source").maybe_text("subject")
+        or item.maybe("conversation_message").maybe_text("subject")
+    )
+    return text_of_html(title)
+
+
+def _status(item: Walk) -> str:
+    state = item.value.get("ticket_state")
+    if isinstance(state, dict):
+        walk = Walk(state)
+        return walk.maybe_text("internal_label") or walk.maybe_text("category")
+    if isinstance(state, str):
+        return state
+    return item.maybe_text("state")
+
+
+def _assignee(item: Walk) -> str:
+    assignee = item.maybe("assignee")
+    return (
+        assignee.maybe_text("email")
+        or assignee.maybe_text("name")
+        or item.maybe_ident("admin_assignee_id")
+        or assignee.maybe_ident("id")
+    )
+
+
+def _url(item: Walk, body: Walk) -> str:
+    web = item.maybe("links").maybe_text("conversation_web")
+    if web.startswith("https://"):
+        return web
+    app, item_id = body.maybe_text("app_id"), item.maybe_ident("id")
+    if not (app.isalnum() and item_id.isalnum()) or item.maybe_text("type") != "conversation":
+        return ""
+    return f"https://app.intercom.com/a/apps/{app}/conversations/{item_id}"
+
+
+def _tie(part_id: str) -> int:
+    return int(part_id[-6:]) if part_id.isascii() and part_id.isdigit() else 0
+
+
+def _attachments(part: Walk) -> tuple[Attachment, ...]:
+    found = []
+    for file in part.items("attachments"):
+        found.append(
+            Attachment(
+                name=file.maybe_text("name"),
+                type=file.maybe_text("content_type"),
+                size=file.maybe_size("filesize"),
+                url=file.maybe_text("url"),
+            )
+        )
+    return tuple(found)
+
+
+def _sample_notice(topic: str, item: dict[str, Any], serial: int, created_s: int) -> Sample:
+    body = {
+        "type": "notification_event",
+        "app_id": "sampleapp",
+        "id": f"notif_sample-{topic}-{serial}",
+        "topic": topic,
+        "created_at": created_s,
+        "first_sent_at": created_s,
+        "delivery_attempts": 1,
+        "data": {"type": "notification_event_data", "item": item},
+    }
+    return Sample(orjson.dumps(body), {"content-type": "application/json"})

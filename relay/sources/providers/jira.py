@@ -1,0 +1,333 @@
+"""Jira and Jira Service Management: issues and their comments.
+
+Source: Atlassian, "Webhooks" (Jira Cloud), "Secure your webhook"; the header has no "-256" in its name although
+the hash is SHA-256.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import orjson
+
+from relay.errors import NotAuthentic, PayloadInvalid
+from relay.event import Attachment, Channel, Event, Person, Ticket, event_id
+from relay.source_options import SourceOptions
+from relay.sources.base import (
+    BaseAdapter,
+    Inbound,
+    Parsed,
+    Sample,
+    Skipped,
+    Walk,
+    hmac_bytes,
+    iso_from_us,
+    json_object,
+)
+from relay.sources.proof.credentials import has_secret, login_headers, matches_hex, verify_login
+from relay.sources.proof.token import delivery_of, require_proof, verify_token, wants_signature
+from relay.sources.read.markup import html_of_text
+from relay.sources.read.moment import moment_us
+
+_ISSUE_IN_URL = re.compile(r"/issue/(\d+)/comment/")
+_BLOCKS = frozenset(
+    {"paragraph", "heading", "listItem", "blockquote", "codeBlock", "rule", "tableRow", "panel"}
+)
+_COMMENT_KINDS = {
+    "comment_created": "ticket.commented",
+    "comment_updated": "message.updated",
+    "comment_deleted": "message.deleted",
+}
+
+
+class Jira(BaseAdapter):
+    name: ClassVar[str] = "jira"
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(options)
+        require_proof(options, "the webhook's secret")
+        self._keep_private = "private" in options.keep
+        self._keep_bots = "bots" in options.keep
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        given = inbound.headers.get("x-hub-signature", "")
+        if not given and has_secret(self.options) and inbound.query:
+            # Old servers sign nothing: their URL may carry the secret.
+            if not verify_token(inbound, self.options):
+                verify_login(inbound, self.options)
+            return
+        if not wants_signature(inbound, self.options, given):
+            return
+        if not given.startswith("sha256=") or not matches_hex(
+            given[7:], self.options.secrets(), inbound.body
+        ):
+            raise NotAuthentic("signature")
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        payload = json_object(inbound.body)
+        body = Walk(payload)
+        what = body.text("webhookEvent")
+        delivery = delivery_of(inbound, "x-atlassian-webhook-identifier")
+        if what in _COMMENT_KINDS:
+            return [self._comment(body, what, delivery, now_s)]
+        if what in ("jira:issue_created", "jira:issue_updated", "jira:issue_deleted"):
+            return [self._issue(body, what, delivery, now_s)]
+        return [Skipped("type")]
+
+    def _comment(self, body: Walk, what: str, delivery: str, now_s: float) -> Parsed:
+        comment, issue = body["comment"], body.maybe("issue")
+        found = _ISSUE_IN_URL.search(comment.maybe_text("self"))
+        thread = issue.maybe_ident("id") or (found[1] if found else "")
+        if not thread:
+            raise PayloadInvalid("wanted an object", "issue")
+        return self._commented(body, issue, comment, _COMMENT_KINDS[what], thread, delivery, now_s)
+
+    def _commented(
+        self, body: Walk, issue: Walk, comment: Walk, kind: str, thread: str, delivery: str, now_s: float
+    ) -> Parsed:
+        # A comment turned private must vanish as much as a deleted one.
+        private = comment.value.get("jsdPublic") is False or bool(comment.value.get("visibility"))
+        if private and kind != "message.deleted" and not self._keep_private:
+            if kind != "message.updated":
+                return Skipped("private")
+            kind = "message.deleted"
+        updated = kind == "message.updated"
+        sender = _person(comment.maybe("updateAuthor" if updated else "author"))
+        if sender.bot and kind != "message.deleted" and not self._keep_bots:
+            return Skipped("bot")
+        stamp = comment.value.get("updated" if updated else "created")
+        time_us = moment_us(body.value.get("timestamp")) or moment_us(stamp) or int(now_s * 1_000_000)
+        comment_id = comment.ident("id")
+        text = "" if kind == "message.deleted" else _said(comment.value.get("body"))
+        # Old servers tell a comment as an update of its issue, and as itself.
+        seen = event_id(self.options.name, f"comment:{comment_id}:{kind}:{comment.maybe_text('updated')}")
+        return self._event(
+            body,
+            issue,
+            kind,
+            thread,
+            delivery,
+            time_us,
+            text=text,
+            sender=sender,
+            message_id=comment_id,
+            also_seen=(seen,) if kind != "message.deleted" else (),
+        )
+
+    def _issue(self, body: Walk, what: str, delivery: str, now_s: float) -> Parsed:
+        issue = body["issue"]
+        thread, fields = issue.ident("id"), issue.maybe("fields")
+        known = moment_us(body.value.get("timestamp")) or moment_us(fields.value.get("updated"))
+        time_us = known or int(now_s * 1_000_000)
+        sender = _person(body.maybe("user"))
+        if what == "jira:issue_deleted":
+            return self._event(
+                body, issue, "message.deleted", thread, delivery, time_us, sender=sender, message_id=thread
+            )
+        if what == "jira:issue_created":
+            reporter = _person(fields.maybe("reporter"))
+            return self._event(
+                body,
+                issue,
+                "ticket.created",
+                thread,
+                delivery,
+                time_us,
+                text=_said(fields.value.get("description")),
+                sender=reporter if reporter.id else sender,
+                message_id=f"{thread}-description",
+                attachments=_attachments(fields),
+            )
+        if body.maybe("comment").value:
+            how = body.maybe_text("issue_event_type_name")
+            kind = {
+                "issue_comment_edited": "message.updated",
+                "issue_comment_deleted": "message.deleted",
+            }.get(how, "ticket.commented")
+            return self._commented(body, issue, body["comment"], kind, thread, delivery, now_s)
+        kind = "ticket.solved" if _was_done(body, fields) else "ticket.updated"
+        return self._event(body, issue, kind, thread, delivery, time_us, sender=sender, message_id=delivery)
+
+    def _event(
+        self,
+        body: Walk,
+        issue: Walk,
+        kind: str,
+        thread: str,
+        delivery: str,
+        time_us: int,
+        *,
+        text: str = "",
+        sender: Person,
+        message_id: str,
+        attachments: tuple[Attachment, ...] = (),
+        also_seen: tuple[str, ...] = (),
+    ) -> Event:
+        fields = issue.maybe("fields")
+        key, project = issue.maybe_text("key"), fields.maybe("project")
+        assignee = fields.maybe("assignee")
+        return Event(
+            id=event_id(self.options.name, delivery),
+            source=self.options.name,
+            adapter=self.name,
+            kind=kind,
+            time=iso_from_us(time_us),
+            version=time_us,
+            thread=thread,
+            subject=fields.maybe_text("summary"),
+            text=text,
+            html=html_of_text(text),
+            sender=sender,
+            channel=Channel(id=project.maybe_text("key"), name=project.maybe_text("name")),
+            ticket=Ticket(
+                id=key or thread,
+                status=fields.maybe("status").maybe_text("name"),
+                priority=fields.maybe("priority").maybe_text("name"),
+                assignee=assignee.maybe_text("emailAddress") or assignee.maybe_text("displayName"),
+            ),
+            message_id=message_id,
+            url=_url(issue, key),
+            attachments=attachments,
+            tags=tuple(fields.texts("labels")),
+            delivery_id=delivery,
+            also_seen=also_seen,
+            payload=body.value,
+        )
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        return self.sample_thread(serial=serial, now_s=now_s)[0]
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """An issue and a comment on it."""
+        person = {
+            "accountId": "acc-1",
+            "displayName": "Kim Example",
+            "active": True,
+            "accountType": "customer",
+        }
+        issue = {
+            "id": str(10_000 + serial),
+            "self": f"https://acme.atlassian.example/rest/api/2/issue/{10_000 + serial}",
+            "key": f"SUP-{serial}",
+            "fields": {
+                "summary": "Cannot sign in",
+                "description": "The sign-in page stays blank.",
+                "status": {"name": "Open", "statusCategory": {"key": "new"}},
+                "priority": {"name": "Medium"},
+                "project": {"id": "1", "key": "SUP", "name": "Support"},
+                "labels": [],
+                "assignee": None,
+                "reporter": person,
+            },
+        }
+        comment = {
+            "id": str(20_000 + serial),
+            "author": {"accountId": "acc-2", "displayName": "Sam Support", "accountType": "atlassian"},
+            "body": "Please try again now.",
+            "jsdPublic": True,
+            "created": iso_from_us(int(now_s + 60) * 1_000_000),
+            "updated": iso_from_us(int(now_s + 60) * 1_000_000),
+        }
+        created = {
+            "timestamp": int(now_s * 1000),
+            "webhookEvent": "jira:issue_created",
+            "issue_event_type_name": "issue_created",
+            "user": person,
+            "issue": issue,
+        }
+        commented = {
+            "timestamp": int(now_s * 1000) + 60_000,
+            "webhookEvent": "comment_created",
+            "comment": comment,
+            "issue": issue,
+        }
+        return [_sample(f"sample-{serial}-{n}", body) for n, body in enumerate((created, commented))]
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        headers = {**sample.headers, **login_headers(self.options)}
+        secret = next((secret for secret in self.options.secrets() if secret), "")
+        if secret:
+            headers["x-hub-signature"] = "sha256=" + hmac_bytes(secret, sample.body).hex()
+        return Sample(sample.body, headers, sample.method)
+
+
+def _sample(delivery: str, body: dict[str, Any]) -> Sample:
+    headers = {"content-type": "application/json", "x-atlassian-webhook-identifier": delivery}
+    return Sample(orjson.dumps(body), headers)
+
+
+def _person(user: Walk) -> Person:
+    return Person(
+        id=user.maybe_text("accountId") or user.maybe_text("key") or user.maybe_text("name"),
+        name=user.maybe_text("displayName"),
+        email=user.maybe_text("emailAddress"),
+        bot=user.maybe_text("accountType") == "app",
+    )
+
+
+def _was_done(body: Walk, fields: Walk) -> bool:
+    """Whether this very change moved the issue into a status of the category `done`."""
+    moved = any(
+        change.maybe_text("field") in ("status", "resolution") and change.maybe_text("toString")
+        for change in body.maybe("changelog").items("items")
+    )
+    status = fields.maybe("status")
+    done = status.maybe("statusCategory").maybe_text("key") == "done" or bool(
+        fields.maybe("resolution").value
+    )
+    return moved and done
+
+
+def _url(issue: Walk, key: str) -> str:
+    base, found, _ = issue.maybe_text("self").partition("/rest/api/")
+    if not found or not base.startswith(("https://", "http://")) or not key.replace("-", "").isalnum():
+        return ""
+    return f"{base}/browse/{key}"
+
+
+def _said(body: Any) -> str:
+    """Jira's API 2 writes wiki markup, API 3 a document of nodes."""
+    if isinstance(body, str):
+        return body.replace("\r\n", "\n").strip()
+    if not isinstance(body, dict):
+        return ""
+    pieces: list[str] = []
+    # The door refuses JSON nested deeper than some dozens of levels.
+    _read_node(body, pieces)
+    return "".join(pieces).strip()
+
+
+def _read_node(node: dict[str, Any], pieces: list[str]) -> None:
+    walk = Walk(node)
+    what, attributes = walk.maybe_text("type"), walk.maybe("attrs")
+    if what == "text":
+        pieces.append(walk.maybe_text("text"))
+    elif what in ("mention", "emoji", "status", "inlineCard", "date"):
+        pieces.append(
+            attributes.maybe_text("text")
+            or attributes.maybe_text("shortName")
+            or attributes.maybe_text("url")
+        )
+    elif what == "hardBreak":
+        pieces.append("\n")
+    if what == "listItem":
+        pieces.append("- ")
+    for child in walk.items("content"):
+        _read_node(child.value, pieces)
+    if what in _BLOCKS and pieces and not pieces[-1].endswith("\n"):
+        pieces.append("\n")
+
+
+def _attachments(fields: Walk) -> tuple[Attachment, ...]:
+    found = []
+    for file in fields.items("attachment"):
+        found.append(
+            Attachment(
+                name=file.maybe_text("filename"),
+                type=file.maybe_text("mimeType"),
+                size=file.maybe_size("size"),
+                url=file.maybe_text("content"),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,252 @@
+"""Salesforce outbound messages: SOAP, unsigned, repeated for a day until the answer says `Ack true`.
+
+Proof: a login, `?token=` in the URL, or the organization's id (`secrets`).
+Source: Salesforce, "Outbound Messaging".
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from relay.errors import NotAuthentic, PayloadInvalid
+from relay.event import Event, Person, Ticket, event_id
+from relay.source_options import SourceOptions
+from relay.sources.base import (
+    Answers,
+    BaseAdapter,
+    Inbound,
+    Parked,
+    Parsed,
+    Sample,
+    any_same,
+    content_key,
+    iso_from_us,
+)
+from relay.sources.proof.credentials import has_login, has_secret, login_headers, verify_login
+from relay.sources.read.moment import moment_us
+
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+_OUTBOUND = "http://soap.sforce.com/2005/09/outbound"
+_ACK = (
+    f'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="{_SOAP}"><soapenv:Body>'
+    f'<notificationsResponse xmlns="{_OUTBOUND}"><Ack>true</Ack></notificationsResponse>'
+    "</soapenv:Body></soapenv:Envelope>"
+).encode()
+
+_MAX_DEPTH = 32
+_KINDS = {"Case": "ticket.updated", "CaseComment": "ticket.commented", "EmailMessage": "email.received"}
+_TIMES = ("LastModifiedDate", "SystemModstamp", "CreatedDate")
+
+
+class Salesforce(BaseAdapter):
+    name: ClassVar[str] = "salesforce"
+    content_types: ClassVar[frozenset[str]] = frozenset(
+        {"text/xml", "application/xml", "application/soap+xml"}
+    )
+    answers = Answers(accepted=200, accepted_body=_ACK, accepted_type="text/xml; charset=utf-8")
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(options)
+        self._logins = has_login(options)
+        if not (self._logins or has_secret(options) or options.unauthenticated):
+            raise ValueError(
+                f"source {options.name!r}: salesforce signs nothing, so it needs basic_auth, or secrets: "
+                "[a token for ?token= in the URL, or the organization's id]"
+            )
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        if self._logins:
+            verify_login(inbound, self.options)
+            return
+        secrets = [secret for secret in self.options.secrets() if secret]
+        if not secrets:
+            if self.options.unauthenticated:
+                return
+            raise NotAuthentic("missing")
+        if given := inbound.query.get("token", ""):
+            if not any_same(given, secrets):
+                raise NotAuthentic("token")
+            return
+        try:
+            organization = _leaf(_notifications(inbound.body), "OrganizationId")
+        except PayloadInvalid:
+            raise NotAuthentic("token") from None
+        if not organization or not any_same(organization, secrets):
+            raise NotAuthentic("token")
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        outer = _notifications(inbound.body)
+        found = [child for child in outer["children"] if child["name"] == "Notification"]
+        if not found:
+            raise PayloadInvalid("wanted a Notification", "notifications")
+        return [self._event(outer, one, now_s) for one in found]
+
+    def _event(self, outer: dict[str, Any], one: dict[str, Any], now_s: float) -> Parsed:
+        record = next((child for child in one["children"] if child["name"] == "sObject"), None)
+        notification = _leaf(one, "Id")
+        if record is None or not notification:
+            return Parked("notification without Id or sObject", notification or content_key(repr(one)))
+        values = {child["name"]: child["text"] for child in record["children"] if child["text"]}
+        kind = record["type"].rpartition(":")[2]
+        moment = next((found for key in _TIMES if (found := moment_us(values.get(key))) is not None), None)
+        version = int(now_s * 1_000_000) if moment is None else moment
+        record_id = values.get("Id") or notification
+        source = self.options.name
+        return Event(
+            id=event_id(source, notification),
+            source=source,
+            adapter=self.name,
+            kind=_KINDS.get(kind, "custom"),
+            time=iso_from_us(version),
+            version=version,
+            thread=values.get("ParentId", record_id)
+            if kind in ("CaseComment", "EmailMessage")
+            else record_id,
+            subject=values.get("Subject")
+            or values.get("Name")
+            or values.get("CaseNumber")
+            or ("" if kind in _KINDS else kind),
+            text=values.get("Description") or values.get("CommentBody") or values.get("TextBody") or "",
+            sender=Person(
+                id=values.get("ContactId", ""),
+                name=values.get("SuppliedName") or values.get("FromName") or "",
+                email=values.get("SuppliedEmail")
+                or values.get("ContactEmail")
+                or values.get("FromAddress")
+                or values.get("Email", ""),
+            ),
+            ticket=_ticket(values) if kind == "Case" else Ticket(),
+            message_id=notification,
+            url=_url(_leaf(outer, "EnterpriseUrl"), record_id),
+            delivery_id=notification,
+            # The session id would let its holder act in Salesforce: it goes no further.
+            payload={
+                "organization_id": _leaf(outer, "OrganizationId"),
+                "action_id": _leaf(outer, "ActionId"),
+                "notification_id": notification,
+                "object": {"type": kind, **values},
+            },
+        )
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        return self.sample_thread(serial=serial, now_s=now_s)[0]
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """A case, and its next state."""
+        moment = int(now_s) * 1_000_000 + serial
+        return [
+            _sample_case(moment, moment, "New", "The export fails since this morning."),
+            _sample_case(moment, moment + 1_000_000, "Closed", "It works again, thank you!"),
+        ]
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        body = sample.body
+        secret = next((secret for secret in self.options.secrets() if secret), "")
+        if secret and not self._logins:
+            body = body.replace(b"00D000000000SAMPLE", escape(secret).encode())
+        return Sample(body, {**sample.headers, **login_headers(self.options)}, sample.method)
+
+
+def _ticket(values: dict[str, str]) -> Ticket:
+    return Ticket(
+        id=values.get("CaseNumber") or values.get("Id", ""),
+        status=values.get("Status", ""),
+        priority=values.get("Priority", ""),
+        assignee=values.get("OwnerId", ""),
+    )
+
+
+def _url(api_url: str, record_id: str) -> str:
+    """The record's page, on the host that the message names."""
+    scheme, _, rest = api_url.partition("://")
+    host = rest.partition("/")[0]
+    return f"https://{host}/{record_id}" if scheme == "https" and host and record_id.isalnum() else ""
+
+
+def _leaf(element: dict[str, Any], name: str) -> str:
+    for child in element["children"]:
+        if child["name"] == name:
+            return str(child["text"])
+    return ""
+
+
+def _notifications(body: bytes) -> dict[str, Any]:
+    """The `notifications` element. Raises PayloadInvalid for what is no such message."""
+    root = _parse_xml(body)
+    if root["name"] == "Envelope":
+        inner = next((child for child in root["children"] if child["name"] == "Body"), None)
+        for child in inner["children"] if inner else ():
+            if child["name"] == "notifications":
+                found: dict[str, Any] = child
+                return found
+    raise PayloadInvalid("wanted a SOAP outbound message")
+
+
+def _parse_xml(body: bytes) -> dict[str, Any]:
+    """The elements as dicts of local name, xsi type, text and children. A document type is refused before
+    any entity could be declared, so nothing can be expanded or fetched."""
+    root: dict[str, Any] = {"name": "", "type": "", "text": "", "children": []}
+    stack = [root]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if len(stack) > _MAX_DEPTH:
+            raise PayloadInvalid(f"XML nested deeper than {_MAX_DEPTH}")
+        kind = next((value for key, value in attributes.items() if key.rpartition(" ")[2] == "type"), "")
+        element = {"name": name.rpartition(" ")[2], "type": kind, "text": "", "children": [], "parts": []}
+        stack[-1]["children"].append(element)
+        stack.append(element)
+
+    def end(_name: str) -> None:
+        element = stack.pop()
+        element["text"] = "".join(element.pop("parts")).strip()
+
+    def characters(data: str) -> None:
+        if len(stack) > 1:
+            stack[-1]["parts"].append(data)
+
+    def refuse(*_: Any) -> None:
+        raise PayloadInvalid("XML with a document type")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(body, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise PayloadInvalid("not XML") from error
+    found: dict[str, Any] = root["children"][0]
+    return found
+
+
+def _sample_case(first_us: int, moment: int, status: str, text: str) -> Sample:
+    body = f"""<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="{_SOAP}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+ <soapenv:Body>
+  <notifications xmlns="{_OUTBOUND}">
+   <OrganizationId>00D000000000SAMPLE</OrganizationId>
+   <ActionId>04k000000000SAMPLE</ActionId>
+   <SessionId xsi:nil="true"/>
+   <EnterpriseUrl>https://sample.my.salesforce.com/services/Soap/c/60.0/00D</EnterpriseUrl>
+   <Notification>
+    <Id>04l{moment:015X}</Id>
+    <sObject xsi:type="sf:Case" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">
+     <sf:Id>500{first_us:015X}</sf:Id>
+     <sf:CaseNumber>{first_us % 100_000_000:08d}</sf:CaseNumber>
+     <sf:Subject>Export fails</sf:Subject>
+     <sf:Description>{text}</sf:Description>
+     <sf:Status>{status}</sf:Status>
+     <sf:SuppliedEmail>ana@example.com</sf:SuppliedEmail>
+     <sf:LastModifiedDate>{iso_from_us(moment)}</sf:LastModifiedDate>
+    </sObject>
+   </Notification>
+  </notifications>
+ </soapenv:Body>
+</soapenv:Envelope>
+"""
+    return Sample(body.encode(), {"content-type": "text/xml; charset=utf-8", "soapaction": '""'})

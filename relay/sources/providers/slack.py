@@ -1,0 +1,282 @@
+"""Slack's Events API: messages, replies, edits and deletions of the channels an app was invited to.
+
+Source: Slack, "Verifying requests from Slack", "The Events API", "message event" and its subtypes,
+"Formatting text for app surfaces".
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import orjson
+
+from relay.errors import NotAuthentic, PayloadInvalid
+from relay.event import Attachment, Channel, Event, Person, event_id
+from relay.source_options import SourceOptions
+from relay.sources.base import (
+    BaseAdapter,
+    Inbound,
+    Parsed,
+    Reply,
+    Sample,
+    Skipped,
+    Walk,
+    hmac_bytes,
+    iso_from_us,
+    json_object,
+    require_recent,
+)
+from relay.sources.proof.credentials import matches_hex, require_secret
+from relay.sources.read.slack_markup import render_html, render_text
+
+#: Subtypes that hold what a person (or program) said; "" is the plain message.
+_SPOKEN = frozenset({"", "thread_broadcast", "file_share", "me_message", "bot_message", "document_mention"})
+_LIFECYCLE = frozenset(
+    {"app_uninstalled", "tokens_revoked", "app_installed", "scope_granted", "scope_denied"}
+)
+#: 9999-12-31: the last second that ISO 8601 writes with four digits.
+_LAST_SECOND = 253_402_300_799
+
+
+class Slack(BaseAdapter):
+    name: ClassVar[str] = "slack"
+    content_types: ClassVar[frozenset[str]] = frozenset(
+        {"application/json", "application/x-www-form-urlencoded"}
+    )
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(options)
+        require_secret(options, "Slack's signing secret")
+        self._keep_bots = "bots" in options.keep
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        secrets = self.options.secrets()
+        sent_at_s = inbound.headers.get("x-slack-request-timestamp", "")
+        given = inbound.headers.get("x-slack-signature", "")
+        if not sent_at_s or not given:
+            if self.options.unauthenticated and not any(secrets):
+                return
+            raise NotAuthentic("missing")
+        require_recent(sent_at_s, now_s=now_s)
+        signed = b"v0:%b:%b" % (sent_at_s.encode(), inbound.body)
+        if not given.startswith("v0=") or not matches_hex(given[3:], secrets, signed):
+            raise NotAuthentic("signature")
+
+    def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
+        # The name is looked for first, so that an event's body is parsed once only.
+        if b"url_verification" not in inbound.body or _is_form(inbound):
+            return None
+        body = Walk(json_object(inbound.body))
+        if body.maybe_text("type") != "url_verification":
+            return None
+        return Reply(200, body.text("challenge").encode("utf-8", "replace"))
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        if _is_form(inbound):
+            return [Skipped(_form_kind(inbound.body))]
+        payload = json_object(inbound.body)
+        body = Walk(payload)
+        outer = body.text("type")
+        if outer != "event_callback":
+            return [
+                Skipped(
+                    {"url_verification": "handshake", "app_rate_limited": "rate_limited"}.get(outer, "type")
+                )
+            ]
+        event = body["event"]
+        what = event.text("type")
+        if what in ("message", "app_mention"):
+            return [self._message(body, event)]
+        return [Skipped("lifecycle" if what in _LIFECYCLE else "type")]
+
+    def _message(self, body: Walk, event: Walk) -> Parsed:
+        subtype = event.maybe_text("subtype")
+        if subtype in _SPOKEN:
+            return self._spoken(body, event)
+        if subtype == "message_changed":
+            return self._changed(body, event)
+        if subtype == "message_deleted":
+            return self._deleted(body, event, event.text("deleted_ts"))
+        return Skipped("subtype")
+
+    def _spoken(self, body: Walk, event: Walk) -> Parsed:
+        ts = event.text("ts")
+        # A mention comes as `app_mention` and as `message`, and in a shared channel once per workspace.
+        return self._event(body, event, event, "message.created", ts, _microseconds(ts, "event.ts"), "seen")
+
+    def _changed(self, body: Walk, event: Walk) -> Parsed:
+        message, before = event["message"], event.maybe("previous_message")
+        ts = message.maybe_text("ts") or before.text("ts")
+        if message.maybe_text("subtype") == "tombstone":
+            return self._deleted(body, event, ts)
+        edited = message.maybe("edited").value
+        if not edited or edited == before.maybe("edited").value:
+            return Skipped("unfurl")
+        # `edited.ts` counts whole seconds, so an edit may look older than its message: `event_ts` is finer.
+        version = max(
+            _microseconds(ts, "event.message.ts"),
+            _maybe_microseconds(message.maybe("edited").maybe_text("ts")),
+            _maybe_microseconds(event.maybe_text("event_ts")),
+        )
+        return self._event(body, event, message, "message.updated", ts, version, f"edit-{version}")
+
+    def _deleted(self, body: Walk, event: Walk, ts: str) -> Parsed:
+        # A tombstone's own author is Slackbot: who wrote stands in the previous message.
+        version = max(
+            _microseconds(ts, "event.deleted_ts"),
+            _maybe_microseconds(event.maybe_text("event_ts") or event.maybe_text("ts")),
+        )
+        before = event.maybe("previous_message")
+        return self._event(body, event, before, "message.deleted", ts, version, "delete")
+
+    def _event(
+        self, body: Walk, event: Walk, message: Walk, kind: str, ts: str, version: int, content: str
+    ) -> Parsed:
+        sender = _sender(message)
+        if sender.bot and not self._keep_bots:
+            return Skipped("bot")
+        channel = event.text("channel")
+        delivery = body.text("event_id")
+        thread_ts = message.maybe_text("thread_ts")
+        if thread_ts:
+            _microseconds(thread_ts, "event.thread_ts")
+        message_id = f"{channel}-{ts}"
+        raw = "" if kind == "message.deleted" else _said(message)
+        source = self.options.name
+        return Event(
+            id=event_id(source, delivery),
+            source=source,
+            adapter=self.name,
+            kind=kind,
+            time=iso_from_us(version),
+            version=version,
+            thread=f"{channel}-{thread_ts or ts}",
+            text=render_text(raw),
+            html=render_html(raw),
+            sender=sender,
+            channel=Channel(id=channel, name=event.maybe_text("channel_name")),
+            message_id=message_id,
+            url=f"https://slack.com/archives/{channel}/p{ts.replace('.', '')}" if channel.isalnum() else "",
+            attachments=_attachments(message),
+            delivery_id=delivery,
+            also_seen=(event_id(source, f"content:{message_id}:{content}"),),
+            payload=body.value,
+        )
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        return self.sample_thread(serial=serial, now_s=now_s)[0]
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """A message and a reply in its thread."""
+        root_us = int(now_s) * 1_000_000 + serial
+        root = _sample_message(
+            root_us, "Since this morning's update our *export* fails. Can you have a look?", {}
+        )
+        reply = {"thread_ts": _ts(root_us), "parent_user_id": "U0SAMPLE1"}
+        return [root, _sample_message(root_us + 1_000_000, "It works again, thank you!", reply)]
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        sent_at_s = str(int(now_s))
+        secret = next((secret for secret in self.options.secrets() if secret), "")
+        digest = hmac_bytes(secret, b"v0:%b:%b" % (sent_at_s.encode(), sample.body)).hex()
+        proof = {"x-slack-request-timestamp": sent_at_s, "x-slack-signature": f"v0={digest}"}
+        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+
+
+def _is_form(inbound: Inbound) -> bool:
+    return inbound.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded")
+
+
+def _form_kind(body: bytes) -> str:
+    if body.startswith(b"payload="):
+        return "interactivity"
+    return "slash_command" if b"command=" in body else "form"
+
+
+def _microseconds(ts: str, path: str) -> int:
+    """Slack's "1665102338.901939" in microseconds. It is an id that happens to be a time: never a float."""
+    seconds, _, fraction = ts.partition(".")
+    if (
+        not (seconds.isascii() and seconds.isdigit() and len(fraction) <= 6)
+        or (fraction and not (fraction.isascii() and fraction.isdigit()))
+        or len(seconds) > 12
+        or int(seconds) > _LAST_SECOND
+    ):
+        raise PayloadInvalid('wanted a time such as "1665102338.901939"', path)
+    return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0"))
+
+
+def _maybe_microseconds(ts: str) -> int:
+    try:
+        return _microseconds(ts, "")
+    except PayloadInvalid:
+        return 0
+
+
+def _ts(moment_us: int) -> str:
+    return f"{moment_us // 1_000_000}.{moment_us % 1_000_000:06d}"
+
+
+def _sender(message: Walk) -> Person:
+    """Modern bots carry `bot_id` and no subtype; classic ones have a `username` and no user."""
+    get = message.value.get
+    user, bot_id = message.maybe_text("user"), message.maybe_text("bot_id")
+    if bot_id or get("subtype") == "bot_message" or get("bot_profile") or user == "USLACKBOT":
+        name = message.maybe_text("username") or message.maybe("bot_profile").maybe_text("name")
+        return Person(id=user or bot_id, name=name, bot=True)
+    profile = get("user_profile")
+    if not isinstance(profile, dict):
+        return Person(id=user)
+    walk = Walk(profile)
+    name = walk.maybe_text("real_name") or walk.maybe_text("display_name") or walk.maybe_text("name")
+    return Person(id=user, name=name, email=walk.maybe_text("email"))
+
+
+def _said(message: Walk) -> str:
+    """The text; programs often put theirs into legacy attachments alone."""
+    text = message.maybe_text("text")
+    if text:
+        return text
+    parts = (part.maybe_text("text") or part.maybe_text("fallback") for part in message.items("attachments"))
+    return "\n".join(part for part in parts if part)
+
+
+def _attachments(message: Walk) -> tuple[Attachment, ...]:
+    if "files" not in message.value:
+        return ()
+    found = []
+    for file in message.items("files"):
+        size = file.value.get("size")
+        found.append(
+            Attachment(
+                name=file.maybe_text("name") or file.maybe_text("title"),
+                type=file.maybe_text("mimetype"),
+                size=size if type(size) is int and size >= 0 else None,
+                url=file.maybe_text("permalink") or file.maybe_text("url_private"),
+            )
+        )
+    return tuple(found)
+
+
+def _sample_message(moment_us: int, text: str, more: dict[str, Any]) -> Sample:
+    ts = _ts(moment_us)
+    body = {
+        "type": "event_callback",
+        "team_id": "T0SAMPLE",
+        "api_app_id": "A0SAMPLE",
+        "event_id": f"Ev{moment_us:X}",
+        "event_time": moment_us // 1_000_000,
+        "event": {
+            "type": "message",
+            "channel": "C0SAMPLE",
+            "channel_type": "channel",
+            "user": "U0SAMPLE1",
+            "text": text,
+            "ts": ts,
+            "event_ts": ts,
+            **more,
+        },
+        "authorizations": [{"team_id": "T0SAMPLE", "user_id": "U0RELAY", "is_bot": True}],
+        "is_ext_shared_channel": False,
+    }
+    return Sample(orjson.dumps(body), {"content-type": "application/json"})

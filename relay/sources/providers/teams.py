@@ -1,0 +1,205 @@
+"""Microsoft Teams outgoing webhooks: messages of a channel that mention the webhook.
+
+Source: Microsoft, "Create an Outgoing Webhook"; Bot Framework, "Activity schema".
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import nh3
+import orjson
+
+from relay.errors import NotAuthentic
+from relay.event import Attachment, Channel, Event, Person, event_id
+from relay.source_options import SourceOptions
+from relay.sources.base import (
+    Answers,
+    BaseAdapter,
+    Inbound,
+    Parsed,
+    Sample,
+    Skipped,
+    Walk,
+    iso_from_us,
+    json_object,
+    same,
+)
+from relay.sources.proof.credentials import has_secret, keyed_digest, require_secret
+from relay.sources.read.markup import clean_html, is_deep, text_of_html
+from relay.sources.read.moment import moment_us
+
+_KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
+_AT = re.compile(r"<at[^<>]*>[^<>]*</at>")
+#: What a message needs; its boxes (div, span) go, their content stays.
+_TAGS = nh3.ALLOWED_TAGS - {"div", "span"}
+_BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
+
+
+class Teams(BaseAdapter):
+    name: ClassVar[str] = "teams"
+    #: Teams shows an error in the channel unless the answer is a message.
+    answers = Answers(accepted=200, accepted_body=b'{"type":"message","text":"Noted."}')
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(options)
+        require_secret(options, "the security token of the outgoing webhook")
+        for secret in options.secrets():
+            if secret and not _key(secret):
+                raise ValueError(f"source {options.name!r}: the Teams security token must be base64")
+        self._keep_bots = "bots" in options.keep
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        secrets = self.options.secrets()
+        scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "hmac" or not given:
+            if self.options.unauthenticated and not has_secret(self.options):
+                return
+            raise NotAuthentic("missing")
+        found = False
+        for secret in secrets:
+            if key := _key(secret):
+                found |= same(given.strip(), b64encode(keyed_digest(key, inbound.body)))
+        if not found:
+            raise NotAuthentic("signature")
+
+    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
+        payload = json_object(inbound.body)
+        body = Walk(payload)
+        what = body.text("type")
+        if what not in _KINDS:
+            return [Skipped("type")]
+        author = body.maybe("from")
+        bot = author.maybe_text("id").startswith("28:")
+        if bot and not self._keep_bots:
+            return [Skipped("bot")]
+        conversation = body["conversation"].text("id")
+        activity = body.ident("id")
+        stamp = body.maybe_text("timestamp")
+        found = moment_us(stamp) or moment_us(activity)
+        version = int(now_s * 1_000_000) if found is None else found
+        deleted = what == "messageDelete"
+        html = "" if deleted else _html(body)
+        source = self.options.name
+        delivery = f"{what}:{conversation}:{activity}:{stamp if what == 'messageUpdate' else ''}"
+        return [
+            Event(
+                id=event_id(source, delivery),
+                source=source,
+                adapter=self.name,
+                kind=f"message.{_KINDS[what]}",
+                time=iso_from_us(version),
+                version=version,
+                thread=conversation,
+                text="" if deleted else _text(body.maybe_text("text") or html),
+                html=html,
+                sender=Person(
+                    id=author.maybe_text("aadObjectId") or author.maybe_text("id"),
+                    name=author.maybe_text("name"),
+                    bot=bot,
+                ),
+                channel=_channel(body.maybe("channelData")),
+                message_id=activity,
+                attachments=_attachments(body),
+                delivery_id=activity,
+                payload=payload,
+            )
+        ]
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        return self.sample_thread(serial=serial, now_s=now_s)[0]
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """A message that mentions the webhook, and an answer that does."""
+        root_us = int(now_s) * 1_000_000 + serial
+        return [
+            _sample_message(root_us, root_us, "can you look at the renewal?"),
+            _sample_message(root_us, root_us + 1_000_000, "done, thank you!"),
+        ]
+
+    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
+        secret = next((secret for secret in self.options.secrets() if secret), "")
+        digest = b64encode(keyed_digest(_key(secret), sample.body)).decode()
+        return Sample(sample.body, {**sample.headers, "authorization": f"HMAC {digest}"}, sample.method)
+
+
+@lru_cache(maxsize=64)
+def _key(secret: str) -> bytes:
+    """The token is base64 and must be decoded; b"" for what is none, which lets nobody in."""
+    try:
+        return b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _text(raw: str) -> str:
+    """Plain text without the mention; Teams writes HTML entities and tags into `text`."""
+    broken = _BREAK.sub("\n", _AT.sub("", raw))
+    return text_of_html(broken)
+
+
+def _html(body: Walk) -> str:
+    for attachment in body.items("attachments"):
+        if attachment.maybe_text("contentType") == "text/html":
+            told = _without_mentions(attachment.maybe_text("content"))
+            if is_deep(told):
+                return clean_html(told)
+            return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
+    return ""
+
+
+def _without_mentions(html: str) -> str:
+    """The HTML without the spans that repeat the webhook's own name."""
+    first, *spans = html.split("<span")
+    kept = [first]
+    for span in spans:
+        tag, _, rest = span.partition(">")
+        inner, closing, after = rest.partition("</span>")
+        if "ention" in tag and closing and "<" not in inner:
+            kept.append(after)
+        else:
+            kept.append(f"<span{span}")
+    return "".join(kept)
+
+
+def _channel(data: Walk) -> Channel:
+    name = data.maybe("channel").maybe_text("name") or data.maybe("team").maybe_text("name")
+    found = data.maybe_text("teamsChannelId") or data.maybe("channel").maybe_text("id")
+    return Channel(id=found, name=name)
+
+
+def _attachments(body: Walk) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(name=name, type=file.maybe_text("contentType"), url=file.maybe_text("contentUrl"))
+        for file in body.items("attachments")
+        if (name := file.maybe_text("name"))
+    )
+
+
+def _sample_message(root_us: int, moment: int, text: str) -> Sample:
+    body: dict[str, Any] = {
+        "type": "message",
+        "id": str(moment // 1000) + f"{moment % 1000:03d}",
+        "timestamp": iso_from_us(moment),
+        "text": f"<at>Relay</at> {text}",
+        "textFormat": "plain",
+        "from": {
+            "id": "29:sample",
+            "name": "Ana Example",
+            "aadObjectId": "00000000-0000-4000-8000-000000000001",
+        },
+        "conversation": {
+            "id": f"19:sample@thread.tacv2;messageid={root_us}",
+            "conversationType": "channel",
+            "isGroup": True,
+        },
+        "channelData": {
+            "teamsChannelId": "19:sample@thread.tacv2",
+            "team": {"id": "19:team@thread.tacv2", "name": "Customer success"},
+        },
+    }
+    return Sample(orjson.dumps(body), {"content-type": "application/json; charset=utf-8"})

@@ -1,0 +1,1 @@
+"""Reading foreign payloads without trusting them."""

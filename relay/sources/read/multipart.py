@@ -1,0 +1,261 @@
+"""multipart/form-data and urlencoded forms from raw bytes: fields stay bytes until their charset is known.
+
+Web frameworks decode fields as one charset and refuse those over 1 MiB; a raw mail is one field, of up to 30 MB.
+Everything here takes linear time; bodies with bare LF line ends (SendGrid's own test tools) are read as well.
+Source: RFC 7578, RFC 2046 section 5.1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
+
+from relay.errors import PayloadInvalid
+from relay.sources.base import parse_json
+from relay.sources.mail.headers import decode_bytes, printable
+
+MAX_PARTS = 1000
+MAX_PART_HEADER_BYTES = 16 * 1024
+MAX_PARAMETERS_CHARS = 4096
+#: RFC 2046 allows 70 characters; some libraries make longer ones.
+MAX_BOUNDARY_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field. `filename` is None for a plain field, "" for a file without a name."""
+
+    name: str
+    content: bytes
+    filename: str | None = None
+    content_type: str = ""
+    charset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parts in their order. `charsets` names the charset of single fields (SendGrid's `charsets`)."""
+
+    parts: tuple[Part, ...]
+    charsets: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, name: str) -> Part | None:
+        """The first plain field of this name, else the first file of it."""
+        found = None
+        for part in self.parts:
+            if part.name == name:
+                if part.filename is None:
+                    return part
+                found = found or part
+        return found
+
+    def raw(self, name: str) -> bytes:
+        found = self.part(name)
+        return found.content if found else b""
+
+    def text(self, name: str) -> str:
+        """The field as text; "" where there is none. Charset: as `charsets` says, else as the part says, else UTF-8."""
+        found = self.part(name)
+        return printable(self._decoded(found)) if found else ""
+
+    def fields(self) -> dict[str, str]:
+        """The plain fields as text, the first of each name: for templates."""
+        found: dict[str, str] = {}
+        for part in self.parts:
+            if part.filename is None:
+                found.setdefault(part.name, "")
+        return {name: self.text(name) for name in found}
+
+    def files(self) -> list[Part]:
+        return [part for part in self.parts if part.filename is not None]
+
+    def __contains__(self, name: str) -> bool:
+        return any(part.name == name for part in self.parts)
+
+    def _decoded(self, part: Part) -> str:
+        return decode_bytes(part.content, self.charsets.get(part.name, "") or part.charset)
+
+
+def parse_form(body: bytes, content_type: str) -> Form:
+    """The form of a request. Raises PayloadInvalid for another content type, or where no form can be read."""
+    kind, parameters = parse_parameters(content_type)
+    if kind == "application/x-www-form-urlencoded":
+        return Form(tuple(_urlencoded(body)))
+    if not kind and body.startswith(b"--"):
+        # A saved body without its headers (`relay explain`): its first line is the boundary.
+        return Form(tuple(_multipart(body, body[2 : MAX_BOUNDARY_CHARS + 2].partition(b"\n")[0].rstrip())))
+    if not kind.startswith("multipart/"):
+        raise PayloadInvalid("wanted a form")
+    boundary = parameters.get("boundary", "")
+    if not boundary or len(boundary) > MAX_BOUNDARY_CHARS:
+        raise PayloadInvalid("multipart without a boundary")
+    return Form(tuple(_multipart(body, boundary.encode("latin-1", "replace"))))
+
+
+def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
+    """A form of plain fields, as providers send it: for samples."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields
+    ]
+    return ("".join(parts) + f"--{boundary}--\r\n").encode()
+
+
+def as_object(raw: bytes) -> dict[str, Any]:
+    """A field that holds a JSON object; {} for anything else."""
+    value = _as_json(raw)
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(raw: bytes) -> list[Any]:
+    """A field that holds a JSON list; [] for anything else."""
+    value = _as_json(raw)
+    return value if isinstance(value, list) else []
+
+
+def _as_json(raw: bytes) -> Any:
+    if raw.lstrip()[:1] not in (b"{", b"["):
+        return None
+    try:
+        return parse_json(raw)
+    except PayloadInvalid:
+        return None
+
+
+def _urlencoded(body: bytes) -> Iterator[Part]:
+    if not body:
+        return
+    if body.count(b"&") >= MAX_PARTS:
+        raise PayloadInvalid(f"more than {MAX_PARTS} fields")
+    for pair in body.split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            yield Part(_form_text(name), unquote_to_bytes(value.replace(b"+", b" ")))
+
+
+def _form_text(name: bytes) -> str:
+    return printable(unquote_to_bytes(name.replace(b"+", b" ")).decode("utf-8", "replace"))[:256]
+
+
+def _multipart(body: bytes, boundary: bytes) -> Iterator[Part]:
+    count = 0
+    for start, end in _between(body, b"--" + boundary):
+        count += 1
+        if count > MAX_PARTS:
+            raise PayloadInvalid(f"more than {MAX_PARTS} parts")
+        part = _part(body, start, end)
+        if part is not None:
+            yield part
+    if not count:
+        raise PayloadInvalid("no part of a multipart body found")
+
+
+def _between(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
+    """Where each part's bytes begin and end. A body that is cut off ends its last part."""
+    began = -1
+    at = body.find(delimiter)
+    while at >= 0:
+        after = at + len(delimiter)
+        if at and body[at - 1 : at] != b"\n":
+            at = body.find(delimiter, after)
+            continue
+        tail = body[after : after + 80].lstrip(b" \t")
+        closing = body[after : after + 2] == b"--"
+        if not closing and tail[:1] not in (b"\r", b"\n", b""):
+            # The boundary is only the beginning of another line.
+            at = body.find(delimiter, after)
+            continue
+        if began >= 0:
+            end = at - 1
+            yield began, end - 1 if end > began and body[end - 1 : end] == b"\r" else max(began, end)
+            began = -1
+        if closing:
+            return
+        line_end = body.find(b"\n", after)
+        if line_end < 0:
+            return
+        began = line_end + 1
+        at = body.find(delimiter, began)
+    if began >= 0:
+        yield began, len(body)
+
+
+def _part(body: bytes, start: int, end: int) -> Part | None:
+    """The part, or None for one without a name (its proof of being a field)."""
+    limit = min(end, start + MAX_PART_HEADER_BYTES)
+    if body[start : start + 1] == b"\n" or body[start : start + 2] == b"\r\n":
+        return None  # no header at all
+    crlf, lf = body.find(b"\r\n\r\n", start, limit), body.find(b"\n\n", start, limit)
+    if crlf >= 0 and (lf < 0 or crlf < lf):
+        head, content = body[start:crlf], body[crlf + 4 : end]
+    elif lf >= 0:
+        head, content = body[start:lf], body[lf + 2 : end]
+    else:
+        if limit < end:
+            raise PayloadInvalid("a part's header is too long")
+        return None
+    disposition = kind = ""
+    for line in head.replace(b"\r\n", b"\n").split(b"\n"):
+        key, _, value = line.partition(b":")
+        lowered = key.strip().lower()
+        if lowered == b"content-disposition":
+            disposition = decode_bytes(value, "utf-8")
+        elif lowered == b"content-type":
+            kind = decode_bytes(value, "utf-8")
+    _, wanted = parse_parameters(disposition)
+    name = wanted.get("name", "")
+    if not name:
+        return None
+    filename = wanted.get("filename*") or wanted.get("filename")
+    content_type, parameters = parse_parameters(kind)
+    return Part(name[:256], content, filename, content_type, parameters.get("charset", ""))
+
+
+def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
+    """`form-data; name="a"; filename*=UTF-8''b` as its first word (lower case) and its parameters, each once.
+
+    A backslash stays one (file names of Windows) unless it stands before a quote mark.
+    """
+    value = printable(value[:MAX_PARAMETERS_CHARS])
+    first, _, rest = value.partition(";")
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(rest) and len(found) < 32:
+        equals = rest.find("=", at)
+        if equals < 0:
+            break
+        key = rest[at:equals].rpartition(";")[2].strip().lower()
+        at = equals + 1
+        while rest[at : at + 1] in (" ", "\t"):
+            at += 1
+        if rest[at : at + 1] == '"':
+            text, at = _quoted(rest, at + 1)
+        else:
+            end = rest.find(";", at)
+            end = len(rest) if end < 0 else end
+            text, at = rest[at:end].strip(), end
+        if key.endswith("*"):
+            charset, _, encoded = text.partition("'")
+            text = decode_bytes(unquote_to_bytes(encoded.partition("'")[2]), charset)
+        elif key in {"name", "filename"}:
+            text = unquote(text) if "%22" in text else text
+        found.setdefault(key, printable(text))
+    return first.strip().lower(), found
+
+
+def _quoted(text: str, at: int) -> tuple[str, int]:
+    """What stands up to the closing quote mark, and the place after it."""
+    pieces: list[str] = []
+    while True:
+        end = text.find('"', at)
+        if end < 0:
+            pieces.append(text[at:])
+            return "".join(pieces), len(text)
+        if end > at and text[end - 1] == "\\" and '"' in text[end + 1 :].partition(";")[0]:
+            pieces.append(text[at : end - 1] + '"')
+            at = end + 1
+            continue
+        pieces.append(text[at:end])
+        return "".join(pieces), end + 1

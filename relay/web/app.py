@@ -1,0 +1,297 @@
+"""The only place that builds the web side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from relay.config import Config
+from relay.door.intake import House, Intake, furnish
+from relay.door.killswitch import KillSwitch
+from relay.door.redaction import build_redactor
+from relay.door.spooling import Spooler
+from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.memory import settle_memory
+from relay.operations.desk import Desk
+from relay.operations.stats import sample_when_due
+from relay.outbox.bell import Bell
+from relay.outbox.connection import connect, connect_async
+from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import Epoch
+from relay.outbox.outbox import Outbox
+from relay.outbox.recorder import Recorder
+from relay.outbox.spool import Spool
+from relay.outbox.vault import Vault
+from relay.rules.file.load import load
+from relay.settings import Settings
+from relay.telemetry import SharedMetrics, log
+from relay.web.health import Health
+from relay.web.hooks import Hooks
+from relay.web.tally import Tally
+
+#: How often the config file is looked at, and the counts are written to Redis.
+TICK_S = 1.0
+
+
+class WebSide:
+    """Everything one web process holds. `app` is for the public listener, `operator_app` for the operators' one."""
+
+    def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
+        self.settings = settings
+        self._environ = dict(os.environ) if environ is None else environ
+        config, book = load(settings.config, self._environ)
+        house = furnish(config, book)
+        self._stamp = _stamp(settings.config)
+        self.redis = connect(settings.redis_url)
+        self.redis_async = connect_async(settings.redis_url)
+        self.vault = Vault(settings.encryption_keys)
+        keep = config.keep
+        self.outbox = Outbox(
+            self.redis,
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=keep.dedupe_s,
+            dead_s=keep.dead_s,
+            vault=self.vault,
+        )
+        self.epoch = Epoch(self.outbox)
+        self.delivery = Delivery(self.redis)
+        self.bell = Bell(connect(settings.redis_url))
+        self.tally = Tally()
+        self.metrics = SharedMetrics(self.redis)
+        # A counter that is not there cannot be seen to rise.
+        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
+        self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
+        self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
+        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
+        self.killswitch = KillSwitch()
+        self.intake = Intake(
+            house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
+        )
+        self.hooks = Hooks(self.intake, self.tally)
+        self.spooler: Spooler | None = None
+        if config.spool is not None:
+            spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
+            self.spooler = Spooler(spool, self.intake)
+            self.intake.spool = self.spooler
+        self.health.spool = self.spooler.spool if self.spooler else None
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def house(self) -> House:
+        return self.intake.house
+
+    def _ring(self, generation: int) -> None:
+        self._ringer.submit(self.bell.ring_flush, generation)
+
+    # -- reload ----------------------------------------------------------------------------------------------
+
+    def reload_if_changed(self) -> bool:
+        """Takes over a changed config file; a broken one is refused loudly and the old rules go on."""
+        stamp = _stamp(self.settings.config)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            config, book = load(self.settings.config, self._environ)
+            house = furnish(config, book)
+        except RelayError as error:
+            mistakes = len(error.mistakes) if isinstance(error, ConfigInvalid) else 1
+            log(
+                "config.refused",
+                level=logging.ERROR,
+                file=self.settings.config,
+                mistakes=mistakes,
+                first=str(error).split("\n")[0],
+            )
+            self.metrics.add("relay_rules_reload_failures_total", {})
+            return False
+        self.intake.house = house
+        self.intake.redact = self._redactor(config)
+        keep = config.keep
+        self.outbox.keep(
+            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
+        )
+        log("config.reloaded", file=self.settings.config, version=config.version)
+        return True
+
+    def _redactor(self, config: Config) -> Callable[[bytes], bytes] | None:
+        return build_redactor(config.redact, key=self.settings.encryption_keys().encode())
+
+    def _look_for_drops(self) -> None:
+        # Redis away: the drops known last go on until it is back, and end by their own time there.
+        with suppress(OutboxUnavailable):
+            self.killswitch.update(self.outbox.drops())
+
+    def _look_for_a_restored_redis(self) -> None:
+        with suppress(OutboxUnavailable):
+            what = self.epoch.look()
+            if what:
+                log("redis.restored", level=logging.ERROR, what=what)
+                self.metrics.add("relay_redis_epoch_changes_total", {})
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await loop.run_in_executor(None, self.reload_if_changed)
+                await loop.run_in_executor(None, self._look_for_drops)
+                await loop.run_in_executor(None, self._look_for_a_restored_redis)
+                await self.tally.flush(self.redis_async, int(time.time() * 1000))
+                await loop.run_in_executor(None, self.metrics.flush)
+                if self.spooler is not None and self.spooler.spool.count:
+                    await self.spooler.drain()
+                with suppress(OutboxUnavailable):
+                    await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
+            except Exception:
+                # The ticker must outlive anything: without it nothing is reloaded or counted any more.
+                logging.getLogger("relay").exception("tick.failed")
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        with suppress(OutboxUnavailable):
+            await loop.run_in_executor(None, self._look_at_redis)
+        if self.spooler is not None:
+            # What waits here is older than anything that may come: it goes first.
+            await self.spooler.drain()
+        self._ticker = loop.create_task(self._tick())
+        settle_memory(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
+        log("web.started", config=self.house.config.version, sources=len(self.house.sources))
+        try:
+            yield
+        finally:
+            self.health.stopping = True
+            self._ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticker
+            await self.recorder.close()
+            if self.spooler is not None:
+                await asyncio.to_thread(self.spooler.spool.close)
+            await self.tally.flush(self.redis_async, int(time.time() * 1000))
+            await self.redis_async.aclose()
+            self._ringer.shutdown()
+            log("web.stopped")
+
+    def _look_at_redis(self) -> None:
+        self.health.check()
+        found = self.health.durability
+        self.recorder.wait_aof = bool(found and found.wait_aof)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            # Webhooks themselves are taken out before (`_App`): this one sends a trailing slash on to its source.
+            Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
+            Route("/healthz", self.health.healthz),
+            Route("/readyz", self.health.readyz),
+        ]
+
+    def hooks_endpoint(self) -> Any:
+        hooks = self.hooks
+
+        class Endpoint:
+            """Starlette calls a class endpoint as an ASGI application: `hooks` without Request and Response."""
+
+            def __new__(cls, scope: Any, receive: Any, send: Any) -> Any:
+                return hooks(scope, receive, send)
+
+        return Endpoint
+
+    def operator_routes(self) -> list[BaseRoute]:
+        """Metrics, console and API."""
+        routes: list[BaseRoute] = [Route("/metrics", self.health.metrics)]
+        routes += operator_pages(self)
+        return routes
+
+
+def operator_pages(side: WebSide) -> list[BaseRoute]:
+    # Imported here: the hooks alone need neither templates nor OpenAPI.
+    from relay.web import api, console
+
+    desk = Desk(
+        outbox=side.outbox,
+        delivery=side.delivery,
+        settings=side.settings,
+        current=lambda: side.house,
+    )
+    return [*api.routes(desk), *console.routes(desk)]
+
+
+def create_app(
+    settings: Settings, environ: dict[str, str] | None = None, *, operators: bool = True
+) -> Starlette:
+    """The web side as one ASGI application. `operators` False leaves out console, API and metrics (they then have a
+    listener of their own). Raises ConfigInvalid, SettingsInvalid."""
+    side = WebSide(settings, environ)
+    return assemble(side, operators=operators)
+
+
+class _App(Starlette):
+    """A webhook goes straight to `Hooks`: middleware and routes, which give it nothing, are a third of a bare answer."""
+
+    def __init__(self, hooks: Hooks, **options: Any) -> None:
+        super().__init__(**options)
+        self._hooks = hooks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
+            await self._hooks(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def assemble(side: WebSide, *, operators: bool) -> Starlette:
+    routes = side.routes()
+    if operators:
+        routes += side.operator_routes()
+    app = _App(
+        side.hooks,
+        routes=routes,
+        lifespan=side.lifespan,
+        exception_handlers={
+            404: _plain(404, "no such page"),
+            405: _plain(405, "method not allowed"),
+            500: _plain(500, "internal error"),
+        },
+    )
+    app.state.side = side
+    return app
+
+
+def create_operator_app(side: WebSide) -> Starlette:
+    """The operators' listener: metrics, console, API and the probes; no hooks."""
+    return Starlette(routes=[*side.routes()[1:], *side.operator_routes()])
+
+
+def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
+    body = b'{"error":{"code":"%d","message":"%s","path":""}}' % (status, message.encode())
+
+    def answer(request: Request, error: Exception) -> Response:
+        headers = dict(getattr(error, "headers", None) or {})
+        return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+    return answer
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

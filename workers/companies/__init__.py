@@ -1,0 +1,1 @@
+"""Finding the company of a conversation."""

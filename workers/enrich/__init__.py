@@ -1,0 +1,1 @@
+"""What a webhook leaves out, looked up at the provider."""

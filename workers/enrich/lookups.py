@@ -1,0 +1,315 @@
+"""Look-ups at a provider for what its webhook leaves out: the text of a HubSpot message, a sender's address.
+
+Optional (`enrich: {token: ...}` of a source), by the workers only, never at the door; without it the event is
+relayed with what it has. Each source looks up with its own token, within `timeout`, and remembers the answers.
+
+    hubspot    text, HTML, sender and recipients of a message of a conversation's thread
+    resend     text and HTML of a received mail
+    helpscout  the newest thread, where the webhook brought none
+    slack      name and address of who wrote (scope users:read.email)
+    zendesk    name and address of who wrote (`url: https://acme.zendesk.com`; `token` or `login`)
+    intercom   name and address of the contact
+
+Source: HubSpot, "Conversations inbox and messages"; Resend, "Retrieve a received email"; Help Scout, "List
+threads"; Slack, "users.info"; Zendesk, "Show user"; Intercom, "Get a contact".
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import orjson
+
+from relay.errors import TryLater
+from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
+from relay.sources.base import Walk
+from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.units import parse_duration
+
+#: Answers of one process; a person's address seldom changes.
+_REMEMBERED = 10_000
+_NOT_FOUND_S = 300.0
+_MAX_ANSWER_BYTES = 2 * 1024 * 1024
+_ABSENT = (404, 410)
+
+#: Asks for a URL's JSON object: {} for what is not there. Raises TryLater where nobody can say now.
+Fetch = Callable[[str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichOptions:
+    """A source's `enrich:`. `url` is the API's address where it is the tenant's own (Zendesk), or in tests."""
+
+    adapter: str
+    token: str = ""
+    login: str = ""
+    url: str = ""
+    timeout_s: float = 5.0
+    remember_s: float = 3600.0
+
+
+def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
+    """The options of a source, None where it has none. Raises ValueError with a sentence."""
+    if not raw:
+        return None
+    unknown = sorted(set(raw) - {"token", "login", "url", "timeout", "cache"})
+    if unknown:
+        raise ValueError(f"enrich: unknown key {unknown[0]!r}; known: token, login, url, timeout, cache")
+    if adapter not in _STEPS:
+        raise ValueError(f"enrich: nothing to look up for {adapter}; only for {', '.join(sorted(_STEPS))}")
+    token, login, url = (str(raw.get(key) or "") for key in ("token", "login", "url"))
+    if not (token or login):
+        raise ValueError("enrich: needs token, the provider's API token")
+    if adapter == "zendesk" and not url:
+        raise ValueError("enrich: zendesk needs url, as in https://acme.zendesk.com")
+    parts = urlsplit(url)
+    if url and not (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")):
+        raise ValueError("enrich: url must begin with https://, since the token travels with it")
+    return EnrichOptions(
+        adapter=adapter,
+        token=token,
+        login=login,
+        url=url.rstrip("/"),
+        timeout_s=parse_duration(str(raw.get("timeout", "5s"))),
+        remember_s=parse_duration(str(raw.get("cache", "1h"))),
+    )
+
+
+def enrich(
+    view: Mapping[str, Any], options: EnrichOptions, fetch: Fetch, *, payload: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The event's view with what was looked up; the given one stays as it is, and what it has is never replaced.
+
+    Pure but for `fetch`. Raises TryLater where the provider cannot answer now.
+    """
+    found = {**view, "sender": dict(view.get("sender") or {})}
+    if view.get("kind") == "message.deleted":
+        return found
+    step = _STEPS.get(options.adapter)
+    if step is not None:
+        step(found, options.url, fetch, Walk(dict(payload or {})))
+    return found
+
+
+class Lookups:
+    """Fetches with one source's token; keeps answers for `remember_s`, and what is not there for a shorter while."""
+
+    def __init__(self, options: EnrichOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._options = options
+        self._clock = clock
+        self._deadline = Deadline()
+        proxy = proxy_for(options.url or "https://api.example.com")
+        # A redirect could carry the token elsewhere.
+        self._client = httpx.Client(
+            transport=DeadlineTransport(self._deadline, proxy=proxy),
+            timeout=options.timeout_s,
+            follow_redirects=False,
+        )
+        self._known: OrderedDict[str, tuple[float, Mapping[str, Any]]] = OrderedDict()
+        self._lock = Lock()
+        self._not_before = 0.0
+
+    def fetch(self, url: str) -> Mapping[str, Any]:
+        """See `Fetch`. After a 429 nothing is asked until the provider's time is over."""
+        now_s = self._clock()
+        with self._lock:
+            known = self._known.get(url)
+            if known is not None and now_s < known[0]:
+                self._known.move_to_end(url)
+                return known[1]
+            wait_s = self._not_before - now_s
+        if wait_s > 0:
+            raise TryLater("the provider's API asks for a pause", wait_s)
+        value = self._ask(url)
+        lasts_s = self._options.remember_s if value else _NOT_FOUND_S
+        with self._lock:
+            self._known[url] = (now_s + lasts_s, value)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return value
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, url: str) -> Mapping[str, Any]:
+        self._deadline.start(self._options.timeout_s)
+        try:
+            with self._client.stream("GET", url, headers=self._headers()) as answer:
+                self._check(answer)
+                content = b"" if answer.status_code in _ABSENT else _read(answer)
+        except (httpx.HTTPError, httpx.InvalidURL, DeadlinePassed) as error:
+            raise TryLater(f"the provider's API did not answer ({type(error).__name__})", 30.0) from error
+        finally:
+            self._deadline.stop()
+        try:
+            value = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return {}
+        if not isinstance(value, dict):
+            return {}
+        if value.get("ok") is False and value.get("error") == "ratelimited":
+            raise TryLater("the provider's API asks for a pause", 30.0)
+        return value
+
+    def _check(self, answer: httpx.Response) -> None:
+        status = answer.status_code
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            wait_s = _retry_after_s(answer.headers.get("retry-after", ""))
+            with self._lock:
+                self._not_before = self._clock() + wait_s
+            raise TryLater("the provider's API answered 429", wait_s)
+        if status != httpx.codes.OK and status not in _ABSENT:
+            # 401 and 403 as well: the token may be mended while the event waits.
+            raise TryLater(f"the provider's API answered {status}", 60.0)
+
+    def _headers(self) -> dict[str, str]:
+        if self._options.login:
+            return {"authorization": "Basic " + b64encode(self._options.login.encode()).decode()}
+        return {"authorization": f"Bearer {self._options.token}", "accept": "application/json"}
+
+
+def _read(answer: httpx.Response) -> bytes:
+    """The body, or nothing where it is larger than any message."""
+    pieces, size = [], 0
+    for piece in answer.iter_bytes():
+        size += len(piece)
+        if size > _MAX_ANSWER_BYTES:
+            return b""
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _retry_after_s(given: str) -> float:
+    return float(min(int(given), 3600)) if given.isascii() and given.isdigit() and len(given) < 9 else 30.0
+
+
+def _hubspot(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    if view.get("kind") != "message.created" or _has_text(view):
+        return
+    base = url or "https://api.hubapi.com"
+    thread, message = _quoted(view, "thread"), _quoted(view, "message_id")
+    if not (thread and message):
+        return
+    answer = Walk(fetch(f"{base}/conversations/v3/conversations/threads/{thread}/messages/{message}"))
+    _put_text(view, answer.maybe_text("text"), answer.maybe_text("richText"))
+    if not view.get("subject"):
+        view["subject"] = answer.maybe_text("subject")
+    for sender in answer.items("senders")[:1]:
+        email = sender.maybe("deliveryIdentifier").maybe_text("value")
+        _put_person(view, sender.maybe_text("actorId"), sender.maybe_text("name"), email)
+    if not view.get("recipients"):
+        view["recipients"] = [
+            {
+                "name": one.maybe_text("name"),
+                "email": email,
+                "role": one.maybe_text("recipientField").lower() or "to",
+            }
+            for one in answer.items("recipients")
+            if "@" in (email := one.maybe("deliveryIdentifier").maybe_text("value"))
+        ]
+
+
+def _resend(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    email_id = quote(payload.maybe("data").maybe_ident("email_id"), safe="")
+    if _has_text(view) or not email_id:
+        return
+    answer = Walk(fetch(f"{url or 'https://api.resend.com'}/emails/receiving/{email_id}"))
+    _put_text(view, answer.maybe_text("text"), answer.maybe_text("html"))
+
+
+def _helpscout(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    if view.get("kind") not in ("ticket.created", "ticket.commented") or payload.maybe("_embedded").items(
+        "threads"
+    ):
+        return
+    thread = _quoted(view, "thread")
+    answer = Walk(fetch(f"{url or 'https://api.helpscout.net'}/v2/conversations/{thread}/threads"))
+    spoken = [
+        part
+        for part in answer.maybe("_embedded").items("threads")
+        if part.maybe_text("type") not in ("note", "lineitem")
+        and part.maybe_text("state") in ("", "published")
+    ]
+    if not spoken:
+        return
+    # Newest first; a new conversation is about its oldest message.
+    part = spoken[-1] if view.get("kind") == "ticket.created" else spoken[0]
+    view["text"] = view["html"] = ""  # only a preview stood there
+    _put_text(view, "", part.maybe_text("body"))
+    by = part.maybe("createdBy")
+    name = f"{by.maybe_text('first')} {by.maybe_text('last')}".strip()
+    _put_person(view, by.maybe_ident("id"), name, by.maybe_text("email"))
+
+
+def _slack(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    sender = _unknown_sender(view)
+    if not sender:
+        return
+    user = Walk(fetch(f"{url or 'https://slack.com'}/api/users.info?user={sender}")).maybe("user")
+    profile = user.maybe("profile")
+    name = (
+        profile.maybe_text("real_name") or profile.maybe_text("display_name") or user.maybe_text("real_name")
+    )
+    _put_person(view, "", name, profile.maybe_text("email"))
+
+
+def _zendesk(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    sender = _unknown_sender(view)
+    if sender:
+        user = Walk(fetch(f"{url}/api/v2/users/{sender}.json")).maybe("user")
+        _put_person(view, "", user.maybe_text("name"), user.maybe_text("email"))
+
+
+def _intercom(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
+    contacts = payload.maybe("data").maybe("item").maybe("contacts").items("contacts")
+    sender = _unknown_sender(view)
+    # Administrators and bots have addresses of their own; only contacts are looked up here.
+    if sender and any(contact.maybe_ident("id") == view["sender"]["id"] for contact in contacts):
+        contact = Walk(fetch(f"{url or 'https://api.intercom.io'}/contacts/{sender}"))
+        _put_person(view, "", contact.maybe_text("name"), contact.maybe_text("email"))
+
+
+_STEPS: dict[str, Callable[[dict[str, Any], str, Fetch, Walk], None]] = {
+    "hubspot": _hubspot,
+    "resend": _resend,
+    "helpscout": _helpscout,
+    "slack": _slack,
+    "zendesk": _zendesk,
+    "intercom": _intercom,
+}
+
+
+def _quoted(view: Mapping[str, Any], key: str) -> str:
+    value = view.get(key)
+    return quote(value, safe="") if isinstance(value, str) else ""
+
+
+def _has_text(view: Mapping[str, Any]) -> bool:
+    return bool(view.get("text") or view.get("html"))
+
+
+def _unknown_sender(view: Mapping[str, Any]) -> str:
+    """The id of a person whose address is missing, for a URL; "" where there is nothing to ask."""
+    sender = view["sender"]
+    return "" if sender.get("email") or sender.get("bot") else _quoted(sender, "id")
+
+
+def _put_text(view: dict[str, Any], text: str, html: str) -> None:
+    if _has_text(view):
+        return
+    view["text"] = text or text_of_html(html)
+    view["html"] = clean_html(html) if html else html_of_text(text)
+
+
+def _put_person(view: dict[str, Any], person_id: str, name: str, email: str) -> None:
+    sender = view["sender"]
+    for key, value in (("id", person_id), ("name", name), ("email", email if "@" in email else "")):
+        sender[key] = sender.get(key) or value

@@ -1,0 +1,1 @@
+"""The drain: claim, fold, address, call, settle."""

@@ -1,0 +1,198 @@
+"""One claimed item on its way: patches folded into the document, what there is to send, what becomes of each event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from sys import intern
+from typing import Any, Final, Literal
+
+import orjson
+
+from relay.conversation import canonical, content_hash
+from relay.outbox.items import Item, State
+from relay.patch import Document, Patch, encode_memory
+from workers.companies.directory import Ask
+from workers.flush.outcome import Sent
+
+HISTORY_ENTRIES: Final = 20
+#: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
+UNKNOWN: Final = "?"
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+#: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have.
+Need = Literal["send", "same", "nothing"]
+
+
+@dataclass(slots=True)
+class Draft:
+    """`document` is folded; `fields` what it renders to. `company_id` is pinned or resolved, "" until then."""
+
+    item: Item
+    document: Document
+    patches: list[Patch]
+    fields: dict[str, Any]
+    #: `fields` as canonical JSON: what is hashed, and most of what is sent.
+    json: bytes
+    hash: str
+    need: Need
+    company_id: str = ""
+
+    @classmethod
+    def of(cls, item: Item) -> Draft:
+        """Raises ValueError, KeyError or TypeError for what no release of ours has written."""
+        document = stored_document(item)
+        if item.crashes:
+            document.sent_hash = UNKNOWN
+        patches = [Patch.decode(pending.patch) for pending in item.pending]
+        for patch in patches:
+            document.absorb(patch)
+        fields = document.render()
+        json = canonical(fields)
+        digest = content_hash(json)
+        need = _need(document, fields, digest)
+        return cls(item, document, patches, fields, json, digest, need, document.company_id)
+
+    def whole(self) -> Document:
+        return self.document
+
+    def asks(self, *, new_only: bool = False) -> list[Ask]:
+        """What the directory is asked with, the earliest patch first."""
+        if new_only:
+            return [Ask.of(p.company_id, p.company) for p in self.patches if p.company_id or p.company]
+        return [Ask.of(company_id, company) for _, _, company_id, company in self.document.asks]
+
+    def superseded(self) -> frozenset[str]:
+        """The counted events that nothing in the document stands on."""
+        if len(self.patches) == 1 and not self.item.document and "type" in self.patches[0].fields:
+            # The first word on a conversation stands.
+            return _NONE
+        standing = self.document.contributors()
+        retracted = self.document.retracted
+        return frozenset(
+            pending.event_id
+            for pending, patch in zip(self.item.pending, self.patches, strict=True)
+            if pending.counted
+            and (
+                pending.event_id not in standing
+                or (patch.action == "upsert" and patch.message_id in retracted)
+            )
+        )
+
+    def events(self, taken: State) -> list[tuple[str, State]]:
+        """Each counted event with its end: `taken`, or superseded."""
+        return _events(self.item, self.superseded(), taken)
+
+    def note(self, at_ms: int, what: str, **facts: Any) -> None:
+        add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
+
+    def parcel(self, people: dict[str, Any] | None = None) -> Parcel:
+        """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
+        only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
+        document = self.document
+        head: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
+        if document.planhat_id:
+            head["_id"] = document.planhat_id
+        fields = canonical({**self.fields, **people}) if people else self.json
+        body = orjson.dumps(head)
+        if len(fields) > len(b"{}"):
+            body = body[:-1] + b"," + fields[1:]
+        for pending in self.item.pending:
+            pending.patch = b""
+        return Parcel(
+            self.item,
+            Sent(document.external_id, body, document.planhat_id),
+            self.company_id,
+            intern(str(self.fields.get("type", ""))),
+            document.encode_fold(),
+            self.hash,
+            document.sent_hash,
+            document.company_id,
+            document.history,
+            self.superseded(),
+        )
+
+
+@dataclass(slots=True)
+class Parcel:
+    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 drafts would take 100 MB; the
+    folded document among them, because folding once more would cost as much as all the rest.
+
+    `fold` is the first half of the document, the rest its memory. `superseded` as in `Draft`."""
+
+    item: Item
+    sent: Sent
+    company_id: str
+    type: str
+    fold: bytes
+    hash: str
+    sent_hash: str
+    pinned_company_id: str
+    history: list[dict[str, Any]]
+    superseded: frozenset[str]
+
+    def whole(self) -> Document:
+        """The folded document, with its memory as it was before this delivery."""
+        memory = encode_memory(self.sent_hash, self.sent.planhat_id, self.pinned_company_id, self.history)
+        return Document.decode(self.fold + memory)
+
+    def delivered(self, planhat_id: str, entry: dict[str, Any]) -> bytes:
+        """The document to keep now that Planhat has it, `entry` added to its history."""
+        history = [*self.history, entry][-HISTORY_ENTRIES:]
+        # Sent by externalId although an `_id` was known: that one is gone.
+        return self.fold + encode_memory(
+            self.hash, planhat_id or self.sent.planhat_id, self.company_id, history
+        )
+
+    def events(self, taken: State) -> list[tuple[str, State]]:
+        return _events(self.item, self.superseded, taken)
+
+    def by_external_id(self) -> Parcel:
+        """The same without the `_id`."""
+        payload = orjson.loads(self.sent.body)
+        del payload["_id"]
+        return replace(self, sent=Sent(self.sent.external_id, orjson.dumps(payload)))
+
+
+def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[str, State]]:
+    ids = [pending.event_id for pending in item.pending if pending.counted]
+    return [(event_id, "superseded" if event_id in superseded else taken) for event_id in ids]
+
+
+def stored_document(item: Item) -> Document:
+    """As it stood before the pending patches."""
+    return Document.decode(item.document) if item.document else Document(item.external_id)
+
+
+def perhaps_sent(item: Item) -> bytes | None:
+    """The stored document with the note that Planhat may have more than it says. None: it is there already."""
+    document = stored_document(item)
+    if document.sent_hash == UNKNOWN:
+        return None
+    document.sent_hash = UNKNOWN
+    return document.encode()
+
+
+def stored_asks(stored: bytes | None) -> list[Ask]:
+    """What a stored document's company was asked with."""
+    if not stored:
+        return []
+    return [Ask.of(company_id, company) for _, _, company_id, company in Document.decode(stored).asks]
+
+
+def add_history(document: Document, entry: dict[str, Any]) -> None:
+    document.history.append(entry)
+    del document.history[:-HISTORY_ENTRIES]
+
+
+def _need(document: Document, fields: dict[str, Any], digest: str) -> Need:
+    if not fields:
+        return "nothing"
+    if document.sent_hash == digest:
+        return "same"
+    if not document.sent_hash and not document.planhat_id:
+        # Never delivered: a deletion or an archiving of what Planhat does not have is nothing to tell it.
+        upserted = document.messages or document.asks or set(document.registers) - {"archived"}
+        if not upserted or document.nothing_left():
+            return "nothing"
+    return "send"

@@ -1,0 +1,242 @@
+"""What the next calls will carry: claimed, folded and addressed, a part at a time, also while a call is under way.
+
+Redis hands out the next part while this one is folded. What a call has no room for stays for the next, under its lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol, TypeVar
+
+from relay.outbox.items import Claim, Done, Item, Settlement
+from relay.telemetry import log
+from workers.flush.address import Addressing
+from workers.flush.dead_record import Letter
+from workers.flush.fold import Draft, Parcel
+from workers.flush.lane import Lane
+from workers.flush.outcome import Hold
+from workers.flush.settle import Clerk, hand_back
+from workers.pace.pace import Limits
+
+#: A claim that ran out unsettled so often has killed its worker.
+CRASHES: Final = 3
+#: Claimed, folded and settled at one time: short enough for Redis and for who waits for this worker.
+PART: Final = 125
+#: The same in stored bytes: while it is folded or settled, a part takes several times its size.
+PART_BYTES: Final = 500_000
+#: Claims on their way at one time: Redis has the next to do while this one's answer is read.
+ASKED_AT_ONCE: Final = 2
+#: Folded in one step: who waits for Planhat's answer looks for it between two.
+FOLDED_AT_ONCE: Final = 50
+
+
+_T = TypeVar("_T")
+
+
+class Enriches(Protocol):
+    """Adds what a webhook left out (see `enricher.py`)."""
+
+    def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
+
+
+class Stock:
+    """One slice's. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        addressing: Addressing,
+        clerk: Clerk,
+        settle: Callable[[Sequence[Settlement]], None],
+        *,
+        enricher: Enriches | None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.suspects: list[Item] = []
+        self.hold: Hold | None = None
+        self.claimed = 0
+        #: The last claim got less than it asked for.
+        self._all_had = False
+        #: Of the part at hand: what is to be folded, what is folded, what needs no call.
+        self._unfolded: deque[Item] = deque()
+        self._drafts: list[Draft] = []
+        self._settlements: list[Settlement] = []
+        self._parcels: deque[Parcel] = deque()
+        self._size = 0
+        self._lane = lane
+        self._addressing = addressing
+        self._clerk = clerk
+        self._settle = settle
+        self._enricher = enricher
+        self._now_ms = now_ms
+        #: (most items, most bytes, the answer) of each claim on its way.
+        self._asked: deque[tuple[int, int, Callable[[], Claim]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._parcels)
+
+    def full(self, limits: Limits) -> bool:
+        """Whether there is as much as a call may carry."""
+        return len(self._parcels) >= limits.items or self._size >= limits.bytes
+
+    @property
+    def dry(self) -> bool:
+        """Nothing more is due than what is here."""
+        return self._all_had and not self._unfolded
+
+    @property
+    def between_parts(self) -> bool:
+        return not self._unfolded
+
+    def begin(self) -> None:
+        """There may be something due again."""
+        self._all_had = False
+
+    def step(self, limits: Limits) -> bool:
+        """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the parcels. False:
+        there is enough, or no more to be had now."""
+        if self._unfolded:
+            self._fold()
+            return True
+        if not self._asked:
+            if self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits):
+                return False
+            self._ask(limits, 0, 0)
+        claim = self._asked.popleft()[2]()
+        items: Sequence[Item] = claim.items
+        self.claimed += len(items)
+        self._all_had = not claim.more
+        alone = [item for item in items if item.crashes >= 2]
+        if claim.more and not alone and not self.hold:
+            coming_bytes = sum(_weight(item) for item in items)
+            while len(self._asked) < ASKED_AT_ONCE and self._ask(limits, len(items), coming_bytes):
+                pass
+        if alone:
+            # At hand when a worker died, twice: each goes alone, after everything else.
+            self.suspects += alone
+            items = [item for item in items if item.crashes < 2]
+        self._begin_part(items)
+        return True
+
+    def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> bool:
+        """Asks for one part more, if there is room for it beside what is here and what is coming."""
+        room = limits.items - len(self._parcels) - coming_items - sum(asked[0] for asked in self._asked)
+        room_bytes = limits.bytes - self._size - coming_bytes - sum(asked[1] for asked in self._asked)
+        if room <= 0 or room_bytes <= 0:
+            return False
+        most, most_bytes = min(PART, room), min(PART_BYTES, room_bytes)
+        keep = bool(self._parcels or coming_items) or self._lane.holding
+        self._asked.append((most, most_bytes, self._lane.claim(most, max_bytes=most_bytes, keep=keep)))
+        return True
+
+    def take_in(self, items: Sequence[Item]) -> None:
+        """A whole part at once."""
+        self._begin_part(items)
+        while self._unfolded:
+            self._fold()
+
+    def _begin_part(self, items: Sequence[Item]) -> None:
+        if self.hold:
+            self._settle([hand_back(item) for item in items])
+            return
+        if self._enricher and items:
+            now_ms = self._now_ms()
+            items, waiting = self._enricher.improve(items, now_ms)
+            self._settlements += [hand_back(item, now_ms + int(wait_s * 1000)) for item, wait_s in waiting]
+        self._unfolded.extend(items)
+        if not items:
+            self._end_part()
+
+    def _fold(self) -> None:
+        self._lane.sip()
+        for _ in range(min(FOLDED_AT_ONCE, len(self._unfolded))):
+            made = self._draft(self._unfolded.popleft())
+            if isinstance(made, Draft):
+                self._drafts.append(made)
+            else:
+                self._settlements.append(made)
+        if not self._unfolded:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        """Addresses; settles what needs no call, or can have none."""
+        drafts, self._drafts = self._drafts, []
+        settlements, self._settlements = self._settlements, []
+        if drafts:
+            ready, self.hold = self._addressing.address(drafts, settlements)
+            if self.hold:
+                settlements += [hand_back(draft.item) for draft in ready]
+            else:
+                for parcel in self._addressing.parcels(ready, settlements):
+                    self._parcels.append(parcel)
+                    self._size += len(parcel.sent.body) + 1
+        self._settle(settlements)
+
+    def take(self, limits: Limits) -> list[Parcel]:
+        """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
+        larger than that alone goes alone."""
+        if len(self._parcels) <= limits.items and self._size + 2 <= limits.bytes:
+            taken = list(self._parcels)
+            self._parcels.clear()
+            self._size = 0
+            return taken
+        taken, size = [], 2
+        while self._parcels and len(taken) < limits.items:
+            more = len(self._parcels[0].sent.body) + 1
+            if taken and size + more > limits.bytes:
+                break
+            taken.append(self._parcels.popleft())
+            size += more
+            self._size -= more
+        return taken
+
+    def put_away(self) -> list[Settlement]:
+        """Everything here, handed back as it was."""
+        items = [parcel.item for parcel in self._parcels] + self.suspects
+        items += [draft.item for draft in self._drafts]
+        items += self._unfolded
+        while self._asked:
+            items += self._asked.popleft()[2]().items
+        settlements = [*self._settlements, *(hand_back(item) for item in items)]
+        for held in (self._parcels, self._drafts, self._unfolded, self._settlements, self.suspects):
+            held.clear()
+        self._size = 0
+        return settlements
+
+    def _draft(self, item: Item) -> Draft | Settlement:
+        if item.crashes >= CRASHES:
+            letter = Letter(
+                "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
+            )
+            # Not even looked into: what kills may do it while being read.
+            return self._clerk.bury(item, letter)
+        try:
+            draft = Draft.of(item)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
+            return self._clerk.bury(
+                item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}")
+            )
+        if draft.need == "send":
+            return draft
+        return Done(item, draft.document.encode(), draft.events("unchanged"))
+
+
+def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """In order, each at most `PART` long and, in bytes, hardly more than `PART_BYTES`."""
+    part: list[_T] = []
+    size = 0
+    for thing in things:
+        part.append(thing)
+        size += size_of(thing)
+        if len(part) >= PART or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _weight(item: Item) -> int:
+    return len(item.document or b"") + sum([len(pending.patch) for pending in item.pending])

@@ -1,0 +1,153 @@
+"""What becomes of an item, as the outbox is told: done, later or buried. Decisions only; nothing is sent from here.
+
+Only a verdict on the item charges the item: a refusal is spaced and counted, the last one buries. Whatever befalls the
+whole call hands the items back as they were; they are given up on by age alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Protocol
+
+from relay.config import Config
+from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
+from relay.patch import Document
+from relay.telemetry import SharedMetrics, log
+from workers.flush.dead_record import Letter, cause_of, dead_id
+from workers.flush.fold import UNKNOWN, Parcel, add_history, perhaps_sent, stored_document
+from workers.flush.outcome import Delivered, Outcome, Postponed, Refused, Unchanged
+from workers.pace.backoff import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """The call that a verdict came with, for the history. `status` None: there was no answer."""
+
+    batch: str = ""
+    status: int | None = None
+    took_ms: int = 0
+
+
+class Folded(Protocol):
+    """A draft or a parcel: a claimed item and what its patches make of it."""
+
+    item: Item
+
+    def whole(self) -> Document: ...
+
+
+class Clerk:
+    """`facts` are the last call's; whoever calls sets them, and keeps them with the verdicts that came of it."""
+
+    def __init__(self, config: Config, metrics: SharedMetrics, chance: Random) -> None:
+        self.facts = CallFacts()
+        self._config = config
+        self._metrics = metrics
+        self._chance = chance
+        self._waited_s: defaultdict[str, list[float]] = defaultdict(list)
+
+    def count_waits(self) -> None:
+        """How long events waited, since this was last asked for, goes into the metrics."""
+        for source, waited_s in self._waited_s.items():
+            self._metrics.observe_all("relay_end_to_end_seconds", {"source": source}, waited_s)
+        self._waited_s.clear()
+
+    def settlement(self, parcel: Parcel, outcome: Outcome, facts: CallFacts, now_ms: int) -> Settlement:
+        match outcome:
+            case Delivered(planhat_id) | Unchanged(planhat_id):
+                return self._done(parcel, planhat_id, isinstance(outcome, Delivered), facts, now_ms)
+            case Postponed(reason, hold, perhaps):
+                return self.later(parcel, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
+            case Refused():
+                return self._refused(parcel, outcome, facts, now_ms)
+
+    def _done(
+        self, parcel: Parcel, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
+    ) -> Settlement:
+        entry = {
+            "at_ms": now_ms, "what": "sent" if changed else "unchanged",
+            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms,
+        }  # fmt: skip
+        state: State = "delivered" if changed else "unchanged"
+        events = parcel.events(state)
+        if changed:
+            ends = dict(events)
+            for pending in parcel.item.pending:
+                if ends.get(pending.event_id) == state:
+                    self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
+        return Done(
+            parcel.item,
+            parcel.delivered(planhat_id, entry),
+            events,
+            planhat_id or parcel.sent.planhat_id,
+        )
+
+    def later(
+        self,
+        folded: Folded,
+        reason: str,
+        due_ms: int,
+        now_ms: int,
+        *,
+        may_bury: bool = True,
+        perhaps: bool = False,
+    ) -> Settlement:
+        item = folded.item
+        # Handing it back forgets that it crashed; what that means for Planhat must not be forgotten.
+        document = perhaps_sent(item) if perhaps or item.crashes else None
+        give_up_s = self._config.planhat.retry.give_up_after_s
+        if may_bury and now_ms - item.first_pending_ms > give_up_s * 1000:
+            cause = f"given up after {_duration(give_up_s)}: {cause_of(reason, folded.whole().render())}"
+            buried = self.bury(item, Letter("deliver", cause, reason), folded)
+            return replace(buried, document=document)
+        return Later(item, due_ms, document=document)
+
+    def _refused(self, parcel: Parcel, refusal: Refused, facts: CallFacts, now_ms: int) -> Settlement:
+        retry, item, document = self._config.planhat.retry, parcel.item, parcel.whole()
+        refusals = item.refusals + 1
+        cause = (
+            "too large for Planhat"
+            if refusal.too_large
+            else f"refused: {cause_of(refusal.message, document.render())}"
+        )
+        entry = {
+            "at_ms": now_ms, "what": "refused", "status": facts.status,
+            "batch": facts.batch, "took_ms": facts.took_ms, "error": cause,
+        }  # fmt: skip
+        # The document as it stood: what is not delivered is not folded in for good, or a discarded letter would be.
+        stood = stored_document(item)
+        if item.crashes:
+            stood.sent_hash = UNKNOWN
+        add_history(stood, entry)
+        add_history(document, entry)
+        if refusals >= retry.max_refusals or refusal.too_large:
+            letter = Letter("deliver", cause, refusal.message, refusal.raw)
+            return Bury(item, dead_id(item), letter.record(item, document), stood.encode())
+        wait_s = Backoff(retry.first_s, retry.cap_s).wait_at_least_s(refusals, self._chance)
+        return Later(item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
+
+    def bury(self, item: Item, letter: Letter, folded: Folded | None = None) -> Bury:
+        log(
+            "item.buried",
+            level=logging.WARNING,
+            cause=letter.cause,
+            stage=letter.stage,
+            source=item.lane_source,
+        )
+        document = perhaps_sent(item) if folded and item.crashes else None
+        return Bury(item, dead_id(item), letter.record(item, folded.whole() if folded else None), document)
+
+
+def hand_back(item: Item, due_ms: int = 0) -> Later:
+    """Handed back as it was, due at once or at `due_ms`."""
+    return Later(item, due_ms, document=perhaps_sent(item) if item.crashes else None)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,1 @@
+"""How large and how often calls may be."""

@@ -1,0 +1,1 @@
+"""The worker processes: supervisor, RQ worker, what a job has at hand."""
