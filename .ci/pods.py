@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the chart's own pods with podman, as a kubelet would, and look at what they do.
 
-Rendered with tests/chart/container.yaml: Valkey, the Planhat sandbox, web, worker, then the `helm test` pod, which posts a
+Rendered with tests/helm/container.yaml: Valkey, the Planhat sandbox, web, worker, then the `helm test` pod, which posts a
 signed webhook and waits until it is delivered. Each container gets its manifest's user, capabilities, read-only root,
 memory and CPU limits, environment, mounted ConfigMaps and Secrets (owned by root, read through fsGroup), tmpfs for each
 emptyDir, its probes, and SIGTERM with its grace at the end. All share a network namespace that leads nowhere.
@@ -315,7 +315,7 @@ def main() -> None:
     look_at_image(podman, options.image)
     build_valkey(podman, lab)
 
-    values = TOP / "tests" / "chart" / "container.yaml"
+    values = TOP / "tests" / "helm" / "container.yaml"
     render = [options.helm, "template", "ci", str(TOP / "helm"), "-f", str(values)]
     text = subprocess.run(render, check=True, capture_output=True, text=True).stdout
     objects = [found for found in yaml.safe_load_all(text) if found]

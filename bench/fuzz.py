@@ -32,7 +32,16 @@ from relay.sources.base import Inbound, Sample
 from relay.sources.mail.mime import read_mime
 from relay.sources.read.multipart import parse_form
 from relay.sources.registry import ADAPTERS
-from tests.test_every_source import KEEP_ALL, NOW_S, ODD_VALUES, build, check_parsed, paths, seeds, with_value
+from tests.sources.test_every_source import (
+    KEEP_ALL,
+    NOW_S,
+    ODD_VALUES,
+    build,
+    check_parsed,
+    paths,
+    seeds,
+    with_value,
+)
 
 LIMIT_S = 2.0
 #: Fewer inputs a second, and nothing before them has checked a signature or a person: more time.

@@ -43,7 +43,7 @@ def start(folder: Path, url: str) -> subprocess.Popen[bytes]:
     }
     with open(folder / "web.log", "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "relay", "serve"],
+            [sys.executable, "-m", "relay.cli", "serve"],
             env=environ,
             cwd=ROOT,
             stdout=log,

@@ -189,7 +189,7 @@ def web_server(config: Path, redis_url: str, *, log_level: str = "warning") -> S
         "RELAY_LOG_LEVEL": log_level,
     }
     return Server(
-        [sys.executable, "-m", "relay", "serve"], port, config.parent / "web.log", own, ready="/readyz"
+        [sys.executable, "-m", "relay.cli", "serve"], port, config.parent / "web.log", own, ready="/readyz"
     )
 
 

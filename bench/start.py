@@ -24,7 +24,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> list[Cell]:
     help_cell, serve_cell = Cell("relay --help"), Cell("relay serve")
     installed = Path(sys.executable).with_name("relay")
-    relay = [str(installed)] if installed.exists() else [sys.executable, "-m", "relay"]
+    relay = [str(installed)] if installed.exists() else [sys.executable, "-m", "relay.cli"]
     with tempfile.TemporaryDirectory(prefix="rb-") as name:
         folder = Path(name)
         config = write_config(folder)

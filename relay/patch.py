@@ -1,7 +1,7 @@
 """A patch (what one event says about one conversation) and the document (the fold of all its patches).
 
 The fold is a CRDT: `absorb` is commutative, associative and idempotent, so any order, duplication and replay of the
-same patches gives the same document. That is what "newer never loses to older" rests on; `tests/test_patch.py` holds
+same patches gives the same document. That is what "newer never loses to older" rests on; `tests/outbox/test_patch.py` holds
 it by property. Pure: no clock, no network, no Redis.
 
 Merge ways, per field:

@@ -11,7 +11,7 @@ from random import Random
 
 from relay.config import Batch, PlanhatConfig
 from relay.outbox.delivery import DeliveryState, Permit
-from workers.flush.outcome import Hold
+from relay.planhat.resolve import Hold
 from workers.pace.pace import Pace
 
 NOON = 1_800_000_000_000
@@ -62,7 +62,7 @@ class World:
 
 
 class MemoryDelivery:
-    """`Delivery` in memory; the law of `take_call.lua` once more (`tests/test_pace.py` compares them)."""
+    """`Delivery` in memory; the law of `take_call.lua` once more (`tests/workers/test_pace.py` compares them)."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms

@@ -141,7 +141,7 @@ def up(config_file: str | None, host: str | None, port: int | None, data: str, p
         if sandbox_url:
             environ.setdefault("RELAY_PLANHAT_TOKEN", "sandbox")
         _check_config(config_path, environ)
-        web = Part("web", [sys.executable, "-m", "relay", "serve"], environ)
+        web = Part("web", [sys.executable, "-m", "relay.cli", "serve"], environ)
         parts += [web, Part("workers", [sys.executable, "-m", "workers"], environ)]
         for part in parts:
             part.environ = environ

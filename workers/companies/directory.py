@@ -28,8 +28,8 @@ from relay.config import CompanyStep
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
 from relay.outbox.scripts import reaching_redis
 from relay.planhat.limits import COMPANIES_MAX
+from relay.planhat.resolve import Hold
 from relay.value import value_class
-from workers.flush.outcome import Hold
 
 FOUND_S: Final = 24 * 3600
 NOT_FOUND_S: Final = 600

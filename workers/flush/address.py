@@ -8,11 +8,11 @@ from typing import Any
 from relay.config import Config
 from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
+from relay.planhat.resolve import Hold
 from relay.telemetry import SharedMetrics
 from workers.companies.directory import Ambiguous, Directory, Found, Missing, Unsure
 from workers.flush.dead_record import Letter, dead_id
 from workers.flush.fold import Draft, Parcel
-from workers.flush.outcome import Hold
 from workers.flush.settle import Clerk
 
 

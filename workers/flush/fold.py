@@ -11,8 +11,8 @@ import orjson
 from relay.conversation import canonical, content_hash
 from relay.outbox.items import Item, State
 from relay.patch import Document, Patch, encode_memory
+from relay.planhat.resolve import Sent
 from workers.companies.directory import Ask
-from workers.flush.outcome import Sent
 
 HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.

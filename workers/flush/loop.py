@@ -29,12 +29,12 @@ from relay.outbox.delivery import DeliveryState
 from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
+from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution, Sent
 from relay.telemetry import SharedMetrics, log
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
 from workers.flush.fold import Parcel
 from workers.flush.lane import Lane
-from workers.flush.outcome import Delivered, Hold, Outcome, Refused, Resolution, Sent
 from workers.flush.prepare import Enriches, Stock, parts
 from workers.flush.settle import CallFacts, Clerk, hand_back
 from workers.pace.pace import Limits, Pace, Turn

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from relay.outbox.items import Claim, Done, Item, Settlement
+from relay.planhat.resolve import Hold
 from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.dead_record import Letter
 from workers.flush.fold import Draft, Parcel
 from workers.flush.lane import Lane
-from workers.flush.outcome import Hold
 from workers.flush.settle import Clerk, hand_back
 from workers.pace.pace import Limits
 

@@ -15,10 +15,10 @@ from typing import Protocol
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
 from relay.patch import Document
+from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import SharedMetrics, log
 from workers.flush.dead_record import Letter, cause_of, dead_id
 from workers.flush.fold import UNKNOWN, Parcel, add_history, perhaps_sent, stored_document
-from workers.flush.outcome import Delivered, Outcome, Postponed, Refused, Unchanged
 from workers.pace.backoff import Backoff
 
 

@@ -2,7 +2,7 @@
 
 Nearly every value of a rule is a field of the event, a text around some, `a or b`, a comparison or a filter of ours.
 Anything else is left to Jinja2, and so is whatever fails here: it does the template again and names the fault and its
-line. Both ways give the same for every event; `tests/test_quick.py` holds that by property.
+line. Both ways give the same for every event; `tests/rules/test_quick.py` holds that by property.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
-from relay.sources.mail.headers import MailHeaders, addresses, date_us, message_ids, printable, unfolded
+from relay.sources.mail.headers import MailHeaders, addresses, date_us, message_ids, unfolded
 from relay.sources.mail.reply import MAX_TEXT_CHARS, reply_of, reply_of_html
+from relay.sources.read.charset import printable
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 #: Attachments come inside the body of most providers.

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from relay.event import Attachment
+from relay.sources.read.charset import decode_bytes, printable
 from relay.sources.read.moment import moment_us
 
 #: Longer than any header a mail system lets through; what is beyond is cut.
@@ -22,7 +23,6 @@ MAX_ADDRESSES = 500
 
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 _FOLD = re.compile(r"\r?\n[ \t]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _COLON_OFFSET = re.compile(r"([+-]\d\d):(\d\d)\b")
 
 
@@ -80,27 +80,6 @@ def unfolded(value: str) -> str:
     return printable(_FOLD.sub(" ", value)).strip()
 
 
-def printable(text: str) -> str:
-    """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
-    read as UTF-8, else as Windows-1252."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            try:
-                text = _of_bytes(text.encode("utf-8", "surrogateescape"))
-            except UnicodeEncodeError:
-                text = text.encode("utf-8", "replace").decode()
-    return _CONTROL.sub("", text)
-
-
-def _of_bytes(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
 #: Bounded on every side, so that a header full of beginnings costs no more than its length.
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]{0,2000})\?=")
 
@@ -137,30 +116,6 @@ def _word_bytes(encoding: str, text: str) -> bytes:
         return binascii.a2b_qp(raw, header=True)
     except (binascii.Error, ValueError):
         return raw
-
-
-#: Names that mails use and Python does not know, or knows as something narrower than what is meant.
-_CHARSETS = {"": "utf-8", "ascii": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
-_CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18030", "gbk": "gb18030"}
-_CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
-
-
-#: What mails are written in. Python knows more, and some of it is quadratic ("punycode") or no text at all.
-_SAFE_CHARSET = re.compile(
-    r"(?:x-)?(?:utf|iso|windows|cp|koi8|gb|big5|euc|shift|sjis|ks_c|mac|tis|hz|johab|latin|ibm|hp-roman|kz|ptcp)[a-z0-9_.:-]{0,24}"
-)
-
-
-def decode_bytes(raw: bytes, charset: str) -> str:
-    """Bytes as text: in the charset named, else UTF-8, else Windows-1252 with replacements. Never raises."""
-    name = charset.strip().strip("\"'").lower()
-    name = _CHARSETS.get(name, name)
-    for candidate in (name if _SAFE_CHARSET.fullmatch(name) else "utf-8", "utf-8"):
-        try:
-            return raw.decode(candidate)
-        except (LookupError, ValueError):
-            continue
-    return raw.decode("cp1252", "replace")
 
 
 def message_ids(value: str) -> list[str]:

@@ -15,8 +15,9 @@ from typing import Any
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
-from relay.sources.mail.headers import MailHeaders, attachment, decode_bytes, decoded, printable
+from relay.sources.mail.headers import MailHeaders, attachment, decoded
 from relay.sources.mail.reply import MAX_TEXT_CHARS
+from relay.sources.read.charset import decode_bytes, printable
 
 MAX_PARTS = 1000
 #: 25 MB of base64 are 350,000 lines; each costs the parser up to 4 us.

@@ -27,10 +27,11 @@ from relay.sources.base import (
 )
 from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.freshness import require_window
-from relay.sources.mail.headers import MailHeaders, attachment, printable
+from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import has_secret, matches_hex, require_secret
+from relay.sources.read.charset import printable
 from relay.sources.read.multipart import Form, as_list, encode_multipart, parse_form, parse_parameters
 
 #: Retries go on for eight hours, and nobody says whether they are signed anew.

@@ -14,7 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import parse_json
-from relay.sources.mail.headers import decode_bytes, printable
+from relay.sources.read.charset import decode_bytes, printable
 
 MAX_PARTS = 1000
 MAX_PART_HEADER_BYTES = 16 * 1024

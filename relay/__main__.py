@@ -1,6 +1,0 @@
-"""`python -m relay`: the same as the console script."""
-
-from relay.cli import main
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,59 @@
+"""`relay doctor`: each failure has its line and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import redis
+
+from relay.planhat.sandbox import create_sandbox
+from relay.planhat.sandbox.server import running
+from tests.web.test_hooks import CONFIG
+
+
+def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, object]]]:
+    (folder / "relay.yaml").write_text(CONFIG)
+    environ = {"PATH": "/usr/bin:/bin", **{f"RELAY_{key}": value for key, value in settings.items()}}
+    done = subprocess.run(
+        [sys.executable, "-m", "relay.cli", "doctor", "--json"],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+
+
+def test_what_is_well_and_what_is_missing_is_said_line_by_line(redis_url: str, tmp_path: Path) -> None:
+    with running(create_sandbox(token="right")) as url:
+        code, checks = doctor(tmp_path, REDIS_URL=redis_url, PLANHAT_URL=url, PLANHAT_TOKEN="right")
+    assert checks["config"]["ok"] and checks["redis"]["ok"] and checks["redis durability"]["ok"]
+    assert not checks["worker"]["ok"] and "relay work" in str(checks["worker"]["do"])
+    assert code == 1
+
+
+def test_a_wrong_token_and_an_evicting_redis_are_named(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with running(create_sandbox(token="right")) as url:
+            code, checks = doctor(tmp_path, REDIS_URL=redis_url, PLANHAT_URL=url, PLANHAT_TOKEN="wrong")
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+    assert code == 1
+    assert not checks["planhat token"]["ok"] and "region" in str(checks["planhat token"]["do"])
+    assert "noeviction" in str(checks["redis durability"]["do"])
+
+
+def test_no_redis_at_all_is_a_line_and_no_traceback(tmp_path: Path) -> None:
+    code, checks = doctor(tmp_path, REDIS_URL=f"unix://{tmp_path}/none.sock")
+    assert code == 1
+    assert not checks["redis"]["ok"]
+    assert not checks["planhat token"]["ok"]

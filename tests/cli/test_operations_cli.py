@@ -1,0 +1,228 @@
+"""`relay stats | trace | dead | replay | pause | resume` as a person and as a program use them: exit codes, JSON in the
+API's shapes, questions before much is changed, sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from relay.cli import main
+from tests.operating import BROKEN_SUBJECT, Shop
+from tests.places import ROOT
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def shop(redis_client: redis.Redis, tmp_path: Path) -> Shop:
+    return Shop(redis_client, tmp_path)
+
+
+@pytest.fixture
+def run(
+    shop: Shop,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """(exit code, stdout, stderr) of one command; nobody sits at a terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RELAY_REDIS_URL", redis_url)
+    monkeypatch.setenv("RELAY_CONFIG", str(tmp_path / "relay.yaml"))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["relay", *words])
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(stop.value.code or 0), out, err
+
+    return call
+
+
+def as_json(result: tuple[int, str, str]) -> Any:
+    assert result[0] == 0, result
+    return json.loads(result[1])
+
+
+def test_stats_in_words_and_in_the_apis_shape(shop: Shop, run: Run) -> None:
+    code, out, _ = run("stats")
+    assert code == 0
+    assert "no event has come in yet" in out
+    shop.arrive("hello")
+    code, out, _ = run("stats")
+    assert "slack" in out
+    assert "the books balance" in out
+    stats = as_json(run("stats", "--json"))
+    assert stats["sources"]["slack"]["accepted"] == 1
+    assert stats["balanced"] is True
+    assert stats["delivery"]["state"] == "open"
+
+
+def test_trace_tells_the_story_by_any_id(shop: Shop, run: Run) -> None:
+    event_id = shop.arrive("hello \x1b[31m\u202e")
+    shop.deliver()
+    code, out, _ = run("trace", event_id)
+    assert code == 0
+    assert "received" in out
+    assert "delivered after 1500 ms" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    told = as_json(run("trace", "Ev0000000001", "--json"))
+    assert told["events"][0]["id"] == event_id
+    code, _, err = run("trace", "nobody")
+    assert code == 1
+    assert "nobody knows 'nobody'" in err
+
+
+def test_dead_letters_from_the_shell(shop: Shop, run: Run) -> None:
+    assert "no dead letters" in run("dead", "list")[1]
+    shop.arrive("hello")
+    [dead_id] = shop.bury("subject is too long")
+    assert dead_id in run("dead", "list")[1]
+    assert as_json(run("dead", "list", "--json"))["groups"][0]["count"] == 1
+    code, out, _ = run("dead", "show", dead_id)
+    assert code == 0
+    assert "subject is too long" in out
+    assert as_json(run("dead", "show", dead_id, "--json"))["event"]["text"] == "hello"
+
+    edited = as_json(
+        run("dead", "edit", dead_id, "--set", "subject=short", "--company", "extid-acme", "--json")
+    )
+    assert [entry["path"] for entry in edited["edits"]] == ["subject", "companyId"]
+    assert edited["edits"][0]["by"].startswith("cli")
+    assert "1 letters; of the first 1: 1 would be sent" in run("dead", "replay", dead_id, "--dry-run")[1]
+    code, out, _ = run("dead", "replay", dead_id)
+    assert code == 0
+    assert "1 of 1 replayed" in out
+    assert shop.counts() == {"accepted": 1, "pending": 1}
+    assert run("dead", "show", dead_id)[0] == 1
+    assert run("dead", "replay", dead_id)[0] == 1
+
+
+def test_what_changes_many_wants_yes_without_a_terminal(shop: Shop, run: Run) -> None:
+    for number in range(3):
+        shop.arrive(str(number), number=number, ts=f"180000000{number}.000100")
+    shop.bury("no")
+    for words in (("replay", "--all"), ("discard", "--source", "slack"), ("replay", "--cause", "no")):
+        code, _, err = run("dead", *words)
+        assert code == 2
+        assert "--yes" in err
+    assert shop.counts()["dead"] == 3
+    assert "3 letters would be discarded" in run("dead", "discard", "--all", "--dry-run")[1]
+    assert as_json(run("dead", "discard", "--all", "--yes", "--reason", "tests", "--json"))["discarded"] == 3
+    assert shop.counts() == {"accepted": 3, "discarded": 3}
+
+
+def test_a_letter_that_still_fails_is_exit_code_1(
+    redis_client: redis.Redis, tmp_path: Path, shop: Shop, run: Run
+) -> None:
+    broken = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT)
+    broken.arrive("hello")
+    code, out, err = run("dead", "replay", "--all", "--yes")
+    assert code == 1
+    assert "1 still cannot be mapped" in out
+    assert "slack-thread" in err
+    assert broken.counts() == {"accepted": 1, "dead": 1}
+
+
+def test_replay_of_stored_events_from_the_shell(shop: Shop, run: Run) -> None:
+    shop.arrive("hello", now_ms=shop.outbox.now_ms() - 5000)
+    shop.deliver(shop.outbox.now_ms())
+    shop.change_rules("new: {{ event.text }}")
+    code, out, _ = run("replay", "--since", "1h", "--dry-run")
+    assert code == 0
+    assert "1 events; 1 differ and would be sent" in out
+    assert "hello -> new: hello" in out
+    code, _, err = run("replay", "--since", "1h")
+    assert code == 2
+    assert "--yes" in err
+    assert (
+        as_json(run("replay", "--since", "1h", "--until", "now", "--source", "slack", "--yes", "--json"))[
+            "changed"
+        ]
+        == 1
+    )
+    assert shop.counts() == {"accepted": 1, "pending": 1}
+
+
+def test_pause_and_resume_from_the_shell(shop: Shop, run: Run) -> None:
+    assert as_json(run("pause", "--json"))["state"] == "paused"
+    assert shop.delivery.read().state == "paused"
+    assert "goes on" in run("resume")[1]
+    assert shop.delivery.read().state == "open"
+    assert "slack is held" in run("pause", "--source", "slack")[1]
+    assert shop.delivery.paused_sources() == {"slack"}
+    assert run("resume", "--source", "slack")[0] == 0
+    code, _, err = run("pause", "--source", "nobody")
+    assert code == 1
+    assert "no source 'nobody'" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["dead", "replay"], "say which"),
+        (["dead", "replay", "dead_x", "--all"], "all"),
+        (["dead", "edit", "dead_x"], "nothing to change"),
+        (["dead", "edit", "dead_x", "--set", "novalue"], "PATH=VALUE"),
+        (["dead", "list", "--since", "soon"], "is no time"),
+        (["dead", "list", "--after", "x"], "cursor"),
+        (["replay"], "--since"),
+        (["replay", "--since", "1h", "--until", "2h"], "later"),
+        (["replay", "--since", "soon"], "is no time"),
+        (["stats", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_mistakes_are_sentences_and_exit_code_2(run: Run, words: list[str], says: str) -> None:
+    code, out, err = run(*words)
+    assert code == 2
+    assert says in err
+    assert out == ""
+
+
+def test_without_redis_a_sentence_and_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_REDIS_URL", "unix:///nonexistent/redis.sock")
+    for words in (["stats"], ["trace", "x"], ["dead", "list"], ["pause"]):
+        code, _, err = run(*words)
+        assert code == 1
+        assert err.startswith("Redis")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stats"],
+        ["trace"],
+        ["dead"],
+        ["replay"],
+        ["pause"],
+        ["resume"],
+        *[["dead", w] for w in ("list", "show", "edit", "replay", "discard")],
+    ],
+)
+def test_help_reads_like_a_manual(run: Run, words: list[str]) -> None:
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    assert "Example" in out
+    assert "Usage: " in out
+
+
+def test_a_pipe_that_closes_early_is_no_error(shop: Shop, redis_url: str, tmp_path: Path) -> None:
+    shop.arrive("hello")
+    done = subprocess.run(
+        f"{sys.executable} -c 'from relay.cli import main; main()' stats --json | head -c 1",
+        shell=True, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=30,
+        env={"RELAY_REDIS_URL": redis_url, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("{", "")

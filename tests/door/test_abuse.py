@@ -1,0 +1,53 @@
+"""What an attacker sends to the door: refused early, nothing evaluated, nobody held up."""
+
+from __future__ import annotations
+
+import socket
+
+import orjson
+
+from relay.outbox.archive import unpack
+from tests.web.test_hooks import Door, books, door, message
+
+__all__ = ["door"]
+
+
+def test_too_many_and_too_large_headers_are_refused(door: Door) -> None:
+    many = {f"x-{n}": "1" for n in range(120)}
+    assert door.http.post("/hooks/slack", content=b"{}", headers=many).status_code == 400
+    assert door.http.post("/hooks/slack", content=b"{}", headers={"x-big": "a" * 40_000}).status_code in (
+        400,
+        431,
+    )
+
+
+def test_compressed_bodies_are_not_inflated(door: Door) -> None:
+    assert door.slack(message(), **{"content-encoding": "gzip"}).status_code == 415  # type: ignore[arg-type]
+
+
+def test_a_deep_body_is_malformed(door: Door) -> None:
+    assert door.slack(b'{"a":' * 500 + b"1" + b"}" * 500).status_code == 400
+
+
+def test_a_sender_that_trickles_is_cut_off(door: Door) -> None:
+    door.side.hooks.body_timeout_s = 0.2
+    host, _, port = door.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as line:
+        line.sendall(b"POST /hooks/slack HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        assert b" 400 " in line.recv(1000).split(b"\r\n")[0]
+
+
+def test_a_template_in_a_payload_stays_text(door: Door) -> None:
+    text = "{{ 7 * 7 }} {% for x in range(9) %}x{% endfor %} {{ self.__class__ }}"
+    event_id = door.slack(message(1, text=text)).json()["event_ids"][0]
+    found = door.side.outbox.event(event_id)
+    assert found
+    patches = door.side.outbox.waiting_patches(unpack(found[2]).facts["external_id"])
+    assert "{{ 7 * 7 }}" in orjson.dumps(orjson.loads(patches[0].patch)).decode()
+    assert b"49" not in patches[0].patch
+    books(door)
+
+
+def test_a_path_leads_nowhere_else(door: Door) -> None:
+    for path in ("/hooks/../../etc/passwd", "/hooks/%2e%2e%2fetc", "/hooks/slack%00", "/hooks/a%2fb"):
+        assert door.http.post(path, content=b"{}").status_code in (400, 404, 405)

@@ -1,0 +1,92 @@
+"""Every query of the Grafana dashboard, run on a real Prometheus that scrapes the running relay."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.places import ROOT
+from tests.cli.test_up import free_port, relay, running
+
+pytestmark = pytest.mark.slow
+
+DASHBOARD = ROOT / "helm" / "files" / "dashboard.json"
+#: True only where the relay has such a thing: a memory limit on Redis, dead letters, changed rules.
+MAY_BE_EMPTY = ("relay_redis_memory_max_bytes", "relay_dead_letters")
+
+
+def queries(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "expr" in value:
+            yield value["expr"]
+        for inner in value.values():
+            yield from queries(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from queries(inner)
+
+
+def test_every_panel_has_data_once_something_happened(short_tmp: Path) -> None:
+    binary = shutil.which("prometheus")
+    if not binary:
+        assert not os.environ.get("CI"), "CI installs prometheus"
+        pytest.skip("no prometheus on the PATH")
+    with running(short_tmp) as (_, up):
+        port = free_port()
+        (short_tmp / "prometheus.yml").write_text(
+            "global: {scrape_interval: 1s}\n"
+            "scrape_configs:\n"
+            "  - job_name: relay\n"
+            f"    static_configs: [{{targets: ['{up['relay'].removeprefix('http://')}'], labels: {{namespace: test}}}}]\n"
+        )
+        scraper = subprocess.Popen(
+            [
+                binary,
+                f"--config.file={short_tmp}/prometheus.yml",
+                f"--storage.tsdb.path={short_tmp}/tsdb",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            asked = list(dict.fromkeys(queries(json.loads(DASHBOARD.read_text()))))
+            assert len(asked) > 20
+            empty: list[str] = []
+            deadline = time.monotonic() + 60
+            while True:
+                # Rates need something that goes on happening.
+                assert relay(short_tmp, "send", "--source", "slack", "--count", "3").returncode == 0
+                httpx.post(f"{up['relay']}/hooks/slack", content=b"{}", trust_env=False)
+                empty = [expr for expr in asked if not answered(port, expr)]
+                empty = [expr for expr in empty if not any(name in expr for name in MAY_BE_EMPTY)]
+                if not empty or time.monotonic() > deadline:
+                    break
+                time.sleep(1)
+            assert empty == []
+        finally:
+            scraper.terminate()
+            scraper.wait(20)
+
+
+def answered(port: int, expr: str) -> bool:
+    """Whether the query holds and gives something. A query that Prometheus cannot read fails the test."""
+    expr = expr.replace("$__rate_interval", "1m")
+    for name in ("namespace", "job", "source"):
+        expr = expr.replace(f"${name}", ".*")
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": expr}, trust_env=False)
+    except httpx.TransportError:
+        return False
+    assert answer.status_code in (200, 503), (expr, answer.text)
+    return answer.status_code == 200 and bool(answer.json()["data"]["result"])

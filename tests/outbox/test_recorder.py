@@ -1,0 +1,77 @@
+"""Group commit: each request gets its own answer, and only after the write; WAITAOF where the server does not fsync always."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import redis
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.connection import connect, connect_async
+from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.items import Recorded
+from relay.outbox.outbox import Outbox
+from relay.outbox.recorder import Recorder
+from tests.outbox.test_outbox import entry
+
+
+async def record_many(url: str, count: int, *, wait_aof: bool = False) -> list[list[Recorded]]:
+    client = connect_async(url)
+    rung: list[int] = []
+    recorder = Recorder(client, Outbox(connect(url)), rang=rung.append, wait_aof=wait_aof)
+    answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(count)))
+    await recorder.close()
+    await client.aclose()
+    assert len(rung) == 1
+    return answers
+
+
+def test_requests_that_wait_together_are_written_together_and_answered_apart(redis_url: str) -> None:
+    answers = asyncio.run(record_many(redis_url, 1200))
+    assert [answer[0].event_id for answer in answers] == [entry(n).event_id for n in range(1200)]
+    assert Outbox(connect(redis_url)).ledger()["slack"]["accepted"] == 1200
+
+
+def test_duplicates_within_one_group_are_told_apart(redis_url: str) -> None:
+    async def twice() -> list[list[Recorded]]:
+        client = connect_async(redis_url)
+        recorder = Recorder(client, Outbox(connect(redis_url)), rang=lambda generation: None)
+        answers = await asyncio.gather(*(recorder.record([(entry(1), 0.0)]) for _ in range(3)))
+        await client.aclose()
+        return answers
+
+    answers = asyncio.run(twice())
+    assert sorted(bool(answer[0].duplicate_of) for answer in answers) == [False, True, True]
+
+
+def test_a_server_that_syncs_each_second_confirms_with_waitaof(short_tmp: Path) -> None:
+    server = EmbeddedServer(short_tmp / "r", appendfsync="everysec").start()
+    try:
+        answers = asyncio.run(record_many(server.url, 50, wait_aof=True))
+        assert all(not answer[0].duplicate_of for answer in answers)
+        with redis.Redis.from_url(server.url) as client:
+            client.script_flush()
+        answers = asyncio.run(record_many_again(server.url))
+        assert all(answer[0].duplicate_of for answer in answers)
+    finally:
+        server.stop()
+
+
+async def record_many_again(url: str) -> list[list[Recorded]]:
+    client = connect_async(url)
+    recorder = Recorder(client, Outbox(connect(url)), rang=lambda generation: None, wait_aof=True)
+    answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(50)))
+    await recorder.close()
+    await client.aclose()
+    return answers
+
+
+def test_a_server_that_never_syncs_is_never_believed(short_tmp: Path) -> None:
+    server = EmbeddedServer(short_tmp / "r", appendfsync="no").start()
+    try:
+        with pytest.raises(OutboxUnavailable):
+            asyncio.run(record_many_again(server.url))
+    finally:
+        server.stop()

@@ -1,0 +1,134 @@
+"""The spool: what is accepted while Redis is away is on disk, comes back in order, and damage never stops the start."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.items import STATES
+from relay.outbox.spool import Spool
+from relay.settings import Settings
+from relay.web.app import WebSide
+from tests.web.test_hooks import CONFIG, Door, message, serve
+
+
+def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append([b"1", b"2"])
+    spool.append([b"3"])
+    # No close: a killed process closes nothing either.
+    again = Spool(tmp_path)
+    assert [row.row for row in again.oldest()] == [b"1", b"2", b"3"]
+    again.remove([row.row_id for row in again.oldest(2)])
+    assert ([row.row for row in again.oldest()], again.count) == ([b"3"], 1)
+
+
+def test_a_full_spool_takes_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=100)
+    spool.append([b"x" * 90])
+    with pytest.raises(OutboxUnavailable):
+        spool.append([b"y" * 20])
+    assert spool.count == 1 and not spool.full()
+
+
+def test_a_torn_row_is_set_aside_and_the_others_come_back(tmp_path: Path) -> None:
+    Spool(tmp_path).append([b"good 1", b"torn", b"good 2"])
+    with sqlite3.connect(tmp_path / "spool.sqlite") as db:
+        db.execute("UPDATE spool SET row = ? WHERE row = ?", (b"jto", b"jtorn"))
+    db.close()
+    spool = Spool(tmp_path)
+    assert [row.row for row in spool.oldest()] == [b"good 1", b"good 2"]
+    assert (spool.set_aside, spool.count) == (1, 2)
+
+
+def test_a_corrupt_file_is_put_away_and_a_new_one_begun(tmp_path: Path) -> None:
+    (tmp_path / "spool.sqlite").write_bytes(
+        b"this is no database, and long enough to be read as a header" * 50
+    )
+    spool = Spool(tmp_path)
+    assert (spool.set_aside, spool.count) == (1, 0)
+    assert list(tmp_path.glob("spool.corrupt-*"))
+    spool.append([b"goes on"])
+    assert [row.row for row in spool.oldest()] == [b"goes on"]
+
+
+@pytest.fixture
+def server(short_tmp: Path) -> EmbeddedServer:
+    return EmbeddedServer(short_tmp / "r")
+
+
+def _side(config: Path, server: EmbeddedServer) -> WebSide:
+    return WebSide(Settings(config=str(config), redis_url=server.url), {})
+
+
+def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "relay.yaml"
+    config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool, max_bytes: 10MB}}\n")
+    server.start()
+    try:
+        side = _side(config, server)
+        for url in serve(side):
+            door = Door(url, side)
+            assert door.slack(message(1)).status_code == 202
+            server.kill()
+            for number in range(2, 7):
+                answer = door.slack(message(number))
+                assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+            assert door.http.get("/readyz").status_code == 200
+            # A retry of what is in the spool is taken again, and is one event in the end.
+            assert door.slack(message(6)).status_code == 202
+            assert side.spooler and side.spooler.spool.count == 6
+            server.spawn()
+            deadline = time.monotonic() + 10
+            while side.spooler.spool.count:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            counts = side.outbox.ledger()["slack"]
+            assert (counts["accepted"], counts["duplicate"]) == (6, 1)
+            assert counts["accepted"] == sum(counts[state] for state in STATES)
+    finally:
+        server.stop()
+
+
+def test_a_new_process_drains_first(server: EmbeddedServer, tmp_path: Path) -> None:
+    config = tmp_path / "relay.yaml"
+    config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
+    away = _side(config, server)
+    for url in serve(away):
+        assert Door(url, away).slack(message(1)).status_code == 202
+    server.start()
+    try:
+        side = _side(config, server)
+        for url in serve(side):
+            # The first answer of any kind comes after the drain.
+            assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+            assert side.outbox.ledger()["slack"]["accepted"] == 1
+            assert side.spooler and side.spooler.spool.count == 0
+    finally:
+        server.stop()
+
+
+def test_a_source_that_left_the_config_is_set_aside_not_lost(redis_url: str, tmp_path: Path) -> None:
+    config = tmp_path / "relay.yaml"
+    config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
+    side = WebSide(Settings(config=str(config), redis_url=redis_url), {})
+    assert side.spooler
+
+    async def keep_and_drain() -> int:
+        from relay.sources.base import Inbound
+
+        assert side.spooler
+        await side.spooler.keep("gone", Inbound(body=b"{}", headers={}), 1.0)
+        return await side.spooler.drain()
+
+    assert asyncio.run(keep_and_drain()) == 0
+    assert (side.spooler.spool.count, side.spooler.spool.set_aside) == (0, 1)
