@@ -28,7 +28,7 @@ from bench.usage import Watch, redis_cpu_s
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry, Item
 from relay.outbox.outbox import Outbox
-from workers.flush.fold import Draft
+from workers.flush.fold import FoldedItem
 
 PART = "growth"
 CLAIM = 1_000
@@ -106,7 +106,7 @@ class Backlog:
         generation = self._own()
         items: list[Item] = []
         figures |= self._timed("claim", CLAIM, lambda: items.extend(self._claim(generation)))
-        done = [settlement(Draft.of(item)) for item in items]
+        done = [settlement(FoldedItem.of(item)) for item in items]
         parts = [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)]
         figures |= self._timed("settle", len(done), lambda: [self.outbox.settle(part) for part in parts])
         self.outbox.release(generation)

@@ -25,7 +25,7 @@ from bench.usage import redis_cpu_s
 from relay.door.intake import Intake, Source
 from relay.outbox.items import Done, Entry, Item
 from relay.outbox.outbox import Outbox
-from workers.flush.fold import Draft
+from workers.flush.fold import FoldedItem
 
 PART = "stages"
 CLAIM = 1_000
@@ -131,15 +131,15 @@ class Stages:
         items: list[Item] = [item for claim in claims for item in claim]
         if sum(len(item.pending) for item in items) != len(entries):
             raise RuntimeError("not all of it was claimed")
-        drafts = self._each("fold", Draft.of, items)
-        self._each("encode", self._encode, drafts)
-        done = self._each("settlement", settlement, drafts)
+        folded_items = self._each("fold", FoldedItem.of, items)
+        self._each("encode", self._encode, folded_items)
+        done = self._each("settlement", settlement, folded_items)
         self._each("settle", outbox.settle, [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)])
 
     @staticmethod
-    def _encode(draft: Draft) -> Any:
-        draft.company_id = "extid-acme"
-        return draft.parcel()
+    def _encode(folded_item: FoldedItem) -> Any:
+        folded_item.company_id = "extid-acme"
+        return folded_item.outgoing()
 
     def _each(self, stage: str, work: Callable[[Any], _Made], things: Iterable[Any]) -> Sequence[_Made]:
         used, began = redis_cpu_s(self._client), time.process_time()
@@ -152,9 +152,9 @@ class Stages:
         return made
 
 
-def settlement(draft: Draft) -> Done:
+def settlement(folded_item: FoldedItem) -> Done:
     """That it was delivered."""
-    return Done(draft.item, draft.document.encode(), draft.events("delivered"))
+    return Done(folded_item.item, folded_item.document.encode(), folded_item.events("delivered"))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
 from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
-from workers.flush.fold import Draft
 from workers.flush.loop import Flush
 from workers.pace.pace import Pace
 
@@ -420,7 +419,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-__all__ = ["Draft", "Storm", "main"]
+__all__ = ["FoldedItem", "Storm", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

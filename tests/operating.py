@@ -14,7 +14,7 @@ import redis
 from starlette.types import ASGIApp
 
 from relay.door.intake import House, Intake, Records, Source, furnish
-from relay.operations.desk import Desk
+from relay.operations.context import WebContext
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
 from relay.outbox.outbox import Outbox
@@ -88,7 +88,7 @@ class Shop:
         self.house = house_of(folder, subject=subject)
         self.outbox = Outbox(client)
         self.delivery = Delivery(client)
-        self.desk = Desk(
+        self.context = WebContext(
             outbox=self.outbox,
             delivery=self.delivery,
             settings=Settings(operator_token=lambda: token),

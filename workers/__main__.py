@@ -186,11 +186,11 @@ def work_queue(queue: str, parent: int) -> int:
 def burst() -> int:
     """Delivers what is due, in this process, and ends. 1 where something due could not be delivered."""
     from workers.dead_jobs import post_dead_letters
-    from workers.process.context import STOPPING, workshop
+    from workers.process.context import STOPPING, worker_context
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
-    shop = workshop()
+    shop = worker_context()
     # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
     deadline = time.monotonic() + 6.0
     while not STOPPING():

@@ -3,12 +3,12 @@ work", `unpark` "see whether the letters that wait for a company may go"."""
 
 from __future__ import annotations
 
-from workers.process.context import workshop
+from workers.process.context import worker_context
 
 
 def flush(lane: str, generation: int) -> int:
     """Conversations claimed. A generation that is no longer the lane's does nothing."""
-    return workshop().flush.run(generation)
+    return worker_context().flush.run(generation)
 
 
 def redrive(dead_id: str) -> int:
@@ -16,9 +16,9 @@ def redrive(dead_id: str) -> int:
     the job fails again, the letter stays."""
     from relay.operations.dead import redrive_one
 
-    return redrive_one(workshop(), dead_id)
+    return redrive_one(worker_context(), dead_id)
 
 
 def unpark(lane: str) -> int:
     """Events that go back to work, because a table or Planhat knows their company by now."""
-    return workshop().unpark()
+    return worker_context().unpark()

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from relay.errors import MappingFailed, NotFound
-from relay.operations.desk import Bench
+from relay.operations.context import OperatorContext
 from relay.operations.edit import Edits, add_edits, apply_to_patches, read_edits
 from relay.operations.moments import iso
 from relay.operations.progress import Operation
@@ -110,18 +110,18 @@ def item_of(head: DeadHead) -> dict[str, Any]:
     }
 
 
-def show(bench: Bench, dead_id: str) -> dict[str, Any]:
+def show(context: OperatorContext, dead_id: str) -> dict[str, Any]:
     """One in full: the item and `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
-    letter = letter_of(bench.outbox, dead_id)
+    letter = letter_of(context.outbox, dead_id)
     record = record_of(letter)
     head = DeadHead(letter.dead_id, letter.source, letter.external_id, letter.at_ms, letter.events, record)
-    stored = [one for one in read_stored(bench, letter.events) if one]
+    stored = [one for one in read_stored(context, letter.events) if one]
     newest = stored[-1] if stored else None
     event: dict[str, Any] | None = None
     unread = ""
     if newest:
         try:
-            event = Remapper(bench, 0).event(newest, _mend_of(read_edits(record))).view()
+            event = Remapper(context, 0).event(newest, _mend_of(read_edits(record))).view()
         except MappingFailed as error:
             unread = error.cause
     return {
@@ -193,7 +193,7 @@ def raw_of(stored: Stored | None) -> dict[str, Any] | None:
 
 
 def edit(
-    bench: Bench,
+    context: OperatorContext,
     dead_id: str,
     *,
     payload: Mapping[str, Any] | None = None,
@@ -203,15 +203,15 @@ def edit(
     now_ms: int = 0,
 ) -> dict[str, Any]:
     """Keeps the edit with the letter and gives the letter in full. Raises NotFound, InputInvalid."""
-    letter = letter_of(bench.outbox, dead_id)
-    stored = read_stored(bench, letter.events[-1:])
+    letter = letter_of(context.outbox, dead_id)
+    stored = read_stored(context, letter.events[-1:])
     body = stored[0].body if stored and stored[0] else None
-    at = iso(now_ms or bench.outbox.now_ms()) or ""
+    at = iso(now_ms or context.outbox.now_ms()) or ""
     record = add_edits(
         record_of(letter), body, payload=payload or {}, fields=fields or {}, company=company, by=by, at=at
     )
-    bench.outbox.amend_dead(dead_id, orjson.dumps(record))
-    return show(bench, dead_id)
+    context.outbox.amend_dead(dead_id, orjson.dumps(record))
+    return show(context, dead_id)
 
 
 def _mend_of(edits: Edits) -> Callable[[bytes], bytes] | None:
@@ -230,15 +230,15 @@ class Plan:
     events: tuple[tuple[str, str, Patch | None], ...]
 
 
-def plan(bench: Bench, letter: DeadLetter, now_ms: int) -> Plan:
+def plan(context: OperatorContext, letter: DeadLetter, now_ms: int) -> Plan:
     """Raises MappingFailed where an event of the letter still cannot be mapped: then all of it stays."""
     record = record_of(letter)
     edits = read_edits(record)
-    remapper = Remapper(bench, now_ms)
+    remapper = Remapper(context, now_ms)
     kept = {pending.event_id: pending for pending in letter.patches}
     found: list[tuple[str, str, Patch | None]] = []
-    for event_id, stored in zip(letter.events, read_stored(bench, letter.events), strict=True):
-        if stored is not None and stored.body is not None and stored.source in bench.config.sources:
+    for event_id, stored in zip(letter.events, read_stored(context, letter.events), strict=True):
+        if stored is not None and stored.body is not None and stored.source in context.config.sources:
             mend = _mend_of(edits) if event_id == letter.events[-1] else None
             remapped: Remapped = remapper.map(stored, mend)
             found.append((event_id, stored.source, remapped.patch))
@@ -259,7 +259,7 @@ def plan(bench: Bench, letter: DeadLetter, now_ms: int) -> Plan:
     return Plan(letter, record, events)
 
 
-def carry_out(bench: Bench, planned: Plan, *, by: str, now_ms: int) -> int:
+def carry_out(context: OperatorContext, planned: Plan, *, by: str, now_ms: int) -> int:
     """Events that wait again (or were filtered); -1 where someone else was quicker."""
     letter = planned.letter
     said = {
@@ -272,10 +272,10 @@ def carry_out(bench: Bench, planned: Plan, *, by: str, now_ms: int) -> int:
     if planned.record.get("edits"):
         said["edits"] = len(planned.record["edits"])
     write_notes(
-        bench.outbox,
+        context.outbox,
         [Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in planned.events],
     )
-    return bench.outbox.redrive(
+    return context.outbox.redrive(
         letter.dead_id,
         [
             (
@@ -290,20 +290,20 @@ def carry_out(bench: Bench, planned: Plan, *, by: str, now_ms: int) -> int:
     )
 
 
-def redrive_one(bench: Bench, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
+def redrive_one(context: OperatorContext, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
     """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
-    outbox = bench.outbox
+    outbox = context.outbox
     letter = outbox.dead_letter(dead_id)
     if letter is None:
         return 0
     now_ms = now_ms or outbox.now_ms()
     try:
-        planned = plan(bench, letter, now_ms)
+        planned = plan(context, letter, now_ms)
     except MappingFailed as error:
         _note_failure(outbox, letter, error, now_ms)
         raise
-    return max(0, carry_out(bench, planned, by=by, now_ms=now_ms))
+    return max(0, carry_out(context, planned, by=by, now_ms=now_ms))
 
 
 def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_ms: int) -> None:
@@ -320,7 +320,7 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
 
 
 def replay(
-    bench: Bench,
+    context: OperatorContext,
     selection: Selection,
     *,
     by: str,
@@ -331,12 +331,12 @@ def replay(
 ) -> dict[str, Any]:
     """`{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change. Raises
     NotFound where ids are named and none of them exists."""
-    outbox = bench.outbox
+    outbox = context.outbox
     ids = select(outbox, selection)
     _require_known(outbox, selection, ids)
     now_ms = now_ms or outbox.now_ms()
     if dry_run:
-        return _dry_run(bench, ids, now_ms)
+        return _dry_run(context, ids, now_ms)
     if operation:
         operation.step(total=len(ids))
     replayed = failed = skipped = events = 0
@@ -354,7 +354,7 @@ def replay(
             skipped += 1
             continue
         try:
-            moved = carry_out(bench, plan(bench, letter, now_ms), by=by, now_ms=now_ms)
+            moved = carry_out(context, plan(context, letter, now_ms), by=by, now_ms=now_ms)
         except MappingFailed as error:
             _note_failure(outbox, letter, error, now_ms)
             failed += 1
@@ -398,16 +398,16 @@ def _require_known(outbox: Outbox, selection: Selection, ids: Sequence[str]) -> 
         )
 
 
-def _dry_run(bench: Bench, ids: Sequence[str], now_ms: int) -> dict[str, Any]:
+def _dry_run(context: OperatorContext, ids: Sequence[str], now_ms: int) -> dict[str, Any]:
     ready = filtered = failing = gone = 0
     told: list[dict[str, Any]] = []
-    for letter in _letters(bench.outbox, ids[:TRIED_AT_MOST]):
+    for letter in _letters(context.outbox, ids[:TRIED_AT_MOST]):
         if letter is None:
             gone += 1
             continue
         entry: dict[str, Any] = {"id": letter.dead_id, "externalId": letter.external_id or None}
         try:
-            planned = plan(bench, letter, now_ms)
+            planned = plan(context, letter, now_ms)
         except MappingFailed as error:
             failing += 1
             entry |= {"would": "fail", "cause": error.cause}

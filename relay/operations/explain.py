@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relay.errors import NotFound, SourceError
-from relay.operations.desk import Bench
+from relay.operations.context import OperatorContext
 from relay.operations.selection import InputInvalid
 from relay.rules.explain import explain
 from relay.sources.base import Inbound, Parked, Skipped
@@ -16,7 +16,7 @@ from relay.sources.registry import build_adapter
 
 
 def explain_request(
-    bench: Bench,
+    context: OperatorContext,
     source: str,
     body: bytes,
     headers: Mapping[str, str] | None = None,
@@ -27,7 +27,7 @@ def explain_request(
     """`{"source", "adapter", "events": [explain's own answer], "skipped": [{"reason"}], "parked": [{"cause"}]}`. The
     signature is not checked: what is asked is what the rules say. Raises NotFound for a source that the config does
     not have, InputInvalid for what its adapter cannot read."""
-    config, book = bench.config, bench.rulebook
+    config, book = context.config, context.rulebook
     configured = config.sources.get(source)
     if configured is None:
         known = ", ".join(sorted(config.sources)) or "none"

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from relay.errors import MappingFailed, SourceError
 from relay.event import Event
-from relay.operations.desk import Bench
+from relay.operations.context import OperatorContext
 from relay.outbox.archive import Archived, unpack
 from relay.outbox.items import State
 from relay.patch import Patch
@@ -46,9 +46,9 @@ class Remapped:
     reason: str = ""
 
 
-def read_stored(bench: Bench, event_ids: Sequence[str]) -> list[Stored | None]:
+def read_stored(context: OperatorContext, event_ids: Sequence[str]) -> list[Stored | None]:
     """In the order asked for; None where an event is no longer kept, or cannot be read."""
-    outbox = bench.outbox
+    outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
     for packed in outbox.events(event_ids):
         try:
@@ -89,9 +89,9 @@ def inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
 class Remapper:
     """Holds the adapters of one run. `revision` is the moment of the run in ms: of one event, its newest mapping wins."""
 
-    def __init__(self, bench: Bench, revision: int) -> None:
-        self._bench = bench
-        self._book = bench.rulebook
+    def __init__(self, context: OperatorContext, revision: int) -> None:
+        self._context = context
+        self._book = context.rulebook
         self._revision = revision
         self._adapters: dict[str, Adapter] = {}
 
@@ -131,7 +131,7 @@ class Remapper:
     def _adapter(self, source: str) -> Adapter:
         adapter = self._adapters.get(source)
         if adapter is None:
-            configured = self._bench.config.sources.get(source)
+            configured = self._context.config.sources.get(source)
             if configured is None:
                 raise MappingFailed(f"the source {source!r} is no longer in the config")
             try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import MappingFailed
-from relay.operations.desk import Bench
+from relay.operations.context import OperatorContext
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.outbox.notes import Note, write_notes
@@ -42,7 +42,7 @@ class Tally:
 
 
 def replay(
-    bench: Bench,
+    context: OperatorContext,
     *,
     since_ms: int,
     until_ms: int,
@@ -59,15 +59,15 @@ def replay(
     """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "dry_run"}`; `sample` tells
     the first changes, field by field. `rule` keeps to events that this rule maps today; `ids` to these events, whatever
     the time."""
-    outbox = bench.outbox
+    outbox = context.outbox
     now_ms = now_ms or outbox.now_ms()
     until_ms = min(until_ms or now_ms, now_ms)
     # What is older than events are kept is not there: no need to look through its minutes.
     since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
-    remapper = Remapper(bench, now_ms)
+    remapper = Remapper(context, now_ms)
     tally, told, cancelled = Tally(), list[dict[str, Any]](), False
     causes: dict[str, int] = {}
-    for minute, part in _named(ids) if ids else _parts(bench, since_ms, until_ms, source):
+    for minute, part in _named(ids) if ids else _parts(context, since_ms, until_ms, source):
         if operation:
             operation.step(
                 cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped
@@ -76,12 +76,12 @@ def replay(
                 cancelled = True
                 break
         if not dry_run:
-            while _live_waits(bench):
+            while _live_waits(context):
                 if operation and operation.cancelled():
                     break
                 wait(0.5)
         again: list[tuple[str, str, Patch]] = []
-        for stored in read_stored(bench, part):
+        for stored in read_stored(context, part):
             if stored is None:
                 continue
             if not ids and not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
@@ -93,7 +93,7 @@ def replay(
             if remapped.patch is None:
                 tally.filtered += stored.state != "filtered"
                 continue
-            changes = differences(bench, remapped.patch)
+            changes = differences(context, remapped.patch)
             if changes is None:
                 continue
             tally.changed += 1
@@ -103,7 +103,7 @@ def replay(
                     {"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes}
                 )
         if again and not dry_run:
-            _send(bench, again, by, now_ms)
+            _send(context, again, by, now_ms)
         progress(tally.count, tally.changed)
     if operation:
         operation.end(
@@ -145,10 +145,10 @@ def _remap(remapper: Remapper, stored: Stored, tally: Tally, causes: dict[str, i
         return None
 
 
-def _send(bench: Bench, again: Sequence[tuple[str, str, Patch]], by: str, now_ms: int) -> None:
+def _send(context: OperatorContext, again: Sequence[tuple[str, str, Patch]], by: str, now_ms: int) -> None:
     said = {"what": "replayed", "by": by, "at_ms": now_ms}
-    write_notes(bench.outbox, [Note(event_id, said, patch.external_id) for event_id, _, patch in again])
-    bench.outbox.replay(
+    write_notes(context.outbox, [Note(event_id, said, patch.external_id) for event_id, _, patch in again])
+    context.outbox.replay(
         [(event_id, source, patch.external_id, patch.encode()) for event_id, source, patch in again]
     )
 
@@ -158,25 +158,27 @@ def _named(ids: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         yield 0, list(ids[start : start + PART])
 
 
-def _parts(bench: Bench, since_ms: int, until_ms: int, source: str) -> Iterator[tuple[int, list[str]]]:
+def _parts(
+    context: OperatorContext, since_ms: int, until_ms: int, source: str
+) -> Iterator[tuple[int, list[str]]]:
     """(minute, at most `PART` event ids), oldest first."""
     for minute in range(since_ms // _MINUTE_MS, until_ms // _MINUTE_MS + 1):
         at_ms = minute * _MINUTE_MS
-        ids = list(bench.outbox.event_ids(since_ms=at_ms, until_ms=at_ms, source=source))
+        ids = list(context.outbox.event_ids(since_ms=at_ms, until_ms=at_ms, source=source))
         for start in range(0, len(ids), PART):
             yield minute, ids[start : start + PART]
 
 
-def _live_waits(bench: Bench) -> bool:
-    now_ms = bench.outbox.now_ms()
-    oldest = bench.outbox.oldest_pending_ms(now_ms=now_ms)
+def _live_waits(context: OperatorContext) -> bool:
+    now_ms = context.outbox.now_ms()
+    oldest = context.outbox.oldest_pending_ms(now_ms=now_ms)
     return oldest is not None and now_ms - oldest > LIVE_WAITS_MS
 
 
-def differences(bench: Bench, patch: Patch) -> dict[str, dict[str, Any]] | None:
+def differences(context: OperatorContext, patch: Patch) -> dict[str, dict[str, Any]] | None:
     """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
     where nothing does. For a conversation that is not known any more everything is new."""
-    outbox = bench.outbox
+    outbox = context.outbox
     held = outbox.document(patch.external_id)
     before = _document(patch.external_id, held)
     for pending in outbox.waiting_patches(patch.external_id):

@@ -190,10 +190,10 @@ class Outbox:
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
 
-    def sip(self) -> None:
+    def read_available(self) -> None:
         """To be called now and then between a `begin_` and the asking for what became of it; see `Pipe.sip`."""
         if self.pipe is not None:
-            self.pipe.sip()
+            self.pipe.read_available()
 
     def push(self) -> None:
         """What `begin_settle` has kept goes now."""

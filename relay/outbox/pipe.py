@@ -122,7 +122,7 @@ class Pipe:
             if first is asked:
                 return
 
-    def sip(self) -> None:
+    def read_available(self) -> None:
         """Takes from the socket what is there, without waiting. An answer is larger than a socket holds: what does not fit
         in stays with Redis until it has run the script after it, and whoever wants the answer would wait for that."""
         if not self._outstanding or self._connection is None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations import dead as letters
-from relay.operations.desk import Desk
+from relay.operations.context import WebContext
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
 from relay.operations.progress import Operation, read_operations
@@ -41,8 +41,8 @@ MAX_PAGE = 500
 Handler = Callable[[Request, Operator, dict[str, Any]], Any]
 
 
-def routes(desk: Desk, access: Access | None = None) -> list[Route]:
-    api = Api(desk, access or Access(desk.settings.operator_token))
+def routes(context: WebContext, access: Access | None = None) -> list[Route]:
+    api = Api(context, access or Access(context.settings.operator_token))
     return [
         api.route("/stats", api.stats),
         api.route("/sources", api.sources),
@@ -70,8 +70,8 @@ def routes(desk: Desk, access: Access | None = None) -> list[Route]:
 
 
 class Api:
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk = desk
+    def __init__(self, context: WebContext, access: Access) -> None:
+        self._context = context
         self._access = access
 
     def route(
@@ -100,22 +100,22 @@ class Api:
         return document()
 
     def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        found = read_stats(self._desk.outbox, self._desk.delivery)
-        take_sample(self._desk.outbox, found)
+        found = read_stats(self._context.outbox, self._context.delivery)
+        take_sample(self._context.outbox, found)
         return found
 
     def sources(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return {"sources": read_sources(self._desk.outbox, self._adapters())}
+        return {"sources": read_sources(self._context.outbox, self._adapters())}
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return event_story(self._desk.outbox, request.path_params["id"])
+        return event_story(self._context.outbox, request.path_params["id"])
 
     def trace(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return find(self._desk.outbox, request.path_params["id"], self._adapters())
+        return find(self._context.outbox, request.path_params["id"], self._adapters())
 
     def dead(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
-        now_ms = self._desk.outbox.now_ms()
+        now_ms = self._context.outbox.now_ms()
         selection = Selection(
             cause=read_text(asked, "cause", blank=True),
             source=read_text(asked, "source", blank=True),
@@ -125,19 +125,22 @@ class Api:
         limit = _whole(asked, "limit", 50, MAX_PAGE)
         try:
             return letters.list_dead(
-                self._desk.outbox, selection, limit=limit, after=asked.get("after") or asked.get("next") or ""
+                self._context.outbox,
+                selection,
+                limit=limit,
+                after=asked.get("after") or asked.get("next") or "",
             )
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
 
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return letters.show(self._desk, request.path_params["id"])
+        return letters.show(self._context, request.path_params["id"])
 
     def operations(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return {"operations": read_operations(self._desk.outbox, limit=50)}
+        return {"operations": read_operations(self._context.outbox, limit=50)}
 
     def operation(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return Operation(self._desk.outbox, request.path_params["id"]).read()
+        return Operation(self._context.outbox, request.path_params["id"]).read()
 
     # -- mending ---------------------------------------------------------------------------------------------
 
@@ -145,30 +148,30 @@ class Api:
         payload, fields = read_values(body, "payload"), read_values(body, "fields")
         company = read_text(body, "company") or read_text(body, "companyId")
         dead_id = request.path_params["id"]
-        letters.letter_of(self._desk.outbox, dead_id)
+        letters.letter_of(self._context.outbox, dead_id)
         if not payload and not fields and not company:
             raise InputInvalid("nothing to change: give payload, fields or company")
         return letters.edit(
-            self._desk, dead_id, payload=payload, fields=fields, company=company, by=operator.name
+            self._context, dead_id, payload=payload, fields=fields, company=company, by=operator.name
         )
 
     def dead_replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         dry_run = read_flag(body, "dry_run")
-        selection = read_selection(body, self._desk.outbox.now_ms())
+        selection = read_selection(body, self._context.outbox.now_ms())
         if dry_run:
-            return letters.replay(self._desk, selection, by=operator.name, dry_run=True)
+            return letters.replay(self._context, selection, by=operator.name, dry_run=True)
         return run_beside(
-            self._desk.outbox,
+            self._context.outbox,
             "dead replay",
             operator.name,
             body,
-            lambda operation: letters.replay(self._desk, selection, by=operator.name, operation=operation),
+            lambda operation: letters.replay(self._context, selection, by=operator.name, operation=operation),
         )
 
     def dead_discard(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         dry_run, reason = read_flag(body, "dry_run"), read_text(body, "reason", blank=True)
-        selection = read_selection(body, self._desk.outbox.now_ms())
-        outbox = self._desk.outbox
+        selection = read_selection(body, self._context.outbox.now_ms())
+        outbox = self._context.outbox
         if dry_run:
             return letters.discard(outbox, selection, by=operator.name, dry_run=True)
         return run_beside(
@@ -182,7 +185,7 @@ class Api:
         )
 
     def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        now_ms = self._desk.outbox.now_ms()
+        now_ms = self._context.outbox.now_ms()
         dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
         if "cause" in body:
             raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
@@ -195,7 +198,7 @@ class Api:
 
         def run(operation: Operation | None = None) -> dict[str, Any]:
             return replay_events(
-                self._desk,
+                self._context,
                 since_ms=selection.since_ms,
                 until_ms=until_ms,
                 source=selection.source,
@@ -214,19 +217,19 @@ class Api:
             "rule": rule,
         }
         return run_beside(
-            self._desk.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run
+            self._context.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run
         )
 
     def operation_cancel(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        operation = Operation(self._desk.outbox, request.path_params["id"])
+        operation = Operation(self._context.outbox, request.path_params["id"])
         operation.cancel()
         return operation.read()
 
     def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return hold_delivery(self._desk.delivery, self._source(body))
+        return hold_delivery(self._context.delivery, self._source(body))
 
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return release_delivery(self._desk.delivery, self._source(body))
+        return release_delivery(self._context.delivery, self._source(body))
 
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")
@@ -239,16 +242,16 @@ class Api:
             raise InputInvalid("wanted an object of strings", "headers")
         payload = body["payload"]
         raw = payload.encode() if isinstance(payload, str) else orjson.dumps(payload)
-        return explain_request(self._desk, source, raw, headers)
+        return explain_request(self._context, source, raw, headers)
 
     # -- asking ----------------------------------------------------------------------------------------------
 
     def _adapters(self) -> dict[str, str]:
-        return {name: source.adapter for name, source in self._desk.config.sources.items()}
+        return {name: source.adapter for name, source in self._context.config.sources.items()}
 
     def _source(self, body: Mapping[str, Any]) -> str:
         source = read_text(body, "source")
-        if source and source not in known_sources(self._desk.outbox, self._desk.config.sources):
+        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
 

@@ -23,8 +23,8 @@ from relay.door.killswitch import KillSwitch
 from relay.door.redaction import build_redactor
 from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
-from relay.memory import settle_memory
-from relay.operations.desk import Desk
+from relay.memory import tune_malloc
+from relay.operations.context import WebContext
 from relay.operations.stats import sample_when_due
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
@@ -171,7 +171,7 @@ class WebSide:
             # What waits here is older than anything that may come: it goes first.
             await self.spooler.drain()
         self._ticker = loop.create_task(self._tick())
-        settle_memory(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
+        tune_malloc(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
         log("web.started", config=self.house.config.version, sources=len(self.house.sources))
         try:
             yield
@@ -223,13 +223,13 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
 
-    desk = Desk(
+    context = WebContext(
         outbox=side.outbox,
         delivery=side.delivery,
         settings=side.settings,
         current=lambda: side.house,
     )
-    return [*api.routes(desk), *console.routes(desk)]
+    return [*api.routes(context), *console.routes(context)]
 
 
 def create_app(

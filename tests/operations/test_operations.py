@@ -239,7 +239,7 @@ def test_one_letter_in_full(shop: Shop) -> None:
     event_id = shop.arrive("hello")
     [dead_id] = shop.bury("subject is too long")
 
-    found = dead.show(shop.desk, dead_id)
+    found = dead.show(shop.context, dead_id)
 
     assert found["attempts"] == [
         {"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": "subject is too long"}
@@ -259,7 +259,7 @@ def test_a_replay_maps_again_with_todays_rules_and_the_books_follow(shop: Shop) 
     shop.change_rules("mended: {{ event.text }}")
 
     assert shop.counts() == {"accepted": 1, "dead": 1}
-    found = dead.replay(shop.desk, Selection(ids=(dead_id,)), by="test", now_ms=NOON + 5000)
+    found = dead.replay(shop.context, Selection(ids=(dead_id,)), by="test", now_ms=NOON + 5000)
 
     assert (found["count"], found["replayed"], found["failed"]) == (1, 1, 0)
     assert shop.counts() == {"accepted": 1, "pending": 1}
@@ -280,16 +280,16 @@ def test_an_event_that_could_not_be_mapped_is_found_under_its_new_conversation(
     assert shop.counts() == {"accepted": 1, "dead": 1}
 
     with pytest.raises(MappingFailed):
-        dead.redrive_one(shop.desk, item["id"])
-    assert dead.show(shop.desk, item["id"])["attempts"][0]["status"] == "map"
+        dead.redrive_one(shop.context, item["id"])
+    assert dead.show(shop.context, item["id"])["attempts"][0]["status"] == "map"
 
     shop.change_rules("{{ event.text }}")
-    assert dead.redrive_one(shop.desk, item["id"]) == 1
+    assert dead.redrive_one(shop.context, item["id"]) == 1
 
     story = event_story(shop.outbox, event_id)
     assert (story["state"], story["externalId"]) == ("pending", "slack-C024BE91L-1800000000.000100")
     assert find(shop.outbox, story["externalId"], [])["events"][0]["id"] == event_id
-    assert dead.redrive_one(shop.desk, item["id"]) == 0
+    assert dead.redrive_one(shop.context, item["id"]) == 0
 
 
 def test_an_expired_raw_event_goes_out_with_its_stored_patch(shop: Shop) -> None:
@@ -297,7 +297,7 @@ def test_an_expired_raw_event_goes_out_with_its_stored_patch(shop: Shop) -> None
     [dead_id] = shop.bury("no")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    assert dead.redrive_one(shop.desk, dead_id) == 1
+    assert dead.redrive_one(shop.context, dead_id) == 1
     assert shop.counts() == {"accepted": 1, "pending": 1}
 
 
@@ -307,7 +307,7 @@ def test_an_expired_event_that_was_never_mapped_stays_dead(redis_client: redis.R
     shop.change_rules("{{ event.text }}")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    found = dead.replay(shop.desk, Selection(everything=True), by="test")
+    found = dead.replay(shop.context, Selection(everything=True), by="test")
 
     assert (found["replayed"], found["failed"]) == (0, 1)
     assert shop.counts() == {"accepted": 1, "dead": 1}
@@ -318,7 +318,7 @@ def test_a_dry_run_moves_nothing_and_tells_the_change(shop: Shop) -> None:
     [dead_id] = shop.bury("subject is too long")
     shop.change_rules("mended: {{ event.text }}")
 
-    found = dead.replay(shop.desk, Selection(cause="subject is too long"), by="test", dry_run=True)
+    found = dead.replay(shop.context, Selection(cause="subject is too long"), by="test", dry_run=True)
 
     assert (found["count"], found["ready"], found["failing"]) == (1, 1, 0)
     assert found["sample"][0]["changes"]["subject"] == {"from": "hello", "to": "mended: hello"}
@@ -332,7 +332,7 @@ def test_only_the_group_that_is_named_is_replayed(shop: Shop) -> None:
     shop.arrive("two", number=2, ts="1800000000.000200")
     [other] = shop.bury("second cause")
 
-    dead.replay(shop.desk, Selection(cause="first cause"), by="test")
+    dead.replay(shop.context, Selection(cause="first cause"), by="test")
 
     assert shop.outbox.dead_ids() == [other]
 
@@ -344,7 +344,7 @@ def test_a_cancelled_replay_stops_and_leaves_the_rest_dead(shop: Shop) -> None:
     operation = Operation.begin(shop.outbox, "dead replay", "test", {})
     operation.cancel()
 
-    found = dead.replay(shop.desk, Selection(everything=True), by="test", operation=operation)
+    found = dead.replay(shop.context, Selection(everything=True), by="test", operation=operation)
 
     assert found["cancelled"] is True
     assert found["replayed"] == 0
@@ -356,7 +356,7 @@ def test_an_edited_payload_is_what_the_rules_see_and_the_original_is_kept(shop: 
     event_id = shop.arrive("way too long")
     [dead_id] = shop.bury("subject is too long")
 
-    found = dead.edit(shop.desk, dead_id, payload={"event.text": "short"}, by="ann", now_ms=NOON + 9000)
+    found = dead.edit(shop.context, dead_id, payload={"event.text": "short"}, by="ann", now_ms=NOON + 9000)
 
     assert found["edits"] == [
         {
@@ -370,7 +370,7 @@ def test_an_edited_payload_is_what_the_rules_see_and_the_original_is_kept(shop: 
     ]
     assert found["event"]["text"] == "short"
     assert orjson.loads(found["raw"]["body"])["event"]["text"] == "way too long"
-    assert dead.redrive_one(shop.desk, dead_id) == 1
+    assert dead.redrive_one(shop.context, dead_id) == 1
     shop.deliver(shop.outbox.now_ms() + 5)
     assert find(shop.outbox, event_id, [])["conversation"]["fields"]["description"] == "short"
 
@@ -380,9 +380,13 @@ def test_an_edited_field_and_company_reach_the_patch(shop: Shop) -> None:
     [dead_id] = shop.bury("no company found", stage="resolve")
 
     dead.edit(
-        shop.desk, dead_id, fields={"subject": "Better", "custom.Team": "EU"}, company="extid-acme", by="ann"
+        shop.context,
+        dead_id,
+        fields={"subject": "Better", "custom.Team": "EU"},
+        company="extid-acme",
+        by="ann",
     )
-    dead.redrive_one(shop.desk, dead_id)
+    dead.redrive_one(shop.context, dead_id)
 
     [pending] = shop.outbox.waiting_patches("slack-C0UNKNOWN1-1800000000.000100")
     patch = Patch.decode(pending.patch)
@@ -396,8 +400,8 @@ def test_an_edit_of_an_expired_event_still_wins(shop: Shop) -> None:
     [dead_id] = shop.bury("no")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    dead.edit(shop.desk, dead_id, payload={"subject": "Better"}, by="ann")
-    dead.redrive_one(shop.desk, dead_id)
+    dead.edit(shop.context, dead_id, payload={"subject": "Better"}, by="ann")
+    dead.redrive_one(shop.context, dead_id)
 
     [pending] = shop.outbox.waiting_patches("slack-C024BE91L-1800000000.000100")
     document = Document("x")
@@ -421,10 +425,10 @@ def test_an_edit_that_makes_no_sense_names_the_path(
     [dead_id] = shop.bury("no")
 
     with pytest.raises(InputInvalid) as caught:
-        dead.edit(shop.desk, dead_id, payload=payload, fields=fields, by="ann")
+        dead.edit(shop.context, dead_id, payload=payload, fields=fields, by="ann")
 
     assert caught.value.path == where
-    assert not dead.show(shop.desk, dead_id)["edits"]
+    assert not dead.show(shop.context, dead_id)["edits"]
 
 
 def test_a_discarded_letter_tells_why_in_the_events_story(shop: Shop) -> None:
@@ -442,9 +446,9 @@ def test_a_discarded_letter_tells_why_in_the_events_story(shop: Shop) -> None:
 
 def test_named_letters_that_do_not_exist_are_not_found(shop: Shop) -> None:
     for act in (
-        lambda: dead.replay(shop.desk, Selection(ids=("dead_x",)), by="t"),
+        lambda: dead.replay(shop.context, Selection(ids=("dead_x",)), by="t"),
         lambda: dead.discard(shop.outbox, Selection(ids=("dead_x",)), by="t"),
-        lambda: dead.show(shop.desk, "dead_x"),
+        lambda: dead.show(shop.context, "dead_x"),
     ):
         with pytest.raises(NotFound):
             act()
@@ -490,7 +494,7 @@ def test_moments_are_durations_ago_or_iso() -> None:
 
 def replay_noon(shop: Shop, **more: object) -> dict[str, object]:
     return replay(
-        shop.desk,
+        shop.context,
         since_ms=NOON - 1000,
         until_ms=NOON + 60_000,
         wait=lambda seconds: None,
@@ -570,7 +574,7 @@ def test_a_replay_stands_aside_while_live_traffic_waits(shop: Shop) -> None:
         if len(waits) == 3:
             shop.deliver(shop.outbox.now_ms())
 
-    found = replay(shop.desk, since_ms=NOON - 1000, until_ms=NOON + 1000, wait=wait, now_ms=NOON + 5000)
+    found = replay(shop.context, since_ms=NOON - 1000, until_ms=NOON + 1000, wait=wait, now_ms=NOON + 5000)
 
     assert len(waits) == 3
     assert found["changed"] == 1
@@ -587,7 +591,7 @@ def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
         operation.cancel()
 
     first = replay(
-        shop.desk, since_ms=NOON, until_ms=NOON + 200_000, operation=operation, progress=cancel_after_first,
+        shop.context, since_ms=NOON, until_ms=NOON + 200_000, operation=operation, progress=cancel_after_first,
         wait=lambda s: None, now_ms=NOON + 300_000,
     )  # fmt: skip
     assert first["cancelled"] is True
@@ -595,7 +599,7 @@ def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
 
     cursor = int(operation.resume()["cursor"])
     rest = replay(
-        shop.desk, since_ms=cursor, until_ms=NOON + 200_000, operation=operation, wait=lambda s: None,
+        shop.context, since_ms=cursor, until_ms=NOON + 200_000, operation=operation, wait=lambda s: None,
         now_ms=NOON + 300_000,
     )  # fmt: skip
     assert rest["cancelled"] is False
@@ -653,7 +657,7 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     counts = shop.counts()
     assert counts["pending"] + counts.get("dead", 0) == 120
     assert counts["pending"] >= after
-    dead.replay(shop.desk, Selection(everything=True), by="again")
+    dead.replay(shop.context, Selection(everything=True), by="again")
     assert shop.counts() == {"accepted": 120, "pending": 120}
     waiting = [
         p.event_id

@@ -154,7 +154,7 @@ def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Ou
         generation, 500, lease_ms=20_000, wake_ms=60_000, max_bytes=10_000_000, keep=True
     )
     for _ in range(1_000):
-        piped.sip()
+        piped.read_available()
         if not any(int(client["omem"]) for client in piped.redis.client_list()):  # type: ignore[union-attr, index]
             break
     else:
@@ -163,8 +163,8 @@ def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Ou
 
 
 def test_sipping_where_nothing_was_asked_does_nothing(piped: Outbox, outbox: Outbox) -> None:
-    piped.sip()
-    outbox.sip()
+    piped.read_available()
+    outbox.read_available()
     assert filled(piped, 1)
 
 

@@ -27,7 +27,7 @@ def app_of(shop: Shop) -> Starlette:
     def nowhere(request: Request, error: Exception) -> Response:
         return refusal(getattr(error, "status_code", 500), "no_route", "no such page or method")
 
-    return Starlette(routes=list(api.routes(shop.desk)), exception_handlers={404: nowhere, 405: nowhere})
+    return Starlette(routes=list(api.routes(shop.context)), exception_handlers={404: nowhere, 405: nowhere})
 
 
 def client_of(shop: Shop, *, address: str = "203.0.113.9", headers: dict[str, str] | None = None) -> Caller:
@@ -335,7 +335,7 @@ def test_a_rule_that_fails_is_told_in_the_replay(redis_client: redis.Redis, tmp_
 def test_the_document_names_every_route(shop: Shop) -> None:
     routes = {
         (route.path.removeprefix("/api/v1").replace(":path", ""), method.lower())
-        for route in api.routes(shop.desk)
+        for route in api.routes(shop.context)
         for method in (route.methods or set()) - {"HEAD"}
     }
     described = {(path, method) for path, methods in document()["paths"].items() for method in methods}

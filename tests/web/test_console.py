@@ -26,7 +26,7 @@ def shop(redis_client: redis.Redis, tmp_path: Path) -> Shop:
 
 
 def browser_of(shop: Shop, **more: str) -> Caller:
-    app = Starlette(routes=list(console.routes(shop.desk)))
+    app = Starlette(routes=list(console.routes(shop.context)))
     return Caller(app, address=more.pop("address", "203.0.113.9"), headers=more)
 
 
@@ -86,7 +86,7 @@ def test_a_session_ends_and_dies_with_its_token(redis_client: redis.Redis, tmp_p
     token, now = [TOKEN], [1_000_000.0]
     shop = Shop(redis_client, tmp_path, token=TOKEN)
     access = Access(lambda: token[0], clock=lambda: now[0])
-    browser = Caller(Starlette(routes=list(console.routes(shop.desk, access))), address="203.0.113.9")
+    browser = Caller(Starlette(routes=list(console.routes(shop.context, access))), address="203.0.113.9")
     sign_in(browser)
     assert browser.get("/console").status_code == 200
     now[0] += 13 * 3600
@@ -130,7 +130,7 @@ FORMS = (
 
 
 def test_every_form_is_on_the_list(shop: Shop) -> None:
-    posts = {r.path.replace("{id}", "x") for r in console.routes(shop.desk) if "POST" in (r.methods or ())}
+    posts = {r.path.replace("{id}", "x") for r in console.routes(shop.context) if "POST" in (r.methods or ())}
     assert posts == {*FORMS, "/console/sign-in"}
 
 

@@ -39,7 +39,7 @@ ANSWER = {
 
 
 @dataclass
-class Bench:
+class OperatorContext:
     outbox: Outbox
     config: Config
     rulebook: RuleBook
@@ -60,14 +60,14 @@ class Asked:
 
 
 @pytest.fixture
-def bench(outbox: Outbox, tmp_path: Path) -> Bench:
+def bench(outbox: Outbox, tmp_path: Path) -> OperatorContext:
     path = tmp_path / "relay.yaml"
     path.write_text(CONFIG)
     config, book = load(str(path), {})
-    return Bench(outbox, config, book)
+    return OperatorContext(outbox, config, book)
 
 
-def claimed(bench: Bench, *, serial: int = 1) -> Item:
+def claimed(bench: OperatorContext, *, serial: int = 1) -> Item:
     intake = Intake(furnish(bench.config, bench.rulebook), records=None)  # type: ignore[arg-type]
     source = intake.source("hs")
     sample = source.adapter.sample(serial=serial, now_s=1_772_611_200)
@@ -78,11 +78,11 @@ def claimed(bench: Bench, *, serial: int = 1) -> Item:
     return item
 
 
-def enricher(bench: Bench, asked: Asked) -> Enricher:
+def enricher(bench: OperatorContext, asked: Asked) -> Enricher:
     return Enricher(bench, {"hs": (EnrichOptions("hubspot", token="t"), asked)})  # type: ignore[dict-item]
 
 
-def test_a_thin_message_goes_out_with_the_text_that_was_looked_up(bench: Bench) -> None:
+def test_a_thin_message_goes_out_with_the_text_that_was_looked_up(bench: OperatorContext) -> None:
     item, asked = claimed(bench), Asked(ANSWER)
     before = Patch.decode(item.pending[0].patch)
     assert "description" not in before.fields
@@ -97,7 +97,9 @@ def test_a_thin_message_goes_out_with_the_text_that_was_looked_up(bench: Bench) 
     assert len(asked.urls) == 1
 
 
-def test_while_the_provider_cannot_answer_the_event_waits_and_then_goes_as_it_is(bench: Bench) -> None:
+def test_while_the_provider_cannot_answer_the_event_waits_and_then_goes_as_it_is(
+    bench: OperatorContext,
+) -> None:
     item, asked = claimed(bench), Asked(None)
     ready, later = enricher(bench, asked).improve([item], item.first_pending_ms + 1000)
     assert ready == []
@@ -106,17 +108,17 @@ def test_while_the_provider_cannot_answer_the_event_waits_and_then_goes_as_it_is
     assert enricher(bench, asked).improve([item], late_ms) == ([item], [])
 
 
-def test_what_the_provider_does_not_know_goes_as_it_is(bench: Bench) -> None:
+def test_what_the_provider_does_not_know_goes_as_it_is(bench: OperatorContext) -> None:
     item = claimed(bench)
     assert enricher(bench, Asked({})).improve([item], item.first_pending_ms) == ([item], [])
 
 
-def test_a_source_without_enrich_costs_nothing(bench: Bench) -> None:
+def test_a_source_without_enrich_costs_nothing(bench: OperatorContext) -> None:
     item = claimed(bench)
     assert Enricher(bench, {}).improve([item], 0) == ([item], [])
 
 
-def test_looking_up_ends_with_its_budget(bench: Bench) -> None:
+def test_looking_up_ends_with_its_budget(bench: OperatorContext) -> None:
     item = claimed(bench)
     moments = iter([0.0, 0.0, 99.0])
     asked = Asked(ANSWER)
@@ -125,7 +127,7 @@ def test_looking_up_ends_with_its_budget(bench: Bench) -> None:
     assert (len(ready), later) == (1, [(item, 1.0)])
 
 
-def test_only_sources_that_say_so_have_tools(bench: Bench) -> None:
+def test_only_sources_that_say_so_have_tools(bench: OperatorContext) -> None:
     assert set(tools_of(bench.config)) == {"hs"}
     wrong = replace(bench.config.sources["hs"], enrich={"tokn": "x"})
     assert tools_of(replace(bench.config, sources={"hs": wrong})) == {}

@@ -17,7 +17,7 @@ from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
 from workers.flush.lane import Lane
-from workers.flush.prepare import FOLDED_AT_ONCE, PART, Stock
+from workers.flush.prepare import FOLDED_AT_ONCE, PART, Preparation
 from workers.pace.pace import Limits
 
 
@@ -651,20 +651,20 @@ def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -
     generation = kit.generation()
     assert kit.outbox.own(generation)
     with Lane(kit.outbox, generation, lease_s=20.0) as lane:
-        stock = Stock(
+        preparation = Preparation(
             lane,
             kit.flush._addressing,
-            kit.flush._clerk,
+            kit.flush._settling,
             lost.extend,
             enricher=None,
             now_ms=kit.outbox.now_ms,
         )
         limits = Limits(1_000, 1_000_000)
-        assert stock.step(limits), "claimed"
-        assert stock.step(limits), "half of it folded"
-        assert not stock.between_parts
-        assert not stock.dry
-        back = stock.put_away()
+        assert preparation.step(limits), "claimed"
+        assert preparation.step(limits), "half of it folded"
+        assert not preparation.between_parts
+        assert not preparation.dry
+        back = preparation.put_away()
     kit.outbox.settle(back)
 
     assert len(back) == 2 * FOLDED_AT_ONCE

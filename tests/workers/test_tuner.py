@@ -271,10 +271,10 @@ def test_an_outage_that_ends_no_small_call_either_builds_no_wall() -> None:
     tuner = SizeTuner(5_000)
     tuner.answered(250, 1.0, 0, room=5_000, gap_s=0.4)
     tuner.cut_off(1_000, 60.0, 1_000, probing=False)
-    assert tuner.wall.hits == 1
+    assert tuner.failed_size.hits == 1
     tuner.cut_off(25, 60.0, 2_000, probing=True)
 
-    assert tuner.wall.hits == 0
+    assert tuner.failed_size.hits == 0
 
 
 def test_one_slow_answer_is_no_verdict_two_are() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from relay.config import Config
 from relay.errors import MappingFailed, TryLater
 from relay.event import Event, Recipient
-from relay.operations.desk import Bench
+from relay.operations.context import OperatorContext
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.outbox.items import Item, Pending
 from relay.patch import Patch
@@ -49,8 +49,10 @@ def tools_of(config: Config) -> Tools:
 
 
 class Enricher:
-    def __init__(self, bench: Bench, tools: Tools, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: OperatorContext, tools: Tools, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._context = context
         self._tools = tools
         self._clock = clock
 
@@ -64,8 +66,8 @@ class Enricher:
         ]
         if not wanted:
             return list(items), []
-        stored = {one.event_id: one for one in read_stored(self._bench, wanted) if one is not None}
-        remapper = Remapper(self._bench, 0)
+        stored = {one.event_id: one for one in read_stored(self._context, wanted) if one is not None}
+        remapper = Remapper(self._context, 0)
         ready: list[Item] = []
         later: list[tuple[Item, float]] = []
         began = self._clock()
@@ -108,7 +110,7 @@ class Enricher:
             if after == before:
                 return pending
             was = Patch.decode(pending.patch)
-            verdict = self._bench.rulebook.map(_with(event, after), revision=was.revision)
+            verdict = self._context.rulebook.map(_with(event, after), revision=was.revision)
         except (MappingFailed, ValueError, KeyError, TypeError) as error:
             log("enrich.kept", level=logging.WARNING, event=pending.event_id, error=type(error).__name__)
             return pending

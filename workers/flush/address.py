@@ -1,4 +1,4 @@
-"""A draft on its way to a parcel: its company, its people, its size. What has none of them is settled instead."""
+"""A draft on its way to a outgoing item: its company, its people, its size. What has none of them is settled instead."""
 
 from __future__ import annotations
 
@@ -11,108 +11,131 @@ from relay.outbox.outbox import Outbox
 from relay.planhat.resolve import Hold
 from relay.telemetry import SharedMetrics
 from workers.companies.directory import Ambiguous, Directory, Found, Missing, Unsure
-from workers.flush.dead_record import Letter, dead_id
-from workers.flush.fold import Draft, Parcel
-from workers.flush.settle import Clerk
+from workers.flush.dead_record import DeadRecord, dead_id
+from workers.flush.fold import FoldedItem, OutgoingItem
+from workers.flush.settle import Settlements
 
 
 class Addressing:
     def __init__(
-        self, config: Config, outbox: Outbox, directory: Directory, clerk: Clerk, metrics: SharedMetrics
+        self,
+        config: Config,
+        outbox: Outbox,
+        directory: Directory,
+        settling: Settlements,
+        metrics: SharedMetrics,
     ) -> None:
         self._config = config
         self._outbox = outbox
         self._directory = directory
-        self._clerk = clerk
+        self._settling = settling
         self._metrics = metrics
 
     def address(
-        self, drafts: Sequence[Draft], settlements: list[Settlement]
-    ) -> tuple[list[Draft], Hold | None]:
+        self, folded_items: Sequence[FoldedItem], settlements: list[Settlement]
+    ) -> tuple[list[FoldedItem], Hold | None]:
         """Those whose company is known, in order. The rest is settled: buried, or later."""
-        ready: list[Draft] = []
+        ready: list[FoldedItem] = []
         hold: Hold | None = None
-        unknown = [draft for draft in drafts if not draft.company_id]
+        unknown = [folded_item for folded_item in folded_items if not folded_item.company_id]
         verdicts = dict(
             zip(
-                (draft.item.external_id for draft in unknown),
-                self._directory.resolve([draft.asks() for draft in unknown]) if unknown else (),
+                (folded_item.item.external_id for folded_item in unknown),
+                self._directory.resolve([folded_item.asks() for folded_item in unknown]) if unknown else (),
                 strict=True,
             )
         )
-        moved = [draft for draft in drafts if draft.company_id and draft.asks(new_only=True)]
+        moved = [
+            folded_item
+            for folded_item in folded_items
+            if folded_item.company_id and folded_item.asks(new_only=True)
+        ]
         self._note_moves(moved)
         parked: list[str] = []
         now_ms = self._outbox.about_ms() if unknown else 0
-        for draft in drafts:
-            verdict = verdicts.get(draft.item.external_id)
+        for folded_item in folded_items:
+            verdict = verdicts.get(folded_item.item.external_id)
             if verdict is None:
-                ready.append(draft)
+                ready.append(folded_item)
             elif isinstance(verdict, Found):
-                draft.company_id = verdict.company_id
-                ready.append(draft)
+                folded_item.company_id = verdict.company_id
+                ready.append(folded_item)
             elif isinstance(verdict, Unsure):
                 hold = hold or verdict.hold
                 wait_ms = 0 if verdict.hold else int(verdict.wait_s * 1000)
                 settlements.append(
-                    self._clerk.later(draft, verdict.reason, now_ms + wait_ms if wait_ms else 0, now_ms)
+                    self._settling.later(
+                        folded_item, verdict.reason, now_ms + wait_ms if wait_ms else 0, now_ms
+                    )
                 )
             else:
-                letter = _homeless(verdict)
-                parked.append(dead_id(draft.item))
-                settlements.append(self._clerk.bury(draft.item, letter, draft))
+                dead_record = _homeless(verdict)
+                parked.append(dead_id(folded_item.item))
+                settlements.append(self._settling.bury(folded_item.item, dead_record, folded_item))
         if parked:
             self._directory.park(parked)
         return ready, hold
 
-    def _note_moves(self, drafts: Sequence[Draft]) -> None:
+    def _note_moves(self, folded_items: Sequence[FoldedItem]) -> None:
         """A company other than the pinned one changes nothing in Planhat: it is noted and counted."""
-        for draft, verdict in zip(
-            drafts,
-            self._directory.resolve([d.asks(new_only=True) for d in drafts], offline=True),
+        for folded_item, verdict in zip(
+            folded_items,
+            self._directory.resolve([d.asks(new_only=True) for d in folded_items], offline=True),
             strict=True,
         ):
-            pinned = draft.document.company_id
+            pinned = folded_item.document.company_id
             if isinstance(verdict, Found) and verdict.via != "default" and verdict.company_id != pinned:
                 kind = verdict.company_id.partition("-")[0] if "-" in verdict.company_id else ""
                 if kind == (pinned.partition("-")[0] if "-" in pinned else ""):
-                    draft.note(
+                    folded_item.note(
                         self._outbox.now_ms(),
                         "company_differs",
                         error=f"{verdict.company_id}, pinned {pinned}",
                     )
-                    self._metrics.add("relay_company_conflicts_total", {"source": draft.item.lane_source})
+                    self._metrics.add(
+                        "relay_company_conflicts_total", {"source": folded_item.item.lane_source}
+                    )
 
-    def parcels(self, ready: Sequence[Draft], settlements: list[Settlement]) -> list[Parcel]:
+    def outgoing_items(
+        self, ready: Sequence[FoldedItem], settlements: list[Settlement]
+    ) -> list[OutgoingItem]:
         people = self._people(ready)
         most = self._config.planhat.batch.max_bytes
-        fitting: list[Parcel] = []
-        for draft in ready:
-            parcel = draft.parcel(people(draft))
-            size = len(parcel.sent.body)
+        fitting: list[OutgoingItem] = []
+        for folded_item in ready:
+            outgoing = folded_item.outgoing(people(folded_item))
+            size = len(outgoing.sent.body)
             if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
                 settlements.append(
-                    self._clerk.bury(draft.item, Letter("deliver", "too large to send", reason), draft)
+                    self._settling.bury(
+                        folded_item.item, DeadRecord("deliver", "too large to send", reason), folded_item
+                    )
                 )
             else:
-                fitting.append(parcel)
+                fitting.append(outgoing)
         return fitting
 
-    def _people(self, drafts: Sequence[Draft]) -> Callable[[Draft], dict[str, Any] | None]:
+    def _people(self, folded_items: Sequence[FoldedItem]) -> Callable[[FoldedItem], dict[str, Any] | None]:
         if not self._config.planhat.resolve_people:
-            return lambda draft: None
+            return lambda folded_item: None
         known = {
             kind: self._directory.people(
-                kind, [p["email"] for draft in drafts for p in draft.fields.get(kind, ()) if _by_email(p)]
+                kind,
+                [
+                    p["email"]
+                    for folded_item in folded_items
+                    for p in folded_item.fields.get(kind, ())
+                    if _by_email(p)
+                ],
             )
             for kind in ("users", "endusers")
         }
 
-        def found(draft: Draft) -> dict[str, Any]:
+        def found(folded_item: FoldedItem) -> dict[str, Any]:
             out: dict[str, Any] = {}
             for kind, ids in known.items():
-                people = draft.fields.get(kind)
+                people = folded_item.fields.get(kind)
                 if people:
                     out[kind] = [
                         {**{k: v for k, v in p.items() if k != "email"}, "id": ids[p["email"].casefold()]}
@@ -127,15 +150,15 @@ class Addressing:
         return found
 
 
-def _homeless(verdict: Missing | Ambiguous) -> Letter:
+def _homeless(verdict: Missing | Ambiguous) -> DeadRecord:
     if isinstance(verdict, Missing):
         asked = ", ".join(verdict.asked) or "nothing"
-        return Letter(
+        return DeadRecord(
             "resolve",
             f"no company found (asked with: {asked})",
             "Neither the tables nor Planhat know its company. Add it to `companies:` or in Planhat: it goes by itself.",
         )
-    return Letter(
+    return DeadRecord(
         "resolve",
         f"several companies fit ({verdict.via})",
         f"Not guessed. Candidates: {', '.join(verdict.candidates)}. Name one in a table under `companies:`.",

@@ -33,7 +33,7 @@ Stage = Literal["resolve", "deliver"]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadRecord:
     """The record of one dead letter, before it is JSON."""
 
     stage: Stage

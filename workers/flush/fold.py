@@ -25,7 +25,7 @@ Need = Literal["send", "same", "nothing"]
 
 
 @dataclass(slots=True)
-class Draft:
+class FoldedItem:
     """`document` is folded; `fields` what it renders to. `company_id` is pinned or resolved, "" until then."""
 
     item: Item
@@ -39,7 +39,7 @@ class Draft:
     company_id: str = ""
 
     @classmethod
-    def of(cls, item: Item) -> Draft:
+    def of(cls, item: Item) -> FoldedItem:
         """Raises ValueError, KeyError or TypeError for what no release of ours has written."""
         document = stored_document(item)
         if item.crashes:
@@ -86,7 +86,7 @@ class Draft:
     def note(self, at_ms: int, what: str, **facts: Any) -> None:
         add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
 
-    def parcel(self, people: dict[str, Any] | None = None) -> Parcel:
+    def outgoing(self, people: dict[str, Any] | None = None) -> OutgoingItem:
         """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
         only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
         document = self.document
@@ -99,7 +99,7 @@ class Draft:
             body = body[:-1] + b"," + fields[1:]
         for pending in self.item.pending:
             pending.patch = b""
-        return Parcel(
+        return OutgoingItem(
             self.item,
             Sent(document.external_id, body, document.planhat_id),
             self.company_id,
@@ -114,11 +114,11 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Parcel:
-    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 drafts would take 100 MB; the
+class OutgoingItem:
+    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 folded items would take 100 MB; the
     folded document among them, because folding once more would cost as much as all the rest.
 
-    `fold` is the first half of the document, the rest its memory. `superseded` as in `Draft`."""
+    `fold` is the first half of the document, the rest its memory. `superseded` as in `FoldedItem`."""
 
     item: Item
     sent: Sent
@@ -147,7 +147,7 @@ class Parcel:
     def events(self, taken: State) -> list[tuple[str, State]]:
         return _events(self.item, self.superseded, taken)
 
-    def by_external_id(self) -> Parcel:
+    def by_external_id(self) -> OutgoingItem:
         """The same without the `_id`."""
         payload = orjson.loads(self.sent.body)
         del payload["_id"]

@@ -87,9 +87,9 @@ class Lane:
 
         return wait
 
-    def sip(self) -> None:
+    def read_available(self) -> None:
         """Takes what has come of the claims on their way."""
-        self._outbox.sip()
+        self._outbox.read_available()
 
     def _hold(self, claim: Claim) -> None:
         self.lost = self.lost or not claim.owned

@@ -33,10 +33,10 @@ from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution,
 from relay.telemetry import SharedMetrics, log
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
-from workers.flush.fold import Parcel
+from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches, Stock, parts
-from workers.flush.settle import CallFacts, Clerk, hand_back
+from workers.flush.prepare import Enriches, Preparation, parts
+from workers.flush.settle import CallFacts, Settlements, hand_back
 from workers.pace.pace import Limits, Pace, Turn
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
@@ -63,7 +63,7 @@ class Bells(Protocol):
 class Reader(Protocol):
     """Reads back what was delivered (see `readback.py`)."""
 
-    def consider(self, parcel: Parcel, planhat_id: str) -> None: ...
+    def consider(self, outgoing: OutgoingItem, planhat_id: str) -> None: ...
 
     def look(self) -> None: ...
 
@@ -109,8 +109,8 @@ class Flush:
         self.config = config
         self._outbox = outbox
         self._pace = pace
-        self._clerk = Clerk(config, metrics, chance or Random())  # noqa: S311 - jitter, no secret
-        self._addressing = Addressing(config, outbox, directory, self._clerk, metrics)
+        self._settling = Settlements(config, metrics, chance or Random())  # noqa: S311 - jitter, no secret
+        self._addressing = Addressing(config, outbox, directory, self._settling, metrics)
         self._upsert = upsert
         self._bell = bell
         self._metrics = metrics
@@ -145,17 +145,17 @@ class Flush:
         with Lane(
             self._outbox, generation, lease_s=lease_s, overdue=self._overdue, clock=self._clock
         ) as lane:
-            stock = Stock(
+            preparation = Preparation(
                 lane,
                 self._addressing,
-                self._clerk,
+                self._settling,
                 partial(self._settle, lane),
                 enricher=self._enricher,
                 now_ms=self._outbox.about_ms,
             )
-            self._drain(lane, stock)
+            self._drain(lane, preparation)
         self._metrics.flush()
-        return stock.claimed
+        return preparation.claimed
 
     def _forget(self) -> None:
         """What a job that was cut off has left: its items are due again after their lease."""
@@ -165,21 +165,21 @@ class Flush:
         if self._outbox.pipe:
             self._outbox.pipe.reset()
 
-    def _drain(self, lane: Lane, stock: Stock) -> None:
+    def _drain(self, lane: Lane, preparation: Preparation) -> None:
         plain, limits, last = False, None, False
         while True:
             late = self._late()
             # What is ready when the slice ends goes with one more call, a full one; what that has no room for goes back.
-            done = late and (last or not len(stock)) and not stock.suspects
+            done = late and (last or not len(preparation)) and not preparation.suspects
             if self._stopping() or lane.lost or done:
-                self._end(lane, stock, hand_over=late and not self._stopping())
+                self._end(lane, preparation, hand_over=late and not self._stopping())
                 return
             # Where a batch is ready one question is enough: whether it may go, and that it goes.
-            seize = plain and limits is not None and self._ready(stock, limits)
+            seize = plain and limits is not None and self._ready(preparation, limits)
             turn, now_ms = self._pace.turn(seize=seize), self._outbox.about_ms()
             state, plain = turn.state, turn.plain
             if self._pace.held(state, now_ms):
-                self._end(lane, stock)
+                self._end(lane, preparation)
                 return
             if turn.spent:
                 # What arrives until the minute has room joins the next call.
@@ -191,27 +191,27 @@ class Flush:
                 self._finish_chores()
                 if self._pace.pause_s(turn.linger_s):
                     continue
-            claimed = stock.claimed
-            if not late or (len(stock) and not last):
-                self._fill(stock, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
-            if stock.hold:
-                self._hold(stock.hold)
-                self._end(lane, stock)
+            claimed = preparation.claimed
+            if not late or (len(preparation) and not last):
+                self._fill(preparation, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
+            if preparation.hold:
+                self._hold(preparation.hold)
+                self._end(lane, preparation)
                 return
-            if not len(stock) and stock.suspects:
+            if not len(preparation) and preparation.suspects:
                 self._finish_chores()
-                stock.take_in([stock.suspects.pop(0)])
-            elif not len(stock) and stock.claimed == claimed:
+                preparation.take_in([preparation.suspects.pop(0)])
+            elif not len(preparation) and preparation.claimed == claimed:
                 if not self._chores:
-                    self._end(lane, stock)
+                    self._end(lane, preparation)
                     return
                 # What is settled now may be due again: an event came while it was sent.
                 self._finish_chores()
             while len(self._chores) > 1:
                 # Where settling falls behind folding, what is unsettled would pile up batch by batch.
                 self._chore()
-            if len(stock):
-                self._deliver(lane, stock, turn, limits)
+            if len(preparation):
+                self._deliver(lane, preparation, turn, limits)
                 last = late
             if self._reader:
                 self._reader.look()
@@ -220,21 +220,25 @@ class Flush:
     def _late(self) -> bool:
         return self._clock() - self._began >= self._slice_s
 
-    def _ready(self, stock: Stock, limits: Limits) -> bool:
+    def _ready(self, preparation: Preparation, limits: Limits) -> bool:
         """Whether a batch would go at once, calls being plentiful."""
-        return stock.full(limits) or (len(stock) > 0 and self._clock() - self._taken_at >= self._gather_s)
+        return preparation.full(limits) or (
+            len(preparation) > 0 and self._clock() - self._taken_at >= self._gather_s
+        )
 
-    def _fill(self, stock: Stock, limits: Limits, *, patience_s: float) -> None:
+    def _fill(self, preparation: Preparation, limits: Limits, *, patience_s: float) -> None:
         """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's. With
         something at hand it goes on for no longer than `patience_s` after the batch before was taken."""
-        stock.begin()
-        while not (len(stock) and self._clock() - self._taken_at >= patience_s) and stock.step(limits):
-            if self._chores and stock.between_parts:
+        preparation.begin()
+        while not (len(preparation) and self._clock() - self._taken_at >= patience_s) and preparation.step(
+            limits
+        ):
+            if self._chores and preparation.between_parts:
                 self._chore()
 
-    def _end(self, lane: Lane, stock: Stock, *, hand_over: bool = False) -> None:
+    def _end(self, lane: Lane, preparation: Preparation, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
-        self._settle(lane, stock.put_away())
+        self._settle(lane, preparation.put_away())
         self._pace.keep()
         self._finish_chores()
         if lane.lost:
@@ -263,10 +267,12 @@ class Flush:
         self._outbox.push()
         return False
 
-    def _make_ahead(self, stock: Stock, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
+    def _make_ahead(
+        self, preparation: Preparation, state: DeliveryState, limits: Limits
+    ) -> Callable[[], bool] | None:
         """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
         under way would wait for the call after the next."""
-        if stock.dry or state.state != "open" or self._late():
+        if preparation.dry or state.state != "open" or self._late():
             return None
         # The next call may be allowed more than this one, as size is learned: what is there by then is what it carries.
         limits = Limits(min(self.config.planhat.batch.max_items, 2 * limits.items), limits.bytes)
@@ -274,10 +280,10 @@ class Flush:
         def step() -> bool:
             if self._stopping():
                 return False
-            if self._chores and stock.between_parts:
+            if self._chores and preparation.between_parts:
                 # In turns, a part each: what is folded is our time, what is settled is Redis's.
                 self._chore()
-            return stock.step(limits)
+            return preparation.step(limits)
 
         return step
 
@@ -293,37 +299,37 @@ class Flush:
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _deliver(self, lane: Lane, stock: Stock, turn: Turn, limits: Limits) -> None:
-        """One batch of what is in stock. Its verdicts may be left for the next call's time."""
-        piece, state = stock.take(limits), turn.state
+    def _deliver(self, lane: Lane, preparation: Preparation, turn: Turn, limits: Limits) -> None:
+        """One batch of what is in preparation. Its verdicts may be left for the next call's time."""
+        piece, state = preparation.take(limits), turn.state
         self._taken_at = self._clock()
         if self._over(lane) if turn.taken else not self._may_call(lane):
-            self._settle(lane, [hand_back(parcel.item) for parcel in piece])
+            self._settle(lane, [hand_back(outgoing.item) for outgoing in piece])
             return
         self._batches += 1
         self._batch = f"{lane.generation}-{self._batches}"
         self._metrics.observe("relay_batch_items", {}, len(piece))
-        self._ahead = self._make_ahead(stock, state, limits)
+        self._ahead = self._make_ahead(preparation, state, limits)
         refused = self._resolve(lane, piece, state, last=False)
         self._ahead = None
         if refused:
             # Addressed by an `_id` that Planhat may no longer have: one try by externalId, then the verdict stands.
             if self._may_call(lane):
-                self._resolve(lane, [parcel.by_external_id() for parcel in refused], state, last=True)
+                self._resolve(lane, [outgoing.by_external_id() for outgoing in refused], state, last=True)
             else:
-                self._settle(lane, [hand_back(parcel.item) for parcel in refused])
-        if stock.dry and not len(stock):
+                self._settle(lane, [hand_back(outgoing.item) for outgoing in refused])
+        if preparation.dry and not len(preparation):
             self._finish_chores()
 
     def _resolve(
-        self, lane: Lane, piece: Sequence[Parcel], state: DeliveryState, *, last: bool
-    ) -> list[Parcel]:
+        self, lane: Lane, piece: Sequence[OutgoingItem], state: DeliveryState, *, last: bool
+    ) -> list[OutgoingItem]:
         """Finds out what became of one batch, and leaves its verdicts to `_chores`. What was refused under an `_id`
         comes back, unless it is the `last` try."""
         began = self._clock()
-        by_id: list[Parcel] = []
+        by_id: list[OutgoingItem] = []
         resolution = Resolution(
-            [parcel.sent for parcel in piece],
+            [outgoing.sent for outgoing in piece],
             lambda items: self._call(items, state),
             stop=lambda: not self._may_call(lane),
         )
@@ -340,42 +346,42 @@ class Flush:
             known = deque(zip(map(piece.__getitem__, news), news.values(), strict=True))
             if Refused in kinds and not last:
                 known, again = deque(), known
-                for parcel, outcome in again:
-                    if isinstance(outcome, Refused) and parcel.sent.planhat_id and not outcome.too_large:
-                        by_id.append(parcel)
+                for outgoing, outcome in again:
+                    if isinstance(outcome, Refused) and outgoing.sent.planhat_id and not outcome.too_large:
+                        by_id.append(outgoing)
                     else:
-                        known.append((parcel, outcome))
+                        known.append((outgoing, outcome))
                 kinds[Refused] -= len(by_id)
             for kind, number in kinds.items():
                 counts[kind.__name__.lower()] += number
-            self._chores.append(self._verdicts(lane, known, self._clerk.facts, now_ms))
+            self._chores.append(self._verdicts(lane, known, self._settling.facts, now_ms))
         log(
             "batch.sent",
             batch=self._batch,
             items=len(piece),
             calls=resolution.calls,
             took_ms=round((self._clock() - began) * 1000),
-            status=self._clerk.facts.status,
+            status=self._settling.facts.status,
             hold=resolution.hold.kind if resolution.hold else "",
             **counts,
         )
         if resolution.hold:
-            self._settle(lane, [hand_back(parcel.item) for parcel in by_id])
+            self._settle(lane, [hand_back(outgoing.item) for outgoing in by_id])
             return []
         return by_id
 
     def _verdicts(
-        self, lane: Lane, known: deque[tuple[Parcel, Outcome]], facts: CallFacts, now_ms: int
+        self, lane: Lane, known: deque[tuple[OutgoingItem, Outcome]], facts: CallFacts, now_ms: int
     ) -> Iterator[None]:
         """Settles `known`, a part a step. Planhat waits for its next call meanwhile, so that little is done beforehand."""
         for part in parts(_taken_from(known), lambda one: len(one[0].fold)):
             settlements = []
-            self._outbox.sip()
-            for parcel, outcome in part:
-                settlements.append(self._clerk.settlement(parcel, outcome, facts, now_ms))
+            self._outbox.read_available()
+            for outgoing, outcome in part:
+                settlements.append(self._settling.settlement(outgoing, outcome, facts, now_ms))
                 if self._reader and isinstance(outcome, Delivered):
-                    self._reader.consider(parcel, outcome.planhat_id or parcel.sent.planhat_id)
-            self._clerk.count_waits()
+                    self._reader.consider(outgoing, outcome.planhat_id or outgoing.sent.planhat_id)
+            self._settling.count_waits()
             self._settle(lane, settlements)
             yield
 
@@ -411,7 +417,7 @@ class Flush:
         self._unshared = None
         took_s = self._clock() - began
         status = _status(answer)
-        self._clerk.facts = CallFacts(self._batch, status, round(took_s * 1000))
+        self._settling.facts = CallFacts(self._batch, status, round(took_s * 1000))
         labels = {"operation": "PUT conversations"}
         self._metrics.add("relay_planhat_requests_total", {**labels, "status": str(status or "none")})
         self._metrics.observe("relay_planhat_request_seconds", labels, took_s)

@@ -14,10 +14,10 @@ from relay.outbox.items import Claim, Done, Item, Settlement
 from relay.planhat.resolve import Hold
 from relay.telemetry import log
 from workers.flush.address import Addressing
-from workers.flush.dead_record import Letter
-from workers.flush.fold import Draft, Parcel
+from workers.flush.dead_record import DeadRecord
+from workers.flush.fold import FoldedItem, OutgoingItem
 from workers.flush.lane import Lane
-from workers.flush.settle import Clerk, hand_back
+from workers.flush.settle import Settlements, hand_back
 from workers.pace.pace import Limits
 
 #: A claim that ran out unsettled so often has killed its worker.
@@ -41,14 +41,14 @@ class Enriches(Protocol):
     def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
 
 
-class Stock:
+class Preparation:
     """One slice's. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
 
     def __init__(
         self,
         lane: Lane,
         addressing: Addressing,
-        clerk: Clerk,
+        settling: Settlements,
         settle: Callable[[Sequence[Settlement]], None],
         *,
         enricher: Enriches | None,
@@ -61,13 +61,13 @@ class Stock:
         self._all_had = False
         #: Of the part at hand: what is to be folded, what is folded, what needs no call.
         self._unfolded: deque[Item] = deque()
-        self._drafts: list[Draft] = []
+        self._folded_items: list[FoldedItem] = []
         self._settlements: list[Settlement] = []
-        self._parcels: deque[Parcel] = deque()
+        self._outgoing_items: deque[OutgoingItem] = deque()
         self._size = 0
         self._lane = lane
         self._addressing = addressing
-        self._clerk = clerk
+        self._settling = settling
         self._settle = settle
         self._enricher = enricher
         self._now_ms = now_ms
@@ -75,11 +75,11 @@ class Stock:
         self._asked: deque[tuple[int, int, Callable[[], Claim]]] = deque()
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._outgoing_items)
 
     def full(self, limits: Limits) -> bool:
         """Whether there is as much as a call may carry."""
-        return len(self._parcels) >= limits.items or self._size >= limits.bytes
+        return len(self._outgoing_items) >= limits.items or self._size >= limits.bytes
 
     @property
     def dry(self) -> bool:
@@ -95,7 +95,7 @@ class Stock:
         self._all_had = False
 
     def step(self, limits: Limits) -> bool:
-        """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the parcels. False:
+        """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
         there is enough, or no more to be had now."""
         if self._unfolded:
             self._fold()
@@ -122,12 +122,14 @@ class Stock:
 
     def _ask(self, limits: Limits, coming_items: int, coming_bytes: int) -> bool:
         """Asks for one part more, if there is room for it beside what is here and what is coming."""
-        room = limits.items - len(self._parcels) - coming_items - sum(asked[0] for asked in self._asked)
+        room = (
+            limits.items - len(self._outgoing_items) - coming_items - sum(asked[0] for asked in self._asked)
+        )
         room_bytes = limits.bytes - self._size - coming_bytes - sum(asked[1] for asked in self._asked)
         if room <= 0 or room_bytes <= 0:
             return False
         most, most_bytes = min(PART, room), min(PART_BYTES, room_bytes)
-        keep = bool(self._parcels or coming_items) or self._lane.holding
+        keep = bool(self._outgoing_items or coming_items) or self._lane.holding
         self._asked.append((most, most_bytes, self._lane.claim(most, max_bytes=most_bytes, keep=keep)))
         return True
 
@@ -150,11 +152,11 @@ class Stock:
             self._end_part()
 
     def _fold(self) -> None:
-        self._lane.sip()
+        self._lane.read_available()
         for _ in range(min(FOLDED_AT_ONCE, len(self._unfolded))):
-            made = self._draft(self._unfolded.popleft())
-            if isinstance(made, Draft):
-                self._drafts.append(made)
+            made = self._fold_item(self._unfolded.popleft())
+            if isinstance(made, FoldedItem):
+                self._folded_items.append(made)
             else:
                 self._settlements.append(made)
         if not self._unfolded:
@@ -162,66 +164,72 @@ class Stock:
 
     def _end_part(self) -> None:
         """Addresses; settles what needs no call, or can have none."""
-        drafts, self._drafts = self._drafts, []
+        folded_items, self._folded_items = self._folded_items, []
         settlements, self._settlements = self._settlements, []
-        if drafts:
-            ready, self.hold = self._addressing.address(drafts, settlements)
+        if folded_items:
+            ready, self.hold = self._addressing.address(folded_items, settlements)
             if self.hold:
-                settlements += [hand_back(draft.item) for draft in ready]
+                settlements += [hand_back(folded_item.item) for folded_item in ready]
             else:
-                for parcel in self._addressing.parcels(ready, settlements):
-                    self._parcels.append(parcel)
-                    self._size += len(parcel.sent.body) + 1
+                for outgoing in self._addressing.outgoing_items(ready, settlements):
+                    self._outgoing_items.append(outgoing)
+                    self._size += len(outgoing.sent.body) + 1
         self._settle(settlements)
 
-    def take(self, limits: Limits) -> list[Parcel]:
+    def take(self, limits: Limits) -> list[OutgoingItem]:
         """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
         larger than that alone goes alone."""
-        if len(self._parcels) <= limits.items and self._size + 2 <= limits.bytes:
-            taken = list(self._parcels)
-            self._parcels.clear()
+        if len(self._outgoing_items) <= limits.items and self._size + 2 <= limits.bytes:
+            taken = list(self._outgoing_items)
+            self._outgoing_items.clear()
             self._size = 0
             return taken
         taken, size = [], 2
-        while self._parcels and len(taken) < limits.items:
-            more = len(self._parcels[0].sent.body) + 1
+        while self._outgoing_items and len(taken) < limits.items:
+            more = len(self._outgoing_items[0].sent.body) + 1
             if taken and size + more > limits.bytes:
                 break
-            taken.append(self._parcels.popleft())
+            taken.append(self._outgoing_items.popleft())
             size += more
             self._size -= more
         return taken
 
     def put_away(self) -> list[Settlement]:
         """Everything here, handed back as it was."""
-        items = [parcel.item for parcel in self._parcels] + self.suspects
-        items += [draft.item for draft in self._drafts]
+        items = [outgoing.item for outgoing in self._outgoing_items] + self.suspects
+        items += [folded_item.item for folded_item in self._folded_items]
         items += self._unfolded
         while self._asked:
             items += self._asked.popleft()[2]().items
         settlements = [*self._settlements, *(hand_back(item) for item in items)]
-        for held in (self._parcels, self._drafts, self._unfolded, self._settlements, self.suspects):
+        for held in (
+            self._outgoing_items,
+            self._folded_items,
+            self._unfolded,
+            self._settlements,
+            self.suspects,
+        ):
             held.clear()
         self._size = 0
         return settlements
 
-    def _draft(self, item: Item) -> Draft | Settlement:
+    def _fold_item(self, item: Item) -> FoldedItem | Settlement:
         if item.crashes >= CRASHES:
-            letter = Letter(
+            dead_record = DeadRecord(
                 "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
             )
             # Not even looked into: what kills may do it while being read.
-            return self._clerk.bury(item, letter)
+            return self._settling.bury(item, dead_record)
         try:
-            draft = Draft.of(item)
+            folded_item = FoldedItem.of(item)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
-            return self._clerk.bury(
-                item, Letter("deliver", "cannot be read", f"What was stored cannot be read: {error}")
+            return self._settling.bury(
+                item, DeadRecord("deliver", "cannot be read", f"What was stored cannot be read: {error}")
             )
-        if draft.need == "send":
-            return draft
-        return Done(item, draft.document.encode(), draft.events("unchanged"))
+        if folded_item.need == "send":
+            return folded_item
+        return Done(item, folded_item.document.encode(), folded_item.events("unchanged"))
 
 
 def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from relay.errors import PlanhatError
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.telemetry import SharedMetrics, log
-from workers.flush.fold import Parcel
+from workers.flush.fold import OutgoingItem
 from workers.pace.pace import Pace
 
 AGAIN_MS: Final = 3600_000
@@ -54,25 +54,25 @@ class Readback:
         self._now_ms = now_ms
         self._prefix = f"relay:{{{lane}}}:"
         self._next: dict[str, int] = {}
-        self._waiting: dict[str, tuple[Parcel, str]] = {}
+        self._waiting: dict[str, tuple[OutgoingItem, str]] = {}
 
-    def consider(self, parcel: Parcel, planhat_id: str) -> None:
-        self._waiting.setdefault(parcel.type, (parcel, planhat_id))
+    def consider(self, outgoing: OutgoingItem, planhat_id: str) -> None:
+        self._waiting.setdefault(outgoing.type, (outgoing, planhat_id))
 
     def look(self) -> None:
         """Between two batches: reads back at most one conversation."""
         waiting, self._waiting = self._waiting, {}
         now_ms = self._now_ms() if waiting else 0
-        for kind, (parcel, planhat_id) in waiting.items():
+        for kind, (outgoing, planhat_id) in waiting.items():
             if self._next.get(kind, 0) > now_ms:
                 continue
             try:
-                if self._look_at(kind, parcel, planhat_id, now_ms):
+                if self._look_at(kind, outgoing, planhat_id, now_ms):
                     return
             except (RedisError, OSError):
                 return
 
-    def _look_at(self, kind: str, parcel: Parcel, planhat_id: str, now_ms: int) -> bool:
+    def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
         held: Any = self._redis.hget(self._prefix + "readback", kind)
         last_ms = int(held or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
@@ -82,14 +82,14 @@ class Readback:
             return False
         self._redis.hset(self._prefix + "readback", kind, now_ms)
         self._next[kind] = now_ms + AGAIN_MS
-        key = planhat_id or f"extid-{parcel.item.external_id}"
+        key = planhat_id or f"extid-{outgoing.item.external_id}"
         try:
             record = self._planhat.get(key, timeout_s=10.0)
         except PlanhatError as error:
             self._count(type(error).__name__)
             return True
         self._count("200")
-        document = parcel.whole()
+        document = outgoing.whole()
         found = differences(document.render(), record)
         for field, what in found:
             self._warn(document.rule, kind, field, what, now_ms)

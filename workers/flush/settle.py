@@ -17,8 +17,8 @@ from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
 from relay.patch import Document
 from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import SharedMetrics, log
-from workers.flush.dead_record import Letter, cause_of, dead_id
-from workers.flush.fold import UNKNOWN, Parcel, add_history, perhaps_sent, stored_document
+from workers.flush.dead_record import DeadRecord, cause_of, dead_id
+from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document
 from workers.pace.backoff import Backoff
 
 
@@ -32,14 +32,14 @@ class CallFacts:
 
 
 class Folded(Protocol):
-    """A draft or a parcel: a claimed item and what its patches make of it."""
+    """A draft or a outgoing item: a claimed item and what its patches make of it."""
 
     item: Item
 
     def whole(self) -> Document: ...
 
 
-class Clerk:
+class Settlements:
     """`facts` are the last call's; whoever calls sets them, and keeps them with the verdicts that came of it."""
 
     def __init__(self, config: Config, metrics: SharedMetrics, chance: Random) -> None:
@@ -55,34 +55,36 @@ class Clerk:
             self._metrics.observe_all("relay_end_to_end_seconds", {"source": source}, waited_s)
         self._waited_s.clear()
 
-    def settlement(self, parcel: Parcel, outcome: Outcome, facts: CallFacts, now_ms: int) -> Settlement:
+    def settlement(
+        self, outgoing: OutgoingItem, outcome: Outcome, facts: CallFacts, now_ms: int
+    ) -> Settlement:
         match outcome:
             case Delivered(planhat_id) | Unchanged(planhat_id):
-                return self._done(parcel, planhat_id, isinstance(outcome, Delivered), facts, now_ms)
+                return self._done(outgoing, planhat_id, isinstance(outcome, Delivered), facts, now_ms)
             case Postponed(reason, hold, perhaps):
-                return self.later(parcel, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
+                return self.later(outgoing, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
             case Refused():
-                return self._refused(parcel, outcome, facts, now_ms)
+                return self._refused(outgoing, outcome, facts, now_ms)
 
     def _done(
-        self, parcel: Parcel, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
+        self, outgoing: OutgoingItem, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
     ) -> Settlement:
         entry = {
             "at_ms": now_ms, "what": "sent" if changed else "unchanged",
             "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms,
         }  # fmt: skip
         state: State = "delivered" if changed else "unchanged"
-        events = parcel.events(state)
+        events = outgoing.events(state)
         if changed:
             ends = dict(events)
-            for pending in parcel.item.pending:
+            for pending in outgoing.item.pending:
                 if ends.get(pending.event_id) == state:
                     self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
         return Done(
-            parcel.item,
-            parcel.delivered(planhat_id, entry),
+            outgoing.item,
+            outgoing.delivered(planhat_id, entry),
             events,
-            planhat_id or parcel.sent.planhat_id,
+            planhat_id or outgoing.sent.planhat_id,
         )
 
     def later(
@@ -101,12 +103,12 @@ class Clerk:
         give_up_s = self._config.planhat.retry.give_up_after_s
         if may_bury and now_ms - item.first_pending_ms > give_up_s * 1000:
             cause = f"given up after {_duration(give_up_s)}: {cause_of(reason, folded.whole().render())}"
-            buried = self.bury(item, Letter("deliver", cause, reason), folded)
+            buried = self.bury(item, DeadRecord("deliver", cause, reason), folded)
             return replace(buried, document=document)
         return Later(item, due_ms, document=document)
 
-    def _refused(self, parcel: Parcel, refusal: Refused, facts: CallFacts, now_ms: int) -> Settlement:
-        retry, item, document = self._config.planhat.retry, parcel.item, parcel.whole()
+    def _refused(self, outgoing: OutgoingItem, refusal: Refused, facts: CallFacts, now_ms: int) -> Settlement:
+        retry, item, document = self._config.planhat.retry, outgoing.item, outgoing.whole()
         refusals = item.refusals + 1
         cause = (
             "too large for Planhat"
@@ -124,21 +126,23 @@ class Clerk:
         add_history(stood, entry)
         add_history(document, entry)
         if refusals >= retry.max_refusals or refusal.too_large:
-            letter = Letter("deliver", cause, refusal.message, refusal.raw)
-            return Bury(item, dead_id(item), letter.record(item, document), stood.encode())
+            dead_record = DeadRecord("deliver", cause, refusal.message, refusal.raw)
+            return Bury(item, dead_id(item), dead_record.record(item, document), stood.encode())
         wait_s = Backoff(retry.first_s, retry.cap_s).wait_at_least_s(refusals, self._chance)
         return Later(item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
 
-    def bury(self, item: Item, letter: Letter, folded: Folded | None = None) -> Bury:
+    def bury(self, item: Item, dead_record: DeadRecord, folded: Folded | None = None) -> Bury:
         log(
             "item.buried",
             level=logging.WARNING,
-            cause=letter.cause,
-            stage=letter.stage,
+            cause=dead_record.cause,
+            stage=dead_record.stage,
             source=item.lane_source,
         )
         document = perhaps_sent(item) if folded and item.crashes else None
-        return Bury(item, dead_id(item), letter.record(item, folded.whole() if folded else None), document)
+        return Bury(
+            item, dead_id(item), dead_record.record(item, folded.whole() if folded else None), document
+        )
 
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:

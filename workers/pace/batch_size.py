@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from workers.pace.failed_sizes import DAY_MS, Wall
+from workers.pace.failed_sizes import DAY_MS, FailedSize
 from workers.pace.latency import RATIO, LatencyCurve
 
 FIRST_ITEMS: Final = 250
@@ -49,7 +49,7 @@ class SizeTuner:
         self.most = most
         self.timeout_s = timeout_s
         self.curve = LatencyCurve()
-        self.wall = Wall()
+        self.failed_size = FailedSize()
         self.first = float(FIRST_ITEMS)
         self._up_ms = self._down_ms = 0
         self._asked: tuple[int, float, float] | None = None
@@ -95,8 +95,8 @@ class SizeTuner:
     def _furthest(self, now_ms: int, room: int) -> float:
         """What the bounds and the walls allow."""
         furthest = float(max(1, min(self.most, room)))
-        if self.wall.stands(now_ms):
-            furthest = min(furthest, max(1.0, self.wall.at / 1.03))
+        if self.failed_size.stands(now_ms):
+            furthest = min(furthest, max(1.0, self.failed_size.at / 1.03))
         return furthest
 
     def _top(self, now_ms: int, room: int) -> float:
@@ -112,10 +112,10 @@ class SizeTuner:
 
     def _careful(self) -> float:
         """After a time-out: up to half of what timed out as ever, from there in small steps."""
-        if not self.wall.hits:
+        if not self.failed_size.hits:
             return float(self.most)
         sizes = self.curve.sizes()
-        return max(self.wall.at / 2, sizes[-1] * _CAREFUL_GROWTH if sizes else 0.0)
+        return max(self.failed_size.at / 2, sizes[-1] * _CAREFUL_GROWTH if sizes else 0.0)
 
     def _up(self, best: int, furthest: float, gap_s: float) -> int:
         """Where an excursion up would go: as far as it is not expected to cost half a call."""
@@ -136,11 +136,14 @@ class SizeTuner:
         before = self.best(self._top(now_ms, room), gap_s)
         good = self._goodput(before, gap_s)
         self.curve.observe(items, took_s, now_ms)
-        if self.wall.hits and items >= self.wall.at:
-            self.wall, self.first = Wall(), float(FIRST_ITEMS)
-        elif items > self.wall.at / 2 and self.curve.took_s(self.wall.at / 2) < self.wall.half_took_s / 2:
+        if self.failed_size.hits and items >= self.failed_size.at:
+            self.failed_size, self.first = FailedSize(), float(FIRST_ITEMS)
+        elif (
+            items > self.failed_size.at / 2
+            and self.curve.took_s(self.failed_size.at / 2) < self.failed_size.half_took_s / 2
+        ):
             # Planhat has become twice as quick: another world, in which the wall may not stand.
-            self.wall.until_ms = min(self.wall.until_ms, now_ms)
+            self.failed_size.until_ms = min(self.failed_size.until_ms, now_ms)
         call_s = max(took_s, gap_s)
         wait_ms = 1000 * max(_EXCURSION_CALLS * call_s, (call_s - items / good) / _EXCURSION_PART)
         if items > before * 1.08:
@@ -152,14 +155,14 @@ class SizeTuner:
         """A call got no whole answer: its size may be why. `probing`: it was the small call that ends an outage; where
         even that is not answered, it was no matter of size."""
         if probing or items <= _NO_MATTER_OF_SIZE:
-            if self.wall.hits == 1:
-                self.wall, self.first = Wall(), float(FIRST_ITEMS)
+            if self.failed_size.hits == 1:
+                self.failed_size, self.first = FailedSize(), float(FIRST_ITEMS)
             return
-        hits = self.wall.hits + 1
-        at = min(float(items), self.wall.at) if self.wall.hits else float(items)
+        hits = self.failed_size.hits + 1
+        at = min(float(items), self.failed_size.at) if self.failed_size.hits else float(items)
         cost_ms = took_s * 1000 + _OUTAGE_MS
         wait_ms = _SUSPECT_MS if hits == 1 else min(DAY_MS, cost_ms / _TIMEOUT_PART * 2 ** (hits - 2))
-        self.wall = Wall(at, now_ms + int(wait_ms), hits, self.curve.took_s(at / 2))
+        self.failed_size = FailedSize(at, now_ms + int(wait_ms), hits, self.curve.took_s(at / 2))
         self.first = min(self.first, items / 2)
         self.curve.forget_above(items / 2, now_ms)
 
@@ -169,7 +172,12 @@ class SizeTuner:
         """For JSON."""
         return {
             "calls": self.curve.rows(),
-            "wall": [self.wall.at, self.wall.until_ms, self.wall.hits, self.wall.half_took_s],
+            "wall": [
+                self.failed_size.at,
+                self.failed_size.until_ms,
+                self.failed_size.hits,
+                self.failed_size.half_took_s,
+            ],
             "first": self.first,
             "excursions": [self._up_ms, self._down_ms],
         }
@@ -180,7 +188,7 @@ class SizeTuner:
         at, until_ms, hits, half_took_s = held["wall"]
         up_ms, down_ms = held["excursions"]
         first = float(held["first"])
-        self.wall = Wall(float(at), int(until_ms), int(hits), float(half_took_s))
+        self.failed_size = FailedSize(float(at), int(until_ms), int(hits), float(half_took_s))
         self.curve, self.first = curve, first
         self._up_ms, self._down_ms = int(up_ms), int(down_ms)
         self._asked = None

@@ -15,7 +15,7 @@ _BYTES_KNOWN: Final = 1.04
 
 
 @dataclass(slots=True)
-class Wall:
+class FailedSize:
     """A size that failed: not to be reached before `until_ms`. `hits`: how often it was met; 0: none stands.
     `half_took_s`: what half of it was expected to take then."""
 
@@ -35,39 +35,39 @@ class ByteCeiling:
     def __init__(self, most: int) -> None:
         self.most = most
         self.passed = 0.0
-        self.wall = Wall()
+        self.failed_size = FailedSize()
 
     def limit(self, now_ms: int) -> int:
-        if not self.wall.hits:
+        if not self.failed_size.hits:
             return self.most
-        low = min(self.passed or self.wall.at / 2, self.wall.at / 1.001)
-        if not self.wall.stands(now_ms):
-            found = self.wall.at * _CREEP
-        elif self.wall.at / low > _BYTES_KNOWN:
+        low = min(self.passed or self.failed_size.at / 2, self.failed_size.at / 1.001)
+        if not self.failed_size.stands(now_ms):
+            found = self.failed_size.at * _CREEP
+        elif self.failed_size.at / low > _BYTES_KNOWN:
             # Nearer to what passed: a refusal costs more than a step too short.
-            found = low ** (2 / 3) * self.wall.at ** (1 / 3)
+            found = low ** (2 / 3) * self.failed_size.at ** (1 / 3)
         else:
             found = low
         return max(FEWEST_BYTES, min(self.most, int(found)))
 
     def answered(self, size: int) -> None:
         self.passed = max(self.passed, float(size))
-        if self.wall.hits and size >= self.wall.at:
-            self.wall = Wall()
+        if self.failed_size.hits and size >= self.failed_size.at:
+            self.failed_size = FailedSize()
 
     def refused(self, size: int, now_ms: int) -> None:
-        again = self.wall.hits and not self.wall.stands(now_ms)
-        hits = self.wall.hits + 1 if again else max(1, self.wall.hits)
-        at = min(float(size), self.wall.at) if self.wall.hits else float(size)
-        self.wall = Wall(at, now_ms + min(DAY_MS, _CREEP_MS * 2 ** (hits - 1)), hits)
+        again = self.failed_size.hits and not self.failed_size.stands(now_ms)
+        hits = self.failed_size.hits + 1 if again else max(1, self.failed_size.hits)
+        at = min(float(size), self.failed_size.at) if self.failed_size.hits else float(size)
+        self.failed_size = FailedSize(at, now_ms + min(DAY_MS, _CREEP_MS * 2 ** (hits - 1)), hits)
         if self.passed >= at:
             self.passed = at / 2
 
     def stored(self) -> list[Any]:
         """For JSON."""
-        return [self.passed, self.wall.at, self.wall.until_ms, self.wall.hits]
+        return [self.passed, self.failed_size.at, self.failed_size.until_ms, self.failed_size.hits]
 
     def restore(self, held: list[Any]) -> None:
         """Raises ValueError or TypeError for what `stored` has not written."""
         passed, at, until_ms, hits = held
-        self.passed, self.wall = float(passed), Wall(float(at), int(until_ms), int(hits))
+        self.passed, self.failed_size = float(passed), FailedSize(float(at), int(until_ms), int(hits))

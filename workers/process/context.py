@@ -61,7 +61,7 @@ class Stopping:
 STOPPING: Final = Stopping()
 
 
-class Workshop:
+class WorkerContext:
     """Built once a process, `current()` brings it up to date with the config file."""
 
     def __init__(self, environ: Mapping[str, str], *, patient: bool = True) -> None:
@@ -85,7 +85,7 @@ class Workshop:
             self.settings.planhat_url, self.settings.planhat_token, timeout_s=self.config.planhat.timeout_s
         )
 
-    def current(self) -> Workshop:
+    def current(self) -> WorkerContext:
         """Reads the config again where its file has changed. A file that does not hold is logged, the old one stays."""
         try:
             if _stamp(self.settings.config) != self._stamp:
@@ -145,35 +145,35 @@ class Workshop:
 
         moved = 0
         due = self.directory.parked_due(_PARKED_PER_JOB)
-        letters = {letter.dead_id: letter for letter in self.outbox.dead_letters(due)}
+        letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead_letters(due)}
         self.directory.forget_parked(set(due) - set(letters))
         asks: list[list[Ask]] = []
-        for letter in letters.values():
-            patches = [Patch.decode(pending.patch) for pending in letter.patches]
+        for dead_record in letters.values():
+            patches = [Patch.decode(pending.patch) for pending in dead_record.patches]
             asks.append(
                 [
-                    *stored_asks(self.outbox.document(letter.external_id)),
+                    *stored_asks(self.outbox.document(dead_record.external_id)),
                     *(
                         Ask.of(p.company_id, p.company)
                         for p in sorted(patches, key=lambda p: (p.version, p.event_id))
                     ),
                 ]
             )
-        for letter, verdict in zip(letters.values(), self.directory.resolve(asks), strict=True):
+        for dead_record, verdict in zip(letters.values(), self.directory.resolve(asks), strict=True):
             if STOPPING():
                 break
             if isinstance(verdict, Found):
                 try:
                     # With today's rules and with what a person edited meanwhile, as any other replay.
-                    moved += redrive_one(self, letter.dead_id, by="directory")
+                    moved += redrive_one(self, dead_record.dead_id, by="directory")
                 except MappingFailed:
-                    self.directory.park([letter.dead_id], wait_s=NOT_FOUND_S + 5)
+                    self.directory.park([dead_record.dead_id], wait_s=NOT_FOUND_S + 5)
                     continue
-                self.directory.forget_parked([letter.dead_id])
-                forget_failed_jobs(self.redis, [letter.dead_id])
+                self.directory.forget_parked([dead_record.dead_id])
+                forget_failed_jobs(self.redis, [dead_record.dead_id])
             else:
                 wait_s = 60.0 if isinstance(verdict, Unsure) else NOT_FOUND_S + 5
-                self.directory.park([letter.dead_id], wait_s=wait_s)
+                self.directory.park([dead_record.dead_id], wait_s=wait_s)
         self.metrics.flush()
         return moved
 
@@ -186,11 +186,11 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-_WORKSHOP: list[Workshop] = []
+_WORKSHOP: list[WorkerContext] = []
 
 
-def workshop() -> Workshop:
+def worker_context() -> WorkerContext:
     """This process's, made at the first call. Raises UserError for settings or a config that do not hold."""
     if not _WORKSHOP:
-        _WORKSHOP.append(Workshop(os.environ))
+        _WORKSHOP.append(WorkerContext(os.environ))
     return _WORKSHOP[0].current()

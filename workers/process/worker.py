@@ -13,11 +13,11 @@ from typing import Any, Final
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from relay.memory import settle_memory
+from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
 from relay.settings import Settings
-from workers.process.context import STOPPING, workshop
+from workers.process.context import STOPPING, worker_context
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -44,9 +44,9 @@ def serve(queue: str, parent: int) -> int:
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
     if queue == FLUSH_QUEUE:
-        workshop()
+        worker_context()
     # A call's body is 4 MB, again and again: as fresh memory it costs 2 ms of the time that Planhat waits.
-    settle_memory(keep_bytes=8 * 1024 * 1024, block_bytes=16 * 1024 * 1024)
+    tune_malloc(keep_bytes=8 * 1024 * 1024, block_bytes=16 * 1024 * 1024)
     # The thread that sends a batch needs the interpreter for a moment at each piece, while this one folds: with Python's own
     # 5 ms a call of 4 MB would wait for a third of a second. Where nobody waits a short one costs nothing.
     sys.setswitchinterval(0.0001)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, OutboxUnavailable, RelayError
 from relay.operations import dead as letters
-from relay.operations.desk import Desk
+from relay.operations.context import WebContext
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
 from relay.operations.progress import Operation, read_operations
@@ -90,8 +90,8 @@ Form = Mapping[str, str]
 Handler = Callable[[Request, Operator, Form], View | Go]
 
 
-def routes(desk: Desk, access: Access | None = None) -> list[Route]:
-    console = Console(desk, access or Access(desk.settings.operator_token))
+def routes(context: WebContext, access: Access | None = None) -> list[Route]:
+    console = Console(context, access or Access(context.settings.operator_token))
     get, post = console.get, console.post
     return [
         Route("/console/static/{name}", static, methods=["GET"]),
@@ -120,8 +120,8 @@ def routes(desk: Desk, access: Access | None = None) -> list[Route]:
 
 
 class Console:
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk = desk
+    def __init__(self, context: WebContext, access: Access) -> None:
+        self._context = context
         self._access = access
 
     # -- requests ---------------------------------------------------------------------------------------------
@@ -226,15 +226,15 @@ class Console:
     # -- overview -----------------------------------------------------------------------------------------------
 
     def overview(self, request: Request, operator: Operator, form: Form) -> View:
-        context = self._live() | {"operations": read_operations(self._desk.outbox, limit=5)}
+        context = self._live() | {"operations": read_operations(self._context.outbox, limit=5)}
         return View("overview.html", context, here="")
 
     def overview_live(self, request: Request, operator: Operator, form: Form) -> View:
         return View("overview_live.html", self._live())
 
     def _live(self) -> dict[str, Any]:
-        outbox = self._desk.outbox
-        stats = read_stats(outbox, self._desk.delivery)
+        outbox = self._context.outbox
+        stats = read_stats(outbox, self._context.delivery)
         take_sample(outbox, stats)
         now_ms = outbox.now_ms()
         samples = read_samples(outbox, since_ms=now_ms - 3_600_000)
@@ -248,7 +248,7 @@ class Console:
             "stats": stats,
             "plots": plots,
             "columns": COLUMNS,
-            "budget": self._desk.config.planhat.calls_per_minute,
+            "budget": self._context.config.planhat.calls_per_minute,
         }
 
     # -- dead letters -----------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Console:
     def dead(self, request: Request, operator: Operator, form: Form) -> View:
         asked = request.query_params
         wanted = {name: asked.get(name, "")[:1000] for name in ("source", "since", "cause")}
-        outbox = self._desk.outbox
+        outbox = self._context.outbox
         selection = Selection(
             cause=wanted["cause"],
             source=wanted["source"],
@@ -266,11 +266,11 @@ class Console:
             found = letters.list_dead(outbox, selection, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
-        sources = sorted(known_sources(outbox, self._desk.config.sources))
+        sources = sorted(known_sources(outbox, self._context.config.sources))
         return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
 
     def dead_one(self, request: Request, operator: Operator, form: Form) -> View:
-        letter = letters.show(self._desk, request.path_params["id"])
+        letter = letters.show(self._context, request.path_params["id"])
         return View("dead_one.html", {"letter": letter}, here="/dead")
 
     def dead_edit(self, request: Request, operator: Operator, form: Form) -> Go:
@@ -280,36 +280,38 @@ class Console:
         if not path and not company:
             raise InputInvalid("nothing to change: name a field, or a company")
         changes = {path: _value(form.get("value", ""))} if path else {}
-        letters.edit(self._desk, dead_id, payload=changes, company=company, by=operator.name)
+        letters.edit(self._context, dead_id, payload=changes, company=company, by=operator.name)
         return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
 
     def dead_replay_one(self, request: Request, operator: Operator, form: Form) -> Go:
         dead_id = request.path_params["id"]
-        done = letters.replay(self._desk, Selection(ids=(dead_id,)), by=operator.name)
+        done = letters.replay(self._context, Selection(ids=(dead_id,)), by=operator.name)
         if done["failed"]:
             raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
         return Go("/console/dead", "replayed")
 
     def dead_discard_one(self, request: Request, operator: Operator, form: Form) -> Go:
         selection = Selection(ids=(request.path_params["id"],))
-        letters.discard(self._desk.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
+        letters.discard(
+            self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500]
+        )
         return Go("/console/dead", "discarded")
 
     def dead_replay(self, request: Request, operator: Operator, form: Form) -> View | Go:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
-            found = letters.replay(self._desk, selection, by=operator.name, dry_run=True)
+            found = letters.replay(self._context, selection, by=operator.name, dry_run=True)
             return View("confirm.html", {"verb": "replay", "found": found, "asked": asked}, here="/dead")
         return self._begin(
             "dead replay",
             operator,
             asked,
-            lambda operation: letters.replay(self._desk, selection, by=operator.name, operation=operation),
+            lambda operation: letters.replay(self._context, selection, by=operator.name, operation=operation),
         )
 
     def dead_discard(self, request: Request, operator: Operator, form: Form) -> View | Go:
         selection, asked = self._group(form)
-        outbox, reason = self._desk.outbox, form.get("reason", "")[:500]
+        outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
             found = letters.discard(outbox, selection, by=operator.name, dry_run=True)
             return View("confirm.html", {"verb": "discard", "found": found, "asked": asked}, here="/dead")
@@ -324,7 +326,7 @@ class Console:
 
     def _group(self, form: Form) -> tuple[Selection, dict[str, str]]:
         asked = {name: form[name] for name in ("cause", "source", "since") if form.get(name)}
-        return read_selection(asked, self._desk.outbox.now_ms()), asked
+        return read_selection(asked, self._context.outbox.now_ms()), asked
 
     def _begin(
         self,
@@ -333,7 +335,7 @@ class Console:
         asked: Mapping[str, str],
         work: Callable[[Operation], dict[str, Any]],
     ) -> Go:
-        done = run_beside(self._desk.outbox, kind, operator.name, asked, work, patience_s=0.5)
+        done = run_beside(self._context.outbox, kind, operator.name, asked, work, patience_s=0.5)
         return Go(f"/console/operations/{done['operation']}")
 
     # -- trace ------------------------------------------------------------------------------------------------
@@ -344,7 +346,7 @@ class Console:
         status = 200
         if asked:
             try:
-                context["found"] = find(self._desk.outbox, asked, self._desk.config.sources)
+                context["found"] = find(self._context.outbox, asked, self._context.config.sources)
             except NotFound as error:
                 context["message"], status = str(error), 404
         return View("trace.html", context, here="/trace", status=status)
@@ -352,30 +354,30 @@ class Console:
     # -- sources, rules -----------------------------------------------------------------------------------------
 
     def sources(self, request: Request, operator: Operator, form: Form) -> View:
-        adapters = {name: source.adapter for name, source in self._desk.config.sources.items()}
-        rows = read_sources(self._desk.outbox, adapters)
+        adapters = {name: source.adapter for name, source in self._context.config.sources.items()}
+        rows = read_sources(self._context.outbox, adapters)
         return View(
-            "sources.html", {"rows": rows, "paused": self._desk.delivery.paused_sources()}, here="/sources"
+            "sources.html", {"rows": rows, "paused": self._context.delivery.paused_sources()}, here="/sources"
         )
 
     def pause(self, request: Request, operator: Operator, form: Form) -> Go:
         source = self._source(form)
-        hold_delivery(self._desk.delivery, source)
+        hold_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "held")
 
     def resume(self, request: Request, operator: Operator, form: Form) -> Go:
         source = self._source(form)
-        release_delivery(self._desk.delivery, source)
+        release_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "resumed")
 
     def _source(self, form: Form) -> str:
         source = form.get("source", "")
-        if source and source not in known_sources(self._desk.outbox, self._desk.config.sources):
+        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
 
     def rules(self, request: Request, operator: Operator, form: Form) -> View:
-        house = self._desk.current()
+        house = self._context.current()
         asked = {"source": form.get("source", ""), "payload": form.get("payload", "")}
         told, message = None, ""
         source = house.sources.get(asked["source"])
@@ -385,7 +387,7 @@ class Console:
         if asked["payload"] and form:
             try:
                 body = asked["payload"].replace("\r\n", "\n").encode("utf-8", "surrogatepass")
-                told = explain_request(self._desk, asked["source"], body)
+                told = explain_request(self._context, asked["source"], body)
             except RelayError as error:
                 message = str(error)
         by_source = {
@@ -416,15 +418,17 @@ class Console:
     # -- long operations ------------------------------------------------------------------------------------------
 
     def operation(self, request: Request, operator: Operator, form: Form) -> View:
-        return View("operation.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()})
+        return View(
+            "operation.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
+        )
 
     def operation_live(self, request: Request, operator: Operator, form: Form) -> View:
         return View(
-            "operation_live.html", {"one": Operation(self._desk.outbox, request.path_params["id"]).read()}
+            "operation_live.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
         )
 
     def operation_cancel(self, request: Request, operator: Operator, form: Form) -> Go:
-        operation = Operation(self._desk.outbox, request.path_params["id"])
+        operation = Operation(self._context.outbox, request.path_params["id"])
         operation.cancel()
         return Go(f"/console/operations/{quote(operation.operation_id, safe='')}", "cancelled")
 

@@ -14,8 +14,8 @@ from relay.rules.rule import RuleBook
 from relay.settings import Settings
 
 
-class Bench(Protocol):
-    """Who may operate: the web side's `Desk`, the command line's and the workers' contexts."""
+class OperatorContext(Protocol):
+    """Who may operate: the web side's `WebContext`, the command line's and the workers' contexts."""
 
     @property
     def outbox(self) -> Outbox: ...
@@ -28,8 +28,8 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The web side's bench. `current` gives the house of this moment: the config may be exchanged at any time."""
+class WebContext:
+    """The web side's. `current` gives the house of this moment: the config may be exchanged at any time."""
 
     outbox: Outbox
     delivery: Delivery

@@ -1,4 +1,4 @@
-"""A parcel is its draft in bytes: nothing of what its patches said is lost on the way to Planhat's answer."""
+"""A outgoing item is its draft in bytes: nothing of what its patches said is lost on the way to Planhat's answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relay.outbox.items import Item, Pending
 from relay.patch import Document, Patch, fold
 from tests.outbox.test_patch import patches, state
-from workers.flush.fold import HISTORY_ENTRIES, Draft, Parcel
+from workers.flush.fold import HISTORY_ENTRIES, FoldedItem, OutgoingItem
 
 
 def item(events: list[Patch], document: bytes | None = None) -> Item:
@@ -17,10 +17,10 @@ def item(events: list[Patch], document: bytes | None = None) -> Item:
     return Item("x", "slack", "7", 0, 0, 1, document, pending)
 
 
-def parcel(events: list[Patch], document: bytes | None = None) -> Parcel:
-    draft = Draft.of(item(events, document))
-    draft.company_id = "extid-acme"
-    return draft.parcel()
+def outgoing(events: list[Patch], document: bytes | None = None) -> OutgoingItem:
+    folded_item = FoldedItem.of(item(events, document))
+    folded_item.company_id = "extid-acme"
+    return folded_item.outgoing()
 
 
 @given(st.lists(patches(), max_size=5), st.lists(patches(), min_size=1, max_size=5))
@@ -28,7 +28,7 @@ def test_a_parcel_holds_the_whole_fold(before: list[Patch], events: list[Patch])
     stored = fold(Document("x"), before).encode() if before else None
     expected = fold(Document("x"), [*before, *events])
 
-    made = parcel(events, stored)
+    made = outgoing(events, stored)
 
     assert state(made.whole()) == state(expected)
     assert state(Document.decode(made.delivered("u1", {"at_ms": 1, "what": "sent"}))) == state(expected)
@@ -48,33 +48,33 @@ def test_an_event_is_superseded_where_nothing_stands_on_it(before: list[Patch], 
         or (patch.action == "upsert" and patch.message_id in document.retracted)
     }
 
-    assert Draft.of(item(events, stored)).superseded() == gone
+    assert FoldedItem.of(item(events, stored)).superseded() == gone
 
 
 @given(patches())
 def test_the_first_word_on_a_conversation_stands_as_any_other(patch: Patch) -> None:
     standing = fold(Document("x"), [patch]).contributors()
-    assert Draft.of(item([patch])).superseded() == {patch.event_id} - standing
+    assert FoldedItem.of(item([patch])).superseded() == {patch.event_id} - standing
 
 
 def test_what_was_delivered_is_remembered() -> None:
     event = Patch("x", "e1", "slack", 1, "2026-01-01T00:00:00.000Z", {"type": ("replace", "Slack thread")})
-    made = parcel([event])
+    made = outgoing([event])
     for number in range(HISTORY_ENTRIES + 5):
         stored = made.delivered("u1", {"at_ms": number, "what": "sent"})
-        made = parcel([event], stored)
+        made = outgoing([event], stored)
     document = Document.decode(stored)
 
     assert (document.planhat_id, document.company_id, document.sent_hash) == ("u1", "extid-acme", made.hash)
     assert [entry["at_ms"] for entry in document.history] == list(range(5, HISTORY_ENTRIES + 5))
-    assert Draft.of(item([event], stored)).need == "same"
+    assert FoldedItem.of(item([event], stored)).need == "same"
 
 
 def test_without_its_id_a_parcel_says_the_same() -> None:
     event = Patch("x", "e1", "slack", 1, "2026-01-01T00:00:00.000Z", {"subject": ("replace", "hello")})
-    stored = parcel([event]).delivered("u1", {"at_ms": 1, "what": "sent"})
+    stored = outgoing([event]).delivered("u1", {"at_ms": 1, "what": "sent"})
     later = Patch("x", "e2", "slack", 2, "2026-01-02T00:00:00.000Z", {"subject": ("replace", "bye")})
-    by_id = parcel([later], stored)
+    by_id = outgoing([later], stored)
 
     plain = by_id.by_external_id()
 
@@ -84,4 +84,4 @@ def test_without_its_id_a_parcel_says_the_same() -> None:
 
 def test_patches_let_go_of_their_bytes_once_folded() -> None:
     event = Patch("x", "e1", "slack", 1, "2026-01-01T00:00:00.000Z", {"subject": ("replace", "hello")})
-    assert [pending.patch for pending in parcel([event]).item.pending] == [b""]
+    assert [pending.patch for pending in outgoing([event]).item.pending] == [b""]
