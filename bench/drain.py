@@ -93,7 +93,7 @@ def one_run(
             figures = {
                 "supervisor_rss_mb": memory_mb(workers.pid),
                 "dead_letter_rss_mb": memory_mb(workers.dead),
-                "worker_peak_mb": memory_mb(workers.flush.loop, "VmHWM"),
+                "worker_peak_mb": memory_mb(workers.flush, "VmHWM"),
             }
         events, items, calls = len(waiting), stats["items"], max(1, stats["calls"])
         batch = max(1, round(items / calls))

@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -96,7 +97,7 @@ def _by_python(port: int, requests: Sequence[bytes], connections: int, rate: flo
     try:
         import uvloop
 
-        runner = uvloop.run
+        runner: Any = uvloop.run
     except ImportError:  # not on every platform
         runner = asyncio.run
     result: Result = runner(

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -25,7 +26,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 
 PART = "memory"
-_FAMILY = re.compile(rb"relay:\{[^}]*\}:([a-z_]+)")
+_FAMILY: re.Pattern[Any] = re.compile(rb"relay:\{[^}]*\}:([a-z_]+)")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,7 @@ def _one_run(
         Workers(config, store.url, sink) as workers,
     ):
         client = redis.Redis.from_url(store.url)
-        at_rest = {"web_idle": memory_mb(web.pid), "flush_worker_idle": memory_mb(workers.flush.loop)}
+        at_rest = {"web_idle": memory_mb(web.pid), "flush_worker_idle": memory_mb(workers.flush)}
         plain = _plain_keys(client, int(stored))
         Delivery(client).pause()
         empty = _used(client)
@@ -88,8 +89,8 @@ def _one_run(
                 "web_peak_mb": memory_mb(web.pid, "VmHWM"),
                 "web_idle_rss_mb": at_rest["web_idle"],
                 "supervisor_rss_mb": memory_mb(workers.pid),
-                "flush_worker_rss_mb": memory_mb(workers.flush.loop),
-                "flush_worker_peak_mb": memory_mb(workers.flush.loop, "VmHWM"),
+                "flush_worker_rss_mb": memory_mb(workers.flush),
+                "flush_worker_peak_mb": memory_mb(workers.flush, "VmHWM"),
                 "flush_worker_idle_rss_mb": at_rest["flush_worker_idle"],
                 "dead_letter_worker_rss_mb": memory_mb(workers.dead),
                 "redis_rss_mb": memory_mb(store.pid),

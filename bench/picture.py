@@ -73,4 +73,4 @@ def _step(most: float) -> float:
     """A round distance of grid lines, so that there are four to nine."""
     rough = max(most, 1e-9) / 5
     unit = 10 ** math.floor(math.log10(rough))
-    return next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    return next(float(unit * factor) for factor in (1, 2, 5, 10) if unit * factor >= rough)

@@ -10,7 +10,7 @@ import hashlib
 import re
 import sys
 import time
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -109,7 +109,7 @@ if __name__ == "__main__":
     try:
         import uvloop
 
-        runner = uvloop.run
+        runner: Any = uvloop.run
     except ImportError:  # not on every platform
         runner = asyncio.run
     runner(serve(int(sys.argv[1]), float(sys.argv[2]), keys="keys" in sys.argv[3:]))

@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import redis
@@ -33,7 +33,7 @@ from relay.outbox.pipe import Asked, Pipe
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
 from relay.telemetry import SharedMetrics
-from workers.companies.directory import Directory
+from workers.companies.directory import Directory, Lookups
 from workers.flush.loop import Flush
 from workers.pace.pace import Pace
 
@@ -261,9 +261,14 @@ class Storm:
             pace = Pace(
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
             )
+            no_lookups = cast(Lookups, None)  # a default company is never looked up
             directory = Directory(
-                client, (CompanyStep("default", value="c1"),), None, call=lambda: True, now_ms=outbox.now_ms
-            )  # type: ignore[arg-type]
+                client,
+                (CompanyStep("default", value="c1"),),
+                no_lookups,
+                call=lambda: True,
+                now_ms=outbox.now_ms,
+            )
             flush = Flush(
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
                 beside=self.beside, chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
@@ -419,7 +424,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-__all__ = ["FoldedItem", "Storm", "main"]
+__all__ = ["Storm", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

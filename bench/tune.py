@@ -28,6 +28,7 @@ from bench.servers import Server, Workers, free_port, redis_server
 from bench.traffic import text_of, write_config
 from relay.event import event_id, iso_time
 from relay.outbox.bell import Bell
+from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
 from relay.patch import Patch
@@ -156,9 +157,7 @@ def one_run(folder: Path, name: str, world: World, seconds: float) -> dict[str, 
                 began_s = calls[0]["at"]
                 time.sleep(max(0.0, began_s + seconds - time.time()))
                 calls = httpx.get(url, timeout=30).json()
-                tuned = {
-                    key.decode(): value.decode() for key, value in client.hgetall("relay:{main}:tune").items()
-                }  # type: ignore[union-attr]
+                tuned = Delivery(client).tune()
         finally:
             feeder.over.set()
             feeder.join(10)

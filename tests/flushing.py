@@ -18,6 +18,7 @@ from relay.patch import Document, Patch
 from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
+from relay.planhat.sandbox.store import Store
 from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
 from workers.flush.loop import GATHER_S, Flush
@@ -100,7 +101,7 @@ class Kit:
         return generation
 
     def generation(self) -> int:
-        return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)  # type: ignore[arg-type]
+        return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)
 
     def run(self) -> int:
         return self.flush.run(self.generation())
@@ -123,6 +124,11 @@ class Kit:
         assert stored is not None
         return Document.decode(stored)
 
+    @property
+    def store(self) -> Store:
+        assert self.sandbox is not None, "a Kit with a sandbox"
+        return self.sandbox.store
+
     def at_planhat(self, external_id: str) -> dict[str, Any]:
         assert self.sandbox is not None
         record = self.sandbox.store.get(f"extid-{external_id}")
@@ -141,7 +147,8 @@ class Kit:
         """As if every wait were over."""
         for source in self.outbox.sources():
             key = self.outbox.prefix + "due:" + source
-            for name in self.outbox.redis.zrange(key, 0, -1):  # type: ignore[union-attr]
+            names: list[Any] = self.outbox.redis.zrange(key, 0, -1)
+            for name in names:
                 self.outbox.redis.zadd(key, {name: 1})
         self.outbox.redis.hset(self.outbox.prefix + "delivery", "until_ms", 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -445,11 +446,12 @@ def test_a_discarded_letter_tells_why_in_the_events_story(shop: Shop) -> None:
 
 
 def test_named_letters_that_do_not_exist_are_not_found(shop: Shop) -> None:
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: dead.replay(shop.context, Selection(ids=("dead_x",)), by="t"),
         lambda: dead.discard(shop.outbox, Selection(ids=("dead_x",)), by="t"),
         lambda: dead.show(shop.context, "dead_x"),
-    ):
+    )
+    for act in acts:
         with pytest.raises(NotFound):
             act()
 
@@ -631,7 +633,7 @@ from relay.operations.selection import Selection
 from tests.operating import Shop
 shop = Shop(redis.Redis.from_url(sys.argv[1]), Path(sys.argv[2]))
 print("ready", flush=True)
-dead.replay(shop.desk, Selection(everything=True), by="killed")
+dead.replay(shop.context, Selection(everything=True), by="killed")
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import redis
@@ -23,7 +24,9 @@ from relay.outbox.vault import Vault
 ANN, BOB = "ann.canary@example.com", "bob@example.com"
 
 
-def entry(number: int, who: str, verdict: str = "pending", thread: str = "") -> Entry:
+def entry(
+    number: int, who: str, verdict: Literal["pending", "filtered", "dead"] = "pending", thread: str = ""
+) -> Entry:
     event_id = f"evt_{number:024x}"
     external_id = thread or f"mail-{number}"
     facts = {"v": 1, "id": event_id, "source": "mail", "external_id": external_id}

@@ -29,6 +29,7 @@ FIELDS = st.fixed_dictionaries(
 
 @st.composite
 def patches(draw: st.DrawFn) -> Patch:
+    fields: Any = FIELDS
     action: Any = draw(st.sampled_from(["upsert", "upsert", "upsert", "retract", "archive"]))
     version = draw(st.integers(0, 4))
     return Patch(
@@ -37,7 +38,7 @@ def patches(draw: st.DrawFn) -> Patch:
         source="slack",
         version=version,
         time=f"2026-01-0{version + 1}T00:00:00.000Z",
-        fields=draw(FIELDS) if action == "upsert" else {},
+        fields=draw(fields) if action == "upsert" else {},
         action=action,
         message_id=draw(MESSAGES),
         company_id=draw(st.sampled_from(["", "extid-a", "extid-b"])),

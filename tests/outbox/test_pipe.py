@@ -62,8 +62,8 @@ def test_a_connection_that_breaks_with_answers_outstanding_settles_each_event_on
     claim = begin(piped, generation)()
     told = [piped.begin_settle([done(item)]) for item in claim.items[:2]]
     # Redis hangs up: what it did with the two nobody here knows.
-    for client in piped.redis.client_list():  # type: ignore[union-attr]
-        piped.redis.client_kill_filter(_id=client["id"], skipme=True)  # type: ignore[index]
+    for client in piped.redis.client_list():
+        piped.redis.client_kill_filter(_id=client["id"], skipme=True)
     told += [piped.begin_settle([done(item)]) for item in claim.items[2:]]
     for wait in told:
         wait()
@@ -140,8 +140,8 @@ def test_what_is_kept_goes_when_it_is_wanted(piped: Outbox, how: str) -> None:
 def test_a_kept_settlement_outlives_its_connection(piped: Outbox) -> None:
     generation = filled(piped, 1)
     told = piped.begin_settle([done(item) for item in begin(piped, generation)().items])
-    for client in piped.redis.client_list():  # type: ignore[union-attr]
-        piped.redis.client_kill_filter(_id=client["id"], skipme=True)  # type: ignore[index]
+    for client in piped.redis.client_list():
+        piped.redis.client_kill_filter(_id=client["id"], skipme=True)
     piped.push()
     assert told().lost == frozenset()
     assert piped.ledger()["slack"]["delivered"] == 1
@@ -155,7 +155,7 @@ def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Ou
     )
     for _ in range(1_000):
         piped.read_available()
-        if not any(int(client["omem"]) for client in piped.redis.client_list()):  # type: ignore[union-attr, index]
+        if not any(int(client["omem"]) for client in piped.redis.client_list()):
             break
     else:
         pytest.fail("Redis still holds a part of the answer")
@@ -173,7 +173,7 @@ def test_a_job_cut_off_while_it_sends_leaves_no_half_command(piped: Outbox) -> N
     generation = filled(piped, 4)
     assert piped.pipe is not None
     begin(piped, generation, 1)()
-    server = int(piped.redis.info("server")["process_id"])  # type: ignore[index]
+    server = int(piped.redis.info("server")["process_id"])
 
     def strike(signum: int, frame: object) -> None:
         raise TimeOver

@@ -141,7 +141,7 @@ def survive(name: str, adapter: Adapter, request: Inbound) -> None:
     began = time.process_time()
     for ask in (adapter.verify, adapter.handshake, adapter.parse):
         try:
-            answer: Any = ask(request, now_s=NOW_S)  # type: ignore[operator]
+            answer: Any = ask(request, now_s=NOW_S)
         except ALLOWED as error:
             assert len(str(error)) < 300  # noqa: PT017
             continue

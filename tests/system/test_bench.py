@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,13 +146,13 @@ def test_results_become_tables(tmp_path: Path) -> None:
         "cores": 2, "cpu": "x", "python": "3.11", "server": "s", "generator": "c", "sink": "c", "commit": "abc",
         "load_average": 0.1, "load_average_after": 0.2,
     }  # fmt: skip
-    part = {
+    part: dict[str, Any] = {
         "machine": machine,
         "cells": [{"name": cell.name, "spread": cell.spread(), "runs": cell.runs, "facts": {}}],
     }
     older = {
         "parts": {"door": {**part, "cells": [{**part["cells"][0], "spread": {"ratio": {"median": 0.2}}}]}}
-    }  # type: ignore[index]
+    }
     table = markdown({"parts": {"door": part}}, older)
     assert "| door / bare | >= 0.2, goal 0.3 | 0.2 | 0.31 (0.29-0.33) | 3 | met, goal too |" in table
     draw(tmp_path / "x.svg", "a < b", "x", "y", {"one": [(1, 2, 1, 3), (1000, 4, 4, 5)]})

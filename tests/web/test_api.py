@@ -396,7 +396,8 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
 
         ask()
 
-    operations = [found.ok() for found in schema.get_all_operations()]
+    found: list[Any] = list(schema.get_all_operations())
+    operations = [one.ok() for one in found]
     for operation in operations:
         probe(operation, GenerationMode.POSITIVE)
         if operation.body or operation.path_parameters or operation.query:

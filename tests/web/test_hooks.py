@@ -10,8 +10,9 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -46,7 +47,12 @@ class Door:
         self.http = httpx.Client(base_url=url, timeout=10, trust_env=False)
 
     def slack(
-        self, body: bytes, *, secret: str = "shh", at: float | None = None, **headers: str
+        self,
+        body: bytes,
+        *,
+        secret: str = "shh",
+        at: float | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> httpx.Response:
         stamp = str(int(time.time() if at is None else at))
         digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
@@ -131,7 +137,10 @@ def test_a_signed_message_is_accepted_and_durable(door: Door) -> None:
 
 
 def test_the_same_delivery_again_is_a_duplicate_of_the_same_event(door: Door) -> None:
-    first, second = door.slack(message()).json(), door.slack(message(), **{"x-slack-retry-num": "1"}).json()
+    first, second = (
+        door.slack(message()).json(),
+        door.slack(message(), headers={"x-slack-retry-num": "1"}).json(),
+    )
     assert second == {"status": "duplicate", "event_ids": first["event_ids"]}
     assert books(door)["slack"]["duplicate"] == 1
 
@@ -203,8 +212,8 @@ def test_the_other_refusals_have_their_own_codes(door: Door) -> None:
     assert door.http.get("/hooks/slack").status_code == 405
     assert door.http.get("/nowhere").status_code == 404
     assert door.slack(b"x" * (2 * 1024 * 1024)).status_code == 413
-    assert door.slack(message(), **{"content-type": "text/csv"}).status_code == 415
-    assert door.slack(message(), **{"content-encoding": "gzip"}).status_code == 415
+    assert door.slack(message(), headers={"content-type": "text/csv"}).status_code == 415
+    assert door.slack(message(), headers={"content-encoding": "gzip"}).status_code == 415
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(door: Door) -> None:

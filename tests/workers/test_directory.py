@@ -187,8 +187,8 @@ def test_found_and_not_found_have_their_own_lifetimes_and_hold_no_address(
     )
 
     keys = [key.decode() for key in redis_client.keys("relay:{main}:directory:email:*")]  # type: ignore[union-attr]
-    assert sorted(redis_client.ttl(key) for key in keys) == [NOT_FOUND_S, FOUND_S]  # type: ignore[type-var]
-    assert not any("acme" in key or b"acme" in (redis_client.get(key) or b"") for key in keys)  # type: ignore[operator]
+    assert sorted(redis_client.ttl(key) for key in keys) == [NOT_FOUND_S, FOUND_S]
+    assert not any("acme" in key or b"acme" in (redis_client.get(key) or b"") for key in keys)
 
 
 def test_a_domain_that_is_new_in_planhat_is_found_once_the_table_has_aged(
@@ -322,7 +322,7 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert causes["slack-C1-4"]["cause"] == "no company found (asked with: email)"
     assert causes["slack-C1-5"]["cause"] == "no company found (asked with: nothing)"
     assert all(row["stage"] == "resolve" for row in causes.values())
-    assert len(redis_client.zrange(kit.outbox.prefix + "directory:parked", 0, -1)) == 3  # type: ignore[arg-type]
+    assert len(redis_client.zrange(kit.outbox.prefix + "directory:parked", 0, -1)) == 3
 
 
 def test_look_ups_per_thousand_events_with_a_cold_and_a_warm_cache(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -299,11 +300,12 @@ def test_a_place_is_seized_only_where_delivery_is_open_and_calls_are_plentiful(
     assert seized == [True] * 4 + [False] * 2, "four of ten as they come; the others are spread"
     assert delivery.calls_used(now_ms=clock.now_ms) == 4
     clock.now_ms += 61_000
-    for stop in (
+    stops: tuple[Callable[[], object], ...] = (
         delivery.pause,
         lambda: delivery.block(NOON * 2, "401"),
         lambda: delivery.back_off(1, "503"),
-    ):
+    )
+    for stop in stops:
         delivery.resume()
         stop()
         turn = here.turn(clock.now_ms, seize=True)

@@ -38,7 +38,7 @@ def test_a_type_that_became_a_note_raises_a_warning_that_names_the_rule(kit: Kit
     kit.record(*(patch(n) for n in range(20)))
     kit.run()
 
-    [row] = [orjson.loads(value) for value in kit.outbox.redis.hgetall("relay:{main}:warnings").values()]  # type: ignore[union-attr]
+    [row] = [orjson.loads(value) for value in kit.outbox.redis.hgetall("relay:{main}:warnings").values()]
     assert (row["rule"], row["field"], row["type"]) == ("slack-thread", "type", "Slack thread")
     assert "became note" in row["what"]
     assert kit.metrics.read()["relay_silent_damage_total|field=type,rule=slack-thread"] == 1

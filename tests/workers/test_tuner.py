@@ -338,7 +338,8 @@ def test_the_size_is_always_within_bounds_and_what_is_stored_comes_back(
 def test_a_limit_of_bytes_is_found_in_few_refusals_and_what_failed_is_not_sent_again(
     limit: int, seed: int
 ) -> None:
-    ceiling, refused, chance = ByteCeiling(4_000_000), [], Random(seed)
+    refused: list[int] = []
+    ceiling, chance = ByteCeiling(4_000_000), Random(seed)
     for second in range(200):
         size = int(ceiling.limit(second * 1000) * chance.uniform(0.99, 1))
         if size > limit:
