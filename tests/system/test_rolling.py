@@ -63,7 +63,7 @@ class Rollout:
         )
 
     def web(self, port: int) -> subprocess.Popen[bytes]:
-        return self.start("relay", "serve", RELAY_PORT=str(port))
+        return self.start("relay.cli", "serve", RELAY_PORT=str(port))
 
     def await_ready(self, port: int) -> None:
         deadline = time.monotonic() + 30
