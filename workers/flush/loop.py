@@ -29,7 +29,7 @@ from relay.outbox.delivery import DeliveryState
 from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
-from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution, Sent
+from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution, Row
 from relay.telemetry import SharedMetrics, log
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
@@ -329,7 +329,7 @@ class Flush:
         began = self._clock()
         by_id: list[OutgoingItem] = []
         resolution = Resolution(
-            [outgoing.sent for outgoing in piece],
+            [outgoing.row for outgoing in piece],
             lambda items: self._call(items, state),
             stop=lambda: not self._may_call(lane),
         )
@@ -342,12 +342,12 @@ class Flush:
             if Refused not in kinds:
                 # Its body is needed no more, and a batch of them is 4 MB.
                 for position in news:
-                    piece[position].sent.body = b""
+                    piece[position].row.body = b""
             known = deque(zip(map(piece.__getitem__, news), news.values(), strict=True))
             if Refused in kinds and not last:
                 known, again = deque(), known
                 for outgoing, outcome in again:
-                    if isinstance(outcome, Refused) and outgoing.sent.planhat_id and not outcome.too_large:
+                    if isinstance(outcome, Refused) and outgoing.row.planhat_id and not outcome.too_large:
                         by_id.append(outgoing)
                     else:
                         known.append((outgoing, outcome))
@@ -380,7 +380,7 @@ class Flush:
             for outgoing, outcome in part:
                 settlements.append(self._settling.settlement(outgoing, outcome, facts, now_ms))
                 if self._reader and isinstance(outcome, Delivered):
-                    self._reader.consider(outgoing, outcome.planhat_id or outgoing.sent.planhat_id)
+                    self._reader.consider(outgoing, outcome.planhat_id or outgoing.row.planhat_id)
             self._settling.count_waits()
             self._settle(lane, settlements)
             yield
@@ -409,7 +409,7 @@ class Flush:
     def _over(self, lane: Lane) -> bool:
         return lane.lost or lane.slipped() or self._stopping() or self._clock() - self._began > LAST_CALL_S
 
-    def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
+    def _call(self, items: Sequence[Row], state: DeliveryState) -> Answer:
         body = _joined(items)
         began = self._clock()
         self._unshared = partial(_share, items, body)
@@ -442,7 +442,7 @@ class Flush:
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
 
 
-def _joined(items: Sequence[Sent]) -> bytes:
+def _joined(items: Sequence[Row]) -> bytes:
     """The body of a call. Planhat waits for it: one pass, and no step of Python's for an item."""
     pieces: list[bytes | memoryview] = [b","] * (2 * len(items) + 1)
     pieces[0], pieces[-1] = b"[", b"]"
@@ -450,7 +450,7 @@ def _joined(items: Sequence[Sent]) -> bytes:
     return b"".join(pieces)
 
 
-def _share(items: Sequence[Sent], body: bytes) -> None:
+def _share(items: Sequence[Row], body: bytes) -> None:
     """What may be 4 MB need not be there twice: each item is left with its place in the body. Only while the call is under
     way: afterwards some have lost theirs."""
     view, at = memoryview(body), 1
