@@ -12,7 +12,7 @@ import orjson
 from relay.errors import UserError
 
 if TYPE_CHECKING:
-    from relay.planhat.bulk import Result, InputRow
+    from relay.planhat.bulk import InputRow, Result
 
 _SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
 

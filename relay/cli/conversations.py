@@ -25,7 +25,7 @@ from relay.errors import PlanhatError, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relay.planhat.bulk import Result, InputRow
+    from relay.planhat.bulk import InputRow, Result
     from relay.planhat.client import Planhat
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.planhat.bulk import BulkUpsert, Result, InputRow, Stopped, cut, row_of, settle
+from relay.planhat.bulk import BulkUpsert, InputRow, Result, Stopped, cut, row_of, settle
 from relay.planhat.report import Answer, Throttled, TooLarge, Unauthorized, Unavailable, read_report
 from relay.planhat.sandbox.directory import Directory
 from relay.planhat.sandbox.errors import STYLES

@@ -25,7 +25,7 @@ from random import Random
 from typing import Final, Protocol, TypeVar
 
 from relay.config import Config
-from relay.outbox.delivery import DeliveryState
+from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
@@ -37,7 +37,7 @@ from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Preparation, parts
 from workers.flush.settle import CallFacts, Settlements, hand_back
-from workers.pace.pace import Limits, Pace, Turn
+from workers.pace.pace import Limits, Pace
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
 SLICE_S: Final = 15.0
@@ -176,24 +176,25 @@ class Flush:
                 return
             # Where a batch is ready one question is enough: whether it may go, and that it goes.
             seize = plain and limits is not None and self._ready(preparation, limits)
-            turn, now_ms = self._pace.turn(seize=seize), self._outbox.about_ms()
-            state, plain = turn.state, turn.plain
+            permit, now_ms = self._pace.permit(seize=seize), self._outbox.about_ms()
+            state, linger_s = permit.state, self._pace.linger_s(permit)
+            plain = state.state == "open" and not (permit.spent or permit.scarce or linger_s)
             if self._pace.held(state, now_ms):
                 self._end(lane, preparation)
                 return
-            if turn.spent:
+            if permit.spent:
                 # What arrives until the minute has room joins the next call.
                 self._finish_chores()
                 self._pace.pause_s(_LOOK_AGAIN_S)
                 continue
             limits = self._pace.limits(state, now_ms)
-            if turn.linger_s:
+            if linger_s:
                 self._finish_chores()
-                if self._pace.pause_s(turn.linger_s):
+                if self._pace.pause_s(linger_s):
                     continue
             claimed = preparation.claimed
             if not late or (len(preparation) and not last):
-                self._fill(preparation, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
+                self._fill(preparation, limits, patience_s=LAST_CALL_S if permit.scarce else self._gather_s)
             if preparation.hold:
                 self._hold(preparation.hold)
                 self._end(lane, preparation)
@@ -211,7 +212,7 @@ class Flush:
                 # Where settling falls behind folding, what is unsettled would pile up batch by batch.
                 self._chore()
             if len(preparation):
-                self._deliver(lane, preparation, turn, limits)
+                self._deliver(lane, preparation, permit, limits)
                 last = late
             if self._reader:
                 self._reader.look()
@@ -299,11 +300,11 @@ class Flush:
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _deliver(self, lane: Lane, preparation: Preparation, turn: Turn, limits: Limits) -> None:
+    def _deliver(self, lane: Lane, preparation: Preparation, permit: CallPermit, limits: Limits) -> None:
         """One batch of what is in preparation. Its verdicts may be left for the next call's time."""
-        piece, state = preparation.take(limits), turn.state
+        piece, state = preparation.take(limits), permit.state
         self._taken_at = self._clock()
-        if self._over(lane) if turn.taken else not self._may_call(lane):
+        if self._over(lane) if permit.taken else not self._may_call(lane):
             self._settle(lane, [hand_back(outgoing.item) for outgoing in piece])
             return
         self._batches += 1
