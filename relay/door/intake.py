@@ -71,13 +71,13 @@ class Intake:
         now_s = self.clock()
         adapter = source.adapter
         began = time.perf_counter()
-        if getattr(adapter, "handshake_before_verify", False) or inbound.method != "POST":
+        if adapter.handshake_before_verify or inbound.method != "POST":
             reply = adapter.handshake(inbound, now_s=now_s)
             if reply is not None:
                 return reply
             if inbound.method != "POST":
                 raise WrongMethod("POST only")
-        if getattr(adapter, "proof_may_fetch", False):
+        if adapter.proof_may_fetch:
             await asyncio.to_thread(adapter.verify, inbound, now_s=now_s)
             reply = await asyncio.to_thread(adapter.handshake, inbound, now_s=now_s)
         else:
