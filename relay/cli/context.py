@@ -82,7 +82,7 @@ class Context:
 
     @cached_property
     def house(self) -> Any:
-        from relay.door.intake import furnish
+        from relay.door.house import furnish
 
         return furnish(self.config, self.rulebook)
 

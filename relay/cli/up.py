@@ -222,7 +222,7 @@ def _require_token(environ: Mapping[str, str]) -> None:
 
 
 def _check_config(config: Path, environ: Mapping[str, str]) -> None:
-    from relay.door.intake import furnish
+    from relay.door.house import furnish
     from relay.rules.file.load import load
 
     furnish(*load(str(config), environ))

@@ -34,13 +34,16 @@ class DeliveryState:
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
-    """How delivery stands, `wait_ms` until a call may be made (0: now), calls `used` in the 60 s before. `taken`: this one is
-    counted, a call is to follow."""
+class CallPermit:
+    """How delivery stands and what the minute's budget means for the next call. `wait_ms` until it may be made (0: now),
+    `used`: calls in the 60 s before. `spent`: the minute's calls are used up. `scarce`: what is left of them is spread over
+    the minute, so that each should carry what it can. `taken`: this call is counted, it is to follow."""
 
     state: DeliveryState
     wait_ms: int
     used: int
+    spent: bool
+    scarce: bool
     taken: bool = False
 
 
@@ -116,12 +119,19 @@ class Delivery:
 
     def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
-    ) -> Permit:
+    ) -> CallPermit:
         """How things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
         wait_ms, used, taken, fields = self._ask_for_call(
             per_minute, at_once, now_ms, "seize" if seize else "look"
         )
-        return Permit(_state(dict(zip(fields[::2], fields[1::2], strict=True))), wait_ms, used, bool(taken))
+        return CallPermit(
+            _state(dict(zip(fields[::2], fields[1::2], strict=True))),
+            wait_ms,
+            used,
+            spent=used >= per_minute,
+            scarce=used >= (per_minute if at_once is None else at_once),
+            taken=bool(taken),
+        )
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once

@@ -33,7 +33,7 @@ _FIRST_WAIT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InputRow:
     """One item on its way. `position` counts from 0 in what was given."""
 
     position: int
@@ -52,22 +52,22 @@ class Result:
     message: str = ""
 
 
-def row_of(position: int, item: Mapping[str, Any]) -> Row:
+def row_of(position: int, item: Mapping[str, Any]) -> InputRow:
     """An item, ready to send. Raises TypeError when it holds what JSON cannot."""
 
     def text(name: str) -> str | None:
         value = item.get(name)
         return value if isinstance(value, str) and value else None
 
-    return Row(position, Key(text("_id"), text("externalId"), text("sourceId")), orjson.dumps(item))
+    return InputRow(position, Key(text("_id"), text("externalId"), text("sourceId")), orjson.dumps(item))
 
 
 def cut(
-    rows: Iterable[Row], *, max_items: int = MAX_ITEMS, max_bytes: int = 4_000_000
-) -> Iterator[list[Row]]:
+    rows: Iterable[InputRow], *, max_items: int = MAX_ITEMS, max_bytes: int = 4_000_000
+) -> Iterator[list[InputRow]]:
     """Rows in calls of at most so many items and bytes of JSON; a row larger than a call goes alone. A key that
     comes twice starts a new call, since nobody knows what Planhat does with two of one key in one request."""
-    batch: list[Row] = []
+    batch: list[InputRow] = []
     size = 2
     keys: set[tuple[str, str]] = set()
     for row in rows:
@@ -105,9 +105,9 @@ class BulkUpsert:
         self._tell = tell
         self.calls = 0
 
-    def send(self, batch: Sequence[Row]) -> Iterator[Result]:
+    def send(self, batch: Sequence[InputRow]) -> Iterator[Result]:
         """One result for each row, in no particular order. Once Planhat takes nothing more, the rest fail unsent."""
-        waiting: list[Sequence[Row]] = [batch]
+        waiting: list[Sequence[InputRow]] = [batch]
         while waiting:
             rows = waiting.pop()
             try:
@@ -124,7 +124,7 @@ class BulkUpsert:
                 half = (len(left) + 1) // 2
                 waiting.extend(part for part in (left[half:], left[:half]) if part)
 
-    def _ask(self, rows: Sequence[Row]) -> Answer:
+    def _ask(self, rows: Sequence[InputRow]) -> Answer:
         body = b"[" + b",".join(row.body for row in rows) + b"]"
         for attempt in range(self._patience + 1):
             self.calls += 1
@@ -147,7 +147,7 @@ class BulkUpsert:
         raise Stopped(f"{why}, {self._patience + 1} times in a row")
 
 
-def settle(answer: Answer, rows: Sequence[Row]) -> tuple[list[Result], list[Row], str]:
+def settle(answer: Answer, rows: Sequence[InputRow]) -> tuple[list[Result], list[InputRow], str]:
     """What one answer says of the rows it answers: results, what is left in doubt, and why."""
     match answer:
         case Report():
@@ -162,11 +162,11 @@ def settle(answer: Answer, rows: Sequence[Row]) -> tuple[list[Result], list[Row]
             return [], list(rows), "not answered"
 
 
-def _settle_report(report: Report, rows: Sequence[Row]) -> tuple[list[Result], list[Row], str]:
+def _settle_report(report: Report, rows: Sequence[InputRow]) -> tuple[list[Result], list[InputRow], str]:
     words = _named_words(report)
     blamed = blame(report.errors, [row.key for row in rows])
     results: list[Result] = []
-    left: list[Row] = []
+    left: list[InputRow] = []
     for position, row in enumerate(rows):
         error = blamed.certain.get(position)
         word = next((words[part] for part in row.key if part in words), None)

@@ -86,7 +86,7 @@ Outcome = Delivered | Unchanged | Postponed | Refused
 
 
 @dataclass(slots=True)
-class Sent:
+class Row:
     """One conversation ready to go: `body` is its JSON, of its own or as a part of the call that it went with.
     `planhat_id` "" where it goes by externalId alone."""
 
@@ -118,8 +118,8 @@ class Resolution:
 
     def __init__(
         self,
-        batch: Sequence[Sent],
-        send: Callable[[Sequence[Sent]], Answer],
+        batch: Sequence[Row],
+        send: Callable[[Sequence[Row]], Answer],
         *,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -312,7 +312,7 @@ class Resolution:
             frozenset(group[at] for at in verdict.hinted if at in open_),
         )
 
-    def _by_name(self, report: Report, sent: Sequence[Sent], open_: dict[int, int]) -> int:
+    def _by_name(self, report: Report, sent: Sequence[Row], open_: dict[int, int]) -> int:
         """Settles what the answer names as taken, and removes it from `open_`; how many those were."""
         ids: tuple[tuple[str | None, str | None], ...] = (
             *((key.planhat_id, key.external_id) for key in (*report.inserted, *report.updated_keys)),
@@ -374,7 +374,7 @@ def _all_messages(errors: Sequence[ItemError]) -> tuple[str, str]:
 
 
 def resolve(
-    batch: Sequence[Sent], send: Callable[[Sequence[Sent]], Answer]
+    batch: Sequence[Row], send: Callable[[Sequence[Row]], Answer]
 ) -> tuple[Mapping[int, Outcome], Resolution]:
     """The whole of it at once: position -> outcome, and the finished `Resolution`."""
     resolution = Resolution(batch, send)

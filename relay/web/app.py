@@ -18,7 +18,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from relay.config import Config
-from relay.door.intake import House, Intake, furnish
+from relay.door.house import House, furnish
+from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import build_redactor
 from relay.door.spooling import Spooler

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.planhat.bulk import BulkUpsert, Result, Row, Stopped, cut, row_of, settle
+from relay.planhat.bulk import BulkUpsert, InputRow, Result, Stopped, cut, row_of, settle
 from relay.planhat.report import Answer, Throttled, TooLarge, Unauthorized, Unavailable, read_report
 from relay.planhat.sandbox.directory import Directory
 from relay.planhat.sandbox.errors import STYLES
@@ -21,7 +21,7 @@ def item(external_id: str, **more: Any) -> dict[str, Any]:
     return {"companyId": "extid-acme", "externalId": external_id, "type": "Slack thread", **more}
 
 
-def rows_of(items: list[dict[str, Any]]) -> list[Row]:
+def rows_of(items: list[dict[str, Any]]) -> list[InputRow]:
     return [row_of(position, item) for position, item in enumerate(items)]
 
 
@@ -61,7 +61,7 @@ class Far:
         return read_report(self.status or bulk.status, {}, orjson.dumps(bulk.envelope), now_s=0)
 
 
-def deliver(send: Callable[[bytes], Answer], rows: list[Row]) -> tuple[dict[int, Result], int]:
+def deliver(send: Callable[[bytes], Answer], rows: list[InputRow]) -> tuple[dict[int, Result], int]:
     def no_sleep(seconds: float) -> None:
         raise AssertionError("nothing to wait for")
 

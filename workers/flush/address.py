@@ -104,7 +104,7 @@ class Addressing:
         fitting: list[OutgoingItem] = []
         for folded_item in ready:
             outgoing = folded_item.outgoing(people(folded_item))
-            size = len(outgoing.sent.body)
+            size = len(outgoing.row.body)
             if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
                 settlements.append(

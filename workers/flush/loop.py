@@ -25,11 +25,11 @@ from random import Random
 from typing import Final, Protocol, TypeVar
 
 from relay.config import Config
-from relay.outbox.delivery import DeliveryState
+from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
-from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution, Sent
+from relay.planhat.resolve import Delivered, Hold, Outcome, Refused, Resolution, Row
 from relay.telemetry import SharedMetrics, log
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
@@ -37,7 +37,7 @@ from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Preparation, parts
 from workers.flush.settle import CallFacts, Settlements, hand_back
-from workers.pace.pace import Limits, Pace, Turn
+from workers.pace.pace import Limits, Pace
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
 SLICE_S: Final = 15.0
@@ -176,24 +176,25 @@ class Flush:
                 return
             # Where a batch is ready one question is enough: whether it may go, and that it goes.
             seize = plain and limits is not None and self._ready(preparation, limits)
-            turn, now_ms = self._pace.turn(seize=seize), self._outbox.about_ms()
-            state, plain = turn.state, turn.plain
+            permit, now_ms = self._pace.permit(seize=seize), self._outbox.about_ms()
+            state, linger_s = permit.state, self._pace.linger_s(permit)
+            plain = state.state == "open" and not (permit.spent or permit.scarce or linger_s)
             if self._pace.held(state, now_ms):
                 self._end(lane, preparation)
                 return
-            if turn.spent:
+            if permit.spent:
                 # What arrives until the minute has room joins the next call.
                 self._finish_chores()
                 self._pace.pause_s(_LOOK_AGAIN_S)
                 continue
             limits = self._pace.limits(state, now_ms)
-            if turn.linger_s:
+            if linger_s:
                 self._finish_chores()
-                if self._pace.pause_s(turn.linger_s):
+                if self._pace.pause_s(linger_s):
                     continue
             claimed = preparation.claimed
             if not late or (len(preparation) and not last):
-                self._fill(preparation, limits, patience_s=LAST_CALL_S if turn.scarce else self._gather_s)
+                self._fill(preparation, limits, patience_s=LAST_CALL_S if permit.scarce else self._gather_s)
             if preparation.hold:
                 self._hold(preparation.hold)
                 self._end(lane, preparation)
@@ -211,7 +212,7 @@ class Flush:
                 # Where settling falls behind folding, what is unsettled would pile up batch by batch.
                 self._chore()
             if len(preparation):
-                self._deliver(lane, preparation, turn, limits)
+                self._deliver(lane, preparation, permit, limits)
                 last = late
             if self._reader:
                 self._reader.look()
@@ -299,11 +300,11 @@ class Flush:
 
     # -- one batch -------------------------------------------------------------------------------------------
 
-    def _deliver(self, lane: Lane, preparation: Preparation, turn: Turn, limits: Limits) -> None:
+    def _deliver(self, lane: Lane, preparation: Preparation, permit: CallPermit, limits: Limits) -> None:
         """One batch of what is in preparation. Its verdicts may be left for the next call's time."""
-        piece, state = preparation.take(limits), turn.state
+        piece, state = preparation.take(limits), permit.state
         self._taken_at = self._clock()
-        if self._over(lane) if turn.taken else not self._may_call(lane):
+        if self._over(lane) if permit.taken else not self._may_call(lane):
             self._settle(lane, [hand_back(outgoing.item) for outgoing in piece])
             return
         self._batches += 1
@@ -329,7 +330,7 @@ class Flush:
         began = self._clock()
         by_id: list[OutgoingItem] = []
         resolution = Resolution(
-            [outgoing.sent for outgoing in piece],
+            [outgoing.row for outgoing in piece],
             lambda items: self._call(items, state),
             stop=lambda: not self._may_call(lane),
         )
@@ -342,12 +343,12 @@ class Flush:
             if Refused not in kinds:
                 # Its body is needed no more, and a batch of them is 4 MB.
                 for position in news:
-                    piece[position].sent.body = b""
+                    piece[position].row.body = b""
             known = deque(zip(map(piece.__getitem__, news), news.values(), strict=True))
             if Refused in kinds and not last:
                 known, again = deque(), known
                 for outgoing, outcome in again:
-                    if isinstance(outcome, Refused) and outgoing.sent.planhat_id and not outcome.too_large:
+                    if isinstance(outcome, Refused) and outgoing.row.planhat_id and not outcome.too_large:
                         by_id.append(outgoing)
                     else:
                         known.append((outgoing, outcome))
@@ -380,7 +381,7 @@ class Flush:
             for outgoing, outcome in part:
                 settlements.append(self._settling.settlement(outgoing, outcome, facts, now_ms))
                 if self._reader and isinstance(outcome, Delivered):
-                    self._reader.consider(outgoing, outcome.planhat_id or outgoing.sent.planhat_id)
+                    self._reader.consider(outgoing, outcome.planhat_id or outgoing.row.planhat_id)
             self._settling.count_waits()
             self._settle(lane, settlements)
             yield
@@ -409,7 +410,7 @@ class Flush:
     def _over(self, lane: Lane) -> bool:
         return lane.lost or lane.slipped() or self._stopping() or self._clock() - self._began > LAST_CALL_S
 
-    def _call(self, items: Sequence[Sent], state: DeliveryState) -> Answer:
+    def _call(self, items: Sequence[Row], state: DeliveryState) -> Answer:
         body = _joined(items)
         began = self._clock()
         self._unshared = partial(_share, items, body)
@@ -442,7 +443,7 @@ class Flush:
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
 
 
-def _joined(items: Sequence[Sent]) -> bytes:
+def _joined(items: Sequence[Row]) -> bytes:
     """The body of a call. Planhat waits for it: one pass, and no step of Python's for an item."""
     pieces: list[bytes | memoryview] = [b","] * (2 * len(items) + 1)
     pieces[0], pieces[-1] = b"[", b"]"
@@ -450,7 +451,7 @@ def _joined(items: Sequence[Sent]) -> bytes:
     return b"".join(pieces)
 
 
-def _share(items: Sequence[Sent], body: bytes) -> None:
+def _share(items: Sequence[Row], body: bytes) -> None:
     """What may be 4 MB need not be there twice: each item is left with its place in the body. Only while the call is under
     way: afterwards some have lost theirs."""
     view, at = memoryview(body), 1

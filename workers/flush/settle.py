@@ -84,7 +84,7 @@ class Settlements:
             outgoing.item,
             outgoing.delivered(planhat_id, entry),
             events,
-            planhat_id or outgoing.sent.planhat_id,
+            planhat_id or outgoing.row.planhat_id,
         )
 
     def later(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
@@ -29,36 +27,9 @@ from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.pace.pace import Pace
+from workers.process.stopping import STOPPING
 
-#: After SIGTERM a call under way has so long to end before its claims are handed back.
-GRACE_S: Final = 3.0
 _PARKED_PER_JOB: Final = 100
-
-
-class Stopping:
-    """That the process is to stop, and since when. Set from a signal handler, read by every loop."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._since: float | None = None
-
-    def __call__(self) -> bool:
-        return self._event.is_set()
-
-    def set(self) -> None:
-        if self._since is None:
-            self._since = time.monotonic()
-        self._event.set()
-
-    def wait(self, seconds: float) -> bool:
-        return self._event.wait(seconds)
-
-    def overdue(self) -> bool:
-        return self._since is not None and time.monotonic() - self._since > GRACE_S
-
-
-#: One for the process: RQ's signal handler sets it.
-STOPPING: Final = Stopping()
 
 
 class WorkerContext:

@@ -17,7 +17,8 @@ from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
 from relay.settings import Settings
-from workers.process.context import STOPPING, worker_context
+from workers.process.context import worker_context
+from workers.process.stopping import STOPPING
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -35,7 +36,7 @@ class RelayWorker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
-def serve(queue: str, parent: int) -> int:
+def work_queue(queue: str, parent: int) -> int:
     """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another)."""
     _die_with(parent)
     # Before RQ has its own: a signal during the start must not be lost.
