@@ -52,7 +52,13 @@ def _takes(value: dict[str, Any]) -> str:
     kind = value.get("type", "")
     if isinstance(kind, list):
         kind = kind[0]
-    names = {"array": "list", "object": "mapping", "boolean": "true, false", "integer": "number", "string": "text"}
+    names = {
+        "array": "list",
+        "object": "mapping",
+        "boolean": "true, false",
+        "integer": "number",
+        "string": "text",
+    }
     taken = names.get(kind, kind)
     if not taken and value.get("anyOf"):
         taken = " or ".join(dict.fromkeys(filter(None, map(_takes, value["anyOf"]))))

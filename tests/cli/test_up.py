@@ -19,7 +19,7 @@ import pytest
 
 from tests import processes
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 
 def environ() -> dict[str, str]:

@@ -18,6 +18,8 @@ from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
+pytestmark = pytest.mark.process
+
 
 def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
     spool = Spool(tmp_path)

@@ -23,7 +23,7 @@ from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.cli.test_up import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 CONFIG = """
 planhat: {types: [Help-desk ticket], calls_per_minute: 600}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+pytestmark = pytest.mark.process
+
 PROGRAM = """
 import asyncio, logging, sys
 from relay.telemetry import log, log_soon, logs_info, set_up_logging

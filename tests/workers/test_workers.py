@@ -29,6 +29,8 @@ from relay.planhat.sandbox.server import running
 from tests.flushing import STATES, patch
 from tests.places import ROOT
 
+pytestmark = pytest.mark.process
+
 CONFIG = """
 planhat:
   types: [Slack thread]
