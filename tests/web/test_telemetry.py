@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 pytestmark = pytest.mark.process
 
 PROGRAM = """
