@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from relay.cli import COMMANDS
+from relay.event import KINDS, Event
+from relay.rules.language.filters import FILTERS, KEPT_FILTERS
 from relay.settings import Settings
+from relay.sources.read.pick import FIELD_KEYS
 from relay.sources.registry import ADAPTERS
 from tests.places import ROOT
 
@@ -51,6 +55,31 @@ def test_every_metric_of_the_table_is_in_the_code_and_the_other_way_round() -> N
     exported = set(re.findall(r"# TYPE (relay_[a-z_]+)", code))
     exported |= set(re.findall(r'(?:add|observe)\(\s*"(relay_[a-z_]+)"', code))
     assert exported <= named, exported - named
+
+
+def test_the_table_of_config_keys_is_the_schemas() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "config_table.py", "--check"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_key_of_an_event_and_every_filter_is_described() -> None:
+    event = part("event")
+    for key, value in Event("", "", "", "", "", 0, "").view().items():
+        assert f"`{key}" in event, key
+        for inner in value if isinstance(value, dict) else ():
+            assert f"`{key}.{inner}`" in event or f"`.{inner}`" in event, f"{key}.{inner}"
+    for kind in KINDS:
+        assert f"`{kind}`" in event, kind
+    described = part("filters")
+    for name in FILTERS:
+        assert re.search(rf"`{name}[`(]", described), name
+    for name in [*KEPT_FILTERS, *FIELD_KEYS]:
+        assert f"`{name}`" in PAGES["docs/config.md"], name
 
 
 def test_every_command_is_named() -> None:
