@@ -23,6 +23,7 @@ from relay.patch import Document, Patch, fold
 from relay.rules.file.load import load
 from relay.settings import Settings
 from relay.sources.base import Inbound
+from tests.environ import WEAK
 
 NOON = 1_800_000_000_000
 SECRET = "not-a-real-secret"
@@ -67,7 +68,7 @@ BROKEN_SUBJECT = "{{ payload.event.title.upper() }}"
 def house_of(folder: Path, *, subject: str = SUBJECT) -> House:
     file = folder / "relay.yaml"
     file.write_text(CONFIG.format(secret=SECRET, subject=subject), encoding="utf-8")
-    return furnish(*load(str(file), {}))
+    return furnish(*load(str(file), WEAK))
 
 
 def shop_with_mail(folder: Path) -> House:
@@ -78,7 +79,7 @@ def shop_with_mail(folder: Path) -> House:
         "companies: [{default: extid-acme}]\n",
         encoding="utf-8",
     )
-    return furnish(*load(str(file), {}))
+    return furnish(*load(str(file), WEAK))
 
 
 class Shop:

@@ -36,7 +36,7 @@ from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
 from relay.rules.file.load import load
-from relay.settings import Settings
+from relay.settings import Settings, secret_problems
 from relay.telemetry import SharedMetrics, log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
@@ -75,7 +75,13 @@ class WebSide:
         # A counter that is not there cannot be seen to rise.
         self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
+        self.health = Health(
+            self.outbox,
+            self.delivery,
+            self.tally,
+            require_durable=settings.require_durable,
+            damaged_secrets=self.damaged_secrets,
+        )
         self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
         self.killswitch = KillSwitch()
         self.intake = Intake(
@@ -88,6 +94,7 @@ class WebSide:
             self.spooler = Spooler(spool, self.intake)
             self.intake.spool = self.spooler
         self.health.spool = self.spooler.spool if self.spooler else None
+        self._damage_said: list[str] = []
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -96,6 +103,19 @@ class WebSide:
 
     def _ring(self, generation: int) -> None:
         self._ringer.submit(self.bell.ring_flush, generation)
+
+    # -- secrets ---------------------------------------------------------------------------------------------
+
+    def damaged_secrets(self) -> list[str]:
+        """A sentence for each secret, of the settings and of the config, whose last good value is in use."""
+        return [*self.settings.problems(), *secret_problems(self.house.config.secrets)]
+
+    def _say_damage(self) -> None:
+        damaged = self.damaged_secrets()
+        if damaged != self._damage_said:
+            self._damage_said = damaged
+            for sentence in damaged:
+                log("secret.damaged", level=logging.ERROR, what=sentence)
 
     # -- reload ----------------------------------------------------------------------------------------------
 
@@ -149,6 +169,7 @@ class WebSide:
             await asyncio.sleep(TICK_S)
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
+                await loop.run_in_executor(None, self._say_damage)
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))

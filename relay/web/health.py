@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import orjson
 from prometheus_client import generate_latest
@@ -28,12 +28,22 @@ READY_FOR_S = 1.0
 class Health:
     """`stopping` is set on SIGTERM, so that no new traffic comes while what is held is finished."""
 
-    def __init__(self, outbox: Outbox, delivery: Delivery, tally: Tally, *, require_durable: bool) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        delivery: Delivery,
+        tally: Tally,
+        *,
+        require_durable: bool,
+        damaged_secrets: Callable[[], list[str]] = list,
+    ) -> None:
         self._outbox = outbox
         self._delivery = delivery
         self._tally = tally
         self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane)
         self._require_durable = require_durable
+        #: Sentences on secrets whose last good value is in use: said, but no reason to refuse events.
+        self._damaged_secrets = damaged_secrets
         self._checked_at = 0.0
         self._problems: tuple[str, ...] = ("not checked yet",)
         self.stopping = False
@@ -46,7 +56,8 @@ class Health:
 
     async def readyz(self, request: Request) -> Response:
         problems = ("stopping",) if self.stopping else await run_in_threadpool(self.check)
-        body = orjson.dumps({"ready": not problems, "problems": list(problems)})
+        said = [*problems, *await run_in_threadpool(self._damaged_secrets)]
+        body = orjson.dumps({"ready": not problems, "problems": said})
         return Response(body, status_code=503 if problems else 200, media_type="application/json")
 
     def check(self) -> tuple[str, ...]:
@@ -87,6 +98,8 @@ class Health:
             parts.append("\n".join([*self._from_redis(), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
+        damaged = len(self._damaged_secrets())
+        parts.append(f"# TYPE relay_damaged_secrets gauge\nrelay_damaged_secrets {damaged}\n".encode())
         if self.spool is not None:
             parts.append(
                 f"# TYPE relay_spool_requests gauge\nrelay_spool_requests {self.spool.count}\n"

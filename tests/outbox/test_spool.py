@@ -16,6 +16,7 @@ from relay.outbox.items import STATES
 from relay.outbox.spool import Spool
 from relay.settings import Settings
 from relay.web.app import WebSide
+from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.process
@@ -67,7 +68,7 @@ def server(short_tmp: Path) -> EmbeddedServer:
 
 
 def _side(config: Path, server: EmbeddedServer) -> WebSide:
-    return WebSide(Settings(config=str(config), redis_url=server.url), {})
+    return WebSide(Settings(config=str(config), redis_url=server.url), WEAK)
 
 
 def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(
@@ -122,7 +123,7 @@ def test_a_new_process_drains_first(server: EmbeddedServer, tmp_path: Path) -> N
 def test_a_source_that_left_the_config_is_set_aside_not_lost(redis_url: str, tmp_path: Path) -> None:
     config = tmp_path / "relay.yaml"
     config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
-    side = WebSide(Settings(config=str(config), redis_url=redis_url), {})
+    side = WebSide(Settings(config=str(config), redis_url=redis_url), WEAK)
     assert side.spooler
 
     async def keep_and_drain() -> int:

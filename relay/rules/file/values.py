@@ -51,6 +51,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
         file=source.file,
         version=blake2b(text.encode(), digest_size=6).hexdigest(),
         lines={".".join(str(step) for step in path): line for path, line in source.lines.items()},
+        secrets=tuple(source.secrets),
     )
 
 
@@ -128,7 +129,6 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
-    enrich = written.get("enrich") if "enrich" in values else None
     return SourceConfig(
         name=name,
         adapter=options.adapter,
@@ -136,8 +136,15 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         type=values.get("type", ""),
         max_body_bytes=values.get("max_body_bytes"),
         rate_limit=values.get("rate_limit"),
-        enrich=enrich if isinstance(enrich, dict) else {},
+        enrich=_enrich(values.get("enrich", {}), written.get("enrich")),
     )
+
+
+def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:
+    """As written, with the credentials as callables: a changed file counts at once."""
+    if not values or not isinstance(written, dict):
+        return {}
+    return {**written, **{key: values[key] for key in ("token", "login") if key in values}}
 
 
 def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: Source) -> None:
