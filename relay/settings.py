@@ -106,13 +106,18 @@ class Settings:
                 raise SettingsInvalid(f"RELAY_{name} should be one of {', '.join(choices)}, not {text!r}")
             return text
 
+        operator, reader = secret("OPERATOR_TOKEN", strength.token), secret("READER_TOKEN", strength.token)
+        if reader() and reader() == operator():
+            raise SettingsInvalid(
+                "RELAY_READER_TOKEN is the same as RELAY_OPERATOR_TOKEN: a reader could change everything"
+            )
         return cls(
             config=value("CONFIG", "relay.yaml"),
             redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
             planhat_url=value("PLANHAT_URL", "https://api.planhat.com").rstrip("/"),
             planhat_token=secret("PLANHAT_TOKEN", given),
-            operator_token=secret("OPERATOR_TOKEN", strength.token),
-            reader_token=secret("READER_TOKEN", strength.token),
+            operator_token=operator,
+            reader_token=reader,
             reader_sees_payloads=flag("READER_SEES_PAYLOADS", "false"),
             encryption_keys=secret("ENCRYPTION_KEYS", fernet_keys),
             redaction_key=secret("REDACTION_KEY", strength.token),

@@ -85,7 +85,16 @@ def shop_with_mail(folder: Path) -> House:
 class Shop:
     """A desk whose rules can be exchanged, and what comes to it."""
 
-    def __init__(self, client: redis.Redis, folder: Path, *, subject: str = SUBJECT, token: str = "") -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        folder: Path,
+        *,
+        subject: str = SUBJECT,
+        token: str = "",
+        reader: str = "",
+        readers_see_payloads: bool = False,
+    ) -> None:
         self.folder = folder
         self.house = house_of(folder, subject=subject)
         self.outbox = Outbox(client)
@@ -93,7 +102,11 @@ class Shop:
         self.context = WebContext(
             outbox=self.outbox,
             delivery=self.delivery,
-            settings=Settings(operator_token=lambda: token),
+            settings=Settings(
+                operator_token=lambda: token,
+                reader_token=lambda: reader,
+                reader_sees_payloads=readers_see_payloads,
+            ),
             current=lambda: self.house,
         )
 

@@ -217,7 +217,7 @@ class WebSide:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            # Webhooks themselves are taken out before (`_App`): this one sends a trailing slash on to its source.
+            # Webhooks themselves are taken out before (`_App`): this one answers to what else is there.
             Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
             Route("/healthz", self.health.healthz),
             Route("/readyz", self.health.readyz),
@@ -236,14 +236,14 @@ class WebSide:
 
     def operator_routes(self) -> list[BaseRoute]:
         """Metrics, console and API."""
-        routes: list[BaseRoute] = [Route("/metrics", self.health.metrics)]
-        routes += operator_pages(self)
-        return routes
+        return [Route("/metrics", self.health.metrics), *operator_pages(self)]
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
+    """Console and API; none where no token is configured, so that nobody is let in by mistake."""
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
+    from relay.web.access import access_of
 
     context = WebContext(
         outbox=side.outbox,
@@ -251,7 +251,11 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
         settings=side.settings,
         current=lambda: side.house,
     )
-    return [*api.routes(context), *console.routes(context)]
+    access = access_of(context)
+    if not access.configured:
+        log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
+        return []
+    return [*api.routes(context, access), *console.routes(context, access)]
 
 
 def create_app(
@@ -272,6 +276,10 @@ class _App(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith("/hooks/") and path.endswith("/"):
+            # The same source, and no redirect: that would lead to whatever Host the request names.
+            path = path.rstrip("/")
+            scope = {**scope, "path": path}
         if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
             await self._hooks(scope, receive, send)
         else:
@@ -286,19 +294,20 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
         side.hooks,
         routes=routes,
         lifespan=side.lifespan,
-        exception_handlers={
-            404: _plain(404, "no such page"),
-            405: _plain(405, "method not allowed"),
-            500: _plain(500, "internal error"),
-        },
+        exception_handlers=dict(_PLAIN_ERRORS),
     )
     app.state.side = side
+    app.router.redirect_slashes = False
     return app
 
 
 def create_operator_app(side: WebSide) -> Starlette:
     """The operators' listener: metrics, console, API and the probes; no hooks."""
-    return Starlette(routes=[*side.routes()[1:], *side.operator_routes()])
+    app = Starlette(
+        routes=[*side.routes()[1:], *side.operator_routes()], exception_handlers=dict(_PLAIN_ERRORS)
+    )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
@@ -309,6 +318,13 @@ def _plain(status: int, message: str) -> Callable[[Request, Exception], Response
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer
+
+
+_PLAIN_ERRORS: dict[Any, Any] = {
+    404: _plain(404, "no such page"),
+    405: _plain(405, "method not allowed"),
+    500: _plain(500, "internal error"),
+}
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:
