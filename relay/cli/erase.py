@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import RelayError, UserError
 
 
@@ -17,10 +18,10 @@ from relay.errors import RelayError, UserError
 @click.option("--conversation", help="A conversation's externalId.")
 @click.option("--planhat", is_flag=True, help="Delete the conversations in Planhat too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--data", default=".relay", show_default=True)
+@place_options
 @click.option("--json", "as_json", is_flag=True)
 def erase(
-    email: str | None, conversation: str | None, planhat: bool, yes: bool, data: str, as_json: bool
+    email: str | None, conversation: str | None, planhat: bool, yes: bool, place: Place, as_json: bool
 ) -> None:
     """Erase one person or one conversation: raw events, waiting patches, documents, dead letters, dedupe memory, cached
     look-ups and the spool, with a report of what went. Redis's append-only file is rewritten afterwards.
@@ -42,7 +43,7 @@ def erase(
         if not sys.stdin.isatty():
             raise UserError("erasing cannot be taken back: say --yes")
         click.confirm("Erase for good?", abort=True)
-    context = open_context(data)
+    context = open_context(place)
     eraser = Eraser(context.outbox, email=email or "", external_id=conversation or "")
     report: dict[str, Any] = dict(eraser.erase())
     forget_failed_jobs(context.redis, eraser.dead_ids)
