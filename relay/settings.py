@@ -22,6 +22,7 @@ from relay.secret import (
     given,
     weak_allowed,
 )
+from relay.transit import travels_in_clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Settings:
     config: str = "relay.yaml"
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     planhat_url: str = "https://api.planhat.com"
+    #: `http://` to another machine is let through: a sandbox inside a network of one's own.
+    planhat_plain_http: bool = False
     planhat_token: Callable[[], str] = field(default=lambda: "", repr=False)
     operator_token: Callable[[], str] = field(default=lambda: "", repr=False)
     #: Looks and changes nothing.
@@ -106,6 +109,13 @@ class Settings:
                 raise SettingsInvalid(f"RELAY_{name} should be one of {', '.join(choices)}, not {text!r}")
             return text
 
+        planhat_url = value("PLANHAT_URL", "https://api.planhat.com").rstrip("/")
+        plain_http = flag("PLANHAT_PLAIN_HTTP", "false")
+        if travels_in_clear(planhat_url) and not plain_http:
+            raise SettingsInvalid(
+                "RELAY_PLANHAT_URL begins with http://, and the token and the conversations would travel in clear; write "
+                "https:// (RELAY_PLANHAT_PLAIN_HTTP=true allows it for a sandbox inside a network of yours)"
+            )
         operator, reader = secret("OPERATOR_TOKEN", strength.token), secret("READER_TOKEN", strength.token)
         if reader() and reader() == operator():
             raise SettingsInvalid(
@@ -114,7 +124,8 @@ class Settings:
         return cls(
             config=value("CONFIG", "relay.yaml"),
             redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
-            planhat_url=value("PLANHAT_URL", "https://api.planhat.com").rstrip("/"),
+            planhat_url=planhat_url,
+            planhat_plain_http=plain_http,
             planhat_token=secret("PLANHAT_TOKEN", given),
             operator_token=operator,
             reader_token=reader,

@@ -109,6 +109,7 @@ class Installation:
         self.environ.pop("RELAY_REDIS_URL_FILE", None)
         if self.sandbox and "RELAY_PLANHAT_TOKEN_FILE" not in self.environ:
             self.environ.setdefault("RELAY_PLANHAT_TOKEN", "sandbox")
+        Settings.read(self.environ)
         _check_config(self.config, self.environ)
         self.parts.append(Part("web", [sys.executable, "-m", "relay.cli", "serve"]))
         self.parts.append(Part("workers", [sys.executable, "-m", "workers"]))

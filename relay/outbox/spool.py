@@ -7,6 +7,7 @@ stops the start. Size-capped: over the cap the sender is told to try later.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -66,6 +67,11 @@ class Spool:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
+        # SQLite gives its log and its index the mode of the file itself, so that one is there first, closed.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").chmod(0o600)
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -79,7 +85,6 @@ class Spool:
         except sqlite3.Error:
             db.close()
             raise
-        self.path.chmod(0o600)
         return db
 
     def append(self, rows: Sequence[bytes]) -> None:

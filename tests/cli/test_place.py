@@ -56,9 +56,10 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_relay_that_has_ended_is_not_taken_for_the_one_on_the_default_port(tmp_path: Path) -> None:
     (tmp_path / ".relay").mkdir()
-    for look in (lambda c: c.redis, lambda c: c.relay_url):
-        with pytest.raises(NothingRuns, match=r"\.relay"):
-            look(Context(Place()))
+    with pytest.raises(NothingRuns, match=r"\.relay"):
+        _ = Context(Place()).redis
+    with pytest.raises(NothingRuns, match=r"\.relay"):
+        _ = Context(Place()).relay_url
 
 
 def test_a_default_redis_that_does_not_answer_is_named_with_what_else_was_tried(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import stat
 import time
 from pathlib import Path
 
@@ -20,6 +22,22 @@ from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.process
+
+
+def test_the_spools_files_are_the_owners_alone_also_in_a_folder_that_was_there(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        (folder / "spool.sqlite-wal").touch(0o644)
+        spool = Spool(folder)
+        spool.append([b"row"])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert len(modes) == 3
+        assert set(modes.values()) == {0o600}, modes
+        spool.close()
+    finally:
+        os.umask(umask)
 
 
 def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.errors import SettingsInvalid
 from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.environ import WEAK
@@ -96,6 +97,34 @@ def test_no_process_argument_holds_a_secret(redis_url: str, tmp_path: Path) -> N
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("url", "holds"),
+    [
+        ("https://api.planhat.com", True),
+        ("us3", True),
+        ("http://127.0.0.1:8081", True),
+        ("http://localhost:8081", True),
+        ("http://[::1]:8081", True),
+        ("http://127.9.9.9", True),
+        ("http://api.planhat.com", False),
+        ("HTTP://api.planhat.com", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://10.0.0.7:8081", False),
+        ("http://0.0.0.0:8081", False),
+    ],
+)
+def test_no_token_travels_in_clear(url: str, holds: bool) -> None:
+    if holds:
+        assert Settings.read({"RELAY_PLANHAT_URL": url}).planhat_url == url
+    else:
+        with pytest.raises(SettingsInvalid, match="in clear"):
+            Settings.read({"RELAY_PLANHAT_URL": url})
+        assert (
+            Settings.read({"RELAY_PLANHAT_URL": url, "RELAY_PLANHAT_PLAIN_HTTP": "true"}).planhat_url == url
+        )
 
 
 def test_the_settings_do_not_show_their_tokens() -> None:

@@ -32,6 +32,7 @@ from relay.errors import TryLater
 from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
 from relay.sources.base import Walk
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.transit import travels_in_clear
 from relay.units import parse_duration
 
 #: Answers of one process; a person's address seldom changes.
@@ -71,8 +72,7 @@ def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
         raise ValueError("enrich: needs token, the provider's API token")
     if adapter == "zendesk" and not url:
         raise ValueError("enrich: zendesk needs url, as in https://acme.zendesk.com")
-    parts = urlsplit(url)
-    if url and not (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")):
+    if url and (urlsplit(url).scheme not in ("http", "https") or travels_in_clear(url)):
         raise ValueError("enrich: url must begin with https://, since the token travels with it")
     return EnrichOptions(
         adapter=adapter,
