@@ -86,6 +86,7 @@ class Intake:
         verify_us = int((time.perf_counter() - began) * 1e6)
         if reply is not None:
             return reply
+        inbound = source.clean(inbound)
         if self.redact is not None:
             inbound = replace(inbound, body=self.redact(inbound.body))
         if len(inbound.body) > LARGE_BODY_BYTES:
@@ -119,7 +120,7 @@ class Intake:
             "verify_us": verify_us,
             "method": inbound.method,
             "target": inbound.path_query,
-            "headers": {k: v for k, v in inbound.headers.items() if k not in source.hidden_headers},
+            "headers": dict(inbound.headers),
             "config": house.config.version,
         }
         traceparent = inbound.headers.get("traceparent")

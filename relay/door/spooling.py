@@ -16,7 +16,6 @@ import orjson
 
 from relay.door.intake import Intake
 from relay.errors import OutboxUnavailable, OverRate, RelayError, SourceError
-from relay.outbox.archive import DROPPED_HEADERS
 from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
 from relay.telemetry import log
@@ -34,7 +33,7 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
             "method": inbound.method,
             "target": inbound.path_query,
             "query": dict(inbound.query),
-            "headers": {k: v for k, v in inbound.headers.items() if k not in DROPPED_HEADERS},
+            "headers": dict(inbound.headers),
             "body": base64.b64encode(inbound.body).decode(),
         }
     )
@@ -123,7 +122,8 @@ class Spooler:
             try:
                 name, inbound, received_s = decode(spooled.row)
                 source = self._intake.source(name)
-                entries, _ = self._intake.map(source, inbound, now_s=received_s)
+                # An older release kept rows as they came.
+                entries, _ = self._intake.map(source, source.clean(inbound), now_s=received_s)
                 if entries:
                     await self._intake.records.record([(entry, 0.0) for entry in entries])
             except (OutboxUnavailable, OverRate):
