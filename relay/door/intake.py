@@ -16,12 +16,13 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from relay.door.house import House, Source
+from relay.door.redaction import Redactor
 from relay.errors import MappingFailed, OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered
-from relay.sources.base import Inbound, Parked, Reply, Skipped
+from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
 from relay.value import value_class
 
 DEAD_SCHEMA = 1
@@ -50,13 +51,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Intake:
-    """`redact` changes a verified body before anything of it is parsed or stored; `filters` names why an event is to be
+    """`redact` changes a verified request before anything of it is parsed or stored, and its events; `filters` names why an event is to be
     dropped (the kill switch); `spool` keeps requests while the outbox is away. None: none."""
 
     house: House
     records: Records
     clock: Callable[[], float] = time.time
-    redact: Callable[[bytes], bytes] | None = None
+    redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
     spool: Keeps | None = None
 
@@ -88,7 +89,7 @@ class Intake:
             return reply
         inbound = source.clean(inbound)
         if self.redact is not None:
-            inbound = replace(inbound, body=self.redact(inbound.body))
+            inbound = self.redact.request(inbound)
         if len(inbound.body) > LARGE_BODY_BYTES:
             entries, skipped = await asyncio.to_thread(
                 self.map, source, inbound, now_s=now_s, verify_us=verify_us
@@ -126,9 +127,14 @@ class Intake:
         traceparent = inbound.headers.get("traceparent")
         if traceparent:
             base["traceparent"] = traceparent[:64]
+        found = source.adapter.parse(inbound, now_s=now_s)
         body = inbound.body
+        if self.redact is not None:
+            found, reached = self._redacted(self.redact, found)
+            if not reached:
+                body, base["withheld"] = b"", "redaction"
         raw_of = ""
-        for index, parsed in enumerate(source.adapter.parse(inbound, now_s=now_s)):
+        for index, parsed in enumerate(found):
             if isinstance(parsed, Skipped):
                 skipped.append(parsed.reason)
                 continue
@@ -141,6 +147,19 @@ class Intake:
             entries.append(entry)
             raw_of = raw_of or entry.event_id
         return entries, tuple(skipped)
+
+    def _redacted(self, redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], bool]:
+        """The events without what is to be redacted, and whether the request itself was already without it."""
+        cleaned: list[Parsed] = []
+        reached = True
+        for parsed in found:
+            if isinstance(parsed, Event):
+                event, left = redact.event(parsed)
+                reached = reached and not left
+                cleaned.append(event)
+            else:
+                cleaned.append(parsed)
+        return cleaned, reached
 
     def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
         facts = {

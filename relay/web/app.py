@@ -21,7 +21,7 @@ from relay.config import Config
 from relay.door.house import House, furnish
 from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
-from relay.door.redaction import build_redactor
+from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.memory import tune_malloc
@@ -35,6 +35,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
+from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
 from relay.telemetry import SharedMetrics, log
@@ -67,6 +68,7 @@ class WebSide:
             dead_s=keep.dead_s,
             vault=self.vault,
         )
+        self.veil_key = VeilKey(self.outbox, settings.redaction_key)
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis)
         self.bell = Bell(connect(settings.redis_url))
@@ -141,6 +143,7 @@ class WebSide:
             return False
         self.intake.house = house
         self.intake.redact = self._redactor(config)
+        self._look_for_the_key()
         keep = config.keep
         self.outbox.keep(
             events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
@@ -148,8 +151,17 @@ class WebSide:
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 
-    def _redactor(self, config: Config) -> Callable[[bytes], bytes] | None:
-        return build_redactor(config.redact, key=self.settings.encryption_keys().encode())
+    def _redactor(self, config: Config) -> Redactor | None:
+        return build_redactor(config.redact, key=self.veil_key.known)
+
+    def _look_for_the_key(self) -> None:
+        """Before a request needs it: asking Redis would hold the event loop."""
+        redact = self.intake.redact
+        if redact is not None and redact.hashes:
+            try:
+                self.veil_key()
+            except OutboxUnavailable as error:
+                log("redaction.key_missing", level=logging.ERROR, why=str(error))
 
     def _look_for_drops(self) -> None:
         # Redis away: the drops known last go on until it is back, and end by their own time there.
@@ -170,6 +182,7 @@ class WebSide:
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
                 await loop.run_in_executor(None, self._say_damage)
+                await loop.run_in_executor(None, self._look_for_the_key)
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
@@ -189,6 +202,7 @@ class WebSide:
         loop = asyncio.get_running_loop()
         with suppress(OutboxUnavailable):
             await loop.run_in_executor(None, self._look_at_redis)
+        await loop.run_in_executor(None, self._look_for_the_key)
         if self.spooler is not None:
             # What waits here is older than anything that may come: it goes first.
             await self.spooler.drain()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +17,7 @@ from relay.config import (
     SourceConfig,
     Spool,
 )
+from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.yaml_file import Path, Source
@@ -200,9 +200,9 @@ def _redactions(given: Sequence[Mapping[str, Any]], source: Source) -> tuple[Red
             source.add(("redact", n), "needs either a field or a pattern")
             continue
         try:
-            re.compile(values.get("pattern", ""))
-        except re.error as error:
-            source.add(("redact", n, "pattern"), f"is no regular expression: {error.msg}")
+            compile_pattern(values.get("pattern", ""))
+        except ValueError as error:
+            source.add(("redact", n, "pattern"), str(error))
             continue
         redactions.append(
             Redaction(

@@ -131,8 +131,9 @@ def _without_form_fields(body: bytes, credentials: Credentials) -> bytes:
     return urlencode([(name, CUT if name in credentials.paths else text) for name, text in pairs]).encode()
 
 
-def strike(value: Any, path: list[str], instead: Any) -> bool:
-    """Puts `instead` where `path` leads (`*` is any key or index); whether there was anything."""
+def strike(value: Any, path: list[str], instead: str | Callable[[Any], Any] | None) -> bool:
+    """Puts `instead` (what it makes of what was there; None: nothing) where `path` leads (`*` is any key or index); whether there
+    was anything."""
     head, rest = path[0], path[1:]
     keys: Iterable[Any] = ()
     if isinstance(value, dict):
@@ -146,9 +147,12 @@ def strike(value: Any, path: list[str], instead: Any) -> bool:
     for key in keys:
         if rest:
             struck |= strike(value[key], rest, instead)
+            continue
+        struck = True
+        if instead is None and isinstance(value, dict):
+            del value[key]
         else:
-            value[key] = instead
-            struck = True
+            value[key] = instead(value[key]) if callable(instead) else instead
     return struck
 
 

@@ -7,7 +7,7 @@ Source: RFC 7578, RFC 2046 section 5.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -17,6 +17,7 @@ from relay.sources.base import parse_json
 from relay.sources.read.charset import decode_bytes, printable
 
 MAX_PARTS = 1000
+_TEXTS = ("text/", "message/", "application/json")
 MAX_PART_HEADER_BYTES = 16 * 1024
 MAX_PARAMETERS_CHARS = 4096
 #: RFC 2046 allows 70 characters; some libraries make longer ones.
@@ -92,6 +93,22 @@ def parse_form(body: bytes, content_type: str) -> Form:
     if not boundary or len(boundary) > MAX_BOUNDARY_CHARS:
         raise PayloadInvalid("multipart without a boundary")
     return Form(tuple(_multipart(body, boundary.encode("latin-1", "replace"))))
+
+
+def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
+    they are, and so does what is no part."""
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in _between(body, b"--" + boundary):
+        part = _part(body, start, end)
+        if part is None or (part.filename is not None and not part.content_type.startswith(_TEXTS)):
+            continue
+        content = change(part.name, part.content)
+        if content != part.content:
+            pieces += (body[done : end - len(part.content)], content or b"")
+            done = end
+    return b"".join((*pieces, body[done:])) if pieces else body
 
 
 def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
