@@ -215,8 +215,8 @@ def test_what_is_encoded_in_a_mail_is_redacted_and_its_raw_form_not_kept(
         assert unpack(entry.record).body == b""
         assert unpack(entry.record).facts["withheld"] == "redaction"
         facts = unpack(entry.record).facts
+        nowhere: Any = SimpleNamespace(rulebook=None)
         with pytest.raises(MappingFailed, match="was not kept: redaction"):
-            nowhere: Any = SimpleNamespace(rulebook=None)
             Remapper(nowhere, 0).event(Stored(entry.event_id, "pending", 0, facts, None))
 
 

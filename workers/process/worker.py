@@ -18,6 +18,7 @@ from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
 from relay.settings import Settings
 from workers.process.context import worker_context
+from workers.process.job import RelayJob
 from workers.process.stopping import STOPPING
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -52,7 +53,8 @@ def work_queue(queue: str, parent: int) -> int:
     # 5 ms a call of 4 MB would wait for a third of a second. Where nobody waits a short one costs nothing.
     sys.setswitchinterval(0.0001)
     worker: Any = RelayWorker(
-        [Queue(queue, connection=connection, serializer="json")],
+        [Queue(queue, connection=connection, serializer="json", job_class=RelayJob)],
+        job_class=RelayJob,
         name=f"{socket.gethostname()}-{queue}-{os.getpid()}",
         connection=connection,
         serializer="json",
