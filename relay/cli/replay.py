@@ -107,6 +107,7 @@ def _print(found: dict[str, Any]) -> None:
         ("filtered", "would not be sent today; what stands in Planhat stays"),
         ("expired", "have no raw body any more"),
         ("dead", "are dead letters: see `relay dead replay`"),
+        ("erased", "were erased and stay so"),
     ):
         if found[word]:
             click.echo(f"  {found[word]} {sentence}")

@@ -10,12 +10,15 @@ import asyncio
 import base64
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 
+from relay.door.house import Source
 from relay.door.intake import Intake
 from relay.errors import OutboxUnavailable, OverRate, RelayError, SourceError
+from relay.event import Event
+from relay.outbox.items import Entry
 from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
 from relay.telemetry import log
@@ -64,11 +67,17 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
     return raw["source"], inbound, float(raw["at"])
 
 
-class Spooler:
-    """Group commit into the spool, and the way back. Runs in the web side's event loop."""
+#: (events, their externalIds, when they came in): whether somebody had what they concern erased since then.
+Covered = Callable[[Sequence[Event], Sequence[str], float], bool]
 
-    def __init__(self, spool: Spool, intake: Intake) -> None:
+
+class Spooler:
+    """Group commit into the spool, and the way back. Runs in the web side's event loop. `covered` keeps what was erased
+    meanwhile from coming back: a spool on another machine's disk is out of an erasure's reach."""
+
+    def __init__(self, spool: Spool, intake: Intake, *, covered: Covered | None = None) -> None:
         self.spool = spool
+        self.covered = covered
         self._intake = intake
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -116,6 +125,15 @@ class Spooler:
             log("spool.drained", requests=came, left=self.spool.count)
         return came
 
+    def _is_covered(
+        self, source: Source, inbound: Inbound, entries: Sequence[Entry], received_s: float
+    ) -> bool:
+        if self.covered is None:
+            return False
+        parsed = source.adapter.parse(inbound, now_s=received_s)
+        events = [one for one in parsed if isinstance(one, Event)]
+        return self.covered(events, [entry.external_id for entry in entries], received_s)
+
     async def _bring(self, rows: Sequence[Spooled]) -> list[int]:
         done: list[int] = []
         for spooled in rows:
@@ -123,7 +141,12 @@ class Spooler:
                 name, inbound, received_s = decode(spooled.row)
                 source = self._intake.source(name)
                 # An older release kept rows as they came.
-                entries, _ = self._intake.map(source, source.clean(inbound), now_s=received_s)
+                inbound = source.clean(inbound)
+                entries, _ = self._intake.map(source, inbound, now_s=received_s)
+                if self._is_covered(source, inbound, entries, received_s):
+                    log("spool.erased", source=name)
+                    done.append(spooled.row_id)
+                    continue
                 if entries:
                     await self._intake.records.record([(entry, 0.0) for entry in entries])
             except (OutboxUnavailable, OverRate):

@@ -144,6 +144,13 @@ class Spool:
             self.count -= 1
             self.set_aside += 1
 
+    def add_aside(self, sealed: Sequence[bytes], why: str) -> None:
+        """Rows from a damaged file, for a person to look at."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO aside (why, row) VALUES (?, ?)", [(why, row) for row in sealed])
+            self._db.execute("COMMIT")
+
     def erase(self, holds: Callable[[bytes], bool]) -> int:
         """Removes every row, set aside or not, of which `holds` says so; the bytes leave the files too."""
         gone = 0

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -24,13 +24,16 @@ from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
 from relay.operations.stats import sample_when_due
+from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch
+from relay.outbox.erased import Erased
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
@@ -93,10 +96,11 @@ class WebSide:
         self.spooler: Spooler | None = None
         if config.spool is not None:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
-            self.spooler = Spooler(spool, self.intake)
+            self.spooler = Spooler(spool, self.intake, covered=self._covered)
             self.intake.spool = self.spooler
         self.health.spool = self.spooler.spool if self.spooler else None
         self._damage_said: list[str] = []
+        self._tombs: Tombs | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -163,6 +167,20 @@ class WebSide:
             except OutboxUnavailable as error:
                 log("redaction.key_missing", level=logging.ERROR, why=str(error))
 
+    async def _drain(self) -> None:
+        """Brings spooled requests back, but for what was erased meanwhile."""
+        if self.spooler is None or not self.spooler.spool.count:
+            return
+        with suppress(OutboxUnavailable):
+            self._tombs = await asyncio.get_running_loop().run_in_executor(None, self._read_tombs)
+            await self.spooler.drain()
+
+    def _read_tombs(self) -> Tombs:
+        return Tombs(Erased(self.outbox, self.veil_key))
+
+    def _covered(self, events: Sequence[Event], external_ids: Sequence[str], received_s: float) -> bool:
+        return self._tombs is not None and self._tombs.cover_any(events, external_ids, received_s)
+
     def _look_for_drops(self) -> None:
         # Redis away: the drops known last go on until it is back, and end by their own time there.
         with suppress(OutboxUnavailable):
@@ -187,8 +205,7 @@ class WebSide:
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
-                if self.spooler is not None and self.spooler.spool.count:
-                    await self.spooler.drain()
+                await self._drain()
                 with suppress(OutboxUnavailable):
                     await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
             except Exception:
@@ -203,9 +220,8 @@ class WebSide:
         with suppress(OutboxUnavailable):
             await loop.run_in_executor(None, self._look_at_redis)
         await loop.run_in_executor(None, self._look_for_the_key)
-        if self.spooler is not None:
-            # What waits here is older than anything that may come: it goes first.
-            await self.spooler.drain()
+        # What waits here is older than anything that may come: it goes first.
+        await self._drain()
         self._ticker = loop.create_task(self._tick())
         tune_malloc(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
         log("web.started", config=self.house.config.version, sources=len(self.house.sources))

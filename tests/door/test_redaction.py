@@ -146,15 +146,12 @@ def test_a_pattern_takes_linear_time_whatever_comes(pattern: str) -> None:
 
     def took_s(size: int) -> float:
         body = json.dumps({"text": "a" * size + "!"}).encode()
-        best = 9.0
-        for _ in range(5):
-            began = time.perf_counter()
-            change.request(Inbound(body, JSON))
-            best = min(best, time.perf_counter() - began)
-        return best
+        began = time.process_time()
+        change.request(Inbound(body, JSON))
+        return time.process_time() - began
 
-    small = max(took_s(20_000), 1e-4)
-    assert took_s(40_000) < 2.5 * small + 1e-3
+    # Of several pairs the best: a busy machine only ever adds.
+    assert min(took_s(80_000) / max(took_s(40_000), 1e-3) for _ in range(5)) < 2.5
 
 
 # -- what is encoded -------------------------------------------------------------------------------------------------

@@ -30,9 +30,7 @@ class RelayJob(Job):
             raise ForeignJob(
                 f"this worker runs {', '.join(sorted(ALLOWED))} and nothing else; {str(name)[:100]!r} was not imported"
             )
-        from workers import jobs
-
-        function: Callable[..., Any] = getattr(jobs, str(name).rpartition(".")[2])
+        function: Callable[..., Any] = super().func
         return function
 
     @property
