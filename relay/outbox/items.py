@@ -55,13 +55,17 @@ class Recorded:
 @dataclass(slots=True)
 class Pending:
     """One patch that waits. `counted` is False for a patch that must not move the ledger (its event is counted
-    by another patch that waits already). Whoever has folded `patch` may empty it: its bytes are needed no more."""
+    by another patch that waits already). `patch` is empty after `release`."""
 
     event_id: str
     source: str
     accepted_ms: int
     patch: bytes
     counted: bool = True
+
+    def release(self) -> None:
+        """Lets go of the patch's bytes: whoever has folded it needs them no more. Redis has them until it is settled."""
+        self.patch = b""
 
 
 @value_class(frozen=True, slots=True)

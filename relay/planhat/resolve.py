@@ -87,12 +87,23 @@ Outcome = Delivered | Unchanged | Postponed | Refused
 
 @dataclass(slots=True)
 class Row:
-    """One conversation ready to go: `body` is its JSON, of its own or as a part of the call that it went with.
-    `planhat_id` "" where it goes by externalId alone."""
+    """One conversation ready to go. `planhat_id` "" where it goes by externalId alone.
+
+    `body` is its JSON, and has three lives, in this order: bytes of its own; while a call is under way perhaps a place
+    in that call's body (`share`), so that 4 MB are not there twice; empty once its outcome is known and it will not go
+    again (`release`)."""
 
     external_id: str
     body: bytes | memoryview
     planhat_id: str = ""
+
+    def share(self, place: memoryview) -> None:
+        """Leaves the row with its place in the body of the call under way."""
+        self.body = place
+
+    def release(self) -> None:
+        """Lets go of the JSON: it will not go again, and a batch of them is 4 MB."""
+        self.body = b""
 
 
 @dataclass(frozen=True, slots=True)
