@@ -70,7 +70,7 @@ def drive(python: Path, driver: str, requirement: str, url: str) -> Iterator[Res
 def run_all(folder: Path) -> list[Result]:
     """Every operation of every client against a sandbox that is started for it and ended afterwards."""
     port = free_port()
-    command = [sys.executable, "-m", "relay", "sandbox", "--port", str(port), "--no-quotas"]
+    command = [sys.executable, "-m", "relay.cli", "sandbox", "--port", str(port), "--no-quotas"]
     with Server(command, port, folder / "sandbox.log", ready="/_sandbox/stats"):
         url = f"http://127.0.0.1:{port}"
         return [

@@ -104,11 +104,6 @@ def main() -> None:
         {**user, "email": f"two-{tag}@ourteam.example", "externalId": f"v-{tag}"},
         {"lastName": "New"},
     )
-    step(
-        "ticket.get_list",
-        lambda: [row for page in client.ticket.get_list(select=None) for row in page],
-        lambda got: got and got[0]["type"] == "ticket",
-    )
     ticket = {
         "sourceId": f"t-{tag}",
         "source": "zendesk",
@@ -122,6 +117,11 @@ def main() -> None:
         "ticket.bulk_upsert",
         lambda: client.ticket.bulk_upsert([ticket], raise_on_error=True),
         lambda got: added(got, created=1),
+    )
+    step(
+        "ticket.get_list",
+        lambda: [row for page in client.ticket.get_list(select=None) for row in page],
+        lambda got: got and got[0]["type"] == "ticket",
     )
 
 

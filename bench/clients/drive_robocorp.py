@@ -127,7 +127,7 @@ def main() -> None:
     step(
         "get_objects(Ticket)",
         lambda: client.get_objects(types.Ticket),
-        lambda got: got and got[0]["type"] == "ticket",
+        lambda got: all(row["type"] == "ticket" for row in got),
     )
 
 

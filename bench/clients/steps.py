@@ -36,6 +36,9 @@ def step(operation: str, call: Callable[[], Any], holds: Callable[[Any], object]
 
 
 def added(envelope: dict[str, Any], created: int = 0, updated: int = 0) -> bool:
-    """Whether a bulk answer counts so many records and names no error."""
+    """Whether a bulk answer counts so many records, and as many that were there before, and names no error."""
     errors = [value for name, value in envelope.items() if name.lower().endswith("errors") and value]
-    return not errors and (envelope["created"], envelope["updated"]) == (created, updated)
+    return not errors and (envelope["created"], envelope["updated"] + envelope["nonupdates"]) == (
+        created,
+        updated,
+    )
