@@ -14,6 +14,7 @@ import pytest
 from relay.errors import SettingsInvalid
 from relay.planhat.limits import MAX_ITEMS
 from relay.planhat.sandbox import Quotas, Sandbox, create_sandbox
+from relay.planhat.sandbox.inspection import arrived
 from relay.planhat.sandbox.seed import read_seed
 from relay.planhat.sandbox.server import bind, running
 
@@ -286,7 +287,7 @@ def test_the_quotas_of_a_second_and_in_parallel_hold_too() -> None:
 
 def test_everything_survives_a_restart_when_it_has_a_folder(tmp_path: Path) -> None:
     def everything(sandbox: Sandbox) -> list[dict[str, Any]]:
-        return sandbox.store.arrived()
+        return arrived(sandbox.store)
 
     first = create_sandbox(state=tmp_path)
     first.store.seed(read_seed({"companies": [{"_id": "c9", "name": "New", "externalId": "new"}]}))
@@ -318,7 +319,7 @@ def test_a_journal_that_has_outgrown_what_it_holds_is_rewritten(tmp_path: Path) 
         sandbox.store.upsert([item("a", subject=str(number), description="x" * size, type="Training")])
     assert (tmp_path / "sandbox.jsonl").stat().st_size < 4 * size
     again = create_sandbox(state=tmp_path)
-    assert [(row["subject"], row["type"]) for row in again.store.arrived()] == [("7", "Training")]
+    assert [(row["subject"], row["type"]) for row in arrived(again.store)] == [("7", "Training")]
 
 
 @pytest.mark.parametrize("line", [b'{"put": [{"a": 1}]}', b"7", b'{"put": 7}', b'{"seed": []}'])

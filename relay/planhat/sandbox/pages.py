@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from relay.planhat.sandbox.editor import as_edited
 from relay.planhat.sandbox.faults import Fault, FaultInvalid
+from relay.planhat.sandbox.inspection import arrived
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def create_pages(sandbox: Sandbox) -> Starlette:
     async def conversations(request: Request) -> Response:
         query = request.query_params
         equal = {name: query[name] for name in ("externalId", "companyId", "type", "_id") if name in query}
-        rows = sandbox.store.arrived(
+        rows = arrived(
+            sandbox.store,
             newest_first=query.get("newest") == "1",
             limit=_limit(request),
             editor=query.get("editor") == "1",

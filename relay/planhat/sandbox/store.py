@@ -23,7 +23,6 @@ from relay.planhat.sandbox import shapes
 from relay.planhat.sandbox.behaviour import DEFAULT_BEHAVIOUR, Behaviour
 from relay.planhat.sandbox.bulk import BulkAnswer, Refuse, Target, upsert
 from relay.planhat.sandbox.directory import Directory
-from relay.planhat.sandbox.editor import as_edited
 from relay.planhat.sandbox.identity import IdMaker
 from relay.planhat.sandbox.journal import Journal
 from relay.planhat.sandbox.listing import Row, bounds, page, selected, words
@@ -62,18 +61,18 @@ class Store:
         self._own_types = frozenset(types if self._given.types is None else self._given.types)
         self._added_types: set[str] = set()
         self._taker = Taker(behaviour)
-        self._records = Records()
+        self.records = Records()
         self._turn = 0
-        self.state = State(journal, self.directory, self._records, self._added_types)
+        self.state = State(journal, self.directory, self.records, self._added_types)
         self.state.restore()
-        for record in self._records:
+        for record in self.records:
             self._turn = record.turn = self._turn + 1
         self._furnish()
 
     # ---- what is there
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self.records)
 
     @property
     def types(self) -> frozenset[str]:
@@ -97,7 +96,7 @@ class Store:
 
     def find(self, key: str) -> Record | None:
         """Find one by `_id`, `extid-...` or `srcid-...`; of an externalId that several companies use, one of them."""
-        return self._records.find(key)
+        return self.records.find(key)
 
     def get(self, key: str) -> Row | None:
         """Read one by any of its keys."""
@@ -111,7 +110,7 @@ class Store:
         if query.get("sort", "").strip("-"):
             rows = [shapes.whole(record, around) for record in records]
             ordered = page(rows, {**query, "select": ""}, limits.LIST_DEFAULT, limits.LIST_MAX)
-            records = filter(None, (self._records.by_id(row["_id"]) for row in ordered))
+            records = filter(None, (self.records.by_id(row["_id"]) for row in ordered))
         else:
             # Rendering all of a large tenant for one page of it would take seconds.
             offset, limit = bounds(query, limits.LIST_DEFAULT, limits.LIST_MAX)
@@ -122,7 +121,7 @@ class Store:
 
     def asked_for(self, query: Mapping[str, str]) -> Iterable[Record]:
         """Give the conversations that a list's filters let through, the newest first."""
-        records: Iterable[Record] = self._records.newest_first()
+        records: Iterable[Record] = self.records.newest_first()
         given = next((query[name] for name in _COMPANY_FILTERS if query.get(name)), None)
         if given is not None:
             wanted = {self.directory.company_id(key) or key for key in words(given)}
@@ -137,43 +136,6 @@ class Store:
             kinds = set(words(query["type"]))
             records = (record for record in records if shapes.effective_type(record.sent, types) in kinds)
         return records
-
-    def arrived(
-        self, *, newest_first: bool = False, limit: int | None = None, editor: bool = False, **equal: str
-    ) -> list[Row]:
-        """Give whole conversations in the order of arrival, or those changed last first; for the sandbox's own routes.
-
-        `_sandbox` tells how often each was written, the type that was sent, which custom fields nobody sees, and with
-        `editor` (always in the strict mode) what Planhat's editor would keep of the description.
-        """
-        records: Iterable[Record] = self._records
-        if "externalId" in equal:
-            records = list(self._records.by_external(equal["externalId"]).values())
-        if "_id" in equal:
-            found = self._records.by_id(equal["_id"])
-            records = [] if found is None else [found]
-        if newest_first:
-            records = sorted(records, key=lambda record: record.turn, reverse=True)
-        around = self.around
-        visible = {str(row["name"]) for row in self.directory.fields_of("conversation")}
-        rows = []
-        for record in records:
-            row = shapes.whole(record, around)
-            if all(row.get(name) == value for name, value in equal.items()):
-                sent = record.sent
-                row["_sandbox"] = {
-                    "writes": record.writes,
-                    "changed_ms": record.changed_ms,
-                    "sent_type": sent.get("type"),
-                    "invisible": [name for name in sent.get("custom") or () if name not in visible],
-                }
-                if editor or self.behaviour.strict_editor:
-                    row["description"] = sent.get("description", "")
-                    row["_sandbox"]["editor"] = as_edited(str(sent.get("description") or "")).as_json()
-                rows.append(row)
-                if limit is not None and len(rows) >= limit:
-                    break
-        return rows
 
     # ---- single operations
 
@@ -197,7 +159,7 @@ class Store:
     def delete(self, record: Record) -> Row:
         """Forget one; gives what it was."""
         shown = shapes.changed(record, self.around)
-        self._records.remove(record)
+        self.records.remove(record)
         self.state.delete(record)
         return shown
 
@@ -219,19 +181,19 @@ class Store:
         """Find the conversation that an item means. Raises ItemRefused."""
         key = item.get("_id")
         if key is not None:
-            record = self._records.by_id(key) if isinstance(key, str) else None
+            record = self.records.by_id(key) if isinstance(key, str) else None
             if record is None:
                 raise ItemRefused("_id not found")
             return record
         source = item.get("sourceId")
         if source and isinstance(source, str):
-            record = self._records.by_source(source)
+            record = self.records.by_source(source)
             if record is not None:
                 return record
         external = item.get("externalId")
         if not external or not isinstance(external, str):
             return None
-        homes = self._records.by_external(external)
+        homes = self.records.by_external(external)
         if not homes:
             return None
         company = self._company_key(item)
@@ -258,14 +220,14 @@ class Store:
         fresh = {name: value for name, value in {**sent, **changes}.items() if value is not None}
         if company_id != record.company_id or "externalId" in changes or "sourceId" in changes:
             self._check_free(record, fresh, company_id)
-            self._records.release(record)
+            self.records.release(record)
             record.sent = fresh
             record.company_id = company_id
-            self._records.add(record)
+            self.records.add(record)
         else:
             record.sent = fresh
             if "date" in changes:
-                self._records.reorder()
+                self.records.reorder()
         record.changed_ms = self._now_ms
         record.writes += 1
         return True
@@ -304,11 +266,11 @@ class Store:
     def _check_free(self, record: Record | None, sent: Mapping[str, Any], company_id: str) -> None:
         """Raise ItemRefused when another conversation has one of the keys."""
         external = sent.get("externalId")
-        holder = self._records.by_external(external).get(company_id) if external else None
+        holder = self.records.by_external(external).get(company_id) if external else None
         if holder is not None and holder is not record:
             raise ItemRefused("externalId duplicated")
         source = sent.get("sourceId")
-        holder = self._records.by_source(source) if source else None
+        holder = self.records.by_source(source) if source else None
         if holder is not None and holder is not record:
             raise ItemRefused("sourceId duplicated")
 
@@ -320,7 +282,7 @@ class Store:
             sent = {name: value for name, value in sent.items() if value is not None}
         now_ms = self._now_ms
         record = Record(self._ids.new(now_ms), company_id, now_ms, sent, now_ms)
-        self._records.add(record)
+        self.records.add(record)
         return record
 
     def _keep(self, records: list[Record]) -> None:
@@ -338,8 +300,8 @@ class Store:
 
     def reset(self) -> None:
         """Forget everything but what the sandbox was started with."""
-        for record in list(self._records):
-            self._records.remove(record)
+        for record in list(self.records):
+            self.records.remove(record)
         self._added_types.clear()
         self._turn = 0
         self.directory.clear()

@@ -1,28 +1,14 @@
-"""What Planhat's editor would keep of a description.
-
-Source: public notes of a team that uses Planhat, who formatted fields by hand in the app, read the stored HTML back
-and looked at what their own writes became (August to October 2026). The editor is made of ProseMirror and has nodes for
-paragraphs, line breaks, rules, quotes, lists and tables, and marks for strong, em and links. One source, and nothing of
-it is documented: this is an assumption, to be held against a real tenant by eye.
-
-- a line break in the text vanishes, and joins the words around it; between two blocks it makes an empty paragraph
-- a list keeps an item only when list and item have the editor's own classes and the item holds a paragraph
-- a table that is not the editor's own gets an empty row after each of its rows
-- a `div` with a style leaves a gap before and after
-- there are no headings and no images; marks and blocks that it does not know leave their text
-"""
+"""Reads HTML as the editor does, and notes what it leaves out or spoils."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
-from relay.planhat.sandbox.editor_tree import (
+from relay.planhat.sandbox.editor.tree import (
     CELL_WIDTH,
     ITEM_CLASS,
     LIST_CLASSES,
@@ -33,125 +19,23 @@ from relay.planhat.sandbox.editor_tree import (
     paragraph,
     to_html,
 )
+from relay.planhat.sandbox.editor.view import EditorView, Kind, Note
+from relay.planhat.sandbox.editor.vocabulary import (
+    BLOCKS,
+    HEADINGS,
+    LEFT_OUT,
+    MARKS,
+    NEWLINES,
+    SAFE_LINK,
+    SILENT,
+    TABLE_PARTS,
+    WORD_BREAK,
+)
 
 MAX_DEPTH: Final = 32
 """Quotes and lists inside of each other; deeper ones are taken out."""
-_MAX_TAG_DEPTH: Final = 256
 _NOTES_KEPT: Final = 200
 _QUOTED_CHARS: Final = 80
-
-Kind = Literal["lost", "mangled", "plain"]
-"""lost: words are gone. mangled: the words are there, and look wrong. plain: a formatting that the editor does not have."""
-
-_MARKS: Final = {"strong": "strong", "b": "strong", "em": "em", "i": "em"}
-_BLOCKS: Final = frozenset(
-    {
-        *(
-            "address",
-            "article",
-            "aside",
-            "body",
-            "center",
-            "dd",
-            "details",
-            "dialog",
-            "dir",
-            "div",
-            "dl",
-            "dt",
-        ),
-        *("fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "legend", "main", "menu"),
-        *(
-            "nav",
-            "optgroup",
-            "option",
-            "pre",
-            "search",
-            "section",
-            "summary",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-        ),
-    }
-)
-_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_TABLE_PARTS: Final = frozenset({"thead", "tbody", "tfoot", "colgroup", "col"})
-_SILENT: Final = frozenset({"script", "style", "template", "head", "title", "meta", "link", "base"})
-_LEFT_OUT: Final = frozenset(
-    {"iframe", "object", "embed", "svg", "math", "video", "audio", "canvas", "select", "textarea"}
-)
-_SAFE_LINK: Final = re.compile(r"(?:https?:|mailto:|tel:|[^:]*$|[/#?])", re.IGNORECASE)
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]*)[^<>]*>")
-_VOID: Final = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-)
-_NEWLINES: Final = re.compile(r"[\r\n]+")
-_WORD_BREAK: Final = re.compile(r"(\S+)[\r\n]+(?=(\S+))")
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One thing that the editor does not keep. `text`: the words it is about, cut."""
-
-    kind: Kind
-    what: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EditorView:
-    """`html`: what the editor would store. `tree`: the same as nodes. `words_lost`: every word that is gone."""
-
-    html: str
-    tree: tuple[Node, ...]
-    notes: tuple[Note, ...]
-    words_lost: tuple[str, ...]
-
-    @property
-    def faithful(self) -> bool:
-        """Tell whether every word is there and nothing looks wrong; formatting may be missing."""
-        return all(note.kind == "plain" for note in self.notes)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give all of it for the sandbox's own routes."""
-        return {
-            "html": self.html,
-            "tree": list(self.tree),
-            "faithful": self.faithful,
-            "notes": [{"kind": note.kind, "what": note.what, "text": note.text} for note in self.notes],
-            "words_lost": list(self.words_lost),
-        }
-
-
-@lru_cache(maxsize=32)
-def as_edited(description: str) -> EditorView:
-    """Render what the editor would keep of a description. Takes time in proportion to its length; never raises."""
-    reader = _Reader()
-    root = LexborHTMLParser(_shallow(description)).body
-    if root is not None:
-        reader.read(root)
-    return reader.view()
-
-
-def _shallow(markup: str) -> str:
-    """The same without tags that lie deeper than any person's: a parser's time grows with the square of the depth."""
-    depth = 0
-
-    def limit(tag: re.Match[str]) -> str:
-        nonlocal depth
-        if tag[2].lower() in _VOID:
-            return tag[0]
-        if tag[1]:
-            depth = max(0, depth - 1)
-            return "" if depth >= _MAX_TAG_DEPTH else tag[0]
-        depth += 1
-        return "" if depth > _MAX_TAG_DEPTH else tag[0]
-
-    return _TAG.sub(limit, markup)
 
 
 @dataclass(slots=True)
@@ -164,7 +48,7 @@ class _Holder:
     cells: int = 0
 
 
-class _Reader:
+class Reader:
     """Walks what was parsed, node by node, without recursion."""
 
     def __init__(self) -> None:
@@ -208,20 +92,20 @@ class _Reader:
             self._close_paragraph()
             self._here().children.append(element("hr"))
             return None
-        if tag in _MARKS or tag == "a":
+        if tag in MARKS or tag == "a":
             return self._open_mark(tag, node)
         if tag in LIST_CLASSES or tag == "blockquote":
             return self._open_holder(tag, node)
         if tag == "li":
             return self._open_item(node)
-        if tag in ("table", "tr", "td", "th", "caption") or tag in _TABLE_PARTS:
+        if tag in ("table", "tr", "td", "th", "caption") or tag in TABLE_PARTS:
             return self._open_table_part(tag, node)
-        if tag in _SILENT:
+        if tag in SILENT:
             return None
-        if tag == "img" or tag in _LEFT_OUT:
+        if tag == "img" or tag in LEFT_OUT:
             self._lose(f"{tag}: the editor has none", node.attributes.get("alt") or _words_in(node))
             return None
-        if tag in _BLOCKS:
+        if tag in BLOCKS:
             return self._open_block(tag, node)
         if tag != "span" or node.attributes.get("style"):
             self._note("plain", f"{tag}: not kept, the text is", "")
@@ -234,17 +118,17 @@ class _Reader:
                 self._lose(f"text directly inside of {here.tag}", text)
             return
         if self._paragraph is None and not text.strip():
-            if _NEWLINES.search(text):
+            if NEWLINES.search(text):
                 here.children.append(paragraph())
                 self._note("mangled", "a line break between blocks makes an empty paragraph", "")
             return
-        if _NEWLINES.search(text):
-            broken = _WORD_BREAK.search(text)
+        if NEWLINES.search(text):
+            broken = WORD_BREAK.search(text)
             joined = f"{broken[1]}{broken[2]}" if broken else ""
             self._note(
                 "mangled", "a line break vanishes" + (" and joins two words" if joined else ""), joined
             )
-            text = _NEWLINES.sub("", text)
+            text = NEWLINES.sub("", text)
         if self._paragraph is None and here.tag == "blockquote":
             self._note("plain", "blockquote: text without a paragraph is given one", text)
         self._inline().add_text(text, self._marks_now())
@@ -278,10 +162,10 @@ class _Reader:
             self._here().children.append(node)
 
     def _open_mark(self, tag: str, node: LexborNode) -> Callable[[], None]:
-        mark = (_MARKS.get(tag, "a"), "")
+        mark = (MARKS.get(tag, "a"), "")
         if tag == "a":
             href = (node.attributes.get("href") or "").strip()
-            if not href or not _SAFE_LINK.match(href):
+            if not href or not SAFE_LINK.match(href):
                 self._note("plain", "a: a link that leads nowhere safe is left out", href)
                 return _nothing
             mark = ("a", href)
@@ -304,8 +188,8 @@ class _Reader:
                 self._here().children.append(paragraph())
 
             return leave
-        what = "there are no headings" if tag in _HEADINGS else "not kept, the text becomes a paragraph"
-        self._note("plain", f"{tag}: {what}", _words_in(node) if tag in _HEADINGS else "")
+        what = "there are no headings" if tag in HEADINGS else "not kept, the text becomes a paragraph"
+        self._note("plain", f"{tag}: {what}", _words_in(node) if tag in HEADINGS else "")
         return self._close_paragraph
 
     def _open_holder(self, tag: str, node: LexborNode) -> Callable[[], None]:
@@ -352,7 +236,7 @@ class _Reader:
         return leave
 
     def _open_table_part(self, tag: str, node: LexborNode) -> Callable[[], None] | None:
-        if tag in _TABLE_PARTS:
+        if tag in TABLE_PARTS:
             return _nothing
         self._close_paragraph()
         here = self._here()
