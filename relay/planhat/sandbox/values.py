@@ -66,6 +66,10 @@ class RequestRefused(Exception):
     """Planhat's verdict on a whole request, in a sentence."""
 
 
+def _given(value: Any) -> bool:
+    return value is not None
+
+
 def _good_date(value: Any) -> bool:
     return _CANONICAL_DATE.fullmatch(value) is not None
 
@@ -143,7 +147,8 @@ class Taker:
         if name in ("users", "endusers") and isinstance(value, list):
             return self._people(name, value)
         if name == "activityTags" and isinstance(value, list):
-            value = [tag for tag in value if tag is not None]
+            wanted = is_object_id if self._drop_tags else _given
+            value = [tag for tag in value if wanted(tag)]
         fault = value_fault(SETTABLE[name], value)
         if fault is not None:
             raise ItemRefused(f"{name} {fault}")
