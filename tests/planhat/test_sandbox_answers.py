@@ -213,6 +213,8 @@ def ask(behaviour: Behaviour, sent: dict[str, Any]) -> tuple[int, dict[str, Any]
 def test_an_unknown_type_may_stay_as_it_was_sent() -> None:
     assert ask(Behaviour(), {"type": "Nobody's"})[1]["type"] == "note"
     assert ask(Behaviour(unknown_type="keep"), {"type": "Nobody's"})[1]["type"] == "Nobody's"
+    assert ask(Behaviour(unknown_type="keep", reserved="note"), {"type": "email"})[1]["type"] == "note"
+    assert ask(Behaviour(reserved="accept"), {"type": "email"})[1]["type"] == "email"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -58,8 +58,8 @@ class Surroundings:
     company: Callable[[str], Mapping[str, Any]]
     user_name: Callable[[str], str]
     enduser_name: Callable[[str], str]
-    #: Every type that stands as it was sent; None: all do.
-    types: frozenset[str] | None
+    #: Every type that stands as it was sent.
+    types: Container[str]
     standard_types: frozenset[str]
     strict_editor: bool = False
 
@@ -148,10 +148,10 @@ def whole(record: Record, around: Surroundings) -> Row:
     return row
 
 
-def effective_type(sent: Mapping[str, Any], types: frozenset[str] | None) -> str:
+def effective_type(sent: Mapping[str, Any], types: Container[str]) -> str:
     """Tell the type that Planhat would show: one that the tenant does not have silently becomes `note`."""
     kind = sent.get("type")
-    stands = isinstance(kind, str) and kind and (types is None or kind in types or "ticket" in sent)
+    stands = isinstance(kind, str) and kind and (kind in types or "ticket" in sent)
     return str(kind) if stands else "note"
 
 

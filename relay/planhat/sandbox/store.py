@@ -82,14 +82,14 @@ class Store:
     @property
     def around(self) -> shapes.Surroundings:
         """What reading a conversation needs beside it."""
-        standing = self.types | {DEFAULT_TYPE, "other"}
-        if self.behaviour.reserved == "accept":
-            standing |= RESERVED_TYPES
+        reserved = self.behaviour.reserved
+        standing = self.types | {DEFAULT_TYPE, "other"} | (RESERVED_TYPES if reserved == "accept" else set())
+        others = _AllBut(RESERVED_TYPES if reserved == "note" else frozenset())
         return shapes.Surroundings(
             company=self.directory.company,
             user_name=self.directory.user_name,
             enduser_name=self.directory.enduser_name,
-            types=None if self.behaviour.unknown_type == "keep" else standing,
+            types=others if self.behaviour.unknown_type == "keep" else standing,
             standard_types=STANDARD_TYPES,
             strict_editor=self.behaviour.strict_editor,
         )
@@ -317,6 +317,16 @@ class Store:
     def _add(self, given: Seed) -> None:
         self.directory.add(given.rows)
         self.directory.add_people(given.rows.get("people", ()))
+
+
+class _AllBut:
+    """Every type but some."""
+
+    def __init__(self, types: frozenset[str]) -> None:
+        self._types = types
+
+    def __contains__(self, kind: object) -> bool:
+        return kind not in self._types
 
 
 def _is_key(value: Any) -> bool:
