@@ -105,7 +105,9 @@ def test_unknown_properties_are_dropped_and_custom_merges_dotted_or_nested(
     assert "bogus" not in row
     changed = http.put(f"/{model}/{row['_id']}", json={"custom.B": 2, "custom": {"C": 3}}).json()
     assert changed["custom"] == {"A": 1, "B": 2, "C": 3}
-    assert http.put(f"/{model}/{row['_id']}", json={"custom": {}}).json()["custom"] == changed["custom"]
+    dotted = http.put(f"/{model}/{row['_id']}", json={"custom.B": 4}).json()
+    assert dotted["custom"] == {"A": 1, "B": 4, "C": 3}
+    assert http.put(f"/{model}/{row['_id']}", json={"custom": {}}).json()["custom"] == dotted["custom"]
     clash = http.put(f"/{model}/{row['_id']}", json={"custom": {"x": 1, "X": 2}})
     assert clash.status_code == 400
 

@@ -119,9 +119,10 @@ class Table:
 
     def change(self, row: Row, item: Mapping[str, Any]) -> bool:
         """Change a row in part: `custom` merges key by key, null clears. False when nothing differs."""
-        fresh = {**row, **self._taken(item)}
-        if "custom" in item:
-            fresh["custom"] = merge_custom(row.get("custom"), fresh.get("custom") or {})
+        taken = self._taken(item)
+        if "custom" in taken:
+            taken["custom"] = merge_custom(row.get("custom"), taken["custom"] or {})
+        fresh = {**row, **taken}
         fresh = {name: value for name, value in fresh.items() if value is not None}
         self._rules.complete(fresh)
         if fresh == row:
