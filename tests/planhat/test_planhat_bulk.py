@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from relay.planhat.bulk import BulkUpsert, InputRow, Result, Stopped, cut, row_of, settle
 from relay.planhat.report import Answer, Throttled, TooLarge, Unauthorized, Unavailable, read_report
-from relay.planhat.sandbox.directory import Directory
+from relay.planhat.sandbox.behaviour import Behaviour
 from relay.planhat.sandbox.errors import STYLES
 from relay.planhat.sandbox.store import Store
 
@@ -53,7 +53,7 @@ class Far:
     """A Planhat made of the sandbox's store, which answers as it is told."""
 
     def __init__(self, style: str, status: int | None = None) -> None:
-        self.store = Store(Directory(), style=style)
+        self.store = Store(behaviour=Behaviour(style=style))
         self.status = status
 
     def __call__(self, body: bytes) -> Answer:
