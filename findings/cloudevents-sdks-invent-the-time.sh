@@ -8,7 +8,7 @@
 #   time from one that the sender wrote.
 # Seen with: cloudevents 10.0.0 (npm), cloudevents 2.2.0 (Python), 2026-11-28.
 #   Source: npm package, dist/event/cloudevent.js (constructor); Python,
-#   cloudevents/core/v1/event.py. (Python's 1.x did so when an event was *made*.)
+#   cloudevents/core/v1/event.py.
 # Why it matters here: order and duplicates are decided by the time in the event. A
 #   repeat of a delivery looks newer than what it repeats.
 set -euo pipefail

@@ -3,8 +3,8 @@
 #
 # Most would expect: parse_list("ann@..., not-an-address, bob@...") returns Ann and
 #   Bob, and leaves out or reports the third.
-# Instead: it returns an empty list, and with as_tuple=True nothing says that there
-#   were two good ones. A name with a comma that the sender forgot to quote ("Doe,
+# Instead: it returns an empty list, and with as_tuple=True the whole line is
+#   called unparsed. A name with a comma that the sender forgot to quote ("Doe,
 #   John <...>") does the same. And parse(), given two addresses with a semicolon,
 #   makes the first the *display name* of the second.
 # Seen with: flanker 0.9.11 (Python), 2026-11-28. Source:

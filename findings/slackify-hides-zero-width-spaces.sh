@@ -8,7 +8,7 @@
 #   startsWith("*") is false, a copied word carries the character along, and two
 #   services that render one text do not compare equal.
 # Seen with: slackify-markdown 5.0.0 (npm), slackify-markdown 0.2.4 (Python),
-#   2026-11-28. Source: npm package, src/slackify.js, "\u200B".
+#   2026-11-28. Source: npm package, zeroWidthSpace.
 # Why it matters here: text that one system posts with it comes back through Slack's
 #   events with the characters in it, into subjects, search and thread keys.
 set -euo pipefail

@@ -8,7 +8,7 @@
 #   address harvesters. And what looks like Markdown is markup now: a line "#4711 is
 #   still open" becomes a heading that has lost its "#".
 # Seen with: unquotemail 1.0.11, Markdown 3.11.3 (Python), 2026-11-28. Source:
-#   unquotemail/unquotemail.py, `markdown.markdown(self.text, ...)`.
+#   unquotemail/unquote.py, `markdown.markdown(...)`.
 # Why it matters here: a search for the customer's address, a redaction rule or an
 #   erase request looks for letters that are not there; and words change.
 set -euo pipefail
