@@ -126,7 +126,11 @@ class VerificationUnavailable(TryLater):
 
 
 class OutboxUnavailable(TryLater):
-    pass
+    """`perhaps_done`: Redis was asked to change something and its answer did not come, so that it may have done it."""
+
+    def __init__(self, message: str, retry_after_s: float = 5.0, *, perhaps_done: bool = False) -> None:
+        super().__init__(message, retry_after_s)
+        self.perhaps_done = perhaps_done
 
 
 class MappingFailed(RelayError):

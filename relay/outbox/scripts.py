@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -13,6 +13,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.reasons import perhaps_done, unavailable_reason
 
 
 @cache
@@ -28,28 +29,10 @@ def reaching_redis() -> Iterator[None]:
     arguments: those are payloads."""
     try:
         yield
-    except RedisError as error:
-        raise OutboxUnavailable(f"Redis: {unavailable_reason(error)}") from error
-    except (OSError, TimeoutError) as error:
-        raise OutboxUnavailable(f"Redis: {type(error).__name__}") from error
-
-
-def unavailable_reason(error: BaseException) -> str:
-    """`full`, `read-only`, `loading`, ... or the exception's name."""
-    text = str(error)
-    for mark, reason in (
-        ("OOM", "full"),
-        ("READONLY", "read-only"),
-        ("LOADING", "loading"),
-        ("MISCONF", "cannot persist"),
-        ("MASTERDOWN", "failing over"),
-        ("NOREPLICAS", "too few replicas"),
-        ("NOAUTH", "password missing"),
-        ("WRONGPASS", "wrong password"),
-    ):
-        if mark in text:
-            return reason
-    return type(error).__name__
+    except (RedisError, OSError) as error:
+        raise OutboxUnavailable(
+            f"Redis: {unavailable_reason(error)}", perhaps_done=perhaps_done(error)
+        ) from error
 
 
 def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
@@ -60,6 +43,3 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
             return client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
         except NoScriptError:
             return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
-
-
-Clock = Callable[[], int]
