@@ -63,31 +63,36 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import examine, refuses_writes
+    from relay.outbox.durability import examine, try_write
     from relay.outbox.heartbeat import last_beat_ms
+    from relay.outbox.room import nearly_full
 
     try:
         found = examine(context.redis)
     except OutboxUnavailable as error:
         yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
         return
-    yield _line("redis", True, f"version {found.version}, appendfsync {found.fsync or 'not told'}")
+    fsync = found.fsync or f"not told: {found.not_told}"
+    yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
     for problem in found.problems:
         sentence, _, do = problem.partition("; ")
         yield _line("redis durability", False, sentence, do)
+    refusal = try_write(context.redis, found, prefix=context.outbox.prefix)
     if not found.problems:
-        yield _line("redis durability", True, "persists every write, evicts nothing")
-    if found.fsync not in ("always", "") and not found.can_wait_aof:
-        yield _line(
-            "redis fsync",
-            False,
-            f"appendfsync {found.fsync}: a power loss can take the last second",
-            "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)",
-        )
-    refusal = refuses_writes(context.redis)
+        vouches = {
+            "always": "each write is on disk before Redis answers (appendfsync always); nothing is evicted",
+            "waitaof": "each write is confirmed to be on disk with WAITAOF; nothing is evicted",
+        }
+        if not refusal:
+            yield _line("redis durability", True, vouches[found.confirmed_by])
     yield _line(
         "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
     )
+    full, _, do = nearly_full(found).partition("; ")
+    used = f"{found.used_bytes / 1e6:.0f} MB" + (
+        f" of {found.max_bytes / 1e6:.0f}" if found.max_bytes else ""
+    )
+    yield _line("redis memory", not full, full or f"{used} used", do)
     seconds, micros = context.redis.time()
     skew_s = abs(time.time() - (seconds + micros / 1e6))
     yield _line(

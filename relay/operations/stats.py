@@ -11,8 +11,10 @@ from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.items import STATES
+from relay.outbox.durability import examine
+from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
+from relay.outbox.room import nearly_full
 from relay.outbox.scripts import reaching_redis
 
 #: A worker not heard of for so long counts as absent.
@@ -31,9 +33,6 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
-    balanced = all(
-        counts["accepted"] == sum(counts[state] for state in STATES) for counts in sources.values()
-    )
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
     oldest_s = max(0, now_ms - oldest_ms) / 1000 if oldest_ms is not None else 0.0
     state = delivery.read()
@@ -41,7 +40,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     workers = read_workers(outbox.redis)
     stats: dict[str, Any] = {
         "sources": sources,
-        "balanced": balanced,
+        "balanced": all(map(balanced, sources.values())),
         "oldest_pending_seconds": round(oldest_s, 3),
         "delivery": {
             "state": state.state,
@@ -55,10 +54,26 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "dead_letters": outbox.dead_count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "workers": workers,
+        "redis": _redis(outbox),
         "at": iso(now_ms),
     }
     stats["warnings"] = [*_warnings(stats), *_damage(outbox)]
     return stats
+
+
+def _redis(outbox: Outbox) -> dict[str, Any]:
+    """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
+    found = examine(outbox.redis)
+    full = nearly_full(found)
+    return {
+        "version": found.version,
+        "durable": not found.problems,
+        "fsync": found.fsync or None,
+        "confirmed_by": found.confirmed_by,
+        "used_bytes": found.used_bytes,
+        "max_bytes": found.max_bytes,
+        "problems": [*found.problems, *([full] if full else [])],
+    }
 
 
 def _damage(outbox: Outbox) -> list[str]:
@@ -91,6 +106,7 @@ def _warnings(stats: Mapping[str, Any]) -> list[str]:
     """What a person on call should know, in sentences."""
     found = []
     delivery = stats["delivery"]
+    found += [f"{problem[0].upper()}{problem[1:]}." for problem in stats["redis"]["problems"]]
     if not stats["balanced"]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":

@@ -41,6 +41,7 @@ from relay.telemetry import SharedMetrics, log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.tally import Tally
+from relay.web.watch import RedisWatch
 
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
@@ -56,7 +57,7 @@ class WebSide:
         house = furnish(config, book)
         self._stamp = _stamp(settings.config)
         self.redis = connect(settings.redis_url)
-        self.redis_async = connect_async(settings.redis_url)
+        self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
         keep = config.keep
         self.outbox = Outbox(
@@ -75,8 +76,10 @@ class WebSide:
         # A counter that is not there cannot be seen to rise.
         self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
+        self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
+        self.health = Health(self.outbox, self.delivery, self.tally, self.watch)
+        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
+        self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
@@ -89,6 +92,7 @@ class WebSide:
             self.intake.spool = self.spooler
         self.health.spool = self.spooler.spool if self.spooler else None
         self._ticker: asyncio.Task[None] | None = None
+        self._look_wanted = asyncio.Event()
 
     @property
     def house(self) -> House:
@@ -143,17 +147,28 @@ class WebSide:
                 log("redis.restored", level=logging.ERROR, what=what)
                 self.metrics.add("relay_redis_epoch_changes_total", {})
 
+    def _connected(self) -> None:
+        """The door has a new connection (called in the event loop): what is behind it is looked at at once."""
+        self.watch.reconnected()
+        self._look_wanted.set()
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(TICK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_wanted.wait(), TICK_S)
+            self._look_wanted.clear()
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
+                seen = await self.watch.seen()
+                if not seen.answers:
+                    # Each question would take its 2 s; the config is reloaded all the same.
+                    continue
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
-                if self.spooler is not None and self.spooler.spool.count:
+                if self.spooler is not None and self.spooler.spool.count and not seen.away:
                     await self.spooler.drain()
                 with suppress(OutboxUnavailable):
                     await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
@@ -166,8 +181,7 @@ class WebSide:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        with suppress(OutboxUnavailable):
-            await loop.run_in_executor(None, self._look_at_redis)
+        await self.watch.seen()
         if self.spooler is not None:
             # What waits here is older than anything that may come: it goes first.
             await self.spooler.drain()
@@ -188,11 +202,6 @@ class WebSide:
             await self.redis_async.aclose()
             self._ringer.shutdown()
             log("web.stopped")
-
-    def _look_at_redis(self) -> None:
-        self.health.check()
-        found = self.health.durability
-        self.recorder.wait_aof = bool(found and found.wait_aof)
 
     def routes(self) -> list[BaseRoute]:
         return [
