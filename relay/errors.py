@@ -17,6 +17,7 @@ RelayError
 │   └── OutboxUnavailable       Redis away, full, read-only or loading
 ├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
 ├── NotFound                  an id that nobody knows
+├── NewerRecord               a stored record of a newer release: to be left for that one, never thrown away
 └── PlanhatError              the far side
     ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
     ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
@@ -146,6 +147,10 @@ class MappingFailed(RelayError):
 
 class NotFound(RelayError):
     pass
+
+
+class NewerRecord(RelayError, ValueError):
+    """What a newer release wrote, met in a rolling upgrade or after a rollback."""
 
 
 class PlanhatError(RelayError):

@@ -49,6 +49,7 @@ HELP: dict[str, str] = {
     "relay_worker_heartbeat_age_seconds": "Since any worker's last sign of life",
     "relay_spool_requests": "Accepted requests that wait on local disk",
     "relay_spool_bytes": "Their size",
+    "relay_spool_newer_requests": "Spooled requests that only a newer release reads",
     "relay_spool_set_aside_total": "Spooled requests that could not be taken in",
     "relay_planhat_requests_total": "Calls to Planhat by operation and status",
     "relay_planhat_request_seconds": "How long calls to Planhat took",

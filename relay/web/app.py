@@ -90,7 +90,7 @@ class WebSide:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
             self.spooler = Spooler(spool, self.intake)
             self.intake.spool = self.spooler
-        self.health.spool = self.spooler.spool if self.spooler else None
+        self.health.spooler = self.spooler
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
 

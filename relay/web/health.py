@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Confirmed, Durability
 from relay.outbox.heartbeat import last_beat_ms
 from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.spool import Spool
 from relay.telemetry import SharedMetrics, escape_label, exposition, with_help
 from relay.web.tally import Tally
 from relay.web.watch import RedisWatch, Seen
@@ -34,7 +34,7 @@ class Health:
         self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane)
         self.stopping = False
         #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
-        self.spool: Spool | None = None
+        self.spooler: Spooler | None = None
 
     async def healthz(self, request: Request) -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
@@ -51,7 +51,7 @@ class Health:
         return seen.problems
 
     def _spool_takes(self) -> bool:
-        return self.spool is not None and not self.spool.full()
+        return self.spooler is not None and not self.spooler.spool.full()
 
     async def metrics(self, request: Request) -> Response:
         seen = await self._watch.seen()
@@ -70,12 +70,15 @@ class Health:
             parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
-        if self.spool is not None:
-            parts.append(
-                f"# TYPE relay_spool_requests gauge\nrelay_spool_requests {self.spool.count}\n"
-                f"# TYPE relay_spool_bytes gauge\nrelay_spool_bytes {self.spool.size_bytes}\n"
-                f"# TYPE relay_spool_set_aside_total counter\nrelay_spool_set_aside_total {self.spool.set_aside}\n".encode()
-            )
+        if self.spooler is not None:
+            spool = self.spooler.spool
+            for name, kind, number in (
+                ("relay_spool_requests", "gauge", spool.count),
+                ("relay_spool_bytes", "gauge", spool.size_bytes),
+                ("relay_spool_newer_requests", "gauge", self.spooler.newer),
+                ("relay_spool_set_aside_total", "counter", spool.set_aside),
+            ):
+                parts.append(f"# TYPE {name} {kind}\n{name} {number}\n".encode())
         return with_help(b"".join(parts).decode()).encode()
 
     def _from_redis(self, durability: Durability) -> Iterable[str]:

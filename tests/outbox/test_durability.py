@@ -68,7 +68,7 @@ def test_each_look_sees_what_the_server_is_set_to_now(kind: Kind) -> None:
 
 def test_a_user_who_may_ask_for_nothing_is_told_what_could_not_be_asked() -> None:
     with running(VALKEY) as server:
-        admin(server).execute_command("ACL", "SETUSER", "mute", "-waitaof")
+        admin(server).execute_command("ACL", "SETUSER", "mute", "-waitaof")  # type: ignore[no-untyped-call]
         found, _ = look(as_user(server, "mute"))
     assert found.confirmed_by == "nobody"
     assert found.problems == (
