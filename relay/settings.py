@@ -78,13 +78,14 @@ class Settings:
                 if environ.get(f"RELAY_{name}", ""):
                     raise SettingsInvalid(f"RELAY_{name} and RELAY_{name}_FILE are both set; leave one out")
                 return SecretFile(path)()
-            return environ.get(f"RELAY_{name}", "") or default
+            return environ.get(f"RELAY_{name}", "").strip() or default
 
         def secret(name: str) -> Callable[[], str]:
             path = environ.get(f"RELAY_{name}_FILE", "")
             if path:
                 return SecretFile(path)
-            fixed = environ.get(f"RELAY_{name}", "")
+            # As from a file: a newline at its end is nobody's secret.
+            fixed = environ.get(f"RELAY_{name}", "").strip()
             return lambda: fixed
 
         def number(name: str, default: int) -> int:
