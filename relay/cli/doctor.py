@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -64,7 +65,7 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     from relay.outbox.durability import examine, try_write
-    from relay.outbox.heartbeat import last_beat_ms
+    from relay.outbox.processes import delivering, read_processes
     from relay.outbox.room import nearly_full
 
     try:
@@ -98,14 +99,23 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     yield _line(
         "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
-    newest = last_beat_ms(context.outbox)
-    age_s = (context.outbox.now_ms() - newest) / 1000 if newest is not None else float("inf")
+    now_ms = context.outbox.now_ms()
+    processes = read_processes(context.outbox, now_ms=now_ms)
+    found_flush = delivering(context.outbox, processes, now_ms=now_ms)
     yield _line(
         "worker",
-        age_s < 30,
-        f"last sign of life {age_s:.0f} s ago" if newest is not None else "none seen",
-        "start one with `relay work`",
+        found_flush.alive,
+        found_flush.sentence(now_ms) or "a flush worker asks for work",
+        "look at its log" if found_flush.dying else "start one with `relay work`",
     )
+    running = Counter((process.release, process.role) for process in processes if process.alive(now_ms))
+    releases = sorted({release for release, _ in running})
+    told = "; ".join(
+        f"{release}: "
+        + ", ".join(f"{n} {role}" for (of, role), n in sorted(running.items()) if of == release)
+        for release in releases
+    )
+    yield _line("releases running", True, told or "none has told yet")
     state = context.delivery.read()
     yield _line(
         "delivery",

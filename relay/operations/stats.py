@@ -14,8 +14,9 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.scripts import reaching_redis, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -38,6 +39,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     state = delivery.read()
     paused = sorted(delivery.paused_sources())
     workers = read_workers(outbox.redis)
+    processes = read_processes(outbox, now_ms=now_ms)
     stats: dict[str, Any] = {
         "sources": sources,
         "balanced": all(map(balanced, sources.values())),
@@ -54,10 +56,22 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "dead_letters": outbox.dead_count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "workers": workers,
+        "processes": [
+            {
+                "who": process.who,
+                "role": process.role,
+                "release": process.release,
+                "alive": process.alive(now_ms),
+                "seen_at": iso(process.seen_ms),
+                "started_at": iso(process.started_ms),
+            }
+            for process in processes
+        ],
         "redis": _redis(outbox),
         "at": iso(now_ms),
     }
-    stats["warnings"] = [*_warnings(stats), *_damage(outbox)]
+    silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
+    stats["warnings"] = [*_warnings(stats, silent), *_damage(outbox)]
     return stats
 
 
@@ -102,8 +116,8 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
-def _warnings(stats: Mapping[str, Any]) -> list[str]:
-    """What a person on call should know, in sentences."""
+def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
+    """What a person on call should know, in sentences. `silent`: why nobody delivers, "" where somebody does."""
     found = []
     delivery = stats["delivery"]
     found += [f"{problem[0].upper()}{problem[1:]}." for problem in stats["redis"]["problems"]]
@@ -120,13 +134,21 @@ def _warnings(stats: Mapping[str, Any]) -> list[str]:
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
-    for queue, does in ((FLUSH_QUEUE, "nothing is delivered"), (DEAD_QUEUE, "requeued dead letters wait")):
-        alive = any(
-            queue in worker["queues"] and (worker["seen_s"] is None or worker["seen_s"] < WORKER_ABSENT_S)
-            for worker in stats["workers"]
+    if silent:
+        found.append(
+            f"No worker serves the queue {FLUSH_QUEUE}: nothing is delivered ({silent}). Start one: relay work."
         )
-        if not alive:
-            found.append(f"No worker serves the queue {queue}: {does}. Start one: relay work.")
+    requeues = any(
+        DEAD_QUEUE in worker["queues"] and (worker["seen_s"] is None or worker["seen_s"] < WORKER_ABSENT_S)
+        for worker in stats["workers"]
+    )
+    if not requeues:
+        found.append(
+            f"No worker serves the queue {DEAD_QUEUE}: requeued dead letters wait. Start one: relay work."
+        )
+    releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
+    if len(releases) > 1:
+        found.append(f"Several releases are running: {', '.join(releases)}.")
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found
@@ -157,7 +179,7 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "dead": stats["dead_letters"],
     }
     key = outbox.prefix + "samples"
-    with reaching_redis():
+    with unless_full():
         if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
             pipe = outbox.redis.pipeline(transaction=False)
             pipe.rpush(key, orjson.dumps(sample))

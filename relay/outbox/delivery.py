@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import redis
 
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import keep_books, reaching_redis, run
 
 #: Instead of a wait: no call is to be made until a person says so.
 PAUSED: Final = -1
@@ -149,8 +149,8 @@ class Delivery:
         return {key.decode(): value.decode() for key, value in held.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
-        with reaching_redis():
-            self._redis.hset(self._prefix + "tune", mapping=values)  # type: ignore[arg-type]
+        words = [word for pair in values.items() for word in pair]
+        keep_books(self._redis, self._prefix, ("HSET", "tune", *words))
 
 
 def _state(held: Mapping[bytes, bytes]) -> DeliveryState:

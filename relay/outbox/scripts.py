@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.reasons import perhaps_done, unavailable_reason
@@ -35,6 +35,17 @@ def reaching_redis() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """As `reaching_redis`, for what can be done without: while Redis's memory is full it is left undone."""
+    try:
+        with reaching_redis():
+            yield
+    except OutboxUnavailable as error:
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+
+
 def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
     """One script, all of it or nothing. Raises OutboxUnavailable."""
     sha, text = script_text(name)
@@ -43,3 +54,13 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
             return client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
         except NoScriptError:
             return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
+
+
+def keep_books(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
+    """Small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
+    argument...) each; their answers. Raises OutboxUnavailable."""
+    args: list[Any] = []
+    for command, key, *arguments in commands:
+        args += (command, key, len(arguments), *arguments)
+    answers: list[Any] = run(client, "bookkeeping", prefix, args)
+    return answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
@@ -45,6 +47,7 @@ from relay.web.watch import RedisWatch
 
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
+SIGN_EVERY_S = 5.0
 
 
 class WebSide:
@@ -70,7 +73,7 @@ class WebSide:
         )
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis)
-        self.bell = Bell(connect(settings.redis_url))
+        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
         self.tally = Tally()
         self.metrics = SharedMetrics(self.redis)
         # A counter that is not there cannot be seen to rise.
@@ -93,6 +96,8 @@ class WebSide:
         self.health.spooler = self.spooler
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
+        self._who = f"{socket.gethostname()}:{os.getpid()}:web"
+        self._sign_at, self._started_ms = 0.0, 0
 
     @property
     def house(self) -> House:
@@ -147,6 +152,15 @@ class WebSide:
                 log("redis.restored", level=logging.ERROR, what=what)
                 self.metrics.add("relay_redis_epoch_changes_total", {})
 
+    def _give_sign(self) -> None:
+        """Once in a while, so that who looks knows which releases are running."""
+        if time.monotonic() < self._sign_at:
+            return
+        self._sign_at = time.monotonic() + SIGN_EVERY_S
+        with suppress(OutboxUnavailable):
+            self._started_ms = self._started_ms or self.outbox.now_ms()
+            give_sign(self.outbox, self._who, "web", due_s=4 * SIGN_EVERY_S, started_ms=self._started_ms)
+
     def _connected(self) -> None:
         """The door has a new connection (called in the event loop): what is behind it is looked at at once."""
         self.watch.reconnected()
@@ -164,6 +178,7 @@ class WebSide:
                 if not seen.answers:
                     # Each question would take its 2 s; the config is reloaded all the same.
                     continue
+                await loop.run_in_executor(None, self._give_sign)
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
@@ -200,6 +215,8 @@ class WebSide:
                 await asyncio.to_thread(self.spooler.spool.close)
             await self.tally.flush(self.redis_async, int(time.time() * 1000))
             await self.redis_async.aclose()
+            with suppress(OutboxUnavailable):
+                await asyncio.to_thread(leave, self.outbox, self._who)
             self._ringer.shutdown()
             log("web.stopped")
 

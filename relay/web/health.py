@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import get_args
 
@@ -15,9 +16,9 @@ from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Confirmed, Durability
-from relay.outbox.heartbeat import last_beat_ms
 from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import delivering, read_processes
 from relay.telemetry import SharedMetrics, escape_label, exposition, with_help
 from relay.web.tally import Tally
 from relay.web.watch import RedisWatch, Seen
@@ -118,8 +119,7 @@ class Health:
         yield f"relay_redis_memory_bytes {durability.used_bytes}"
         yield "# TYPE relay_redis_memory_max_bytes gauge"
         yield f"relay_redis_memory_max_bytes {durability.max_bytes}"
-        yield "# TYPE relay_worker_heartbeat_age_seconds gauge"
-        yield f"relay_worker_heartbeat_age_seconds {self._heartbeat_age_s(now_ms):.3f}"
+        yield from self._of_processes(now_ms)
         yield from exposition(self._metrics.read())
 
     def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
@@ -136,10 +136,18 @@ class Health:
             causes[cause] = causes.get(cause, 0) + 1
         return causes
 
-    def _heartbeat_age_s(self, now_ms: int) -> float:
-        """Seconds since any worker's last sign of life; +Inf where there is none."""
-        newest = last_beat_ms(self._outbox)
-        return float("inf") if newest is None else max(0, now_ms - newest) / 1000
+    def _of_processes(self, now_ms: int) -> Iterable[str]:
+        processes = read_processes(self._outbox, now_ms=now_ms)
+        found = delivering(self._outbox, processes, now_ms=now_ms)
+        age_s = float("inf") if found.asked_ms is None else max(0, now_ms - found.asked_ms) / 1000
+        yield "# TYPE relay_worker_heartbeat_age_seconds gauge"
+        yield f"relay_worker_heartbeat_age_seconds {age_s:.3f}"
+        yield "# TYPE relay_flush_alive gauge"
+        yield f"relay_flush_alive {int(found.alive)}"
+        yield "# TYPE relay_processes gauge"
+        running = Counter((p.role, p.release) for p in processes if p.alive(now_ms))
+        for (role, release), number in sorted(running.items()):
+            yield f'relay_processes{{role="{role}",release="{escape_label(release)}"}} {number}'
 
 
 def _of_durability(found: Durability) -> Iterable[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from relay.door.intake import Intake, Records, furnish
+from relay.door.house import furnish
+from relay.door.intake import Intake, Records
 from relay.door.spooling import Spooler, encode
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.embedded import EmbeddedServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -27,6 +27,7 @@ from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.pace.pace import Pace
+from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
 _PARKED_PER_JOB: Final = 100
@@ -41,7 +42,9 @@ class WorkerContext:
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
         self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
         self.delivery = Delivery(self.redis)
-        self.bell = Bell(self.redis)
+        self.bell = Bell(self.redis, unheard=self.outbox.release)
+        #: Told, with the seconds until the next time, that work was asked for.
+        self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis)
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
@@ -80,6 +83,7 @@ class WorkerContext:
             now_ms=self.outbox.now_ms,
             about_ms=self.outbox.about_ms,
             wait=STOPPING.wait,
+            asked=lambda: self.asked(self.config.planhat.timeout_s + IDLE_DUE_S),
         )
         self.directory = Directory(
             self.redis,
