@@ -463,10 +463,7 @@ class Outbox:
 
     def amend_dead(self, dead_id: str, record: bytes) -> None:
         """Replaces a letter's record (an edit, a further failed try)."""
-        key = self.prefix + "dead:" + dead_id
-        with reaching_redis():
-            if self.redis.exists(key):
-                self.redis.hset(key, "record", self.vault.seal(record))
+        run(self.redis, "amend_dead", self.prefix, [dead_id, self.vault.seal(record)])
 
     def redrive(
         self,
