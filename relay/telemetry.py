@@ -204,9 +204,12 @@ class SharedMetrics:
     `sum` and `count` beside the bounds).
     """
 
-    def __init__(self, client: redis.Redis, *, lane: str = "main", flush_every_s: float = 1.0) -> None:
+    def __init__(
+        self, client: redis.Redis, *, lane: str = "main", base: str = "relay", flush_every_s: float = 1.0
+    ) -> None:
         self._redis = client
-        self._key = f"relay:{{{lane}}}:metrics"
+        # The lowest floor knows nothing of the outbox: `relay.outbox.keys.lane_prefix` once more, held by a test.
+        self._key = f"{base}:{{{lane}}}:metrics"
         self._moved: dict[str, float] = {}
         self._flush_every_s = flush_every_s
         self._flushed_at = 0.0

@@ -110,7 +110,7 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
         held: Any = outbox.redis.hmget(
-            f"relay:{{{outbox.lane}}}:metrics", "relay_batch_items||sum", "relay_batch_items||count"
+            outbox.prefix + "metrics", "relay_batch_items||sum", "relay_batch_items||count"
         )
     total, calls = (float(value or 0) for value in held)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}

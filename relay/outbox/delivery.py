@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import redis
 
+from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import keep_books, reaching_redis, run
 
 #: Instead of a wait: no call is to be made until a person says so.
@@ -48,9 +49,9 @@ class CallPermit:
 
 
 class Delivery:
-    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+    def __init__(self, client: redis.Redis, *, lane: str = LANE, base: str = BASE) -> None:
         self._redis = client
-        self._prefix = f"relay:{{{lane}}}:"
+        self._prefix = lane_prefix(lane, base)
 
     def read(self) -> DeliveryState:
         with reaching_redis():

@@ -32,6 +32,7 @@ from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch
+from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
@@ -55,6 +56,7 @@ class WebSide:
 
     def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
         self.settings = settings
+        set_rq_prefix(settings.key_prefix)
         self._environ = dict(os.environ) if environ is None else environ
         config, book = load(settings.config, self._environ)
         house = furnish(config, book)
@@ -62,20 +64,21 @@ class WebSide:
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
-        keep = config.keep
+        keep, base = config.keep, settings.key_prefix
         self.outbox = Outbox(
             self.redis,
             events_s=keep.events_s,
             documents_s=keep.documents_s,
             dedupe_s=keep.dedupe_s,
             dead_s=keep.dead_s,
+            base=base,
             vault=self.vault,
         )
         self.epoch = Epoch(self.outbox)
-        self.delivery = Delivery(self.redis)
+        self.delivery = Delivery(self.redis, base=base)
         self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
-        self.tally = Tally()
-        self.metrics = SharedMetrics(self.redis)
+        self.tally = Tally(base=base)
+        self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
         self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")

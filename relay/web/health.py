@@ -32,7 +32,7 @@ class Health:
         self._delivery = delivery
         self._tally = tally
         self._watch = watch
-        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane)
+        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane, base=outbox.base)
         self.stopping = False
         #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
         self.spooler: Spooler | None = None

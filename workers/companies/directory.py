@@ -26,6 +26,7 @@ import redis
 
 from relay.config import CompanyStep
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
+from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import keep_books, reaching_redis, unless_full
 from relay.planhat.limits import COMPANIES_MAX
 from relay.planhat.resolve import Hold
@@ -147,11 +148,12 @@ class Directory:
         call: Callable[[], bool],
         now_ms: Callable[[], int],
         counted: Callable[[str, str], None] = lambda operation, status: None,
-        lane: str = "main",
+        lane: str = LANE,
+        base: str = BASE,
         timeout_s: float = 20.0,
     ) -> None:
         self._redis = client
-        self._prefix = f"relay:{{{lane}}}:directory:"
+        self._prefix = f"{lane_prefix(lane, base)}directory:"
         self._lookups = lookups
         self._call = call
         self._now_ms = now_ms

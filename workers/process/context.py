@@ -40,12 +40,13 @@ class WorkerContext:
         self.settings = Settings.read(environ)
         self._environ = environ
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
-        self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
-        self.delivery = Delivery(self.redis)
+        base = self.settings.key_prefix
+        self.outbox = Outbox(self.redis, base=base, vault=Vault(self.settings.encryption_keys), piped=True)
+        self.delivery = Delivery(self.redis, base=base)
         self.bell = Bell(self.redis, unheard=self.outbox.release)
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
-        self.metrics = SharedMetrics(self.redis)
+        self.metrics = SharedMetrics(self.redis, base=base)
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -70,7 +71,7 @@ class WorkerContext:
         return self
 
     def _read_config(self) -> None:
-        stamp = _stamp(self.settings.config)
+        stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
         keep = self.config.keep
@@ -92,8 +93,11 @@ class WorkerContext:
             call=lambda: pace.take_call(stop=STOPPING, patience_s=2.0),
             now_ms=self.outbox.now_ms,
             counted=self._counted,
+            base=base,
         )
-        reader = Readback(self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms)
+        reader = Readback(
+            self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms, base=base
+        )
         self.flush = Flush(
             self.config,
             self.outbox,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE, Bell
+from relay.outbox.bell import QUEUES, Bell
 from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
@@ -29,9 +29,9 @@ from relay.outbox.vault import Vault
 from relay.settings import Settings
 from relay.telemetry import SharedMetrics, log
 from workers.dead_jobs import ask_to_unpark, post_dead_letters
+from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
-QUEUES: Final = (FLUSH_QUEUE, DEAD_QUEUE)
 SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
 STOP_S: Final = 8.0
@@ -42,8 +42,6 @@ _PROVEN_S: Final = 15.0
 #: So many deaths in a row are no accident any more.
 _DYING: Final = 3
 _SIGN_DUE_S: Final = 20.0
-#: What a process ends with whose settings or config do not hold: starting it again would not help.
-WRONG_SETTINGS: Final = 2
 
 
 class Child:
@@ -104,9 +102,9 @@ class Supervisor:
         self._settings = settings
         # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
         self._redis = connect(settings.redis_url)
-        self._outbox = Outbox(self._redis, vault=Vault(settings.encryption_keys))
+        self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
         self._bell = Bell(self._redis, unheard=self._outbox.release)
-        self._metrics = SharedMetrics(self._redis)
+        self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
         self._children = [Child(queue) for queue in QUEUES]
         self._started_ms = 0
         self._stop = False

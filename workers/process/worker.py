@@ -67,7 +67,7 @@ def work_queue(queue: str, parent: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
-    outbox = Outbox(connection)
+    outbox = Outbox(connection, base=settings.key_prefix)
     role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
     signs = Signs(outbox, role, file=settings.heartbeat_file)
     signs.good_for(AWAY_DUE_S)
