@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,13 @@ STATES: tuple[State, ...] = (
     "dead",
     "discarded",
 )
+
+
+def balanced(counts: Mapping[str, int]) -> bool:
+    """Whether one source's books balance: each accepted event is in exactly one state. A count below nothing is no count,
+    even where the sum is right."""
+    states = [counts.get(state, 0) for state in STATES]
+    return counts.get("accepted", 0) == sum(states) and min(states) >= 0
 
 
 @value_class(frozen=True, slots=True)
