@@ -33,13 +33,16 @@ class Bodies:
     quoted: str
 
 
-def bodies_of(text: str, html: str, *, subject: str = "", answers: bool = False) -> Bodies:
+def bodies_of(
+    text: str, html: str, *, subject: str = "", answers: bool = False, flowed: bool = False
+) -> Bodies:
     """The reply out of a mail's bodies, either of which may be "".
 
-    `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers.
+    `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers;
+    with `flowed` a `>` behind a blank quotes nobody.
     """
     forwarded = FORWARDED_SUBJECT.match(subject[:200]) is not None
-    of_text = reply_of(text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers)
+    of_text = reply_of(text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, flowed=flowed)
     if not html.strip():
         return Bodies(of_text.text, "", of_text.quoted)
     of_page = reply_of_html(html[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers)
@@ -66,7 +69,9 @@ def _reconciled(of_text: Reply, of_page: PageReply) -> Bodies:
     if page_lacks and _all_in(page_lacks, of_page.quoted):
         # The page's quotation holds it. Where the text tells its own quotation apart, it is an answer between.
         chosen = as_text if of_text.quoted else as_page
-    elif (text_lacks and of_text.marked and not of_page.quoted and _all_in(text_lacks, of_text.quoted)) or page_lacks.total() > text_lacks.total():
+    elif (
+        text_lacks and of_text.marked and not of_page.quoted and _all_in(text_lacks, of_text.quoted)
+    ) or page_lacks.total() > text_lacks.total():
         chosen = as_text
     elif 2 * text_lacks.total() > shown.total():
         # "Your program cannot show HTML": the text never held the mail.

@@ -42,7 +42,8 @@ _REPORT = re.compile(r"^\s*multipart/report\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes.
+    """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes;
+    with `flowed` a `>` behind a blank in `text` is the writer's own (RFC 3676).
 
     `date` is the header's, where the provider gives it apart; `received` is when the provider got the mail.
     `envelope_to` and `envelope_from` are SMTP's: who really got it, and where a bounce goes; an empty
@@ -54,6 +55,7 @@ class Mail:
     headers: MailHeaders
     text: str = ""
     html: str = ""
+    flowed: bool = False
     reply: str = ""
     reply_html: str = ""
     subject: str = ""
@@ -229,7 +231,7 @@ def _bodies(mail: Mail, subject: str) -> Bodies:
     text = printable((mail.text or mail.reply)[:MAX_TEXT_CHARS])
     html = printable((mail.html or mail.reply_html)[:MAX_TEXT_CHARS])
     answers = "in-reply-to" in mail.headers or "references" in mail.headers
-    bodies = bodies_of(text, html, subject=subject, answers=answers)
+    bodies = bodies_of(text, html, subject=subject, answers=answers, flowed=mail.flowed)
     if mail.reply and mail.text and strays_from(mail.reply, mail.text):
         return replace(bodies, text=printable(mail.reply[:MAX_TEXT_CHARS]).strip())
     return bodies

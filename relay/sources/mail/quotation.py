@@ -87,7 +87,11 @@ class _Search:
     def _quoted_run(self, place: int) -> int:
         """Lines behind `>`: they leave if an attribution is known, or their own first lines hold one."""
         end = self._run_end(place, lambda line: line.quoted and line.mark is not Mark.QUOTATION)
-        if self.known or self._holds_evidence(place, end) or (self.answers and self._is_outermost(place, end)):
+        if (
+            self.known
+            or self._holds_evidence(place, end)
+            or (self.answers and self._is_outermost(place, end))
+        ):
             self._cut_attribution_above(place)
             self._cut_range(place, end)
             self.known = True

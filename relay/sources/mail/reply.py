@@ -44,13 +44,13 @@ class PageReply:
     quoted: str = ""
 
 
-def reply_of(text: str, *, forwarded: bool = False, answers: bool = False) -> Reply:
+def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> Reply:
     """The text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
     text = text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         return Reply("")
     rows = _rows(text)
-    lines = _lines(rows)
+    lines = _lines(rows, flowed)
     cut = quoted_lines(lines, forwarded=forwarded, answers=answers)
     if not any(cut):
         return Reply(_joined(rows))
@@ -94,11 +94,13 @@ def _rows(text: str) -> list[str]:
     return rows
 
 
-def _lines(rows: list[str]) -> list[Line]:
+def _lines(rows: list[str], flowed: bool) -> list[Line]:
     lines: list[Line] = []
     for row in rows:
         text = row.strip(_BLANKS)
         quoted = text.startswith((">", "&gt;")) or text == "|" or (text.startswith("| ") and text[-1] != "|")
+        if flowed and row.startswith(" "):
+            quoted = False
         if quoted and lines and not lines[-1].quoted and closes_attribution(text):
             quoted = False
         depth = len(text[:80]) - len(text[:80].lstrip("> ")) if quoted else 0
