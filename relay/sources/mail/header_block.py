@@ -48,7 +48,7 @@ def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
         if _is_form(lines, end, fields) and not marked:
             return False
         return _is_known_block(fields, roles, marked)
-    return _is_unknown_block(fields)
+    return _is_unknown_block(fields, marked)
 
 
 def points_at(lines: Sequence[Line], start: int) -> bool:
@@ -92,6 +92,8 @@ def _fields(lines: Sequence[Line], start: int, first: _Field) -> tuple[list[_Fie
         if field is not None and (field.roles or not first.roles):
             fields.append(field)
             wrapped = 0
+        elif field is not None and field.label in FORM_LABELS:
+            break
         elif first.roles and wrapped < MAX_WRAPPED and len(text) <= MAX_LINE_CHARS:
             last = fields[-1]
             fields[-1] = _Field(last.label, f"{last.value} {text}", last.roles)
@@ -134,7 +136,10 @@ def _is_known_block(fields: list[_Field], roles: frozenset[str], marked: bool) -
     )
 
 
-def _is_unknown_block(fields: list[_Field]) -> bool:
+def _is_unknown_block(fields: list[_Field], marked: bool) -> bool:
+    if marked:
+        found = evidence_in(" ".join(field.value for field in fields[:4]))
+        return len(fields) >= 2 and found.address and (found.time or found.date)
     if len(fields) < 3 or any(field.label in FORM_LABELS for field in fields[:4]):
         return False
     if not all(field.value for field in fields[:3]):

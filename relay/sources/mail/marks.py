@@ -16,6 +16,8 @@ from relay.sources.read.page import Page
 _QUOTATION = "quotation"
 _HEADER = "header"
 _QUOTED = "quoted"
+#: Gmail's box around attribution and quotation; what is answered between quotations lies in it too.
+_BOX = "box"
 
 #: Elements that hold a whole quotation, attribution included.
 _WHOLE = re.compile(
@@ -49,7 +51,7 @@ def mark_of(node: LexborNode) -> str:
             if _WHOLE.search(names) or "beforequote:::" in names:
                 return _QUOTATION
             if _GMAIL.search(names):
-                return "" if tag != "blockquote" and _holds_blockquote(node) else _QUOTATION
+                return _BOX if tag != "blockquote" and _holds_blockquote(node) else _QUOTATION
             if _HEADER_ID.search(names):
                 return _HEADER
         style = attributes.get("style")
@@ -61,7 +63,6 @@ def mark_of(node: LexborNode) -> str:
 
 
 def _holds_blockquote(node: LexborNode) -> bool:
-    """Gmail's box around attribution and quotation also holds what is answered between the quotations."""
     child = node.child
     while child is not None:
         if child.tag == "blockquote":
@@ -78,7 +79,11 @@ def marked_lines(page: Page) -> list[Line]:
         if not notes:
             found.append(Line(line.text.strip(), quoted=line.text.startswith(">")))
             continue
-        mark = Mark.QUOTATION if _QUOTATION in notes else Mark.HEADER if _HEADER in notes else Mark.NONE
         depth = notes.count(_QUOTED)
+        mark = Mark.NONE
+        if _QUOTATION in notes or (depth and _BOX in notes):
+            mark = Mark.QUOTATION
+        elif _HEADER in notes:
+            mark = Mark.HEADER
         found.append(Line(line.text.strip(), quoted=depth > 0, depth=depth, mark=mark))
     return found
