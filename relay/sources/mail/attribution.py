@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from relay.sources.mail.evidence import MAX_LINE_CHARS, Evidence, evidence_in
+from relay.sources.mail.header_block import is_known_field
 from relay.sources.mail.lines import Line
 from relay.sources.mail.words import VERB
 
@@ -56,7 +57,7 @@ def attribution_start(lines: Sequence[Line], end: int, *, quoted_below: bool) ->
         if _is_attribution(joined, quoted_below):
             return _whole(lines, start, end, joined)
         above = _line_above(lines, start, text)
-        if above is None or end - above >= MAX_LINES or _ENDS_SENTENCE.search(lines[above].text):
+        if above is None or end - above >= MAX_LINES or _is_apart(lines[above].text):
             return None
         start = above
 
@@ -90,6 +91,13 @@ def _may_end(text: str) -> bool:
     # Zoho's ends with the verb itself.
     verb = VERB.search(text, max(0, len(text) - 16))
     return verb is not None and verb.end() == len(text)
+
+
+def _is_apart(text: str) -> bool:
+    """Whether a line is complete by itself, so that nothing below it goes on with it."""
+    return (
+        _ENDS_SENTENCE.search(text) is not None or _COLON_END.search(text) is not None or is_known_field(text)
+    )
 
 
 def _line_above(lines: Sequence[Line], start: int, text: str) -> int | None:
@@ -164,7 +172,7 @@ def _whole(lines: Sequence[Line], start: int, end: int, joined: str) -> int:
         open_bracket = text.startswith(("<", "mailto:")) or joined.count(">") > joined.count("<")
         if end - above >= MAX_LINES + BRACKET_LINES * open_bracket:
             break
-        if _ENDS_SENTENCE.search(upper) or _COLON_END.search(upper):
+        if _is_apart(upper):
             break
         if not open_bracket and not _wrapped_off(upper, text, joined):
             break

@@ -56,12 +56,16 @@ def points_at(lines: Sequence[Line], start: int) -> bool:
     for place in range(start - 1, max(-1, start - 3), -1):
         text = lines[place].text
         if text:
-            return (
-                text.endswith((":", "："))
-                and len(text.split()) >= MIN_POINTING_WORDS
-                and _field(text) is None
-            )
+            field = _field(text)
+            known = field is not None and bool(field.roles or field.value)
+            return text.endswith((":", "：")) and len(text.split()) >= MIN_POINTING_WORDS and not known
     return False
+
+
+def is_known_field(text: str) -> bool:
+    """Whether a line is a field of a mail's header, in some language."""
+    field = _field(text)
+    return field is not None and bool(field.roles)
 
 
 def _field(text: str) -> _Field | None:
