@@ -48,7 +48,7 @@ def attribution_start(lines: Sequence[Line], end: int, *, quoted_below: bool) ->
         return None
     if dashed := _DASHED.match(last):
         return end if _is_dashed(dashed[1], quoted_below) else None
-    if not quoted_below and not _may_end(last):
+    if not quoted_below and not may_end(last):
         return None
     joined, start = "", end
     while True:
@@ -85,8 +85,11 @@ def closes_attribution(text: str) -> bool:
     )
 
 
-def _may_end(text: str) -> bool:
-    if _COLON_END.search(text):
+def may_end(text: str) -> bool:
+    """Whether an attribution may end with this line, which costs little to say."""
+    if len(text) > MAX_LINE_CHARS:
+        return False
+    if text.endswith("-") or _COLON_END.search(text):
         return True
     # Zoho's ends with the verb itself.
     verb = VERB.search(text, max(0, len(text) - 16))
@@ -142,7 +145,7 @@ def _above_a_quote(found: Evidence, colon: bool, verb: bool) -> bool:
 
 def is_weak_attribution(text: str) -> bool:
     """Whether a line names a writer without evidence ("Nora wrote:"): enough above what is known to be a quotation."""
-    if len(text) > MAX_LINE_CHARS or len(text.split()) > MAX_WORDS or not _may_end(text):
+    if len(text) > MAX_LINE_CHARS or len(text.split()) > MAX_WORDS or not may_end(text):
         return False
     return VERB.search(text) is not None and not _holds_sentence(text)
 

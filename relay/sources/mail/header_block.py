@@ -34,6 +34,12 @@ class _Field:
     roles: frozenset[str]
 
 
+def may_be_header(text: str) -> bool:
+    """Whether a header may begin with this line, which costs little to say."""
+    field = _field(text)
+    return field is not None and (bool(field.roles) or has_address(field.value))
+
+
 def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
     """Whether the header of a quoted mail begins at line `start`.
 

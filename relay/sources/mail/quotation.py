@@ -11,14 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from relay.sources.mail.attribution import attribution_start, is_weak_attribution
-from relay.sources.mail.evidence import MAX_LINE_CHARS
-from relay.sources.mail.header_block import is_header_block, points_at
+from relay.sources.mail.attribution import attribution_start, is_weak_attribution, may_end
+from relay.sources.mail.header_block import is_header_block, may_be_header, points_at
 from relay.sources.mail.lines import Line, Mark
 from relay.sources.mail.words import FORWARD, ORIGINAL, REPLY_ABOVE
 
+#: Lines between dashes are no longer.
+MAX_SEPARATOR_CHARS = 120
 #: Nobody answers further down; what lies beyond stays as it is.
 MAX_LINES = 20_000
+#: Lines that look as if a quotation began there; each is looked at for up to 0.1 ms.
+MAX_TRIES = 500
 #: Lines of a quotation that are searched for an attribution of its own.
 MAX_INNER_LINES = 400
 #: A signature is shorter.
@@ -28,6 +31,7 @@ MAX_TAIL_BLANKS = 8
 _BLANKS_ABOVE = 3
 
 _RULE = re.compile(r"^[\s*]{0,8}(?:[_\-=*~]{3,200}|[—–─]{2,200})[\s*]{0,8}$")
+_PAIRS = ("--", "__", "==", "——", "––", "──")
 #: What parts a signature (RFC 3676, section 4.3) or a mailing list's footer.
 _TAIL = re.compile(r"^(?:--|_{2,80})$")
 _LINK = re.compile(r"^[(<\[]\s?https?://[^\s<>]{1,500}[)>\]](?:\s?>)?$")
@@ -48,10 +52,11 @@ class _Search:
         self.cut = [False] * len(lines)
         #: Whether a quotation with evidence was seen: what is marked after it belongs to it.
         self.known = False
+        self.tries = MAX_TRIES
 
     def run(self) -> list[bool]:
         place, end = 0, min(len(self.lines), MAX_LINES)
-        while place < end:
+        while place < end and self.tries > 0:
             line = self.lines[place]
             if not line.text:
                 place += 1
@@ -162,58 +167,39 @@ class _Search:
     def _is_forward(self, place: int) -> bool:
         """ "---------- Forwarded message ---------", "Begin forwarded message:"."""
         text = self.lines[place].text
-        if len(text) > 120 or FORWARD.search(text) is None:
+        if len(text) > MAX_SEPARATOR_CHARS or not (text.startswith(_DASHES) or text.endswith((":", "："))):
             return False
-        bare = text.strip("-_=*> \t–—")
-        return text != bare or text.endswith((":", "："))
+        return FORWARD.search(text) is not None
 
     def _ends_here(self, place: int) -> bool:
         """Whether a separator or a header begins here, below which nothing is the writer's."""
         line = self.lines[place]
         text = line.text
-        if len(text) > MAX_LINE_CHARS:
-            return False
-        if line.mark is Mark.BEGIN or self._is_reply_above(text):
+        if line.mark is Mark.BEGIN or _is_reply_above(text):
             return True
-        rule = text.startswith(_DASHES) and _RULE.match(text) is not None
-        if rule or self._is_separator(text):
-            if not rule and ORIGINAL.search(text):
+        if text.startswith(_DASHES):
+            rule = _RULE.match(text) is not None
+            if not rule and _is_separator(text) and ORIGINAL.search(text):
                 return True
-            below = self._next(place + 1)
-            return below is not None and is_header_block(self.lines, below, marked=True)
+            if rule or _is_separator(text):
+                below = self._next(place + 1)
+                return below is not None and self._is_header(below, marked=True)
         marked = line.mark is Mark.HEADER
-        if not is_header_block(self.lines, place, marked=marked):
-            return False
-        return marked or not points_at(self.lines, place)
+        return self._is_header(place, marked=marked) and (marked or not points_at(self.lines, place))
 
-    @staticmethod
-    def _is_separator(text: str) -> bool:
-        """A line of words between dashes, in whatever language."""
-        if not text.startswith(_DASHES) or len(text) > 120:
+    def _is_header(self, place: int, *, marked: bool) -> bool:
+        if not may_be_header(self.lines[place].text):
             return False
-        bare = text.strip("*> \t")
-        return bare[:2] in ("--", "__", "==", "——", "––", "──") and bare[-2:] in (
-            "--",
-            "__",
-            "==",
-            "——",
-            "––",
-            "──",
-        )
-
-    @staticmethod
-    def _is_reply_above(text: str) -> bool:
-        if len(text) > 200:
-            return False
-        bare = text.strip("> \t")
-        if bare.startswith("##-") and bare.endswith("-##"):
-            return True  # Zendesk's, in any language
-        return REPLY_ABOVE.search(text) is not None
+        self.tries -= 1
+        return is_header_block(self.lines, place, marked=marked)
 
     def _attributed(self, place: int) -> int | None:
         """Takes an attribution that ends with line `place`. The line to go on with; None where nothing is left."""
         below = self._next(place + 1)
         quoted_below = below is not None and self._is_quoted_below(below)
+        if not quoted_below and not may_end(self.lines[place].text):
+            return place + 1
+        self.tries -= 1
         start = attribution_start(self.lines, place, quoted_below=quoted_below)
         if start is None:
             return place + 1
@@ -257,3 +243,21 @@ class _Search:
         while above >= 0 and (not self.lines[above].text or _RULE.match(self.lines[above].text[:210])):
             above -= 1
         self._cut_range(above + 1, len(self.lines))
+
+
+def _is_separator(text: str) -> bool:
+    """A line of words between dashes, in whatever language."""
+    bare = text.strip("*> \t")
+    return len(text) <= MAX_SEPARATOR_CHARS and bare.startswith(_PAIRS) and bare.endswith(_PAIRS)
+
+
+def _is_reply_above(text: str) -> bool:
+    """ "##- Please type your reply above this line -##": Zendesk's signs are the same in every language."""
+    if len(text) > MAX_SEPARATOR_CHARS * 2:
+        return False
+    bare = text.strip("> \t")
+    if bare.startswith("##-") and bare.endswith("-##"):
+        return True
+    found = REPLY_ABOVE.search(bare) if bare.startswith(_DASHES) else REPLY_ABOVE.match(bare)
+    # A sentence that mentions the line is none.
+    return found is not None and len(bare) - len(found[0]) <= len("##- please  by mail -##") * 2

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from relay.sources.mail.attribution import closes_attribution, midline_start
 from relay.sources.mail.lines import Line
 from relay.sources.mail.marks import mark_of, marked_lines
-from relay.sources.mail.quotation import quoted_lines
+from relay.sources.mail.quotation import MAX_LINES, quoted_lines
 from relay.sources.read.markup import html_of_text, is_deep, text_of_html
 from relay.sources.read.page import Page, read_page
 
@@ -85,7 +85,8 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
 def _rows(text: str) -> list[str]:
     """The text's lines; one that holds the writer's last words and an attribution becomes two."""
     rows: list[str] = []
-    for row in text.split("\n"):
+    # What lies beyond the limit is one long row, which no pattern looks at.
+    for row in text.split("\n", MAX_LINES):
         at = midline_start(row.rstrip()) if "On " in row else None
         if at is None:
             rows.append(row)

@@ -17,6 +17,9 @@ MAX_DEPTH = 200
 #: with so few elements the quadratic time is 0.3 s at most.
 MAX_ELEMENTS = 5000
 
+#: Each costs up to 4 us.
+MAX_TAGS = 50_000
+
 #: The cleaner copies the text so far at every character reference: quadratic, 0.1 s for so many.
 MAX_REFERENCES = 50_000
 
@@ -74,19 +77,20 @@ def html_of_text(text: str) -> str:
 
 
 def _printable(text: str) -> str:
+    text = text.replace("\0", "")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def is_deep(html: str) -> bool:
-    """Whether a parser may need more than linear time: more than MAX_DEPTH elements open at once, or too many
-    references.
+    """Whether a parser may need too long: more than MAX_DEPTH elements open at once, or too many tags or references.
 
     Counted per name: an end tag whose element never began closes nothing. What stands in comments, as Word's
     settings do, opens nothing, but counts among the elements: a comment that is none could hide the rest.
     """
-    if html.count("&") > MAX_REFERENCES:
+    tags = html.count("<")
+    if tags > MAX_TAGS or html.count("&") > MAX_REFERENCES:
         return True
-    if html.count("<") <= MAX_DEPTH:
+    if tags <= MAX_DEPTH:
         return False
     depth = elements = 0
     opened: dict[str, int] = {}
