@@ -162,7 +162,7 @@ def test_what_was_cut_is_the_events_quoted() -> None:
     found = event(text=f"New\n\n{attribution}\n> old words\n")
     assert (found.text, found.quoted) == ("New", f"{attribution}\n> old words")
     assert found.view()["quoted"] == found.quoted
-    page = f"<p>New</p><div class='gmail_quote'><i>Nora:</i><blockquote>old words</blockquote></div>"
+    page = "<p>New</p><div class='gmail_quote'><i>Nora:</i><blockquote>old words</blockquote></div>"
     assert "old words" in event(text="", html=page).quoted
 
 

@@ -55,7 +55,7 @@ def relay(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def limit(fleet: Fleet) -> int:
-    return int(fleet.redis.config_get("maxmemory")["maxmemory"])
+    return int(str(fleet.redis.config_get("maxmemory")["maxmemory"]))
 
 
 def test_seven_thousand_that_wait_at_the_limit_are_all_delivered(fleet: Fleet) -> None:
