@@ -7,6 +7,7 @@ own `${NAME}`s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,9 @@ from relay.secret import (
     weak_allowed,
 )
 from relay.transit import travels_in_clear
+
+#: No braces and no colons: what stands in braces decides where a cluster puts a key.
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Settings:
     log_level: str = "info"
     require_durable: bool = True
     heartbeat_file: str = ""
+    #: What every key in Redis begins with.
+    key_prefix: str = "relay"
     #: Proxies whose X-Forwarded-For is believed, as uvicorn's `forwarded_allow_ips`.
     trusted_proxies: str = "127.0.0.1"
 
@@ -72,7 +78,7 @@ class Settings:
                     return SecretFile(path)().strip()
                 except SecretUnreadable as error:
                     raise SettingsInvalid(f"RELAY_{name}_FILE: {error}") from error
-            return environ.get(f"RELAY_{name}", "") or default
+            return environ.get(f"RELAY_{name}", "").strip() or default
 
         def require_one(name: str) -> None:
             if environ.get(f"RELAY_{name}", "") and environ.get(f"RELAY_{name}_FILE", ""):
@@ -85,6 +91,8 @@ class Settings:
                 text = environ.get(variable)
                 if text is None:
                     continue
+                # As from a file: a newline at its end is nobody's secret.
+                text = text.rstrip("\r\n")
                 if not text:
                     raise SettingsInvalid(f"{variable} is set and empty; give it a value, or unset it")
                 read = SecretFile(text) if variable.endswith("_FILE") else None
@@ -107,6 +115,14 @@ class Settings:
             text = value(name, default).lower()
             if text not in choices:
                 raise SettingsInvalid(f"RELAY_{name} should be one of {', '.join(choices)}, not {text!r}")
+            return text
+
+        def key_prefix() -> str:
+            text = value("KEY_PREFIX", "relay")
+            if not _KEY_PREFIX.fullmatch(text):
+                raise SettingsInvalid(
+                    f"RELAY_KEY_PREFIX should be 1 to 40 letters, digits, dots or hyphens, not {text!r}"
+                )
             return text
 
         planhat_url = value("PLANHAT_URL", "https://api.planhat.com").rstrip("/")
@@ -140,6 +156,7 @@ class Settings:
             log_level=choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             require_durable=flag("REQUIRE_DURABLE", "true"),
             heartbeat_file=value("HEARTBEAT_FILE", ""),
+            key_prefix=key_prefix(),
             trusted_proxies=value("TRUSTED_PROXIES", "127.0.0.1"),
         )
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from relay.errors import OutboxUnavailable, UserError
+from relay.outbox.bell import QUEUES
+from relay.outbox.keys import set_rq_prefix
 from relay.settings import Settings
 from relay.telemetry import set_up_logging
-from workers.process.supervisor import QUEUES, WRONG_SETTINGS, Supervisor
+from workers.process.stopping import WRONG_SETTINGS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.read(os.environ)
         set_up_logging(settings.log_format, settings.log_level)
+        # Imported below: whatever imports RQ comes after this.
+        set_rq_prefix(settings.key_prefix)
         if chosen.queue:
             from workers.process.worker import work_queue
 
@@ -33,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from workers.process.burst import burst
 
             return burst()
+        from workers.process.supervisor import Supervisor
+
         return Supervisor(settings).run()
     except UserError as error:
         print(error, file=sys.stderr)

@@ -129,7 +129,10 @@ class Context:
     def redis(self) -> Any:
         """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
         from relay.outbox.connection import connect
-        from relay.outbox.scripts import unavailable_reason
+        from relay.outbox.keys import set_rq_prefix
+        from relay.outbox.reasons import unavailable_reason
+
+        set_rq_prefix(self.settings.key_prefix)
 
         named = bool(self.up) or self._set("REDIS_URL")
         if not named and (self.place.wanted or Path(self.place.data).is_dir()):
@@ -157,13 +160,13 @@ class Context:
         from relay.outbox.outbox import Outbox
         from relay.outbox.vault import Vault
 
-        return Outbox(self.redis, vault=Vault(self.settings.encryption_keys))
+        return Outbox(self.redis, base=self.settings.key_prefix, vault=Vault(self.settings.encryption_keys))
 
     @cached_property
     def delivery(self) -> Any:
         from relay.outbox.delivery import Delivery
 
-        return Delivery(self.redis)
+        return Delivery(self.redis, base=self.settings.key_prefix)
 
     def audit(self, what: str, **of: Any) -> None:
         """A line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""

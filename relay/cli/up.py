@@ -49,7 +49,7 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
     settings = Settings.read(environ)
     here = host or settings.host
     at = free_port(here, settings.port if port is None else port)
-    server = EmbeddedServer(folder / "redis").start()
+    server = EmbeddedServer(folder / "redis", tell=lambda sentence: click.echo(sentence, err=True)).start()
     stopping = Stop()
     relay = Installation(folder, config, server, host=here, port=at)
     try:
@@ -174,7 +174,9 @@ class Installation:
         from relay.outbox.vault import Vault
 
         settings = Settings.read(self.environ)
-        outbox = Outbox(connect(self.server.url), vault=Vault(settings.encryption_keys))
+        outbox = Outbox(
+            connect(self.server.url), base=settings.key_prefix, vault=Vault(settings.encryption_keys)
+        )
         return sign_in_link(outbox, self.url, name=operator().removeprefix("cli:"))
 
 

@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import click
+
 from relay.errors import UserError
 
 OPERATOR_TOKEN = "operator-token"  # noqa: S105 - a file's name
@@ -48,8 +50,14 @@ def make_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         if f"RELAY_{setting}" in environ or f"RELAY_{setting}_FILE" in environ:
             continue
         path = (folder / name).absolute()
-        with contextlib.suppress(FileExistsError):
+        try:
             _write_new(path, secrets.token_urlsafe(24) + "\n")
+        except FileExistsError:
+            pass
+        except OSError as error:
+            # A half of it is no secret.
+            path.unlink(missing_ok=True)
+            raise UserError(f"{path}: cannot be written ({error.strerror}); make room on its disk") from error
         found[f"RELAY_{setting}_FILE"] = str(path)
     return found
 
@@ -78,13 +86,23 @@ def example_environ(config: Path, folder: Path, environ: Mapping[str, str]) -> d
 
 
 def write_private(path: Path, value: Any) -> None:
-    """Whole or not at all, and for our eyes only: it holds secrets."""
+    """Whole or not at all, and for our eyes only: it holds secrets. On a full disk what stands there stays. Raises
+    UserError where nothing stands there yet."""
     temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    _write_new(temporary, json.dumps(value, indent=1))
-    temporary.replace(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        _write_new(temporary, json.dumps(value, indent=1))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        sentence = f"{path}: cannot be written ({error.strerror}); make room on its disk"
+        if not path.exists():
+            raise UserError(sentence) from error
+        click.echo(f"{sentence}. What stands there is kept", err=True)
 
 
 def _write_new(path: Path, text: str) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -19,6 +19,8 @@ from relay.errors import RelayError, UserError
 from relay.outbox.embedded import EmbeddedServer, end_with_parent
 
 READY_TIMEOUT_S = 30.0
+#: A server that ends again so soon has a reason that a start does not mend.
+_SHORT_LIFE_S = 10.0
 #: What each part gets to end by itself, in the order of stopping; together under 10 s.
 STOP_S = {"web": 3.5, "workers": 4.0, "sandbox": 1.0}
 
@@ -112,11 +114,10 @@ def wait_ready(url: str, parts: list[Part], stopping: Stop) -> None:
 
 def watch(server: EmbeddedServer, parts: list[Part], stopping: Stop, changed: Callable[[], None]) -> None:
     """Restarts what dies, with a growing pause, until asked to stop."""
+    keeper = Keeper(server)
     while not stopping.asked:
         time.sleep(0.2)
-        if not server.alive():
-            click.echo("the embedded server ended; starting it again", err=True)
-            server.spawn()
+        if keeper.tend(time.monotonic()):
             changed()
         for part in parts:
             if part.ended() and not stopping.asked:
@@ -127,3 +128,43 @@ def watch(server: EmbeddedServer, parts: list[Part], stopping: Stop, changed: Ca
                     click.echo(f"{part.name} ended; starting it again", err=True)
                     part.start()
                     changed()
+
+
+class Keeper:
+    """Keeps the embedded server up. Where it cannot start (its disk is full) everything else goes on: the web side spools,
+    or tells senders to come back, and the server is tried again until there is room."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._next = self._started = 0.0
+        self._said = ""
+        self._failures = 0
+
+    def tend(self, now: float) -> bool:
+        """Whether it was started just now."""
+        if self._server.alive() or now < self._next:
+            return False
+        try:
+            self._server.spawn()
+        except UserError as error:
+            self._pause(now)
+            if str(error) != self._said:
+                # Once: it is tried every few seconds.
+                self._said = str(error)
+                click.echo(
+                    f"the embedded server is down: {error}. It is tried again until it starts; meanwhile what comes in is "
+                    "spooled where `spool:` is set, and told to come back otherwise",
+                    err=True,
+                )
+            return False
+        if now - self._started < _SHORT_LIFE_S:
+            self._pause(now)
+        else:
+            self._failures = 0
+        self._started, self._said = now, ""
+        click.echo("the embedded server ended; it was started again", err=True)
+        return True
+
+    def _pause(self, now: float) -> None:
+        self._failures += 1
+        self._next = now + min(5.0, 0.5 * 2**self._failures)

@@ -13,19 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-import orjson
-
 from relay.door.house import House, Source
 from relay.door.redaction import Redactor
 from relay.errors import MappingFailed, OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
+from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered
 from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
 from relay.value import value_class
 
-DEAD_SCHEMA = 1
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
 LARGE_BODY_BYTES = 256 * 1024
 
@@ -183,7 +181,14 @@ class Intake:
             verdict = self.house.book.map(event)
         except MappingFailed as error:
             facts |= {"verdict": "dead", "reason": error.cause, "rule": error.rule}
-            dead = dead_record(event.source, error.cause, rule=error.rule, field=error.field, line=error.line)
+            dead = encode_record(
+                stage="map",
+                cause=error.cause,
+                source=event.source,
+                rule=error.rule,
+                field=error.field,
+                line=error.line,
+            )
             return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
@@ -206,31 +211,8 @@ def _parked(base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_
     facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
     if raw_of:
         facts["raw_of"] = raw_of
-    return Entry(
-        identity, source, "dead", (identity,), pack(facts, body), dead=dead_record(source, parked.cause)
-    )
-
-
-def dead_record(
-    source: str, cause: str, *, rule: str = "", field: str = "", line: int | None = None, stage: str = "map"
-) -> bytes:
-    """A dead letter of the door. `cause` groups: it holds no value of the payload."""
-    return orjson.dumps(
-        {
-            "v": DEAD_SCHEMA,
-            "cause": cause,
-            "reason": cause,
-            "stage": stage,
-            "rule": rule,
-            "field": field,
-            "line": line,
-            "answer": None,
-            "attempts": [],
-            "document": None,
-            "source": source,
-            "externalId": "",
-        }
-    )
+    dead = encode_record(stage="map", cause=parked.cause, source=source)
+    return Entry(identity, source, "dead", (identity,), pack(facts, body), dead=dead)
 
 
 def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:

@@ -63,7 +63,7 @@ def erase_spool(
     if dry_run:
         going = sum(holds(_opened(vault, row)) for row in _rows(Path(folder) / "spool.sqlite"))
         return {"spool": going, "damaged_files": len(damaged)}
-    spool = Spool(folder, max_bytes=max_bytes, vault=vault)
+    spool = Spool(folder, max_bytes=max_bytes, vault=vault, visit=True)
     try:
         gone = spool.erase(holds)
         for path in damaged:

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import redis
 
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.scripts import keep_books, reaching_redis, run
 
 #: Instead of a wait: no call is to be made until a person says so.
 PAUSED: Final = -1
@@ -48,9 +49,9 @@ class CallPermit:
 
 
 class Delivery:
-    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+    def __init__(self, client: redis.Redis, *, lane: str = LANE, base: str = BASE) -> None:
         self._redis = client
-        self._prefix = f"relay:{{{lane}}}:"
+        self._prefix = lane_prefix(lane, base)
 
     def read(self) -> DeliveryState:
         with reaching_redis():
@@ -58,7 +59,7 @@ class Delivery:
         return _state(held)
 
     def back_off(self, until_ms: int, reason: str) -> None:
-        """After 429, 5xx and time-outs. A pause by a person is kept: their word outlasts the weather."""
+        """After 429, 5xx and time-outs. A person's pause is kept."""
         self._hold("backing_off", until_ms, reason)
 
     def block(self, until_ms: int, reason: str) -> None:
@@ -66,45 +67,22 @@ class Delivery:
         self._hold("blocked", until_ms, reason)
 
     def _hold(self, state: str, until_ms: int, reason: str) -> None:
-        key = self._prefix + "delivery"
-        with reaching_redis(), self._redis.pipeline(transaction=True) as pipe:
-            if self._redis.hget(key, "state") == b"paused":
-                return
-            pipe.hset(key, mapping={"state": state, "until_ms": until_ms, "reason": reason})
-            pipe.hincrby(key, "failures", 1)
-            pipe.execute()
+        self._change("hold", state, until_ms, reason)
 
     def reopen(self, now_ms: int) -> None:
         """A call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
-        key = self._prefix + "delivery"
-        with reaching_redis():
-            if self._redis.hget(key, "state") == b"paused":
-                return
-            self._redis.hset(
-                key,
-                mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0, "reopened_ms": now_ms},
-            )
+        self._change("reopen", "", now_ms, "")
 
     def pause(self, source: str = "") -> None:
-        with reaching_redis():
-            if source:
-                self._redis.sadd(self._prefix + "paused", source)
-            else:
-                self._redis.hset(
-                    self._prefix + "delivery",
-                    mapping={"state": "paused", "until_ms": 0, "reason": "paused by a person"},
-                )
+        """Nothing is delivered (of `source`) until `resume`."""
+        self._change("pause", source, 0, "paused by a person")
 
     def resume(self, source: str = "") -> None:
         """Ends a pause; of an outage it only ends the wait: the next call is a probe again."""
-        with reaching_redis():
-            if source:
-                self._redis.srem(self._prefix + "paused", source)
-            else:
-                self._redis.hset(
-                    self._prefix + "delivery",
-                    mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0},
-                )
+        self._change("resume", source, 0, "")
+
+    def _change(self, mode: str, what: str, at_ms: int, reason: str) -> None:
+        run(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
@@ -149,8 +127,8 @@ class Delivery:
         return {key.decode(): value.decode() for key, value in held.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
-        with reaching_redis():
-            self._redis.hset(self._prefix + "tune", mapping=values)  # type: ignore[arg-type]
+        words = [word for pair in values.items() for word in pair]
+        keep_books(self._redis, self._prefix, ("HSET", "tune", *words))
 
 
 def _state(held: Mapping[bytes, bytes]) -> DeliveryState:

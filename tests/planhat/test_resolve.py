@@ -289,7 +289,7 @@ def test_an_unchanged_item_that_appears_only_as_a_count_is_unchanged() -> None:
 
     outcomes, resolution = resolve(items, lambda part: read_report(200, {}, body, now_s=0))
 
-    assert outcomes == {0: Delivered("n"), 1: Delivered("u2"), 2: Unchanged()}
+    assert outcomes == {0: Delivered("n", True), 1: Delivered("u2", False), 2: Unchanged()}
     assert resolution.calls == 1
 
 

@@ -1,4 +1,4 @@
-"""A draft on its way to a outgoing item: its company, its people, its size. What has none of them is settled instead."""
+"""A folded item on its way to an outgoing one: its company, its people, its size. What has none of them is settled instead."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class FoldedItem:
         if len(fields) > len(b"{}"):
             body = body[:-1] + b"," + fields[1:]
         for pending in self.item.pending:
-            pending.patch = b""
+            pending.release()
         return OutgoingItem(
             self.item,
             Row(document.external_id, body, document.planhat_id),
@@ -115,7 +115,7 @@ class FoldedItem:
 
 @dataclass(slots=True)
 class OutgoingItem:
-    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 folded items would take 100 MB; the
+    """What is kept of a folded item until its outcome is known. Bytes, because a batch of 5,000 folded items would take 100 MB; the
     folded document among them, because folding once more would cost as much as all the rest.
 
     `fold` is the first half of the document, the rest its memory. `superseded` as in `FoldedItem`."""
@@ -139,7 +139,7 @@ class OutgoingItem:
     def delivered(self, planhat_id: str, entry: dict[str, Any]) -> bytes:
         """The document to keep now that Planhat has it, `entry` added to its history."""
         history = [*self.history, entry][-HISTORY_ENTRIES:]
-        # Row by externalId although an `_id` was known: that one is gone.
+        # Sent by externalId although an `_id` was known: that one is gone.
         return self.fold + encode_memory(
             self.hash, planhat_id or self.row.planhat_id, self.company_id, history
         )

@@ -61,7 +61,7 @@ class Limits:
 
 class Pace:
     """`now_ms()` is Redis's time; `about_ms()` nearly so, without asking it. `wait(seconds)` sleeps, but returns True at
-    once when the process is to stop."""
+    once when the process is to stop. `asked` is told that work is asked for."""
 
     def __init__(
         self,
@@ -72,8 +72,10 @@ class Pace:
         about_ms: Callable[[], int] | None = None,
         wait: Callable[[float], bool] | None = None,
         chance: Random | None = None,
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
+        self._asked = asked
         self._delivery = delivery
         self._now_ms = now_ms
         self._about_ms = about_ms or now_ms
@@ -133,6 +135,7 @@ class Pace:
     def permit(self, now_ms: int = 0, *, seize: bool = False) -> CallPermit:
         """`seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
         are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
+        self._asked()
         return self._delivery.permit(self.budget.allowed, self._roomy(), seize=seize, now_ms=now_ms)
 
     def linger_s(self, permit: CallPermit, now_ms: int = 0) -> float:
@@ -152,6 +155,7 @@ class Pace:
         `patience_s` went by."""
         waited = 0.0
         while True:
+            self._asked()
             wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
             if wait_ms == PAUSED:
                 return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -27,6 +27,7 @@ from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.pace.pace import Pace
+from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
 _PARKED_PER_JOB: Final = 100
@@ -39,10 +40,13 @@ class WorkerContext:
         self.settings = Settings.read(environ)
         self._environ = environ
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
-        self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
-        self.delivery = Delivery(self.redis)
-        self.bell = Bell(self.redis)
-        self.metrics = SharedMetrics(self.redis)
+        base = self.settings.key_prefix
+        self.outbox = Outbox(self.redis, base=base, vault=Vault(self.settings.encryption_keys), piped=True)
+        self.delivery = Delivery(self.redis, base=base)
+        self.bell = Bell(self.redis, unheard=self.outbox.release)
+        #: Told, with the seconds until the next time, that work was asked for.
+        self.asked: Callable[[float], None] = lambda due_s: None
+        self.metrics = SharedMetrics(self.redis, base=base)
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -67,7 +71,7 @@ class WorkerContext:
         return self
 
     def _read_config(self) -> None:
-        stamp = _stamp(self.settings.config)
+        stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
         keep = self.config.keep
@@ -80,6 +84,7 @@ class WorkerContext:
             now_ms=self.outbox.now_ms,
             about_ms=self.outbox.about_ms,
             wait=STOPPING.wait,
+            asked=lambda: self.asked(self.config.planhat.timeout_s + IDLE_DUE_S),
         )
         self.directory = Directory(
             self.redis,
@@ -88,8 +93,11 @@ class WorkerContext:
             call=lambda: pace.take_call(stop=STOPPING, patience_s=2.0),
             now_ms=self.outbox.now_ms,
             counted=self._counted,
+            base=base,
         )
-        reader = Readback(self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms)
+        reader = Readback(
+            self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms, base=base
+        )
         self.flush = Flush(
             self.config,
             self.outbox,

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Final
 
+#: What a process ends with whose settings or config do not hold: starting it again would not help.
+WRONG_SETTINGS: Final = 2
 #: After SIGTERM a call under way has so long to end before its claims are handed back.
 GRACE_S: Final = 3.0
 

@@ -20,25 +20,28 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE, Bell
+from relay.outbox.bell import QUEUES, Bell
 from relay.outbox.connection import connect
-from relay.outbox.heartbeat import beat, end_beat
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import give_sign, leave
 from relay.outbox.scripts import reaching_redis
 from relay.outbox.vault import Vault
 from relay.settings import Settings
-from relay.telemetry import log
+from relay.telemetry import SharedMetrics, log
 from workers.dead_jobs import ask_to_unpark, post_dead_letters
+from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
-QUEUES: Final = (FLUSH_QUEUE, DEAD_QUEUE)
 SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
 STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
-#: What a process ends with whose settings or config do not hold: starting it again would not help.
-WRONG_SETTINGS: Final = 2
+#: A worker that has lived so long has begun to work.
+_PROVEN_S: Final = 15.0
+#: So many deaths in a row are no accident any more.
+_DYING: Final = 3
+_SIGN_DUE_S: Final = 20.0
 
 
 class Child:
@@ -50,6 +53,9 @@ class Child:
         self._started = 0.0
         self._pause_s = 0.0
         self._next = 0.0
+        #: How often it has ended in a row before it could work, and how it did last.
+        self.deaths = 0
+        self.died = ""
 
     def tend(self, now: float) -> int | None:
         """Starts it where it does not run. The exit code where it just ended."""
@@ -58,10 +64,14 @@ class Child:
                 self._start(now)
             return None
         code = self.process.poll()
+        lived_s = now - self._started
         if code is None:
+            if lived_s > _PROVEN_S:
+                self.deaths, self.died = 0, ""
             return None
         self.process = None
-        lived_s = now - self._started
+        self.deaths += 1
+        self.died = f"{_end_of(code)} after {lived_s:.1f} s"
         self._pause_s = 0.0 if lived_s > 5 else min(5.0, max(0.5, self._pause_s * 2))
         self._next = now + self._pause_s
         log("worker.ended", level=logging.WARNING, queue=self.queue, code=code, lived_s=round(lived_s, 1))
@@ -91,29 +101,34 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
-        self._redis = connect(settings.redis_url, timeout_s=2.0)
-        self._outbox = Outbox(self._redis, vault=Vault(settings.encryption_keys))
-        self._bell = Bell(self._redis)
+        self._redis = connect(settings.redis_url)
+        self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
+        self._bell = Bell(self._redis, unheard=self._outbox.release)
+        self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
+        self._children = [Child(queue) for queue in QUEUES]
+        self._started_ms = 0
         self._stop = False
         self._beat_at = self._parked_at = 0.0
         self._redis_away = False
         self._config_stamp = _stamp(settings.config)
-        self._who = f"{socket.gethostname()}:{os.getpid()}"
+        self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        children = [Child(queue) for queue in QUEUES]
         code = 0
         while not self._stop:
             now = time.monotonic()
-            for child in children:
-                if child.tend(now) == WRONG_SETTINGS:
+            for child in self._children:
+                ended = child.tend(now)
+                if ended == WRONG_SETTINGS:
                     code, self._stop = WRONG_SETTINGS, True
+                elif ended is not None:
+                    self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
             self._sweep(now)
             if not self._stop:
                 time.sleep(SWEEP_S)
-        return self._end(children) or code
+        return self._end(self._children) or code
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stop = True
@@ -127,7 +142,7 @@ class Supervisor:
             post_dead_letters(self._redis, self._outbox)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
-                beat(self._outbox, self._who)
+                self._give_sign()
             if now - self._parked_at >= _PARKED_EVERY_S:
                 self._parked_at = now
                 if self._parked_is_due():
@@ -140,6 +155,24 @@ class Supervisor:
                 self._redis_away = True
                 log("redis.away", level=logging.ERROR, reason=str(error))
 
+    def _give_sign(self) -> None:
+        self._started_ms = self._started_ms or self._outbox.now_ms()
+        dying = [child for child in self._children if child.deaths >= _DYING]
+        give_sign(
+            self._outbox,
+            self._who,
+            "supervisor",
+            due_s=_SIGN_DUE_S,
+            started_ms=self._started_ms,
+            facts={
+                "deaths": {child.queue: child.deaths for child in dying},
+                "died": {child.queue: child.died for child in dying},
+            }
+            if dying
+            else None,
+        )
+        self._metrics.flush()
+
     def _parked_is_due(self) -> bool:
         """Some letter that waits for a company is to be looked at again, or the config has changed."""
         stamp = _stamp(self._settings.config)
@@ -150,6 +183,10 @@ class Supervisor:
         return changed or bool(due)
 
     def _touch(self) -> None:
+        """For the probe of `relay work --alive`. Not while a worker dies again and again though Redis answers: nothing is
+        delivered then, and a new start of all may mend it."""
+        if any(child.deaths >= _DYING for child in self._children) and not self._redis_away:
+            return
         if self._settings.heartbeat_file:
             try:
                 Path(self._settings.heartbeat_file).touch()
@@ -170,9 +207,14 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
         with contextlib.suppress(OutboxUnavailable):
-            end_beat(self._outbox, self._who)
+            leave(self._outbox, self._who)
         log("workers.stopped")
         return 0
+
+
+def _end_of(code: int) -> str:
+    """A process's end in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

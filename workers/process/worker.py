@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+import redis
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.worker_registration import REDIS_WORKER_KEYS
 
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
+from relay.outbox.outbox import Outbox
+from relay.outbox.processes import Role
+from relay.outbox.reasons import unavailable_reason
 from relay.settings import Settings
+from relay.telemetry import log
 from workers.process.context import worker_context
 from workers.process.job import RelayJob
+from workers.process.signs import AWAY_DUE_S, Signs
 from workers.process.stopping import STOPPING
+from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -28,9 +39,20 @@ class RelayWorker(SimpleWorker):
     """SimpleWorker with RQ's patience cut: its own recovery of a killed worker's job takes minutes, ours is the lease."""
 
     max_connection_wait_time = 2.0
+    #: Told of each look for work.
+    signs: Signs
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return int(job.timeout or 180) + 5
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        self.signs.asked()
+        if pipeline is None and not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
+            # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
+            self.connection.delete(self.key)
+            self.register_birth()  # type: ignore[no-untyped-call]
+            log("worker.registered_again", level=logging.WARNING, name=self.name)
+        super().heartbeat(timeout, pipeline)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         STOPPING.set()
@@ -38,20 +60,42 @@ class RelayWorker(SimpleWorker):
 
 
 def work_queue(queue: str, parent: int) -> int:
-    """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another)."""
+    """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another), 2 where this Redis
+    cannot be worked with."""
     _die_with(parent)
     # Before RQ has its own: a signal during the start must not be lost.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
+    outbox = Outbox(connection, base=settings.key_prefix)
+    role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
+    signs = Signs(outbox, role, file=settings.heartbeat_file)
+    signs.good_for(AWAY_DUE_S)
     if queue == FLUSH_QUEUE:
-        worker_context()
+        worker_context().asked = signs.asked
     # A call's body is 4 MB, again and again: as fresh memory it costs 2 ms of the time that Planhat waits.
     tune_malloc(keep_bytes=8 * 1024 * 1024, block_bytes=16 * 1024 * 1024)
     # The thread that sends a batch needs the interpreter for a moment at each piece, while this one folds: with Python's own
     # 5 ms a call of 4 MB would wait for a third of a second. Where nobody waits a short one costs nothing.
     sys.setswitchinterval(0.0001)
+    try:
+        while _serve(queue, connection, signs) and memory_full(connection, outbox):
+            signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
+            if queue == FLUSH_QUEUE:
+                drain_without_rq(
+                    connection, outbox, lambda: worker_context().flush, stopping=STOPPING, asked=signs.asked
+                )
+            else:
+                wait_without_rq(connection, outbox, stopping=STOPPING, asked=signs.asked)
+    finally:
+        if STOPPING():
+            signs.end()
+    return 0 if STOPPING() else 1
+
+
+def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
+    """Works as RQ does. True: RQ gave up, though nobody wanted it to stop."""
     worker: Any = RelayWorker(
         [Queue(queue, connection=connection, serializer="json", job_class=RelayJob)],
         job_class=RelayJob,
@@ -63,8 +107,14 @@ def work_queue(queue: str, parent: int) -> int:
         job_monitoring_interval=5,
         log_job_description=False,
     )
-    worker.work(logging_level="WARNING", with_scheduler=False)
-    return 0 if STOPPING() else 1
+    worker.signs = signs
+    try:
+        worker.work(logging_level="WARNING", with_scheduler=False)
+    except RedisError as error:
+        log("rq.gave_up", level=logging.WARNING, queue=queue, reason=unavailable_reason(error))
+        with suppress(RedisError, OSError):
+            worker.unsubscribe()
+    return not STOPPING()
 
 
 def _die_with(parent: int) -> None:
