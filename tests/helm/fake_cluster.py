@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API server as Helm's `lookup` asks for: what there is, and the Secrets of a namespace."""
+"""As much of a Kubernetes API server as Helm asks for before it installs: what kinds there are, and a namespace's Secrets."""
 
 from __future__ import annotations
 
@@ -12,19 +12,41 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_VERBS = ["create", "get", "list", "patch", "update"]
-_ANSWERS: dict[str, Json] = {
-    "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
-    "/api": {"kind": "APIVersions", "versions": ["v1"]},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
-    "/api/v1": {
-        "kind": "APIResourceList",
-        "groupVersion": "v1",
-        "resources": [
-            {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret", "verbs": _VERBS}
-        ],
-    },
-}  # fmt: skip
+_KINDS = {
+    "v1": ["ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"],
+    "apps/v1": ["Deployment", "StatefulSet"],
+    "networking.k8s.io/v1": ["NetworkPolicy"],
+    "policy/v1": ["PodDisruptionBudget"],
+}
+
+
+def _discovery() -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    }
+    groups = []
+    for version, kinds in _KINDS.items():
+        resources = [
+            {
+                "name": f"{kind.lower()}s".replace("policys", "policies"),
+                "singularName": kind.lower(),
+                "namespaced": True,
+                "kind": kind,
+                "verbs": ["create", "get", "list", "patch", "update"],
+            }
+            for kind in kinds
+        ]
+        path = f"/apis/{version}" if "/" in version else "/api/v1"
+        found[path] = {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+        if "/" in version:
+            named = {"groupVersion": version, "version": "v1"}
+            groups.append({"name": version.split("/")[0], "versions": [named], "preferredVersion": named})
+    found["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    return found
+
+
+_ANSWERS = _discovery()
 
 
 @contextmanager

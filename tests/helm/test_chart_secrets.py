@@ -38,6 +38,8 @@ from tests.helm.semantics import containers_of, pods_of
 VALKEY = {**{key: value for key, value in MINIMAL.items() if key != "redis"}, "valkey": {"enabled": True}}
 OPEN = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 TEMPLATE = ("template", "demo", str(HELM), "--namespace", "relay")
+#: As an installation, but that nothing is stored.
+ASKING = (*TEMPLATE, "--dry-run=server", "--disable-openapi-validation")
 
 
 def generated(text: str) -> Json:
@@ -49,9 +51,8 @@ def generated(text: str) -> Json:
 
 @by_helm
 def test_what_was_made_is_kept_over_an_upgrade(helm: str, tmp_path: Path) -> None:
-    asking = (*TEMPLATE, "--dry-run=server", "--disable-openapi-validation")
     with cluster(tmp_path, {}) as environ:
-        first = run_helm(helm, *asking, values=VALKEY, environ=environ)
+        first = run_helm(helm, *ASKING, values=VALKEY, environ=environ)
     assert first.returncode == 0, first.stderr
     made = generated(first.stdout)
     assert set(made["data"]) == {"operator-token", "redis-password"}
@@ -59,8 +60,8 @@ def test_what_was_made_is_kept_over_an_upgrade(helm: str, tmp_path: Path) -> Non
         # 40 letters and digits: 238 bits.
         assert re.fullmatch(r"[A-Za-z0-9]{40}", b64decode(text).decode())
     with cluster(tmp_path, {made["metadata"]["name"]: made}) as environ:
-        again = run_helm(helm, *asking, "--is-upgrade", values=VALKEY, environ=environ)
-        more = run_helm(helm, *asking, "--is-upgrade", values=MINIMAL, environ=environ)
+        again = run_helm(helm, *ASKING, "--is-upgrade", values=VALKEY, environ=environ)
+        more = run_helm(helm, *ASKING, "--is-upgrade", values=MINIMAL, environ=environ)
     assert again.stdout == first.stdout
     assert generated(more.stdout)["data"] == {"operator-token": made["data"]["operator-token"]}
 
@@ -73,14 +74,7 @@ def test_each_key_that_is_missing_is_made_and_the_others_stay(tmp_path: Path) ->
         "data": {"operator-token": "b25l"},
     }
     with cluster(tmp_path, {"demo-planhat-relay-generated": held}) as environ:
-        done = run_helm(
-            HELMS[-1],
-            *TEMPLATE,
-            "--dry-run=server",
-            "--disable-openapi-validation",
-            values=VALKEY,
-            environ=environ,
-        )
+        done = run_helm(HELMS[-1], *ASKING, "--is-upgrade", values=VALKEY, environ=environ)
     data = generated(done.stdout)["data"]
     assert data["operator-token"] == "b25l"
     assert len(b64decode(data["redis-password"])) == 40
