@@ -64,6 +64,11 @@ class Intake:
             raise UnknownSource("no such source")
         return source
 
+    def look_at_head(self, source: Source, head: Inbound) -> None:
+        """Raises NotAuthentic where the head alone proves the request false."""
+        if head.method == "POST":
+            source.adapter.verify_head(head, now_s=self.clock())
+
     async def receive(self, source: Source, inbound: Inbound) -> Accepted | Reply:
         """Raises SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
         now_s = self.clock()

@@ -41,6 +41,9 @@ class Inbound:
     path_query: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
+    def with_body(self, body: bytes) -> Inbound:
+        return Inbound(body, self.headers, self.method, self.path_query, self.query)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -111,8 +114,13 @@ class Adapter(Protocol):
     proof_may_fetch: ClassVar[bool]
     answers: Answers
 
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        """Raises NotAuthentic where headers and URL alone say that the request is none of ours: before its body, which
+        `head` is without, is read. What it lets through is not proven yet."""
+
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only."""
+        """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only; a proof that lies
+        in the body is taken out of it without parsing the rest."""
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
@@ -132,7 +140,8 @@ class Adapter(Protocol):
 
 
 class BaseAdapter:
-    """The protocol's defaults; an adapter subclasses it and fills in `verify`, `parse`, `sample` and `sign`."""
+    """The protocol's defaults; an adapter subclasses it and fills in `verify_head`, `verify_body`, `parse`, `sample` and
+    `sign`."""
 
     name: ClassVar[str] = ""
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
@@ -143,6 +152,17 @@ class BaseAdapter:
 
     def __init__(self, options: SourceOptions) -> None:
         self.options = options
+
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        return None
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """What `verify_head` could not see. Raises NotAuthentic."""
+        raise NotImplementedError
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        self.verify_head(inbound, now_s=now_s)
+        self.verify_body(inbound, now_s=now_s)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         return None

@@ -43,7 +43,10 @@ from relay.settings import Settings
 from relay.telemetry import SharedMetrics, log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
+from relay.web.inbound import bounded_receive
+from relay.web.protocol import BoundedProtocol, bounded
 from relay.web.tally import Tally
+from relay.web.traffic import BodyRoom, Traffic
 from relay.web.watch import RedisWatch
 
 #: How often the config file is looked at, and the counts are written to Redis.
@@ -91,6 +94,7 @@ class WebSide:
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
         )
         self.hooks = Hooks(self.intake, self.tally)
+        self._room = BodyRoom(settings.bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
@@ -101,6 +105,16 @@ class WebSide:
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
+
+    def protocol(self) -> type[BoundedProtocol]:
+        """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
+        public one; bodies are counted together."""
+        return bounded(Traffic(self.settings.bounds, self._room, self._refused))
+
+    def _refused(self, status: int, scope: Scope | None) -> None:
+        """The protocol answered by itself."""
+        name = scope["path"].removeprefix("/hooks/") if scope else ""
+        self.tally.request(name if name in self.house.sources else "unknown", status, 0.0)
 
     @property
     def house(self) -> House:
@@ -283,7 +297,12 @@ class _App(Starlette):
         if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
             await self._hooks(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, bounded_receive(scope, receive), send)
+
+
+class _OperatorApp(Starlette):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, bounded_receive(scope, receive), send)
 
 
 def assemble(side: WebSide, *, operators: bool) -> Starlette:
@@ -294,11 +313,7 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
         side.hooks,
         routes=routes,
         lifespan=side.lifespan,
-        exception_handlers={
-            404: _plain(404, "no such page"),
-            405: _plain(405, "method not allowed"),
-            500: _plain(500, "internal error"),
-        },
+        exception_handlers=_PLAIN,
     )
     app.state.side = side
     return app
@@ -306,7 +321,7 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
 
 def create_operator_app(side: WebSide) -> Starlette:
     """The operators' listener: metrics, console, API and the probes; no hooks."""
-    return Starlette(routes=[*side.routes()[1:], *side.operator_routes()])
+    return _OperatorApp(routes=[*side.routes()[1:], *side.operator_routes()], exception_handlers=_PLAIN)
 
 
 def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
@@ -317,6 +332,15 @@ def _plain(status: int, message: str) -> Callable[[Request, Exception], Response
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer
+
+
+_PLAIN: dict[Any, Any] = {
+    404: _plain(404, "no such page"),
+    405: _plain(405, "method not allowed"),
+    408: _plain(408, "the body was not whole in time"),
+    500: _plain(500, "internal error"),
+    503: _plain(503, "the bodies of all requests together are too large now"),
+}
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -9,6 +9,7 @@ the application answers in the sender's words; where it does not, this does.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -54,6 +55,9 @@ class Incoming(Protocol):
     waiting_for_100_continue: bool
 
 
+#: What comes in such a phase is the head's from its beginning.
+_COUNTED = frozenset({"idle", "head"})
+_BODY = frozenset({"body", "draining"})
 _REFUSALS: dict[int, tuple[str, str]] = {
     400: ("400 Bad Request", "this is no HTTP request"),
     408: ("408 Request Timeout", "the request was not whole in time"),
@@ -79,16 +83,18 @@ class BoundedProtocol(HttpToolsProtocol):
     phase: Phase = "idle"
     deadline: float = _NEVER
     waits_since: float = 0.0
-    #: Bytes of the head that is under way, as far as they are known to be its own.
-    _head_bytes = 0
+    #: Whether a head began in what is parsed now, and how much of it is known to have come before.
     _head_began = False
+    _head_bytes = 0
     _phase_before: Phase = "idle"
-    #: What a Content-Length still announces; -1: the body is chunked.
+    #: Of the body that is under way: whether it was looked at yet, what a Content-Length still announces (-1: it comes in
+    #: chunks), what has come, in how many pieces, and what came beside it.
+    _body_known = False
     _body_left = 0
-    _body_ends = 0.0
     _body_bytes = 0
-    _chunks = 0
+    _pieces = 0
     _beside_bytes = 0
+    _body_ends = 0.0
     _drained = 0
     #: Nothing that comes now is parsed any more.
     _deaf = False
@@ -96,6 +102,11 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def waits(self) -> bool:
         return self.phase in {"idle", "head"} and (self.cycle is None or self.cycle.response_complete)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the other side may still be sending what we do not want."""
+        return self._deaf or self.phase == "body"
 
     # -- a connection -----------------------------------------------------------------------------------------
 
@@ -114,6 +125,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            self._throw_away(len(data))
+            return
         while data and not self._deaf:
             room = self._room()
             if len(data) > room:
@@ -132,7 +146,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _feed(self, piece: bytes) -> None:
         before = self._phase_before = self.phase
-        chunked, body_before = self._body_left < 0, self._body_bytes
         self._head_began = False
         try:
             self.parser.feed_data(piece)
@@ -145,45 +158,70 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 self._refuse(431 if isinstance(error.__context__, _HeadTooLarge) else 400)
         else:
-            if self.phase == "head":
-                if not self._head_began:
-                    self._head_bytes += len(piece)
-                elif before == "idle":
-                    self._head_bytes = len(piece)
-                if self._head_bytes >= self.bounds.head_bytes:
-                    self._refuse(431)
-            elif chunked and not self._head_began:
-                self._look_at_chunks(len(piece) - (self._body_bytes - body_before))
+            phase = self.phase
+            if phase == "answering":
+                if not self.cycle.why:  # type: ignore[attr-defined]
+                    self.deadline = _NEVER
+            elif phase == "head":
+                self._amid_head(len(piece), before)
+            elif phase in _BODY:
+                self._amid_body(len(piece))
 
-    def _look_at_chunks(self, beside: int) -> None:
-        """Sizes, extensions and trailers of chunks are bounded by what they carry; and so are chunks of nearly nothing."""
-        self._beside_bytes += beside
-        tiny = self._chunks > FEW_CHUNKS and self._body_bytes < self._chunks * LEAST_CHUNK_BYTES
-        if tiny or self._beside_bytes > self.bounds.head_bytes + MOST_BESIDE * self._body_bytes:
-            self._refuse(400)
+    def _amid_head(self, size: int, before: Phase) -> None:
+        if not self._head_began:
+            self._head_bytes += size
+        else:
+            if before == "idle":
+                self._head_bytes = size
+            if self.cycle is not None:
+                # The first head's time runs from the connection's beginning.
+                self._wait(self.bounds.head_s)
+        if self._head_bytes >= self.bounds.head_bytes or len(self.headers) > MAX_HEADERS:
+            self._refuse(431)
+
+    def _amid_body(self, size: int) -> None:
+        body_before = self._body_bytes
+        if not self._body_known:
+            self._body_known = True
+            announced = _announced(self.scope["headers"])
+            self._body_left = announced - self._body_bytes if announced >= 0 else -1
+            self._beside_bytes = 0
+            if not self.cycle.keep_alive:
+                self.cycle.transport = _Polite(self)  # type: ignore[assignment]
+            self._expect_body()
+        elif self._body_left < 0:
+            self._beside_bytes += size
+        # Sizes, extensions and trailers of chunks are bounded by what they carry; so are chunks of nearly nothing.
+        if self._body_left < 0:
+            tiny = self._pieces > FEW_CHUNKS and self._body_bytes < self._pieces * LEAST_CHUNK_BYTES
+            beside = self._beside_bytes - self._body_bytes
+            if tiny or beside > self.bounds.head_bytes + MOST_BESIDE * body_before:
+                self._refuse(400)
+
+    def _expect_body(self) -> None:
+        if self.pipeline:
+            # Its turn comes later, and nothing is read until then.
+            self.deadline = _NEVER
+            return
+        now = self.loop.time()
+        self._body_ends = now + self.bounds.body_s
+        self.deadline = self._body_ends if self._body_bytes else now + self.bounds.first_byte_s
 
     # -- a request --------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.phase = "head"
         self._head_began = True
         self._head_bytes = 0
-        if self.cycle is not None:
-            # The first head's time runs from the connection's beginning.
-            self._wait(self.bounds.head_s)
-        self.phase = "head"
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self.phase != "head":
-            return  # a trailer: nothing of it was in the head that was looked at
-        if len(self.headers) >= MAX_HEADERS:
-            raise _HeadTooLarge
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._phase_before not in {"idle", "head"}:
+        headers = self.headers
+        if len(headers) > MAX_HEADERS:
+            raise _HeadTooLarge
+        if self._phase_before not in _COUNTED:
             # It began amid what was parsed at once, so nobody counted.
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
             if size > self.bounds.head_bytes:
                 raise _HeadTooLarge
         if len(self.pipeline) >= MAX_AHEAD:
@@ -194,53 +232,44 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.held_bytes = 0
         cycle.on_response = partial(self._answered, cycle)
         self.scope["relay.request"] = cycle  # type: ignore[typeddict-unknown-key]
+        # What a trailer says was in no head that anybody looked at.
+        self.headers = []
         self.phase = "body"
-        self._body_left = _announced(self.headers)
-        if self._body_left:
-            self._body_bytes = self._beside_bytes = self._chunks = 0
-            if not cycle.keep_alive:
-                cycle.transport = _Polite(self)
-        self._expect_body()
-
-    def _expect_body(self) -> None:
-        if self.pipeline:
-            # Its turn comes later, and nothing is read until then.
-            self.deadline = _NEVER
-            return
-        now = self.loop.time()
-        self.deadline = now + self.bounds.first_byte_s
-        self._body_ends = now + self.bounds.body_s
+        self._body_known = False
+        self._body_left = self._body_bytes = self._pieces = 0
 
     def on_body(self, body: bytes) -> None:
         size = len(body)
-        if self._body_left > 0:
-            self._body_left -= size
+        self._pieces += 1
         self._body_bytes += size
-        self._chunks += 1
+        if self._body_known:
+            if self._body_left > 0:
+                self._body_left -= size
+            if self.phase == "body" and not self.pipeline:
+                self.deadline = self._body_ends
         cycle: Any = self.cycle
         if cycle.response_complete or cycle.why:
-            self._drained += size
-            if self._drained > DRAIN_BYTES:
-                self.drop()
-            return
-        if not self.traffic.room.take(size, cycle.held_bytes):
+            self._throw_away(size)
+        elif self.traffic.room.take(size, cycle.held_bytes):
+            cycle.held_bytes += size
+            super().on_body(body)
+        else:
             self._tell("crowded")
-            return
-        cycle.held_bytes += size
-        if not self.pipeline:
-            self.deadline = self._body_ends
-        super().on_body(body)
+
+    def _throw_away(self, size: int) -> None:
+        self._drained += size
+        if self._drained > DRAIN_BYTES:
+            self.abort()
 
     def on_message_complete(self) -> None:
-        self._body_left = 0
         cycle: Any = self.cycle
+        self._body_left = 0
         if cycle.response_complete:
             self.phase = "idle"
             self._wait(self.bounds.idle_s)
             return
         self.phase = "answering"
         if not cycle.why:
-            self.deadline = _NEVER
             super().on_message_complete()
 
     # -- an answer --------------------------------------------------------------------------------------------
@@ -253,6 +282,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _ended(self, cycle: RequestResponseCycle, task: asyncio.Task[None]) -> None:
         """The application holds the request's body no longer."""
         self.tasks.discard(task)
+        # A ring of the two would wait for the collector.
+        del cycle.scope["relay.request"]  # type: ignore[typeddict-item]
         self._give_back(cycle)
 
     def _give_back(self, cycle: Any) -> None:
@@ -264,7 +295,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._close_within(STUCK_S)
-        elif not self._deaf:
+        elif self.phase != "lingering":
             self.flow.resume_reading()
             if self.pipeline:
                 following, app = self.pipeline.pop()
@@ -320,6 +351,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Hangs up in one direction: the other side sees the answer and its end, and what it still sends is thrown away for
         a moment. Closing with unread bytes would take the answer away from it."""
         self._deaf = True
+        self._drained = 0
         self.phase = "lingering"
         self.deadline = self.loop.time() + DRAIN_S
         self.flow.resume_reading()
@@ -352,6 +384,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.drop()
             return
         last.keep_alive = False
+        last.transport = _Polite(self)  # type: ignore[assignment]
         self.phase = "answering"
         self.deadline = _NEVER
 
@@ -376,7 +409,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Polite:
-    """The transport as a request sees it after which the connection is to be closed: where its body is not whole yet, it is
+    """The transport as a request sees it after which the connection is to be closed: where more may still be coming, it is
     closed in one direction only."""
 
     def __init__(self, connection: BoundedProtocol) -> None:
@@ -386,13 +419,13 @@ class _Polite:
         return getattr(self._connection.transport, name)
 
     def close(self) -> None:
-        if self._connection.phase == "body":
+        if self._connection.unread:
             self._connection.linger()
         else:
             self._connection.transport.close()
 
 
-def _announced(headers: list[tuple[bytes, bytes]]) -> int:
+def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
     """The body's length; -1 for one in chunks."""
     length = 0
     for name, value in headers:
