@@ -38,6 +38,7 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
             "query": dict(inbound.query),
             "headers": {k: v for k, v in inbound.headers.items() if k not in DROPPED_HEADERS},
             "body": base64.b64encode(inbound.body).decode(),
+            "once": list(inbound.once),
         }
     )
 
@@ -66,6 +67,7 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
         method=raw["method"],
         path_query=raw["target"],
         query=raw["query"],
+        once=tuple(str(key) for key in raw.get("once", ())),
     )
     return raw["source"], inbound, float(raw["at"])
 

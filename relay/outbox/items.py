@@ -34,21 +34,23 @@ class Entry:
 
     - `pending`: `patch` waits under `external_id`;
     - `filtered`: accepted, dropped by a rule or matched by none;
-    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record.
+    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record;
+    - `noted`: no event: its keys are remembered, and nothing else.
 
     `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
-    `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
+    `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
     """
 
     event_id: str
     source: str
-    verdict: Literal["pending", "filtered", "dead"]
+    verdict: Literal["pending", "filtered", "dead", "noted"]
     seen_keys: tuple[str, ...]
     record: bytes
     external_id: str = ""
     patch: bytes = b""
     dead: bytes = b""
     known_as: str = ""
+    kept_keys: tuple[str, ...] = ()
 
 
 @value_class(frozen=True, slots=True)

@@ -76,7 +76,7 @@ _LETTERS: dict[str, State] = {
     "x": "dead",
     "z": "discarded",
 }
-_VERDICTS = {"pending": "p", "filtered": "f", "dead": "x"}
+_VERDICTS = {"pending": "p", "filtered": "f", "dead": "x", "noted": "n"}
 
 
 class Outbox:
@@ -117,7 +117,10 @@ class Outbox:
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
         """The arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
         seal = self.vault.seal
-        args: list[Any] = [now_ms, self.events_s, self.dedupe_s, self.dead_s, WAKE_MS, len(entries)]
+        args: list[Any] = [
+            *(now_ms, self.events_s, self.dedupe_s, self.dead_s),
+            *(WAKE_MS, len(entries), self.documents_s),
+        ]
         for entry, rate in entries:
             args += (
                 entry.event_id,
@@ -130,7 +133,9 @@ class Outbox:
                 rate,
                 entry.known_as,
                 len(entry.seen_keys),
+                len(entry.kept_keys),
                 *entry.seen_keys,
+                *entry.kept_keys,
             )
         return args
 

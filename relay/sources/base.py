@@ -40,9 +40,14 @@ class Inbound:
     method: str = "POST"
     path_query: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    #: Dedupe keys of what this verified request was proven with (`Adapter.nonces`).
+    once: tuple[str, ...] = ()
 
     def with_body(self, body: bytes) -> Inbound:
-        return Inbound(body, self.headers, self.method, self.path_query, self.query)
+        return Inbound(body, self.headers, self.method, self.path_query, self.query, self.once)
+
+    def proven_by(self, once: tuple[str, ...]) -> Inbound:
+        return Inbound(self.body, self.headers, self.method, self.path_query, self.query, once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class Adapter(Protocol):
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
     proof_may_fetch: ClassVar[bool]
     answers: Answers
+    #: How long after it was made a proof may be accepted, in seconds: so long, at least, a delivery is remembered.
+    proof_window_s: float
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         """Raises NotAuthentic where headers and URL alone say that the request is none of ours: before its body, which
@@ -121,6 +128,14 @@ class Adapter(Protocol):
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
         """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only; a proof that lies
         in the body is taken out of it without parsing the rest."""
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """Dedupe keys of what this verified request was proven with, and no other may be: a token that does not cover the
+        body, or the signed bytes where ids come from elsewhere, or the proof is timeless. They are remembered even where
+        nothing of the request is relayed."""
+
+    def timeless(self, inbound: Inbound) -> bool:
+        """Whether the proof of this verified request says nothing of when it was made."""
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
@@ -152,6 +167,9 @@ class BaseAdapter:
 
     def __init__(self, options: SourceOptions) -> None:
         self.options = options
+        #: How long after it was made a proof may be accepted, a sender's clock that runs ahead included: so long, at
+        #: least, a delivery is remembered.
+        self.proof_window_s = 600.0
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         return None
@@ -163,6 +181,12 @@ class BaseAdapter:
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
         self.verify_head(inbound, now_s=now_s)
         self.verify_body(inbound, now_s=now_s)
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return ()
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return False
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         return None

@@ -9,8 +9,9 @@ later turns nothing off.
 from __future__ import annotations
 
 from relay.errors import NotAuthentic
+from relay.event import event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import Inbound, any_same
+from relay.sources.base import Inbound, any_same, content_key
 from relay.sources.proof.credentials import has_login, has_secret, verify_login
 
 #: For senders that sign nothing but send any header one asks for.
@@ -53,9 +54,39 @@ class Rule:
         if not any_same(given, [secret for secret in self.options.secrets() if secret]):
             raise NotAuthentic("token")
 
+    def once(self, *signed: str | bytes) -> tuple[str, ...]:
+        """The dedupe key of what is signed: where ids, or the kind, come from headers that nobody signed, the same signed
+        bytes are good for one event only, whatever those say."""
+        return (event_id(self.options.name, f"signed:{content_key(*signed)}"),) if self.secret else ()
+
 
 def token_of(head: Inbound) -> str:
     """The token that a sender without signatures was given: in the header `X-Webhook-Token`, or in the URL."""
     return head.headers.get(TOKEN_HEADER, "") or next(
         (head.query[name] for name in URL_SECRET_NAMES if head.query.get(name)), ""
     )
+
+
+def delivery_of(inbound: Inbound, header: str) -> str:
+    """The sender's id of this delivery, or the body's hash where the header holds no id. Nobody signed it: `Rule.once` holds
+    that it makes no second event of the same bytes."""
+    given = inbound.headers.get(header, "")
+    return given if given.isascii() and given.isprintable() and given.strip() else content_key(inbound.body)
+
+
+def require_proof(options: SourceOptions, what: str) -> None:
+    """ValueError unless a secret or a login is configured. `what` names the secret in the provider's words."""
+    if not (has_secret(options) or has_login(options) or options.unauthenticated):
+        raise ValueError(
+            f"source {options.name!r}: {options.adapter} needs secrets: [{what}] or basic_auth, bearer or api_key "
+            "(or unauthenticated: true)"
+        )
+
+
+def require_free_authorization(options: SourceOptions) -> None:
+    """ValueError where a login would need the header in which this sender puts its own proof."""
+    if any(options.basic_auth()) or any(options.bearer()):
+        raise ValueError(
+            f"source {options.name!r}: {options.adapter} puts its proof into the Authorization header, so basic_auth and "
+            "bearer cannot be asked for beside it; leave them out (or use api_key)"
+        )

@@ -6,7 +6,7 @@ Memory is fixed whatever the body: other fields' contents are stepped over. For 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from relay.errors import PayloadInvalid
 from relay.sources.read.charset import decode_bytes, printable
@@ -61,3 +61,32 @@ def _checked(start: int, end: int) -> int:
     if end - start > MAX_FIELD_BYTES:
         raise PayloadInvalid("a field of the proof is too long")
     return end
+
+
+def only_field(body: bytes, content_type: str) -> str | None:
+    """The text of the form's plain field, where it has one name only; else None. Raises PayloadInvalid where no form can be
+    read."""
+    boundary = boundary_of(body, content_type)
+    name: str | None = None
+    content, charset = b"", ""
+    for own, value, own_charset in _plain(body, boundary):
+        if name is None:
+            name, charset = own, own_charset
+            content = percent_decoded(body[slice(*value)]) if boundary is None else body[slice(*value)]
+        elif own != name:
+            return None
+    return None if name is None else printable(decode_bytes(content, charset))
+
+
+def _plain(body: bytes, boundary: bytes | None) -> Iterator[tuple[str, tuple[int, int], str]]:
+    """Name, place and charset of each plain field."""
+    if boundary is None:
+        for start, end in pairs_between(body):
+            equals = body.find(b"=", start, end)
+            place = (equals + 1, end) if equals >= 0 else (end, end)
+            yield field_name(body, start, equals if equals >= 0 else end), place, ""
+        return
+    for start, end in parts_between(body, boundary):
+        head = part_head(body, start, end)
+        if head is not None and head.filename is None:
+            yield head.name, (head.content_at, end), head.charset
