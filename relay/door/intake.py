@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from relay.door.house import House, Source
+from relay.door.redaction import Redactor
 from relay.errors import MappingFailed, OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered
-from relay.sources.base import Inbound, Parked, Reply, Skipped
+from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
 from relay.value import value_class
 
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
@@ -48,13 +49,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Intake:
-    """`redact` changes a verified body before anything of it is parsed or stored; `filters` names why an event is to be
+    """`redact` changes a verified request before anything of it is parsed or stored, and its events; `filters` names why an event is to be
     dropped (the kill switch); `spool` keeps requests while the outbox is away. None: none."""
 
     house: House
     records: Records
     clock: Callable[[], float] = time.time
-    redact: Callable[[bytes], bytes] | None = None
+    redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
     spool: Keeps | None = None
 
@@ -89,8 +90,9 @@ class Intake:
         verify_us = int((time.perf_counter() - began) * 1e6)
         if reply is not None:
             return reply
+        inbound = source.clean(inbound)
         if self.redact is not None:
-            inbound = replace(inbound, body=self.redact(inbound.body))
+            inbound = self.redact.request(inbound)
         if len(inbound.body) > LARGE_BODY_BYTES:
             entries, skipped = await asyncio.to_thread(
                 self.map, source, inbound, now_s=now_s, verify_us=verify_us
@@ -122,15 +124,20 @@ class Intake:
             "verify_us": verify_us,
             "method": inbound.method,
             "target": inbound.path_query,
-            "headers": {k: v for k, v in inbound.headers.items() if k not in source.hidden_headers},
+            "headers": dict(inbound.headers),
             "config": house.config.version,
         }
         traceparent = inbound.headers.get("traceparent")
         if traceparent:
             base["traceparent"] = traceparent[:64]
+        found = source.adapter.parse(inbound, now_s=now_s)
         body = inbound.body
+        if self.redact is not None:
+            found, reached = self._redacted(self.redact, found)
+            if not reached:
+                body, base["withheld"] = b"", "redaction"
         raw_of = ""
-        for index, parsed in enumerate(source.adapter.parse(inbound, now_s=now_s)):
+        for index, parsed in enumerate(found):
             if isinstance(parsed, Skipped):
                 skipped.append(parsed.reason)
                 continue
@@ -143,6 +150,19 @@ class Intake:
             entries.append(entry)
             raw_of = raw_of or entry.event_id
         return entries, tuple(skipped)
+
+    def _redacted(self, redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], bool]:
+        """The events without what is to be redacted, and whether the request itself was already without it."""
+        cleaned: list[Parsed] = []
+        reached = True
+        for parsed in found:
+            if isinstance(parsed, Event):
+                event, left = redact.event(parsed)
+                reached = reached and not left
+                cleaned.append(event)
+            else:
+                cleaned.append(parsed)
+        return cleaned, reached
 
     def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
         facts = {

@@ -80,7 +80,8 @@ class Pending:
 @value_class(frozen=True, slots=True)
 class Item:
     """One conversation under a claim: `document` is the fold so far (None: never delivered), `pending` what is not
-    yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far."""
+    yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far. `unreadable`
+    says why its stored values cannot be opened, a key that is gone for one ("": they could be): then nothing of it is here."""
 
     external_id: str
     lane_source: str
@@ -90,6 +91,7 @@ class Item:
     first_pending_ms: int
     document: bytes | None
     pending: tuple[Pending, ...]
+    unreadable: str = ""
 
 
 @value_class(frozen=True, slots=True)

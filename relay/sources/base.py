@@ -95,6 +95,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where a request of this sender carries a shared secret in clear, beside the places that hold for all (a login, the usual
+    headers and query names): `headers` and `query` by name, lower-case; in the body `paths` (dotted, `*` for any key or index) of
+    JSON or a form, XML `elements` by name, and `quick`, a key of JSON that is cut without reading the body."""
+
+    headers: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+    paths: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    quick: str = ""
+
+    @property
+    def in_body(self) -> bool:
+        return bool(self.paths or self.elements or self.quick)
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A request that `relay send` can post: unsigned; `Adapter.sign` adds the proof. `serial` makes it unique."""
 
@@ -118,6 +135,8 @@ class Adapter(Protocol):
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
     proof_may_fetch: ClassVar[bool]
     answers: Answers
+    #: What is cut out of a request once it is verified.
+    credentials: Credentials
     #: How long after it was made a proof may be accepted, in seconds: so long, at least, a delivery is remembered.
     proof_window_s: float
 
@@ -162,6 +181,7 @@ class BaseAdapter:
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     max_body_bytes: ClassVar[int] = 1024 * 1024
     answers: Answers = Answers()
+    credentials: Credentials = Credentials()
     handshake_before_verify: ClassVar[bool] = False
     proof_may_fetch: ClassVar[bool] = False
 

@@ -14,6 +14,7 @@ from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
@@ -41,6 +42,7 @@ _ENDED = frozenset({"ended", "hungup", "voicemail_left"})
 
 class Aircall(BaseAdapter):
     name: ClassVar[str] = "aircall"
+    credentials = Credentials(paths=("token",))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)

@@ -17,6 +17,7 @@ from relay.event import KINDS, Channel, Event, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
@@ -64,6 +65,7 @@ class Generic(BaseAdapter):
         self._preset = options.scheme or options.adapter
         self._fields = _read_fields(options.raw.get("fields"))
         self._token_path = ""
+        self.credentials = Credentials()
         self._signature: Signature | None = None
         self._standard = False
         self._rule = Rule(options)
@@ -84,6 +86,7 @@ class Generic(BaseAdapter):
         token_path = options.signature.get("body_token") or options.raw.get("body_token")
         if token_path or self._preset == "body_token":
             self._token_path = token_path if isinstance(token_path, str) else "token"
+            self.credentials = Credentials(paths=(self._token_path,))
         elif self._preset in _SIGNED_PRESETS:
             self._signature = read_signature(options.signature, preset=_SIGNED_PRESETS[self._preset])
         elif options.signature and self._preset not in _STANDARD:

@@ -15,6 +15,7 @@ from relay.event import Event, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
@@ -40,6 +41,7 @@ class Graph(BaseAdapter):
     name: ClassVar[str] = "graph"
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/plain"})
     handshake_before_verify: ClassVar[bool] = True
+    credentials = Credentials(paths=("value.*.clientState", "validationTokens.*"))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)

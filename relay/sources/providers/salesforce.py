@@ -15,6 +15,7 @@ from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
@@ -47,6 +48,8 @@ class Salesforce(BaseAdapter):
         {"text/xml", "application/xml", "application/soap+xml"}
     )
     answers = Answers(accepted=200, accepted_body=_ACK, accepted_type="text/xml; charset=utf-8")
+    #: The session lets its holder act in Salesforce.
+    credentials = Credentials(elements=("SessionId",))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)

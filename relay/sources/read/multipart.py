@@ -7,7 +7,7 @@ Source: RFC 7578, RFC 2046 section 5.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -17,6 +17,7 @@ from relay.sources.base import parse_json
 from relay.sources.read.charset import decode_bytes, printable
 
 MAX_PARTS = 1000
+_TEXTS = ("text/", "message/", "application/json")
 MAX_PART_HEADER_BYTES = 16 * 1024
 MAX_PART_HEADERS = 100
 MAX_PARAMETERS_CHARS = 4096
@@ -104,6 +105,23 @@ def boundary_of(body: bytes, content_type: str) -> bytes | None:
     if not boundary or len(boundary) > MAX_BOUNDARY_CHARS:
         raise PayloadInvalid("multipart without a boundary")
     return boundary.encode("latin-1", "replace")
+
+
+def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
+    they are, and so does what is no part."""
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in _between(body, b"--" + boundary):
+        head = part_head(body, start, end)
+        if head is None or (head.filename is not None and not head.content_type.startswith(_TEXTS)):
+            continue
+        content = body[head.content_at : end]
+        changed = change(head.name, content)
+        if changed != content:
+            pieces += (body[done : head.content_at], changed or b"")
+            done = end
+    return b"".join((*pieces, body[done:])) if pieces else body
 
 
 def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
