@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from relay.sources.mail.evidence import MAX_LINE_CHARS, Evidence, evidence_in
 from relay.sources.mail.header_block import is_known_field
 from relay.sources.mail.lines import Line
-from relay.sources.mail.words import VERB
+from relay.sources.mail.words import VERB, VERB_ENDS
 
 #: A name, a date and an address at 60 to 78 characters a line.
 MAX_LINES = 4
@@ -87,13 +87,15 @@ def closes_attribution(text: str) -> bool:
 
 def may_end(text: str) -> bool:
     """Whether an attribution may end with this line, which costs little to say."""
-    if len(text) > MAX_LINE_CHARS:
+    if not text or len(text) > MAX_LINE_CHARS:
         return False
-    if text.endswith("-") or _COLON_END.search(text):
-        return True
-    # Zoho's ends with the verb itself.
-    verb = VERB.search(text, max(0, len(text) - 16))
-    return verb is not None and verb.end() == len(text)
+    # Zoho's ends with the verb itself, or with dashes.
+    return (
+        text[-1] in "-–—"
+        or ((":" in text[-6:] or "：" in text[-6:])
+        and _COLON_END.search(text, len(text) - 6 if len(text) > 6 else 0) is not None)
+        or text[-20:].lower().endswith(VERB_ENDS)
+    )
 
 
 def _is_apart(text: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from relay.sources.mail.reply import MAX_TEXT_CHARS, PageReply, Reply, reply_of, reply_of_html
 from relay.sources.mail.words import FORWARDED_SUBJECT
-from relay.sources.read.markup import clean_html, html_of_text
+from relay.sources.read.markup import clean_shallow_html, html_of_text
 
 #: Words are compared up to here; beyond, two bodies count as agreeing.
 MAX_COMPARED_CHARS = 100_000
@@ -57,7 +57,7 @@ def strays_from(reply: str, text: str) -> bool:
 
 
 def _clean(page: PageReply) -> str:
-    return clean_html(_PICTURE.sub("", page.html))
+    return clean_shallow_html(_PICTURE.sub("", page.html))
 
 
 def _reconciled(of_text: Reply, of_page: PageReply) -> Bodies:

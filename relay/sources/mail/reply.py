@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 
 from relay.sources.mail.attribution import closes_attribution, midline_start
 from relay.sources.mail.lines import Line
 from relay.sources.mail.marks import mark_of, marked_lines
 from relay.sources.mail.quotation import MAX_LINES, quoted_lines
-from relay.sources.read.markup import html_of_text, is_deep, text_of_html
+from relay.sources.read.markup import has_tags, html_of_text, is_deep, text_of_html
 from relay.sources.read.page import Page, read_page
 
 #: Nobody reads more of one mail in a conversation; what is beyond is cut before anything looks at it.
@@ -37,7 +38,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PageReply:
-    """`html` is not yet clean; `text` is the same as lines."""
+    """`html` is not yet clean, but shallow (see `markup.is_deep`); `text` is the same as lines."""
 
     html: str
     text: str
@@ -67,8 +68,9 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
     html = html[:MAX_TEXT_CHARS]
     if not html.strip():
         return PageReply("", "")
-    if is_deep(html):
-        reply = reply_of(text_of_html(html), forwarded=forwarded, answers=answers)
+    if not has_tags(html) or is_deep(html):
+        text = text_of_html(html) if "<" in html else unescape(html)
+        reply = reply_of(text, forwarded=forwarded, answers=answers)
         return PageReply(html_of_text(reply.text), reply.text, reply.quoted)
     page = read_page(html, mark_of)
     cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers)
