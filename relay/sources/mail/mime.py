@@ -42,7 +42,8 @@ class _AsTheyAre(EmailPolicy):
     """Header values are plain strings, cut where only an attack is longer."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        return _FOLD.sub(" ", str(value)[:_STRUCTURED_CHARS]).strip()
+        text = str(value)[:_STRUCTURED_CHARS]
+        return (_FOLD.sub(" ", text) if "\n" in text else text).strip()
 
 
 _PARSER = BytesParser(EmailMessage, policy=_AsTheyAre(message_factory=EmailMessage))

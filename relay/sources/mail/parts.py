@@ -73,9 +73,12 @@ def _sort(
         found.seen += 1
         if found.seen > MAX_PARTS:
             return
-        kind = part.get_content_type()
+        type_line = str(part.get("content-type", ""))
+        kind = type_line.partition(";")[0].strip().lower()
+        if kind not in _SHOWN:
+            kind = part.get_content_type()
         inner = children(part) if kind.startswith("multipart/") else []
-        leaf = Leaf(part, kind, str(part.get("content-type", "")))
+        leaf = Leaf(part, kind, type_line)
         if inner:
             below = kind.partition("/")[2]
             _sort(inner, below, in_alternative or below == "alternative", text, html, found, depth + 1)

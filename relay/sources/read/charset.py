@@ -67,6 +67,8 @@ def _beyond_ascii(text: str) -> int:
 def printable(text: str) -> str:
     """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
     read as UTF-8, else as Windows-1252."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub("", encodable(text))
 
 
