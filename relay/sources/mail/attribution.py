@@ -92,8 +92,10 @@ def may_end(text: str) -> bool:
     # Zoho's ends with the verb itself, or with dashes.
     return (
         text[-1] in "-–—"
-        or ((":" in text[-6:] or "：" in text[-6:])
-        and _COLON_END.search(text, len(text) - 6 if len(text) > 6 else 0) is not None)
+        or (
+            (":" in text[-6:] or "：" in text[-6:])
+            and _COLON_END.search(text, len(text) - 6 if len(text) > 6 else 0) is not None
+        )
         or text[-20:].lower().endswith(VERB_ENDS)
     )
 
@@ -130,8 +132,12 @@ def _is_attribution(joined: str, quoted_below: bool) -> bool:
     verb = VERB.search(joined)
     if quoted_below:
         return _above_a_quote(found, colon, verb is not None)
+    words = len(joined.split())
+    if words > MAX_WORDS * 2:
+        return False
     if verb is None:
-        return colon and found.time and found.address and (found.date or found.bracketed)
+        # A log has addresses, times and colons too, and more words.
+        return colon and found.time and found.bracketed and words <= MAX_WORDS + found.date * MAX_WORDS // 3
     if found.bracketed or (found.address and (found.time or found.date)):
         return colon or found.time or found.date
     return found.time and found.date and _names_a_person(joined, verb)

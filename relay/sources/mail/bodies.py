@@ -16,6 +16,8 @@ from relay.sources.read.markup import clean_shallow_html, html_of_text
 
 #: Words are compared up to here; beyond, two bodies count as agreeing.
 MAX_COMPARED_CHARS = 100_000
+#: Words by which two bodies of the same mail may differ: the text of a link or a button.
+FEW_WORDS = 3
 
 #: Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
