@@ -21,6 +21,8 @@ MAX_LINES = 4
 BRACKET_LINES = 2
 #: Words of an attribution that holds no address; somebody's sentence is longer.
 MAX_WORDS = 18
+#: Of one without a verb whose address stands bare.
+MAX_BARE_WORDS = 9
 #: A line is only wrapped where the next word would not have fitted.
 WRAP_COLUMNS = 52
 MAX_CLOSING_CHARS = 40
@@ -137,7 +139,9 @@ def _is_attribution(joined: str, quoted_below: bool) -> bool:
         return False
     if verb is None:
         # A log has addresses, times and colons too, and more words.
-        return colon and found.time and found.bracketed and words <= MAX_WORDS + found.date * MAX_WORDS // 3
+        if not (colon and found.time and found.address):
+            return False
+        return words <= MAX_WORDS if found.bracketed else found.date and words <= MAX_BARE_WORDS
     if found.bracketed or (found.address and (found.time or found.date)):
         return colon or found.time or found.date
     return found.time and found.date and _names_a_person(joined, verb)
