@@ -59,6 +59,8 @@ def strays_from(reply: str, text: str) -> bool:
 
 
 def _clean(page: PageReply) -> str:
+    if not page.unclean:
+        return page.html
     return clean_shallow_html(_PICTURE.sub("", page.html))
 
 

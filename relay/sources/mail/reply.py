@@ -38,11 +38,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PageReply:
-    """`html` is not yet clean, but shallow (see `markup.is_deep`); `text` is the same as lines."""
+    """`text` is `html` as lines. `html` is either made of the text, or `unclean`: as a parser wrote it out."""
 
     html: str
     text: str
     quoted: str = ""
+    unclean: bool = False
 
 
 def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> Reply:
@@ -75,13 +76,14 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
     page = read_page(html, mark_of)
     cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers)
     if not any(cut):
-        return PageReply(_inner(page, html), _text(page))
+        return PageReply(_inner(page, html), _text(page), unclean=True)
     kept = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if not gone])
     if not kept:
-        return PageReply(_inner(page, html), _text(page))
+        return PageReply(_inner(page, html), _text(page), unclean=True)
     quoted = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if gone])
-    shown = html_of_text(kept) if page.shared else _without(page, cut)
-    return PageReply(shown, kept, quoted[:MAX_QUOTE_CHARS])
+    if page.shared:
+        return PageReply(html_of_text(kept), kept, quoted[:MAX_QUOTE_CHARS])
+    return PageReply(_without(page, cut), kept, quoted[:MAX_QUOTE_CHARS], unclean=True)
 
 
 def _rows(text: str) -> list[str]:
