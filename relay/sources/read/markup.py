@@ -18,7 +18,7 @@ MAX_DEPTH = 200
 MAX_ELEMENTS = 5000
 
 #: Each costs up to 4 us.
-MAX_TAGS = 50_000
+MAX_TAGS = 30_000
 
 #: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
 MAX_REOPENED = 400_000
