@@ -51,6 +51,8 @@ class Entry:
     dead: bytes = b""
     known_as: str = ""
     kept_keys: tuple[str, ...] = ()
+    #: `record`, `patch` and `dead` are as the vault seals them already.
+    sealed: bool = False
 
 
 @value_class(frozen=True, slots=True)

@@ -122,14 +122,15 @@ class Outbox:
             *(WAKE_MS, len(entries), self.documents_s),
         ]
         for entry, rate in entries:
+            sealed = entry.sealed
             args += (
                 entry.event_id,
                 entry.source,
                 _VERDICTS[entry.verdict],
                 entry.external_id,
-                seal(entry.patch) if entry.patch else b"",
-                seal(entry.record),
-                seal(entry.dead) if entry.dead else b"",
+                entry.patch if sealed or not entry.patch else seal(entry.patch),
+                entry.record if sealed else seal(entry.record),
+                entry.dead if sealed or not entry.dead else seal(entry.dead),
                 rate,
                 entry.known_as,
                 len(entry.seen_keys),
