@@ -35,7 +35,7 @@ local function over_rate(source, rate)
     local held = redis.call('HMGET', P .. 'rate:' .. source, 'tokens', 'at')
     local burst = math.max(rate, 1)
     local tokens = burst
-    if held[1] then tokens = math.min(burst, tonumber(held[1]) + (now - tonumber(held[2])) * rate / 1000) end
+    if held[1] then tokens = math.min(burst, tonumber(held[1]) + math.max(0, now - tonumber(held[2])) * rate / 1000) end
     r = {tokens = tokens}
     rates[source] = r
   end
@@ -106,10 +106,15 @@ for source, r in pairs(rates) do
   redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)
   redis.call('EXPIRE', P .. 'rate:' .. source, 120)
 end
+local accepted = 0
 for source, b in pairs(books) do
   redis.call('SADD', P .. 'sources', source)
+  accepted = accepted + (b.accepted or 0)
   for state, n in pairs(b) do redis.call('HINCRBY', P .. 'ledger:' .. source, state, n) end
 end
+
+-- Moves with every accepted event, and only ever up: what is smaller than it was is an older state of this Redis.
+if accepted > 0 then redis.call('INCRBY', P .. 'accepted', accepted) end
 
 local generation = 0
 if pushed and redis.call('EXISTS', P .. 'wake') == 0 then

@@ -31,7 +31,7 @@ from workers.flush.address import Addressing
 from workers.flush.call import Beside, MakesCall
 from workers.flush.job import Bells, Job, Tools
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches
+from workers.flush.prepare import Enriches, Recalls
 from workers.flush.settle import Settlements
 from workers.flush.verdicts import Reader
 from workers.pace.pace import Pace
@@ -58,6 +58,7 @@ class Flush:
         metrics: SharedMetrics,
         reader: Reader | None = None,
         enricher: Enriches | None = None,
+        recall: Recalls | None = None,
         beside: MakesCall | None = None,
         stopping: Callable[[], bool] = lambda: False,
         overdue: Callable[[], bool] = lambda: False,
@@ -78,6 +79,7 @@ class Flush:
             metrics=metrics,
             reader=reader,
             enricher=enricher,
+            recall=recall,
             beside=beside or Beside(),
             stopping=stopping,
             overdue=overdue,

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from relay.config import Config
-from relay.errors import ConfigInvalid, MappingFailed
+from relay.errors import ConfigInvalid, MappingFailed, NewerRecord
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
@@ -26,6 +26,7 @@ from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
+from workers.flush.recall import Recall
 from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
@@ -108,6 +109,12 @@ class WorkerContext:
             metrics=self.metrics,
             reader=reader,
             enricher=Enricher(self, tools_of(self.config)),
+            recall=Recall(
+                self.planhat,
+                call=lambda: pace.take_call(stop=STOPPING, patience_s=2.0),
+                gap_ms=lambda: 120_000 / self.config.planhat.calls_per_minute,
+                metrics=self.metrics,
+            ),
             stopping=STOPPING,
             overdue=STOPPING.overdue,
         )
@@ -128,16 +135,14 @@ class WorkerContext:
         self.directory.forget_parked(set(due) - set(letters))
         asks: list[list[Ask]] = []
         for dead_record in letters.values():
-            patches = [Patch.decode(pending.patch) for pending in dead_record.patches]
-            asks.append(
-                [
-                    *stored_asks(self.outbox.document(dead_record.external_id)),
-                    *(
-                        Ask.of(p.company_id, p.company)
-                        for p in sorted(patches, key=lambda p: (p.version, p.event_id))
-                    ),
-                ]
-            )
+            try:
+                patches = [Patch.decode(pending.patch) for pending in dead_record.patches]
+                known = stored_asks(self.outbox.document(dead_record.external_id))
+            except NewerRecord:
+                # A newer release's workers look after it.
+                patches, known = [], []
+            in_order = sorted(patches, key=lambda p: (p.version, p.event_id))
+            asks.append([*known, *(Ask.of(p.company_id, p.company) for p in in_order)])
         for dead_record, verdict in zip(letters.values(), self.directory.resolve(asks), strict=True):
             if STOPPING():
                 break
