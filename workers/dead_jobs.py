@@ -19,6 +19,7 @@ from relay.outbox.outbox import Outbox
 
 REDRIVE = "workers.jobs.redrive"
 UNPARK = "workers.jobs.unpark"
+RECOGNISE = "workers.jobs.recognise"
 _JOB_TIMEOUT_S = 120
 
 
@@ -74,12 +75,23 @@ def _cause(letter: DeadLetter) -> str:
 
 def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:
     """Enqueues the look at what waits for a company. The same `stamp`: the same job."""
+    says = f"see whether letters that wait for a company may go ({lane})"
+    _enqueue(client, UNPARK, lane, f"unpark-{lane}-{stamp}", says)
+
+
+def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:
+    """Enqueues the reading of Planhat's list after Redis was set back. The same `stamp`: the same job."""
+    says = f"read in Planhat which conversations stand there ({lane})"
+    _enqueue(client, RECOGNISE, lane, f"recognise-{lane}-{stamp}", says)
+
+
+def _enqueue(client: redis.Redis, function: str, lane: str, job_id: str, description: str) -> None:
     try:
         Queue(DEAD_QUEUE, connection=client, serializer="json").enqueue(
-            UNPARK,
+            function,
             args=(lane,),
-            job_id=f"unpark-{lane}-{stamp}",
-            description=f"see whether letters that wait for a company may go ({lane})",
+            job_id=job_id,
+            description=description,
             result_ttl=0,
             failure_ttl=60,
             ttl=30,

@@ -19,6 +19,11 @@ def redrive(dead_id: str) -> int:
     return redrive_one(worker_context(), dead_id)
 
 
+def recognise(lane: str) -> int:
+    """Conversations found in Planhat's list, after Redis was set back."""
+    return worker_context().recognise()
+
+
 def unpark(lane: str) -> int:
     """Events that go back to work, because a table or Planhat knows their company by now."""
     return worker_context().unpark()

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 import redis
@@ -59,6 +59,7 @@ from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import reaching_redis, run
 from relay.outbox.vault import Vault
+from relay.patch import Patch
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
 WAKE_MS = 5_000
@@ -171,7 +172,7 @@ class Outbox:
         )
         return int(answer[0]), [
             Recorded(entry.event_id, verdict.decode())
-            for entry, verdict in zip(entries, answer[2:], strict=True)
+            for entry, verdict in zip(entries, answer[3:], strict=True)
         ]
 
     # -- the lane --------------------------------------------------------------------------------------------
@@ -239,6 +240,10 @@ class Outbox:
             return self.pipe.send(name, args, keep=keep).answer
         answer = run(self.redis, name, self.prefix, args)
         return lambda: answer
+
+    def forget_claims(self) -> None:
+        """That Redis was set back is noted: its claims may count from anywhere."""
+        self._last_claim, self.set_back = 0, False
 
     def _claimed(self, answer: list[Any]) -> Claim:
         unseal = self.vault.open
@@ -388,6 +393,35 @@ class Outbox:
         times = [score for _, score in waiting]
         times += [score for head in heads for _, score in head if score <= now_ms]
         return int(min(times)) if times else None
+
+    def doubts_due(self, *, limit: int, now_ms: int = 0) -> tuple[list[str], int]:
+        """(the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""
+        now_ms = now_ms or self.now_ms()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.zrangebyscore(self.prefix + "doubt", "-inf", now_ms, start=0, num=limit)
+            pipe.zcount(self.prefix + "doubt", "-inf", now_ms)
+            names, number = pipe.execute()
+        return [name.decode() for name in names], int(number)
+
+    def settle_doubt(
+        self,
+        external_id: str,
+        mode: Literal["done", "again", "later"],
+        *,
+        patch: Patch | None = None,
+        due_ms: int = 0,
+        now_ms: int = 0,
+    ) -> int:
+        """What a look at a delivered conversation has shown; `again`: it waits once more with `patch`, 0 where it waits
+        anyway."""
+        entry = b""
+        if patch is not None:
+            head = (patch.event_id, patch.source, str(now_ms or self.now_ms()), "0")
+            entry = b"\x1f".join([*(word.encode() for word in head), self.vault.seal(patch.encode())])
+        source = patch.source if patch else ""
+        args = [now_ms, mode, external_id, source, entry, due_ms]
+        return int(run(self.redis, "doubt", self.prefix, args))
 
     def event(self, event_id: str) -> tuple[State, int, bytes] | None:
         """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not

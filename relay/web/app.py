@@ -35,7 +35,7 @@ from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import Epoch
+from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
@@ -91,13 +91,20 @@ class WebSide:
         self.tally = Tally(base=base)
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
-        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
+        for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
+            self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
         self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
         self.health = Health(
             self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
         )
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
+        self.recorder = Recorder(
+            self.redis_async,
+            self.outbox,
+            rang=self._ring,
+            failed=self.watch.expire,
+            set_back=self.epoch.set_back,
+        )
         self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
@@ -235,10 +242,7 @@ class WebSide:
 
     def _look_for_a_restored_redis(self) -> None:
         with suppress(OutboxUnavailable):
-            what = self.epoch.look()
-            if what:
-                log("redis.restored", level=logging.ERROR, what=what)
-                self.metrics.add("relay_redis_epoch_changes_total", {})
+            tell(self.epoch.look(), self.metrics)
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""

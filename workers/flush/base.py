@@ -41,6 +41,11 @@ def rebase(
     stands = _fields(record)
     for name, way in _touched(document, coming):
         standing = stands.get(name)
+        if way == "append":
+            # Also where nothing stands: what was delivered and is gone was taken out since.
+            entries = document.registers.setdefault(name, {}).setdefault(way, {})
+            _align(document, entries, stored.get(name, {}), str(standing or ""))
+            continue
         if standing in (None, "", []):
             continue
         ways = document.registers.setdefault(name, {})
@@ -49,11 +54,8 @@ def rebase(
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
             ways[way] = [0, "", 0, standing]
-        elif way == "union":
-            _unite(ways.setdefault(way, {}), standing)
         else:
-            entries = ways.setdefault(way, {})
-            _align(document, entries, stored.get(name, {}), str(standing))
+            _unite(ways.setdefault(way, {}), standing)
     return document
 
 
@@ -86,7 +88,7 @@ def _unite(members: dict[str, Any], standing: Any) -> None:
 
 def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any], text: str) -> None:
     """Finds `entries` in `text`, in order; what is between them becomes pieces. An entry that was `stored`, hence delivered, and
-    is not found was changed or taken out since: what stands speaks. One that was not delivered yet stays."""
+    is not found was taken out since: what stands speaks. One that may not have been delivered yet stays."""
     live = sorted(
         (
             (entry[4], message, entry)
@@ -102,14 +104,14 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
         if place is not None:
             found[message] = place
             at = place[1]
-    whole = _plain(text)
+    whole = plain(text)
     for _, message, entry in live:
         if message in found:
             continue
-        was = stored.get(message)
-        if (was is not None and was[:4] == entry[:4]) or (
-            not found and _plain(str(entry[3])) and _plain(str(entry[3])) in whole
-        ):
+        # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
+        # the text was rewritten it may be there in other spelling.
+        said = plain(str(entry[3]))
+        if message in stored or (not found and said and said in whole):
             del entries[message]
     at, key, number = 0, ("", ""), 0
     for time, message, _ in [one for one in live if one[1] in found]:
@@ -149,5 +151,6 @@ def _piece(
     return 1
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text` without tags and needless blanks: what is left when Planhat's editor has written it in its own way."""
     return " ".join(unescape(_TAG.sub(" ", text)).split())

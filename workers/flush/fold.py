@@ -59,9 +59,9 @@ class FoldedItem:
         written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)
         unsure = document.life != item.life
-        if item.crashes or any(is_nudge(pending.event_id) for pending in item.pending):
-            document.sent_hash = UNKNOWN
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
+        if doubtful or any(is_nudge(pending.event_id) for pending in item.pending):
+            document.sent_hash = UNKNOWN
         patches = [Patch.decode(pending.patch) for pending in item.pending]
         if unsure and read is not None:
             known = item.since_ms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
@@ -13,6 +14,7 @@ from relay.errors import ConfigInvalid, MappingFailed, NewerRecord
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.vault import Vault
 from relay.patch import Patch
@@ -23,15 +25,20 @@ from relay.settings import Settings
 from relay.telemetry import SharedMetrics, log
 from workers.companies.directory import NOT_FOUND_S, Ask, Directory, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
+from workers.flush.doubt import Doubts
 from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.flush.recall import Recall
+from workers.flush.recognise import recognise
 from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
 _PARKED_PER_JOB: Final = 100
+#: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
+_RECOGNISE_S: Final = 60.0
+_SPARE: Final = 0.5
 
 
 class WorkerContext:
@@ -48,6 +55,8 @@ class WorkerContext:
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis, base=base)
+        self.epoch = Epoch(self.outbox)
+        self._looked_at = float("-inf")
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -117,12 +126,39 @@ class WorkerContext:
             ),
             stopping=STOPPING,
             overdue=STOPPING.overdue,
+            watch=self._watch,
+            doubts=Doubts(
+                self.outbox,
+                self.planhat,
+                call=lambda: pace.take_call(stop=STOPPING, patience_s=0.0),
+                metrics=self.metrics,
+            ),
         )
         if self.directory.config_changed(self.config.version):
             log("config.changed", version=self.config.version)
 
+    def _watch(self) -> None:
+        """Whether Redis was set back: looked at each second at most, and at once where a claim showed it."""
+        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.set_back:
+            return
+        tell(self.epoch.look(), self.metrics)
+        self._looked_at = time.monotonic()
+
     def _counted(self, operation: str, status: str) -> None:
         self.metrics.add("relay_planhat_requests_total", {"operation": operation, "status": status})
+
+    def recognise(self) -> int:
+        """Reads on in Planhat's list, with what the minute's budget has to spare; how many conversations were found."""
+        pace, until = self.flush.tools.pace, time.monotonic() + _RECOGNISE_S
+
+        def may_call() -> bool:
+            if STOPPING() or time.monotonic() > until or pace.used(self.outbox.about_ms()) > _SPARE:
+                return False
+            return pace.take_call(stop=STOPPING, patience_s=2.0)
+
+        found = recognise(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
+        self.metrics.flush()
+        return found
 
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""
