@@ -59,7 +59,6 @@ from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import reaching_redis, run
 from relay.outbox.vault import Vault
-from relay.patch import Patch
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
 WAKE_MS = 5_000
@@ -409,19 +408,17 @@ class Outbox:
         external_id: str,
         mode: Literal["done", "again", "later"],
         *,
-        patch: Patch | None = None,
+        nudge: Pending | None = None,
         due_ms: int = 0,
         now_ms: int = 0,
     ) -> int:
-        """What a look at a delivered conversation has shown; `again`: it waits once more with `patch`, 0 where it waits
-        anyway."""
-        entry = b""
-        if patch is not None:
-            head = (patch.event_id, patch.source, str(now_ms or self.now_ms()), "0")
-            entry = b"\x1f".join([*(word.encode() for word in head), self.vault.seal(patch.encode())])
-        source = patch.source if patch else ""
-        args = [now_ms, mode, external_id, source, entry, due_ms]
-        return int(run(self.redis, "doubt", self.prefix, args))
+        """What a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
+        anyway; `later`: it is looked at again at `due_ms`."""
+        entry, source = b"", ""
+        if nudge is not None:
+            head = f"{nudge.event_id}\x1f{nudge.source}\x1f{nudge.accepted_ms}\x1f0\x1f".encode()
+            entry, source = head + self.vault.seal(nudge.patch), nudge.source
+        return int(run(self.redis, "doubt", self.prefix, [now_ms, mode, external_id, source, entry, due_ms]))
 
     def event(self, event_id: str) -> tuple[State, int, bytes] | None:
         """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not

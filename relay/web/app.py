@@ -26,10 +26,11 @@ from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
-from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
+from relay.operations.ownership import Guard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
@@ -39,6 +40,7 @@ from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
+from relay.outbox.owner import Ownership
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
@@ -94,7 +96,19 @@ class WebSide:
         for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
             self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
+        self.guard = Guard(
+            Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
+            self.delivery,
+            settings.planhat_url,
+            settings.planhat_token,
+            # Who is given a token and no address of its own may be set up otherwise than the workers are.
+            claim=settings.planhat_url_given,
+        )
+        self.watch = RedisWatch(
+            self.outbox,
+            require_durable=settings.require_durable,
+            stranger=lambda: self.guard.glance().sentence,
+        )
         self.health = Health(
             self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
         )
@@ -243,6 +257,12 @@ class WebSide:
     def _look_for_a_restored_redis(self) -> None:
         with suppress(OutboxUnavailable):
             tell(self.epoch.look(), self.metrics)
+
+    def require_own_lane(self) -> None:
+        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where Redis cannot be asked."""
+        relation = self.guard.check()
+        if relation.known and not relation.ours:
+            raise NotOurs(relation.sentence)
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""

@@ -15,6 +15,7 @@ from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
 from workers.flush.doubt import Doubts, has_all
+from workers.flush.fold import nudge
 
 _TEXT = re.compile(r"text \d+")
 
@@ -127,7 +128,7 @@ def test_what_waits_anyway_is_not_sent_twice(kit: Kit, slow: Slow) -> None:
     kit.due_now()
     kit.run()
     kit.record(patch(2, thread="t"))
-    assert kit.outbox.settle_doubt("slack-C1-t", "again", patch=patch(9, thread="t")) == 0
+    assert kit.outbox.settle_doubt("slack-C1-t", "again", nudge=nudge("slack-C1-t", "slack", 1)) == 0
     run(kit)
     assert texts(kit) == ["text 1", "text 2"]
     assert kit.books() == {"accepted": 2, "delivered": 2}

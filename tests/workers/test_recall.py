@@ -49,7 +49,7 @@ def reads(kit: Kit) -> int:
 
 def snapshot(client: redis.Redis) -> dict[bytes, bytes]:
     keys: Any = client.keys("relay:*")
-    return {key: client.dump(key) for key in keys}
+    return {key: client.dump(key) or b"" for key in keys}
 
 
 def set_back(client: redis.Redis, held: dict[bytes, bytes]) -> None:

@@ -91,8 +91,9 @@ class Doubts:
         document = self._document(external_id)
         if document is None:
             return self._outbox.settle_doubt(external_id, "done") * 0
-        patch = nudge(external_id, document.source)
-        return self._outbox.settle_doubt(external_id, "again", patch=patch)
+        return self._outbox.settle_doubt(
+            external_id, "again", nudge=nudge(external_id, document.source, self._outbox.about_ms())
+        )
 
     def _document(self, external_id: str) -> Document | None:
         stored = self._outbox.document(external_id)

@@ -11,7 +11,7 @@ import orjson
 
 from relay.conversation import canonical, content_hash
 from relay.errors import NewerRecord
-from relay.outbox.items import Item, State
+from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.resolve import Row
 from workers.companies.directory import Ask
@@ -227,9 +227,10 @@ def perhaps_sent(item: Item) -> bytes | None:
 _NUDGE: Final = "again_"
 
 
-def nudge(external_id: str, source: str) -> Patch:
-    """A patch that changes nothing and makes the conversation go out once more."""
-    return Patch(external_id, f"{_NUDGE}{external_id}", source, 0, "")
+def nudge(external_id: str, source: str, now_ms: int) -> Pending:
+    """A patch that changes nothing, counts nowhere, and makes the conversation go out once more."""
+    patch = Patch(external_id, f"{_NUDGE}{external_id}", source, 0, "")
+    return Pending(patch.event_id, source, now_ms, patch.encode(), counted=False)
 
 
 def is_nudge(event_id: str) -> bool:

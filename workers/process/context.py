@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
 from relay.config import Config
-from relay.errors import ConfigInvalid, MappingFailed, NewerRecord
+from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
+from relay.operations.ownership import Guard
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
+from relay.outbox.owner import Ownership
 from relay.outbox.vault import Vault
 from relay.patch import Patch
 from relay.planhat.client import Planhat
@@ -56,7 +59,17 @@ class WorkerContext:
         self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis, base=base)
         self.epoch = Epoch(self.outbox)
+        self.ownership = Ownership(self.outbox, self.settings.planhat_url, self.settings.planhat_token)
+        self.guard = Guard(
+            self.ownership,
+            self.delivery,
+            self.settings.planhat_url,
+            self.settings.planhat_token,
+            claim=True,
+        )
         self._looked_at = float("-inf")
+        #: Why this process must end: the lane is another relay's.
+        self.refused: NotOurs | None = None
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -106,7 +119,13 @@ class WorkerContext:
             base=base,
         )
         reader = Readback(
-            self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms, base=base
+            self.redis,
+            self.planhat,
+            pace,
+            metrics=self.metrics,
+            now_ms=self.outbox.about_ms,
+            stands=self.ownership.seen,
+            base=base,
         )
         self.flush = Flush(
             self.config,
@@ -139,10 +158,26 @@ class WorkerContext:
 
     def _watch(self) -> None:
         """Whether Redis was set back: looked at each second at most, and at once where a claim showed it."""
+        try:
+            self.require_own_lane()
+        except NotOurs as error:
+            # A job can only fail; it is the process that must not go on.
+            self.refused = error
+            signal.raise_signal(signal.SIGTERM)
+            raise OutboxUnavailable(str(error)) from error
         if time.monotonic() - self._looked_at < 1.0 and not self.outbox.set_back:
             return
         tell(self.epoch.look(), self.metrics)
         self._looked_at = time.monotonic()
+
+    def require_own_lane(self) -> None:
+        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where that cannot be found out now."""
+        relation = self.guard.check()
+        if relation.ours:
+            return
+        if relation.known:
+            raise NotOurs(relation.sentence)
+        raise OutboxUnavailable(relation.sentence)
 
     def _counted(self, operation: str, status: str) -> None:
         self.metrics.add("relay_planhat_requests_total", {"operation": operation, "status": status})
