@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
+from secrets import token_hex
 from sys import intern
 from typing import Any, Literal, TypeVar
 
@@ -57,7 +58,7 @@ from relay.outbox.items import (
 )
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run, run_many
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -171,7 +172,7 @@ class Outbox:
         )
         return int(answer[0]), [
             Recorded(entry.event_id, verdict.decode())
-            for entry, verdict in zip(entries, answer[3:], strict=True)
+            for entry, verdict in zip(entries, answer[4:], strict=True)
         ]
 
     # -- the lane --------------------------------------------------------------------------------------------
@@ -568,19 +569,35 @@ class Outbox:
     ) -> int:
         """Events put back to work, -1 where the letter is gone already. `again`: (event_id, source, "pending" or
         "filtered", externalId, patch) from today's rules; what is not named goes back with its stored patch."""
-        args: list[Any] = [now_ms, dead_id, "again", len(again)]
-        for event_id, source, verdict, external_id, patch in again:
-            args += (
-                event_id,
-                source,
-                _VERDICTS[verdict],
-                external_id,
-                self.vault.seal(patch) if patch else b"",
-            )
-        return int(run(self.redis, "redrive", self.prefix, args))
+        return self.redrive_many([(dead_id, again)], now_ms=now_ms)[0]
+
+    def redrive_many(
+        self,
+        letters: Sequence[tuple[str, Sequence[tuple[str, str, str, str, bytes]]]],
+        *,
+        now_ms: int = 0,
+    ) -> list[int]:
+        """`redrive` of each, sent together. One that was cut off is said again, and answered as the first time."""
+        rows = []
+        for dead_id, again in letters:
+            args: list[Any] = [len(again)]
+            for event_id, source, verdict, external_id, patch in again:
+                sealed = self.vault.seal(patch) if patch else b""
+                args += (event_id, source, _VERDICTS[verdict], external_id, sealed)
+            rows.append((dead_id, "again", args))
+        return self._redrive(rows, now_ms)
 
     def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
-        return int(run(self.redis, "redrive", self.prefix, [now_ms, dead_id, "discard", 0]))
+        return self.discard_many([dead_id], now_ms=now_ms)[0]
+
+    def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
+        """Events of each letter that are given up, -1 where it is gone already."""
+        return self._redrive([(dead_id, "discard", [0]) for dead_id in dead_ids], now_ms)
+
+    def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:
+        order = token_hex(8)
+        calls = [[now_ms, dead_id, mode, order, *args] for dead_id, mode, args in rows]
+        return [int(moved) for moved in run_many(self.redis, "redrive", self.prefix, calls)]
 
     def unposted_dead(self, limit: int = 100) -> list[str]:
         """Dead letters that have no failed RQ job yet."""

@@ -1,9 +1,9 @@
 #!lua
--- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, accepted, verdicts...}
+-- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, total, accepted, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
 -- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
--- accepted: how many ever were, these included; 0 where none of these was.
+-- total: how many were ever accepted, these `accepted` included; 0 where none of these was.
 -- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
@@ -126,6 +126,7 @@ if pushed and redis.call('EXISTS', P .. 'wake') == 0 then
     redis.call('SET', P .. 'wake', generation, 'PX', wake_ms)
   end
 end
+table.insert(out, 1, accepted)
 table.insert(out, 1, total)
 table.insert(out, 1, now)
 table.insert(out, 1, generation)

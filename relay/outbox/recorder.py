@@ -162,9 +162,10 @@ class Recorder:
             return
         if self.room_bytes is not None:
             self.room_bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
-        generation, verdicts = int(answer[0]), answer[3:]
+        generation, now_ms, total, accepted = map(int, answer[:4])
+        verdicts = answer[4:]
         if not confirm:
-            self._compare(int(answer[2]), verdicts.count(b""), int(answer[1]))
+            self._compare(total, accepted, now_ms)
         at = 0
         for entries, future in group:
             mine = verdicts[at : at + len(entries)]

@@ -23,7 +23,7 @@ READS_PER_PART: Final = 10
 _OPERATION: Final = "GET conversation"
 _TIMEOUT_S: Final = 10.0
 #: What waits for its turn comes back within this, in case that it need not be read any more.
-_LOOK_AGAIN_MS: Final = 60_000
+_LOOK_AGAIN_MS: Final = 5_000
 
 
 class Getter(Protocol):

@@ -29,7 +29,7 @@ from relay.outbox.scripts import reaching_redis
 from relay.outbox.vault import Vault
 from relay.settings import Settings
 from relay.telemetry import SharedMetrics, log
-from workers.dead_jobs import ask_to_recognise, ask_to_unpark, post_dead_letters
+from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dead_letters
 from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
@@ -38,7 +38,8 @@ SWEEP_S: Final = 0.5
 STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
-_WATCH_EVERY_S: Final = 2.0
+_WATCH_EVERY_S: Final = 1.0
+_RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
 _PROVEN_S: Final = 15.0
 #: So many deaths in a row are no accident any more.
@@ -111,6 +112,7 @@ class Supervisor:
         self._started_ms = 0
         self._epoch = Epoch(self._outbox)
         self._watched_at = float("-inf")
+        self._posters = Posters(self._redis, self._outbox)
         self._stop = False
         self._beat_at = self._parked_at = 0.0
         self._redis_away = False
@@ -144,6 +146,7 @@ class Supervisor:
             if generation:
                 self._bell.ring_flush(generation)
             post_dead_letters(self._redis, self._outbox)
+            self._posters.tend()
             self._watch(now)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
@@ -152,9 +155,6 @@ class Supervisor:
                 self._parked_at = now
                 if self._parked_is_due():
                     ask_to_unpark(self._redis, LANE, int(time.time() // _PARKED_EVERY_S))
-                if read_life(self._outbox).unsure:
-                    # A minute is what one such job takes at most.
-                    ask_to_recognise(self._redis, LANE, int(time.time() // 60))
             if self._redis_away:
                 self._redis_away = False
                 log("redis.back")
@@ -169,6 +169,8 @@ class Supervisor:
             return
         self._watched_at = now
         tell(self._epoch.look(), self._metrics)
+        if read_life(self._outbox).unsure:
+            ask_to_recognise(self._redis, LANE, int(time.time() // _RECOGNISE_EVERY_S))
 
     def _give_sign(self) -> None:
         self._started_ms = self._started_ms or self._outbox.now_ms()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.operations.dead.look import letters_in_parts, record_of, require_known
+from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
 from relay.operations.progress import Operation
 from relay.operations.rq_jobs import forget_failed_jobs
 from relay.operations.selection import Selection, cause_of, select
 from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
-
-#: How often a long run says how far it is.
-_STEP_EVERY = 20
 
 
 def discard_dead(
@@ -33,30 +30,31 @@ def discard_dead(
         operation.step(total=len(ids))
     discarded = skipped = 0
     cancelled = False
-    for number, letter in enumerate(letters_in_parts(outbox, ids)):
-        if operation and number % _STEP_EVERY == 0:
+    for _, part in parts_of(ids):
+        if operation:
             operation.step(done=discarded, skipped=skipped)
             if operation.cancelled():
                 cancelled = True
                 break
-        if letter is None:
-            skipped += 1
-            continue
-        record = record_of(letter)
-        said = {
-            "what": "discarded",
-            "by": by,
-            "reason": reason or None,
-            "at_ms": outbox.now_ms(),
-            "dead_id": letter.dead_id,
-            "cause": cause_of(record),
-        }
-        write_notes(outbox, [Note(event_id, said) for event_id in letter.events])
-        if outbox.discard(letter.dead_id) < 0:
-            skipped += 1
-            continue
-        discarded += 1
-        forget_failed_jobs(outbox.redis, [letter.dead_id])
+        held = outbox.dead_letters(part)
+        now_ms = outbox.now_ms()
+        notes: list[Note] = []
+        for letter in held:
+            said = {
+                "what": "discarded",
+                "by": by,
+                "reason": reason or None,
+                "at_ms": now_ms,
+                "dead_id": letter.dead_id,
+                "cause": cause_of(record_of(letter)),
+            }
+            notes += [Note(event_id, said) for event_id in letter.events]
+        write_notes(outbox, notes)
+        moved = outbox.discard_many([letter.dead_id for letter in held])
+        gone = [letter.dead_id for letter, number in zip(held, moved, strict=True) if number >= 0]
+        discarded += len(gone)
+        skipped += len(part) - len(gone)
+        forget_failed_jobs(outbox.redis, gone)
     if operation:
         operation.end("cancelled" if cancelled else "done", done=discarded, skipped=skipped)
     return {

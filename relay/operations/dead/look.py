@@ -23,6 +23,8 @@ from relay.outbox.outbox import Outbox
 GROUPED_AT_MOST = 50_000
 
 
+_PART = 100
+
 def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
     """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
     of it (newest first). Raises ValueError where `after` is no cursor."""
@@ -168,6 +170,12 @@ def raw_of(stored: Stored | None) -> dict[str, Any] | None:
         "encoding": encoding,
         "body": body,
     }
+
+
+def parts_of(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """(how many came before, the next ones): a step of a long run, in which letters are read, planned and put back together."""
+    for start in range(0, len(ids), _PART):
+        yield start, ids[start : start + _PART]
 
 
 def letters_in_parts(outbox: Outbox, ids: Sequence[str]) -> Iterator[DeadLetter | None]:

@@ -4,17 +4,17 @@ script: sent first, deleted after. Whoever is killed in between, the letter is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from relay.errors import MappingFailed
 from relay.operations.context import KeyedContext
 from relay.operations.dead.edits import apply_to_patches, read_edits
-from relay.operations.dead.look import letters_in_parts, record_of, require_known
+from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
 from relay.operations.moments import iso
 from relay.operations.progress import Operation
-from relay.operations.remap import Remapped, Remapper, read_stored
+from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
 from relay.operations.selection import Selection, cause_of, select
 from relay.operations.tombstones import ERASED, Tombs, erased_of
@@ -29,8 +29,6 @@ TRIED_AT_MOST = 200
 TOLD_AT_MOST = 20
 #: Attempts kept in a letter's record.
 ATTEMPTS_KEPT = 50
-#: How often a long run says how far it is.
-_STEP_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +40,26 @@ class Plan:
     events: tuple[tuple[str, str, Patch | None], ...]
 
 
-def plan_replay(context: KeyedContext, letter: DeadLetter, now_ms: int, tombs: Tombs) -> Plan:
-    """Raises MappingFailed where an event of the letter still cannot be mapped, or was erased: then all of it stays."""
+def plan_replay(
+    context: KeyedContext,
+    letter: DeadLetter,
+    now_ms: int,
+    tombs: Tombs,
+    stored_events: Mapping[str, Stored | None] | None = None,
+) -> Plan:
+    """`stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
+    cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
         raise MappingFailed(ERASED)
     record = record_of(letter)
     edits = read_edits(record)
     remapper = Remapper(context, now_ms)
     kept = {pending.event_id: pending for pending in letter.patches}
+    if stored_events is None:
+        stored_events = dict(zip(letter.events, read_stored(context, letter.events), strict=True))
     found: list[tuple[str, str, Patch | None]] = []
-    for event_id, stored in zip(letter.events, read_stored(context, letter.events), strict=True):
+    for event_id in letter.events:
+        stored = stored_events.get(event_id)
         if stored is not None and stored.body is not None and stored.source in context.config.sources:
             mend = edits.mender() if event_id == letter.events[-1] else None
             remapped: Remapped = remapper.map(stored, mend)
@@ -66,7 +74,9 @@ def plan_replay(context: KeyedContext, letter: DeadLetter, now_ms: int, tombs: T
             except (ValueError, KeyError) as error:
                 raise MappingFailed("the stored patch cannot be read") from error
         else:
-            raise MappingFailed("the raw event has expired, and no rule had mapped it before")
+            raise MappingFailed(
+                "the raw event has expired, or only a newer release reads it, and no rule had mapped it before"
+            )
     patches = [patch for _, _, patch in found if patch]
     if edits:
         # An edit of the same event must win over what was mapped before it.
@@ -76,34 +86,38 @@ def plan_replay(context: KeyedContext, letter: DeadLetter, now_ms: int, tombs: T
     return Plan(letter, record, events)
 
 
-def carry_out(context: KeyedContext, planned: Plan, *, by: str, now_ms: int) -> int:
-    """Events that wait again (or were filtered); -1 where someone else was quicker."""
-    letter = planned.letter
-    said = {
-        "what": "replayed",
-        "by": by,
-        "at_ms": now_ms,
-        "dead_id": letter.dead_id,
-        "cause": cause_of(planned.record),
-    }
-    if planned.record.get("edits"):
-        said["edits"] = len(planned.record["edits"])
-    write_notes(
-        context.outbox,
-        [Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in planned.events],
-    )
-    return context.outbox.redrive(
-        letter.dead_id,
+def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms: int) -> list[int]:
+    """For each letter, in order: events that wait again (or were filtered); -1 where someone else was quicker."""
+    notes: list[Note] = []
+    for one in planned:
+        said = {
+            "what": "replayed",
+            "by": by,
+            "at_ms": now_ms,
+            "dead_id": one.letter.dead_id,
+            "cause": cause_of(one.record),
+        }
+        if one.record.get("edits"):
+            said["edits"] = len(one.record["edits"])
+        notes += [Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in one.events]
+    write_notes(context.outbox, notes)
+    return context.outbox.redrive_many(
         [
             (
-                event_id,
-                source,
-                "pending" if patch else "filtered",
-                patch.external_id if patch else "",
-                patch.encode() if patch else b"",
+                one.letter.dead_id,
+                [
+                    (
+                        event_id,
+                        source,
+                        "pending" if patch else "filtered",
+                        patch.external_id if patch else "",
+                        patch.encode() if patch else b"",
+                    )
+                    for event_id, source, patch in one.events
+                ],
             )
-            for event_id, source, patch in planned.events
-        ],
+            for one in planned
+        ]
     )
 
 
@@ -120,7 +134,7 @@ def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: 
     except MappingFailed as error:
         _note_failure(outbox, letter, error, now_ms)
         raise
-    return max(0, carry_out(context, planned, by=by, now_ms=now_ms))
+    return max(0, *carry_out(context, [planned], by=by, now_ms=now_ms))
 
 
 def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_ms: int) -> None:
@@ -160,31 +174,31 @@ def replay_dead(
     replayed = failed = skipped = events = 0
     failures: list[dict[str, str]] = []
     cancelled = False
-    for number, letter in enumerate(letters_in_parts(outbox, ids)):
-        if number % _STEP_EVERY == 0:
-            progress(number, len(ids))
-        if operation and number % _STEP_EVERY == 0:
+    for seen, part in parts_of(ids):
+        progress(seen, len(ids))
+        if operation:
             operation.step(done=replayed, failed=failed, skipped=skipped)
             if operation.cancelled():
                 cancelled = True
                 break
-        if letter is None:
-            skipped += 1
-            continue
-        try:
-            moved = carry_out(context, plan_replay(context, letter, now_ms, tombs), by=by, now_ms=now_ms)
-        except MappingFailed as error:
-            _note_failure(outbox, letter, error, now_ms)
-            failed += 1
-            if len(failures) < TOLD_AT_MOST:
-                failures.append({"id": letter.dead_id, "cause": error.cause})
-            continue
-        if moved < 0:
-            skipped += 1
-            continue
-        replayed += 1
-        events += moved
-        forget_failed_jobs(outbox.redis, [letter.dead_id])
+        held = outbox.dead_letters(part)
+        names = [event_id for letter in held for event_id in letter.events]
+        stored = dict(zip(names, read_stored(context, names), strict=True))
+        planned: list[Plan] = []
+        for letter in held:
+            try:
+                planned.append(plan_replay(context, letter, now_ms, tombs, stored))
+            except MappingFailed as error:
+                _note_failure(outbox, letter, error, now_ms)
+                failed += 1
+                if len(failures) < TOLD_AT_MOST:
+                    failures.append({"id": letter.dead_id, "cause": error.cause})
+        moved = carry_out(context, planned, by=by, now_ms=now_ms)
+        gone = [one.letter.dead_id for one, number in zip(planned, moved, strict=True) if number >= 0]
+        replayed += len(gone)
+        skipped += len(part) - len(held) + len(planned) - len(gone)
+        events += sum(number for number in moved if number > 0)
+        forget_failed_jobs(outbox.redis, gone)
     if operation:
         operation.end("cancelled" if cancelled else "done", done=replayed, failed=failed, skipped=skipped)
     return {
