@@ -3,16 +3,19 @@
 RelayError
 ├── UserError                 the operator's mistake: a sentence on stderr, exit code 2
 │   ├── SettingsInvalid         a RELAY_... variable: which, and what it should be
-│   └── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   ├── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   └── NotOurs                 the keys in Redis belong to another relay
 ├── SourceError               the sender's fault: 4xx, nothing kept, the body never logged
 │   ├── UnknownSource           404
 │   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
 │   ├── PayloadInvalid          400: not what this source sends; names the path
 │   ├── WrongMethod             405: neither POST nor a handshake that this source knows
 │   ├── BodyTooLarge            413
+│   ├── BodyTooSlow             408
 │   └── ContentTypeInvalid      415
 ├── TryLater                  429/503 + Retry-After: nothing kept, the sender tries again
 │   ├── OverRate                this source's rate limit
+│   ├── TooMuchAtOnce           the bodies of all requests together, or those that wait to be read
 │   ├── VerificationUnavailable the proof of authenticity cannot be checked now (a certificate not fetched)
 │   └── OutboxUnavailable       Redis away, full, read-only or loading
 ├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
@@ -67,6 +70,10 @@ class ConfigInvalid(UserError):
         self.mistakes = mistakes
 
 
+class NotOurs(UserError):
+    """Two relays on one Redis would deliver to each other's Planhat."""
+
+
 class SourceError(RelayError):
     """A request that is refused. Messages never quote the body."""
 
@@ -106,6 +113,10 @@ class BodyTooLarge(SourceError):
     code = "too_large"
 
 
+class BodyTooSlow(SourceError):
+    code = "too_slow"
+
+
 class ContentTypeInvalid(SourceError):
     code = "content_type"
 
@@ -119,6 +130,10 @@ class TryLater(RelayError):
 
 
 class OverRate(TryLater):
+    pass
+
+
+class TooMuchAtOnce(TryLater):
     pass
 
 

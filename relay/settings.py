@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
+from relay.bounds import Bounds
 from relay.errors import SettingsInvalid
 from relay.secret import (
     Check,
@@ -24,6 +25,7 @@ from relay.secret import (
     weak_allowed,
 )
 from relay.transit import travels_in_clear
+from relay.units import parse_duration, parse_size
 
 #: No braces and no colons: what stands in braces decides where a cluster puts a key.
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -59,10 +61,14 @@ class Settings:
     log_level: str = "info"
     require_durable: bool = True
     heartbeat_file: str = ""
+    #: Somebody has named Planhat's address; otherwise it is the usual one.
+    planhat_url_given: bool = False
     #: What every key in Redis begins with.
     key_prefix: str = "relay"
     #: Proxies whose X-Forwarded-For is believed, as uvicorn's `forwarded_allow_ips`.
     trusted_proxies: str = "127.0.0.1"
+    #: What a request may take before anything about it is proven.
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -141,6 +147,7 @@ class Settings:
             config=value("CONFIG", "relay.yaml"),
             redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
             planhat_url=planhat_url,
+            planhat_url_given=bool(value("PLANHAT_URL", "")),
             planhat_plain_http=plain_http,
             planhat_token=secret("PLANHAT_TOKEN", given),
             operator_token=operator,
@@ -158,6 +165,7 @@ class Settings:
             heartbeat_file=value("HEARTBEAT_FILE", ""),
             key_prefix=key_prefix(),
             trusted_proxies=value("TRUSTED_PROXIES", "127.0.0.1"),
+            bounds=read_bounds(value),
         )
 
     def problems(self) -> list[str]:
@@ -180,3 +188,45 @@ def secret_problems(secrets: Iterable[Secret]) -> list[str]:
         if secret.problem:
             found.append(secret.problem)
     return found
+
+
+#: The least of a bound that works at all; less is a mistake.
+_LEAST = {
+    "head_bytes": 1024,
+    "bodies_bytes": 1024 * 1024,
+    "connections": 8,
+    "beside_bytes": 1024,
+    "beside_processes": 1,
+}
+
+
+def read_bounds(value: Callable[[str, str], str]) -> Bounds:
+    """The bounds that the environment sets. `value(name, default)` reads a `RELAY_` variable. Raises SettingsInvalid."""
+    found: dict[str, float | int] = {}
+    for one in fields(Bounds):
+        name = one.name.upper()
+        text = value(name, "")
+        if not text:
+            continue
+        found[one.name] = _seconds(name, text) if one.name.endswith("_s") else _number(name, text)
+        if found[one.name] < _LEAST.get(one.name, 0):
+            raise SettingsInvalid(f"RELAY_{name} should be at least {_LEAST[one.name]}, not {text!r}")
+    return Bounds(**found)  # type: ignore[arg-type]
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise SettingsInvalid(f"RELAY_{name} {error}, not {text!r}") from error
+    if seconds <= 0:
+        raise SettingsInvalid(f"RELAY_{name} should be more than nothing, not {text!r}")
+    return seconds
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return parse_size(text) if name.endswith("_BYTES") else int(text)
+    except ValueError as error:
+        wanted = str(error) if name.endswith("_BYTES") else "should be a whole number"
+        raise SettingsInvalid(f"RELAY_{name} {wanted}, not {text!r}") from error

@@ -40,6 +40,7 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
             "query": dict(inbound.query),
             "headers": dict(inbound.headers),
             "body": base64.b64encode(inbound.body).decode(),
+            "once": list(inbound.once),
         }
     )
 
@@ -68,6 +69,7 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
         method=raw["method"],
         path_query=raw["target"],
         query=raw["query"],
+        once=tuple(str(key) for key in raw.get("once", ())),
     )
     return raw["source"], inbound, float(raw["at"])
 

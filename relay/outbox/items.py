@@ -34,21 +34,25 @@ class Entry:
 
     - `pending`: `patch` waits under `external_id`;
     - `filtered`: accepted, dropped by a rule or matched by none;
-    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record.
+    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record;
+    - `noted`: no event: its keys are remembered, and nothing else.
 
     `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
-    `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
+    `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
     """
 
     event_id: str
     source: str
-    verdict: Literal["pending", "filtered", "dead"]
+    verdict: Literal["pending", "filtered", "dead", "noted"]
     seen_keys: tuple[str, ...]
     record: bytes
     external_id: str = ""
     patch: bytes = b""
     dead: bytes = b""
     known_as: str = ""
+    kept_keys: tuple[str, ...] = ()
+    #: `record`, `patch` and `dead` are as the vault seals them already.
+    sealed: bool = False
 
 
 @value_class(frozen=True, slots=True)
@@ -90,6 +94,11 @@ class Item:
     document: bytes | None
     pending: tuple[Pending, ...]
     unreadable: str = ""
+    #: There is no document any more, and Planhat has this conversation, or may have it.
+    forgotten: bool = False
+    #: How often this Redis was set back or flushed, and until when what was accepted may have been delivered before that.
+    life: int = 0
+    since_ms: int = 0
 
 
 @value_class(frozen=True, slots=True)
@@ -111,6 +120,10 @@ class Done:
     document: bytes
     events: Sequence[tuple[str, State]]
     planhat_id: str = ""
+    #: A mark is left that outlives the document.
+    mark: bool = False
+    #: When to look again at what Planhat has (epoch ms; 0: not).
+    look_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,13 @@ def serve(side: WebSide) -> Iterator[str]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(assemble(side, operators=False), log_config=None, access_log=False, lifespan="on")
+        uvicorn.Config(
+            assemble(side, operators=False),
+            http=side.protocol(),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+        )
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[bound])), daemon=True)
     thread.start()

@@ -82,6 +82,7 @@ def without_credentials(
         method=inbound.method,
         path_query=target,
         query=query,
+        once=inbound.once,
     )
 
 

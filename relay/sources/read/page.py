@@ -98,10 +98,12 @@ class PageLine:
 
 @dataclass(slots=True)
 class Page:
-    """`shared` says that several lines come from one node, so that none of them can be taken out alone."""
+    """`hidden` are elements that are not shown; `shared` says that several lines come from one node, so that none of
+    them can be taken out alone."""
 
     body: LexborNode | None
     lines: list[PageLine] = field(default_factory=list)
+    hidden: list[LexborNode] = field(default_factory=list)
     shared: bool = False
 
     @property
@@ -115,15 +117,16 @@ def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> Pag
     Linear in the page's length as long as few elements are open at once (see `markup.is_deep`).
     """
     body = LexborHTMLParser(html).body
-    reader = _Reader(Page(body), note)
+    reader = _Reader(Page(body), note, may_hide="none" in html or "mso-hide" in html)
     if body is not None:
         reader.read(body)
     return reader.page
 
 
 class _Reader:
-    def __init__(self, page: Page, note: Callable[[LexborNode], str] | None) -> None:
+    def __init__(self, page: Page, note: Callable[[LexborNode], str] | None, may_hide: bool) -> None:
         self.page = page
+        self.may_hide = may_hide
         self.note = note
         self.pieces: list[str] = []
         self.nodes: list[LexborNode] = []
@@ -172,7 +175,10 @@ class _Reader:
         if tag == "img":
             self.nodes.append(node)
             return None
-        if tag in _UNSEEN or tag is None or self._is_hidden(node):
+        if tag in _UNSEEN or tag is None:
+            return None
+        if self.may_hide and self._is_hidden(node):
+            self.page.hidden.append(node)
             return None
         if tag in _BLOCKS:
             self._end_line()
