@@ -61,6 +61,12 @@ HELP: dict[str, str] = {
     "relay_end_to_end_seconds": "Accepted to delivered",
     "relay_rules_reload_failures_total": "Changed config files that were refused",
     "relay_redis_epoch_changes_total": "Redis was flushed or set back to an older state",
+    "relay_redis_lost_events_total": "Accepted events that Redis did not know any more then, as far as was noticed",
+    "relay_redis_clock_back_total": "Redis's clock went back",
+    "relay_recalled_conversations_total": "Conversations of which Planhat's record was read before anything was sent",
+    "relay_sent_again_total": "Conversations sent again because Planhat had less than was delivered",
+    "relay_newer_records_total": "Items handed back because a newer release wrote them",
+    "relay_conversations_unsure": "1 while conversations that are not known here may stand in Planhat",
     "relay_company_conflicts_total": "Conversations whose events name another company than the pinned one",
     "relay_silent_damage_total": "Fields that Planhat stored otherwise than they were sent",
 }

@@ -12,6 +12,7 @@ from relay.operations.rq_jobs import read_workers
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine
+from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
@@ -22,6 +23,8 @@ from relay.outbox.scripts import reaching_redis, unless_full
 WORKER_ABSENT_S = 90.0
 #: An event that waits longer is worth a warning.
 OLD_PENDING_S = 300.0
+#: That Redis was set back is said for so long.
+SET_BACK_TOLD_MS = 86_400_000
 #: Differences found at Planhat that are told at once; the metric counts them all.
 DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
@@ -68,6 +71,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             for process in processes
         ],
         "redis": _redis(outbox),
+        "life": _life(outbox, now_ms),
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
@@ -87,6 +91,20 @@ def _redis(outbox: Outbox) -> dict[str, Any]:
         "used_bytes": found.used_bytes,
         "max_bytes": found.max_bytes,
         "problems": [*found.problems, *([full] if full else [])],
+    }
+
+
+def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
+    """Whether this Redis was set back: `number` of times, `what` happened last and when, and whether conversations that are not
+    known here are still read from Planhat first (`unsure`)."""
+    life = read_life(outbox)
+    return {
+        "number": life.number,
+        "what": life.what or None,
+        "at": iso(life.at_ms),
+        "recent": life.number > 0 and now_ms - life.at_ms < SET_BACK_TOLD_MS,
+        "unsure": life.unsure,
+        "clock_back": life.clock_back,
     }
 
 
@@ -134,6 +152,12 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
+    life = stats["life"]
+    if life["number"] and (life["unsure"] or life["recent"]):
+        found.append(
+            f"Redis was {life['what']} (noticed {life['at']}): accepted events may be gone. What Planhat has of a conversation is "
+            "read before anything of it is sent."
+        )
     if silent:
         found.append(
             f"No worker serves the queue {FLUSH_QUEUE}: nothing is delivered ({silent}). Start one: relay work."

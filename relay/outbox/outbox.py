@@ -11,6 +11,9 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
     waiting             zset    externalId -> when its oldest patch came (ms); likewise
     document:<x>        string  the folded document; expires `keep.documents` after the last delivery
     planhat:<_id>       string  externalId
+    delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
+    doubt               zset    externalId -> when to look again at what Planhat has of it
+    accepted            counter of accepted events; life, clock, epoch: see epoch.py
     seen:<source>:<key> string  event id; dedupe memory
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
@@ -28,8 +31,10 @@ Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a clu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import ceil
+from secrets import token_hex
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 import redis
@@ -53,7 +58,7 @@ from relay.outbox.items import (
 )
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run, run_many
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -64,6 +69,12 @@ PATCHES_PER_CLAIM = 1_000
 ITEMS_PER_SCRIPT = 1_000
 #: What one claim hands out at most, in stored bytes: patches and documents lie in the worker's memory meanwhile.
 BYTES_PER_CLAIM = 4_000_000
+
+#: A mark stands for a conversation whose document may be forgotten: ten characters in a set for each year (365 days).
+MARK_YEAR_S = 365 * 86400
+MARKS_S = 2.0 * MARK_YEAR_S
+#: What a claim gives instead of a document that is forgotten.
+FORGOTTEN = b"?"
 
 _T = TypeVar("_T")
 _SEP = b"\x1f"
@@ -103,10 +114,23 @@ class Outbox:
         self.vault = vault or Vault()
         self.pipe = Pipe(client, self.prefix) if piped else None
         self._clock = Clock(self.now_ms)
+        #: The number of the last claim that this process was given, and whether a later one had a smaller number: then
+        #: Redis was set back in between.
+        self._last_claim = 0
+        self.set_back = False
         self.keep(events_s=events_s, documents_s=documents_s, dedupe_s=dedupe_s, dead_s=dead_s)
 
-    def keep(self, *, events_s: float, documents_s: float, dedupe_s: float, dead_s: float) -> None:
+    def keep(
+        self,
+        *,
+        events_s: float,
+        documents_s: float,
+        dedupe_s: float,
+        dead_s: float,
+        delivered_s: float = MARKS_S,
+    ) -> None:
         """How long things are kept from now on."""
+        self.mark_years = ceil(delivered_s / MARK_YEAR_S)
         self.events_s = max(1, int(events_s))
         self.documents_s = max(1, int(documents_s))
         self.dedupe_s = max(1, int(dedupe_s))
@@ -148,7 +172,7 @@ class Outbox:
         )
         return int(answer[0]), [
             Recorded(entry.event_id, verdict.decode())
-            for entry, verdict in zip(entries, answer[2:], strict=True)
+            for entry, verdict in zip(entries, answer[4:], strict=True)
         ]
 
     # -- the lane --------------------------------------------------------------------------------------------
@@ -162,8 +186,10 @@ class Outbox:
         """`now_ms`, some milliseconds behind at most, and nearly always without asking."""
         return self._clock.now_ms()
 
-    def ring(self, *, now_ms: int = 0) -> int:
-        return int(run(self.redis, "ring", self.prefix, [now_ms, WAKE_MS]))
+    def ring(self, *, now_ms: int = 0, clock: bool = False) -> int:
+        """A new generation where something is due and nobody works on it, else 0. `clock`: `now_ms` is what the server's own
+        clock says."""
+        return int(run(self.redis, "ring", self.prefix, [now_ms, WAKE_MS, "clock" if clock else ""]))
 
     def own(self, generation: int, ttl_ms: int = 3_000) -> bool:
         return bool(run(self.redis, "own", self.prefix, [generation, ttl_ms, "own"]))
@@ -189,13 +215,13 @@ class Outbox:
         """Up to `limit` due items (at most 1,000, and at most `max_bytes` of stored documents and patches, but always
         one), hidden from every other claim until the lease runs out. `keep`: the lane stays ours though nothing is due."""
         args = (generation, limit, lease_ms, now_ms, wake_ms, max_bytes, keep)
-        return self._claimed(run(self.redis, "claim", self.prefix, _claim_args(*args)))
+        return self._claimed(run(self.redis, "claim", self.prefix, self._claim_args(*args)))
 
     def begin_claim(
         self, generation: int, limit: int, *, lease_ms: int, wake_ms: int, max_bytes: int, keep: bool
     ) -> Callable[[], Claim]:
         """`claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
-        args = _claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, keep)
+        args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, keep)
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
 
@@ -215,17 +241,25 @@ class Outbox:
         answer = run(self.redis, name, self.prefix, args)
         return lambda: answer
 
+    def forget_claims(self) -> None:
+        """That Redis was set back is noted: its claims may count from anywhere."""
+        self._last_claim, self.set_back = 0, False
+
     def _claimed(self, answer: list[Any]) -> Claim:
         unseal = self.vault.open
         token = answer[2].decode()
         items = []
-        at, end = 4, len(answer)
+        life, since_ms = int(answer[4]), int(answer[5])
+        if token:
+            self.set_back = self.set_back or int(token) <= self._last_claim
+            self._last_claim = int(token)
+        at, end = 6, len(answer)
         while at < end:
             external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
             at += 7
             unreadable = ""
             try:
-                fold = unseal(document) if document else None
+                fold = unseal(document) if document and document != FORGOTTEN else None
                 patches = tuple([self._pending(entry) for entry in answer[at : at + count]])
             except ValueError as error:
                 # The others of this claim must not suffer for it.
@@ -243,6 +277,9 @@ class Outbox:
                     document=fold,
                     pending=patches,
                     unreadable=unreadable,
+                    forgotten=document == FORGOTTEN,
+                    life=life,
+                    since_ms=since_ms,
                 )
             )
         self._clock.heard(int(answer[1]))
@@ -276,13 +313,25 @@ class Outbox:
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:
         seal = self.vault.seal
-        args: list[Any] = [now_ms, self.documents_s, self.dead_s, len(settlements)]
+        args: list[Any] = [now_ms, self.documents_s, self.dead_s, len(settlements), self.mark_years]
         for what in settlements:
             item = what.item
             head = (item.lane_source, item.external_id, item.token)
             document = seal(what.document) if what.document else b""
             if isinstance(what, Done):
-                args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
+                if what.mark or what.look_ms:
+                    flags = f"{'m' if what.mark else ''}{what.look_ms or ''}"
+                    args += (
+                        "D",
+                        *head,
+                        len(item.pending),
+                        document,
+                        what.planhat_id,
+                        flags,
+                        len(what.events),
+                    )
+                else:
+                    args += ("d", *head, len(item.pending), document, what.planhat_id, len(what.events))
                 if len(item.pending) == 1 == len(what.events):
                     args += (what.events[0][0], item.pending[0].source, what.events[0][1])
                     continue
@@ -344,6 +393,33 @@ class Outbox:
         times = [score for _, score in waiting]
         times += [score for head in heads for _, score in head if score <= now_ms]
         return int(min(times)) if times else None
+
+    def doubts_due(self, *, limit: int, now_ms: int = 0) -> tuple[list[str], int]:
+        """(the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""
+        now_ms = now_ms or self.now_ms()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.zrangebyscore(self.prefix + "doubt", "-inf", now_ms, start=0, num=limit)
+            pipe.zcount(self.prefix + "doubt", "-inf", now_ms)
+            names, number = pipe.execute()
+        return [name.decode() for name in names], int(number)
+
+    def settle_doubt(
+        self,
+        external_id: str,
+        mode: Literal["done", "again", "later"],
+        *,
+        nudge: Pending | None = None,
+        due_ms: int = 0,
+        now_ms: int = 0,
+    ) -> int:
+        """What a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
+        anyway; `later`: it is looked at again at `due_ms`."""
+        entry, source = b"", ""
+        if nudge is not None:
+            head = f"{nudge.event_id}\x1f{nudge.source}\x1f{nudge.accepted_ms}\x1f0\x1f".encode()
+            entry, source = head + self.vault.seal(nudge.patch), nudge.source
+        return int(run(self.redis, "doubt", self.prefix, [now_ms, mode, external_id, source, entry, due_ms]))
 
     def event(self, event_id: str) -> tuple[State, int, bytes] | None:
         """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not
@@ -493,19 +569,35 @@ class Outbox:
     ) -> int:
         """Events put back to work, -1 where the letter is gone already. `again`: (event_id, source, "pending" or
         "filtered", externalId, patch) from today's rules; what is not named goes back with its stored patch."""
-        args: list[Any] = [now_ms, dead_id, "again", len(again)]
-        for event_id, source, verdict, external_id, patch in again:
-            args += (
-                event_id,
-                source,
-                _VERDICTS[verdict],
-                external_id,
-                self.vault.seal(patch) if patch else b"",
-            )
-        return int(run(self.redis, "redrive", self.prefix, args))
+        return self.redrive_many([(dead_id, again)], now_ms=now_ms)[0]
+
+    def redrive_many(
+        self,
+        letters: Sequence[tuple[str, Sequence[tuple[str, str, str, str, bytes]]]],
+        *,
+        now_ms: int = 0,
+    ) -> list[int]:
+        """`redrive` of each, sent together. One that was cut off is said again, and answered as the first time."""
+        rows = []
+        for dead_id, again in letters:
+            args: list[Any] = [len(again)]
+            for event_id, source, verdict, external_id, patch in again:
+                sealed = self.vault.seal(patch) if patch else b""
+                args += (event_id, source, _VERDICTS[verdict], external_id, sealed)
+            rows.append((dead_id, "again", args))
+        return self._redrive(rows, now_ms)
 
     def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
-        return int(run(self.redis, "redrive", self.prefix, [now_ms, dead_id, "discard", 0]))
+        return self.discard_many([dead_id], now_ms=now_ms)[0]
+
+    def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
+        """Events of each letter that are given up, -1 where it is gone already."""
+        return self._redrive([(dead_id, "discard", [0]) for dead_id in dead_ids], now_ms)
+
+    def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:
+        order = token_hex(8)
+        calls = [[now_ms, dead_id, mode, order, *args] for dead_id, mode, args in rows]
+        return [int(moved) for moved in run_many(self.redis, "redrive", self.prefix, calls)]
 
     def unposted_dead(self, limit: int = 100) -> list[str]:
         """Dead letters that have no failed RQ job yet."""
@@ -535,6 +627,20 @@ class Outbox:
         except ValueError:
             return b""
 
+    def _claim_args(
+        self,
+        generation: int,
+        limit: int,
+        lease_ms: int,
+        now_ms: int,
+        wake_ms: int,
+        max_bytes: int,
+        keep: bool,
+    ) -> list[Any]:
+        most = min(limit, ITEMS_PER_SCRIPT)
+        limits = (generation, now_ms, lease_ms, most, PATCHES_PER_CLAIM, wake_ms, max_bytes)
+        return [*limits, int(keep), self.mark_years]
+
     def _pending(self, entry: bytes, *, lenient: bool = False) -> Pending:
         event_id, source, accepted_ms, counted, patch = entry.split(_SEP, 4)
         return Pending(
@@ -544,13 +650,6 @@ class Outbox:
             counted=counted == b"1",
             patch=self._opened(patch) if lenient else self.vault.open(patch),
         )
-
-
-def _claim_args(
-    generation: int, limit: int, lease_ms: int, now_ms: int, wake_ms: int, max_bytes: int, keep: bool
-) -> list[Any]:
-    most = min(limit, ITEMS_PER_SCRIPT)
-    return [generation, now_ms, lease_ms, most, PATCHES_PER_CLAIM, wake_ms, max_bytes, int(keep)]
 
 
 def _parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -26,19 +26,21 @@ from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
-from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
+from relay.operations.ownership import Guard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import Epoch
+from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
+from relay.outbox.owner import Ownership
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
@@ -91,13 +93,32 @@ class WebSide:
         self.tally = Tally(base=base)
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
-        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
+        for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
+            self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
+        self.guard = Guard(
+            Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
+            self.delivery,
+            settings.planhat_url,
+            settings.planhat_token,
+            # Who is given a token and no address of its own may be set up otherwise than the workers are.
+            claim=settings.planhat_url_given,
+        )
+        self.watch = RedisWatch(
+            self.outbox,
+            require_durable=settings.require_durable,
+            stranger=lambda: self.guard.glance().sentence,
+        )
         self.health = Health(
             self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
         )
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
+        self.recorder = Recorder(
+            self.redis_async,
+            self.outbox,
+            rang=self._ring,
+            failed=self.watch.expire,
+            set_back=self.epoch.set_back,
+        )
         self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
@@ -235,10 +256,13 @@ class WebSide:
 
     def _look_for_a_restored_redis(self) -> None:
         with suppress(OutboxUnavailable):
-            what = self.epoch.look()
-            if what:
-                log("redis.restored", level=logging.ERROR, what=what)
-                self.metrics.add("relay_redis_epoch_changes_total", {})
+            tell(self.epoch.look(), self.metrics)
+
+    def require_own_lane(self) -> None:
+        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where Redis cannot be asked."""
+        relation = self.guard.check()
+        if relation.known and not relation.ours:
+            raise NotOurs(relation.sentence)
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""

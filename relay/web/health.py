@@ -16,6 +16,7 @@ from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Confirmed, Durability
+from relay.outbox.epoch import read_life
 from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
@@ -133,7 +134,15 @@ class Health:
         yield "# TYPE relay_redis_memory_max_bytes gauge"
         yield f"relay_redis_memory_max_bytes {durability.max_bytes}"
         yield from self._of_processes(now_ms)
+        yield from self._of_life()
         yield from exposition(self._metrics.read())
+
+    def _of_life(self) -> Iterable[str]:
+        life = read_life(self._outbox)
+        yield "# TYPE relay_conversations_unsure gauge"
+        yield f"relay_conversations_unsure {int(life.unsure)}"
+        yield "# TYPE relay_redis_clock_back_total counter"
+        yield f"relay_redis_clock_back_total {life.clock_back}"
 
     def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
         pipe = self._outbox.redis.pipeline(transaction=False)

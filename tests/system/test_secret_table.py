@@ -211,8 +211,8 @@ def test_a_config_whose_secret_is_none_is_refused(tmp_path: Path, kind: Kind, wa
     if way == "variable" and value.strip():
         # Left out, and said.
         assert loaded(tmp_path, kind, way, value, WEAK)() == kind.good
-        [told] = examine(str(tmp_path / "relay.yaml"), {**WEAK, "THE_SECRET": value.decode()}).mistakes
-        assert "THE_SECRET begins or ends with white space" in str(told) and kind.good not in str(told)
+        [mistake] = examine(str(tmp_path / "relay.yaml"), {**WEAK, "THE_SECRET": value.decode()}).mistakes
+        assert "THE_SECRET begins or ends with white space" in str(mistake) and kind.good not in str(mistake)
         return
     with pytest.raises(ConfigInvalid, match=r"sources\.own") as told:
         loaded(tmp_path, kind, way, value, WEAK)

@@ -396,7 +396,7 @@ class _Batch:
             rows = ask()
         except PlanhatError as error:
             self._home._counted(operation, type(error).__name__)
-            self._failed = _why(error, operation)
+            self._failed = unsure_of(error, operation)
             raise _NotNow(self._failed) from error
         self._home._counted(operation, "200")
         return rows
@@ -411,7 +411,8 @@ class _Batch:
             )
 
 
-def _why(error: PlanhatError, operation: str) -> Unsure:
+def unsure_of(error: PlanhatError, operation: str) -> Unsure:
+    """What a look-up's failure means: for delivery as a whole, or for what needed the look-up."""
     text = str(error)
     if isinstance(error, PlanhatUnavailable):
         kind = "rate_limited" if "429" in text else "unavailable"

@@ -19,7 +19,7 @@ from workers.flush.address import Addressing
 from workers.flush.call import Caller, MakesCall
 from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches, Preparation
+from workers.flush.prepare import Enriches, Preparation, Recalls
 from workers.flush.settle import Settlements, hand_back
 from workers.flush.step import Permission, Situation, Step, next_step
 from workers.flush.verdicts import Reader, Verdicts
@@ -50,6 +50,7 @@ class Tools:
     metrics: SharedMetrics
     reader: Reader | None
     enricher: Enriches | None
+    recall: Recalls | None
     beside: MakesCall
     stopping: Callable[[], bool]
     overdue: Callable[[], bool]
@@ -87,6 +88,7 @@ class Job:
             tools.settling,
             self._verdicts.settle,
             enricher=tools.enricher,
+            recall=tools.recall,
             now_ms=tools.outbox.about_ms,
         )
         self._caller = Caller(

@@ -15,7 +15,7 @@ import orjson
 import redis
 from redis.exceptions import RedisError
 
-from relay.errors import PlanhatError
+from relay.errors import OutboxUnavailable, PlanhatError
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.telemetry import SharedMetrics, log
@@ -36,7 +36,8 @@ class Getter(Protocol):
 
 
 class Readback:
-    """`consider` is told of each delivery and decides whether to look; it never raises."""
+    """`consider` is told of each delivery and decides whether to look; it never raises. `stands` is told the `_id` of each
+    conversation that was seen in Planhat."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Readback:
         *,
         metrics: SharedMetrics,
         now_ms: Callable[[], int],
+        stands: Callable[[str], None] = lambda planhat_id: None,
         lane: str = LANE,
         base: str = BASE,
     ) -> None:
@@ -54,6 +56,7 @@ class Readback:
         self._pace = pace
         self._metrics = metrics
         self._now_ms = now_ms
+        self._stands = stands
         self._prefix = lane_prefix(lane, base)
         self._next: dict[str, int] = {}
         self._waiting: dict[str, tuple[OutgoingItem, str]] = {}
@@ -71,7 +74,7 @@ class Readback:
             try:
                 if self._look_at(kind, outgoing, planhat_id, now_ms):
                     return
-            except (RedisError, OSError):
+            except (RedisError, OSError, OutboxUnavailable):
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
@@ -91,6 +94,8 @@ class Readback:
             self._count(type(error).__name__)
             return True
         self._count("200")
+        if record.get("_id"):
+            self._stands(str(record["_id"]))
         document = outgoing.whole()
         found = differences(document.render(), record)
         for field, what in found:

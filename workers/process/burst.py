@@ -18,6 +18,7 @@ def burst() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
     context = worker_context()
+    context.require_own_lane()
     # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
     deadline = time.monotonic() + 6.0
     while not STOPPING():
