@@ -12,10 +12,10 @@ from relay.errors import UserError
 
 
 @click.command()
-@place_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Whose it was and whose it is, as JSON.")
-def adopt(place: Place, yes: bool, as_json: bool) -> None:
+@place_options
+def adopt(yes: bool, as_json: bool, place: Place) -> None:
     """Take a lane over for the Planhat of this relay's settings, after it has really moved: to another tenant, or to a token
     and an address that nothing proves to be the same tenant's.
 

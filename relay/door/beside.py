@@ -121,6 +121,10 @@ class Beside:
         self._idle.append(process)
         self._free.release()
 
+    def processes(self) -> list[subprocess.Popen[bytes] | None]:
+        """Those that run now."""
+        return [process.process for process in self._all]
+
     def rest(self) -> None:
         """Ends processes that had nothing to do for long. To be called now and then."""
         for process in tuple(self._idle):
@@ -137,35 +141,49 @@ class Beside:
     def _ask(
         self, process: _Process, facts: dict[str, Any], body: LargeBody, source: str, now_s: float
     ) -> Settled | Reply:
-        proven: Inbound | None = None
-        try:
-            process.be_ready(self._path, self._environ, self._today)
-            ends = time.monotonic() + self._limit_s
-            process.send(Message({**facts, "limit": self._limit_s}, files=[body.fd]))
-            while True:
-                answer = process.receive(ends)
-                what = answer.facts["is"]
-                if what == "proven":
-                    proven = messages.inbound_of(answer.facts, b"")
-                    if answer.files:
-                        body.become(answer.files[0])
-                elif what == "reply":
-                    return messages.reply_of(answer)
-                elif what == "error":
-                    raise messages.error_of(answer)
-                elif what == "failed":
-                    raise RuntimeError(f"a large body could not be read: {answer.facts['trace']}")
-                else:
-                    assert proven is not None
-                    return Settled(proven, messages.entries_of(answer), tuple(answer.facts["skipped"]))
-        except (HungUp, TimeoutError, OSError) as error:
-            process.kill()
-            log(
-                "body.beyond_limits", level=logging.ERROR, source=source, bytes=body.size, proven=bool(proven)
-            )
-            if proven is None:
-                raise TooMuchAtOnce("the proof could not be checked within its limits") from error
-            return Settled(proven, [self._parked(source, proven, body, now_s)], ())
+        proven: list[Inbound] = []
+        for again in (True, False):
+            try:
+                return self._asked(process, facts, body, proven)
+            except (HungUp, TimeoutError, OSError) as error:
+                process.kill()
+                log(
+                    "body.beyond_limits",
+                    level=logging.ERROR,
+                    source=source,
+                    bytes=body.size,
+                    proven=bool(proven),
+                    why=type(error).__name__,
+                )
+                if proven:
+                    return Settled(proven[0], [self._parked(source, proven[0], body, now_s)], ())
+                if isinstance(error, TimeoutError) or not again:
+                    raise TooMuchAtOnce("the proof could not be checked within its limits") from error
+                # It may have died of something else, before it had even read this.
+        raise AssertionError("two tries end above")
+
+    def _asked(
+        self, process: _Process, facts: dict[str, Any], body: LargeBody, proven: list[Inbound]
+    ) -> Settled | Reply:
+        """What the process says; `proven` is filled on the way. Raises HungUp, TimeoutError, OSError."""
+        process.be_ready(self._path, self._environ, self._today)
+        ends = time.monotonic() + self._limit_s
+        process.send(Message({**facts, "limit": self._limit_s}, files=[body.fd]))
+        while True:
+            answer = process.receive(ends)
+            what = answer.facts["is"]
+            if what == "proven":
+                proven.append(messages.inbound_of(answer.facts, b""))
+                if answer.files:
+                    body.become(answer.files[0])
+            elif what == "reply":
+                return messages.reply_of(answer)
+            elif what == "error":
+                raise messages.error_of(answer)
+            elif what == "failed":
+                raise RuntimeError(f"a large body could not be read: {answer.facts['trace']}")
+            else:
+                return Settled(proven[0], messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
     def _parked(self, source: str, proven: Inbound, body: LargeBody, now_s: float) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
@@ -187,13 +205,13 @@ class _Process:
 
     def __init__(self) -> None:
         self._line: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._told = -1
         self.used_at = 0.0
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self.process is not None and self.process.poll() is None
 
     def be_ready(self, path: str, environ: Mapping[str, str], today: Today) -> None:
         """Raises OSError, HungUp."""
@@ -224,7 +242,7 @@ class _Process:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "relay.door.beside_process", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -239,8 +257,8 @@ class _Process:
         self._told = -1
 
     def kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
         self.end()
 
     def end(self) -> None:
@@ -248,13 +266,13 @@ class _Process:
         if self._line is not None:
             self._line.close()
             self._line = None
-        if self._process is not None:
+        if self.process is not None:
             try:
-                self._process.wait(5)
+                self.process.wait(5)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+                self.process.kill()
+                self.process.wait()
+            self.process = None
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[_Process], None], process: _Process) -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
+from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine
@@ -111,7 +112,7 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + "warnings")
+        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
     rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
@@ -128,7 +129,7 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
         held: Any = outbox.redis.hmget(
-            outbox.prefix + "metrics", "relay_batch_items||sum", "relay_batch_items||count"
+            outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
     total, calls = (float(value or 0) for value in held)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
@@ -184,7 +185,7 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
 def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
     """For a ticker: feeds the plots also while nobody looks, with one cheap question where it is not time yet."""
     with reaching_redis():
-        if outbox.redis.exists(outbox.prefix + "samples:taken"):
+        if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
             return
     take_sample(outbox, read_stats(outbox, delivery))
 
@@ -202,9 +203,9 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + "samples"
+    key = outbox.prefix + keys.SAMPLES
     with unless_full():
-        if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
+        if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
             pipe = outbox.redis.pipeline(transaction=False)
             pipe.rpush(key, orjson.dumps(sample))
             pipe.ltrim(key, -SAMPLES_KEPT, -1)
@@ -214,7 +215,7 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + "samples", 0, -1)
+        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
     return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
 
 
@@ -226,7 +227,7 @@ def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> di
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
             for minute in range(last - minutes + 1, last + 1):
-                pipe.llen(f"{outbox.prefix}log:{name}:{minute}")
+                pipe.llen(outbox.prefix + keys.log_of(name, minute))
         counts = pipe.execute()
     return {name: counts[n * minutes : (n + 1) * minutes] for n, name in enumerate(names)}
 
@@ -243,8 +244,8 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
-            pipe.hget(f"{outbox.prefix}ledger:{name}", "signature_failures")
-        pipe.lrange(outbox.prefix + "rejected", 0, -1)
+            pipe.hget(outbox.prefix + keys.ledger(name), "signature_failures")
+        pipe.lrange(outbox.prefix + keys.REJECTED, 0, -1)
         *failures, refused_rows = pipe.execute()
     refused: dict[str, dict[str, int]] = {}
     last_refused: dict[str, int] = {}
@@ -282,7 +283,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             pipe = outbox.redis.pipeline(transaction=False)
             for name in missing:
                 for at in range(minute - back, minute - back - 60, -1):
-                    pipe.lindex(f"{outbox.prefix}log:{name}:{at}", -1)
+                    pipe.lindex(outbox.prefix + keys.log_of(name, at), -1)
             rows = pipe.execute()
         for n, name in enumerate(missing):
             found = next((row for row in rows[n * 60 : n * 60 + 60] if row), None)

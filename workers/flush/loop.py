@@ -24,8 +24,8 @@ from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
-from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
 from workers.flush.call import Beside, MakesCall
