@@ -29,7 +29,7 @@ MAX_REFERENCES = 20_000
 #: Pictures are trackers, or parts of a mail that nobody can load from elsewhere.
 _CLEANER = nh3.Cleaner(
     tags=nh3.ALLOWED_TAGS - {"area", "img", "map"},
-    clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"}
+    clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"},
 )
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)|<!--")
 _COMMENT_END = re.compile(r"--!?>")
