@@ -9,7 +9,8 @@ Merge ways, per field:
 - `first`: the value of the smallest version wins.
 - `union`: a list as a set keyed by id; per id the greatest version wins.
 - `append`: a log keyed by message id; an edit replaces its entry, a retraction hides it for good, and what is left is
-  rendered in the order of time. An entry stands where its message first stood, not where its edit did.
+  rendered in the order of time. An entry stands where its message first stood, not where its edit did. A description's
+  entries are blocks of safe HTML (`relay.description`); `b` in a stored form says so.
 
 Versions tie on the event id, so the order is total; a later mapping of the *same* event (a replay under new rules)
 carries a higher `revision` and wins over its own earlier one, never over another event.
@@ -19,10 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
 
+from relay.description import fit, join, safe_html
 from relay.errors import NewerRecord
 from relay.value import value_class
 
@@ -34,8 +37,8 @@ WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 SCHEMA = 1
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
-#: What is written between two entries of an appended text.
-ENTRY_SEPARATOR = "\n"
+#: The field whose entries are blocks of HTML; others that append are lines.
+_DESCRIPTION = "description"
 
 
 @value_class(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Patch:
                 "k": self.company,
                 "n": self.rule,
                 "r": self.revision,
+                "b": 1,
             }
         )
 
@@ -84,13 +88,17 @@ class Patch:
         did not."""
         raw = orjson.loads(data)
         _require_schema("a patch", raw.get("v"))
+        fields = {name: (way, value) for name, (way, value) in raw["f"].items()}
+        if "b" not in raw and _DESCRIPTION in fields:
+            way, value = fields[_DESCRIPTION]
+            fields[_DESCRIPTION] = (way, _as_blocks(value))
         return cls(
             raw["x"],
             raw["e"],
             raw["s"],
             raw["o"],
             raw["t"],
-            {name: (way, value) for name, (way, value) in raw["f"].items()},
+            fields,
             raw["a"],
             raw["m"],
             raw["c"],
@@ -170,6 +178,7 @@ class Document:
                 "k": self.asks,
                 "s": self.source,
                 "n": self.rule,
+                "b": 1,
             }
         )[:-1]
 
@@ -184,6 +193,8 @@ class Document:
         """Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
         _require_schema("a document", raw.get("v"))
+        if "b" not in raw and _DESCRIPTION in raw["f"]:
+            _mend_description(raw["f"][_DESCRIPTION])
         return cls(
             external_id=raw["x"],
             registers=raw["f"],
@@ -282,7 +293,9 @@ class Document:
         for name, ways in self.registers.items():
             register = ways.get("replace") or ways.get("first")
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
-            value = register[3] if register and len(ways) == 1 else self._value(ways)
+            value = register[3] if register and len(ways) == 1 else self._value(name, ways)
+            if name == _DESCRIPTION and value.__class__ is str:
+                value = fit(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
             if empty and not (value == "" and self._was_retracted(ways)):
@@ -292,12 +305,23 @@ class Document:
             else:
                 fields[name] = value
         if custom:
-            fields["custom"] = custom
+            fields["custom"] = self._one_of_each_case(custom) if _case_clash(tuple(custom)) else custom
         if self.retracted and self.messages and "archived" not in self.registers:
             fields["archived"] = self.nothing_left()
         return fields
 
-    def _value(self, ways: dict[str, Any]) -> Any:
+    def _one_of_each_case(self, custom: dict[str, Any]) -> dict[str, Any]:
+        """Custom fields without those whose name differs from a newer one's in nothing but case: Planhat refuses a record
+        with both, and so does `relay check`; here they come from rules of different times."""
+        newest: dict[str, tuple[tuple[int, str, int], str]] = {}
+        for name in custom:
+            ways = self.registers[f"custom.{name}"]
+            stamp = max(_way_version(way, held) for way, held in ways.items())
+            newest[name.casefold()] = max(newest.get(name.casefold(), (stamp, name)), (stamp, name))
+        kept = {name for _, name in newest.values()}
+        return {name: value for name, value in custom.items() if name in kept}
+
+    def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
         way = next(iter(ways)) if len(ways) == 1 else max(ways, key=lambda w: (_way_version(w, ways[w]), w))
         held = ways[way]
@@ -311,7 +335,8 @@ class Document:
         if len(live) == 1:
             return str(live[0][2])
         live.sort(key=lambda entry: entry[:2])
-        return ENTRY_SEPARATOR.join([str(text) for _, _, text in live])
+        entries = [str(text) for _, _, text in live]
+        return join(entries) if name == _DESCRIPTION else "\n".join(entries)
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))
@@ -330,6 +355,24 @@ class Document:
                     events.update(e[1] for m, e in held.items() if m not in self.retracted)
         events.update(mark[1] for mark in self.retracted.values())
         return events
+
+
+def _as_blocks(value: Any) -> Any:
+    return safe_html(value) if isinstance(value, str) else value
+
+
+def _mend_description(ways: dict[str, Any]) -> None:
+    """Makes what an older release kept of a description into blocks, once: its entries were joined by line breaks."""
+    for way, held in ways.items():
+        registers = held.values() if way == "append" else [held] if way in ("replace", "first") else ()
+        for register in registers:
+            register[3] = _as_blocks(register[3])
+
+
+@lru_cache(maxsize=1024)
+def _case_clash(names: tuple[str, ...]) -> bool:
+    """Whether two names differ in nothing but case. Conversations of one rule have the same names."""
+    return len({name.casefold() for name in names}) < len(names)
 
 
 def encode_memory(

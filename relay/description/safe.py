@@ -86,6 +86,7 @@ def _html_of_text(text: str) -> str:
             paragraphs[-1].append(html.escape(words, quote=False))
         elif paragraphs[-1]:
             paragraphs.append([])
-    if len(paragraphs) == 1 and len(paragraphs[0]) == 1:
-        return paragraphs[0][0]
-    return "".join(f"<p>{'<br>'.join(lines)}</p>" for lines in paragraphs if lines)
+    full = [lines for lines in paragraphs if lines]
+    if len(full) == 1 and len(full[0]) == 1:
+        return full[0][0]
+    return "".join(f"<p>{'<br>'.join(lines)}</p>" for lines in full)

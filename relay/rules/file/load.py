@@ -105,6 +105,7 @@ def _book(
         sources=tuple(config.sources),
         asks=_asks(config),
         resolve_people=config.planhat.resolve_people,
+        safe_descriptions=config.planhat.descriptions == "safe",
     )
     rules: dict[int, Rule] = {}
     names: dict[str, int] = {}
@@ -180,7 +181,8 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
                 severity="warning",
             )
     written = read_yaml(read_defaults(held.adapter), f"{FAMILIES[held.adapter].file}.yaml")
-    written.value = {"rules": _named(written.value, held.name, type_)}
+    date_way = "first" if config.planhat.thread_date == "first" else "replace"
+    written.value = {"rules": _named(written.value, held.name, type_, date_way)}
     around = Surroundings(
         source=written,
         types=(*config.planhat.types, type_),
@@ -188,6 +190,7 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
         asks=frozenset(),
         is_default=True,
         resolve_people=config.planhat.resolve_people,
+        safe_descriptions=config.planhat.descriptions == "safe",
     )
     rules = []
     for n, raw in enumerate(written.value["rules"]):
@@ -198,13 +201,15 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
     return rules
 
 
-def _named(value: Any, name: str, type_: str) -> Any:
+def _named(value: Any, name: str, type_: str, date_way: str) -> Any:
     if isinstance(value, dict):
-        return {key: _named(child, name, type_) for key, child in value.items()}
+        return {key: _named(child, name, type_, date_way) for key, child in value.items()}
     if isinstance(value, list):
-        return [_named(child, name, type_) for child in value]
+        return [_named(child, name, type_, date_way) for child in value]
     if value == "TYPE":
         return type_
+    if value == "THREAD_DATE":
+        return date_way
     if isinstance(value, str) and value.startswith("SOURCE"):
         return name + value[len("SOURCE") :]
     return value
