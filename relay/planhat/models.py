@@ -104,3 +104,19 @@ class User(TypedDict, total=False):
     firstName: str
     lastName: str
     nickName: str
+
+
+class CustomField(TypedDict, total=False):
+    """`parent` is the model that has it: company, enduser, conversation, ..."""
+
+    _id: str
+    name: str
+    parent: str
+    type: str
+    isLocked: bool
+    isMandatory: bool
+
+
+class ActivityTag(TypedDict, total=False):
+    _id: str
+    name: str
