@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
 
-from relay.description import fit, join, safe_html
+from relay.custom_names import differ_in_case_alone, newest_of_each_case
+from relay.description import blocks_of, fit, join, mend_registers
 from relay.errors import NewerRecord
 from relay.value import value_class
 
@@ -37,8 +37,10 @@ WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 SCHEMA = 1
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
-#: The field whose entries are blocks of HTML; others that append are lines.
-_DESCRIPTION = "description"
+#: The field whose entries are blocks of HTML; entries of others are lines.
+DESCRIPTION = "description"
+#: What is written between two entries of such a field.
+ENTRY_SEPARATOR = "\n"
 
 
 @value_class(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class Patch:
         raw = orjson.loads(data)
         _require_schema("a patch", raw.get("v"))
         fields = {name: (way, value) for name, (way, value) in raw["f"].items()}
-        if "b" not in raw and _DESCRIPTION in fields:
-            way, value = fields[_DESCRIPTION]
-            fields[_DESCRIPTION] = (way, _as_blocks(value))
+        if "b" not in raw and DESCRIPTION in fields:
+            way, value = fields[DESCRIPTION]
+            fields[DESCRIPTION] = (way, blocks_of(value))
         return cls(
             raw["x"],
             raw["e"],
@@ -193,8 +195,8 @@ class Document:
         """Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
         _require_schema("a document", raw.get("v"))
-        if "b" not in raw and _DESCRIPTION in raw["f"]:
-            _mend_description(raw["f"][_DESCRIPTION])
+        if "b" not in raw and DESCRIPTION in raw["f"]:
+            mend_registers(raw["f"][DESCRIPTION])
         return cls(
             external_id=raw["x"],
             registers=raw["f"],
@@ -294,7 +296,7 @@ class Document:
             register = ways.get("replace") or ways.get("first")
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
             value = register[3] if register and len(ways) == 1 else self._value(name, ways)
-            if name == _DESCRIPTION and value.__class__ is str:
+            if name == DESCRIPTION and value.__class__ is str:
                 value = fit(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
@@ -305,21 +307,13 @@ class Document:
             else:
                 fields[name] = value
         if custom:
-            fields["custom"] = self._one_of_each_case(custom) if _case_clash(tuple(custom)) else custom
+            if differ_in_case_alone(tuple(custom)):
+                # From rules of different times: Planhat refuses a record with both.
+                custom = newest_of_each_case(custom, lambda name: _newest(self.registers[f"custom.{name}"]))
+            fields["custom"] = custom
         if self.retracted and self.messages and "archived" not in self.registers:
             fields["archived"] = self.nothing_left()
         return fields
-
-    def _one_of_each_case(self, custom: dict[str, Any]) -> dict[str, Any]:
-        """Custom fields without those whose name differs from a newer one's in nothing but case: Planhat refuses a record
-        with both, and so does `relay check`; here they come from rules of different times."""
-        newest: dict[str, tuple[tuple[int, str, int], str]] = {}
-        for name in custom:
-            ways = self.registers[f"custom.{name}"]
-            stamp = max(_way_version(way, held) for way, held in ways.items())
-            newest[name.casefold()] = max(newest.get(name.casefold(), (stamp, name)), (stamp, name))
-        kept = {name for _, name in newest.values()}
-        return {name: value for name, value in custom.items() if name in kept}
 
     def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
@@ -336,7 +330,7 @@ class Document:
             return str(live[0][2])
         live.sort(key=lambda entry: entry[:2])
         entries = [str(text) for _, _, text in live]
-        return join(entries) if name == _DESCRIPTION else "\n".join(entries)
+        return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))
@@ -355,24 +349,6 @@ class Document:
                     events.update(e[1] for m, e in held.items() if m not in self.retracted)
         events.update(mark[1] for mark in self.retracted.values())
         return events
-
-
-def _as_blocks(value: Any) -> Any:
-    return safe_html(value) if isinstance(value, str) else value
-
-
-def _mend_description(ways: dict[str, Any]) -> None:
-    """Makes what an older release kept of a description into blocks, once: its entries were joined by line breaks."""
-    for way, held in ways.items():
-        registers = held.values() if way == "append" else [held] if way in ("replace", "first") else ()
-        for register in registers:
-            register[3] = _as_blocks(register[3])
-
-
-@lru_cache(maxsize=1024)
-def _case_clash(names: tuple[str, ...]) -> bool:
-    """Whether two names differ in nothing but case. Conversations of one rule have the same names."""
-    return len({name.casefold() for name in names}) < len(names)
 
 
 def encode_memory(
@@ -413,6 +389,10 @@ def member_key(value: Any) -> str:
     if isinstance(value, str):
         return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _newest(ways: Mapping[str, Any]) -> tuple[int, str, int]:
+    return max(_way_version(way, held) for way, held in ways.items())
 
 
 def _way_version(way: str, held: Any) -> tuple[int, str, int]:

@@ -16,6 +16,7 @@ from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
 from relay.planhat.checks import Check
 from relay.rules.file.load import examine
+from relay.rules.native_syncs import doubled_sources
 from relay.settings import Settings
 from relay.sources.base import Adapter, Inbound
 from relay.sources.registry import build_adapter
@@ -112,7 +113,7 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
     path, environ = context.settings.config, context.environ
     mistakes = check_file(path, environ)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
-    told = _Told(path, mistakes)
+    told = _Told(path, mistakes, notes=[] if errors else doubled_sources(examine(path, environ).config))
     if live and not errors:
         told.tenant = _compare(path, environ, context.settings)
         told.grave = _grave(path, environ, told.tenant)
@@ -125,12 +126,14 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
 
 @dataclass(slots=True)
 class _Told:
-    """What is said of a file: its mistakes, and what the tenant lacks (`grave`: what is no mere warning)."""
+    """What is said of a file: its mistakes, what the tenant lacks (`grave`: what is no mere warning), and `notes`: sources
+    whose events Planhat may have by itself."""
 
     path: str
     mistakes: Sequence[Mistake]
     tenant: Sequence[Check] = ()
     grave: Sequence[Check] = ()
+    notes: Sequence[tuple[str, str]] = ()
 
     @property
     def holds(self) -> bool:
@@ -141,6 +144,7 @@ class _Told:
             "file": self.path,
             "holds": self.holds,
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "notes": [{"source": name, "note": note} for name, note in self.notes],
         }
         if with_tenant:
             told["planhat"] = [asdict(one) for one in self.tenant]
@@ -150,6 +154,8 @@ class _Told:
         for mistake in self.mistakes:
             head = {"warning": "warning: ", "example": "example: "}.get(mistake.severity, "")
             click.echo(f"{head}{mistake}", err=True)
+        for name, note in self.notes:
+            click.echo(f"note: source {name}: {note}", err=True)
         lacking = [one for one in self.tenant if not one.ok]
         for one in lacking:
             click.echo(

@@ -11,8 +11,20 @@ back what the editor made of their writes (August to October 2026); its list cla
 
 from __future__ import annotations
 
-from relay.description.entries import MAX_CHARS, fit, join
+from relay.description.entries import MAX_CHARS, block_of, edges, fit, join
 from relay.description.plain import plain_text, words_of
 from relay.description.safe import safe_html
+from relay.description.stored import blocks_of, mend_registers
 
-__all__ = ["MAX_CHARS", "fit", "join", "plain_text", "safe_html", "words_of"]
+__all__ = [
+    "MAX_CHARS",
+    "block_of",
+    "blocks_of",
+    "edges",
+    "fit",
+    "join",
+    "mend_registers",
+    "plain_text",
+    "safe_html",
+    "words_of",
+]

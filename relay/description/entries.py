@@ -16,6 +16,27 @@ _EMPTY_END: Final = re.compile(r"<([a-z]+)[^<>]*></\1>((?:</[a-z]+>)*)$")
 _WHOLE_END: Final = re.compile(r"&[^;\s]{0,31}$")
 
 
+def block_of(entry: str) -> str:
+    """Give safe HTML as blocks: a bare line becomes a paragraph."""
+    return entry if not entry or entry.isspace() or entry[:1] == "<" else f"<p>{entry}</p>"
+
+
+def edges(text: str) -> frozenset[int]:
+    """Give the places in blocks of safe HTML where one of them ends and the next begins."""
+    found, depth = {0}, 0
+    for tag in _TAG.finditer(text):
+        if tag[2] in _VOID:
+            if depth == 0 and tag[2] == "hr":
+                found |= {tag.start(), tag.end()}
+        elif tag[1]:
+            depth -= 1
+            if depth == 0:
+                found.add(tag.end())
+        else:
+            depth += 1
+    return frozenset(found)
+
+
 def join(entries: Sequence[str], *, limit: int = MAX_CHARS) -> str:
     """Give entries of safe HTML as one: each is blocks of its own, the oldest first, as many of the newest as fit."""
     if len(entries) == 1:
@@ -42,7 +63,7 @@ def _newest(entries: Sequence[str], limit: int) -> str:
     kept: list[str] = []
     room = limit - _ROOM_FOR_NOTE
     for entry in reversed(entries):
-        block = entry if entry[:1] == "<" else f"<p>{entry}</p>"
+        block = block_of(entry)
         room -= _units(block)
         if room < 0 and kept:
             break

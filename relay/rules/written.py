@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from relay.custom_names import clashes
 from relay.planhat.custom_fields import Kind, kind_of
+from relay.rules.file.yaml_file import Source
 from relay.rules.rule import FieldRule, Rule, RuleBook
 
 CUSTOM: Final = "custom."
@@ -46,6 +48,23 @@ def written_custom_fields(book: RuleBook) -> list[Written]:
         Written(name, next(iter(found)) if len(found) == 1 else None, tuple(rules[name]))
         for name, found in sorted(kinds.items())
     ]
+
+
+def check_custom_names(placed: Iterable[tuple[int, Rule]], source: Source) -> None:
+    """Complain of custom fields whose names differ in nothing but case, in one rule or in two: conversations of both may
+    stand in one request."""
+    written: dict[str, tuple[int, str]] = {}
+    for index, rule in placed:
+        for part in rule.fields:
+            if part.name.startswith(CUSTOM):
+                written.setdefault(part.name.removeprefix(CUSTOM), (index, rule.name))
+    for first, second in clashes(written):
+        index, _ = written[second]
+        source.add(
+            ("rules", index, "conversation", "custom", second),
+            f"{second!r} differs from {first!r} (rule {written[first][1]!r}) in nothing but case, and Planhat refuses a request"
+            " with both; write it in one way",
+        )
 
 
 def _rules_of(book: RuleBook) -> Iterable[Rule]:

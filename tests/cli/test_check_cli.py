@@ -210,6 +210,20 @@ def test_rules_of_an_adapter_that_is_not_there_are_not_found() -> None:
     assert "slack" in run("rules", "list").stdout
 
 
+@pytest.mark.parametrize(
+    ("adapter", "says"), [("gong", "Gong sync"), ("zoom", "calendar sync"), ("slack", "")]
+)
+def test_what_planhat_may_have_by_itself_is_noted(adapter: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        f"planhat: {{types: [T]}}\nsources: {{src: {{adapter: {adapter}, secrets: [s], type: T}}}}\ncompanies: [default: extid-a]\n"
+    )
+    done = CliRunner().invoke(cli, ["check", str(path)], env=WEAK)
+    assert done.exit_code == 0, done.output
+    assert ("note: source src: " in done.stderr) == bool(says)
+    assert says in done.stderr
+
+
 # -- beside the tenant -----------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from relay.rules.file.values import read_config
 from relay.rules.file.yaml_file import Path, Source, fill_in, read_yaml
 from relay.rules.reach import check_reach, check_ways
 from relay.rules.rule import ANY_SOURCE, Rule, RuleBook, first_external_id
+from relay.rules.written import check_custom_names
 from relay.secret import Strength, weak_allowed
 
 
@@ -124,6 +125,7 @@ def _book(
     placed = sorted(rules.items())
     check_reach(placed, tuple(config.sources), source)
     check_ways(placed, source)
+    check_custom_names(placed, source)
     by_source = {name: _own_rules(name, config, placed, source) for name in config.sources}
     book = RuleBook(
         version=config.version,
