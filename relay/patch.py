@@ -9,7 +9,8 @@ Merge ways, per field:
 - `first`: the value of the smallest version wins.
 - `union`: a list as a set keyed by id; per id the greatest version wins.
 - `append`: a log keyed by message id; an edit replaces its entry, a retraction hides it for good, and what is left is
-  rendered in the order of time. An entry stands where its message first stood, not where its edit did.
+  rendered in the order of time. An entry stands where its message first stood, not where its edit did. A description's
+  entries are blocks of safe HTML (`relay.description`); `b` in a stored form says so.
 
 Versions tie on the event id, so the order is total; a later mapping of the *same* event (a replay under new rules)
 carries a higher `revision` and wins over its own earlier one, never over another event.
@@ -23,6 +24,8 @@ from typing import Any, Literal
 
 import orjson
 
+from relay.custom_names import differ_in_case_alone, newest_of_each_case
+from relay.description import blocks_of, fit, join, mend_registers
 from relay.errors import NewerRecord
 from relay.value import value_class
 
@@ -34,7 +37,9 @@ WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 SCHEMA = 1
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
-#: What is written between two entries of an appended text.
+#: The field whose entries are blocks of HTML; entries of others are lines.
+DESCRIPTION = "description"
+#: What is written between two entries of such a field.
 ENTRY_SEPARATOR = "\n"
 
 
@@ -75,6 +80,7 @@ class Patch:
                 "k": self.company,
                 "n": self.rule,
                 "r": self.revision,
+                "b": 1,
             }
         )
 
@@ -84,13 +90,17 @@ class Patch:
         did not."""
         raw = orjson.loads(data)
         _require_schema("a patch", raw.get("v"))
+        fields = {name: (way, value) for name, (way, value) in raw["f"].items()}
+        if "b" not in raw and DESCRIPTION in fields:
+            way, value = fields[DESCRIPTION]
+            fields[DESCRIPTION] = (way, blocks_of(value))
         return cls(
             raw["x"],
             raw["e"],
             raw["s"],
             raw["o"],
             raw["t"],
-            {name: (way, value) for name, (way, value) in raw["f"].items()},
+            fields,
             raw["a"],
             raw["m"],
             raw["c"],
@@ -170,6 +180,7 @@ class Document:
                 "k": self.asks,
                 "s": self.source,
                 "n": self.rule,
+                "b": 1,
             }
         )[:-1]
 
@@ -184,6 +195,8 @@ class Document:
         """Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
         _require_schema("a document", raw.get("v"))
+        if "b" not in raw and DESCRIPTION in raw["f"]:
+            mend_registers(raw["f"][DESCRIPTION])
         return cls(
             external_id=raw["x"],
             registers=raw["f"],
@@ -282,7 +295,9 @@ class Document:
         for name, ways in self.registers.items():
             register = ways.get("replace") or ways.get("first")
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
-            value = register[3] if register and len(ways) == 1 else self._value(ways)
+            value = register[3] if register and len(ways) == 1 else self._value(name, ways)
+            if name == DESCRIPTION and value.__class__ is str:
+                value = fit(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
             if empty and not (value == "" and self._was_retracted(ways)):
@@ -292,12 +307,15 @@ class Document:
             else:
                 fields[name] = value
         if custom:
+            if differ_in_case_alone(tuple(custom)):
+                # From rules of different times: Planhat refuses a record with both.
+                custom = newest_of_each_case(custom, lambda name: _newest(self.registers[f"custom.{name}"]))
             fields["custom"] = custom
         if self.retracted and self.messages and "archived" not in self.registers:
             fields["archived"] = self.nothing_left()
         return fields
 
-    def _value(self, ways: dict[str, Any]) -> Any:
+    def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
         way = next(iter(ways)) if len(ways) == 1 else max(ways, key=lambda w: (_way_version(w, ways[w]), w))
         held = ways[way]
@@ -311,7 +329,8 @@ class Document:
         if len(live) == 1:
             return str(live[0][2])
         live.sort(key=lambda entry: entry[:2])
-        return ENTRY_SEPARATOR.join([str(text) for _, _, text in live])
+        entries = [str(text) for _, _, text in live]
+        return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))
@@ -370,6 +389,10 @@ def member_key(value: Any) -> str:
     if isinstance(value, str):
         return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _newest(ways: Mapping[str, Any]) -> tuple[int, str, int]:
+    return max(_way_version(way, held) for way, held in ways.items())
 
 
 def _way_version(way: str, held: Any) -> tuple[int, str, int]:

@@ -36,7 +36,12 @@ def show(adapter: str, source: str | None, type_: str | None, whole: bool) -> No
         raise NotFound(f"no adapter {adapter!r}{did_you_mean(adapter, tuple(FAMILIES))}")
     types = FAMILIES[adapter].types
     type_ = type_ or (types[0] if types else "note")
-    text = read_defaults(adapter).replace("SOURCE", source or adapter).replace("type: TYPE", f"type: {type_}")
+    text = (
+        read_defaults(adapter)
+        .replace("SOURCE", source or adapter)
+        .replace("type: TYPE", f"type: {type_}")
+        .replace("THREAD_DATE", "replace")
+    )
     if whole:
         # Without planhat.resolve_people nobody would look them up.
         kept = [line for line in text.splitlines() if "users: [{email:" not in line]

@@ -143,10 +143,9 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     if not stats["balanced"]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":
-        found.append(
-            f"Delivery is blocked: {delivery['reason'] or 'Planhat refused the token'}. Mend RELAY_PLANHAT_TOKEN; "
-            "delivery resumes by itself."
-        )
+        reason = delivery["reason"] or "Planhat refused the token"
+        mend = "" if "RELAY_PLANHAT_URL" in reason else " Mend RELAY_PLANHAT_TOKEN."
+        found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
     elif delivery["state"] == "paused":

@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 
+from relay.description import safe_html
 from relay.operations.selection import InputInvalid
 from relay.patch import Patch, Way
-from relay.planhat.fields import WRITABLE
+from relay.planhat.fields import WRITABLE, field_named
+from relay.rules.rule import fit
 
 MAX_EDITS = 100
 _MISSING = object()
@@ -112,7 +114,8 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
     if not changed:
         return changed
     newest = max(range(len(changed)), key=lambda n: (changed[n].version, changed[n].event_id))
-    for name, value in edits.fields.items():
+    for name, given in edits.fields.items():
+        value = _as_a_rule_would(name, given)
         carriers = [n for n, patch in enumerate(changed) if name in patch.fields]
         way: Way = changed[carriers[-1]].fields[name][0] if carriers else "replace"
         if way == "append":
@@ -122,6 +125,14 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
     if edits.company:
         changed = [replace(patch, company_id=edits.company) for patch in changed]
     return changed
+
+
+def _as_a_rule_would(name: str, value: Any) -> Any:
+    """A person's value in the form that a rule's has: a description as safe HTML, a date with its time."""
+    field = field_named(name)
+    if name == "description" and isinstance(value, str):
+        return safe_html(value)
+    return fit(field, value) if field is not None and field.date else value
 
 
 def _is_field(name: str) -> bool:
