@@ -25,6 +25,7 @@ GROUPED_AT_MOST = 50_000
 
 _PART = 100
 
+
 def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
     """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
     of it (newest first). Raises ValueError where `after` is no cursor."""
