@@ -93,7 +93,8 @@ class Hooks:
 
     async def _outcome(self, scope: Scope, receive: Receive, source: Source) -> Accepted | Reply:
         request: Incoming | None = scope.get("relay.request")
-        limit, large_from = source.max_body_bytes, self.large_from
+        limit = source.max_body_bytes
+        large_from = min(self.large_from, source.adapter.inline_bytes)
         if request is not None and not request.more_body:
             body = await read_body(request, receive, limit, large_from)
             if isinstance(body, bytes):

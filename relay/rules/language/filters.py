@@ -106,9 +106,12 @@ def _text(value: Any) -> str:
 def email(value: Any) -> str:
     """The bare address in lower case: "Ann <Ann@Example.com>" is ann@example.com; nothing for what is none."""
     text = _text(value).strip()[:2000]
-    if not text:
+    try:
+        found = getaddresses([text])
+    except RecursionError:
+        # The library calls itself for what stands within something else.
         return ""
-    for _, address in getaddresses([text]):
+    for _, address in found:
         local, at, host = address.rpartition("@")
         if at and local and "." in host and not any(c.isspace() for c in address):
             return address.lower()
