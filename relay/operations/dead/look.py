@@ -21,9 +21,9 @@ from relay.outbox.outbox import Outbox
 
 #: Heads looked at for the groups; a list longer than this says `truncated`.
 GROUPED_AT_MOST = 50_000
-
-
+#: Letters read, planned and put back together.
 _PART = 100
+
 
 def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
     """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
