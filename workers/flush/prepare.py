@@ -74,6 +74,8 @@ class Preparation:
         self._folded_items: list[FoldedItem] = []
         self._settlements: list[Settlement] = []
         self._newer: list[str] = []
+        #: Something was handed back because only a newer release reads it.
+        self.met_newer = False
         self._outgoing_items: deque[OutgoingItem] = deque()
         self._size = 0
         self._lane = lane
@@ -197,6 +199,7 @@ class Preparation:
                     self._size += len(outgoing.row.body) + 1
         self._settle(settlements)
         if self._newer:
+            self.met_newer = True
             self._lane.note_newer(self._newer)
             self._newer = []
 

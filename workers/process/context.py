@@ -150,6 +150,7 @@ class WorkerContext:
             stopping=STOPPING,
             overdue=STOPPING.overdue,
             watch=self._watch,
+            give_way=lambda: STOPPING.wait(1.0),
             doubts=Doubts(
                 self.outbox,
                 self.planhat,
