@@ -90,6 +90,8 @@ class People:
 class Keep:
     events_s: float = 72 * 3600.0
     documents_s: float = 90 * 86400.0
+    #: How long at least it is known that a conversation was delivered, once its document is forgotten.
+    delivered_s: float = 2 * 365 * 86400.0
     dedupe_s: float = 72 * 3600.0
     dead_s: float = 90 * 86400.0
 

@@ -71,6 +71,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             }
             for process in processes
         ],
+        "newer_records": outbox.newer_count(now_ms=now_ms),
         "redis": _redis(outbox),
         "life": _life(outbox, now_ms),
         "at": iso(now_ms),
@@ -152,6 +153,11 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
+    if stats["newer_records"]:
+        found.append(
+            f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
+            "the workers; nothing of it is lost."
+        )
     life = stats["life"]
     if life["number"] and (life["unsure"] or life["recent"]):
         found.append(

@@ -302,6 +302,13 @@ KEEP = Table(
         "documents": Quantity(
             "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
         ),
+        "delivered": Quantity(
+            "duration",
+            "that a conversation was delivered, when its memory is gone: what Planhat has of it is then read before anything is sent",
+            86_400,
+            _YEARS,
+            "1d or more",
+        ),
         "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
         "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
     },
