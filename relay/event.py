@@ -79,6 +79,18 @@ class Attachment:
 
 
 @value_class(frozen=True, slots=True)
+class ThreadIds:
+    """How a mail finds its conversation: keys of the outbox's map of threads (`relay/outbox/threads.py`). `own` are those
+    of the mail itself, `named` of what it answers, in the order in which they are asked; `first` is what names a thread
+    that nothing is known of yet. `begins`: it answers nothing."""
+
+    own: tuple[str, ...]
+    named: tuple[str, ...]
+    first: str
+    begins: bool
+
+
+@value_class(frozen=True, slots=True)
 class Event:
     """`id` is stable for the same delivery (see `event_id`).
 
@@ -87,6 +99,7 @@ class Event:
     `thread` is the base of the default externalId; `message_id` identifies one entry of an appended text, so an
     edit or a deletion carries the message_id of what it changes. `also_seen` holds further dedupe keys (as
     `event_id`s) under which the same thing may be delivered once more: Slack's `app_mention` beside `message`.
+    `threading` is set where `thread` is but what this event says: what is known of those that it names decides.
     """
 
     id: str
@@ -110,6 +123,7 @@ class Event:
     tags: tuple[str, ...] = ()
     delivery_id: str = ""
     also_seen: tuple[str, ...] = ()
+    threading: ThreadIds | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
 
     def view(self) -> dict[str, Any]:

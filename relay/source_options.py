@@ -27,5 +27,7 @@ class SourceOptions:
     scheme: str = ""
     versions: tuple[str, ...] = ()
     keep: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    thread_subject: str = ""
     unauthenticated: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)

@@ -58,6 +58,7 @@ FAMILIES: dict[str, Family] = {
     "servicenow": _DESK,
 }
 ADAPTERS = tuple(FAMILIES)
+MAIL_ADAPTERS = tuple(adapter for adapter, family in FAMILIES.items() if family is _MAIL)
 
 
 def read_defaults(adapter: str) -> str:

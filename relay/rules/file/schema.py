@@ -17,6 +17,7 @@ from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, Secret
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")
 KEEPABLE = ("bots", "private", "drafts", "auto_replies")
+SKIPPABLE = ("lists", "bulk", "auto_generated")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _YEARS = 10 * 365 * 86400.0
 
@@ -166,6 +167,15 @@ SOURCE = Table(
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
+        "skip": Many(
+            Text("what to skip", choices=SKIPPABLE),
+            "mails that are otherwise relayed with a tag: those of lists, in bulk, of machines",
+            True,
+        ),
+        "thread_subject": Text(
+            r"a regular expression (RE2) that finds a ticket's number in a mail's subject, such as \[#(\d+)\]; "
+            "mails of the same number are one conversation",
+        ),
         "max_body_bytes": Quantity(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
         ),

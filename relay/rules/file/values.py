@@ -21,6 +21,7 @@ from relay.config import (
 from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
+from relay.rules.defaults import MAIL_ADAPTERS
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.yaml_file import Path, Source
 from relay.rules.rule import COMPANY_ID
@@ -148,6 +149,8 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         scheme=values.get("scheme", ""),
         versions=values.get("versions", ()),
         keep=frozenset(values.get("keep", ())),
+        skip=frozenset(values.get("skip", ())),
+        thread_subject=values.get("thread_subject", ""),
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
@@ -181,6 +184,27 @@ def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, 
                 f"{held.type!r} is not in planhat.types, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
                 f"add it there, or correct it{did_you_mean(held.type, planhat.types)}",
             )
+        _check_mail_options(name, held.options, source)
+
+
+def _check_mail_options(name: str, options: SourceOptions, source: Source) -> None:
+    given = [key for key in ("skip", "thread_subject") if getattr(options, key)]
+    if given and options.adapter and options.adapter not in MAIL_ADAPTERS:
+        source.add(
+            ("sources", name, given[0]), f"is for mails only, and {options.adapter} does not bring any"
+        )
+    if not options.thread_subject:
+        return
+    at: Path = ("sources", name, "thread_subject")
+    try:
+        groups = compile_pattern(options.thread_subject).groups
+    except ValueError as error:
+        source.add(at, str(error))
+        return
+    if groups > 1:
+        source.add(at, f"has {groups} groups; one says where the number is, and none that all of it is")
+    elif compile_pattern(options.thread_subject).search(b"") is not None:
+        source.add(at, "fits an empty subject, and so any: all mails would be one conversation")
 
 
 def _companies(steps: Sequence[Mapping[str, Any]], source: Source) -> tuple[CompanyStep, ...]:
