@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
+from relay.thread_ids import ThreadIds
 from relay.value import value_class
 
 KINDS = frozenset(
@@ -76,18 +77,6 @@ class Attachment:
     def __post_init__(self) -> None:
         if self.url and not self.url.lower().startswith(("https://", "http://")):
             object.__setattr__(self, "url", "")
-
-
-@value_class(frozen=True, slots=True)
-class ThreadIds:
-    """How a mail finds its conversation: keys of the outbox's map of threads (`relay/outbox/threads.py`). `own` are those
-    of the mail itself, `named` of what it answers, in the order in which they are asked; `first` is what names a thread
-    that nothing is known of yet. `begins`: it answers nothing."""
-
-    own: tuple[str, ...]
-    named: tuple[str, ...]
-    first: str
-    begins: bool
 
 
 @value_class(frozen=True, slots=True)

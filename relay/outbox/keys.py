@@ -17,6 +17,9 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     log:<source>:<min>  list    event ids by the minute they came in
     events:<x>          list    event ids of one conversation, the last 1,000
     known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
+    thread:<key>        string  of a key of a mail (see `relay/thread_ids.py`): another key, or a mark and the thread's name
+    threaded:<key>      list    event ids of a thread whose first mail has not come yet, the last 1,000
+    rethread            list    event ids whose thread turned out to be part of another: to be mapped again
     notes:<event id>    list    what a person did with an event: replayed, edited, discarded
     ledger:<source>     hash    the counts, moved only inside the scripts that move events
     rate:<source>       hash    token bucket
@@ -88,6 +91,7 @@ HELD: Final = "held"
 DOUBT: Final = "doubt"
 WAITING: Final = "waiting"
 REJECTED: Final = "rejected"
+RETHREAD: Final = "rethread"
 DROPS: Final = "drops"
 DEAD: Final = "dead"
 UNPOSTED: Final = "unposted"
@@ -180,6 +184,14 @@ def events_of(external_id: str) -> str:
 
 def known(source: str, delivery_id: str) -> str:
     return f"known:{source}:{delivery_id}"
+
+
+def thread(key: str) -> str:
+    return f"thread:{key}"
+
+
+def threaded(key: str) -> str:
+    return f"threaded:{key}"
 
 
 def notes(event_id: str) -> str:

@@ -36,6 +36,7 @@ from relay.outbox.items import (
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import keep_books, reaching_redis, run, run_many
+from relay.outbox.threads import thread_args
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -129,7 +130,7 @@ class Outbox:
             args += (
                 entry.event_id,
                 entry.source,
-                _VERDICTS[entry.verdict],
+                _VERDICTS[entry.verdict] if entry.threading is None else _VERDICTS[entry.verdict] + "t",
                 entry.external_id,
                 entry.patch if sealed or not entry.patch else seal(entry.patch),
                 entry.record if sealed else seal(entry.record),
@@ -141,6 +142,8 @@ class Outbox:
                 *entry.seen_keys,
                 *entry.kept_keys,
             )
+            if entry.threading is not None:
+                args += thread_args(entry.thread, entry.threading)
         return args
 
     def record(self, entries: Sequence[Entry], *, now_ms: int = 0) -> tuple[int, list[Recorded]]:
@@ -150,7 +153,7 @@ class Outbox:
             self.redis, "record", self.prefix, self.record_args([(e, 0) for e in entries], now_ms=now_ms)
         )
         return int(answer[0]), [
-            Recorded(entry.event_id, verdict.decode())
+            Recorded.of(entry.event_id, verdict)
             for entry, verdict in zip(entries, answer[4:], strict=True)
         ]
 

@@ -178,7 +178,7 @@ class Recorder:
             else:
                 future.set_result(
                     [
-                        Recorded(entry.event_id, verdict.decode() if verdict else "")
+                        Recorded.of(entry.event_id, verdict)
                         for (entry, _), verdict in zip(entries, mine, strict=True)
                     ]
                 )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.event import ThreadIds
 from relay.sources.mail.thread_ids import conversation_of, message_ids, normal
+from relay.thread_ids import ThreadIds
 from tests.sources.mails import OPTIONS, event
 
 ROOT = "<CAF+root=1@mail.example.com>"

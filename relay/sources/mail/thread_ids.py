@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from relay.event import ThreadIds
 from relay.sources.mail.headers import MAX_VALUE_CHARS, MailHeaders, decoded
+from relay.thread_ids import ThreadIds
 
 #: A thread of more mails is known by its first and its last ones.
 MAX_FIRST, MAX_LAST = 8, 56
