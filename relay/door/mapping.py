@@ -3,7 +3,7 @@ given. The event loop does it for small bodies, a process beside it for large on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from relay.outbox.items import Entry
 from relay.rules.rule import Filtered
 from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
 from relay.value import value_class
+
+_NONE: Mapping[str, str] = {}
 
 
 @value_class(frozen=True, slots=True)
@@ -49,6 +51,14 @@ def clean(source: Source, inbound: Inbound, redact: Redactor | None) -> Inbound:
 
 
 @value_class(frozen=True, slots=True)
+class Read:
+    """What a request holds, redacted, and whether the request itself was already without what is to be redacted."""
+
+    found: Sequence[Parsed]
+    reached: bool = True
+
+
+@value_class(frozen=True, slots=True)
 class Mapper:
     """Today's rules. `redact` looks at the events once more; `filters` names why an event is to be dropped (the kill
     switch)."""
@@ -57,24 +67,33 @@ class Mapper:
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
 
+    def read(self, source: Source, inbound: Inbound, *, now_s: float) -> Read:
+        """What the clean request holds. Raises PayloadInvalid."""
+        found: Sequence[Parsed] = source.adapter.parse(inbound, now_s=now_s)
+        if self.redact is None:
+            return Read(found)
+        return Read(*_redacted(self.redact, found))
+
     def map(
         self,
         source: Source,
         inbound: Inbound,
+        read: Read | None = None,
         *,
         now_s: float,
         verify_us: int = 0,
         pack_body: bool = True,
+        threads: Mapping[str, str] = _NONE,
     ) -> Mapped:
-        """The clean request as entries for the outbox. Raises PayloadInvalid."""
+        """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
+        themselves, by event id. Raises PayloadInvalid."""
         name = source.config.name
-        found: Sequence[Parsed] = source.adapter.parse(inbound, now_s=now_s)
+        read = read or self.read(source, inbound, now_s=now_s)
+        found = read.found
         base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
         kept = inbound.body
-        if self.redact is not None:
-            found, reached = _redacted(self.redact, found)
-            if not reached:
-                kept, base["withheld"] = b"", "redaction"
+        if not read.reached:
+            kept, base["withheld"] = b"", "redaction"
         body = kept if pack_body else b""
         entries: list[Entry] = []
         skipped: list[str] = []
@@ -86,7 +105,9 @@ class Mapper:
             if isinstance(parsed, Parked):
                 entry = parked_entry(base, name, parsed, body if not raw_of else b"", raw_of, index)
             else:
-                entry = self._entry(base, parsed, body if not raw_of else b"", raw_of, index)
+                thread = threads.get(parsed.id)
+                event = parsed if thread is None else replace(parsed, thread=thread)
+                entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
                 if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
                     entry = replace(entry, known_as=parsed.delivery_id)
             if inbound.once:
@@ -137,11 +158,14 @@ class Mapper:
         }
         if raw_of:
             facts["raw_of"] = raw_of
+        placed: dict[str, Any] = {}
+        if event.threading is not None:
+            placed = {"thread": event.thread, "threading": event.threading}
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
             facts |= {"verdict": "filtered", "reason": dropped}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), **placed)
         try:
             verdict = self.house.book.map(event)
         except MappingFailed as error:
@@ -154,10 +178,10 @@ class Mapper:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, **placed)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), **placed)
         patch = verdict.patch
         facts |= {"verdict": "pending", "rule": verdict.rule, "external_id": patch.external_id}
         return Entry(
@@ -168,6 +192,7 @@ class Mapper:
             pack(facts, body),
             external_id=patch.external_id,
             patch=patch.encode(),
+            **placed,
         )
 
 

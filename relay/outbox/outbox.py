@@ -36,7 +36,7 @@ from relay.outbox.items import (
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import keep_books, reaching_redis, run, run_many
-from relay.outbox.threads import thread_args
+from relay.outbox.threads import Threads, thread_args
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -92,6 +92,7 @@ class Outbox:
         self.base = base
         self.prefix = lane_prefix(lane, base)
         self.vault = vault or Vault()
+        self.threads = Threads(client, self.prefix)
         self.pipe = Pipe(client, self.prefix) if piped else None
         self._clock = Clock(self.now_ms)
         #: The number of the last claim that this process was given, and whether a later one had a smaller number: then
@@ -153,8 +154,7 @@ class Outbox:
             self.redis, "record", self.prefix, self.record_args([(e, 0) for e in entries], now_ms=now_ms)
         )
         return int(answer[0]), [
-            Recorded.of(entry.event_id, verdict)
-            for entry, verdict in zip(entries, answer[4:], strict=True)
+            Recorded.of(entry.event_id, verdict) for entry, verdict in zip(entries, answer[4:], strict=True)
         ]
 
     # -- the lane --------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from relay.outbox.items import Entry, Recorded
 from relay.outbox.outbox import Outbox
 from relay.outbox.reasons import perhaps_done, unavailable_reason
 from relay.outbox.scripts import script_text
+from relay.outbox.threads import find_args, names_of
+from relay.thread_ids import ThreadIds
 
 #: A group larger than this would hold Redis for too long (1,000 small events: about 10 ms).
 GROUP_ENTRIES = 500
@@ -28,6 +30,8 @@ GROUPS_CONFIRMING = 16
 GATHER_S = 0.005
 #: What a write may take, its confirmation included. Slack gives up after 3 s.
 CALL_S = 2.0
+#: What asking for threads may take. It changes nothing: whoever gets no answer goes on without.
+FIND_S = 0.5
 #: How long WAITAOF may take before the group is told to try later.
 FSYNC_TIMEOUT_MS = 1_700
 #: After a failed write the next ones fail at once for this long.
@@ -91,6 +95,18 @@ class Recorder:
         if self._writer is None:
             self._writer = loop.create_task(self._write())
         return await future
+
+    async def find_threads(self, asked: Sequence[ThreadIds]) -> list[str]:
+        """The thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more."""
+        nothing = [""] * len(asked)
+        if self._refuses(asyncio.get_running_loop()):
+            return nothing
+        try:
+            async with asyncio.timeout(FIND_S):
+                return names_of(await self._evaluate("thread", find_args(asked)))
+        except (RedisError, OSError):
+            # The write that follows finds out, and says so.
+            return nothing
 
     async def close(self) -> None:
         """Waits until everything that was handed in has its answer."""
@@ -219,14 +235,19 @@ class Recorder:
         finally:
             self._asking = None
 
+    async def _evaluate(self, name: str, args: list[Any]) -> Any:
+        sha, text = script_text(name)
+        prefix = self._outbox.prefix
+        try:
+            return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
+
     async def _run(self, args: list[Any], *, confirm: bool) -> Any:
+        if not confirm:
+            return await self._evaluate("record", args)
         sha, text = script_text("record")
         prefix = self._outbox.prefix
-        if not confirm:
-            try:
-                return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-            except NoScriptError:
-                return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
         answer, synced = await self._run_confirmed("EVALSHA", sha, prefix, args)
         if isinstance(answer, NoScriptError):
             answer, synced = await self._run_confirmed("EVAL", text, prefix, args)

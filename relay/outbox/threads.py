@@ -69,7 +69,7 @@ class Threads:
                 roots = self._roots(part)
                 names = [self._prefix + keys.thread(key) for key in dict.fromkeys((*part, *roots))]
                 names += [self._prefix + keys.threaded(key) for key in roots]
-                gone += int(self._redis.delete(*names) if names else 0)  # type: ignore[arg-type]
+                gone += int(self._redis.delete(*names) if names else 0)
         return gone
 
     def _roots(self, part: Sequence[str]) -> list[str]:
