@@ -28,8 +28,8 @@ def rethread(context: KeyedContext, *, limit: int = PART, now_ms: int = 0) -> in
     event_ids = outbox.threads.moved(limit)
     if not event_ids:
         return 0
-    now_ms = now_ms or outbox.now_ms()
-    remapper, tombs = Remapper(context, now_ms), Tombs(erased_of(context))
+    at_ms = now_ms or outbox.now_ms()
+    remapper, tombs = Remapper(context, at_ms), Tombs(erased_of(context))
     notes, gone = read_notes(outbox, event_ids), tombs.ids(event_ids)
     said: list[Note] = []
     again: list[tuple[str, str, str, bytes]] = []
@@ -42,7 +42,7 @@ def rethread(context: KeyedContext, *, limit: int = PART, now_ms: int = 0) -> in
         stands = str(named[-1] if named else stored.facts.get("external_id") or "")
         if patch is None or patch.external_id == stands:
             continue
-        facts = {"what": "moved to its thread", "by": "relay", "at_ms": now_ms, "from": stands}
+        facts = {"what": "moved to its thread", "by": "relay", "at_ms": at_ms, "from": stands}
         said.append(Note(stored.event_id, facts, patch.external_id))
         again.append((stored.event_id, stored.source, patch.external_id, patch.encode()))
         if stands:
@@ -55,11 +55,11 @@ def rethread(context: KeyedContext, *, limit: int = PART, now_ms: int = 0) -> in
                 action="retract",
                 message_id=patch.message_id,
                 rule=patch.rule,
-                revision=now_ms,
+                revision=at_ms,
             )
             again.append((stored.event_id, stored.source, stands, taken_out.encode()))
     write_notes(outbox, said)
-    outbox.replay(again)
+    outbox.replay(again, now_ms=now_ms)
     outbox.threads.done(event_ids)
     if said:
         log("mail.rethreaded", events=len(said))

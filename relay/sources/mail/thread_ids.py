@@ -112,6 +112,11 @@ def thread_ids(
     )
 
 
+def keys_of_mails(source: str, message_ids: Iterable[str]) -> list[str]:
+    """The keys of mails that are known by their ids alone."""
+    return _keys(source, "m", map(normal, message_ids))
+
+
 def conversation_of(thread_index: str) -> tuple[str, bool]:
     """Exchange's conversation in a `Thread-Index`, "" where it holds none, and whether the mail answers one."""
     try:
