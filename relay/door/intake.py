@@ -111,13 +111,16 @@ class Intake:
         inbound = clean(source, proven, self.redact)
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
-        map_ = partial(mapper.map, source, inbound, read, now_s=now_s, verify_us=verify_us)
-        asked = asking(read.found)
-        mapped = map_(threads=await answers(asked, self.find_threads)) if asked else map_()
+        asked = asking(read[0])
+        if asked is None:
+            mapped = mapper.map(source, inbound, read, now_s=now_s, verify_us=verify_us)
+            return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s)
+        place = partial(mapper.map, source, inbound, read, now_s=now_s, verify_us=verify_us)
 
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
-            return map_(threads=threads).entries
+            return place(threads=threads).entries
 
+        mapped = place(threads=await answers(asked, self.find_threads))
         return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
@@ -161,13 +164,18 @@ class Intake:
         skipped: tuple[str, ...],
         inbound: Callable[[], Inbound],
         now_s: float,
-        again: MapAgain,
+        again: MapAgain | None = None,
     ) -> Accepted:
         if not entries:
             return Accepted("ignored", skipped=skipped)
         noted = entries[0].verdict == "noted"
         try:
-            entries, recorded = await record_placed(self.records.record, entries, source.rate_per_s, again)
+            if again is None:
+                recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+            else:
+                entries, recorded = await record_placed(
+                    self.records.record, entries, source.rate_per_s, again
+                )
         except OutboxUnavailable:
             if self.spool is None:
                 raise
@@ -180,7 +188,7 @@ class Intake:
         """`map`, with the threads that are known."""
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
-        threads = await answers(asking(read.found), self.find_threads)
+        threads = await answers(asking(read[0]) or {}, self.find_threads)
         return mapper.map(source, inbound, read, now_s=now_s, threads=threads).entries
 
     def map(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from relay.door.house import House, Source
 from relay.door.redaction import Redactor
@@ -17,6 +17,9 @@ from relay.outbox.items import Entry
 from relay.rules.rule import Filtered
 from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
 from relay.value import value_class
+
+#: What a request holds, redacted, and whether the request itself was already without what is to be redacted.
+Read: TypeAlias = tuple[Sequence[Parsed], bool]
 
 _NONE: Mapping[str, str] = {}
 
@@ -51,14 +54,6 @@ def clean(source: Source, inbound: Inbound, redact: Redactor | None) -> Inbound:
 
 
 @value_class(frozen=True, slots=True)
-class Read:
-    """What a request holds, redacted, and whether the request itself was already without what is to be redacted."""
-
-    found: Sequence[Parsed]
-    reached: bool = True
-
-
-@value_class(frozen=True, slots=True)
 class Mapper:
     """Today's rules. `redact` looks at the events once more; `filters` names why an event is to be dropped (the kill
     switch)."""
@@ -70,9 +65,7 @@ class Mapper:
     def read(self, source: Source, inbound: Inbound, *, now_s: float) -> Read:
         """What the clean request holds. Raises PayloadInvalid."""
         found: Sequence[Parsed] = source.adapter.parse(inbound, now_s=now_s)
-        if self.redact is None:
-            return Read(found)
-        return Read(*_redacted(self.redact, found))
+        return (found, True) if self.redact is None else _redacted(self.redact, found)
 
     def map(
         self,
@@ -88,11 +81,10 @@ class Mapper:
         """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
         themselves, by event id. Raises PayloadInvalid."""
         name = source.config.name
-        read = read or self.read(source, inbound, now_s=now_s)
-        found = read.found
+        found, reached = read or self.read(source, inbound, now_s=now_s)
         base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
         kept = inbound.body
-        if not read.reached:
+        if not reached:
             kept, base["withheld"] = b"", "redaction"
         body = kept if pack_body else b""
         entries: list[Entry] = []
@@ -105,11 +97,14 @@ class Mapper:
             if isinstance(parsed, Parked):
                 entry = parked_entry(base, name, parsed, body if not raw_of else b"", raw_of, index)
             else:
-                thread = threads.get(parsed.id)
-                event = parsed if thread is None else replace(parsed, thread=thread)
+                event = parsed
+                if threads and event.id in threads:
+                    event = replace(event, thread=threads[event.id])
                 entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
                 if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
                     entry = replace(entry, known_as=parsed.delivery_id)
+                if event.threading is not None:
+                    entry = replace(entry, thread=event.thread, threading=event.threading)
             if inbound.once:
                 entry = self._remembering(entry, parsed, source, inbound, index, now_s)
             entries.append(entry)
@@ -158,14 +153,11 @@ class Mapper:
         }
         if raw_of:
             facts["raw_of"] = raw_of
-        placed: dict[str, Any] = {}
-        if event.threading is not None:
-            placed = {"thread": event.thread, "threading": event.threading}
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
             facts |= {"verdict": "filtered", "reason": dropped}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), **placed)
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
         try:
             verdict = self.house.book.map(event)
         except MappingFailed as error:
@@ -178,10 +170,10 @@ class Mapper:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, **placed)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), **placed)
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
         patch = verdict.patch
         facts |= {"verdict": "pending", "rule": verdict.rule, "external_id": patch.external_id}
         return Entry(
@@ -192,7 +184,6 @@ class Mapper:
             pack(facts, body),
             external_id=patch.external_id,
             patch=patch.encode(),
-            **placed,
         )
 
 

@@ -23,13 +23,12 @@ MapAgain = Callable[[Mapping[str, str]], Awaitable[Sequence[Entry]]]
 MAX_MOVES = 8
 
 
-def asking(found: Iterable[Parsed]) -> dict[str, ThreadIds]:
-    """What is to be asked for which event, by its id: only what names others."""
-    return {
-        one.id: one.threading
-        for one in found
-        if isinstance(one, Event) and one.threading is not None and one.threading.named
-    }
+def asking(found: Iterable[Parsed]) -> dict[str, ThreadIds] | None:
+    """What is to be asked for which event, by its id: only what names others. None: there is no mail among them."""
+    mails = [one for one in found if isinstance(one, Event) and one.threading is not None]
+    if not mails:
+        return None
+    return {one.id: one.threading for one in mails if one.threading is not None and one.threading.named}
 
 
 def asking_again(entries: Iterable[Entry]) -> dict[str, ThreadIds]:

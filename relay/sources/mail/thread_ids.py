@@ -45,6 +45,8 @@ class Named:
 
 def message_ids(value: str) -> list[str]:
     """The ids of a `References`, `In-Reply-To` or `Message-ID` field, in their order, with angle brackets."""
+    if not value:
+        return []
     value = decoded(value[:MAX_VALUE_CHARS])
     found = [_BLANKS.sub("", inner) for inner in _IN_BRACKETS.findall(value)]
     if not found and "<" not in value:
@@ -79,7 +81,8 @@ def own_ids(headers: MailHeaders, given: str) -> list[str]:
     """The mail's own ids, the one that names it first; [] where it has none. `given` is the provider's reading of it."""
     found = message_ids(given) or message_ids(headers.raw("message-id"))
     for name in _OWN:
-        found += message_ids(headers.raw(name))
+        if name in headers:
+            found += message_ids(headers.raw(name))
     return list(dict.fromkeys(found))
 
 
