@@ -11,6 +11,10 @@ Merge ways, per field:
 - `append`: a log keyed by message id; an edit replaces its entry, a retraction hides it for good, and what is left is
   rendered in the order of time. An entry stands where its message first stood, not where its edit did.
 
+Beside these `fallback` and `placeholder`, which no rule can choose as a way: the value of the smallest version, which
+stands while the field has no other (a placeholder: while it has no fallback either). Both are folded apart, so neither
+wins over a better value, however early it came: "Ticket 12", until a text comes, until a subject comes.
+
 Versions tie on the event id, so the order is total; a later mapping of the *same* event (a replay under new rules)
 carries a higher `revision` and wins over its own earlier one, never over another event.
 """
@@ -25,12 +29,18 @@ import orjson
 
 from relay.value import value_class
 
-Way = Literal["replace", "first", "union", "append"]
+Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
 Action = Literal["upsert", "retract", "archive"]
+#: The ways that a rule may name.
 WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 
-#: Version of both stored forms. N reads N-1.
-SCHEMA = 1
+#: What stands where no real value does, the better first.
+STAND_INS: tuple[Way, ...] = ("fallback", "placeholder")
+
+#: Version of both stored forms. N reads N-1. 2: with fallbacks.
+SCHEMA = 2
+#: Ways that keep one value.
+_SINGLE = ("replace", "first", *STAND_INS)
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
 #: What is written between two entries of an appended text.
@@ -230,7 +240,7 @@ class Document:
             held = ways.get(way)
             if held is None or _newer(register, held):
                 ways[way] = register
-        elif way == "first":
+        elif way == "first" or way in STAND_INS:
             held = ways.get(way)
             if held is None or _earlier(register, held):
                 ways[way] = register
@@ -284,9 +294,9 @@ class Document:
 
     def _value(self, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
-        way = next(iter(ways)) if len(ways) == 1 else max(ways, key=lambda w: (_way_version(w, ways[w]), w))
+        way = _speaking(ways)
         held = ways[way]
-        if way in ("replace", "first"):
+        if way in _SINGLE:
             return held[3]
         if way == "union":
             return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
@@ -307,8 +317,9 @@ class Document:
         events: set[str] = set()
         for ways in self.registers.values():
             for way, held in ways.items():
-                if way in ("replace", "first"):
-                    events.add(held[1])
+                if way in _SINGLE:
+                    if way not in STAND_INS or way == _speaking(ways):
+                        events.add(held[1])
                 elif way == "union":
                     events.update(member[1] for member in held.values())
                 else:
@@ -343,8 +354,16 @@ def _member_key(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def _speaking(ways: Mapping[str, Any]) -> str:
+    """The way whose value stands: that of the newest patch, a stand-in only where nothing else is."""
+    real = [way for way in ways if way not in STAND_INS]
+    if len(real) > 1:
+        return max(real, key=lambda way: (_way_version(way, ways[way]), way))
+    return real[0] if real else next(way for way in STAND_INS if way in ways)
+
+
 def _way_version(way: str, held: Any) -> tuple[int, str, int]:
-    if way in ("replace", "first"):
+    if way in _SINGLE:
         return held[0], held[1], held[2]
     if not held:
         return (-1, "", 0)

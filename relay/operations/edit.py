@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from relay.operations.selection import InputInvalid
-from relay.patch import Patch, Way
+from relay.patch import STAND_INS, Patch, Way
 from relay.planhat.fields import WRITABLE
 
 MAX_EDITS = 100
@@ -111,6 +111,9 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
     for name, value in edits.fields.items():
         carriers = [n for n, patch in enumerate(changed) if name in patch.fields]
         way: Way = changed[carriers[-1]].fields[name][0] if carriers else "replace"
+        if way in STAND_INS:
+            # What a person writes must not give way to the next message.
+            way = "first"
         if way == "append":
             carriers = [max(carriers, key=lambda n: (changed[n].version, changed[n].event_id))]
         for n in carriers or [newest]:

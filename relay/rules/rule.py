@@ -15,7 +15,7 @@ from typing import Any
 from relay.conversation import safe_external_id
 from relay.errors import MappingFailed, Mistake
 from relay.event import Event
-from relay.patch import Action, Patch, Way
+from relay.patch import STAND_INS, Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
@@ -173,6 +173,9 @@ class RuleBook:
         fields: dict[str, tuple[Way, Any]] = {}
         if upsert:
             for part in rule.fields:
+                # A fallback stands behind the fields: what has a value already needs none.
+                if part.way in STAND_INS and part.name in fields:
+                    continue
                 value = render_field(rule, part, context)
                 if value is not None:
                     fields[part.name] = (part.way, value)
@@ -219,7 +222,7 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     try:
         value = slot.template(context) if slot.template is not None else slot.render(context)
     except TemplateFailed as error:
-        raise rule.failed(f"conversation.{part.name}", part.slot, str(error), error.line) from error
+        raise rule.failed(part.slot.where, part.slot, str(error), error.line) from error
     if value.__class__ is str and value and not value.isspace():
         # Nearly every value is one of these, and Planhat takes it as it is.
         if part.takes_text and (not part.only or value in part.only):
@@ -230,7 +233,7 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
 
 
 def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
-    where = f"conversation.{part.name}"
+    where = part.slot.where
     if value in _NOTHING or (isinstance(value, str) and not value.strip()):
         if part.only:
             raise rule.failed(where, part.slot, "is empty")
@@ -361,7 +364,7 @@ def slots_of(rule: Rule) -> Iterator[tuple[str, Slot]]:
     if rule.external_id is not None:
         yield "conversation.externalId", rule.external_id
     for part in rule.fields:
-        yield f"conversation.{part.name}", part.slot
+        yield f"{'fallback' if part.way in STAND_INS else 'conversation'}.{part.name}", part.slot
     for key, slot in rule.company:
         yield f"company.{key}", slot
     if rule.company_id is not None:
