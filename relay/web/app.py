@@ -195,7 +195,7 @@ class WebSide:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            # Webhooks themselves are taken out before (`_App`): this one sends a trailing slash on to its source.
+            # Webhooks themselves are taken out before (`_App`), with or without a slash at their end.
             Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
             Route("/healthz", self.health.healthz),
             Route("/readyz", self.health.readyz),
@@ -250,7 +250,7 @@ class _App(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
-        if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
+        if path.startswith("/hooks/") and path.removesuffix("/").count("/") == 2 and len(path) > len("/hooks/"):
             await self._hooks(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

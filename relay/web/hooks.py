@@ -49,7 +49,7 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        name = scope["path"].rpartition("/")[2]
+        name = scope["path"].removesuffix("/").rpartition("/")[2]
         source: Source | None = None
         reason = ""
         try:

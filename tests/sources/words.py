@@ -39,8 +39,14 @@ _NOT_WRITTEN = re.compile(
     r"(?:https?|mailto|urn|arn|cid|tel):\S*|[\w.+-]+@[\w.-]+|<[^<>\s]+@[^<>\s]+>|\S*[/=]\S*"
     r"|\d{4}-\d\d-\d\d[T ][\d:.]+(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?|[\d\W_]+"
 )
-#: Addresses are looked for apart, as links; of Slack's and Markdown's links the label is what is read.
-_ADDRESS = re.compile(r"<?(?:https?://|mailto:)[^\s<>|\"')\]]+\|?")
+#: Marks that are not words: addresses (of Slack's and Markdown's links the label is what is read), wiki markup.
+_NOTATION = re.compile(
+    r"<?(?:https?://|mailto:)[^\s<>|\"')\]]+\|?|\{(?:code|noformat|quote|color|panel)[^{}]*\}|(?m:^h[1-6]\.)"
+)
+#: Who a person is stands elsewhere in the conversation, or nowhere: it is no word of theirs.
+_NAME = re.compile(
+    r"(?:display|real|full|first|last|user|nick|given|family|sur)?_?names?(?:\[\])?$", re.IGNORECASE
+)
 _SPACES = re.compile(r"\s")
 
 
@@ -80,7 +86,12 @@ def conversations(events: list[Event], book: RuleBook) -> list[dict[str, Any]]:
 
 def words(text: str) -> str:
     """The words of a text or of HTML, in their order, in small letters."""
-    return " ".join(_WORDS.findall(plain(_ADDRESS.sub(" ", text)).lower()))
+    return " ".join(_WORDS.findall(plain(_NOTATION.sub(" ", text)).lower()))
+
+
+def stands_in(text: str, there: str) -> bool:
+    """Whether the words of `text` are among those told; what looks like a tag may be one, or be meant."""
+    return words(text) in there or " ".join(_WORDS.findall(_NOTATION.sub(" ", text).lower())) in there
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -101,6 +112,8 @@ def is_written(path: str, text: str) -> bool:
         return False
     if text.lstrip()[:1] in "{[" and text.rstrip()[-1:] in "}]":
         return False
+    if _NAME.search(path.rpartition(".")[2]) and not path.lower().endswith("filename"):
+        return False
     key = path.removesuffix("[]").rpartition(".")[2].lower().replace("_", "").replace("-", "")
     found = [word for word in _WORDS.findall(plain(text)) if not word.isdigit()]
     if key in SAID:
@@ -116,7 +129,7 @@ def missing(payload: Any, told: list[dict[str, Any]]) -> Iterator[tuple[str, str
         if (path, text) in seen or not is_written(path, text):
             continue
         seen.add((path, text))
-        if words(text) not in there:
+        if not stands_in(text, there):
             yield path, text
 
 

@@ -95,6 +95,12 @@ _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{
 _BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")
 #: A subject is cut to a line: no more of a text is looked at for one.
 MAX_LINE_SOURCE_CHARS = 20_000
+#: Tags that are HTML's for sure: a plain text may say "<open>".
+_MARKUP = re.compile(
+    r"</?(?:p|br|div|span|a|b|i|u|em|strong|font|table|tr|td|ul|ol|li|h[1-6]|img|pre|code|blockquote|html|body)\b[^<>]*>"
+    r"|&(?:amp|lt|gt|quot|nbsp|#\d{1,6});",
+    re.IGNORECASE,
+)
 _MARKED = re.compile(r"[*_`~\[#>\r\t]|  ")
 _LINE_START = re.compile(r"(?m)^[ \t]{0,8}(?:#{1,6}[ \t]|>[ \t]?|[-*+][ \t])")
 _MARKDOWN_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\((?:https?:|mailto:)[^()\s]{1,2000}\)")
@@ -250,7 +256,9 @@ def _readable(found: re.Match[str]) -> str:
 
 def line(value: Any) -> str:
     """A text as one plain line, for a subject: no tags, no marks of Markdown or Slack around words, no line breaks."""
-    text = plain(_text(value)[:MAX_LINE_SOURCE_CHARS])
+    text = _text(value)[:MAX_LINE_SOURCE_CHARS]
+    if _MARKUP.search(text):
+        text = plain(text)
     if "\n" not in text and not _MARKED.search(text):
         return text.strip()
     text = _MARKDOWN_LINK.sub(r"\1", _LINE_START.sub("", text))

@@ -6,7 +6,8 @@ Delivery".
 
 from __future__ import annotations
 
-from base64 import b64encode
+import binascii
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -86,8 +87,9 @@ class CloudEvents(Generic):
         if not envelope["specversion"].startswith("1."):
             raise PayloadInvalid("wanted CloudEvents 1.x", "specversion")
         own_id, origin, event_type = envelope["id"], envelope["source"], envelope["type"]
+        envelope = {**envelope, "data": _data(envelope)}
+        data = envelope["data"]
         event = self.event_of(envelope, inbound, delivery=own_id, kind=event_type, now_s=now_s)
-        data = envelope.get("data")
         among = pick.places(data) if isinstance(data, dict) else []
         flat = pick.flatten(among)
         about = pick.ident(envelope.get("subject"))
@@ -124,6 +126,31 @@ class CloudEvents(Generic):
             },
         }
         return Sample(orjson.dumps(body), {"content-type": "application/cloudevents+json; charset=utf-8"})
+
+
+def _data(envelope: dict[str, Any]) -> Any:
+    """The event's data; where it came as bytes (`data_base64`), what they hold: JSON by its content type, or text."""
+    data, encoded = envelope.get("data"), envelope.get("data_base64")
+    if data is not None or not isinstance(encoded, str):
+        return data
+    try:
+        raw = b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise PayloadInvalid("wanted base64", "data_base64") from None
+    kind = envelope.get("datacontenttype")
+    # Without a content type the data of a JSON envelope is JSON.
+    if not isinstance(kind, str) or kind.partition(";")[0].strip().lower().endswith(("/json", "+json")):
+        try:
+            return parse_json(raw)
+        except PayloadInvalid:
+            if isinstance(kind, str):
+                raise
+    elif not kind.lower().startswith("text/"):
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _of_headers(inbound: Inbound, content_type: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from relay.source_options import SourceOptions
 
 Audience = Literal["public", "private", ""]
 
+#: Skipped, or remarked of an event, where nothing says who may read it.
+UNSAID = "privacy_unsaid"
 #: Levels of objects that are walked; no sender's message lies deeper.
 MAX_LEVELS = 12
 _MAX_KEY_CHARS = 60
@@ -105,6 +107,15 @@ def is_private(*places: Any) -> bool:
 def is_strict(options: SourceOptions, *, by_default: bool = False) -> bool:
     """Whether a message that says nothing of its audience is skipped (`privacy: strict`)."""
     return options.privacy == "strict" or (by_default and options.privacy != "as_told")
+
+
+def withheld(told: Audience, options: SourceOptions, *, strict_by_default: bool = False) -> str:
+    """Why a message for this audience is not relayed ("private", "privacy_unsaid"), or ""."""
+    if "private" in options.keep:
+        return ""
+    if told == "private":
+        return "private"
+    return UNSAID if not told and is_strict(options, by_default=strict_by_default) else ""
 
 
 @lru_cache(maxsize=4096)
