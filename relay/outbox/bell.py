@@ -3,8 +3,13 @@ so a lost or doubled one harms nothing (the sweep rings again, the generation fe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import redis
 from redis.exceptions import RedisError
+
+from relay.errors import OutboxUnavailable
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"
@@ -15,12 +20,22 @@ JOB_TIMEOUT_S = 180
 
 
 class Bell:
-    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+    """`unheard` is told of a generation whose job RQ did not take: the lane is to be free again at once."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        lane: str = "main",
+        unheard: Callable[[int], None] = lambda generation: None,
+    ) -> None:
         self._redis = client
         self._lane = lane
+        self._unheard = unheard
 
     def ring_flush(self, generation: int) -> bool:
-        """Enqueues the flush job of `generation`. False where Redis did not take it: the sweep will."""
+        """Enqueues the flush job of `generation`. False where Redis did not take it: the sweep will ring again, or (while
+        memory is full, which stops RQ) a worker that asks by itself."""
         from rq import Queue
 
         try:
@@ -35,5 +50,7 @@ class Bell:
                 job_timeout=JOB_TIMEOUT_S,
             )
         except (RedisError, OSError):
+            with suppress(OutboxUnavailable):
+                self._unheard(generation)
             return False
         return True

@@ -68,7 +68,7 @@ class WebSide:
         )
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis)
-        self.bell = Bell(connect(settings.redis_url))
+        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
         self.tally = Tally()
         self.metrics = SharedMetrics(self.redis)
         # A counter that is not there cannot be seen to rise.
@@ -250,7 +250,11 @@ class _App(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
-        if path.startswith("/hooks/") and path.removesuffix("/").count("/") == 2 and len(path) > len("/hooks/"):
+        if (
+            path.startswith("/hooks/")
+            and path.removesuffix("/").count("/") == 2
+            and len(path) > len("/hooks/")
+        ):
             await self._hooks(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

@@ -91,8 +91,10 @@ class Pace:
         about_ms: Callable[[], int] | None = None,
         wait: Callable[[float], bool] | None = None,
         chance: Random | None = None,
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
+        self._asked = asked
         self._delivery = delivery
         self._now_ms = now_ms
         self._about_ms = about_ms or now_ms

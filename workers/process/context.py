@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -70,7 +70,9 @@ class WorkerContext:
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
         self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
         self.delivery = Delivery(self.redis)
-        self.bell = Bell(self.redis)
+        self.bell = Bell(self.redis, unheard=self.outbox.release)
+        #: Told, with the seconds until the next time, that work was asked for.
+        self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis)
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
@@ -109,6 +111,7 @@ class WorkerContext:
             now_ms=self.outbox.now_ms,
             about_ms=self.outbox.about_ms,
             wait=STOPPING.wait,
+            asked=lambda: self.asked(self.config.planhat.timeout_s + IDLE_DUE_S),
         )
         self.directory = Directory(
             self.redis,

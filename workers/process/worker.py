@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import logging
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -26,30 +28,63 @@ class RelayWorker(SimpleWorker):
     """SimpleWorker with RQ's patience cut: its own recovery of a killed worker's job takes minutes, ours is the lease."""
 
     max_connection_wait_time = 2.0
+    #: Told of each look for work.
+    signs: Signs
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return int(job.timeout or 180) + 5
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        self.signs.asked()
+        if pipeline is None and not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
+            # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
+            self.connection.delete(self.key)
+            self.register_birth()
+            log("worker.registered_again", level=logging.WARNING, name=self.name)
+        super().heartbeat(timeout, pipeline)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         STOPPING.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
-def serve(queue: str, parent: int) -> int:
-    """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another)."""
+def work_queue(queue: str, parent: int) -> int:
+    """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another), 2 where this Redis
+    cannot be worked with."""
     _die_with(parent)
     # Before RQ has its own: a signal during the start must not be lost.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
+    outbox = Outbox(connection)
+    role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
+    signs = Signs(outbox, role, file=settings.heartbeat_file)
+    signs.good_for(AWAY_DUE_S)
     if queue == FLUSH_QUEUE:
-        worker_context()
+        worker_context().asked = signs.asked
     # A call's body is 4 MB, again and again: as fresh memory it costs 2 ms of the time that Planhat waits.
     tune_malloc(keep_bytes=8 * 1024 * 1024, block_bytes=16 * 1024 * 1024)
     # The thread that sends a batch needs the interpreter for a moment at each piece, while this one folds: with Python's own
     # 5 ms a call of 4 MB would wait for a third of a second. Where nobody waits a short one costs nothing.
     sys.setswitchinterval(0.0001)
+    try:
+        while _serve(queue, connection, signs) and memory_full(connection, outbox):
+            signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
+            if queue == FLUSH_QUEUE:
+                drain_without_rq(
+                    connection, outbox, lambda: worker_context().flush, stopping=STOPPING, asked=signs.asked
+                )
+            else:
+                wait_without_rq(connection, outbox, stopping=STOPPING, asked=signs.asked)
+    finally:
+        if STOPPING():
+            signs.end()
+    return 0 if STOPPING() else 1
+
+
+def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
+    """Works as RQ does. True: RQ gave up, though nobody wanted it to stop."""
     worker: Any = RelayWorker(
         [Queue(queue, connection=connection, serializer="json")],
         name=f"{socket.gethostname()}-{queue}-{os.getpid()}",
@@ -60,8 +95,14 @@ def serve(queue: str, parent: int) -> int:
         job_monitoring_interval=5,
         log_job_description=False,
     )
-    worker.work(logging_level="WARNING", with_scheduler=False)
-    return 0 if STOPPING() else 1
+    worker.signs = signs
+    try:
+        worker.work(logging_level="WARNING", with_scheduler=False)
+    except RedisError as error:
+        log("rq.gave_up", level=logging.WARNING, queue=queue, reason=unavailable_reason(error))
+        with suppress(RedisError, OSError):
+            worker.unsubscribe()
+    return not STOPPING()
 
 
 def _die_with(parent: int) -> None:

@@ -22,6 +22,7 @@ from relay.sources.base import (
     Parsed,
     Reply,
     Sample,
+    Skipped,
     any_same,
     content_key,
     iso_from_us,
@@ -29,6 +30,7 @@ from relay.sources.base import (
 )
 from relay.sources.providers.generic import MAX_ITEMS, Generic
 from relay.sources.read import pick
+from relay.sources.read.either import read_either
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _BATCH = "application/cloudevents-batch+json"
@@ -80,16 +82,19 @@ class CloudEvents(Generic):
         except PayloadInvalid as error:
             return Parked(str(error), f"{content_key(inbound.body)}#{number}")
 
-    def _event(self, envelope: dict[str, Any], inbound: Inbound, now_s: float) -> Event:
+    def _event(self, envelope: dict[str, Any], inbound: Inbound, now_s: float) -> Event | Skipped:
         for key in _REQUIRED:
             if not isinstance(envelope.get(key), str) or not envelope[key]:
                 raise PayloadInvalid("wanted a string", key)
         if not envelope["specversion"].startswith("1."):
             raise PayloadInvalid("wanted CloudEvents 1.x", "specversion")
         own_id, origin, event_type = envelope["id"], envelope["source"], envelope["type"]
-        envelope = {**envelope, "data": _data(envelope)}
-        data = envelope["data"]
+        data = _data(envelope)
+        if data is not None:
+            envelope = {**envelope, "data": data}
         event = self.event_of(envelope, inbound, delivery=own_id, kind=event_type, now_s=now_s)
+        if isinstance(event, Skipped):
+            return event
         among = pick.places(data) if isinstance(data, dict) else []
         flat = pick.flatten(among)
         about = pick.ident(envelope.get("subject"))
@@ -97,6 +102,7 @@ class CloudEvents(Generic):
         if sent_us is None:
             sent_us = event.version
         suffix = ".".join(event_type.split(".")[-2:])
+        text, html = read_either(data) if isinstance(data, str) else (event.text, event.html)
         own = replace(
             event,
             id=event_id(event.source, f"{origin}\x1f{own_id}"),
@@ -104,9 +110,12 @@ class CloudEvents(Generic):
             time=iso_from_us(sent_us),
             version=sent_us,
             thread=(pick.thread_of(among, flat) if among else "") or about or own_id,
-            subject=pick.first_text((flat,), pick.SUBJECT) or about or event_type,
-            text=pick.first_text((flat,), pick.TEXT) or (data if isinstance(data, str) else ""),
+            # The envelope's subject may be a title, and is mostly a path or an id.
+            subject=pick.first_text((flat,), pick.SUBJECT) or (about if " " in about else ""),
+            text=text,
+            html=html,
             message_id=pick.first_ident((flat,), pick.MESSAGE) or own_id,
+            label=about or event_type,
         )
         return self._mapped(own, envelope) if self._fields else own
 

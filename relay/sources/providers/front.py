@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic
-from relay.event import Attachment, Event, Person, Recipient, Ticket, event_id
+from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
@@ -30,6 +30,7 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import matches_base64, require_secret
 from relay.sources.proof.token import wants_signature
+from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
 
@@ -146,7 +147,7 @@ class Front(BaseAdapter):
             ),
             message_id=message.maybe_ident("id") or delivery,
             url=f"https://app.frontapp.com/open/{thread}" if thread.replace("_", "").isalnum() else "",
-            attachments=_attachments(message),
+            attachments=read_files(message.value.get("attachments")) or (() if text else pictures_in(raw)),
             tags=tuple(name for tag in conversation.items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=delivery,
             payload=body.value,
@@ -263,18 +264,4 @@ def _recipients(message: Walk, conversation: Walk) -> tuple[Recipient, ...]:
     handle = customer.maybe_text("handle")
     if "@" in handle and handle != sender:
         found.append(Recipient(name=customer.maybe_text("name"), email=handle, role="participant"))
-    return tuple(found)
-
-
-def _attachments(message: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in message.items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("filename"),
-                type=file.maybe_text("content_type"),
-                size=file.maybe_size("size"),
-                url=file.maybe_text("url"),
-            )
-        )
     return tuple(found)

@@ -28,7 +28,7 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import login_headers, matches_base64
 from relay.sources.proof.token import delivery_of, require_proof, wants_signature
 from relay.sources.providers.zendesk_trigger import trigger_event
-from relay.sources.read.attached import read_files
+from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import audience, withheld
@@ -130,7 +130,7 @@ class Zendesk(BaseAdapter):
                 assignee=detail.maybe_ident("assignee_id"),
             ),
             message_id=message_id,
-            attachments=read_files(comment.value.get("attachments")),
+            attachments=read_files(comment.value.get("attachments")) or (() if text else pictures_in(html)),
             tags=tuple(detail.texts("tags")),
             delivery_id=delivery,
             # `messaging_ticket.message_added` may tell the ticket's id alone.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +12,8 @@ from relay.event import Attachment
 from relay.sources.read.pick import bare
 
 MAX_FILES = 200
+_PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\b(src|alt)\s*=\s*(?:"([^"<>]{0,3000})"|'([^'<>]{0,3000})')""", re.IGNORECASE)
 #: Under these names a message's files stand.
 PLACES = (
     *("attachments", "attachment", "files", "file", "media", "mediaurls", "images", "uploads", "documents"),
@@ -65,6 +69,18 @@ def files_in(places: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
             if (held := place.get(key)) and (found := read_files(held)):
                 return found
     return ()
+
+
+def pictures_in(html: str) -> tuple[Attachment, ...]:
+    """The pictures of an HTML text: what a message of a picture alone consists of."""
+    found = []
+    for tag in _PICTURE.findall(html)[:MAX_FILES]:
+        attributes = {name.lower(): unescape(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
+        url = attributes.get("src", "").strip()
+        if _is_address(url):
+            name = attributes.get("alt", "").strip() or name_in(url) or "image"
+            found.append(Attachment(name=name, type="image", url=url))
+    return tuple(found)
 
 
 def name_in(url: str) -> str:
