@@ -97,7 +97,8 @@ class Event:
 
     `label` is what to call the thread where no event of it has a subject ("Ticket 12"); it is never the subject.
     `unworded` is why there are no words, where the adapter knows ("look_up": the sender tells ids only). `remarks` are
-    what an operator should know of it, counted by source ("privacy_unsaid").
+    what an operator should know of it, counted by source ("privacy_unsaid"). `keeps_author`: later edits of this message
+    will not say who wrote it (their sender's name is `AS_BEFORE`), so its author is remembered with it.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Event:
     label: str = ""
     unworded: str = ""
     remarks: tuple[str, ...] = ()
+    keeps_author: bool = False
     payload: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -21,13 +21,14 @@ carries a higher `revision` and wins over its own earlier one, never over anothe
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 
-from relay.value import value_class
+from relay.value import AS_BEFORE, value_class
 
 Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
 Action = Literal["upsert", "retract", "archive"]
@@ -52,7 +53,8 @@ class Patch:
     """Some fields of one conversation. `fields` maps a Planhat property (or "custom.Name") to (way, value).
 
     `time` (ISO 8601 UTC) places an appended entry; `version` decides who wins. `company_id` is what the rule set
-    itself; `company` what the directory is asked with, in the rule's order ("email" -> "ann@example.com").
+    itself; `company` what the directory is asked with, in the rule's order ("email" -> "ann@example.com"). `author` is
+    who wrote the message, where its edits will not say so.
     """
 
     external_id: str
@@ -67,6 +69,7 @@ class Patch:
     company: Mapping[str, str] = field(default_factory=dict)
     rule: str = ""
     revision: int = 0
+    author: str = ""
 
     def encode(self) -> bytes:
         return orjson.dumps(
@@ -84,6 +87,7 @@ class Patch:
                 "k": self.company,
                 "n": self.rule,
                 "r": self.revision,
+                **({"w": self.author} if self.author else {}),
             }
         )
 
@@ -106,6 +110,7 @@ class Patch:
             raw["k"],
             raw["n"],
             raw["r"],
+            raw.get("w", ""),
         )
 
 
@@ -137,7 +142,7 @@ def _earlier(left: _Register, right: _Register) -> bool:
 class Document:
     """Everything known of one conversation, and what Planhat was last seen to have of it.
 
-    `registers`, `retracted`, `messages` and `asks` are the CRDT; the rest is delivery's memory and is set by the
+    `registers`, `retracted`, `messages`, `authors` and `asks` are the CRDT; the rest is delivery's memory and is set by the
     workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
     `history` (the last deliveries, newest last, as {"at_ms", "what", ...}).
     """
@@ -146,6 +151,7 @@ class Document:
     registers: dict[str, dict[str, Any]] = field(default_factory=dict)
     retracted: dict[str, _Register] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
+    authors: dict[str, _Register] = field(default_factory=dict)
     asks: list[list[Any]] = field(default_factory=list)
     source: str = ""
     rule: str = ""
@@ -169,6 +175,7 @@ class Document:
                 "k": self.asks,
                 "s": self.source,
                 "n": self.rule,
+                **({"w": self.authors} if self.authors else {}),
             }
         )[:-1]
 
@@ -186,6 +193,7 @@ class Document:
             registers=raw["f"],
             retracted=raw["d"],
             messages=raw["m"],
+            authors=raw.get("w", {}),
             asks=raw["k"],
             source=raw["s"],
             rule=raw["n"],
@@ -216,6 +224,11 @@ class Document:
             return
         if patch.message_id:
             self.messages[patch.message_id] = 1
+            if patch.author:
+                told: _Register = [*stamp, patch.author]
+                known = self.authors.get(patch.message_id)
+                if known is None or _earlier(told, known):
+                    self.authors[patch.message_id] = told
         version, event_id, revision = stamp
         registers = self.registers
         for name, (way, value) in patch.fields.items():
@@ -304,9 +317,16 @@ class Document:
             (e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")
         ]
         if len(live) == 1:
-            return str(live[0][2])
+            return self._signed(live[0][1], str(live[0][2]))
         live.sort(key=lambda entry: entry[:2])
-        return ENTRY_SEPARATOR.join([str(text) for _, _, text in live])
+        return ENTRY_SEPARATOR.join([self._signed(message, str(text)) for _, message, text in live])
+
+    def _signed(self, message_id: str, text: str) -> str:
+        """An entry with its author's name where an edit did not know it."""
+        if AS_BEFORE not in text:
+            return text
+        known = self.authors.get(message_id)
+        return text.replace(AS_BEFORE, html.escape(known[3]) if known else "Unknown")
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))

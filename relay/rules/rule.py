@@ -19,7 +19,7 @@ from relay.patch import STAND_INS, Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
-from relay.value import value_class
+from relay.value import AS_BEFORE, value_class
 
 ANY_SOURCE = "*"
 COMPANY_ID = re.compile(
@@ -179,6 +179,8 @@ class RuleBook:
                 value = render_field(rule, part, context)
                 if value is not None:
                     fields[part.name] = (part.way, value)
+        if event.sender.name == AS_BEFORE:
+            fields = {name: (way, _unsigned(way, value)) for name, (way, value) in fields.items()}
         return Patch(
             external_id=external_id_of(rule, self.id_slot(rule, event.source), context),
             event_id=event.id,
@@ -192,11 +194,21 @@ class RuleBook:
             company=company_asks(rule, context),
             rule=rule.name,
             revision=revision,
+            author=_author(event) if upsert and event.keeps_author else "",
         )
 
     def id_slot(self, rule: Rule, source: str) -> Slot | None:
         """The rule's own externalId, or that of the first upsert rule for the same source."""
         return rule.external_id or first_external_id(self.rules_for(source))
+
+
+def _author(event: Event) -> str:
+    return event.sender.name or event.sender.email or event.sender.id
+
+
+def _unsigned(way: Way, value: Any) -> Any:
+    """A field of an edit that does not say who wrote: only an entry can ask the message's author for it."""
+    return value.replace(AS_BEFORE, "") if isinstance(value, str) and way != "append" else value
 
 
 def _entry_id(rule: Rule, event: Event) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, Way, fold
+from relay.value import AS_BEFORE
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 MESSAGES = st.sampled_from(["m1", "m2", "m3", ""])
@@ -44,11 +45,13 @@ def patches(draw: st.DrawFn) -> Patch:
         company_id=draw(st.sampled_from(["", "extid-a", "extid-b"])),
         company=draw(st.sampled_from([{}, {"email": "ann@example.com"}])),
         revision=draw(st.integers(0, 1)),
+        author=draw(st.sampled_from(["", "Ann", "Bo"])) if action == "upsert" else "",
     )
 
 
 def state(document: Document) -> tuple[Any, ...]:
-    return (document.registers, document.retracted, document.messages, document.asks, document.render())
+    held = (document.registers, document.retracted, document.messages, document.authors, document.asks)
+    return (*held, document.render())
 
 
 @given(st.lists(patches(), max_size=8), st.randoms(use_true_random=False))
@@ -114,6 +117,31 @@ def test_a_fallback_never_wins_over_a_value(events: list[Patch]) -> None:
         if any(p.fields.get("subject", ("",))[0] in better for p in events):
             kept = [p for p in events if p.fields.get("subject", better)[0] in better]
             assert told == fold(Document("x"), kept).render().get("subject")
+
+
+def test_an_edit_that_does_not_say_who_wrote_keeps_the_author_in_any_order() -> None:
+    said = Patch(
+        "x",
+        "e1",
+        "crisp",
+        1,
+        "2026-01-01T00:00:01.000Z",
+        {"description": ("append", "<b>A &amp; B</b>: hi")},
+        message_id="m1",
+        author="A & B",
+    )
+    edited = Patch(
+        "x",
+        "e2",
+        "crisp",
+        2,
+        "2026-01-01T00:00:02.000Z",
+        {"description": ("append", f"<b>{AS_BEFORE}</b>: hello")},
+        message_id="m1",
+    )
+    for events in ([said, edited], [edited, said]):
+        assert fold(Document("x"), events).render() == {"description": "<b>A &amp; B</b>: hello"}
+    assert fold(Document("x"), [edited]).render() == {"description": "<b>Unknown</b>: hello"}
 
 
 def test_a_fallback_stands_until_something_better_comes_whatever_its_version() -> None:
