@@ -30,18 +30,20 @@ NOW_S = 1_790_000_000.25
 SAID = frozenset(
     {
         *("text", "body", "subject", "title", "content", "message", "comment", "description", "caption"),
-        *("summary", "note", "plain", "html", "filename", "topic", "transcription", "remark", "reason"),
+        *("summary", "note", "plain", "html", "filename", "transcription", "remark", "reason"),
         *("answer", "brief", "bodytext", "bodyhtml", "htmlbody", "textbody", "shortdescription", "workNotes"),
     }
 )
 _WORDS = re.compile(r"[^\W_]+")
 _NOT_WRITTEN = re.compile(
     r"(?:https?|mailto|urn|arn|cid|tel):\S*|[\w.+-]+@[\w.-]+|<[^<>\s]+@[^<>\s]+>|\S*[/=]\S*"
+    r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} \w{3} \d{4} [\d:]+ [+-]\d{4}"
     r"|\d{4}-\d\d-\d\d[T ][\d:.]+(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?|[\d\W_]+"
 )
 #: Marks that are not words: addresses (of Slack's and Markdown's links the label is what is read), wiki markup.
 _NOTATION = re.compile(
     r"<?(?:https?://|mailto:)[^\s<>|\"')\]]+\|?|\{(?:code|noformat|quote|color|panel)[^{}]*\}|(?m:^h[1-6]\.)"
+    r"|<at[^<>]*>[^<>]*</at>|<span[^<>]*mention[^<>]*>[^<>]*</span>"
 )
 #: Who a person is stands elsewhere in the conversation, or nowhere: it is no word of theirs.
 _NAME = re.compile(

@@ -159,6 +159,8 @@ class HelpScout(BaseAdapter):
             attachments=_files(part, raw) if spoken else (),
             tags=tuple(name for tag in item.items("tags") if (name := tag.maybe_text("tag"))),
             delivery_id=delivery,
+            # The conversation's threads may be missing from its webhook.
+            unworded="" if part.value else "look_up" if spoken else "",
             payload=item.value,
         )
 

@@ -162,6 +162,7 @@ class HubSpot(BaseAdapter):
             message_id=message_id or key,
             url=f"https://app.hubspot.com/live-messages/{portal}/inbox/{thread}" if portal.isdigit() else "",
             delivery_id=item.maybe_ident("eventId"),
+            unworded="look_up" if change in ("newMessage", "creation") else "",
             also_seen=seen,
             payload=item.value,
         )
