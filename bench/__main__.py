@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.figures import OUT
 from bench.report import markdown
 
-OUT = Path(__file__).resolve().parent / "out" / "results.json"
 #: In this order; --quick: with these options.
 PARTS: dict[str, list[str]] = {
     "start": ["--runs", "5"],

@@ -111,7 +111,7 @@ class House:
 
     def start(self, what: str, sandbox_url: str) -> None:
         log = open(self.folder / f"{what}.log", "ab")  # noqa: SIM115
-        command = [sys.executable, "-m", *(["relay", "serve"] if what == "web" else ["workers"])]
+        command = [sys.executable, "-m", *(["relay.cli", "serve"] if what == "web" else ["workers"])]
         process = subprocess.Popen(command, env=self.environ(sandbox_url), cwd=ROOT, stderr=log, stdout=log)
         setattr(self, what, process)
 

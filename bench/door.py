@@ -15,7 +15,8 @@ import redis
 
 from bench import redis_rate
 from bench.figures import Cell, main, spin_ms
-from bench.load import Result, measure, percentile
+from bench.load import measure
+from bench.load_result import Result, percentile
 from bench.servers import Server, bare_server, redis_server, web_server
 from bench.traffic import entries, slack_requests, stored_bytes, write_config
 from bench.usage import Watch, memory_mb, redis_cpu_s

@@ -22,6 +22,9 @@ from typing import Any
 from bench.native import kind
 from bench.servers import redis_binary
 
+#: Where `python -m bench` keeps what it measured.
+OUT = Path(__file__).resolve().parent / "out" / "results.json"
+
 #: A loop of so many turns is what `spin_ms` times: the same work everywhere, to see a machine that is slow today.
 _TURNS = 300_000
 

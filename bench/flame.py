@@ -73,7 +73,7 @@ def _door(folder: Path, events: int) -> Path:
     config, out, port = write_config(folder), folder / "door.stacks", free_port()
     with redis_server(folder) as store:
         own = {"RELAY_CONFIG": str(config), "RELAY_REDIS_URL": store.url, "RELAY_PORT": str(port)}
-        command = [sys.executable, "-m", "bench.sampler", str(out), "relay", "serve"]
+        command = [sys.executable, "-m", "bench.sampler", str(out), "relay.cli", "serve"]
         with Server(command, port, folder / "web.log", own, ready="/readyz") as web:
             measure(web.port, slack_requests(events), 64).all_were(202)
     return out

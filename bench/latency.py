@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from bench.figures import Cell, main, spin_ms
-from bench.load import measure, percentile
+from bench.load import measure
+from bench.load_result import percentile
 from bench.servers import Sink, Workers, bare_server, redis_server, web_server
 from bench.traffic import slack_requests, write_config
 from bench.usage import Watch

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
-from bench.load import Result
+from bench.load_result import Result
 
 
 class _Connection(asyncio.Protocol):

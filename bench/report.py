@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.figures import number
+from bench.figures import OUT, number
 from bench.targets import FLAT, ROWS, Row
 
 #: figure -> median, min, max, runs
@@ -234,7 +234,6 @@ def write_into(file: Path, text: str) -> None:
 
 
 def main() -> None:
-    from bench.__main__ import OUT
 
     parser = argparse.ArgumentParser(
         prog="python -m bench.report", description=(__doc__ or "").split("\n\n")[0]

@@ -22,7 +22,8 @@ from bench.figures import Cell, main, spin_ms
 from bench.servers import redis_server
 from bench.traffic import GROUP, inbounds, intake_of, slack_requests, write_config
 from bench.usage import redis_cpu_s
-from relay.door.intake import Intake, Source
+from relay.door.house import Source
+from relay.door.intake import Intake
 from relay.outbox.items import Done, Entry, Item
 from relay.outbox.outbox import Outbox
 from workers.flush.fold import FoldedItem

@@ -14,7 +14,8 @@ from pathlib import Path
 import orjson
 
 from bench.load import post
-from relay.door.intake import Intake, Source, furnish
+from relay.door.house import Source, furnish
+from relay.door.intake import Intake
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
 from relay.rules.file.load import load

@@ -17,6 +17,7 @@ RelayError
 │   └── OutboxUnavailable       Redis away, full, read-only or loading
 ├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
 ├── NotFound                  an id that nobody knows
+├── NewerRecord               a stored record of a newer release: to be left for that one, never thrown away
 └── PlanhatError              the far side
     ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
     ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
@@ -126,7 +127,11 @@ class VerificationUnavailable(TryLater):
 
 
 class OutboxUnavailable(TryLater):
-    pass
+    """`perhaps_done`: Redis was asked to change something and its answer did not come, so that it may have done it."""
+
+    def __init__(self, message: str, retry_after_s: float = 5.0, *, perhaps_done: bool = False) -> None:
+        super().__init__(message, retry_after_s)
+        self.perhaps_done = perhaps_done
 
 
 class MappingFailed(RelayError):
@@ -142,6 +147,10 @@ class MappingFailed(RelayError):
 
 class NotFound(RelayError):
     pass
+
+
+class NewerRecord(RelayError, ValueError):
+    """What a newer release wrote, met in a rolling upgrade or after a rollback."""
 
 
 class PlanhatError(RelayError):

@@ -111,6 +111,7 @@ class Event:
     subject: str = ""
     text: str = ""
     html: str = ""
+    quoted: str = ""
     sender: Person = Person()
     recipients: tuple[Recipient, ...] = ()
     channel: Channel = Channel()
@@ -147,6 +148,7 @@ class Event:
             "subject": self.subject,
             "text": self.text,
             "html": self.html,
+            "quoted": self.quoted,
             "sender": {
                 "id": self.sender.id,
                 "name": self.sender.name,

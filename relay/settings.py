@@ -8,11 +8,15 @@ for the config file's own `${NAME}`s.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.errors import SettingsInvalid
+
+#: No braces and no colons: what stands in braces decides where a cluster puts a key.
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 class SecretFile:
@@ -65,6 +69,8 @@ class Settings:
     log_level: str = "info"
     require_durable: bool = True
     heartbeat_file: str = ""
+    #: What every key in Redis begins with.
+    key_prefix: str = "relay"
     #: Proxies whose X-Forwarded-For is believed, as uvicorn's `forwarded_allow_ips`.
     trusted_proxies: str = "127.0.0.1"
 
@@ -78,13 +84,14 @@ class Settings:
                 if environ.get(f"RELAY_{name}", ""):
                     raise SettingsInvalid(f"RELAY_{name} and RELAY_{name}_FILE are both set; leave one out")
                 return SecretFile(path)()
-            return environ.get(f"RELAY_{name}", "") or default
+            return environ.get(f"RELAY_{name}", "").strip() or default
 
         def secret(name: str) -> Callable[[], str]:
             path = environ.get(f"RELAY_{name}_FILE", "")
             if path:
                 return SecretFile(path)
-            fixed = environ.get(f"RELAY_{name}", "")
+            # As from a file: a newline at its end is nobody's secret.
+            fixed = environ.get(f"RELAY_{name}", "").strip()
             return lambda: fixed
 
         def number(name: str, default: int) -> int:
@@ -97,6 +104,14 @@ class Settings:
             text = value(name, default).lower()
             if text not in choices:
                 raise SettingsInvalid(f"RELAY_{name} should be one of {', '.join(choices)}, not {text!r}")
+            return text
+
+        def key_prefix() -> str:
+            text = value("KEY_PREFIX", "relay")
+            if not _KEY_PREFIX.fullmatch(text):
+                raise SettingsInvalid(
+                    f"RELAY_KEY_PREFIX should be 1 to 40 letters, digits, dots or hyphens, not {text!r}"
+                )
             return text
 
         return cls(
@@ -114,5 +129,6 @@ class Settings:
             require_durable=choice("REQUIRE_DURABLE", "true", ("true", "false", "1", "0", "yes", "no"))
             in ("true", "1", "yes"),
             heartbeat_file=value("HEARTBEAT_FILE", ""),
+            key_prefix=key_prefix(),
             trusted_proxies=value("TRUSTED_PROXIES", "127.0.0.1"),
         )

@@ -40,12 +40,19 @@ HELP: dict[str, str] = {
     "relay_dead_letters": "Dead letters by cause",
     "relay_delivery_state": "1 for the state that delivery is in",
     "relay_calls_per_minute_used": "Calls to Planhat in the last 60 s, look-ups included",
+    "relay_ready": "1 while events can be durably accepted, as /readyz says",
     "relay_redis_up": "1 while Redis answers",
+    "relay_redis_durable": "1 while what Redis took is known to be on disk, and stays there",
+    "relay_redis_fsync_confirmed": "1 for who says that a write is on disk: always, waitaof, or nobody",
     "relay_redis_memory_bytes": "Memory that Redis uses",
     "relay_redis_memory_max_bytes": "Redis's memory limit, 0 for none",
-    "relay_worker_heartbeat_age_seconds": "Since any worker's last sign of life",
+    "relay_worker_heartbeat_age_seconds": "Since any flush worker last asked for work",
+    "relay_flush_alive": "1 while a flush worker asks for work in time",
+    "relay_worker_deaths_total": "Worker processes that ended though nobody wanted them to, by queue",
+    "relay_processes": "Processes that give signs of life, by role and release",
     "relay_spool_requests": "Accepted requests that wait on local disk",
     "relay_spool_bytes": "Their size",
+    "relay_spool_newer_requests": "Spooled requests that only a newer release reads",
     "relay_spool_set_aside_total": "Spooled requests that could not be taken in",
     "relay_planhat_requests_total": "Calls to Planhat by operation and status",
     "relay_planhat_request_seconds": "How long calls to Planhat took",
@@ -197,9 +204,12 @@ class SharedMetrics:
     `sum` and `count` beside the bounds).
     """
 
-    def __init__(self, client: redis.Redis, *, lane: str = "main", flush_every_s: float = 1.0) -> None:
+    def __init__(
+        self, client: redis.Redis, *, lane: str = "main", base: str = "relay", flush_every_s: float = 1.0
+    ) -> None:
         self._redis = client
-        self._key = f"relay:{{{lane}}}:metrics"
+        # The lowest floor knows nothing of the outbox: `relay.outbox.keys.lane_prefix` once more, held by a test.
+        self._key = f"{base}:{{{lane}}}:metrics"
         self._moved: dict[str, float] = {}
         self._flush_every_s = flush_every_s
         self._flushed_at = 0.0

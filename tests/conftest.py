@@ -17,6 +17,13 @@ from relay.outbox.outbox import Outbox
 os.environ.setdefault("RELAY_LOG_LEVEL", "warning")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks `redis` whatever asks for the shared server, so that nobody has to remember to."""
+    for item in items:
+        if "redis_server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.redis)
+
+
 def _server(binary: str = "") -> Iterator[str]:
     # Not pytest's tmp_path: a unix socket's path may hold 100 characters only.
     folder = tempfile.mkdtemp(prefix="relay-test-")

@@ -13,7 +13,8 @@ import orjson
 import redis
 from starlette.types import ASGIApp
 
-from relay.door.intake import House, Intake, Records, Source, furnish
+from relay.door.house import House, Source, furnish
+from relay.door.intake import Intake, Records
 from relay.operations.context import WebContext
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item

@@ -10,7 +10,7 @@ from itertools import pairwise
 from random import Random
 
 from relay.config import Batch, PlanhatConfig
-from relay.outbox.delivery import DeliveryState, Permit
+from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.planhat.resolve import Hold
 from workers.pace.pace import Pace
 
@@ -98,14 +98,21 @@ class MemoryDelivery:
 
     def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
-    ) -> Permit:
+    ) -> CallPermit:
         now_ms = now_ms or self._now_ms()
         wait_ms, used = self._look_for_call(per_minute, at_once, now_ms)
         plenty = used < min(per_minute, per_minute if at_once is None else at_once)
         taken = seize and plenty and self.state.state == "open"
         if taken:
             self.calls.append(now_ms)
-        return Permit(self.state, wait_ms, used, taken)
+        return CallPermit(
+            self.state,
+            wait_ms,
+            used,
+            spent=used >= per_minute,
+            scarce=used >= (per_minute if at_once is None else at_once),
+            taken=taken,
+        )
 
     def _look_for_call(self, per_minute: int, at_once: int | None, now_ms: int) -> tuple[int, int]:
         while self.calls and self.calls[0] <= now_ms - 60_000:
@@ -185,16 +192,16 @@ class Fleet:
     def run(self, until_s: float) -> Fleet:
         pace = self.pace
         while self.now_s < until_s:
-            turn, now_ms = pace.turn(), self.now_ms()
-            state = turn.state
+            permit, now_ms = pace.permit(), self.now_ms()
+            state = permit.state
             if pace.held(state, now_ms):
                 self.now_s += max(0.001, (state.until_ms - now_ms) / 1000)
                 continue
-            if turn.spent:
+            if permit.spent:
                 self.now_s += 0.1
                 continue
             limits = pace.limits(state, now_ms)
-            self.now_s += turn.linger_s
+            self.now_s += pace.linger_s(permit)
             items, oldest_s = self._claim(limits.items)
             if not items:
                 self.now_s += 0.02

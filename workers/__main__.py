@@ -1,229 +1,18 @@
-"""`python -m workers [--burst]`: the supervisor. One RQ worker process a queue (with two queues, a job taken at the
-moment of death is lost for good), started again when it dies, and the sweep.
-
-The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
-a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at, and gives signs of life.
-"""
+"""`python -m workers [--burst]`: the arguments. What they start is in `workers/process/`."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
 
 from relay.errors import OutboxUnavailable, UserError
-from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE, Bell
-from relay.outbox.connection import connect
-from relay.outbox.heartbeat import beat, end_beat
-from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
-from relay.outbox.vault import Vault
+from relay.outbox.bell import QUEUES
+from relay.outbox.keys import set_rq_prefix
 from relay.settings import Settings
-from relay.telemetry import log, set_up_logging
-
-LANE: Final = "main"
-QUEUES: Final = (FLUSH_QUEUE, DEAD_QUEUE)
-SWEEP_S: Final = 0.5
-#: A child that has not ended by then is killed: the lease brings its items back.
-STOP_S: Final = 8.0
-_HEARTBEAT_EVERY_S: Final = 5.0
-_PARKED_EVERY_S: Final = 5.0
-_WRONG_SETTINGS: Final = 2
-
-
-class Child:
-    """One worker process, started again when it ends; with growing pauses where it ends at once."""
-
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        self.process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
-        self._pause_s = 0.0
-        self._next = 0.0
-
-    def tend(self, now: float) -> int | None:
-        """Starts it where it does not run. The exit code where it just ended."""
-        if self.process is None:
-            if now >= self._next:
-                self._start(now)
-            return None
-        code = self.process.poll()
-        if code is None:
-            return None
-        self.process = None
-        lived_s = now - self._started
-        self._pause_s = 0.0 if lived_s > 5 else min(5.0, max(0.5, self._pause_s * 2))
-        self._next = now + self._pause_s
-        log("worker.ended", level=logging.WARNING, queue=self.queue, code=code, lived_s=round(lived_s, 1))
-        return code
-
-    def _start(self, now: float) -> None:
-        # A batch comes and goes by megabytes: glibc shall give them back, not keep them.
-        environ = {
-            "MALLOC_ARENA_MAX": "2",
-            "MALLOC_MMAP_THRESHOLD_": "65536",
-            "MALLOC_TRIM_THRESHOLD_": "131072",
-            **os.environ,
-        }
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "workers", "--queue", self.queue, "--parent", str(os.getpid())],
-            env=environ,
-        )
-        self._started = now
-        log("worker.started", queue=self.queue, pid=self.process.pid)
-
-    def tell(self, number: int) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(number)
-
-
-class Supervisor:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
-        self._redis = connect(settings.redis_url, timeout_s=2.0)
-        self._outbox = Outbox(self._redis, vault=Vault(settings.encryption_keys))
-        self._bell = Bell(self._redis)
-        self._stop = False
-        self._beat_at = self._parked_at = 0.0
-        self._redis_away = False
-        self._config_stamp = _stamp(settings.config)
-        self._who = f"{socket.gethostname()}:{os.getpid()}"
-
-    def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        children = [Child(queue) for queue in QUEUES]
-        code = 0
-        while not self._stop:
-            now = time.monotonic()
-            for child in children:
-                if child.tend(now) == _WRONG_SETTINGS:
-                    code, self._stop = _WRONG_SETTINGS, True
-            self._sweep(now)
-            if not self._stop:
-                time.sleep(SWEEP_S)
-        return self._end(children) or code
-
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._stop = True
-
-    def _sweep(self, now: float) -> None:
-        self._touch()
-        try:
-            generation = self._outbox.ring()
-            if generation:
-                self._bell.ring_flush(generation)
-            from workers.dead_jobs import ask_to_unpark, post_dead_letters
-
-            post_dead_letters(self._redis, self._outbox)
-            if now - self._beat_at >= _HEARTBEAT_EVERY_S:
-                self._beat_at = now
-                beat(self._outbox, self._who)
-            if now - self._parked_at >= _PARKED_EVERY_S:
-                self._parked_at = now
-                if self._parked_is_due():
-                    ask_to_unpark(self._redis, LANE, int(time.time() // _PARKED_EVERY_S))
-            if self._redis_away:
-                self._redis_away = False
-                log("redis.back")
-        except OutboxUnavailable as error:
-            if not self._redis_away:
-                self._redis_away = True
-                log("redis.away", level=logging.ERROR, reason=str(error))
-
-    def _parked_is_due(self) -> bool:
-        """Some letter that waits for a company is to be looked at again, or the config has changed."""
-        stamp = _stamp(self._settings.config)
-        changed, self._config_stamp = stamp != self._config_stamp, stamp
-        with reaching_redis():
-            now_ms = self._outbox.now_ms()
-            due = self._redis.zcount(f"{self._outbox.prefix}directory:parked", "-inf", now_ms)
-        return changed or bool(due)
-
-    def _touch(self) -> None:
-        if self._settings.heartbeat_file:
-            try:
-                Path(self._settings.heartbeat_file).touch()
-            except OSError as error:
-                log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
-
-    def _end(self, children: Sequence[Child]) -> int:
-        for child in children:
-            child.tell(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
-        for child in children:
-            if child.process is None:
-                continue
-            try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log("worker.killed", level=logging.WARNING, queue=child.queue)
-                child.process.kill()
-                child.process.wait()
-        with contextlib.suppress(OutboxUnavailable):
-            end_beat(self._outbox, self._who)
-        log("workers.stopped")
-        return 0
-
-
-def work_queue(queue: str, parent: int) -> int:
-    """One worker process, until it is told to stop."""
-    from workers.process.worker import serve
-
-    return serve(queue, parent)
-
-
-def burst() -> int:
-    """Delivers what is due, in this process, and ends. 1 where something due could not be delivered."""
-    from workers.dead_jobs import post_dead_letters
-    from workers.process.context import STOPPING, worker_context
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: STOPPING.set())
-    shop = worker_context()
-    # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
-    deadline = time.monotonic() + 6.0
-    while not STOPPING():
-        generation = shop.outbox.ring()
-        if generation:
-            while generation and not STOPPING():
-                shop.flush.run(generation)
-                generation = shop.outbox.ring()
-            deadline = time.monotonic() + 6.0
-        elif not _due(shop.outbox) or time.monotonic() > deadline or shop.delivery.read().state != "open":
-            break
-        else:
-            STOPPING.wait(0.2)
-    while post_dead_letters(shop.redis, shop.outbox):
-        pass
-    left = _due(shop.outbox)
-    if left:
-        state = shop.delivery.read()
-        print(
-            f"{left} conversations are due and not delivered: {state.reason or state.state}", file=sys.stderr
-        )
-    return 1 if left else 0
-
-
-def _due(outbox: Outbox) -> int:
-    """Conversations that are due now, those of paused sources too."""
-    now_ms = outbox.now_ms()
-    sources = outbox.sources()
-    with reaching_redis():
-        pipe = outbox.redis.pipeline(transaction=False)
-        for source in sources:
-            pipe.zcount(f"{outbox.prefix}due:{source}", "-inf", now_ms)
-        return sum(pipe.execute())
+from relay.telemetry import set_up_logging
+from workers.process.stopping import WRONG_SETTINGS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -238,23 +27,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.read(os.environ)
         set_up_logging(settings.log_format, settings.log_level)
+        # Imported below: whatever imports RQ comes after this.
+        set_rq_prefix(settings.key_prefix)
         if chosen.queue:
+            from workers.process.worker import work_queue
+
             return work_queue(chosen.queue, chosen.parent)
-        return burst() if chosen.burst else Supervisor(settings).run()
+        if chosen.burst:
+            from workers.process.burst import burst
+
+            return burst()
+        from workers.process.supervisor import Supervisor
+
+        return Supervisor(settings).run()
     except UserError as error:
         print(error, file=sys.stderr)
-        return _WRONG_SETTINGS
+        return WRONG_SETTINGS
     except OutboxUnavailable as error:
         print(f"{error}. Is RELAY_REDIS_URL right, and the server up?", file=sys.stderr)
         return 1
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino
 
 
 if __name__ == "__main__":

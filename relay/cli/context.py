@@ -82,13 +82,16 @@ class Context:
 
     @cached_property
     def house(self) -> Any:
-        from relay.door.intake import furnish
+        from relay.door.house import furnish
 
         return furnish(self.config, self.rulebook)
 
     @cached_property
     def redis(self) -> Any:
         from relay.outbox.connection import connect
+        from relay.outbox.keys import set_rq_prefix
+
+        set_rq_prefix(self.settings.key_prefix)
 
         return connect(self.settings.redis_url)
 
@@ -97,13 +100,13 @@ class Context:
         from relay.outbox.outbox import Outbox
         from relay.outbox.vault import Vault
 
-        return Outbox(self.redis, vault=Vault(self.settings.encryption_keys))
+        return Outbox(self.redis, base=self.settings.key_prefix, vault=Vault(self.settings.encryption_keys))
 
     @cached_property
     def delivery(self) -> Any:
         from relay.outbox.delivery import Delivery
 
-        return Delivery(self.redis)
+        return Delivery(self.redis, base=self.settings.key_prefix)
 
 
 def open_context(data: str = DATA) -> Context:

@@ -12,7 +12,7 @@ import orjson
 from relay.errors import UserError
 
 if TYPE_CHECKING:
-    from relay.planhat.bulk import Result, Row
+    from relay.planhat.bulk import InputRow, Result
 
 _SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
 
@@ -55,14 +55,14 @@ def read_items(file: str) -> list[Any]:
     return lines
 
 
-def rows_of(items: Sequence[Any]) -> tuple[list[Row], list[Result]]:
+def rows_of(items: Sequence[Any]) -> tuple[list[InputRow], list[Result]]:
     """What can be sent, and the results of what cannot. Generated properties are left out, so that what `list` and
     `get` print can be sent back."""
     from relay.planhat.bulk import Result, row_of
     from relay.planhat.fields import GENERATED, faults_of
     from relay.planhat.report import Key
 
-    rows: list[Row] = []
+    rows: list[InputRow] = []
     refused: list[Result] = []
     left_out: set[str] = set()
     for position, item in enumerate(items):

@@ -25,7 +25,7 @@ from relay.errors import PlanhatError, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relay.planhat.bulk import Result, Row
+    from relay.planhat.bulk import InputRow, Result
     from relay.planhat.client import Planhat
 
 P = ParamSpec("P")
@@ -264,7 +264,7 @@ def upsert(file: str, max_items: int, max_bytes: str, as_json: bool) -> None:
 # ---- sending
 
 
-def _send_all(planhat: Planhat, batches: Sequence[Sequence[Row]], total: int) -> Iterator[Result]:
+def _send_all(planhat: Planhat, batches: Sequence[Sequence[InputRow]], total: int) -> Iterator[Result]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -63,44 +64,58 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import examine, refuses_writes
-    from relay.outbox.heartbeat import last_beat_ms
+    from relay.outbox.durability import examine, try_write
+    from relay.outbox.processes import delivering, read_processes
+    from relay.outbox.room import nearly_full
 
     try:
         found = examine(context.redis)
     except OutboxUnavailable as error:
         yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
         return
-    yield _line("redis", True, f"version {found.version}, appendfsync {found.fsync or 'not told'}")
+    fsync = found.fsync or f"not told: {found.not_told}"
+    yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
     for problem in found.problems:
         sentence, _, do = problem.partition("; ")
         yield _line("redis durability", False, sentence, do)
+    refusal = try_write(context.redis, found, prefix=context.outbox.prefix)
     if not found.problems:
-        yield _line("redis durability", True, "persists every write, evicts nothing")
-    if found.fsync not in ("always", "") and not found.can_wait_aof:
-        yield _line(
-            "redis fsync",
-            False,
-            f"appendfsync {found.fsync}: a power loss can take the last second",
-            "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)",
-        )
-    refusal = refuses_writes(context.redis)
+        vouches = {
+            "always": "each write is on disk before Redis answers (appendfsync always); nothing is evicted",
+            "waitaof": "each write is confirmed to be on disk with WAITAOF; nothing is evicted",
+        }
+        if not refusal:
+            yield _line("redis durability", True, vouches[found.confirmed_by])
     yield _line(
         "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
     )
+    full, _, do = nearly_full(found).partition("; ")
+    used = f"{found.used_bytes / 1e6:.0f} MB" + (
+        f" of {found.max_bytes / 1e6:.0f}" if found.max_bytes else ""
+    )
+    yield _line("redis memory", not full, full or f"{used} used", do)
     seconds, micros = context.redis.time()
     skew_s = abs(time.time() - (seconds + micros / 1e6))
     yield _line(
         "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
-    newest = last_beat_ms(context.outbox)
-    age_s = (context.outbox.now_ms() - newest) / 1000 if newest is not None else float("inf")
+    now_ms = context.outbox.now_ms()
+    processes = read_processes(context.outbox, now_ms=now_ms)
+    found_flush = delivering(context.outbox, processes, now_ms=now_ms)
     yield _line(
         "worker",
-        age_s < 30,
-        f"last sign of life {age_s:.0f} s ago" if newest is not None else "none seen",
-        "start one with `relay work`",
+        found_flush.alive,
+        found_flush.sentence(now_ms) or "a flush worker asks for work",
+        "look at its log" if found_flush.dying else "start one with `relay work`",
     )
+    running = Counter((process.release, process.role) for process in processes if process.alive(now_ms))
+    releases = sorted({release for release, _ in running})
+    told = "; ".join(
+        f"{release}: "
+        + ", ".join(f"{n} {role}" for (of, role), n in sorted(running.items()) if of == release)
+        for release in releases
+    )
+    yield _line("releases running", True, told or "none has told yet")
     state = context.delivery.read()
     yield _line(
         "delivery",

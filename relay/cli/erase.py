@@ -85,7 +85,7 @@ def _erase_spool(context: Any, eraser: Any) -> int:
             return False
         return bool(eraser.external_id) and any(e.external_id == eraser.external_id for e in entries)
 
-    spool = Spool(spool_config.dir, max_bytes=spool_config.max_bytes, vault=context.outbox.vault)
+    spool = Spool(spool_config.dir, max_bytes=spool_config.max_bytes, vault=context.outbox.vault, visit=True)
     try:
         return spool.erase(holds)
     finally:

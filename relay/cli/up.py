@@ -26,6 +26,8 @@ from relay.outbox.embedded import EmbeddedServer, end_with_parent
 from relay.settings import Settings
 
 READY_TIMEOUT_S = 30.0
+#: A server that ends again so soon has a reason that a start does not mend.
+_SHORT_LIFE_S = 10.0
 #: What each part gets to end by itself, in the order of stopping; together under 10 s.
 STOP_S = {"web": 3.5, "workers": 4.0, "sandbox": 1.0}
 
@@ -102,7 +104,7 @@ def up(config_file: str | None, host: str | None, port: int | None, data: str, p
     host = host or settings.host
     port = settings.port if port is None else port
     port = _free_port(host, port)
-    server = EmbeddedServer(folder / "redis").start()
+    server = EmbeddedServer(folder / "redis", tell=lambda sentence: click.echo(sentence, err=True)).start()
     parts: list[Part] = []
     stopping = _Stop()
     try:
@@ -222,7 +224,7 @@ def _require_token(environ: Mapping[str, str]) -> None:
 
 
 def _check_config(config: Path, environ: Mapping[str, str]) -> None:
-    from relay.door.intake import furnish
+    from relay.door.house import furnish
     from relay.rules.file.load import load
 
     furnish(*load(str(config), environ))
@@ -273,13 +275,23 @@ def _write_up(
 
 
 def _write_private(path: Path, value: Any) -> None:
-    """Whole or not at all, and for our eyes only: it holds secrets."""
+    """Whole or not at all, and for our eyes only: it holds secrets. On a full disk what stands there stays. Raises
+    UserError where nothing stands there yet."""
     temporary = path.with_suffix(".tmp")
-    with open(
-        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
-        json.dump(value, file, indent=1)
-    temporary.replace(path)
+    try:
+        with open(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        sentence = f"{path}: cannot be written ({error.strerror}); make room on its disk"
+        if not path.exists():
+            raise UserError(sentence) from error
+        click.echo(f"{sentence}. What stands there is kept", err=True)
 
 
 def _announce(url: str, planhat: str, config: Path, environ: Mapping[str, str], folder: Path) -> None:
@@ -300,11 +312,10 @@ def _announce(url: str, planhat: str, config: Path, environ: Mapping[str, str], 
 
 def _watch(server: EmbeddedServer, parts: list[Part], stopping: _Stop, changed: Callable[[], None]) -> None:
     """Restarts what dies, with a growing pause, until asked to stop."""
+    keeper = _Keeper(server)
     while not stopping.asked:
         time.sleep(0.2)
-        if not server.alive():
-            click.echo("the embedded server ended; starting it again", err=True)
-            server.spawn()
+        if keeper.tend(time.monotonic()):
             changed()
         for part in parts:
             if part.ended() and not stopping.asked:
@@ -315,3 +326,43 @@ def _watch(server: EmbeddedServer, parts: list[Part], stopping: _Stop, changed: 
                     click.echo(f"{part.name} ended; starting it again", err=True)
                     part.start()
                     changed()
+
+
+class _Keeper:
+    """Keeps the embedded server up. Where it cannot start (its disk is full) everything else goes on: the web side spools,
+    or tells senders to come back, and the server is tried again until there is room."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._next = self._started = 0.0
+        self._said = ""
+        self._failures = 0
+
+    def tend(self, now: float) -> bool:
+        """Whether it was started just now."""
+        if self._server.alive() or now < self._next:
+            return False
+        try:
+            self._server.spawn()
+        except UserError as error:
+            self._pause(now)
+            if str(error) != self._said:
+                # Once: it is tried every few seconds.
+                self._said = str(error)
+                click.echo(
+                    f"the embedded server is down: {error}. It is tried again until it starts; meanwhile what comes in is "
+                    "spooled where `spool:` is set, and told to come back otherwise",
+                    err=True,
+                )
+            return False
+        if now - self._started < _SHORT_LIFE_S:
+            self._pause(now)
+        else:
+            self._failures = 0
+        self._started, self._said = now, ""
+        click.echo("the embedded server ended; it was started again", err=True)
+        return True
+
+    def _pause(self, now: float) -> None:
+        self._failures += 1
+        self._next = now + min(5.0, 0.5 * 2**self._failures)

@@ -12,9 +12,28 @@ import click
 ALIVE_FOR_S = 30
 
 
+def _dead(path: str) -> str:
+    """ "" while the supervisor gives signs of life and its flush worker asks for work; both leave theirs in files, since a
+    probe must not fail where Redis does."""
+    try:
+        age_s = time.time() - os.stat(path).st_mtime
+    except OSError:
+        return "no heartbeat file; is RELAY_HEARTBEAT_FILE set and a worker running?"
+    if age_s >= ALIVE_FOR_S:
+        return f"the supervisor has given no sign of life for {age_s:.0f} s, or a worker dies again and again"
+    try:
+        overdue_s = time.time() - os.stat(f"{path}.flush").st_mtime
+    except OSError:
+        # An older release's workers, or one that is starting.
+        return ""
+    return f"the flush worker should have asked for work {overdue_s:.0f} s ago" if overdue_s > 0 else ""
+
+
 @click.command()
 @click.option("--burst", is_flag=True, help="Deliver what is due and exit.")
-@click.option("--alive", is_flag=True, help="Exit 0 if the heartbeat file is fresh: a liveness probe.")
+@click.option(
+    "--alive", is_flag=True, help="Exit 0 if supervisor and flush worker are alive: a liveness probe."
+)
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
 def work(burst: bool, alive: bool, config_file: str | None) -> None:
     """The RQ workers alone: one supervised process a queue, and the sweep.
@@ -24,13 +43,10 @@ def work(burst: bool, alive: bool, config_file: str | None) -> None:
         RELAY_REDIS_URL=redis://127.0.0.1:6379/0 relay work
     """
     if alive:
-        path = os.environ.get("RELAY_HEARTBEAT_FILE", "")
-        try:
-            age_s = time.time() - os.stat(path).st_mtime
-        except OSError:
-            click.echo("no heartbeat file; is RELAY_HEARTBEAT_FILE set and a worker running?", err=True)
-            sys.exit(1)
-        sys.exit(0 if age_s < ALIVE_FOR_S else 1)
+        problem = _dead(os.environ.get("RELAY_HEARTBEAT_FILE", ""))
+        if problem:
+            click.echo(problem, err=True)
+        sys.exit(1 if problem else 0)
     if config_file:
         os.environ["RELAY_CONFIG"] = config_file
     arguments = [sys.executable, "-m", "workers", *(["--burst"] if burst else [])]

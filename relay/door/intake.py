@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-import orjson
-
-from relay.config import Config, SourceConfig
-from relay.errors import ConfigInvalid, MappingFailed, Mistake, OutboxUnavailable, UnknownSource, WrongMethod
+from relay.door.house import House, Source
+from relay.errors import MappingFailed, OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event, event_id
-from relay.outbox.archive import DROPPED_HEADERS, pack
+from relay.outbox.archive import pack
+from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry, Recorded
-from relay.rules.rule import Filtered, RuleBook
-from relay.sources.base import Adapter, Inbound, Parked, Reply, Skipped
-from relay.sources.registry import build_adapter
+from relay.rules.rule import Filtered
+from relay.sources.base import Inbound, Parked, Reply, Skipped
 from relay.value import value_class
 
-DEAD_SCHEMA = 1
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
 LARGE_BODY_BYTES = 256 * 1024
 
@@ -40,24 +37,6 @@ class Records(Protocol):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One configured source, ready: its adapter, body limit in bytes and rate in events a second (0: no limit)."""
-
-    config: SourceConfig
-    adapter: Adapter
-    max_body_bytes: int
-    rate_per_s: float
-    hidden_headers: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    config: Config
-    book: RuleBook
-    sources: Mapping[str, Source]
-
-
 @value_class(frozen=True, slots=True)
 class Accepted:
     """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
@@ -65,28 +44,6 @@ class Accepted:
     status: Literal["accepted", "duplicate", "ignored"]
     event_ids: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-
-
-def furnish(config: Config, book: RuleBook) -> House:
-    """Builds the adapters. Raises ConfigInvalid naming every source whose options do not do."""
-    sources, mistakes = {}, []
-    for name, source in config.sources.items():
-        try:
-            adapter = build_adapter(source.options)
-        except ValueError as error:
-            line = config.lines.get(f"sources.{name}")
-            mistakes.append(Mistake(str(error), config.file, line, f"source {name}"))
-            continue
-        sources[name] = Source(
-            config=source,
-            adapter=adapter,
-            max_body_bytes=source.max_body_bytes or adapter.max_body_bytes,
-            rate_per_s=source.rate_limit or 0.0,
-            hidden_headers=DROPPED_HEADERS | {source.options.api_key_header.lower()},
-        )
-    if mistakes:
-        raise ConfigInvalid(mistakes)
-    return House(config=config, book=book, sources=sources)
 
 
 @dataclass(slots=True)
@@ -112,13 +69,13 @@ class Intake:
         now_s = self.clock()
         adapter = source.adapter
         began = time.perf_counter()
-        if getattr(adapter, "handshake_before_verify", False) or inbound.method != "POST":
+        if adapter.handshake_before_verify or inbound.method != "POST":
             reply = adapter.handshake(inbound, now_s=now_s)
             if reply is not None:
                 return reply
             if inbound.method != "POST":
                 raise WrongMethod("POST only")
-        if getattr(adapter, "proof_may_fetch", False):
+        if adapter.proof_may_fetch:
             await asyncio.to_thread(adapter.verify, inbound, now_s=now_s)
             reply = await asyncio.to_thread(adapter.handshake, inbound, now_s=now_s)
         else:
@@ -204,7 +161,14 @@ class Intake:
             verdict = self.house.book.map(event)
         except MappingFailed as error:
             facts |= {"verdict": "dead", "reason": error.cause, "rule": error.rule}
-            dead = dead_record(event.source, error.cause, rule=error.rule, field=error.field, line=error.line)
+            dead = encode_record(
+                stage="map",
+                cause=error.cause,
+                source=event.source,
+                rule=error.rule,
+                field=error.field,
+                line=error.line,
+            )
             return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
@@ -227,31 +191,8 @@ def _parked(base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_
     facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
     if raw_of:
         facts["raw_of"] = raw_of
-    return Entry(
-        identity, source, "dead", (identity,), pack(facts, body), dead=dead_record(source, parked.cause)
-    )
-
-
-def dead_record(
-    source: str, cause: str, *, rule: str = "", field: str = "", line: int | None = None, stage: str = "map"
-) -> bytes:
-    """A dead letter of the door. `cause` groups: it holds no value of the payload."""
-    return orjson.dumps(
-        {
-            "v": DEAD_SCHEMA,
-            "cause": cause,
-            "reason": cause,
-            "stage": stage,
-            "rule": rule,
-            "field": field,
-            "line": line,
-            "answer": None,
-            "attempts": [],
-            "document": None,
-            "source": source,
-            "externalId": "",
-        }
-    )
+    dead = encode_record(stage="map", cause=parked.cause, source=source)
+    return Entry(identity, source, "dead", (identity,), pack(facts, body), dead=dead)
 
 
 def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:

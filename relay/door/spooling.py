@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import orjson
 
 from relay.door.intake import Intake
-from relay.errors import OutboxUnavailable, OverRate, RelayError, SourceError
+from relay.errors import NewerRecord, OutboxUnavailable, OverRate, RelayError, SourceError
 from relay.outbox.archive import DROPPED_HEADERS
 from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
 from relay.telemetry import log
 
+SCHEMA = 1
 #: Rows drained at once; between two parts the event loop serves live requests.
 PART = 100
 
@@ -28,7 +30,7 @@ PART = 100
 def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
     return orjson.dumps(
         {
-            "v": 1,
+            "v": SCHEMA,
             "source": source,
             "at": received_s,
             "method": inbound.method,
@@ -41,10 +43,13 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
 
 
 def decode(row: bytes) -> tuple[str, Inbound, float]:
-    """Raises ValueError or KeyError for what is no row."""
+    """Raises NewerRecord for a newer release's row, ValueError or KeyError for what is no row."""
     raw = orjson.loads(row)
+    if isinstance(raw, dict) and isinstance(raw.get("v"), int) and raw["v"] > SCHEMA:
+        raise NewerRecord(f"a spooled request of schema {raw['v']}; this release reads {SCHEMA}")
     if (
         not isinstance(raw, dict)
+        or raw.get("v") not in (SCHEMA, SCHEMA - 1)
         or not isinstance(raw.get("headers"), dict)
         or not isinstance(raw.get("query"), dict)
     ):
@@ -70,6 +75,8 @@ class Spooler:
 
     def __init__(self, spool: Spool, intake: Intake) -> None:
         self.spool = spool
+        #: Rows that only a newer release reads, as the last drain found them.
+        self.newer = 0
         self._intake = intake
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -101,37 +108,59 @@ class Spooler:
             self._writer = None
 
     async def drain(self) -> int:
-        """Brings spooled requests back until none is left or Redis is away again; how many came."""
-        came = 0
+        """Brings spooled requests back until none is left or Redis is away again; how many came. A newer release's are
+        left where they are, and counted."""
+        came = newer = last = 0
         while self.spool.count:
-            rows = await asyncio.to_thread(self.spool.oldest, PART)
+            rows = await asyncio.to_thread(self.spool.oldest, PART, after=last)
             if not rows:
-                continue
-            done = await self._bring(rows)
-            if done:
-                await asyncio.to_thread(self.spool.remove, done)
-            came += len(done)
-            if len(done) < len(rows):
                 break
+            last = rows[-1].row_id
+            done, left, away = await self._bring(rows)
+            newer += left
+            try:
+                if done:
+                    await asyncio.to_thread(self.spool.remove, done)
+            except sqlite3.Error as error:
+                # A full disk: they come again, and are duplicates then.
+                log("spool.not_removed", level=logging.ERROR, error=type(error).__name__)
+                break
+            came += len(done)
+            if away:
+                break
+        self.newer = newer
         if came:
-            log("spool.drained", requests=came, left=self.spool.count)
+            log("spool.drained", requests=came, left=self.spool.count, newer=newer)
         return came
 
-    async def _bring(self, rows: Sequence[Spooled]) -> list[int]:
+    async def _bring(self, rows: Sequence[Spooled]) -> tuple[list[int], int, bool]:
+        """(rows that came, how many only a newer release reads, whether Redis is away). A part is written together."""
         done: list[int] = []
+        coming: list[tuple[int, Awaitable[object]]] = []
+        newer = 0
         for spooled in rows:
             try:
                 name, inbound, received_s = decode(spooled.row)
-                source = self._intake.source(name)
-                entries, _ = self._intake.map(source, inbound, now_s=received_s)
-                if entries:
-                    await self._intake.records.record([(entry, 0.0) for entry in entries])
-            except (OutboxUnavailable, OverRate):
-                break
+                entries, _ = self._intake.map(self._intake.source(name), inbound, now_s=received_s)
+            except NewerRecord:
+                newer += 1
             except (SourceError, RelayError, ValueError, KeyError) as error:
                 # Its source has gone from the config, or its bytes make no sense any more: a person must look.
                 log("spool.set_aside", level=logging.ERROR, why=type(error).__name__)
                 await asyncio.to_thread(self.spool.put_aside, spooled.row_id, type(error).__name__)
-                continue
-            done.append(spooled.row_id)
-        return done
+            else:
+                if entries:
+                    record = self._intake.records.record([(entry, 0.0) for entry in entries])
+                    coming.append((spooled.row_id, record))
+                else:
+                    done.append(spooled.row_id)
+        outcomes = await asyncio.gather(*(record for _, record in coming), return_exceptions=True)
+        away = False
+        for (row_id, _), outcome in zip(coming, outcomes, strict=True):
+            if isinstance(outcome, (OutboxUnavailable, OverRate)):
+                away = True
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                done.append(row_id)
+        return done, newer, away

@@ -128,7 +128,7 @@ def _share(ids: Sequence[str], window: tuple[int, int], path: str) -> tuple[str,
 
 def _sides(order: Order) -> tuple[Side, Side]:
     settings = Settings.read(order.environ)
-    outbox = Outbox(connect(order.redis_url), vault=Vault(settings.encryption_keys))
+    outbox = Outbox(connect(order.redis_url), base=settings.key_prefix, vault=Vault(settings.encryption_keys))
     old, new = load(order.old_file, order.environ), load(order.new_file, order.environ)
     keep = old[0].keep
     outbox.keep(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relay.config import Config
-from relay.door.intake import House
+from relay.door.house import House
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.rules.rule import RuleBook

@@ -23,6 +23,7 @@ from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
 from relay.operations.selection import Selection, cause_of, select
 from relay.outbox.dead import DeadHead, cursor_of, scan_dead
+from relay.outbox.dead_record import encode_amended
 from relay.outbox.items import DeadLetter
 from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
@@ -210,7 +211,7 @@ def edit(
     record = add_edits(
         record_of(letter), body, payload=payload or {}, fields=fields or {}, company=company, by=by, at=at
     )
-    context.outbox.amend_dead(dead_id, orjson.dumps(record))
+    context.outbox.amend_dead(dead_id, encode_amended(record))
     return show(context, dead_id)
 
 
@@ -316,7 +317,7 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
             "reason": error.cause,
             "rule": error.rule or record.get("rule") or "",
         }
-    outbox.amend_dead(letter.dead_id, orjson.dumps(record))
+    outbox.amend_dead(letter.dead_id, encode_amended(record))
 
 
 def replay(

@@ -11,7 +11,7 @@ import orjson
 from relay.errors import NotFound
 from relay.operations.moments import iso
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.scripts import keep_books, reaching_redis
 
 KEPT_S = 86_400
 
@@ -22,33 +22,33 @@ class Operation:
     def __init__(self, outbox: Outbox, operation_id: str) -> None:
         self._outbox = outbox
         self.operation_id = operation_id
-        self._key = f"{outbox.prefix}operation:{operation_id}"
+        self._name = f"operation:{operation_id}"
+        self._key = outbox.prefix + self._name
 
     @classmethod
     def begin(cls, outbox: Outbox, kind: str, by: str, asked: Mapping[str, Any]) -> Operation:
         operation = cls(outbox, f"op_{secrets.token_hex(8)}")
         now_ms = outbox.now_ms()
-        with reaching_redis():
-            pipe = outbox.redis.pipeline(transaction=True)
-            pipe.hset(
-                operation._key,
-                mapping={
-                    "kind": kind,
-                    "by": by,
-                    "asked": orjson.dumps(dict(asked)),
-                    "state": "running",
-                    "started_ms": now_ms,
-                },
-            )
-            pipe.expire(operation._key, KEPT_S)
-            pipe.zadd(f"{outbox.prefix}operations", {operation.operation_id: now_ms})
-            pipe.zremrangebyscore(f"{outbox.prefix}operations", "-inf", now_ms - KEPT_S * 1000)
-            pipe.execute()
+        facts = {
+            "kind": kind,
+            "by": by,
+            "asked": orjson.dumps(dict(asked)),
+            "state": "running",
+            "started_ms": now_ms,
+        }
+        keep_books(
+            outbox.redis,
+            outbox.prefix,
+            ("HSET", operation._name, *(word for pair in facts.items() for word in pair)),
+            ("EXPIRE", operation._name, KEPT_S),
+            ("ZADD", "operations", now_ms, operation.operation_id),
+            ("ZREMRANGEBYSCORE", "operations", "-inf", now_ms - KEPT_S * 1000),
+        )
         return operation
 
     def step(self, **facts: int | str) -> None:
-        with reaching_redis():
-            self._outbox.redis.hset(self._key, mapping=dict(facts))  # type: ignore[arg-type]
+        words = [word for pair in facts.items() for word in pair]
+        keep_books(self._outbox.redis, self._outbox.prefix, ("HSET", self._name, *words))
 
     def end(self, state: str, **facts: int | str) -> None:
         """`done`, `cancelled` or `failed`."""

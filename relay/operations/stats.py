@@ -11,9 +11,12 @@ from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.items import STATES
+from relay.outbox.durability import examine
+from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.processes import delivering, read_processes
+from relay.outbox.room import nearly_full
+from relay.outbox.scripts import reaching_redis, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -31,17 +34,15 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
-    balanced = all(
-        counts["accepted"] == sum(counts[state] for state in STATES) for counts in sources.values()
-    )
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
     oldest_s = max(0, now_ms - oldest_ms) / 1000 if oldest_ms is not None else 0.0
     state = delivery.read()
     paused = sorted(delivery.paused_sources())
     workers = read_workers(outbox.redis)
+    processes = read_processes(outbox, now_ms=now_ms)
     stats: dict[str, Any] = {
         "sources": sources,
-        "balanced": balanced,
+        "balanced": all(map(balanced, sources.values())),
         "oldest_pending_seconds": round(oldest_s, 3),
         "delivery": {
             "state": state.state,
@@ -55,10 +56,38 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "dead_letters": outbox.dead_count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "workers": workers,
+        "processes": [
+            {
+                "who": process.who,
+                "role": process.role,
+                "release": process.release,
+                "alive": process.alive(now_ms),
+                "seen_at": iso(process.seen_ms),
+                "started_at": iso(process.started_ms),
+            }
+            for process in processes
+        ],
+        "redis": _redis(outbox),
         "at": iso(now_ms),
     }
-    stats["warnings"] = [*_warnings(stats), *_damage(outbox)]
+    silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
+    stats["warnings"] = [*_warnings(stats, silent), *_damage(outbox)]
     return stats
+
+
+def _redis(outbox: Outbox) -> dict[str, Any]:
+    """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
+    found = examine(outbox.redis)
+    full = nearly_full(found)
+    return {
+        "version": found.version,
+        "durable": not found.problems,
+        "fsync": found.fsync or None,
+        "confirmed_by": found.confirmed_by,
+        "used_bytes": found.used_bytes,
+        "max_bytes": found.max_bytes,
+        "problems": [*found.problems, *([full] if full else [])],
+    }
 
 
 def _damage(outbox: Outbox) -> list[str]:
@@ -81,16 +110,17 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
         held: Any = outbox.redis.hmget(
-            f"relay:{{{outbox.lane}}}:metrics", "relay_batch_items||sum", "relay_batch_items||count"
+            outbox.prefix + "metrics", "relay_batch_items||sum", "relay_batch_items||count"
         )
     total, calls = (float(value or 0) for value in held)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
-def _warnings(stats: Mapping[str, Any]) -> list[str]:
-    """What a person on call should know, in sentences."""
+def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
+    """What a person on call should know, in sentences. `silent`: why nobody delivers, "" where somebody does."""
     found = []
     delivery = stats["delivery"]
+    found += [f"{problem[0].upper()}{problem[1:]}." for problem in stats["redis"]["problems"]]
     if not stats["balanced"]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":
@@ -104,13 +134,21 @@ def _warnings(stats: Mapping[str, Any]) -> list[str]:
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
-    for queue, does in ((FLUSH_QUEUE, "nothing is delivered"), (DEAD_QUEUE, "requeued dead letters wait")):
-        alive = any(
-            queue in worker["queues"] and (worker["seen_s"] is None or worker["seen_s"] < WORKER_ABSENT_S)
-            for worker in stats["workers"]
+    if silent:
+        found.append(
+            f"No worker serves the queue {FLUSH_QUEUE}: nothing is delivered ({silent}). Start one: relay work."
         )
-        if not alive:
-            found.append(f"No worker serves the queue {queue}: {does}. Start one: relay work.")
+    requeues = any(
+        DEAD_QUEUE in worker["queues"] and (worker["seen_s"] is None or worker["seen_s"] < WORKER_ABSENT_S)
+        for worker in stats["workers"]
+    )
+    if not requeues:
+        found.append(
+            f"No worker serves the queue {DEAD_QUEUE}: requeued dead letters wait. Start one: relay work."
+        )
+    releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
+    if len(releases) > 1:
+        found.append(f"Several releases are running: {', '.join(releases)}.")
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found
@@ -141,7 +179,7 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "dead": stats["dead_letters"],
     }
     key = outbox.prefix + "samples"
-    with reaching_redis():
+    with unless_full():
         if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
             pipe = outbox.redis.pipeline(transaction=False)
             pipe.rpush(key, orjson.dumps(sample))

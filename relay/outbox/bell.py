@@ -13,6 +13,7 @@ from relay.errors import OutboxUnavailable
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"
+QUEUES = (FLUSH_QUEUE, DEAD_QUEUE)
 #: A flush job that no worker took by then is dropped; the sweep rings for what is still due.
 JOB_TTL_S = 30
 #: RQ kills a job past this; a slice is 15 s and one call at most a minute.

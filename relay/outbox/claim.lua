@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, keep 0|1) -> {owned, now_ms, token, more 0|1, item...}
 -- A lease is a due time in the future under a token. Sources share a claim fairly; paused ones are passed over.
 -- An item, flat: external_id, source, crashes, refusals, first_ms, document|"", patch_count, patch...

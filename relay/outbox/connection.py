@@ -1,116 +1,149 @@
-"""Redis from a URL: `redis://`, `rediss://`, `unix://`, and `redis+sentinel://[user:password@]h1:p1,h2:p2/service[/db]`."""
+"""Clients of Redis from its address (see `redis_url.py`): how long each waits, and how often it tries again.
+
+A call that got no answer in time is never repeated by itself, but for the workers: it may have been done, and who waits
+for it has waited long enough. A connection that was cut (Redis restarted) is tried once more at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+import socket
+from collections.abc import Callable
+from typing import Any, Final
 
 import hiredis
 import redis
 import redis.asyncio
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ConstantBackoff, ExponentialBackoff
+from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from relay.errors import SettingsInvalid
+from relay.outbox.redis_url import RedisUrl, parse_redis_url
 
-_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+#: What a person, a probe and a sender wait for Redis at most.
+IMPATIENT_S: Final = 2.0
+#: A worker outlives a Redis that is away for so long (90 tries, a second apart).
+_PATIENT_TRIES: Final = 90
+#: A peer that is gone without a word is found after a minute, not after the system's two hours.
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+_BOOLEANS: Final = frozenset({"ssl_check_hostname"})
+_NUMBERS: Final = frozenset({"protocol", "ssl_min_version"})
 
 
-def _options(*, timeout_s: float, patient: bool) -> dict[str, Any]:
-    retries = 90 if patient else 1
-    return {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": min(timeout_s, 5.0),
-        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), retries),
-        "health_check_interval": 30,
-    }
-
-
-def connect(url: str, *, timeout_s: float = 5.0, patient: bool = False) -> redis.Redis:
-    """A client that answers bytes. `patient`: retries for about 90 s, for workers, which must outlive a Redis that
-    blinks; without it one quick retry, so that a person or a sender is told soon."""
-    options = _options(timeout_s=timeout_s, patient=patient)
-    scheme = _scheme(url)
-    if scheme.endswith("+sentinel"):
-        hosts, service, extra = _sentinel(url)
+def connect(url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False) -> redis.Redis:
+    """A client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
+    Redis that blinks. Raises SettingsInvalid."""
+    address = parse_redis_url(url)
+    retry = (
+        Retry(ExponentialBackoff(cap=1.0, base=0.05), _PATIENT_TRIES)
+        if patient
+        else Retry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
+    )
+    options = _options(address, timeout_s) | {"retry": retry}
+    if address.sentinel:
         from redis.sentinel import Sentinel
 
-        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinel.master_for(service, **options, **extra)  # type: ignore[no-untyped-call]
+        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel_options(address, timeout_s))  # type: ignore[no-untyped-call]
+        client: redis.Redis = sentinel.master_for(address.service, **options)  # type: ignore[no-untyped-call]
         return client
-    try:
-        return redis.Redis.from_url(url, **options)
-    except ValueError as error:
-        raise SettingsInvalid(f"RELAY_REDIS_URL: {error}") from error
+    if address.scheme == "unix":
+        return redis.Redis(unix_socket_path=address.path, **options)
+    host, port = address.hosts[0]
+    return redis.Redis(host=host, port=port, ssl=address.tls, **options)
 
 
-def connect_async(url: str, *, timeout_s: float = 5.0) -> redis.asyncio.Redis:
-    """The same for the web side's event loop."""
-    client = _connect_async(url, timeout_s=timeout_s)
+def connect_async(
+    url: str, *, timeout_s: float = IMPATIENT_S, connected: Callable[[], None] = lambda: None
+) -> redis.asyncio.Redis:
+    """The same for the web side's event loop. `connected` is told of each new connection: whoever is at its other end may
+    be another server than before."""
+    address = parse_redis_url(url)
+    client = _connect_async(address, timeout_s)
     pool = client.connection_pool
     # redis-py packs in C for its blocking client only; a group of 64 events has 600 arguments.
     pool.connection_class = type(
-        "QuickPacking", (_QuickPacking, pool.connection_class), {"__module__": __name__}
+        "QuickPacking",
+        (_QuickPacking, pool.connection_class),
+        {"__module__": __name__, "connected": staticmethod(connected)},
     )
     return client
 
 
 class _QuickPacking:
-    """Packs a group's arguments in a seventh of the time."""
+    """Packs a group's arguments in a seventh of the time, and tells of each new connection."""
+
+    connected: Callable[[], None]
 
     def pack_command(self, *args: Any) -> list[bytes]:
         # "CLIENT SETINFO" and such go out as two words.
         return [hiredis.pack_command((*args[0].split(), *args[1:]))]
 
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        await super().on_connect_check_health(check_health)  # type: ignore[misc]
+        self.connected()
 
-def _connect_async(url: str, *, timeout_s: float) -> redis.asyncio.Redis:
+
+def _connect_async(address: RedisUrl, timeout_s: float) -> redis.asyncio.Redis:
     from redis.asyncio.retry import Retry as AsyncRetry
 
-    options = _options(timeout_s=timeout_s, patient=False)
-    options["retry"] = AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 1)
-    scheme = _scheme(url)
-    if scheme.endswith("+sentinel"):
-        hosts, service, extra = _sentinel(url)
+    retry = AsyncRetry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
+    options = _options(address, timeout_s) | {"retry": retry}
+    if address.sentinel:
         from redis.asyncio.sentinel import Sentinel
 
-        sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1.0, **extra.pop("sentinel", {})})  # type: ignore[no-untyped-call]
-        client: redis.asyncio.Redis = sentinel.master_for(service, **options, **extra)
+        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel_options(address, timeout_s))  # type: ignore[no-untyped-call]
+        client: redis.asyncio.Redis = sentinel.master_for(address.service, **options)
         return client
-    return redis.asyncio.Redis.from_url(url, **options)
+    if address.scheme == "unix":
+        return redis.asyncio.Redis(unix_socket_path=address.path, **options)
+    host, port = address.hosts[0]
+    return redis.asyncio.Redis(host=host, port=port, ssl=address.tls, **options)
 
 
-def _scheme(url: str) -> str:
-    scheme = url.partition("://")[0]
-    if scheme not in _SCHEMES:
-        raise SettingsInvalid(
-            f"RELAY_REDIS_URL should begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
-        )
-    return scheme
+def _options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "db": address.db,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": min(timeout_s, 5.0),
+        # redis-py's own health check is a PING, which a server with a full disk refuses: reads would fail as well. What
+        # died unseen is found by TCP instead.
+        "health_check_interval": 0,
+        "socket_keepalive": True,
+        "socket_keepalive_options": _KEEPALIVE,
+    }
+    if address.sentinel:
+        options["ssl"] = address.tls
+    if address.username:
+        options["username"] = address.username
+    if address.password:
+        options["password"] = address.password
+    for name, text in address.options:
+        if not name.startswith("sentinel_"):
+            options[name] = _value(name, text)
+    return options
 
 
-def _sentinel(url: str) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
-    parts = urlsplit(url)
-    login, _, places = parts.netloc.rpartition("@")
-    path = [piece for piece in parts.path.split("/") if piece]
-    if not places or not path:
-        raise SettingsInvalid("RELAY_REDIS_URL: wanted redis+sentinel://host:26379,host2:26379/service/0")
-    hosts = []
-    for place in places.split(","):
-        host, _, port = place.rpartition(":") if ":" in place else (place, "", "26379")
-        hosts.append((host, int(port)))
-    extra: dict[str, Any] = {"db": int(path[1]) if len(path) > 1 else 0}
-    if login:
-        user, _, password = login.partition(":")
-        extra["password"] = unquote(password)
-        if user:
-            extra["username"] = unquote(user)
-    query = dict(parse_qsl(parts.query))
-    sentinel = {}
-    if query.get("sentinel_password"):
-        sentinel["password"] = query["sentinel_password"]
-    if parts.scheme.startswith("rediss"):
-        extra["ssl"] = True
-        sentinel["ssl"] = True  # type: ignore[assignment]
-    if sentinel:
-        extra["sentinel"] = sentinel
-    return hosts, path[0], extra
+def _sentinel_options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
+    options: dict[str, Any] = {"socket_timeout": min(1.0, timeout_s)}
+    for name, text in address.options:
+        if name.startswith("sentinel_"):
+            options[name.removeprefix("sentinel_")] = text
+    if address.tls:
+        options["ssl"] = True
+    return options
+
+
+def _value(name: str, text: str) -> Any:
+    if name in _BOOLEANS:
+        if text.lower() not in ("true", "false", "yes", "no", "1", "0"):
+            raise SettingsInvalid(f"RELAY_REDIS_URL: {name} should be true or false")
+        return text.lower() in ("true", "yes", "1")
+    if name in _NUMBERS:
+        if not text.isdigit():
+            raise SettingsInvalid(f"RELAY_REDIS_URL: {name} should be a number")
+        return int(text)
+    return text

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import redis
 
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.scripts import keep_books, reaching_redis, run
 
 #: Instead of a wait: no call is to be made until a person says so.
 PAUSED: Final = -1
@@ -34,20 +35,23 @@ class DeliveryState:
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
-    """How delivery stands, `wait_ms` until a call may be made (0: now), calls `used` in the 60 s before. `taken`: this one is
-    counted, a call is to follow."""
+class CallPermit:
+    """How delivery stands and what the minute's budget means for the next call. `wait_ms` until it may be made (0: now),
+    `used`: calls in the 60 s before. `spent`: the minute's calls are used up. `scarce`: what is left of them is spread over
+    the minute, so that each should carry what it can. `taken`: this call is counted, it is to follow."""
 
     state: DeliveryState
     wait_ms: int
     used: int
+    spent: bool
+    scarce: bool
     taken: bool = False
 
 
 class Delivery:
-    def __init__(self, client: redis.Redis, *, lane: str = "main") -> None:
+    def __init__(self, client: redis.Redis, *, lane: str = LANE, base: str = BASE) -> None:
         self._redis = client
-        self._prefix = f"relay:{{{lane}}}:"
+        self._prefix = lane_prefix(lane, base)
 
     def read(self) -> DeliveryState:
         with reaching_redis():
@@ -55,7 +59,7 @@ class Delivery:
         return _state(held)
 
     def back_off(self, until_ms: int, reason: str) -> None:
-        """After 429, 5xx and time-outs. A pause by a person is kept: their word outlasts the weather."""
+        """After 429, 5xx and time-outs. A person's pause is kept."""
         self._hold("backing_off", until_ms, reason)
 
     def block(self, until_ms: int, reason: str) -> None:
@@ -63,45 +67,22 @@ class Delivery:
         self._hold("blocked", until_ms, reason)
 
     def _hold(self, state: str, until_ms: int, reason: str) -> None:
-        key = self._prefix + "delivery"
-        with reaching_redis(), self._redis.pipeline(transaction=True) as pipe:
-            if self._redis.hget(key, "state") == b"paused":
-                return
-            pipe.hset(key, mapping={"state": state, "until_ms": until_ms, "reason": reason})
-            pipe.hincrby(key, "failures", 1)
-            pipe.execute()
+        self._change("hold", state, until_ms, reason)
 
     def reopen(self, now_ms: int) -> None:
         """A call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
-        key = self._prefix + "delivery"
-        with reaching_redis():
-            if self._redis.hget(key, "state") == b"paused":
-                return
-            self._redis.hset(
-                key,
-                mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0, "reopened_ms": now_ms},
-            )
+        self._change("reopen", "", now_ms, "")
 
     def pause(self, source: str = "") -> None:
-        with reaching_redis():
-            if source:
-                self._redis.sadd(self._prefix + "paused", source)
-            else:
-                self._redis.hset(
-                    self._prefix + "delivery",
-                    mapping={"state": "paused", "until_ms": 0, "reason": "paused by a person"},
-                )
+        """Nothing is delivered (of `source`) until `resume`."""
+        self._change("pause", source, 0, "paused by a person")
 
     def resume(self, source: str = "") -> None:
         """Ends a pause; of an outage it only ends the wait: the next call is a probe again."""
-        with reaching_redis():
-            if source:
-                self._redis.srem(self._prefix + "paused", source)
-            else:
-                self._redis.hset(
-                    self._prefix + "delivery",
-                    mapping={"state": "open", "until_ms": 0, "reason": "", "failures": 0},
-                )
+        self._change("resume", source, 0, "")
+
+    def _change(self, mode: str, what: str, at_ms: int, reason: str) -> None:
+        run(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
@@ -116,12 +97,19 @@ class Delivery:
 
     def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
-    ) -> Permit:
+    ) -> CallPermit:
         """How things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
         wait_ms, used, taken, fields = self._ask_for_call(
             per_minute, at_once, now_ms, "seize" if seize else "look"
         )
-        return Permit(_state(dict(zip(fields[::2], fields[1::2], strict=True))), wait_ms, used, bool(taken))
+        return CallPermit(
+            _state(dict(zip(fields[::2], fields[1::2], strict=True))),
+            wait_ms,
+            used,
+            spent=used >= per_minute,
+            scarce=used >= (per_minute if at_once is None else at_once),
+            taken=bool(taken),
+        )
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once
@@ -139,8 +127,8 @@ class Delivery:
         return {key.decode(): value.decode() for key, value in held.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
-        with reaching_redis():
-            self._redis.hset(self._prefix + "tune", mapping=values)  # type: ignore[arg-type]
+        words = [word for pair in values.items() for word in pair]
+        keep_books(self._redis, self._prefix, ("HSET", "tune", *words))
 
 
 def _state(held: Mapping[bytes, bytes]) -> DeliveryState:

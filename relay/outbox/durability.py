@@ -1,81 +1,169 @@
-"""Can this Redis be trusted with what we promise? Read from INFO, since hosted services refuse CONFIG."""
+"""Can this Redis be trusted with what we promise? Asked anew at each look: a setting may be changed while it runs, and after
+a failover another server answers.
+
+What is not told is not assumed. A server that does not say how it syncs (hosted services refuse CONFIG) is asked to
+confirm each write with WAITAOF; where neither is to be had, nobody can say that a 202 is on disk, and the relay is not
+ready. What is confirmed is tried as well: a look writes a key and waits until it is on disk.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.reasons import error_code, unavailable_reason
 from relay.outbox.scripts import reaching_redis
+
+#: What a look waits for its own write to be on disk: with `everysec` that takes up to a second.
+CONFIRM_MS: Final = 1_400
+#: Scripts say what they may do while memory is full (`#!lua flags=allow-oom`), which older servers do not read.
+OLDEST: Final = (7, 0)
+
+#: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, or nobody.
+Confirmed = Literal["always", "waitaof", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell. `problems` are sentences; any of
-    them makes the relay not ready where RELAY_REQUIRE_DURABLE is true."""
+    """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell (`not_told` says why). `no_waitaof` is ""
+    where WAITAOF may be used, else why not. `problems` are sentences, "what; what to do": any of them makes the relay
+    not ready where RELAY_REQUIRE_DURABLE is true."""
 
     version: str
     fsync: str
-    can_wait_aof: bool
+    not_told: str
+    no_waitaof: str
+    confirmed_by: Confirmed
     used_bytes: int
     max_bytes: int
+    cluster: bool
     problems: tuple[str, ...]
 
     @property
     def wait_aof(self) -> bool:
-        """Whether each write should be confirmed with WAITAOF: the server persists, but not before it answers."""
-        return self.can_wait_aof and self.fsync not in ("always", "")
+        """Whether each write is to be confirmed with WAITAOF: unless Redis is known to sync before it answers."""
+        return not self.no_waitaof and self.fsync != "always"
 
 
 def examine(client: redis.Redis) -> Durability:
-    """Raises OutboxUnavailable."""
+    """Asks, and writes nothing. Raises OutboxUnavailable where Redis does not answer."""
     with reaching_redis():
-        info: Any = client.info()
-        fsync = ""
-        try:
-            config: Any = client.config_get("appendfsync")
-            fsync = str(config.get("appendfsync", ""))
-        except ResponseError:
-            pass
+        pipe = client.pipeline(transaction=False)
+        pipe.info()
+        pipe.config_get("appendfsync")
+        # Satisfied at once: asks no more than whether it may be asked.
+        pipe.execute_command("WAITAOF", 0, 0, 1)  # type: ignore[no-untyped-call]
+        info, config, waited = pipe.execute(raise_on_error=False)
+        if isinstance(info, Exception):
+            raise info
+        for answer in (config, waited):
+            if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
+                raise answer
+    fsync, not_told = "", ""
+    if isinstance(config, ResponseError):
+        not_told = _why(config)
+    else:
+        fsync = str(config.get("appendfsync", ""))
+        not_told = "" if fsync else "not answered"
+    no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
+    return _judge(info, fsync, not_told, no_waitaof)
+
+
+def _judge(info: dict[str, Any], fsync: str, not_told: str, no_waitaof: str) -> Durability:
     version = str(info.get("valkey_version") or info.get("redis_version", ""))
-    policy = str(info.get("maxmemory_policy", ""))
-    max_bytes = int(info.get("maxmemory", 0))
+    aof = bool(int(info.get("aof_enabled", 0)))
+    cluster = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
+    confirmed: Confirmed = "nobody"
+    if aof and fsync == "always":
+        confirmed = "always"
+    elif aof and fsync != "no" and not no_waitaof:
+        confirmed = "waitaof"
+    problems = _of_the_server(info, version)
+    if not aof:
+        problems.append("Redis does not persist each write (appendonly no); set appendonly yes")
+    elif confirmed == "nobody":
+        problems.append(_nobody_confirms(fsync, not_told, no_waitaof))
+    return Durability(
+        version=version,
+        fsync=fsync,
+        not_told=not_told,
+        no_waitaof=no_waitaof,
+        confirmed_by=confirmed,
+        used_bytes=int(info.get("used_memory", 0)),
+        max_bytes=int(info.get("maxmemory", 0)),
+        cluster=cluster,
+        problems=tuple(problems),
+    )
+
+
+def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
     problems = []
+    policy = str(info.get("maxmemory_policy", ""))
+    if not _at_least(version, OLDEST):
+        problems.append(f"Redis {version} is too old; use Redis 7.0 or newer, or Valkey")
     if policy and policy != "noeviction":
         problems.append(
             f"Redis may evict accepted events (maxmemory-policy {policy}); set maxmemory-policy noeviction"
         )
-    if not int(info.get("aof_enabled", 0)):
-        problems.append("Redis does not persist each write (appendonly no); set appendonly yes")
     if info.get("aof_last_write_status", "ok") != "ok":
         problems.append("Redis could not write its append-only file; look at its disk")
     if info.get("role") == "slave":
         problems.append("this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary")
     if int(info.get("loading", 0)):
-        problems.append("Redis is loading its data")
-    return Durability(
-        version=version,
-        fsync=fsync,
-        can_wait_aof=bool(int(info.get("aof_enabled", 0))) and _at_least(version, (7, 2)),
-        used_bytes=int(info.get("used_memory", 0)),
-        max_bytes=max_bytes,
-        problems=tuple(problems),
+        problems.append("Redis is loading its data; wait until it has")
+    return problems
+
+
+def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str) -> str:
+    do = "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)"
+    if fsync == "no":
+        return f"Redis never says that a write is on disk (appendfsync no); {do}"
+    if fsync:
+        return f"Redis answers before a write is on disk (appendfsync {fsync}), and WAITAOF could not be asked ({no_waitaof}); {do}"
+    return (
+        f"nobody can say whether a write is on disk: neither CONFIG GET appendfsync could be asked ({not_told}) nor "
+        f"WAITAOF ({no_waitaof}); let the user run one of them, or {do}"
     )
 
 
-def refuses_writes(client: redis.Redis, *, lane: str = "main") -> str:
-    """ "" where a write goes through, else why not (`full`, `read-only`, `loading`, ...)."""
+def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
+    """ "" where a write goes through and is confirmed to be on disk as `found` says, else why not (`Redis: full`, ...)."""
     try:
         with reaching_redis():
-            client.set(f"relay:{{{lane}}}:ready", "1", ex=60)
+            pipe = client.pipeline(transaction=False)
+            pipe.set(prefix + "ready", "1", ex=60)
+            if found.confirmed_by != "nobody" and not found.no_waitaof:
+                pipe.execute_command("WAITAOF", 1, 0, CONFIRM_MS)  # type: ignore[no-untyped-call]
+            written, *confirmed = pipe.execute(raise_on_error=False)
+            if isinstance(written, Exception):
+                raise written
     except OutboxUnavailable as error:
         return str(error)
-    except RedisError as error:  # pragma: no cover - reaching_redis maps them all
-        return type(error).__name__
+    for answer in confirmed:
+        if isinstance(answer, Exception):
+            return (
+                f"Redis does not confirm that a write is on disk (WAITAOF: {_why(answer)}); look at its log"
+            )
+        if int(answer[0]) < 1:
+            told = f"appendfsync {found.fsync}" if found.fsync else f"appendfsync not told: {found.not_told}"
+            return (
+                f"Redis did not confirm within {CONFIRM_MS / 1000:.1f} s that a write is on disk ({told}); "
+                "look at its disk, and set appendfsync always or everysec"
+            )
     return ""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, NoPermissionError):
+        return "this user may not"
+    text = str(error).lower()
+    if error_code(error) == "ERR" or not error_code(error):
+        return "this server does not know it" if "unknown command" in text else "refused"
+    return unavailable_reason(error)
 
 
 def _at_least(version: str, wanted: tuple[int, int]) -> bool:

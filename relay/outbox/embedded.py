@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,15 +22,18 @@ from typing import IO
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.retry import Retry
 
 from relay.errors import UserError
+from relay.outbox.aof_tail import mend_tail
 
 #: A unix socket's path has room for about 100 bytes; a longer data folder gets its socket under /tmp.
 _MAX_SOCKET_PATH = 100
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 8.0
+#: With less the server is not started: it would end with its first write.
+LEAST_FREE_BYTES = 1_000_000
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,7 +58,7 @@ def find_server(prefer: str = "") -> str:
 
 class EmbeddedServer:
     """One server on `folder`. `url` is its unix socket. `start` raises UserError with a clear sentence for a folder
-    that cannot be written or is in use by another."""
+    that cannot be written or is in use by another. `tell` hears what an operator should know."""
 
     def __init__(
         self,
@@ -64,12 +68,14 @@ class EmbeddedServer:
         appendfsync: str = "always",
         maxmemory_bytes: int = 0,
         extra: tuple[str, ...] = (),
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.folder = Path(folder)
         self._binary = binary
         self._appendfsync = appendfsync
         self._maxmemory_bytes = maxmemory_bytes
         self._extra = extra
+        self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
         socket = self.folder.absolute() / "redis.sock"
@@ -106,6 +112,32 @@ class EmbeddedServer:
 
     def spawn(self) -> None:
         """Starts the process and waits until it answers (also once more after a crash)."""
+        if self.disk_full():
+            raise UserError(self.disk_full())
+        config = self._write_config()
+        if self._run(config):
+            return
+        # It ended at once: damage at the end of its file can be mended, once.
+        cut = mend_tail(self.folder)
+        if cut:
+            self._tell(cut)
+            if self._run(config):
+                return
+        raise UserError(
+            self.disk_full() or f"the embedded server ended at once; see {self.folder / 'redis.log'}"
+        )
+
+    def disk_full(self) -> str:
+        """ "" while the folder's disk has room for a start, else a sentence that says what to do."""
+        free = shutil.disk_usage(self.folder).free
+        if free >= LEAST_FREE_BYTES:
+            return ""
+        return (
+            f"the disk that holds {self.folder} is full ({free / 1e6:.1f} MB free, {LEAST_FREE_BYTES / 1e6:.0f} needed); make room "
+            "there, or choose another folder with --data"
+        )
+
+    def _write_config(self) -> Path:
         config = self.folder / "redis.conf"
         lines = [
             "port 0",
@@ -123,7 +155,14 @@ class EmbeddedServer:
             f'logfile "{self.folder.absolute() / "redis.log"}"',
             *self._extra,
         ]
-        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        try:
+            config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{config}: cannot be written ({error.strerror})") from error
+        return config
+
+    def _run(self, config: Path) -> bool:
+        """Starts the process and waits until it serves, for as long as it loads its data. False: it ended."""
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(  # noqa: S603
             [find_server(self._binary), str(config)],
@@ -139,12 +178,19 @@ class EmbeddedServer:
         with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline:
                 if self._process.poll() is not None:
-                    raise UserError(f"the embedded server ended at once; see {self.folder / 'redis.log'}")
+                    return False
                 try:
-                    if client.ping():
-                        return
+                    client.time()
+                except BusyLoadingError:
+                    deadline = time.monotonic() + START_TIMEOUT_S
+                    time.sleep(0.02)
+                except (AuthenticationError, ResponseError):
+                    # It has a password of its own, and it answers.
+                    return True
                 except (RedisError, OSError):
                     time.sleep(0.02)
+                else:
+                    return True
         self.stop()
         raise UserError(f"the embedded server did not answer within {START_TIMEOUT_S:.0f} s")
 

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- erase(prefix; now_ms|0, external_id, keep_document 0|1, count, event_id...) -> events moved
 -- What waits of these events goes, and the books with it: pending becomes discarded. An item with nothing left goes too.
 local P = KEYS[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,13 @@ STATES: tuple[State, ...] = (
     "dead",
     "discarded",
 )
+
+
+def balanced(counts: Mapping[str, int]) -> bool:
+    """Whether one source's books balance: each accepted event is in exactly one state. A count below nothing is no count,
+    even where the sum is right."""
+    states = [counts.get(state, 0) for state in STATES]
+    return counts.get("accepted", 0) == sum(states) and min(states) >= 0
 
 
 @value_class(frozen=True, slots=True)
@@ -55,13 +62,17 @@ class Recorded:
 @dataclass(slots=True)
 class Pending:
     """One patch that waits. `counted` is False for a patch that must not move the ledger (its event is counted
-    by another patch that waits already). Whoever has folded `patch` may empty it: its bytes are needed no more."""
+    by another patch that waits already). `patch` is empty after `release`."""
 
     event_id: str
     source: str
     accepted_ms: int
     patch: bytes
     counted: bool = True
+
+    def release(self) -> None:
+        """Lets go of the patch's bytes: whoever has folded it needs them no more. Redis has them until it is settled."""
+        self.patch = b""
 
 
 @value_class(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from typing import Any
 import orjson
 
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.scripts import keep_books, reaching_redis
 
 #: Notes kept of one event, and events remembered of one conversation.
 NOTES_KEPT = 20
 EVENTS_KEPT = 1_000
+_COMMANDS_AT_ONCE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +34,24 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
     """Notes live as long as events do, from the last note on."""
     if not notes:
         return
-    with reaching_redis():
-        pipe = outbox.redis.pipeline(transaction=False)
-        for note in notes:
-            key = f"{outbox.prefix}notes:{note.event_id}"
-            facts = note.facts | ({"external_id": note.external_id} if note.external_id else {})
-            pipe.rpush(key, outbox.vault.seal(orjson.dumps(facts)))
-            pipe.ltrim(key, -NOTES_KEPT, -1)
-            pipe.expire(key, outbox.events_s)
-            if note.external_id:
-                of = f"{outbox.prefix}events:{note.external_id}"
-                pipe.rpush(of, note.event_id)
-                pipe.ltrim(of, -EVENTS_KEPT, -1)
-                pipe.expire(of, outbox.events_s)
-        pipe.execute()
+    commands: list[tuple[Any, ...]] = []
+    for note in notes:
+        key = f"notes:{note.event_id}"
+        facts = note.facts | ({"external_id": note.external_id} if note.external_id else {})
+        commands += (
+            ("RPUSH", key, outbox.vault.seal(orjson.dumps(facts))),
+            ("LTRIM", key, -NOTES_KEPT, -1),
+            ("EXPIRE", key, outbox.events_s),
+        )
+        if note.external_id:
+            of = f"events:{note.external_id}"
+            commands += (
+                ("RPUSH", of, note.event_id),
+                ("LTRIM", of, -EVENTS_KEPT, -1),
+                ("EXPIRE", of, outbox.events_s),
+            )
+    for start in range(0, len(commands), _COMMANDS_AT_ONCE):
+        keep_books(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
 
 
 def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

@@ -51,6 +51,7 @@ from relay.outbox.items import (
     Settlement,
     State,
 )
+from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
 from relay.outbox.scripts import reaching_redis, run
 from relay.outbox.vault import Vault
@@ -90,13 +91,15 @@ class Outbox:
         documents_s: float = 90 * 86400,
         dedupe_s: float = 72 * 3600,
         dead_s: float = 90 * 86400,
-        lane: str = "main",
+        lane: str = LANE,
+        base: str = BASE,
         vault: Vault | None = None,
         piped: bool = False,
     ) -> None:
         self.redis = client
         self.lane = lane
-        self.prefix = f"relay:{{{lane}}}:"
+        self.base = base
+        self.prefix = lane_prefix(lane, base)
         self.vault = vault or Vault()
         self.pipe = Pipe(client, self.prefix) if piped else None
         self._clock = Clock(self.now_ms)
@@ -463,10 +466,7 @@ class Outbox:
 
     def amend_dead(self, dead_id: str, record: bytes) -> None:
         """Replaces a letter's record (an edit, a further failed try)."""
-        key = self.prefix + "dead:" + dead_id
-        with reaching_redis():
-            if self.redis.exists(key):
-                self.redis.hset(key, "record", self.vault.seal(record))
+        run(self.redis, "amend_dead", self.prefix, [dead_id, self.vault.seal(record)])
 
     def redrive(
         self,

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- own(prefix; generation, ttl_ms, mode own|release|hand_over) -> generation|0
 -- One flush job owns the lane: `own` takes or refreshes it, `release` lets go, `hand_over` passes it to a successor.
 local P = KEYS[1]

@@ -1,3 +1,4 @@
+#!lua
 -- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, entries...) -> {generation|0, now_ms, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x, external_id, patch, record, dead, rate_per_s, known_as, seen_count, seen_keys...

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable, OverRate
 from relay.outbox.items import Entry, Recorded
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import script_text, unavailable_reason
+from relay.outbox.reasons import perhaps_done, unavailable_reason
+from relay.outbox.scripts import script_text
 
 #: A group larger than this would hold Redis for too long (1,000 small events: about 10 ms).
 GROUP_ENTRIES = 500
@@ -25,15 +26,26 @@ GROUP_BYTES = 2_000_000
 #: With WAITAOF: how many groups wait for their fsync at once, and how long one gathers before it is sent.
 GROUPS_CONFIRMING = 16
 GATHER_S = 0.005
-#: After a failed write the next ones fail at once for this long: a Redis that hangs must not make every sender wait.
-FAIL_FAST_S = 0.3
+#: What a write may take, its confirmation included. Slack gives up after 3 s.
+CALL_S = 2.0
 #: How long WAITAOF may take before the group is told to try later.
-FSYNC_TIMEOUT_MS = 2_000
+FSYNC_TIMEOUT_MS = 1_700
+#: After a failed write the next ones fail at once for this long.
+FAIL_FAST_S = 0.3
+#: A Redis that gave no answer is asked for the time so often, and nothing is written until it tells.
+ASK_AGAIN_S = 0.25
+#: What an event takes of Redis's memory beside its own bytes, about; and what its bytes become there.
+ENTRY_BYTES = 1_500
+STORED_FACTOR = 1.5
 
 
 class Recorder:
-    """`rang` is called (in the event loop) with a generation to ring the workers' bell for, `failed` after a write that Redis did not take. `wait_aof`: ask Redis to
-    confirm the fsync with WAITAOF, for a server that does not fsync always."""
+    """`rang` is called (in the event loop) with a generation to ring the workers' bell for, `failed` after a write that
+    Redis did not take.
+
+    `wait_aof`: each write is confirmed with WAITAOF. So it is until somebody knows better, and again after each
+    `reconnected`: the server at the other end may be another. `refusal`: why nothing may be written now, "" if it may.
+    `room_bytes`: what may still be written until somebody looks at Redis's memory again; None: no limit."""
 
     def __init__(
         self,
@@ -42,18 +54,29 @@ class Recorder:
         *,
         rang: Callable[[int], None],
         failed: Callable[[], None] = lambda: None,
-        wait_aof: bool = False,
+        wait_aof: bool = True,
     ) -> None:
         self._client = client
         self._outbox = outbox
         self._rang = rang
         self._failed = failed
         self.wait_aof = wait_aof
+        self.refusal = ""
+        self.room_bytes: float | None = None
+        #: This server cannot be asked for WAITAOF; readiness says so, the door goes on.
+        self._cannot_wait = False
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._confirming: set[asyncio.Task[None]] = set()
         self._away_until = 0.0
         self._away_because = ""
+        #: Runs while Redis hangs.
+        self._asking: asyncio.Task[None] | None = None
+
+    def reconnected(self) -> None:
+        """What was known of the server is known no longer."""
+        self.wait_aof = True
+        self._cannot_wait = False
 
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
         """What became of each entry, once it is durable. Raises OutboxUnavailable (nothing counts as kept) or
@@ -71,6 +94,8 @@ class Recorder:
             await asyncio.wait([self._writer])
         if self._confirming:
             await asyncio.wait(self._confirming)
+        if self._asking is not None:
+            self._asking.cancel()
 
     async def _write(self) -> None:
         try:
@@ -83,38 +108,56 @@ class Recorder:
                     count += len(entries)
                     for entry, _ in entries:
                         size += len(entry.record) + len(entry.patch)
-                if not self.wait_aof:
-                    await self._commit(group)
+                if not self._confirms():
+                    await self._commit(group, size, confirm=False)
                     continue
                 # A confirmation comes with the next fsync, up to a second away: groups wait for it side by side.
                 while len(self._confirming) >= GROUPS_CONFIRMING:
                     await asyncio.wait(self._confirming, return_when=asyncio.FIRST_COMPLETED)
-                task = asyncio.get_running_loop().create_task(self._commit(group))
+                task = asyncio.get_running_loop().create_task(self._commit(group, size, confirm=True))
                 self._confirming.add(task)
                 task.add_done_callback(self._confirming.discard)
                 await asyncio.sleep(GATHER_S)
         finally:
             self._writer = None
 
+    def _confirms(self) -> bool:
+        return self.wait_aof and not self._cannot_wait
+
+    def _refuses(self, loop: asyncio.AbstractEventLoop) -> str:
+        if self.refusal:
+            return self.refusal
+        if self._asking is not None or loop.time() < self._away_until:
+            return self._away_because
+        if self.room_bytes is not None and self.room_bytes <= 0:
+            return "Redis is nearly full"
+        return ""
+
     async def _commit(
-        self, group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]]
+        self,
+        group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]],
+        size: int,
+        *,
+        confirm: bool,
     ) -> None:
         flat = [pair for entries, _ in group for pair in entries]
         loop = asyncio.get_running_loop()
-        if loop.time() < self._away_until:
-            _fail(group, self._away_because)
+        refusal = self._refuses(loop)
+        if refusal:
+            _fail(group, refusal)
             return
         try:
-            answer = await self._run(self._outbox.record_args(flat))
+            async with asyncio.timeout(CALL_S):
+                answer = await self._run(self._outbox.record_args(flat), confirm=confirm)
         except Exception as error:
             if not isinstance(error, (RedisError, OSError)):
                 _fail(group, type(error).__name__)
                 raise
-            self._away_because = f"Redis: {unavailable_reason(error)}"
-            self._away_until = loop.time() + FAIL_FAST_S
-            self._failed()
-            _fail(group, self._away_because)
+            self._stumble(error, loop)
+            _fail(group, self._away_because, perhaps=perhaps_done(error))
             return
+        if self.room_bytes is not None:
+            self.room_bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
         generation, verdicts = int(answer[0]), answer[2:]
         at = 0
         for entries, future in group:
@@ -135,31 +178,75 @@ class Recorder:
         if generation:
             self._rang(generation)
 
-    async def _run(self, args: list[Any]) -> Any:
+    def _stumble(self, error: RedisError | OSError, loop: asyncio.AbstractEventLoop) -> None:
+        """After a failed write: the next ones fail at once, until Redis has had a moment, or, where it gave no answer,
+        until it gives one."""
+        self._away_because = f"Redis: {unavailable_reason(error)}"
+        if isinstance(error, NotConfirmed):
+            self._away_because = "Redis did not confirm in time that the write is on disk"
+        self._away_until = loop.time() + FAIL_FAST_S
+        if unavailable_reason(error) == "no answer in time" and self._asking is None:
+            self._asking = loop.create_task(self._ask_until_it_answers())
+        self._failed()
+
+    async def _ask_until_it_answers(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(ASK_AGAIN_S)
+                try:
+                    async with asyncio.timeout(1.0):
+                        # Not PING: a server with a full disk refuses that one.
+                        await self._client.time()
+                    return
+                except (RedisError, OSError) as error:
+                    if unavailable_reason(error) != "no answer in time":
+                        return
+        finally:
+            self._asking = None
+
+    async def _run(self, args: list[Any], *, confirm: bool) -> Any:
         sha, text = script_text("record")
         prefix = self._outbox.prefix
-        if not self.wait_aof:
+        if not confirm:
             try:
                 return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
             except NoScriptError:
                 return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.execute_command("EVALSHA", sha, 1, prefix, *args)
-            pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
-            try:
-                answer, synced = await pipe.execute()
-            except NoScriptError:
-                pipe.execute_command("EVAL", text, 1, prefix, *args)
-                pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
-                answer, synced = await pipe.execute()
-        if not synced or int(synced[0]) < 1:
-            raise TimeoutError("the fsync was not confirmed in time")
+        answer, synced = await self._run_confirmed("EVALSHA", sha, prefix, args)
+        if isinstance(answer, NoScriptError):
+            answer, synced = await self._run_confirmed("EVAL", text, prefix, args)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(synced, ResponseError):
+            # Neither known to sync before it answers nor able to tell: the next look makes us unready.
+            self._cannot_wait = True
+            self._failed()
+        elif isinstance(synced, Exception):
+            raise synced
+        elif int(synced[0]) < 1:
+            raise NotConfirmed("the fsync was not confirmed in time")
         return answer
+
+    async def _run_confirmed(
+        self, command: str, script: str, prefix: str, args: list[Any]
+    ) -> tuple[Any, Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.execute_command(command, script, 1, prefix, *args)
+            pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
+            answer, synced = await pipe.execute(raise_on_error=False)
+            return answer, synced
+
+
+class NotConfirmed(RedisError):
+    """Redis has the write, and has not said that it is on disk."""
 
 
 def _fail(
-    group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]], reason: str
+    group: list[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]],
+    reason: str,
+    *,
+    perhaps: bool = False,
 ) -> None:
     for _, future in group:
         if not future.done():
-            future.set_exception(OutboxUnavailable(reason))
+            future.set_exception(OutboxUnavailable(reason, perhaps_done=perhaps))

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- redrive(prefix; now_ms|0, dead_id, mode again|discard, count, [event_id, source, verdict p|f, external_id, patch]...) -> moved|-1
 -- A dead letter goes back to work, or away for good, in one step: nothing is deleted before it waits elsewhere.
 -- `again` without entries puts the stored patches back; with entries, what today's rules made of the events.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- renew(prefix; now_ms|0, lease_ms, [source, external_id, token]...) -> {lost external_id...}
 -- Moves the leases that are still ours; whoever else took one keeps it.
 local P = KEYS[1]

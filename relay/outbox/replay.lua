@@ -1,3 +1,4 @@
+#!lua
 -- replay(prefix; now_ms|0, count, [event_id, source, external_id, patch]...) -> moved
 -- Settled events wait again with what today's rules made of them. One that still waits gets the new patch beside its
 -- own, uncounted; one that is dead or no longer known is left alone.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- ring(prefix; now_ms|0, wake_ms) -> generation|0
 -- A new generation where something is due, nobody owns the lane and delivery is not held; its caller enqueues the job.
 local P = KEYS[1]

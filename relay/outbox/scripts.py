@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -10,9 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.reasons import perhaps_done, unavailable_reason
 
 
 @cache
@@ -28,28 +29,21 @@ def reaching_redis() -> Iterator[None]:
     arguments: those are payloads."""
     try:
         yield
-    except RedisError as error:
-        raise OutboxUnavailable(f"Redis: {unavailable_reason(error)}") from error
-    except (OSError, TimeoutError) as error:
-        raise OutboxUnavailable(f"Redis: {type(error).__name__}") from error
+    except (RedisError, OSError) as error:
+        raise OutboxUnavailable(
+            f"Redis: {unavailable_reason(error)}", perhaps_done=perhaps_done(error)
+        ) from error
 
 
-def unavailable_reason(error: BaseException) -> str:
-    """`full`, `read-only`, `loading`, ... or the exception's name."""
-    text = str(error)
-    for mark, reason in (
-        ("OOM", "full"),
-        ("READONLY", "read-only"),
-        ("LOADING", "loading"),
-        ("MISCONF", "cannot persist"),
-        ("MASTERDOWN", "failing over"),
-        ("NOREPLICAS", "too few replicas"),
-        ("NOAUTH", "password missing"),
-        ("WRONGPASS", "wrong password"),
-    ):
-        if mark in text:
-            return reason
-    return type(error).__name__
+@contextmanager
+def unless_full() -> Iterator[None]:
+    """As `reaching_redis`, for what can be done without: while Redis's memory is full it is left undone."""
+    try:
+        with reaching_redis():
+            yield
+    except OutboxUnavailable as error:
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
 
 
 def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
@@ -62,4 +56,11 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
             return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
 
 
-Clock = Callable[[], int]
+def keep_books(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
+    """Small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
+    argument...) each; their answers. Raises OutboxUnavailable."""
+    args: list[Any] = []
+    for command, key, *arguments in commands:
+        args += (command, key, len(arguments), *arguments)
+    answers: list[Any] = run(client, "bookkeeping", prefix, args)
+    return answers

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- settle(prefix; now_ms|0, documents_s, dead_s, count, settlements...) -> {lost external_id...}
 -- What a claim became, fenced by its token; the ledger moves in the same step, so that the books always balance.
 -- d: source, id, token, patches, document, planhat_id, event_count, [event_id, source, state]...

@@ -2,11 +2,14 @@
 
 SQLite in WAL mode with `synchronous=FULL`: an append returns after the fsync. Rows are sealed by the vault and carry a
 checksum; a torn or corrupt row is set aside and counted, a corrupt file is renamed and a new one begun: neither ever
-stops the start. Size-capped: over the cap the sender is told to try later.
+stops the start. Size-capped: over the cap the sender is told to try later. One process owns a folder, by a lock that ends
+with it; `relay erase` looks in beside it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
 import time
@@ -15,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.vault import Vault
@@ -32,11 +36,16 @@ class Spooled:
 
 
 class Spool:
-    """One process's spool in `folder`. All methods may be called from any thread. Raises UserError where the folder
-    cannot be used."""
+    """One process's spool in `folder`; with `visit`, a look into another's. All methods may be called from any thread.
+    Raises UserError where the folder cannot be used, or belongs to another process."""
 
     def __init__(
-        self, folder: str | Path, *, max_bytes: int = 1_000_000_000, vault: Vault | None = None
+        self,
+        folder: str | Path,
+        *,
+        max_bytes: int = 1_000_000_000,
+        vault: Vault | None = None,
+        visit: bool = False,
     ) -> None:
         self._vault = vault or Vault()
         self._max_bytes = max_bytes
@@ -46,11 +55,12 @@ class Spool:
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path = path / "spool.sqlite"
-            self._db = self._open()
+            self._owned = None if visit else _own(path)
+            self._db = self._connect() if visit else self._open()
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"spool.dir {path}: cannot be used ({error})") from error
-        row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
-        self.count, self.size_bytes = int(row[0]), int(row[1])
+        self.count = self.size_bytes = 0
+        self._count()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -104,10 +114,15 @@ class Spool:
             self.count += len(sealed)
             self.size_bytes += size
 
-    def oldest(self, limit: int = 200) -> list[Spooled]:
-        """The oldest readable rows, in order; damaged ones are set aside on the way."""
+    def oldest(self, limit: int = 200, *, after: int = 0) -> list[Spooled]:
+        """The oldest readable rows behind the row `after`, in order; damaged ones are set aside on the way. None: what is
+        counted is put right, since somebody may have erased rows beside us."""
         with self._lock:
-            rows = self._db.execute("SELECT id, crc, row FROM spool ORDER BY id LIMIT ?", (limit,)).fetchall()
+            rows = self._db.execute(
+                "SELECT id, crc, row FROM spool WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+            if not rows:
+                self._count()
         good = []
         for row_id, crc, row in rows:
             try:
@@ -123,8 +138,7 @@ class Spool:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM spool WHERE id = ?", [(row_id,) for row_id in row_ids])
             self._db.execute("COMMIT")
-            row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
-            self.count, self.size_bytes = int(row[0]), int(row[1])
+            self._count()
 
     def put_aside(self, row_id: int, why: str) -> None:
         """Moves a row that cannot be taken in out of the way; it stays on disk for a person."""
@@ -136,7 +150,7 @@ class Spool:
             )
             self._db.execute("DELETE FROM spool WHERE id = ?", (row_id,))
             self._db.execute("COMMIT")
-            self.count -= 1
+            self._count()
             self.set_aside += 1
 
     def erase(self, holds: Callable[[bytes], bool]) -> int:
@@ -155,9 +169,12 @@ class Spool:
                         gone += 1
             # The write-ahead log still has them: into the file with it, where they are overwritten.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
-            self.count, self.size_bytes = int(row[0]), int(row[1])
+            self._count()
         return gone
+
+    def _count(self) -> None:
+        row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(row)), 0) FROM spool").fetchone()
+        self.count, self.size_bytes = int(row[0]), int(row[1])
 
     def full(self) -> bool:
         return self.size_bytes >= self._max_bytes
@@ -165,3 +182,26 @@ class Spool:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            if self._owned is not None:
+                self._owned.close()
+                self._owned = None
+
+
+def _own(folder: Path) -> IO[str]:
+    """The folder's lock, held until it is closed or its process ends. Raises UserError where another holds it."""
+    held = open(folder / "spool.lock", "a+", encoding="ascii")  # noqa: SIM115
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.seek(0)
+        owner = held.read(20).strip()
+        held.close()
+        raise UserError(
+            f"spool.dir {folder}: in use by another `relay serve`{f' (process {owner})' if owner.isdigit() else ''}; "
+            "give each its own folder"
+        ) from error
+    held.seek(0)
+    held.truncate()
+    held.write(str(os.getpid()))
+    held.flush()
+    return held

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- take_call(prefix; now_ms|0, per_minute, spread_from, mode take|look|seize) -> {wait_ms, used, taken 0|1, delivery's fields and values}
 -- wait_ms 0: taken, or free to take; -1: a person paused delivery, nothing was taken. used: calls in the 60 s before.
 -- look takes nothing; seize takes a call only where delivery is open and calls are plentiful: neither spread nor used up.

@@ -51,9 +51,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Created or changed. `planhat_id` is "" where the answer did not tell it."""
+    """Created or changed; `created` None: the answer did not tell which. `planhat_id` "": it did not tell that either."""
 
     planhat_id: str = ""
+    created: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,25 @@ Outcome = Delivered | Unchanged | Postponed | Refused
 
 
 @dataclass(slots=True)
-class Sent:
-    """One conversation ready to go: `body` is its JSON, of its own or as a part of the call that it went with.
-    `planhat_id` "" where it goes by externalId alone."""
+class Row:
+    """One conversation ready to go. `planhat_id` "" where it goes by externalId (or `source_id`) alone.
+
+    `body` is its JSON, and has three lives, in this order: bytes of its own; while a call is under way perhaps a place
+    in that call's body (`share`), so that 4 MB are not there twice; empty once its outcome is known and it will not go
+    again (`release`)."""
 
     external_id: str
     body: bytes | memoryview
     planhat_id: str = ""
+    source_id: str = ""
+
+    def share(self, place: memoryview) -> None:
+        """Leaves the row with its place in the body of the call under way."""
+        self.body = place
+
+    def release(self) -> None:
+        """Lets go of the JSON: it will not go again, and a batch of them is 4 MB."""
+        self.body = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +131,8 @@ class Resolution:
 
     def __init__(
         self,
-        batch: Sequence[Sent],
-        send: Callable[[Sequence[Sent]], Answer],
+        batch: Sequence[Row],
+        send: Callable[[Sequence[Row]], Answer],
         *,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -269,7 +282,11 @@ class Resolution:
 
     def _read(self, report: Report, group: tuple[int, ...]) -> _Doubt:
         sent = [self.batch[position] for position in group]
-        keys = [Key(item.planhat_id or None, item.external_id) for item in sent] if report.errors else []
+        keys = (
+            [Key(row.planhat_id or None, row.external_id or None, row.source_id or None) for row in sent]
+            if report.errors
+            else []
+        )
         verdict = blame(report.errors, keys)
         complaints = len(report.errors)
         if report.accounted or report.inserted or report.updated_keys:
@@ -277,17 +294,18 @@ class Resolution:
         open_ = dict(enumerate(group))
         for at, error in verdict.certain.items():
             self._refuse(open_.pop(at), error.message, error.raw_excerpt)
-        named = self._by_name(report, sent, open_)
+        created, named = self._by_name(report, sent, open_)
         rest = tuple(open_.values())
         loose = [*verdict.hinted.values(), *verdict.unnamed]
         left = report.accounted - named
         if not rest:
             return _Doubt(complaints=complaints)
         if not loose and left >= len(rest):
-            outcome: Outcome = Unchanged() if report.nonupdates >= len(rest) else Delivered()
-            if len(group) == 1:
-                known = _only_id(report)
-                outcome = Unchanged(known) if report.nonupdates else Delivered(known)
+            known = _only_id(report) if len(group) == 1 else ""
+            unchanged = report.nonupdates if len(group) == 1 else report.nonupdates >= len(rest)
+            outcome: Outcome = (
+                Unchanged(known) if unchanged else Delivered(known, _all_created(report, created))
+            )
             # Nearly every batch ends here, and Planhat waits for the next one.
             settled: dict[int, Outcome] = dict.fromkeys(rest, outcome)
             self._settled.update(settled)
@@ -312,25 +330,32 @@ class Resolution:
             frozenset(group[at] for at in verdict.hinted if at in open_),
         )
 
-    def _by_name(self, report: Report, sent: Sequence[Sent], open_: dict[int, int]) -> int:
-        """Settles what the answer names as taken, and removes it from `open_`; how many those were."""
-        ids: tuple[tuple[str | None, str | None], ...] = (
-            *((key.planhat_id, key.external_id) for key in (*report.inserted, *report.updated_keys)),
-            *((planhat_id, None) for planhat_id in (*report.modified, *report.upserted)),
+    def _by_name(self, report: Report, sent: Sequence[Row], open_: dict[int, int]) -> tuple[int, int]:
+        """Settles what the answer names as taken, and removes it from `open_`; how many of those were created, and how
+        many there were."""
+        names: tuple[tuple[Key, bool | None], ...] = (
+            *((key, True) for key in report.inserted),
+            *((key, False) for key in report.updated_keys),
+            *((Key(planhat_id), False) for planhat_id in report.modified),
+            *((Key(planhat_id), None) for planhat_id in report.upserted),
         )
-        if not ids:
-            return 0
-        by_external = {item.external_id: at for at, item in enumerate(sent)}
-        by_planhat = {item.planhat_id: at for at, item in enumerate(sent) if item.planhat_id}
-        named = 0
-        for planhat_id, external_id in ids:
+        if not names:
+            return 0, 0
+        by_external = {row.external_id: at for at, row in enumerate(sent)}
+        by_planhat = {row.planhat_id: at for at, row in enumerate(sent) if row.planhat_id}
+        by_source = {row.source_id: at for at, row in enumerate(sent) if row.source_id}
+        created = named = 0
+        for (planhat_id, external_id, source_id), new in names:
             at = by_external.get(external_id) if external_id else None
             if at is None and planhat_id:
                 at = by_planhat.get(planhat_id)
+            if at is None and source_id:
+                at = by_source.get(source_id)
             if at is not None and at in open_:
-                self._note(open_.pop(at), Delivered(planhat_id or sent[at].planhat_id))
+                self._note(open_.pop(at), Delivered(planhat_id or sent[at].planhat_id, new))
+                created += new is True
                 named += 1
-        return named
+        return created, named
 
     # -- one item --------------------------------------------------------------------------------------------
 
@@ -357,6 +382,15 @@ class Resolution:
         return self.hold is not None or self._stopped
 
 
+def _all_created(report: Report, already: int) -> bool | None:
+    """Whether what no name settles was created, `already` created ones being named. None: the counts do not tell."""
+    if report.nonupdates:
+        return None
+    if report.created > already:
+        return None if report.updated else True
+    return False if report.updated else None
+
+
 def _only_id(report: Report) -> str:
     """Planhat's id of the only item of a call, if the answer gives exactly one."""
     ids = {key.planhat_id for key in (*report.inserted, *report.updated_keys)}
@@ -374,7 +408,7 @@ def _all_messages(errors: Sequence[ItemError]) -> tuple[str, str]:
 
 
 def resolve(
-    batch: Sequence[Sent], send: Callable[[Sequence[Sent]], Answer]
+    batch: Sequence[Row], send: Callable[[Sequence[Row]], Answer]
 ) -> tuple[Mapping[int, Outcome], Resolution]:
     """The whole of it at once: position -> outcome, and the finished `Resolution`."""
     resolution = Resolution(batch, send)

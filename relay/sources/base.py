@@ -105,6 +105,10 @@ class Adapter(Protocol):
     content_types: ClassVar[frozenset[str]]
     #: Default body limit in bytes.
     max_body_bytes: ClassVar[int]
+    #: True where the provider's handshake carries no signature (Graph's validationToken).
+    handshake_before_verify: ClassVar[bool]
+    #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
+    proof_may_fetch: ClassVar[bool]
     answers: Answers
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
@@ -112,7 +116,7 @@ class Adapter(Protocol):
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
-        handshake is unsigned says so by overriding `handshake_before_verify`), and for GET, HEAD and OPTIONS."""
+        handshake is unsigned says so in `handshake_before_verify`), and for GET, HEAD and OPTIONS."""
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         """What the body holds, in its order. Raises PayloadInvalid for what this source never sends."""
@@ -120,20 +124,21 @@ class Adapter(Protocol):
     def sample(self, *, serial: int, now_s: float) -> Sample:
         """A plausible message of this provider's; a different `serial` gives another message."""
 
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        """A root and its replies, oldest first; the sample alone where a source's messages have no threads."""
+
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         """The sample with the proof that `verify` wants, made with the first configured secret."""
 
 
 class BaseAdapter:
-    """What most adapters share; an adapter subclasses it and fills in `verify` and `parse`."""
+    """The protocol's defaults; an adapter subclasses it and fills in `verify`, `parse`, `sample` and `sign`."""
 
     name: ClassVar[str] = ""
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     max_body_bytes: ClassVar[int] = 1024 * 1024
     answers: Answers = Answers()
-    #: True where the provider's handshake carries no signature (Graph's validationToken).
     handshake_before_verify: ClassVar[bool] = False
-    #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
     proof_may_fetch: ClassVar[bool] = False
 
     def __init__(self, options: SourceOptions) -> None:
@@ -141,6 +146,12 @@ class BaseAdapter:
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         return None
+
+    def sample(self, *, serial: int, now_s: float) -> Sample:
+        raise NotImplementedError
+
+    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
+        return [self.sample(serial=serial, now_s=now_s)]
 
 
 def require_recent(sent_at_s: str, *, now_s: float, tolerance_s: float = 300) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from relay.config import Config
-from relay.door.intake import House, Intake, furnish
+from relay.door.house import House, furnish
+from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import build_redactor
 from relay.door.spooling import Spooler
@@ -30,7 +32,9 @@ from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch
+from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
@@ -40,9 +44,11 @@ from relay.telemetry import SharedMetrics, log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.tally import Tally
+from relay.web.watch import RedisWatch
 
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
+SIGN_EVERY_S = 5.0
 
 
 class WebSide:
@@ -50,32 +56,36 @@ class WebSide:
 
     def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
         self.settings = settings
+        set_rq_prefix(settings.key_prefix)
         self._environ = dict(os.environ) if environ is None else environ
         config, book = load(settings.config, self._environ)
         house = furnish(config, book)
         self._stamp = _stamp(settings.config)
         self.redis = connect(settings.redis_url)
-        self.redis_async = connect_async(settings.redis_url)
+        self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
-        keep = config.keep
+        keep, base = config.keep, settings.key_prefix
         self.outbox = Outbox(
             self.redis,
             events_s=keep.events_s,
             documents_s=keep.documents_s,
             dedupe_s=keep.dedupe_s,
             dead_s=keep.dead_s,
+            base=base,
             vault=self.vault,
         )
         self.epoch = Epoch(self.outbox)
-        self.delivery = Delivery(self.redis)
+        self.delivery = Delivery(self.redis, base=base)
         self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
-        self.tally = Tally()
-        self.metrics = SharedMetrics(self.redis)
+        self.tally = Tally(base=base)
+        self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
         self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.health = Health(self.outbox, self.delivery, self.tally, require_durable=settings.require_durable)
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.health.expire)
+        self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
+        self.health = Health(self.outbox, self.delivery, self.tally, self.watch)
+        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
+        self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
@@ -86,8 +96,11 @@ class WebSide:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
             self.spooler = Spooler(spool, self.intake)
             self.intake.spool = self.spooler
-        self.health.spool = self.spooler.spool if self.spooler else None
+        self.health.spooler = self.spooler
         self._ticker: asyncio.Task[None] | None = None
+        self._look_wanted = asyncio.Event()
+        self._who = f"{socket.gethostname()}:{os.getpid()}:web"
+        self._sign_at, self._started_ms = 0.0, 0
 
     @property
     def house(self) -> House:
@@ -142,17 +155,38 @@ class WebSide:
                 log("redis.restored", level=logging.ERROR, what=what)
                 self.metrics.add("relay_redis_epoch_changes_total", {})
 
+    def _give_sign(self) -> None:
+        """Once in a while, so that who looks knows which releases are running."""
+        if time.monotonic() < self._sign_at:
+            return
+        self._sign_at = time.monotonic() + SIGN_EVERY_S
+        with suppress(OutboxUnavailable):
+            self._started_ms = self._started_ms or self.outbox.now_ms()
+            give_sign(self.outbox, self._who, "web", due_s=4 * SIGN_EVERY_S, started_ms=self._started_ms)
+
+    def _connected(self) -> None:
+        """The door has a new connection (called in the event loop): what is behind it is looked at at once."""
+        self.watch.reconnected()
+        self._look_wanted.set()
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(TICK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_wanted.wait(), TICK_S)
+            self._look_wanted.clear()
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
+                seen = await self.watch.seen()
+                if not seen.answers:
+                    # Each question would take its 2 s; the config is reloaded all the same.
+                    continue
+                await loop.run_in_executor(None, self._give_sign)
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
-                if self.spooler is not None and self.spooler.spool.count:
+                if self.spooler is not None and self.spooler.spool.count and not seen.away:
                     await self.spooler.drain()
                 with suppress(OutboxUnavailable):
                     await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
@@ -165,8 +199,7 @@ class WebSide:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        with suppress(OutboxUnavailable):
-            await loop.run_in_executor(None, self._look_at_redis)
+        await self.watch.seen()
         if self.spooler is not None:
             # What waits here is older than anything that may come: it goes first.
             await self.spooler.drain()
@@ -185,13 +218,10 @@ class WebSide:
                 await asyncio.to_thread(self.spooler.spool.close)
             await self.tally.flush(self.redis_async, int(time.time() * 1000))
             await self.redis_async.aclose()
+            with suppress(OutboxUnavailable):
+                await asyncio.to_thread(leave, self.outbox, self._who)
             self._ringer.shutdown()
             log("web.stopped")
-
-    def _look_at_redis(self) -> None:
-        self.health.check()
-        found = self.health.durability
-        self.recorder.wait_aof = bool(found and found.wait_aof)
 
     def routes(self) -> list[BaseRoute]:
         return [

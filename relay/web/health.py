@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Iterable
+from typing import get_args
 
 import orjson
 from prometheus_client import generate_latest
@@ -11,91 +12,77 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
-from relay.outbox.durability import Durability, examine, refuses_writes
-from relay.outbox.heartbeat import last_beat_ms
-from relay.outbox.items import STATES
+from relay.outbox.durability import Confirmed, Durability
+from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.spool import Spool
+from relay.outbox.processes import delivering, read_processes
 from relay.telemetry import SharedMetrics, escape_label, exposition, with_help
 from relay.web.tally import Tally
-
-#: What is asked of Redis for readiness is asked at most this often, however many probes come.
-READY_FOR_S = 1.0
+from relay.web.watch import RedisWatch, Seen
 
 
 class Health:
     """`stopping` is set on SIGTERM, so that no new traffic comes while what is held is finished."""
 
-    def __init__(self, outbox: Outbox, delivery: Delivery, tally: Tally, *, require_durable: bool) -> None:
+    def __init__(self, outbox: Outbox, delivery: Delivery, tally: Tally, watch: RedisWatch) -> None:
         self._outbox = outbox
         self._delivery = delivery
         self._tally = tally
-        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane)
-        self._require_durable = require_durable
-        self._checked_at = 0.0
-        self._problems: tuple[str, ...] = ("not checked yet",)
+        self._watch = watch
+        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane, base=outbox.base)
         self.stopping = False
-        self.durability: Durability | None = None
-        #: Takes what Redis does not: with one, the relay is ready while Redis is away.
-        self.spool: Spool | None = None
+        #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
+        self.spooler: Spooler | None = None
 
     async def healthz(self, request: Request) -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
 
     async def readyz(self, request: Request) -> Response:
-        problems = ("stopping",) if self.stopping else await run_in_threadpool(self.check)
+        problems = ("stopping",) if self.stopping else self.problems(await self._watch.seen())
         body = orjson.dumps({"ready": not problems, "problems": list(problems)})
         return Response(body, status_code=503 if problems else 200, media_type="application/json")
 
-    def check(self) -> tuple[str, ...]:
+    def problems(self, seen: Seen) -> tuple[str, ...]:
         """Why events cannot be durably accepted now; empty: they can."""
-        if time.monotonic() - self._checked_at > READY_FOR_S:
-            self._problems = self._examine()
-            self._checked_at = time.monotonic()
-        return self._problems
-
-    def expire(self) -> None:
-        """What was found is no longer true: ask again at the next probe."""
-        self._checked_at = 0.0
-
-    def _examine(self) -> tuple[str, ...]:
-        try:
-            found = self.durability = examine(self._outbox.redis)
-        except OutboxUnavailable as error:
-            return () if self._spool_takes() else (str(error),)
-        problems = list(found.problems) if self._require_durable else []
-        if found.max_bytes and found.used_bytes >= found.max_bytes:
-            problems.append("Redis is over its memory limit; raise maxmemory or lower keep:")
-        refusal = refuses_writes(self._outbox.redis)
-        if refusal and not self._spool_takes():
-            problems.append(refusal)
-        return tuple(problems)
+        if seen.away and not self._spool_takes():
+            return (*seen.problems, seen.away)
+        return seen.problems
 
     def _spool_takes(self) -> bool:
-        return self.spool is not None and not self.spool.full()
+        return self.spooler is not None and not self.spooler.spool.full()
 
     async def metrics(self, request: Request) -> Response:
-        text = await run_in_threadpool(self.exposition)
+        seen = await self._watch.seen()
+        text = await run_in_threadpool(self.exposition, seen)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def exposition(self) -> bytes:
-        """Everything /metrics says, as Prometheus text."""
+    def exposition(self, seen: Seen | None = None) -> bytes:
+        """Everything /metrics says, as Prometheus text. What Redis holds is left out where it does not answer."""
+        seen = seen or self._watch.look()
         parts = [generate_latest(self._tally.registry)]
+        ready = int(not self.stopping and not self.problems(seen))
+        parts.append(f"# TYPE relay_ready gauge\nrelay_ready {ready}\n".encode())
         try:
-            parts.append("\n".join([*self._from_redis(), ""]).encode())
+            if seen.durability is None:
+                raise OutboxUnavailable(seen.away)
+            parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
-        if self.spool is not None:
-            parts.append(
-                f"# TYPE relay_spool_requests gauge\nrelay_spool_requests {self.spool.count}\n"
-                f"# TYPE relay_spool_bytes gauge\nrelay_spool_bytes {self.spool.size_bytes}\n"
-                f"# TYPE relay_spool_set_aside_total counter\nrelay_spool_set_aside_total {self.spool.set_aside}\n".encode()
-            )
+        if self.spooler is not None:
+            spool = self.spooler.spool
+            for name, kind, number in (
+                ("relay_spool_requests", "gauge", spool.count),
+                ("relay_spool_bytes", "gauge", spool.size_bytes),
+                ("relay_spool_newer_requests", "gauge", self.spooler.newer),
+                ("relay_spool_set_aside_total", "counter", spool.set_aside),
+            ):
+                parts.append(f"# TYPE {name} {kind}\n{name} {number}\n".encode())
         return with_help(b"".join(parts).decode()).encode()
 
-    def _from_redis(self) -> Iterable[str]:
+    def _from_redis(self, durability: Durability) -> Iterable[str]:
         outbox, delivery = self._outbox, self._delivery
         now_ms = outbox.now_ms()
         yield "# TYPE relay_redis_up gauge"
@@ -107,9 +94,8 @@ class Health:
             name = escape_label(source)
             for word in ("accepted", "duplicate", "ignored", "rejected", *STATES):
                 yield f'relay_events_total{{source="{name}",state="{word}"}} {counts[word]}'
-        balanced = all(c["accepted"] == sum(c[state] for state in STATES) for c in ledger.values())
         yield "# TYPE relay_books_balanced gauge"
-        yield f"relay_books_balanced {int(balanced)}"
+        yield f"relay_books_balanced {int(all(map(balanced, ledger.values())))}"
         yield "# TYPE relay_signature_failures_total counter"
         for source, failures in self._signature_failures(list(ledger)):
             yield f'relay_signature_failures_total{{source="{escape_label(source)}"}} {failures}'
@@ -128,13 +114,12 @@ class Health:
             yield f'relay_delivery_state{{state="{word}"}} {int(state.state == word)}'
         yield "# TYPE relay_calls_per_minute_used gauge"
         yield f"relay_calls_per_minute_used {delivery.calls_used(now_ms=now_ms)}"
-        durability = examine(outbox.redis)
+        yield from _of_durability(durability)
         yield "# TYPE relay_redis_memory_bytes gauge"
         yield f"relay_redis_memory_bytes {durability.used_bytes}"
         yield "# TYPE relay_redis_memory_max_bytes gauge"
         yield f"relay_redis_memory_max_bytes {durability.max_bytes}"
-        yield "# TYPE relay_worker_heartbeat_age_seconds gauge"
-        yield f"relay_worker_heartbeat_age_seconds {self._heartbeat_age_s(now_ms):.3f}"
+        yield from self._of_processes(now_ms)
         yield from exposition(self._metrics.read())
 
     def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
@@ -151,7 +136,24 @@ class Health:
             causes[cause] = causes.get(cause, 0) + 1
         return causes
 
-    def _heartbeat_age_s(self, now_ms: int) -> float:
-        """Seconds since any worker's last sign of life; +Inf where there is none."""
-        newest = last_beat_ms(self._outbox)
-        return float("inf") if newest is None else max(0, now_ms - newest) / 1000
+    def _of_processes(self, now_ms: int) -> Iterable[str]:
+        processes = read_processes(self._outbox, now_ms=now_ms)
+        found = delivering(self._outbox, processes, now_ms=now_ms)
+        age_s = float("inf") if found.asked_ms is None else max(0, now_ms - found.asked_ms) / 1000
+        yield "# TYPE relay_worker_heartbeat_age_seconds gauge"
+        yield f"relay_worker_heartbeat_age_seconds {age_s:.3f}"
+        yield "# TYPE relay_flush_alive gauge"
+        yield f"relay_flush_alive {int(found.alive)}"
+        yield "# TYPE relay_processes gauge"
+        running = Counter((p.role, p.release) for p in processes if p.alive(now_ms))
+        for (role, release), number in sorted(running.items()):
+            yield f'relay_processes{{role="{role}",release="{escape_label(release)}"}} {number}'
+
+
+def _of_durability(found: Durability) -> Iterable[str]:
+    """Whether what Redis took is on disk when it says so, and who vouches for that."""
+    yield "# TYPE relay_redis_durable gauge"
+    yield f"relay_redis_durable {int(not found.problems)}"
+    yield "# TYPE relay_redis_fsync_confirmed gauge"
+    for word in get_args(Confirmed):
+        yield f'relay_redis_fsync_confirmed{{by="{word}"}} {int(found.confirmed_by == word)}'

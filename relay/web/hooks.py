@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from relay.door.intake import Accepted, Intake, Source
+from relay.door.house import Source
+from relay.door.intake import Accepted, Intake
 from relay.errors import (
     BodyTooLarge,
     ContentTypeInvalid,

@@ -17,6 +17,8 @@ _WHEN: Schema = {
     "description": "ISO 8601, or so long ago: `2h`, `3d`",
     "examples": ["2h", "2026-03-04T05:06:07Z"],
 }
+#: In a body, programs may also write epoch milliseconds.
+_WHEN_OR_MS: Schema = {"anyOf": [_WHEN, {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}]}
 _WORDS = (
     "accepted",
     "duplicate",
@@ -55,8 +57,8 @@ _SELECTION: dict[str, Schema] = {
     "ids": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 10_000},
     "cause": {"type": "string", "minLength": 1, "maxLength": 1000},
     "source": {"type": "string", "minLength": 1, "maxLength": 1000},
-    "since": _WHEN,
-    "until": _WHEN,
+    "since": _WHEN_OR_MS,
+    "until": _WHEN_OR_MS,
     "all": {"type": "boolean"},
     "dry_run": {"type": "boolean", "description": "Move nothing; say how many, and what would change."},
 }

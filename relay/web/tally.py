@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from starlette.types import Scope
 
 from relay.errors import NotAuthentic
+from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.telemetry import BUCKETS
 
 #: How many refused requests are kept to look at (never a body): time, source, reason, size, address prefix.
@@ -61,12 +62,12 @@ class _Requests(Collector):
 
 
 class Tally:
-    def __init__(self, *, lane: str = "main") -> None:
+    def __init__(self, *, lane: str = LANE, base: str = BASE) -> None:
         self.registry = CollectorRegistry()
         requests = _Requests()
         self.registry.register(requests)
         self.request = requests.add
-        self._prefix = f"relay:{{{lane}}}:"
+        self._prefix = lane_prefix(lane, base)
         self._counts: dict[tuple[str, str], int] = {}
         self._refused: deque[bytes] = deque(maxlen=REJECTED_KEPT)
 

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import redis
 
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.web.test_hooks import CONFIG
+
+pytestmark = pytest.mark.process
 
 
 def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, object]]]:

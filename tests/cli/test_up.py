@@ -18,8 +18,10 @@ import httpx
 import pytest
 
 from tests import processes
+from tests.disks import fill, small_disk
+from tests.web.test_hooks import CONFIG
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 
 def environ() -> dict[str, str]:
@@ -46,7 +48,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+def running(
+    folder: Path, *arguments: str, data: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     port = free_port()
     said = (folder / "said.txt").open("wb")
     process = subprocess.Popen(
@@ -62,7 +66,7 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[by
         while "Ctrl-C stops everything" not in (folder / "said.txt").read_text():
             assert process.poll() is None and time.monotonic() < deadline, (folder / "said.txt").read_text()
             time.sleep(0.05)
-        yield process, json.loads((folder / ".relay" / "up.json").read_text())
+        yield process, json.loads(((data or folder / ".relay") / "up.json").read_text())
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -203,3 +207,43 @@ def test_a_web_side_that_is_told_to_stop_at_any_moment_of_its_start_stops(short_
         process.send_signal(signal.SIGTERM)
         # Before Python has read our handler the signal's own default ends the process.
         assert process.wait(12) in (0, -signal.SIGTERM), wait_ms
+
+
+def test_on_a_full_disk_up_ends_in_a_sentence() -> None:
+    with small_disk("3m") as folder:
+        fill(folder, leave=200_000)
+        done = relay(folder, "up", "--port", str(free_port()))
+        assert done.returncode == 2
+        assert "is full" in done.stderr and "make room" in done.stderr and "Traceback" not in done.stderr
+        assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_disk_that_fills_up_stops_nothing_for_good(short_tmp: Path) -> None:
+    """The server ends, the web side spools, and all of it comes back by itself when there is room."""
+    config = short_tmp / "relay.yaml"
+    config.write_text(CONFIG + f"spool: {{dir: {short_tmp}/spool}}\n")
+    with small_disk("24m") as disk:
+        arguments = ("--data", str(disk / "data"), "--config", str(config))
+        with running(short_tmp, *arguments, data=disk / "data") as (process, up):
+            send = ("send", "--source", "slack", "--data", str(disk / "data"), "--json")
+            assert relay(short_tmp, *send).returncode == 0
+            filler = fill(disk)
+            deadline = time.monotonic() + 40
+            while "the embedded server is down" not in (short_tmp / "said.txt").read_text():
+                assert time.monotonic() < deadline and process.poll() is None
+                # Each event is accepted: first by Redis, then by the spool.
+                assert relay(short_tmp, *send).returncode == 0
+            said = (short_tmp / "said.txt").read_text()
+            assert "is full" in said and "make room" in said
+            assert httpx.get(f"{up['relay']}/readyz", trust_env=False).status_code == 200
+            assert relay(short_tmp, *send).returncode == 0
+            assert json.loads((disk / "data" / "up.json").read_text())["relay"] == up["relay"]
+            filler.unlink()
+            deadline = time.monotonic() + 40
+            while True:
+                stats = relay(short_tmp, "stats", "--json", "--data", str(disk / "data"))
+                if stats.returncode == 0 and json.loads(stats.stdout)["sources"]["slack"]["pending"] == 0:
+                    break
+                assert time.monotonic() < deadline, stats
+            assert "it was started again" in (short_tmp / "said.txt").read_text()
+            assert json.loads(stats.stdout)["balanced"] is True

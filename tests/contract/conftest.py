@@ -7,9 +7,12 @@
     RELAY_CONTRACT_COMPANY        the company to write to, as an _id or extid-...
     RELAY_CONTRACT_OTHER_COMPANY  a second one
     RELAY_CONTRACT_TYPE           a custom conversation type that exists in the tenant
+    RELAY_CONTRACT_DATE_FIELD     a custom field of conversations that holds a date
 
 Run it with `pytest tests/contract`; `--collect-only -q` lists the assumptions. A test that fails names an assumption
-that does not hold for this tenant; what the relay does about it stands in its docstring.
+that does not hold for this tenant; what the relay does about it stands in its docstring, and where the assumption
+comes from, when that is not the document. "Team notes" are public notes of a team that uses Planhat, written from what
+they saw in 2026: one source, so that each of them is open until a tenant has answered.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Tenant:
     company: str = ""
     other_company: str = ""
     type: str = ""
+    date_field: str = ""
     made: set[str] = field(default_factory=set)
 
     def new_id(self, suffix: str = "") -> str:
@@ -97,15 +101,20 @@ def far_side() -> Iterator[Tenant]:
                 os.environ.get("RELAY_CONTRACT_COMPANY", ""),
                 os.environ.get("RELAY_CONTRACT_OTHER_COMPANY", ""),
                 os.environ.get("RELAY_CONTRACT_TYPE", ""),
+                os.environ.get("RELAY_CONTRACT_DATE_FIELD", ""),
             )
         return
-    sandbox = create_sandbox(token="sandbox", quotas=Quotas(per_minute=100_000, per_second=0, parallel=0))
+    sandbox = create_sandbox(
+        token="sandbox",
+        quotas=Quotas(per_minute=100_000, per_second=0, parallel=0),
+        seed={"custom_fields": ["Channel", {"name": "Due", "type": "date"}]},
+    )
     with (
         running(sandbox) as url,
         Planhat(url, "sandbox") as planhat,
         httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as http,
     ):
-        yield Tenant(planhat, http, "extid-acme", "extid-globex", "Slack thread")
+        yield Tenant(planhat, http, "extid-acme", "extid-globex", "Slack thread", "Due")
 
 
 @pytest.fixture
@@ -132,6 +141,13 @@ def writable(far_side: Tenant) -> Iterator[Tenant]:
 def two_companies(writable: Tenant) -> Tenant:
     if not writable.other_company:
         pytest.skip("needs RELAY_CONTRACT_OTHER_COMPANY, a second company to write to")
+    return writable
+
+
+@pytest.fixture
+def date_field(writable: Tenant) -> Tenant:
+    if not writable.date_field:
+        pytest.skip("needs RELAY_CONTRACT_DATE_FIELD, a custom field of conversations that holds a date")
     return writable
 
 

@@ -154,7 +154,8 @@ def test_the_id_counts_more_than_the_external_id(two_companies: Tenant) -> None:
 
 
 def test_a_source_id_counts_more_than_an_external_id(writable: Tenant) -> None:
-    """The relay sends no sourceId unless a rule does."""
+    """The relay sends no sourceId unless a rule does. The document names it; team notes (2026-08, by Planhat's MCP server)
+    say that conversations have none."""
     source = writable.new_id("-source")
     made = writable.make(sourceId=source)
     _, envelope = writable.put([writable.item(sourceId=source)])
@@ -293,7 +294,8 @@ def test_an_unknown_property_is_ignored_and_not_refused(writable: Tenant) -> Non
 
 
 def test_an_unknown_type_becomes_a_note_in_silence(writable: Tenant) -> None:
-    """Documented. Why `planhat.types` is checked, and why deliveries are read back."""
+    """Documented. Why `planhat.types` is checked, and why deliveries are read back. Team notes say both this and that it
+    stays as it was sent (`--unknown-type keep`): then a read-back sees nothing, and only the tenant's own list helps."""
     assert writable.make(type="Relay contract: no such type")["type"] == "note"
 
 

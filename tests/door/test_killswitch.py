@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import redis
 
 from relay.door.killswitch import KillSwitch, condition_problem
 from relay.outbox.outbox import Outbox
 from tests.web.test_hooks import Door, books, door, message
+
+pytestmark = pytest.mark.process
 
 __all__ = ["door"]
 

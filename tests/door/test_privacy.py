@@ -19,6 +19,8 @@ from tests.flushing import Kit, patch
 from tests.web.test_hooks import CONFIG, Door, books, door, message, serve
 from workers.dead_jobs import post_dead_letters
 
+pytestmark = pytest.mark.process
+
 __all__ = ["door"]
 
 CANARIES = 1_000

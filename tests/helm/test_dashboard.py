@@ -17,7 +17,7 @@ import pytest
 from tests.places import ROOT
 from tests.cli.test_up import free_port, relay, running
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 DASHBOARD = ROOT / "helm" / "files" / "dashboard.json"
 #: True only where the relay has such a thing: a memory limit on Redis, dead letters, changed rules.

@@ -16,6 +16,8 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.pipe import MOST_OUTSTANDING, Pipe
 from tests.outbox.test_outbox import done, entry
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def piped(redis_client: redis.Redis) -> Outbox:

@@ -17,7 +17,7 @@ from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
-from relay.errors import OutboxUnavailable
+from relay.door.house import furnish
+from relay.door.intake import Intake, Records
+from relay.door.spooling import Spooler, encode
+from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.embedded import EmbeddedServer
-from relay.outbox.items import STATES
+from relay.outbox.items import STATES, Entry, Recorded
 from relay.outbox.spool import Spool
+from relay.rules.file.load import load
 from relay.settings import Settings
+from relay.sources.base import Inbound
 from relay.web.app import WebSide
 from tests.web.test_hooks import CONFIG, Door, message, serve
+
+pytestmark = pytest.mark.process
 
 
 def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.append([b"1", b"2"])
     spool.append([b"3"])
-    # No close: a killed process closes nothing either.
+    spool.close()
     again = Spool(tmp_path)
     assert [row.row for row in again.oldest()] == [b"1", b"2", b"3"]
     again.remove([row.row_id for row in again.oldest(2)])
@@ -39,7 +50,9 @@ def test_a_full_spool_takes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_torn_row_is_set_aside_and_the_others_come_back(tmp_path: Path) -> None:
-    Spool(tmp_path).append([b"good 1", b"torn", b"good 2"])
+    first = Spool(tmp_path)
+    first.append([b"good 1", b"torn", b"good 2"])
+    first.close()
     with sqlite3.connect(tmp_path / "spool.sqlite") as db:
         db.execute("UPDATE spool SET row = ? WHERE row = ?", (b"jto", b"jtorn"))
     db.close()
@@ -99,6 +112,56 @@ def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(
         server.stop()
 
 
+def test_a_folder_belongs_to_one_process_and_is_free_when_that_is_killed(tmp_path: Path) -> None:
+    """Two on one folder would take in each other's rows and count what is not there."""
+    hold = f"import time; from relay.outbox.spool import Spool; s = Spool({str(tmp_path)!r}); s.append([b'1']); print('up', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    assert other.stdout and other.stdout.readline() == "up\n"
+    with pytest.raises(UserError, match=f"in use by another `relay serve` .process {other.pid}."):
+        Spool(tmp_path)
+    visitor = Spool(tmp_path, visit=True)
+    assert visitor.count == 1
+    visitor.close()
+    other.kill()
+    other.wait()
+    spool = Spool(tmp_path)
+    assert [row.row for row in spool.oldest()] == [b"1"]
+    spool.close()
+
+
+class Nothing(Records):
+    async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
+        return [Recorded(entry.event_id) for entry, _ in entries]
+
+
+def _spooler(folder: Path) -> Spooler:
+    (folder / "relay.yaml").write_text(CONFIG)
+    house = furnish(*load(str(folder / "relay.yaml"), {}))
+    return Spooler(Spool(folder / "spool"), Intake(house=house, records=Nothing()))
+
+
+def test_what_was_erased_beside_it_ends_a_drain(tmp_path: Path) -> None:
+    spooler = _spooler(tmp_path)
+    asyncio.run(spooler.keep("slack", Inbound(body=message(1), headers={}), 1.0))
+    visitor = Spool(tmp_path / "spool", visit=True)
+    assert visitor.erase(lambda row: True) == 1
+    visitor.close()
+    assert spooler.spool.count == 1
+    assert asyncio.run(asyncio.wait_for(spooler.drain(), 5)) == 0
+    assert (spooler.spool.count, spooler.spool.size_bytes) == (0, 0)
+    spooler.spool.close()
+
+
+def test_a_newer_release_s_rows_are_left_for_it(tmp_path: Path) -> None:
+    spooler = _spooler(tmp_path)
+    kept = json.loads(encode("slack", Inbound(body=message(1), headers={}), 1.0))
+    newer = json.dumps({**kept, "v": kept["v"] + 1, "body": {"new": "shape"}}).encode()
+    spooler.spool.append([newer, json.dumps(kept).encode(), newer])
+    assert asyncio.run(asyncio.wait_for(spooler.drain(), 5)) == 1
+    assert (spooler.spool.count, spooler.newer, spooler.spool.set_aside) == (2, 2, 0)
+    spooler.spool.close()
+
+
 def test_a_new_process_drains_first(server: EmbeddedServer, tmp_path: Path) -> None:
     config = tmp_path / "relay.yaml"
     config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
@@ -124,8 +187,6 @@ def test_a_source_that_left_the_config_is_set_aside_not_lost(redis_url: str, tmp
     assert side.spooler
 
     async def keep_and_drain() -> int:
-        from relay.sources.base import Inbound
-
         assert side.spooler
         await side.spooler.keep("gone", Inbound(body=b"{}", headers={}), 1.0)
         return await side.spooler.drain()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.planhat.report import Answer, Unavailable, read_report
-from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Resolution, Sent, Unchanged, resolve
+from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Resolution, Row, Unchanged, resolve
 
 STYLES = (
     "string",
@@ -29,8 +29,8 @@ STYLES = (
 )
 
 
-def batch(n: int, *, known: bool = False) -> list[Sent]:
-    return [Sent(f"slack-C1-{i}.5", b"{}", f"{i:024x}" if known else "") for i in range(n)]
+def batch(n: int, *, known: bool = False) -> list[Row]:
+    return [Row(f"slack-C1-{i}.5", b"{}", f"{i:024x}" if known else "") for i in range(n)]
 
 
 class Tenant:
@@ -51,7 +51,7 @@ class Tenant:
         self.sent: Counter[str] = Counter()
         self.have: set[str] = set()
 
-    def __call__(self, items: Sequence[Sent]) -> Answer:
+    def __call__(self, items: Sequence[Row]) -> Answer:
         self.calls += 1
         self.sent.update(item.external_id for item in items)
         wrong = [(i, item) for i, item in enumerate(items) if item.external_id in self.bad]
@@ -75,7 +75,7 @@ class Tenant:
             envelope["createdErrors"] = envelope["createdErrors"][:1]
         return read_report(self.status if wrong else 200, {}, orjson.dumps(envelope), now_s=0)
 
-    def complaint(self, index: int, item: Sent) -> Any:
+    def complaint(self, index: int, item: Row) -> Any:
         match self.style:
             case "string_id":
                 return f"{self.message}: {item.external_id}"
@@ -94,7 +94,7 @@ class Tenant:
         return self.message
 
 
-def check(outcomes: Any, items: list[Sent], tenant: Tenant) -> None:
+def check(outcomes: Any, items: list[Row], tenant: Tenant) -> None:
     assert sorted(outcomes) == list(range(len(items)))
     for position, item in enumerate(items):
         expected: tuple[type[Outcome], ...] = (
@@ -147,7 +147,7 @@ def test_a_duplicate_gets_a_second_try_which_may_succeed(
     if style == "bare":
         return
 
-    def send(part: Sequence[Sent]) -> Answer:
+    def send(part: Sequence[Row]) -> Answer:
         if tenant.calls and len(tenant.have) >= n - len(bad):
             tenant.bad = set()
         return tenant(part)
@@ -231,7 +231,7 @@ def test_an_outage_in_the_middle_keeps_what_is_settled_and_postpones_the_rest(
     items = batch(n)
     tenant = Tenant({seed.choice(items).external_id}, "400")
 
-    def send(part: Sequence[Sent]) -> Answer:
+    def send(part: Sequence[Row]) -> Answer:
         return Unavailable(None, "gone") if tenant.calls >= fail_at else tenant(part)
 
     outcomes, resolution = resolve(items, send)
@@ -247,11 +247,11 @@ def test_an_outage_in_the_middle_keeps_what_is_settled_and_postpones_the_rest(
 
 @given(count=st.integers(1, 200), limit=st.integers(10, 2_000))
 def test_a_body_limit_costs_few_calls_and_what_failed_is_not_sent_again(count: int, limit: int) -> None:
-    items = [Sent(f"x-{i}", b"x" * 10) for i in range(count)]
+    items = [Row(f"x-{i}", b"x" * 10) for i in range(count)]
     sizes: list[int] = []
     refused: list[int] = []
 
-    def send(sent: Sequence[Sent]) -> Answer:
+    def send(sent: Sequence[Row]) -> Answer:
         size = sum(len(item.body) for item in sent)
         sizes.append(size)
         if size > limit:
@@ -268,9 +268,9 @@ def test_a_body_limit_costs_few_calls_and_what_failed_is_not_sent_again(count: i
 
 
 def test_an_item_too_large_alone_is_refused_with_its_size_and_the_others_go() -> None:
-    items = [Sent("a-1", b"x" * 10), Sent("b-2", b"x" * 900), Sent("c-3", b"x" * 10)]
+    items = [Row("a-1", b"x" * 10), Row("b-2", b"x" * 900), Row("c-3", b"x" * 10)]
 
-    def send(part: Sequence[Sent]) -> Answer:
+    def send(part: Sequence[Row]) -> Answer:
         if sum(len(item.body) for item in part) > 500:
             return read_report(413, {}, b"", now_s=0)
         return read_report(200, {}, b'{"created":%d}' % len(part), now_s=0)
@@ -285,18 +285,18 @@ def test_an_item_too_large_alone_is_refused_with_its_size_and_the_others_go() ->
 
 def test_an_unchanged_item_that_appears_only_as_a_count_is_unchanged() -> None:
     body = b'{"created":1,"updated":1,"nonupdates":1,"insertsKeys":[{"_id":"n","externalId":"a-1"}],"updatesKeys":[{"_id":"u2"}],"modified":["u2"],"upsertedIds":["n"]}'
-    items = [Sent("a-1", b""), Sent("b-2", b"", "u2"), Sent("c-3", b"", "u3")]
+    items = [Row("a-1", b""), Row("b-2", b"", "u2"), Row("c-3", b"", "u3")]
 
     outcomes, resolution = resolve(items, lambda part: read_report(200, {}, body, now_s=0))
 
-    assert outcomes == {0: Delivered("n"), 1: Delivered("u2"), 2: Unchanged()}
+    assert outcomes == {0: Delivered("n", True), 1: Delivered("u2", False), 2: Unchanged()}
     assert resolution.calls == 1
 
 
 def test_an_item_that_planhat_drops_in_silence_is_not_called_delivered() -> None:
     items = batch(8)
 
-    def send(part: Sequence[Sent]) -> Answer:
+    def send(part: Sequence[Row]) -> Answer:
         taken = [item for item in part if item.external_id != items[5].external_id]
         return read_report(200, {}, orjson.dumps({"created": 0, "nonupdates": len(taken)}), now_s=0)
 
@@ -310,7 +310,7 @@ def test_a_permission_missing_for_one_item_is_its_verdict_once_others_went_throu
     items = batch(4)
     tenant = Tenant({items[2].external_id}, "string", echo=False, status=403)
 
-    def send(part: Sequence[Sent]) -> Answer:
+    def send(part: Sequence[Row]) -> Answer:
         tenant(part)
         bad = [item for item in part if item.external_id in tenant.bad]
         body = {"created": len(part) - len(bad), "permissionErrors": ["no permission"] * len(bad)}

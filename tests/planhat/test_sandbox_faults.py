@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
+from relay.planhat.sandbox import Fault
 from relay.planhat.sandbox.errors import STYLES
 from relay.planhat.sandbox.faults import FaultInvalid
-from relay.planhat.sandbox.server import running
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[Sandbox, str]]:
-    sandbox = create_sandbox(quotas=NO_QUOTAS)
-    with running(sandbox) as url:
-        yield sandbox, url
-
-
-@pytest.fixture
-def http(shared: tuple[Sandbox, str]) -> Iterator[httpx.Client]:
-    shared[0].reset()
-    with httpx.Client(base_url=shared[1], headers={"Authorization": "Bearer t"}, trust_env=False) as client:
-        yield client
 
 
 def item(external_id: str, **more: Any) -> dict[str, Any]:

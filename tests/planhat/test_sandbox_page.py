@@ -12,6 +12,8 @@ import pytest
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 
+pytestmark = pytest.mark.browser
+
 playwright = pytest.importorskip("playwright.sync_api")
 
 
@@ -63,3 +65,31 @@ def test_what_arrives_appears_by_itself_and_opens_in_full_as_text(page: Any, san
         assert page.query_selector("main img, main script, main i, main b") is None
         assert "upsert" in page.inner_text("#calls")
     assert wrong == []
+
+
+def test_the_page_shows_what_the_editor_would_and_which_fields_nobody_sees(
+    page: Any, sandbox: Sandbox
+) -> None:
+    item = {
+        "companyId": "extid-acme",
+        "externalId": "slack-1",
+        "subject": "Renewal",
+        "description": "<p>Hello <b>Ada</b></p><ul><li>lost item</li></ul><p><a href='https://x.example'>link</a></p>",
+        "custom": {"Channel": "C1", "Chanel": "C2"},
+    }
+    with running(sandbox) as url:
+        headers = {"Authorization": "Bearer t"}
+        httpx.put(f"{url}/conversations", json=[item], headers=headers, trust_env=False)
+        page.goto(f"{url}/")
+        page.wait_for_selector("#rows a", timeout=10_000)
+        assert "1 of the custom fields unseen" in page.inner_text("#rows")
+        page.click("#rows a")
+        page.wait_for_selector("#edited p")
+        assert page.inner_text("#edited strong") == "Ada"
+        # A link is shown and leads nowhere.
+        assert page.get_attribute("#edited a", "href") is None
+        assert "lost item" not in page.inner_text("#edited")
+        assert "Words are lost: lost item" in page.inner_text("#faithful")
+        assert page.query_selector("#notes li.warning") is not None
+        assert "not defined" in page.inner_text("dd:has(.warning)")
+        assert page.inner_text("dd:has(.warning)").startswith("C2")

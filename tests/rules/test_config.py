@@ -150,6 +150,18 @@ def test_a_look_ups_token_shows_nowhere(tmp_path: Path) -> None:
     assert "hush-hush" not in repr(config)
 
 
+@pytest.mark.parametrize("around", ["%s\n", " %s", "%s\r\n", "\t%s "])
+def test_white_space_around_a_variable_is_left_out_and_warned_of(around: str, tmp_path: Path) -> None:
+    """`kubectl create secret --from-file` keeps the file's last newline, and every signature would be wrong."""
+    file = tmp_path / "relay.yaml"
+    file.write_text(MINIMAL % '"${SECRET}"')
+    environ = {"SECRET": around % "not-a-real-secret"}
+    assert list(load(str(file), environ)[0].sources["slack"].options.secrets()) == ["not-a-real-secret"]
+    [mistake] = examine(str(file), environ).mistakes
+    assert mistake.severity == "warning" and "SECRET begins or ends with white space" in str(mistake)
+    assert "not-a-real" not in str(mistake)
+
+
 def test_missing_variables_and_files_are_named(tmp_path: Path) -> None:
     said = messages(tmp_path, MINIMAL % '"${NOT_THERE}", "${file:/nowhere/at/all}", "${odd name}"')
     assert "relay.yaml:2: sources.slack.secrets[0]: the environment variable NOT_THERE is not set" in said

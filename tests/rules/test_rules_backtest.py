@@ -11,7 +11,8 @@ import yaml
 from click.testing import CliRunner
 
 from relay.cli import cli
-from relay.door.intake import Intake, furnish
+from relay.door.house import furnish
+from relay.door.intake import Intake
 from relay.event import Event
 from relay.operations import backtest as operation
 from relay.operations.backtest import Order

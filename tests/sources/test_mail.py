@@ -128,14 +128,15 @@ def test_html_is_clean_without_pictures_and_without_the_quote() -> None:
 
 
 def test_html_whose_quote_has_no_mark_gives_way_to_the_text() -> None:
-    found = event(text="New\n\n> " + "old " * 100, html="<p>New</p><p>" + "old " * 100 + "</p>")
+    quoted = "Nora, 3 Mar 2026 09:15\n\n> " + "old " * 100
+    found = event(text=f"New\n\n{quoted}", html="<p>New</p><p>Nora, 3 Mar 2026 09:15</p><p>" + "old " * 100)
     assert found.html == "New"
 
 
 def test_answers_between_the_quotes_are_not_lost_with_them() -> None:
     text = "> one?\nyes, all of it\n> two?\nno, not yet at all"
     html = "<div>Hi</div><div class='gmail_quote'>one? yes ... two? no ...</div>"
-    found = event(text=text, html=html)
+    found = event(("In-Reply-To", "<1@a>"), text=text, html=html)
     assert found.text == "yes, all of it\nno, not yet at all"
     assert found.html == "yes, all of it<br>no, not yet at all"
 
@@ -144,8 +145,25 @@ def test_a_mail_of_html_alone_has_a_text_too() -> None:
     assert event(text="", html="<p>One</p><p>Two</p>").text == "One\nTwo"
 
 
-def test_the_providers_own_reply_is_preferred() -> None:
-    assert event(text="New\nold stuff", reply="New").text == "New"
+def test_a_providers_own_reply_costs_no_words_of_the_text() -> None:
+    assert event(text="New\nand more of it", reply="New").text == "New\nand more of it"
+
+
+def test_a_providers_own_reply_stands_in_for_a_text_that_is_missing_or_another() -> None:
+    assert event(text="", reply="New").text == "New"
+    assert (
+        event(text="This is a test text body.", reply="The reply of the sample").text
+        == "The reply of the sample"
+    )
+
+
+def test_what_was_cut_is_the_events_quoted() -> None:
+    attribution = "On Tue, 3 Mar 2026 at 09:15, Nora Lind <nora@acme.example> wrote:"
+    found = event(text=f"New\n\n{attribution}\n> old words\n")
+    assert (found.text, found.quoted) == ("New", f"{attribution}\n> old words")
+    assert found.view()["quoted"] == found.quoted
+    page = "<p>New</p><div class='gmail_quote'><i>Nora:</i><blockquote>old words</blockquote></div>"
+    assert "old words" in event(text="", html=page).quoted
 
 
 def test_a_mail_with_nothing_in_it_is_refused() -> None:

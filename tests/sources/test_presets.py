@@ -212,7 +212,7 @@ def test_one_wrong_client_state_spoils_the_batch() -> None:
 @pytest.mark.parametrize("query", [{"validationToken": "a <b> & c"}, {}])
 def test_a_new_graph_subscription_is_validated_as_plain_text(query: dict[str, str]) -> None:
     adapter = source("graph", secrets=["s"])
-    assert adapter.handshake_before_verify  # type: ignore[attr-defined]
+    assert adapter.handshake_before_verify
     asked = Inbound(b"", {}, "POST", "/hooks/it?validationToken=a%20%3Cb%3E+%26%20c", query)
     reply = adapter.handshake(asked, now_s=NOW_S)
     assert reply is not None

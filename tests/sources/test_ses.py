@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.door.intake import House, Intake, furnish
+from relay.door.house import House, furnish
+from relay.door.intake import Intake
 from relay.errors import NotAuthentic, UserError, VerificationUnavailable
 from relay.event import Attachment, Event
 from relay.outbox.items import Entry, Recorded

@@ -20,6 +20,8 @@ from bench.picture import draw
 from bench.report import markdown
 from bench.servers import Sink
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(params=["c", "python"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from bench.chaos import main
+
+pytestmark = pytest.mark.process
 
 
 def test_nothing_is_lost_stale_or_twice_whatever_is_killed() -> None:

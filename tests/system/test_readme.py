@@ -1,24 +1,33 @@
-"""If the README says it, this reads the README."""
+"""If README or docs/ say it, this reads them."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from relay.cli import COMMANDS
+from relay.event import KINDS, Event
+from relay.rules.language.filters import FILTERS, KEPT_FILTERS
 from relay.settings import Settings
+from relay.sources.read.pick import FIELD_KEYS
 from relay.sources.registry import ADAPTERS
 from tests.places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOT.glob("docs/**/*.md")
+}
+PAGES |= {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
+ALL = "\n".join(PAGES.values())
 
 
 def part(name: str) -> str:
-    found = re.search(rf"<!-- {name}: begin -->(.*?)<!-- {name}: end -->", README, re.S)
+    found = re.search(rf"<!-- {name}: begin -->(.*?)<!-- {name}: end -->", ALL, re.S)
     assert found, name
     return found.group(1)
 
@@ -48,11 +57,57 @@ def test_every_metric_of_the_table_is_in_the_code_and_the_other_way_round() -> N
     assert exported <= named, exported - named
 
 
+def test_the_table_of_config_keys_is_the_schemas() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "config_table.py", "--check"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_key_of_an_event_and_every_filter_is_described() -> None:
+    event = part("event")
+    for key, value in Event("", "", "", "", "", 0, "").view().items():
+        assert f"`{key}" in event, key
+        for inner in value if isinstance(value, dict) else ():
+            assert f"`{key}.{inner}`" in event or f"`.{inner}`" in event, f"{key}.{inner}"
+    for kind in KINDS:
+        assert f"`{kind}`" in event, kind
+    described = part("filters")
+    for name in FILTERS:
+        assert re.search(rf"`{name}[`(]", described), name
+    for name in [*KEPT_FILTERS, *FIELD_KEYS]:
+        assert f"`{name}`" in PAGES["docs/config.md"], name
+
+
 def test_every_command_is_named() -> None:
     for command in COMMANDS:
-        assert f"relay {command}" in README or f"`{command}`" in README or f" / `{command}`" in README, (
-            command
-        )
+        assert f"relay {command}" in ALL or f"`{command}`" in ALL, command
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.encode()) <= 12 * 1024
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = PAGES[page]
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (ROOT / page).parent / name if name else ROOT / page
+        assert place.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in _anchors(place.read_text(encoding="utf-8")), f"{page}: {target}"
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors that a reader's browser makes of headings."""
+    heads = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("which", ["up", "test"])

@@ -23,7 +23,7 @@ from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.cli.test_up import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 CONFIG = """
 planhat: {types: [Help-desk ticket], calls_per_minute: 600}
@@ -63,7 +63,7 @@ class Rollout:
         )
 
     def web(self, port: int) -> subprocess.Popen[bytes]:
-        return self.start("relay", "serve", RELAY_PORT=str(port))
+        return self.start("relay.cli", "serve", RELAY_PORT=str(port))
 
     def await_ready(self, port: int) -> None:
         deadline = time.monotonic() + 30

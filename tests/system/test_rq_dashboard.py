@@ -28,7 +28,7 @@ from workers.dead_jobs import post_dead_letters
 PACKAGES = ("rq-dashboard==0.9.0", "six", "rq>=3")
 LOGIN = ("operator", "a-long-test-password")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
+pytestmark = pytest.mark.process
+
 
 def test_a_mounted_secret_changes_while_the_relay_runs(redis_url: str, tmp_path: Path) -> None:
     secret = tmp_path / "slack-secret"

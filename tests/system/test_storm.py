@@ -8,6 +8,8 @@ import redis
 
 from bench.storm import Tally, run_seed
 
+pytestmark = pytest.mark.simulated
+
 
 @pytest.mark.parametrize("first", range(0, 60, 10))
 def test_every_interleaving_ends_in_the_fold_with_balanced_books(

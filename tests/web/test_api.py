@@ -345,7 +345,6 @@ def test_the_document_names_every_route(shop: Shop) -> None:
 # -- schemathesis ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Path) -> None:
     """Schemathesis over the OpenAPI document, against the real application with events and dead letters in it."""

@@ -24,6 +24,8 @@ from relay.outbox.items import STATES
 from relay.settings import Settings
 from relay.web.app import WebSide, assemble
 
+pytestmark = pytest.mark.process
+
 CONFIG = """
 planhat:
   types: [Slack thread, Support email, Help-desk ticket]

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 PROGRAM = """
 import asyncio, logging, sys
 from relay.telemetry import log, log_soon, logs_info, set_up_logging

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from relay.config import Config
-from relay.door.intake import Intake, furnish
+from relay.door.house import furnish
+from relay.door.intake import Intake
 from relay.errors import TryLater
 from relay.outbox.items import Item
 from relay.outbox.outbox import Outbox

@@ -357,7 +357,7 @@ def test_events_that_arrive_during_the_call_are_delivered_next(kit: Kit) -> None
             kit.record(patch(2, thread="t"))
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
     kit.record(patch(1, thread="t"))
     kit.run()
 
@@ -391,7 +391,7 @@ def test_while_a_call_is_under_way_the_next_batch_is_made_ready_and_the_last_one
             wait_for(lambda: kit.books().get("delivered") == 10 and leased(kit) == 20)
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
     kit.pace.limits = lambda state, now_ms: Limits(10, 4_000_000)  # type: ignore[method-assign]
     kit.record(*(patch(n) for n in range(30)))
     kit.run()
@@ -411,8 +411,8 @@ def test_what_is_made_ready_suffices_where_the_next_call_may_carry_more(kit: Kit
             wait_for(lambda: leased(kit) == 30)
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
-    kit.flush._gather_s = 0.0
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.gather_s = 0.0
     kit.pace.limits = lambda state, now_ms: Limits(20 if calls else 10, 4_000_000)  # type: ignore[method-assign]
     kit.record(*(patch(n) for n in range(40)))
     kit.run()
@@ -432,8 +432,8 @@ def test_a_slice_ends_with_a_full_call_and_hands_back_what_that_had_no_room_for(
             now_s[0] += 60.0
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
-    kit.flush._clock = lambda: now_s[0]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.clock = lambda: now_s[0]
     kit.pace.limits = lambda state, now_ms: Limits(12 if calls else 10, 4_000_000)  # type: ignore[method-assign]
     kit.record(*(patch(n) for n in range(40)))
     kit.run()
@@ -457,7 +457,7 @@ def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: K
             assert leased(kit) == calls[-1], "only what is in the call is claimed"
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
     kit.record(patch(1))
     kit.run()
 
@@ -470,7 +470,7 @@ def test_an_outage_hands_back_what_was_made_ready_ahead(kit: Kit) -> None:
         wait_for(lambda: leased(kit) == 30)
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
     kit.pace.limits = lambda state, now_ms: Limits(10, 4_000_000)  # type: ignore[method-assign]
     kit.fault(operation="upsert", status=503, times=1)
     kit.record(*(patch(n) for n in range(30)))
@@ -499,7 +499,7 @@ def test_a_stop_hands_the_rest_back_uncharged(kit: Kit) -> None:
         kit.stop = True
         return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
 
-    kit.flush._upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
     kit.pace.sizes.most = 10
     kit.record(*(patch(n) for n in range(30)))
     kit.run()
@@ -508,18 +508,18 @@ def test_a_stop_hands_the_rest_back_uncharged(kit: Kit) -> None:
     assert kit.outbox.ring(), "the lane is free at once"
     kit.outbox.redis.delete(kit.outbox.prefix + "wake")
     kit.stop = False
-    kit.flush._upsert = lambda body, timeout_s: kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+    kit.flush.tools.upsert = lambda body, timeout_s: kit.planhat.upsert_raw(body, timeout_s=timeout_s)
     kit.run()
     assert kit.books() == {"accepted": 30, "delivered": 30}
 
 
 def test_a_slice_ends_in_a_successor(kit: Kit) -> None:
-    kit.flush._slice_s = 0.0
+    kit.flush.tools.slice_s = 0.0
     kit.record(patch(1))
     kit.run()
 
     assert len(kit.bell.rung) == 1
-    kit.flush._slice_s = 15.0
+    kit.flush.tools.slice_s = 15.0
     kit.flush.run(kit.bell.rung[0])
     assert kit.books() == {"accepted": 1, "delivered": 1}
 
@@ -617,7 +617,7 @@ def test_what_is_sent_again_is_whole_whatever_was_done_beside_the_calls_before(
         return answer
 
     kit = Kit(redis_client, "http://127.0.0.1:9", upsert=upsert)
-    kit.flush._beside = beside
+    kit.flush.tools.beside = beside
     kit.record(*(patch(n) for n in range(16)))
     kit.run()
 
@@ -636,7 +636,7 @@ class NothingToAdd:
 
 def test_a_drain_asks_redis_for_the_time_less_often_than_it_calls_planhat(kit: Kit) -> None:
     """Asked between two parts, it waited for the claim and the settlement that were on their way: half of a drain's time."""
-    kit.flush._enricher = NothingToAdd()
+    kit.flush.tools.enricher = NothingToAdd()
     kit.record(*(patch(n) for n in range(5 * PART)))
     kit.outbox.redis.config_resetstat()
     kit.run()
@@ -655,8 +655,8 @@ def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -
     with Lane(kit.outbox, generation, lease_s=20.0) as lane:
         preparation = Preparation(
             lane,
-            kit.flush._addressing,
-            kit.flush._settling,
+            kit.flush.tools.addressing,
+            kit.flush.tools.settling,
             lost.extend,
             enricher=None,
             now_ms=kit.outbox.now_ms,
@@ -753,7 +753,7 @@ def test_eight_workers_at_once_make_one_call_at_a_time_and_one_conversation_each
                 finally:
                     under_way.remove(number)
 
-            kit.flush._upsert = upsert
+            kit.flush.tools.upsert = upsert
             for n in range(number, 400, 8):
                 turn(kit, kit.record(patch(n, thread=str(n % 50))))
             for _ in range(20):

@@ -32,7 +32,7 @@ def test_a_parcel_holds_the_whole_fold(before: list[Patch], events: list[Patch])
 
     assert state(made.whole()) == state(expected)
     assert state(Document.decode(made.delivered("u1", {"at_ms": 1, "what": "sent"}))) == state(expected)
-    sent = orjson.loads(made.sent.body)
+    sent = orjson.loads(made.row.body)
     assert sent == {"externalId": "x", "companyId": "extid-acme", **expected.render()}
 
 
@@ -78,8 +78,8 @@ def test_without_its_id_a_parcel_says_the_same() -> None:
 
     plain = by_id.by_external_id()
 
-    assert by_id.sent.planhat_id == "u1" and plain.sent.planhat_id == ""
-    assert {"_id": "u1", **orjson.loads(plain.sent.body)} == orjson.loads(by_id.sent.body)
+    assert by_id.row.planhat_id == "u1" and plain.row.planhat_id == ""
+    assert {"_id": "u1", **orjson.loads(plain.row.body)} == orjson.loads(by_id.row.body)
 
 
 def test_patches_let_go_of_their_bytes_once_folded() -> None:

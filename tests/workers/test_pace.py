@@ -43,9 +43,9 @@ def pace(client: redis.Redis, clock: Clock, **config: object) -> Pace:
 
 
 def linger_s(here: Pace, now_ms: int) -> float:
-    turn = here.turn(now_ms)
-    assert not turn.spent
-    return turn.linger_s
+    permit = here.permit(now_ms)
+    assert not permit.spent
+    return here.linger_s(permit, now_ms)
 
 
 @given(
@@ -170,7 +170,7 @@ def test_what_was_learned_is_the_fleets_and_outlives_the_process(
     assert 1_500 < other.limits(state, clock.now_ms).items == here.limits(state, clock.now_ms).items < 3_000
     assert other.limits(state, clock.now_ms).bytes == here.limits(state, clock.now_ms).bytes < 300_000
     assert other.used(clock.now_ms) == 60 / 58
-    assert other.turn(clock.now_ms).spent, "58 calls a minute are allowed now, and 60 were made"
+    assert other.permit(clock.now_ms).spent, "58 calls a minute are allowed now, and 60 were made"
     assert {name: delivery.tune()[name] for name in ("items", "calls")} == {
         "items": str(other.limits(state, clock.now_ms).items),
         "calls": "58",
@@ -245,7 +245,7 @@ def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Red
 
     assert lingers[:4] == [0.0] * 4
     assert lingers[4:] == [0.5] * 6
-    assert here.turn(NOON).spent
+    assert here.permit(NOON).spent
     assert linger_s(here, NOON + 60_001) == 0
 
 
@@ -295,7 +295,7 @@ def test_a_place_is_seized_only_where_delivery_is_open_and_calls_are_plentiful(
     redis_client: redis.Redis, clock: Clock
 ) -> None:
     here, delivery = pace(redis_client, clock, calls_per_minute=10), Delivery(redis_client)
-    seized = [here.turn(clock.now_ms, seize=True).taken for _ in range(6)]
+    seized = [here.permit(clock.now_ms, seize=True).taken for _ in range(6)]
 
     assert seized == [True] * 4 + [False] * 2, "four of ten as they come; the others are spread"
     assert delivery.calls_used(now_ms=clock.now_ms) == 4
@@ -308,9 +308,9 @@ def test_a_place_is_seized_only_where_delivery_is_open_and_calls_are_plentiful(
     for stop in stops:
         delivery.resume()
         stop()
-        turn = here.turn(clock.now_ms, seize=True)
-        assert not turn.taken
-        assert not turn.plain
+        permit = here.permit(clock.now_ms, seize=True)
+        assert not permit.taken
+        assert permit.state.state != "open"
     assert delivery.calls_used(now_ms=clock.now_ms) == 0
 
 

@@ -28,7 +28,7 @@ def shared() -> Iterator[tuple[Sandbox, str]]:
 def kit(redis_client: redis.Redis, shared: tuple[Sandbox, str]) -> Kit:
     shared[0].reset()
     kit = Kit(redis_client, shared[1], sandbox=shared[0])
-    kit.flush._reader = Readback(
+    kit.flush.tools.reader = Readback(
         redis_client, kit.planhat, kit.pace, metrics=kit.metrics, now_ms=kit.outbox.now_ms
     )
     return kit
@@ -57,7 +57,7 @@ def test_the_warning_is_told_in_the_stats_and_goes_when_it_is_mended(
     with running(create_sandbox(types=["Slack thread"], quotas=NO_QUOTAS)) as url:
         mended = Kit(redis_client, url)
         redis_client.delete("relay:{main}:readback")
-        mended.flush._reader = Readback(
+        mended.flush.tools.reader = Readback(
             redis_client, mended.planhat, mended.pace, metrics=mended.metrics, now_ms=mended.outbox.now_ms
         )
         mended.record(patch(2))

@@ -17,6 +17,8 @@ from workers.pace.call_budget import CallBudget
 from workers.pace.failed_sizes import ByteCeiling
 from workers.pace.latency import LatencyCurve
 
+pytestmark = pytest.mark.simulated
+
 MINUTE_MS = 60_000
 
 
@@ -77,7 +79,6 @@ def test_the_second_minute_itself_is_as_good(world: World) -> None:
     assert fleet.ratio(60, 120) >= 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 @pytest.mark.parametrize(
     ("world", "least"),
@@ -237,7 +238,6 @@ def test_a_larger_limit_of_bytes_is_found_within_the_hour() -> None:
     assert fleet.ratio(1_800, 3_600) >= 0.9
 
 
-@pytest.mark.slow
 def test_another_process_takes_over_where_the_last_one_stood() -> None:
     fleet = Fleet(World(a_s=0.5, b_s=0.001, c_s=3e-6)).run(120)
     fleet.pace = fleet.new_pace()

@@ -20,14 +20,16 @@ from rq.registry import FailedJobRegistry
 
 from relay.outbox.bell import Bell
 from relay.outbox.embedded import EmbeddedServer
-from relay.outbox.heartbeat import last_beat_ms
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
+from relay.outbox.processes import delivering, read_processes
 from relay.patch import Patch
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import STATES, patch
 from tests.places import ROOT
+
+pytestmark = pytest.mark.process
 
 CONFIG = """
 planhat:
@@ -159,7 +161,14 @@ def test_an_event_is_in_planhat_within_two_seconds_at_one_a_second(fleet: Fleet)
         fleet.record(patch(number))
         assert wait_until(lambda number=number: fleet.books().get("delivered") == number + 1, 2) < 2  # type: ignore[misc]
     assert (fleet.folder / "alive").exists()
-    assert last_beat_ms(fleet.outbox) is not None
+    now_ms = fleet.outbox.now_ms()
+    processes = read_processes(fleet.outbox)
+    assert {process.role for process in processes if process.alive(now_ms)} == {
+        "supervisor",
+        "flush",
+        "dead-letter",
+    }
+    assert delivering(fleet.outbox, processes, now_ms=now_ms).alive
 
 
 def test_a_killed_workers_items_are_under_way_within_the_lease_and_others_within_three_seconds(

@@ -26,7 +26,8 @@ import redis
 
 from relay.config import CompanyStep
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.scripts import keep_books, reaching_redis, unless_full
 from relay.planhat.limits import COMPANIES_MAX
 from relay.planhat.resolve import Hold
 from relay.value import value_class
@@ -147,11 +148,12 @@ class Directory:
         call: Callable[[], bool],
         now_ms: Callable[[], int],
         counted: Callable[[str, str], None] = lambda operation, status: None,
-        lane: str = "main",
+        lane: str = LANE,
+        base: str = BASE,
         timeout_s: float = 20.0,
     ) -> None:
         self._redis = client
-        self._prefix = f"relay:{{{lane}}}:directory:"
+        self._prefix = f"{lane_prefix(lane, base)}directory:"
         self._lookups = lookups
         self._call = call
         self._now_ms = now_ms
@@ -235,10 +237,9 @@ class Directory:
 
     def park(self, dead_ids: Iterable[str], *, wait_s: float = NOT_FOUND_S) -> None:
         at_ms = self._now_ms() + int(wait_s * 1000)
-        rows = dict.fromkeys(dead_ids, at_ms)
+        rows = [word for dead_id in dead_ids for word in (at_ms, dead_id)]
         if rows:
-            with reaching_redis():
-                self._redis.zadd(self._prefix + "parked", rows)
+            keep_books(self._redis, self._prefix, ("ZADD", "parked", *rows))
 
     def forget_parked(self, dead_ids: Iterable[str]) -> None:
         names = list(dead_ids)
@@ -255,14 +256,14 @@ class Directory:
 
     def config_changed(self, version: str) -> bool:
         """Whether `version` is news; if so, everything parked is due now, and not-found is forgotten."""
-        key = self._prefix + "config"
         with reaching_redis():
-            before: Any = self._redis.set(key, version, get=True)
+            before: Any = self._redis.get(self._prefix + "config")
             if before is not None and before.decode() == version:
                 return False
             names: Any = self._redis.zrange(self._prefix + "parked", 0, -1)
-            if names:
-                self._redis.zadd(self._prefix + "parked", dict.fromkeys(names, self._now_ms()))
+        rows = [word for name in names for word in (self._now_ms(), name)]
+        due_now = [("ZADD", "parked", *rows)] if rows else []
+        keep_books(self._redis, self._prefix, ("SET", "config", version), *due_now)
         return bool(names)
 
 
@@ -358,7 +359,7 @@ class _Batch:
         self._domains = {domain: sorted(ids) for domain, ids in companies_by_domain.items()}
         self._domains_looked = True
         key, fresh = home._prefix + "domains", home._prefix + "domains:next"
-        with reaching_redis(), home._redis.pipeline(transaction=True) as pipe:
+        with unless_full(), home._redis.pipeline(transaction=True) as pipe:
             pipe.delete(fresh)
             names = list(self._domains.items())
             for start in range(0, len(names), 1000):
@@ -402,7 +403,7 @@ class _Batch:
 
     def _keep(self, word: str, email: str, found: Sequence[Any], *, certain: bool) -> None:
         # Nobody and several are what a person will mend in Planhat: looked at again soon.
-        with reaching_redis():
+        with unless_full():
             self._home._redis.set(
                 self._home._prefix + word + _digest(email),
                 orjson.dumps(found),

@@ -1,4 +1,4 @@
-"""A draft on its way to a outgoing item: its company, its people, its size. What has none of them is settled instead."""
+"""A folded item on its way to an outgoing one: its company, its people, its size. What has none of them is settled instead."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Addressing:
         fitting: list[OutgoingItem] = []
         for folded_item in ready:
             outgoing = folded_item.outgoing(people(folded_item))
-            size = len(outgoing.sent.body)
+            size = len(outgoing.row.body)
             if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
                 settlements.append(

@@ -7,16 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Literal
-
-import orjson
+from typing import Any, Final
 
 from relay.event import iso_time
+from relay.outbox.dead_record import Stage, encode_record
 from relay.outbox.items import Item
 from relay.patch import Document
 from relay.planhat.fields import EXTRAS, FIELDS
 
-SCHEMA: Final = 1
 CAUSE_CHARS: Final = 120
 _EXCERPT_CHARS: Final = 2_000
 _WORD: Final = re.compile(r"[\w'@.+-]+", re.UNICODE)
@@ -28,8 +26,6 @@ _PLAIN_WORDS: Final = (
     " required should than that the this to too type unknown validation value was with"
 )
 _PLAIN: Final = frozenset([name.casefold() for name in (*FIELDS, *EXTRAS)] + _PLAIN_WORDS.split())
-
-Stage = Literal["resolve", "deliver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +39,16 @@ class DeadRecord:
 
     def record(self, item: Item, document: Document | None) -> bytes:
         attempts = [] if document is None else [_attempt(entry) for entry in document.history]
-        return orjson.dumps(
-            {
-                "v": SCHEMA,
-                "cause": self.cause,
-                "reason": self.reason[:_EXCERPT_CHARS],
-                "stage": self.stage,
-                "rule": "" if document is None else document.rule,
-                "answer": self.answer[:_EXCERPT_CHARS],
-                "attempts": attempts,
-                "document": {} if document is None else document.render(),
-                "source": item.lane_source,
-                "externalId": item.external_id,
-            }
+        return encode_record(
+            stage=self.stage,
+            cause=self.cause,
+            reason=self.reason[:_EXCERPT_CHARS],
+            rule="" if document is None else document.rule,
+            answer=self.answer[:_EXCERPT_CHARS],
+            attempts=attempts,
+            document={} if document is None else document.render(),
+            source=item.lane_source,
+            external_id=item.external_id,
         )
 
 

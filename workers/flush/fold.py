@@ -11,7 +11,7 @@ import orjson
 from relay.conversation import canonical, content_hash
 from relay.outbox.items import Item, State
 from relay.patch import Document, Patch, encode_memory
-from relay.planhat.resolve import Sent
+from relay.planhat.resolve import Row
 from workers.companies.directory import Ask
 
 HISTORY_ENTRIES: Final = 20
@@ -98,10 +98,10 @@ class FoldedItem:
         if len(fields) > len(b"{}"):
             body = body[:-1] + b"," + fields[1:]
         for pending in self.item.pending:
-            pending.patch = b""
+            pending.release()
         return OutgoingItem(
             self.item,
-            Sent(document.external_id, body, document.planhat_id),
+            Row(document.external_id, body, document.planhat_id),
             self.company_id,
             intern(str(self.fields.get("type", ""))),
             document.encode_fold(),
@@ -115,13 +115,13 @@ class FoldedItem:
 
 @dataclass(slots=True)
 class OutgoingItem:
-    """What is kept of a draft until its outcome is known. Bytes, because a batch of 5,000 folded items would take 100 MB; the
+    """What is kept of a folded item until its outcome is known. Bytes, because a batch of 5,000 folded items would take 100 MB; the
     folded document among them, because folding once more would cost as much as all the rest.
 
     `fold` is the first half of the document, the rest its memory. `superseded` as in `FoldedItem`."""
 
     item: Item
-    sent: Sent
+    row: Row
     company_id: str
     type: str
     fold: bytes
@@ -133,7 +133,7 @@ class OutgoingItem:
 
     def whole(self) -> Document:
         """The folded document, with its memory as it was before this delivery."""
-        memory = encode_memory(self.sent_hash, self.sent.planhat_id, self.pinned_company_id, self.history)
+        memory = encode_memory(self.sent_hash, self.row.planhat_id, self.pinned_company_id, self.history)
         return Document.decode(self.fold + memory)
 
     def delivered(self, planhat_id: str, entry: dict[str, Any]) -> bytes:
@@ -141,7 +141,7 @@ class OutgoingItem:
         history = [*self.history, entry][-HISTORY_ENTRIES:]
         # Sent by externalId although an `_id` was known: that one is gone.
         return self.fold + encode_memory(
-            self.hash, planhat_id or self.sent.planhat_id, self.company_id, history
+            self.hash, planhat_id or self.row.planhat_id, self.company_id, history
         )
 
     def events(self, taken: State) -> list[tuple[str, State]]:
@@ -149,9 +149,9 @@ class OutgoingItem:
 
     def by_external_id(self) -> OutgoingItem:
         """The same without the `_id`."""
-        payload = orjson.loads(self.sent.body)
+        payload = orjson.loads(self.row.body)
         del payload["_id"]
-        return replace(self, sent=Sent(self.sent.external_id, orjson.dumps(payload)))
+        return replace(self, row=Row(self.row.external_id, orjson.dumps(payload)))
 
 
 def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[str, State]]:

@@ -173,7 +173,7 @@ class Preparation:
             else:
                 for outgoing in self._addressing.outgoing_items(ready, settlements):
                     self._outgoing_items.append(outgoing)
-                    self._size += len(outgoing.sent.body) + 1
+                    self._size += len(outgoing.row.body) + 1
         self._settle(settlements)
 
     def take(self, limits: Limits) -> list[OutgoingItem]:
@@ -186,7 +186,7 @@ class Preparation:
             return taken
         taken, size = [], 2
         while self._outgoing_items and len(taken) < limits.items:
-            more = len(self._outgoing_items[0].sent.body) + 1
+            more = len(self._outgoing_items[0].row.body) + 1
             if taken and size + more > limits.bytes:
                 break
             taken.append(self._outgoing_items.popleft())

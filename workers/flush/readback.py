@@ -16,6 +16,7 @@ import redis
 from redis.exceptions import RedisError
 
 from relay.errors import PlanhatError
+from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.telemetry import SharedMetrics, log
 from workers.flush.fold import OutgoingItem
@@ -45,14 +46,15 @@ class Readback:
         *,
         metrics: SharedMetrics,
         now_ms: Callable[[], int],
-        lane: str = "main",
+        lane: str = LANE,
+        base: str = BASE,
     ) -> None:
         self._redis = client
         self._planhat = planhat
         self._pace = pace
         self._metrics = metrics
         self._now_ms = now_ms
-        self._prefix = f"relay:{{{lane}}}:"
+        self._prefix = lane_prefix(lane, base)
         self._next: dict[str, int] = {}
         self._waiting: dict[str, tuple[OutgoingItem, str]] = {}
 

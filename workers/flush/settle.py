@@ -32,7 +32,7 @@ class CallFacts:
 
 
 class Folded(Protocol):
-    """A draft or a outgoing item: a claimed item and what its patches make of it."""
+    """A folded or an outgoing item: a claimed item and what its patches make of it."""
 
     item: Item
 
@@ -40,10 +40,9 @@ class Folded(Protocol):
 
 
 class Settlements:
-    """`facts` are the last call's; whoever calls sets them, and keeps them with the verdicts that came of it."""
+    """Decides; `count_waits` reports how long the delivered events had waited."""
 
     def __init__(self, config: Config, metrics: SharedMetrics, chance: Random) -> None:
-        self.facts = CallFacts()
         self._config = config
         self._metrics = metrics
         self._chance = chance
@@ -84,7 +83,7 @@ class Settlements:
             outgoing.item,
             outgoing.delivered(planhat_id, entry),
             events,
-            planhat_id or outgoing.sent.planhat_id,
+            planhat_id or outgoing.row.planhat_id,
         )
 
     def later(

@@ -24,7 +24,7 @@ from typing import Final
 import orjson
 
 from relay.config import PlanhatConfig
-from relay.outbox.delivery import PAUSED, Delivery, DeliveryState
+from relay.outbox.delivery import PAUSED, CallPermit, Delivery, DeliveryState
 from relay.planhat.resolve import Hold
 from workers.pace.backoff import Backoff
 from workers.pace.batch_size import SizeTuner
@@ -59,28 +59,9 @@ class Limits:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """How delivery stands, and what the minute's budget means for the next call. `spent`: the minute's calls are used up,
-    none may be made now. `linger_s`: how long to gather before the call; nothing while the budget has room, and no outage
-    has just ended. `scarce`: what is left of the minute's calls is spread over it, so that each should carry what it can.
-    `taken`: its place in the minute is taken."""
-
-    state: DeliveryState
-    spent: bool
-    linger_s: float
-    scarce: bool
-    taken: bool
-
-    @property
-    def plain(self) -> bool:
-        """Delivery is open, and nothing speaks against calling at once."""
-        return self.state.state == "open" and not (self.spent or self.scarce or self.linger_s)
-
-
 class Pace:
     """`now_ms()` is Redis's time; `about_ms()` nearly so, without asking it. `wait(seconds)` sleeps, but returns True at
-    once when the process is to stop."""
+    once when the process is to stop. `asked` is told that work is asked for."""
 
     def __init__(
         self,
@@ -151,22 +132,19 @@ class Pace:
         """What part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
-    def turn(self, now_ms: int = 0, *, seize: bool = False) -> Turn:
+    def permit(self, now_ms: int = 0, *, seize: bool = False) -> CallPermit:
         """`seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
         are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
-        allowed, roomy = self.budget.allowed, self._roomy()
-        permit = self._delivery.permit(allowed, roomy, seize=seize, now_ms=now_ms)
+        self._asked()
+        return self._delivery.permit(self.budget.allowed, self._roomy(), seize=seize, now_ms=now_ms)
+
+    def linger_s(self, permit: CallPermit, now_ms: int = 0) -> float:
+        """How long to gather before the call: nothing while the budget has room, and no outage has just ended."""
         linger_s = min(self.config.batch.linger_s, permit.wait_ms / 1000)
         if permit.state.reopened_ms:
             ramp_s = RAMP_GAP_S * (1.0 - self._ramp(permit.state, now_ms or self._about_ms()))
             linger_s = max(linger_s, ramp_s)
-        return Turn(
-            permit.state,
-            spent=permit.used >= allowed,
-            linger_s=linger_s,
-            scarce=permit.used >= roomy,
-            taken=permit.taken,
-        )
+        return linger_s
 
     def _roomy(self) -> int:
         """So many calls of a minute are made as they come; the others are spread."""
@@ -177,6 +155,7 @@ class Pace:
         `patience_s` went by."""
         waited = 0.0
         while True:
+            self._asked()
             wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
             if wait_ms == PAUSED:
                 return False

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
@@ -29,36 +27,10 @@ from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.pace.pace import Pace
+from workers.process.signs import IDLE_DUE_S
+from workers.process.stopping import STOPPING
 
-#: After SIGTERM a call under way has so long to end before its claims are handed back.
-GRACE_S: Final = 3.0
 _PARKED_PER_JOB: Final = 100
-
-
-class Stopping:
-    """That the process is to stop, and since when. Set from a signal handler, read by every loop."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._since: float | None = None
-
-    def __call__(self) -> bool:
-        return self._event.is_set()
-
-    def set(self) -> None:
-        if self._since is None:
-            self._since = time.monotonic()
-        self._event.set()
-
-    def wait(self, seconds: float) -> bool:
-        return self._event.wait(seconds)
-
-    def overdue(self) -> bool:
-        return self._since is not None and time.monotonic() - self._since > GRACE_S
-
-
-#: One for the process: RQ's signal handler sets it.
-STOPPING: Final = Stopping()
 
 
 class WorkerContext:
@@ -68,12 +40,13 @@ class WorkerContext:
         self.settings = Settings.read(environ)
         self._environ = environ
         self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
-        self.outbox = Outbox(self.redis, vault=Vault(self.settings.encryption_keys), piped=True)
-        self.delivery = Delivery(self.redis)
+        base = self.settings.key_prefix
+        self.outbox = Outbox(self.redis, base=base, vault=Vault(self.settings.encryption_keys), piped=True)
+        self.delivery = Delivery(self.redis, base=base)
         self.bell = Bell(self.redis, unheard=self.outbox.release)
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
-        self.metrics = SharedMetrics(self.redis)
+        self.metrics = SharedMetrics(self.redis, base=base)
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -98,7 +71,7 @@ class WorkerContext:
         return self
 
     def _read_config(self) -> None:
-        stamp = _stamp(self.settings.config)
+        stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
         keep = self.config.keep
@@ -120,8 +93,11 @@ class WorkerContext:
             call=lambda: pace.take_call(stop=STOPPING, patience_s=2.0),
             now_ms=self.outbox.now_ms,
             counted=self._counted,
+            base=base,
         )
-        reader = Readback(self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms)
+        reader = Readback(
+            self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms, base=base
+        )
         self.flush = Flush(
             self.config,
             self.outbox,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import logging
+import os
 import signal
 import socket
 import sys
@@ -12,14 +12,24 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+import redis
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.worker_registration import REDIS_WORKER_KEYS
 
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
+from relay.outbox.outbox import Outbox
+from relay.outbox.processes import Role
+from relay.outbox.reasons import unavailable_reason
 from relay.settings import Settings
-from workers.process.context import STOPPING, worker_context
+from relay.telemetry import log
+from workers.process.context import worker_context
+from workers.process.signs import AWAY_DUE_S, Signs
+from workers.process.stopping import STOPPING
+from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -39,7 +49,7 @@ class RelayWorker(SimpleWorker):
         if pipeline is None and not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
             # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
             self.connection.delete(self.key)
-            self.register_birth()
+            self.register_birth()  # type: ignore[no-untyped-call]
             log("worker.registered_again", level=logging.WARNING, name=self.name)
         super().heartbeat(timeout, pipeline)
 
@@ -57,7 +67,7 @@ def work_queue(queue: str, parent: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
-    outbox = Outbox(connection)
+    outbox = Outbox(connection, base=settings.key_prefix)
     role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
     signs = Signs(outbox, role, file=settings.heartbeat_file)
     signs.good_for(AWAY_DUE_S)

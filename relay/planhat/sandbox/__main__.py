@@ -7,33 +7,31 @@ import sys
 from collections.abc import Sequence
 
 from relay.errors import UserError
-from relay.planhat.sandbox import DEFAULT_TYPES, Fault, Quotas, create_sandbox
-from relay.planhat.sandbox.errors import STYLES
-from relay.planhat.sandbox.server import bind, run
+from relay.planhat.sandbox.options import DEFAULT_PORT, Options
+from relay.planhat.sandbox.server import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; 2 when something about the arguments is wrong."""
     parser = argparse.ArgumentParser(prog="python -m relay.planhat.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8081)
-    parser.add_argument("--state", help="a folder to keep everything in")
-    parser.add_argument("--token", help="the token it takes (default: any)")
-    parser.add_argument("--type", action="append", dest="types", help="a conversation type of the tenant")
-    parser.add_argument("--per-minute", type=int, default=Quotas().per_minute, help="0: no quota")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--state", help="a folder to keep everything in, the port as well")
+    parser.add_argument("--seed", help="a YAML file of companies, people, custom_fields and types")
+    parser.add_argument(
+        "--type", action="append", default=[], dest="types", help="a conversation type of the tenant"
+    )
     parser.add_argument("--no-quotas", action="store_true")
-    parser.add_argument("--style", choices=sorted(STYLES), default="string", help="of its own errors")
-    parser.add_argument("--fault", action="append", default=[], help="e.g. status=503,times=2")
     given = parser.parse_args(arguments)
     try:
-        sandbox = create_sandbox(
-            types=given.types or DEFAULT_TYPES,
-            token=given.token,
-            quotas=Quotas(0, 0, 0) if given.no_quotas else Quotas(per_minute=given.per_minute),
-            faults=[Fault.parse(text) for text in given.fault],
+        sandbox, listener = Options(
+            host=given.host,
+            port=given.port,
             state=given.state,
-            style=given.style,
-        )
-        listener = bind(given.host, given.port)
+            seed=given.seed,
+            types=given.types,
+            quotas=not given.no_quotas,
+        ).open()
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,18 +11,18 @@ import base64
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from relay.planhat import limits
+from relay.planhat.sandbox.api import Api
+from relay.planhat.sandbox.bulk import Refuse
 from relay.planhat.sandbox.faults import Fault, Faults
+from relay.planhat.sandbox.hosts import LOOPBACK_ONLY, Hosts, refuse_host
 from relay.planhat.sandbox.quota import Meter
-from relay.planhat.sandbox.store import Refuse, Store
-from relay.planhat.sandbox.values import ItemRefused
+from relay.planhat.sandbox.routes import Call, call_of
+from relay.planhat.sandbox.store import Store
 from relay.planhat.sandbox.wire import (
     Answered,
     Raw,
@@ -38,15 +38,6 @@ from relay.planhat.sandbox.wire import (
 
 CALLS_KEPT: Final = 10_000
 _OWN: Final = ("/_sandbox", "/static")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a request asks for: the operation, and the key in its path."""
-
-    operation: str
-    key: str
 
 
 class Sandbox:
@@ -60,9 +51,12 @@ class Sandbox:
         meter: Meter,
         faults: Iterable[Fault] = (),
         token: str | None = None,
+        hosts: Hosts = LOOPBACK_ONLY,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
+        self._api = Api(store)
+        self._hosts = hosts
         self.meter = meter
         self.faults = Faults()
         self.faults.all.extend(faults)
@@ -73,6 +67,9 @@ class Sandbox:
         self._pages = pages(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._hosts.allow(header(scope, b"host")):
+            await refuse_host(send)
+            return
         if scope["type"] != "http" or scope["path"] == "/" or scope["path"].startswith(_OWN):
             await self._pages(scope, receive, send)
             return
@@ -90,7 +87,7 @@ class Sandbox:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began_s = time.perf_counter()
-        call = _operation(scope["method"], _raw_path(scope))
+        call = call_of(scope)
         entry: dict[str, Any] = {
             "at": self._now_s(),
             "operation": call.operation,
@@ -129,7 +126,7 @@ class Sandbox:
             self._limit(fault, len(body))
         content: Any = None
         malformed: Answered | None = None
-        if scope["method"] in ("POST", "PUT"):
+        if scope["method"] in ("POST", "PUT", "PATCH"):
             try:
                 content = parse(scope, body)
             except Answered as early:
@@ -143,7 +140,7 @@ class Sandbox:
                 raise Answered(fault.status, _canned(fault), _retry_after(fault))
         if malformed is not None:
             raise malformed
-        status, payload = self._perform(call, content, query_of(scope), faults)
+        status, payload = self._api.perform(call, content, query_of(scope), _refuser(faults))
         for fault in faults:
             if fault.commit_then_drop:
                 await drop(receive, send, "committed, dropped")
@@ -176,86 +173,6 @@ class Sandbox:
             raise Answered(413, "Payload Too Large")
         if fault.throttle_over is not None and self.meter.in_this_minute > fault.throttle_over:
             raise Answered(429, "Too many requests", _retry_after(fault))
-
-    def _perform(
-        self, call: Call, content: Any, query: Mapping[str, str], faults: list[Fault]
-    ) -> tuple[int, Any]:
-        directory = self.store.directory
-        match call.operation:
-            case "upsert":
-                return self._upsert(content, _refuser(faults))
-            case "create":
-                return 200, self._single(lambda: self.store.create(content))
-            case "list":
-                return 200, self.store.list_page(query)
-            case "companies":
-                return 200, directory.list_companies(query)
-            case "leancompanies":
-                return 200, directory.list_lean(query)
-            case "endusers":
-                return 200, directory.list_endusers(query)
-            case "users":
-                return 200, directory.list_users(query)
-            case "company":
-                return 200, _found(directory.company(call.key))
-            case "get":
-                return 200, _found(self.store.get(call.key))
-            case "update":
-                record = _found(self.store.find(call.key))
-                return 200, self._single(lambda: self.store.update(record, content))
-            case "delete":
-                # The document lets a delete name the `_id` alone.
-                by_id = not call.key.startswith(("extid-", "srcid-"))
-                return 200, self.store.delete(_found(self.store.find(call.key) if by_id else None))
-            case _:
-                raise Answered(404, "Not found")
-
-    def _upsert(self, content: Any, refuse: Refuse | None) -> tuple[int, Any]:
-        if not isinstance(content, list):
-            raise Answered(400, "The payload should be an array of objects")
-        if len(content) > limits.MAX_ITEMS:
-            raise Answered(400, f"There is an upper limit of {limits.MAX_ITEMS} items per request")
-        answer = self.store.upsert(content, refuse)
-        return answer.status, answer.envelope
-
-    def _single(self, perform: Callable[[], Any]) -> Any:
-        try:
-            return perform()
-        except ItemRefused as refused:
-            raise Answered(400, {"error": str(refused)}) from refused
-
-
-def _found(value: T | None) -> T:
-    if value is None:
-        raise Answered(404, "Not found")
-    return value
-
-
-def _raw_path(scope: Scope) -> list[str]:
-    """The path's segments, decoded one by one, so that an encoded slash stays inside of its key."""
-    raw = scope.get("raw_path") or scope["path"].encode()
-    return [unquote(segment) for segment in raw.decode("latin-1").split("?")[0].strip("/").split("/")]
-
-
-def _operation(method: str, path: list[str]) -> Call:
-    match method, path:
-        case "PUT", ["conversations"]:
-            return Call("upsert", "")
-        case "POST", ["conversations"]:
-            return Call("create", "")
-        case "GET", ["conversations"]:
-            return Call("list", "")
-        case "GET", ["conversations", key]:
-            return Call("get", key)
-        case "PUT", ["conversations", key]:
-            return Call("update", key)
-        case "DELETE", ["conversations", key]:
-            return Call("delete", key)
-        case "GET", [("companies" | "leancompanies" | "endusers" | "users") as model]:
-            return Call(model, "")
-        case "GET", ["companies", key]:
-            return Call("company", key)
-    return Call("unknown", "")
 
 
 async def _wait(faults: list[Fault], items: int) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox's companies, endusers and users: seeds of plausible people, and the documented filters.
+"""The tenant beside its conversations: companies, endusers, users, custom fields, activity tags.
 
 Filters that Planhat does not document are ignored here as they are there, so that a look-up that trusts an answer
 without checking it fails here first.
@@ -6,176 +6,183 @@ without checking it fails here first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from relay.planhat import limits
-from relay.planhat.sandbox.records import select_columns, sort_key
+from relay.planhat.sandbox import models
+from relay.planhat.sandbox.identity import IdMaker
+from relay.planhat.sandbox.listing import Row, select_columns, words
+from relay.planhat.sandbox.records import iso_ms
+from relay.planhat.sandbox.seed import SeedInvalid
+from relay.planhat.sandbox.seeds import standard_tenant
+from relay.planhat.sandbox.table import Rules, Table
+from relay.planhat.sandbox.values import ItemRefused
 
-Row = dict[str, Any]
-
-_ACME: Final = "5f0000000000000000000001"
-_GLOBEX: Final = "5f0000000000000000000002"
-_INITECH: Final = "5f0000000000000000000003"
-_UMBRELLA: Final = "5f0000000000000000000004"
-_UNSORTED: Final = "5f0000000000000000000005"
-
-
-def _company(key: str, name: str, external: str, domains: Sequence[str], status: str = "customer") -> Row:
-    row: Row = {
-        "_id": key,
-        "name": name,
-        "externalId": external,
-        "sourceId": f"crm-{external}",
-        "status": status,
-    }
-    return {**row, "domains": list(domains), "phase": "Live", "health": 7}
-
-
-def _enduser(number: int, company: str, name: str, email: str, **more: Any) -> Row:
-    row: Row = {"_id": f"5e{number:022x}", "companyId": company, "name": name, "email": email}
-    return {**row, "otherEmails": [], "archived": False, "primary": False, **more}
-
-
-def seed_companies() -> list[Row]:
-    return [
-        _company(_ACME, "Acme", "acme", ["example.com", "acme.example"]),
-        _company(_GLOBEX, "Globex", "globex", ["globex.example", "example.org"]),
-        _company(_INITECH, "Initech", "initech", ["initech.example"]),
-        _company(_UMBRELLA, "Umbrella", "umbrella", ["umbrella.example", "shared.example"], "prospect"),
-        _company("5f0000000000000000000006", "Hooli", "hooli", ["hooli.example", "shared.example"], "lost"),
-        _company(_UNSORTED, "Unsorted", "unsorted", []),
-    ]
-
-
-def seed_endusers() -> list[Row]:
-    return [
-        _enduser(1, _ACME, "Ada Example", "ada@example.com", primary=True),
-        _enduser(2, _ACME, "Bob Example", "bob@example.com", otherEmails=["bob@acme.example"]),
-        _enduser(3, _ACME, "Jane Doe", "jane@example.com"),
-        _enduser(4, _GLOBEX, "Gil Globex", "gil@globex.example", primary=True),
-        _enduser(5, _GLOBEX, "Hana Globex", "hana@globex.example"),
-        _enduser(6, _INITECH, "Ivo Initech", "ivo@initech.example"),
-        # One address in two companies: not to be guessed.
-        _enduser(7, _INITECH, "Kim Consultant", "kim@consultants.example"),
-        _enduser(8, _UMBRELLA, "Kim Consultant", "kim@consultants.example"),
-        _enduser(9, _UMBRELLA, "Lost Person", "lost@umbrella.example", archived=True),
-    ]
-
-
-def seed_users() -> list[Row]:
-    people = (("Alex", "Agent"), ("Robin", "Relay"), ("Sam", "Success"))
-    return [
-        {
-            "_id": f"5d{number:022x}",
-            "firstName": first,
-            "lastName": last,
-            "nickName": f"{first} {last}",
-            "email": f"{first.lower()}@ourteam.example",
-        }
-        for number, (first, last) in enumerate(people, start=1)
-    ]
+_LEAN: tuple[str, ...] = ("_id", "name", "externalId", "sourceId")
 
 
 class Directory:
-    """Companies by any of their keys, endusers, users. Changed only by `add`."""
+    """The tables, and what ties them together."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: IdMaker | None = None, now_s: Callable[[], float] = time.time) -> None:
+        maker = ids or IdMaker()
+
+        def new_id() -> str:
+            return maker.new(int(now_s() * 1000))
+
+        def now() -> str:
+            return iso_ms(int(now_s() * 1000))
+
+        self.companies = Table(models.COMPANIES, _CompanyRules(), new_id, now)
+        self.endusers = Table(models.ENDUSERS, _EnduserRules(self.companies), new_id, now)
+        self.users = Table(models.USERS, _UserRules(), new_id, now)
+        self.custom_fields = Table(models.CUSTOM_FIELDS, _FieldRules(self), new_id, now)
+        self.activity_tags = Table(models.ACTIVITY_TAGS, Rules(), new_id, now)
+        self.tables: Mapping[str, Table] = {
+            table.model.name: table
+            for table in (self.users, self.companies, self.endusers, self.custom_fields, self.activity_tags)
+        }
         self.clear()
 
     def clear(self) -> None:
-        """Back to the seeds."""
-        self.companies: dict[str, Row] = {}
-        self.endusers: dict[str, Row] = {}
-        self.users: dict[str, Row] = {}
-        #: `_id`, `extid-...` and `srcid-...` to `_id`.
-        self.company_ids: dict[str, str] = {}
-        self.add({"companies": seed_companies(), "endusers": seed_endusers(), "users": seed_users()})
+        """Go back to the standard tenant."""
+        for table in self.tables.values():
+            table.clear()
+        self.add(standard_tenant())
 
     def add(self, rows: Mapping[str, Iterable[Row]]) -> None:
-        """Add rows or replace those of the same `_id`. A row without an `_id` gets one made of its place."""
-        for name, table in (
-            ("companies", self.companies),
-            ("endusers", self.endusers),
-            ("users", self.users),
-        ):
+        """Add rows by model, or change those of the same keys. A row without an `_id` gets one made of its keys."""
+        for name, table in self.tables.items():
             for row in rows.get(name, ()):
-                key = str(row.get("_id") or f"{name[:2].encode().hex()}{len(table) + 1:020x}")
-                table[key] = {**row, "_id": key}
-        for key, company in self.companies.items():
-            self.company_ids[key] = key
-            for prefix, property_name in (("extid-", "externalId"), ("srcid-", "sourceId")):
-                if company.get(property_name):
-                    self.company_ids[prefix + str(company[property_name])] = key
+                table.seed(dict(row))
 
-    def company_name(self, key: str) -> str:
-        return str(self.companies.get(key, {}).get("name", ""))
+    def add_people(self, people: Iterable[Row]) -> None:
+        """Add people as endusers of the company that each names or whose domain the address has, else as users.
+
+        Raises SeedInvalid for a company that there is not.
+        """
+        for person in people:
+            company = person.get("companyId")
+            if company and self.company_id(company) is None:
+                raise SeedInvalid(f"people: {company}: no such company; name it under companies")
+            home = company or self.endusers.home(person)
+            if home:
+                self.endusers.seed({**person, "companyId": home})
+            else:
+                self.users.seed(dict(person))
+
+    def drop_standard_fields(self) -> None:
+        """Forget the custom fields of the standard tenant, where a tenant brings its own."""
+        for row in standard_tenant()["customfields"]:
+            known = self.custom_fields.rows.get(row["_id"])
+            if known is not None:
+                self.custom_fields.remove(known)
+
+    def company_id(self, key: object) -> str | None:
+        """Resolve `_id`, `extid-...` or `srcid-...` of a company; None when there is none."""
+        return self.companies.ids.get(key) if isinstance(key, str) else None
+
+    def company(self, key: str) -> Row:
+        """Give a company's row, empty when there is none."""
+        return self.companies.rows.get(key, {})
 
     def enduser_name(self, key: str) -> str:
-        return str(self.endusers.get(key, {}).get("name", ""))
+        """Tell what Planhat calls an enduser, empty when there is none."""
+        return str(self.endusers.rows.get(key, {}).get("name", ""))
 
     def user_name(self, key: str) -> str:
-        return str(self.users.get(key, {}).get("nickName", ""))
+        """Tell what Planhat calls a user, empty when there is none."""
+        return str(self.users.rows.get(key, {}).get("nickName", ""))
 
-    def company(self, key: str) -> Row | None:
-        return self.companies.get(self.company_ids.get(key, ""))
+    def fields_of(self, parent: str) -> list[Row]:
+        """List the custom fields of a model that somebody can see: those that are not hidden."""
+        rows = self.custom_fields.rows.values()
+        return [row for row in rows if row.get("parent") == parent and not row.get("isHidden")]
 
-    def list_companies(self, query: Mapping[str, str]) -> list[Row]:
-        rows = list(self.companies.values())
-        wanted = _split(query.get("companyId"))
-        if wanted:
-            rows = [row for row in rows if row["_id"] in wanted]
-        return page(rows, query, limits.COMPANIES_DEFAULT, limits.COMPANIES_MAX)
+    def date_fields_of(self, parent: str) -> frozenset[str]:
+        """Name the custom fields of a model that hold a date."""
+        return frozenset(
+            str(row["name"]) for row in self.fields_of(parent) if row.get("type") in models.DATE_TYPES
+        )
+
+    # ---- lists
 
     def list_lean(self, query: Mapping[str, str]) -> list[Row]:
-        asked = {name: query[name] for name in ("externalId", "sourceId", "status") if query.get(name)}
+        """List all companies in short, by externalId, sourceId, or one of several statuses."""
+        asked = {
+            name: words(query.get(name)) for name in ("externalId", "sourceId", "status") if query.get(name)
+        }
         return [
-            select_columns(row, ("_id", "name", "externalId", "sourceId"))
-            for row in self.companies.values()
-            if all(row.get(name) == value for name, value in asked.items())
+            select_columns(row, _LEAN)
+            for row in self.companies.rows.values()
+            if all(row.get(name) in wanted for name, wanted in asked.items())
         ]
 
-    def list_endusers(self, query: Mapping[str, str]) -> list[Row]:
+    def list_page(self, name: str, query: Mapping[str, str]) -> list[Row]:
+        """Give one page of a model's list."""
+        if name != "endusers":
+            return self.tables[name].list_page(query)
         archived = query.get("archived") == "true"
-        rows = [row for row in self.endusers.values() if bool(row.get("archived")) == archived]
-        if query.get("email"):
-            email = query["email"].lower()
-            rows = [row for row in rows if str(row.get("email", "")).lower() == email]
-        wanted = _split(query.get("companyId"))
-        if wanted:
-            rows = [row for row in rows if row.get("companyId") in wanted]
-        if query.get("euId"):
-            rows = [row for row in rows if row["_id"] == query["euId"]]
-        named = [{**row, "companyName": self.company_name(str(row.get("companyId")))} for row in rows]
-        return page(named, query, limits.ENDUSERS_DEFAULT, limits.ENDUSERS_MAX)
-
-    def list_users(self, query: Mapping[str, str]) -> list[Row]:
-        rows = list(self.users.values())
-        if query.get("email"):
-            rows = [row for row in rows if str(row.get("email", "")).lower() == query["email"].lower()]
-        return page(rows, query, limits.USERS_DEFAULT, limits.USERS_MAX)
+        rows = [row for row in self.endusers.rows.values() if bool(row.get("archived")) == archived]
+        return self.endusers.list_page(query, rows)
 
 
-def _split(text: str | None) -> frozenset[str]:
-    return frozenset(part for part in (text or "").split(",") if part)
+class _CompanyRules(Rules):
+    def complete(self, row: Row) -> None:
+        row["slug"] = "".join(letter for letter in str(row.get("name", "")).lower() if letter.isalnum())
 
 
-def bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:
-    """Offset and limit of a page; nonsense counts as not given."""
+class _EnduserRules(Rules):
+    """An enduser belongs to a company: the one that is named, else the one that has the address's domain."""
 
-    def number(name: str, fallback: int) -> int:
-        text = query.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else fallback
+    def __init__(self, companies: Table) -> None:
+        self._companies = companies
 
-    return number("offset", 0), min(number("limit", default) or default, most)
+    def prepare(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = item.get("companyId")
+        if given is None:
+            return item
+        found = self._companies.ids.get(given) if isinstance(given, str) else None
+        if found is None:
+            raise ItemRefused("companyId not found")
+        return {**item, "companyId": found}
+
+    def home(self, item: Mapping[str, Any]) -> str:
+        domain = str(item.get("email") or "").rpartition("@")[2].lower()
+        owners = [row["_id"] for row in self._companies.rows.values() if domain in (row.get("domains") or ())]
+        return str(owners[0]) if domain and owners else ""
+
+    def complete(self, row: Row) -> None:
+        if row.get("firstName") or row.get("lastName"):
+            row["name"] = " ".join(part for part in (row.get("firstName"), row.get("lastName")) if part)
+
+    def shown(self, row: Row) -> Row:
+        company = self._companies.rows.get(str(row.get("companyId")), {})
+        return {**row, "companyName": str(company.get("name", ""))}
+
+    def check(self, row: Row) -> None:
+        if not row.get("companyId"):
+            raise ItemRefused("companyId is required: no company has the domain of this email")
+        if not (row.get("email") or row.get("externalId") or row.get("sourceId")):
+            raise ItemRefused("email is required")
 
 
-def page(rows: list[Row], query: Mapping[str, str], default: int, most: int) -> list[Row]:
-    """Sorted, cut and reduced to what was selected, as every list of Planhat's is."""
-    sort = query.get("sort", "")
-    if sort.strip("-"):
-        rows = sorted(rows, key=sort_key(sort.lstrip("-")), reverse=sort.startswith("-"))
-    offset, limit = bounds(query, default, most)
-    rows = rows[offset : offset + limit]
-    columns = [name for name in query.get("select", "").split(",") if name]
-    return [select_columns(row, ("_id", *columns)) for row in rows] if columns else rows
+class _UserRules(Rules):
+    def complete(self, row: Row) -> None:
+        names = [str(row[name]) for name in ("firstName", "lastName") if row.get(name)]
+        known_as = row.pop("name", "")
+        row.setdefault("nickName", known_as or " ".join(names) or str(row.get("email", "")).partition("@")[0])
+
+
+class _FieldRules(Rules):
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def check(self, row: Row) -> None:
+        if row["type"] not in models.CUSTOM_FIELD_TYPES:
+            raise ItemRefused(f"type must be one of {', '.join(sorted(models.CUSTOM_FIELD_TYPES))}")
+        for other in self._directory.custom_fields.rows.values():
+            same = (other["parent"], other["name"]) == (row["parent"], row["name"])
+            if same and other["_id"] != row["_id"]:
+                raise ItemRefused("name duplicated")

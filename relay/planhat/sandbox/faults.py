@@ -2,8 +2,9 @@
 
 A fault is a JSON object; every key may be left out:
 
-    operation              upsert, create, update, get, list, delete, companies, company, leancompanies, endusers,
-                           users; or conversations (the first six), or * (every call; the default)
+    operation              upsert, create, update, get, list, delete; or conversations (those six); companies (the
+                           list), company (one), company.create, .update, .upsert, .delete, and the same of enduser,
+                           user, customfield, activitytag, ticket; leancompanies; or * (every call; the default)
     times, after           how many calls it meets (default: every one), after leaving so many alone
     status, body           answer with this status; body: empty, string, html, json, garbled or envelope
     commit                 with `status`: do the work first
@@ -30,12 +31,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from relay.errors import UserError
+from relay.planhat.sandbox import routes
 from relay.planhat.sandbox.errors import STYLES
 
-CONVERSATION_OPERATIONS: Final = frozenset({"upsert", "create", "update", "get", "list", "delete"})
-OPERATIONS: Final = CONVERSATION_OPERATIONS | {
-    *("companies", "company", "leancompanies", "endusers", "users", "conversations", "*")
-}
+OPERATIONS: Final = routes.OPERATIONS | {"conversations", "*"}
 BODIES: Final = frozenset({"empty", "string", "html", "json", "garbled", "envelope"})
 LISTS: Final = frozenset({"createdErrors", "updatedErrors", "permissionErrors", "validationErrors"})
 
@@ -105,7 +104,7 @@ class Fault:
         return cls.read(given)
 
     def meets(self, operation: str) -> bool:
-        any_of_six = self.operation == "conversations" and operation in CONVERSATION_OPERATIONS
+        any_of_six = self.operation == "conversations" and operation in routes.CONVERSATION_OPERATIONS
         if self.operation not in ("*", operation) and not any_of_six:
             return False
         if self.times is not None and self.met >= self.times:

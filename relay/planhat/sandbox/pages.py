@@ -2,12 +2,19 @@
 
 GET    /                         the page
 GET    /_sandbox/conversations   a list of whole conversations in the order of arrival; externalId=, companyId=,
-                                 type=, limit=, newest=1 (changed last first)
+                                 type=, limit=, newest=1 (changed last first), editor=1 (with what Planhat's editor
+                                 would keep of each description). `_sandbox` tells of each: writes, changed_ms,
+                                 sent_type, invisible (custom fields that are not defined), editor
+GET    /_sandbox/editor          what the editor would keep of one conversation, key=extid-...; POST
+                                 {"description": "..."} to ask of any text. Answers html, tree, notes, words_lost,
+                                 faithful
+GET    /_sandbox/customfields    the names of the custom fields that conversations have
 GET    /_sandbox/calls           a list of calls: at, operation, items, bytes, status, ms; operation=, since= (Unix
                                  seconds)
 GET    /_sandbox/stats           counts: conversations, calls, most_parallel
 GET    /_sandbox/faults          the faults that are set; POST one or a list to add; DELETE to clear
-POST   /_sandbox/seed            {"companies", "endusers", "users", "types"}: add to the tenant
+POST   /_sandbox/seed            {"types", "companies", "people", "endusers", "users", "custom_fields",
+                                 "activity_tags"}: add to the tenant
 POST   /_sandbox/reset           as new
 """
 
@@ -22,7 +29,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from relay.planhat.sandbox.editor import as_edited
 from relay.planhat.sandbox.faults import Fault, FaultInvalid
+from relay.planhat.sandbox.inspection import arrived
+from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 
 if TYPE_CHECKING:
     from relay.planhat.sandbox.app import Sandbox
@@ -62,8 +72,32 @@ def create_pages(sandbox: Sandbox) -> Starlette:
     async def conversations(request: Request) -> Response:
         query = request.query_params
         equal = {name: query[name] for name in ("externalId", "companyId", "type", "_id") if name in query}
-        rows = sandbox.store.arrived(newest_first=query.get("newest") == "1", limit=_limit(request), **equal)
+        rows = arrived(
+            sandbox.store,
+            newest_first=query.get("newest") == "1",
+            limit=_limit(request),
+            editor=query.get("editor") == "1",
+            **equal,
+        )
         return _json(rows)
+
+    async def editor(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                given = orjson.loads(await request.body())
+            except orjson.JSONDecodeError:
+                return _json({"error": "not JSON"}, 400)
+            text = given.get("description") if isinstance(given, dict) else None
+            if not isinstance(text, str):
+                return _json({"error": "description: should be a string"}, 400)
+            return _json(as_edited(text).as_json())
+        record = sandbox.store.find(request.query_params.get("key", ""))
+        if record is None:
+            return _json({"error": "key: no such conversation"}, 404)
+        return _json(as_edited(str(record.sent.get("description") or "")).as_json())
+
+    async def custom_fields(request: Request) -> Response:
+        return _json([row["name"] for row in sandbox.store.directory.fields_of("conversation")])
 
     async def calls(request: Request) -> Response:
         query = request.query_params
@@ -106,10 +140,10 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             given = orjson.loads(await request.body())
         except orjson.JSONDecodeError:
             return _json({"error": "not JSON"}, 400)
-        fault = _seed_fault(given)
-        if fault:
-            return _json({"error": fault}, 400)
-        sandbox.store.seed(given)
+        try:
+            sandbox.store.seed(read_seed(given))
+        except SeedInvalid as error:
+            return _json({"error": str(error)}, 400)
         return _json({"status": "seeded"})
 
     async def reset(request: Request) -> Response:
@@ -121,6 +155,8 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/", index),
             Route("/static/{name}", static),
             Route("/_sandbox/conversations", conversations),
+            Route("/_sandbox/editor", editor, methods=["GET", "POST"]),
+            Route("/_sandbox/customfields", custom_fields),
             Route("/_sandbox/calls", calls),
             Route("/_sandbox/stats", stats),
             Route("/_sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
@@ -128,15 +164,3 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/_sandbox/reset", reset, methods=["POST"]),
         ]
     )
-
-
-def _seed_fault(given: Any) -> str | None:
-    if not isinstance(given, dict):
-        return "should be an object"
-    for name, rows in given.items():
-        if name not in ("companies", "endusers", "users", "types"):
-            return f"{name}: no such table"
-        wanted: type = str if name == "types" else dict
-        if not isinstance(rows, list) or not all(isinstance(row, wanted) for row in rows):
-            return f"{name}: should be a list of {'strings' if name == 'types' else 'objects'}"
-    return None

@@ -1,35 +1,20 @@
-"""One conversation as the sandbox keeps it, and how it looks when it is read.
-
-Kept is what was sent; what Planhat generates is made when somebody reads, so that a bulk upsert stays cheap.
-"""
+"""Conversations as the sandbox keeps them: what was sent, found by every key."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
-
-from relay.planhat.fields import FIELDS
-
-_TAG: Final = re.compile(r"<[^>]*>")
-_BLANKS: Final = re.compile(r"\s+")
-_SNIPPET_CHARS: Final = 500
-_DAY_S: Final = 86_400
-
-LIST_COLUMNS: Final = (
-    *("date", "outDate", "userIds", "hasMore", "isCustomType", "subject", "snippet", "_id", "type", "tags"),
-    *("createDate", "companyId", "companyName", "users", "endusers", "assigneeName", "activityTags"),
-    *("hasAttachments", "isSeen", "starred", "pinned", "archived", "custom", "externalId", "sourceId"),
-)
-"""What a list shows when nothing is selected. Source: the answer in the document, which has no description."""
+from typing import Any
 
 
 @dataclass(slots=True)
 class Record:
-    """`sent` is the last value of each property as it was sent, except for `companyId`, which is resolved."""
+    """One conversation. `sent` is the last value of each property as it was taken, except for `companyId`, which is
+    resolved; what Planhat generates is made when somebody reads, so that a bulk upsert stays cheap.
+
+    A ticket has what only tickets have under `sent["ticket"]`.
+    """
 
     id: str
     company_id: str
@@ -40,129 +25,100 @@ class Record:
     #: Which write of the whole store changed it last; what the page sorts by.
     turn: int = field(default=0, compare=False)
 
+    @property
+    def date(self) -> str:
+        """When the conversation took place, as Planhat writes dates; when it was made, if nothing was sent."""
+        return self.sent.get("date") or iso_ms(self.created_ms)
+
+    def as_entry(self) -> dict[str, Any]:
+        """What the journal keeps of it; `Record(**entry)` is the way back."""
+        return {
+            "id": self.id,
+            "company_id": self.company_id,
+            "created_ms": self.created_ms,
+            "sent": self.sent,
+            "changed_ms": self.changed_ms,
+            "writes": self.writes,
+        }
+
 
 def iso_ms(at_ms: int) -> str:
-    """Unix milliseconds as Planhat writes dates: `2021-07-29T15:29:34.330Z`."""
+    """Write Unix milliseconds as Planhat writes dates: `2021-07-29T15:29:34.330Z`."""
     stamp = datetime.fromtimestamp(at_ms / 1000, UTC)
     return f"{stamp:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
-def effective_type(sent: Mapping[str, Any], types: Iterable[str]) -> str:
-    """The type that Planhat would show: an unknown one silently becomes `note`."""
-    kind = sent.get("type")
-    return kind if isinstance(kind, str) and kind in types else "note"
+class Records:
+    """Every conversation by `_id`, by sourceId, by externalId and company, and by date."""
 
+    def __init__(self) -> None:
+        self._by_id: dict[str, Record] = {}
+        self._by_external: dict[str, dict[str, Record]] = {}
+        self._by_source: dict[str, Record] = {}
+        self._newest: list[Record] | None = None
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What reading a record needs beside the record: the tenant's names and types."""
+    def __len__(self) -> int:
+        return len(self._by_id)
 
-    company_name: Callable[[str], str]
-    user_name: Callable[[str], str]
-    enduser_name: Callable[[str], str]
-    #: Every type that stands as it was sent.
-    types: Iterable[str]
-    standard_types: Iterable[str]
+    def __iter__(self) -> Iterator[Record]:
+        """Go through them in the order of arrival."""
+        return iter(self._by_id.values())
 
+    def by_id(self, key: str) -> Record | None:
+        """Find one by its `_id`."""
+        return self._by_id.get(key)
 
-def render(record: Record, around: Surroundings) -> dict[str, Any]:
-    """The whole conversation as `GET /conversations/{id}` gives it."""
-    sent = record.sent
-    kind = effective_type(sent, around.types)
-    date = sent.get("date") or iso_ms(record.created_ms)
-    description = sent.get("description")
-    users = _people(sent.get("users"), around.user_name)
-    owner = sent.get("ownerId")
-    for user in users:
-        user["isOwner"] = user.get("id") == owner if owner else user is users[0]
-    shown: dict[str, Any] = {
-        "_id": record.id,
-        "starred": False,
-        "pinned": False,
-        "autoTags": [],
-        "activityTags": [],
-        "emailTemplateIds": [],
-        "isOpen": False,
-        "tags": [],
-        "waitsToBeFiltered": True,
-        "timeBucket": time_bucket(date),
-        "archived": False,
-        **{name: value for name, value in sent.items() if name in FIELDS or name == "sourceId"},
-        "date": date,
-        "type": kind,
-        "companyId": record.company_id,
-        "companyName": around.company_name(record.company_id),
-        "users": users,
-        "userIds": [user["id"] for user in users if "id" in user],
-        "endusers": _people(sent.get("endusers"), around.enduser_name),
-        "createDate": iso_ms(record.created_ms),
-        "sender": [],
-        "history": [],
-        "numberOfParts": 1,
-        "numberOfRelevantParts": 1,
-        "hasMore": False,
-        "isCustomType": kind not in around.standard_types,
-        "assigneeName": "",
-        "hasAttachments": False,
-        "isSeen": False,
-        "__v": 0,
-    }
-    if description is not None or "snippet" in sent:
-        shown["snippet"] = sent.get("snippet") or plain_text(str(description or ""))
-    shown["note"] = f"{sent.get('subject') or ''}: {description or ''}"
-    return shown
+    def by_source(self, source_id: str) -> Record | None:
+        """Find one by its sourceId, which is unique among all conversations."""
+        return self._by_source.get(source_id)
 
+    def by_external(self, external_id: str) -> dict[str, Record]:
+        """Find those that use an externalId, by the company of each: it is unique in a company only."""
+        return self._by_external.get(external_id, {})
 
-def plain_text(markup: str) -> str:
-    """HTML without its tags, on one line, cut."""
-    return _BLANKS.sub(" ", html.unescape(_TAG.sub(" ", markup[: 8 * _SNIPPET_CHARS]))).strip()[
-        :_SNIPPET_CHARS
-    ]
+    def find(self, key: str) -> Record | None:
+        """Find one by `_id`, `extid-...` or `srcid-...`; of an externalId that several companies use, one of them."""
+        if key.startswith("extid-"):
+            return next(iter(self.by_external(key[6:]).values()), None)
+        return self.by_source(key[6:]) if key.startswith("srcid-") else self.by_id(key)
 
+    def newest_first(self) -> list[Record]:
+        """List all by date, the latest first; of one date, the one that arrived last."""
+        if self._newest is None:
+            self._newest = sorted(self._by_id.values(), key=lambda record: record.date)
+            # Turned round, and not sorted downwards: of one date, the last to arrive comes first.
+            self._newest.reverse()
+        return self._newest
 
-def time_bucket(date: str) -> list[str]:
-    """`["2016", "2016-Q4", "2016-10", "2016-W43"]`, as Planhat makes it from a date. Week numbers start at Sunday
-    there; nobody documents them, so ISO weeks are used here."""
-    try:
-        at = datetime.fromisoformat(date)
-    except ValueError:
-        return []
-    year = f"{at.year:04d}"
-    return [
-        year,
-        f"{year}-Q{(at.month + 2) // 3}",
-        f"{year}-{at.month:02d}",
-        f"{year}-W{at.isocalendar().week:02d}",
-    ]
+    def add(self, record: Record) -> None:
+        """Take in one that is new, or that was changed after `release`."""
+        self._by_id[record.id] = record
+        self._newest = None
+        external = record.sent.get("externalId")
+        if external:
+            self._by_external.setdefault(external, {})[record.company_id] = record
+        source = record.sent.get("sourceId")
+        if source:
+            self._by_source[source] = record
 
+    def reorder(self) -> None:
+        """Take notice that the date of one has changed."""
+        self._newest = None
 
-def _people(sent: Any, name_of: Callable[[str], str]) -> list[dict[str, Any]]:
-    people: list[dict[str, Any]] = []
-    for person in sent if isinstance(sent, list) else ():
-        shown: dict[str, Any] = dict(person) if isinstance(person, dict) else {"id": person}
-        key = shown.get("id") or shown.get("_id")
-        if isinstance(key, str):
-            shown["id"] = key
-            name = name_of(key)
-            if name:
-                shown["name"] = name
-        people.append(shown)
-    return people
+    def release(self, record: Record) -> None:
+        """Forget the keys of one that is about to change them; it stays in its place in the order of arrival."""
+        external = record.sent.get("externalId", "")
+        homes = self._by_external.get(external, {})
+        if homes.get(record.company_id) is record:
+            del homes[record.company_id]
+            if not homes:
+                del self._by_external[external]
+        source = record.sent.get("sourceId", "")
+        if self._by_source.get(source) is record:
+            del self._by_source[source]
 
-
-def select_columns(shown: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
-    return {name: shown[name] for name in columns if name in shown}
-
-
-def sort_key(name: str) -> Callable[[dict[str, Any]], tuple[int, Any]]:
-    """Orders records by one property of any type; those without it come first, as in MongoDB."""
-
-    def key(shown: dict[str, Any]) -> tuple[int, Any]:
-        value = shown.get(name)
-        if value is None:
-            return (0, 0)
-        if isinstance(value, (int, float)):
-            return (1, value)
-        return (2, str(value))
-
-    return key
+    def remove(self, record: Record) -> None:
+        """Forget one altogether."""
+        self.release(record)
+        del self._by_id[record.id]
+        self._newest = None

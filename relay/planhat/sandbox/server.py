@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import uvicorn
 
 from relay.errors import SettingsInvalid
 from relay.planhat.sandbox.app import Sandbox
+
+_PORT_FILE: Final = "port"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -20,6 +25,34 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=512)
     except (OSError, OverflowError) as error:
         raise SettingsInvalid(f"the sandbox cannot listen on {host}:{port}: {error}") from error
+
+
+def kept_port(host: str, preferred: int, state: str | os.PathLike[str] | None) -> int:
+    """Choose a port that stays the same: the one that this state folder had before, else the preferred one, else any.
+
+    A port that somebody else has taken meanwhile is passed over.
+    """
+    for port in (_port_of(state), preferred):
+        if port:
+            with contextlib.suppress(SettingsInvalid), bind(host, port):
+                return port
+    return 0
+
+
+def keep_port(listener: socket.socket, state: str | os.PathLike[str] | None) -> None:
+    """Remember the port of a listener in the state folder, which must exist."""
+    if state is not None:
+        (Path(state) / _PORT_FILE).write_text(str(listener.getsockname()[1]), encoding="ascii")
+
+
+def _port_of(state: str | os.PathLike[str] | None) -> int:
+    if state is None:
+        return 0
+    try:
+        text = (Path(state) / _PORT_FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isdigit() and len(text) < 6 and int(text) < 65_536 else 0
 
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:

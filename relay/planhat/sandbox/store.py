@@ -1,7 +1,7 @@
-"""The sandbox's conversations and Planhat's six operations on them.
+"""The tenant: its conversations with Planhat's six operations on them, and the directory around them.
 
-What the documents say is done as they say; what they leave open is done in one way, and named by a test in
-tests/contract, which can be run against a real tenant:
+What the documents say is done as they say; what they leave open is done in one way (see `behaviour.py`), and named by a
+test in tests/contract, which can be run against a real tenant:
 
 - an item is matched by `_id`, else `sourceId`, else `externalId` within its company; without a `companyId`, by an
   externalId that only one company uses
@@ -12,401 +12,328 @@ tests/contract, which can be run against a real tenant:
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, Final, Literal
+from itertools import islice
+from typing import Any, Final
 
-from relay.errors import SettingsInvalid
 from relay.planhat import limits
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
-from relay.planhat.sandbox.directory import Directory, bounds, page
-from relay.planhat.sandbox.errors import STYLES
+from relay.planhat.sandbox import shapes
+from relay.planhat.sandbox.behaviour import DEFAULT_BEHAVIOUR, Behaviour
+from relay.planhat.sandbox.bulk import BulkAnswer, Refuse, Target, upsert
+from relay.planhat.sandbox.directory import Directory
+from relay.planhat.sandbox.identity import IdMaker
 from relay.planhat.sandbox.journal import Journal
-from relay.planhat.sandbox.records import LIST_COLUMNS, Record, Surroundings, render, select_columns
-from relay.planhat.sandbox.values import ItemRefused, take_values
+from relay.planhat.sandbox.listing import Row, bounds, page, selected, words
+from relay.planhat.sandbox.records import Record, Records
+from relay.planhat.sandbox.seed import Seed
+from relay.planhat.sandbox.seeds import DEFAULT_TYPES
+from relay.planhat.sandbox.state import State
+from relay.planhat.sandbox.values import ItemRefused, Taker, check_custom_names
 
-Refuse = Callable[[Mapping[str, Any]], tuple[str, str, str | None] | None]
-"""An item to (message, style, list or None), or None to let it pass."""
-
-Reserved = Literal["refuse", "accept", "note"]
-
-DEFAULT_TYPES: Final = ("Slack thread", "Support email", "Help-desk ticket")
-
-
-@dataclass(frozen=True, slots=True)
-class BulkAnswer:
-    status: int
-    envelope: dict[str, Any]
+#: Source: public notes of a team that uses Planhat, the option list of a live tenant.
+STANDARD_TYPES: Final = frozenset({DEFAULT_TYPE, "other", *RESERVED_TYPES})
+_KEYS: Final = ("externalId", "sourceId")
+_COMPANY_FILTERS: Final = ("companyId", "cId", "cid", "c")
 
 
 class Store:
-    """All conversations of the tenant. Not for several threads: the app has one."""
+    """See the module. Also the target of a bulk upsert (see `bulk.py`). Not for several threads: the app has one."""
 
     def __init__(
         self,
-        directory: Directory,
+        directory: Directory | None = None,
         *,
         types: Iterable[str] = DEFAULT_TYPES,
-        reserved: Reserved = "refuse",
-        style: str = "string",
+        behaviour: Behaviour = DEFAULT_BEHAVIOUR,
+        seed: Seed | None = None,
         journal: Journal | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self.directory = directory
-        self.types = self._own_types = frozenset(types)
-        self._reserved = reserved
-        self._style = style
-        self._journal = journal
+        self._ids = IdMaker()
         self._now_s = now_s
-        self._random = os.urandom(5).hex()
-        self._made = int.from_bytes(os.urandom(2))
-        self._clear()
-        if journal is not None:
-            self._restore(journal)
+        self._now_ms = 0
+        self._date_fields: frozenset[str] = frozenset()
+        self.directory = directory or Directory(self._ids, now_s)
+        self.behaviour = behaviour
+        self._given = seed or Seed()
+        self._own_types = frozenset(types if self._given.types is None else self._given.types)
+        self._added_types: set[str] = set()
+        self._taker = Taker(behaviour)
+        self.records = Records()
+        self._turn = 0
+        self.state = State(journal, self.directory, self.records, self._added_types)
+        self.state.restore()
+        for record in self.records:
+            self._turn = record.turn = self._turn + 1
+        self._furnish()
 
     # ---- what is there
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self.records)
 
     @property
-    def around(self) -> Surroundings:
-        standing = {*self.types, DEFAULT_TYPE, *(RESERVED_TYPES if self._reserved == "accept" else ())}
-        return Surroundings(
-            company_name=self.directory.company_name,
+    def types(self) -> frozenset[str]:
+        """The tenant's own conversation types."""
+        return self._own_types | self._added_types
+
+    @property
+    def around(self) -> shapes.Surroundings:
+        """What reading a conversation needs beside it."""
+        reserved = self.behaviour.reserved
+        standing = self.types | {DEFAULT_TYPE, "other"} | (RESERVED_TYPES if reserved == "accept" else set())
+        others = _AllBut(RESERVED_TYPES if reserved == "note" else frozenset())
+        return shapes.Surroundings(
+            company=self.directory.company,
             user_name=self.directory.user_name,
             enduser_name=self.directory.enduser_name,
-            types=standing,
-            standard_types={DEFAULT_TYPE, *RESERVED_TYPES},
+            types=others if self.behaviour.unknown_type == "keep" else standing,
+            standard_types=STANDARD_TYPES,
+            strict_editor=self.behaviour.strict_editor,
         )
 
     def find(self, key: str) -> Record | None:
-        """By `_id`, `extid-...` or `srcid-...`. An externalId that several companies use finds one of them."""
-        if key.startswith("extid-"):
-            return next(iter(self._by_external.get(key[6:], {}).values()), None)
-        if key.startswith("srcid-"):
-            return self._by_source.get(key[6:])
-        return self._records.get(key)
+        """Find one by `_id`, `extid-...` or `srcid-...`; of an externalId that several companies use, one of them."""
+        return self.records.find(key)
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> Row | None:
+        """Read one by any of its keys."""
         record = self.find(key)
-        return None if record is None else render(record, self.around)
+        return None if record is None else shapes.read(record, self.around)
 
-    def list_page(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        wanted = frozenset(
-            self.directory.company_ids.get(key, key) for key in query.get("companyId", "").split(",") if key
-        )
-        records = (r for r in self._records.values() if not wanted or r.company_id in wanted)
+    def list_page(self, query: Mapping[str, str]) -> list[Row]:
+        """Give one page, the newest first. Asked by company, archived conversations are left out."""
+        records = self.asked_for(query)
+        around = self.around
         if query.get("sort", "").strip("-"):
-            rows = page(
-                [render(r, self.around) for r in records], query, limits.LIST_DEFAULT, limits.LIST_MAX
-            )
+            rows = [shapes.whole(record, around) for record in records]
+            ordered = page(rows, {**query, "select": ""}, limits.LIST_DEFAULT, limits.LIST_MAX)
+            records = filter(None, (self.records.by_id(row["_id"]) for row in ordered))
         else:
             # Rendering all of a large tenant for one page of it would take seconds.
             offset, limit = bounds(query, limits.LIST_DEFAULT, limits.LIST_MAX)
-            rows = [render(r, self.around) for r in islice(records, offset, offset + limit)]
-            columns = [name for name in query.get("select", "").split(",") if name]
-            if columns:
-                return [select_columns(row, ("_id", *columns)) for row in rows]
-        return rows if query.get("select") else [select_columns(row, LIST_COLUMNS) for row in rows]
+            records = islice(records, offset, offset + limit)
+        if words(query.get("select")):
+            return selected([shapes.whole(record, around) for record in records], query)
+        return [shapes.listed(record, around) for record in records]
 
-    def arrived(
-        self, *, newest_first: bool = False, limit: int | None = None, **equal: str
-    ) -> list[dict[str, Any]]:
-        """Whole conversations in the order of arrival, or those changed last first; for the sandbox's own routes.
-        `_sandbox` tells how often each was written."""
-        records: Iterable[Record] = self._records.values()
-        if "externalId" in equal:
-            records = list(self._by_external.get(equal["externalId"], {}).values())
-        if "_id" in equal:
-            records = [self._records[equal["_id"]]] if equal["_id"] in self._records else []
-        if newest_first:
-            records = sorted(records, key=lambda record: record.turn, reverse=True)
-        rows = []
-        around = self.around
-        for record in records:
-            row = render(record, around)
-            if all(row.get(name) == value for name, value in equal.items()):
-                row["_sandbox"] = {
-                    "writes": record.writes,
-                    "changed_ms": record.changed_ms,
-                    "sent_type": record.sent.get("type"),
-                }
-                rows.append(row)
-                if limit is not None and len(rows) >= limit:
-                    break
-        return rows
+    def asked_for(self, query: Mapping[str, str]) -> Iterable[Record]:
+        """Give the conversations that a list's filters let through, the newest first."""
+        records: Iterable[Record] = self.records.newest_first()
+        given = next((query[name] for name in _COMPANY_FILTERS if query.get(name)), None)
+        if given is not None:
+            wanted = {self.directory.company_id(key) or key for key in words(given)}
+            archived = query.get("archived") == "true"
+            records = (
+                record
+                for record in records
+                if record.company_id in wanted and bool(record.sent.get("archived")) == archived
+            )
+        if query.get("type"):
+            types = self.around.types
+            kinds = set(words(query["type"]))
+            records = (record for record in records if shapes.effective_type(record.sent, types) in kinds)
+        return records
 
     # ---- single operations
 
-    def create(self, item: Any) -> dict[str, Any]:
-        """Raises ItemRefused, also for an externalId that the company has already."""
-        company_id = self._company_of(_mapping(item), required=True)
-        external = item.get("externalId")
-        if external and company_id in self._by_external.get(external, {}):
-            raise ItemRefused("externalId duplicated")
-        if item.get("sourceId") and item["sourceId"] in self._by_source:
-            raise ItemRefused("sourceId duplicated")
-        record = self._insert(item, company_id, int(self._now_s() * 1000))
-        self._write([record])
-        return render(record, self.around)
+    def create(self, item: Any) -> Row:
+        """Make one. Raises ItemRefused, also for an externalId that the company has already, and RequestRefused."""
+        self._begin([item])
+        given = _mapping(item)
+        company_id = self._company_of(given, required=True)
+        self._check_free(None, {name: given[name] for name in _KEYS if _is_key(given.get(name))}, company_id)
+        record = self._made(given, company_id)
+        self._keep([record])
+        return shapes.created(record, self.around)
 
-    def update(self, record: Record, item: Any) -> dict[str, Any]:
-        """Raises ItemRefused."""
-        if self._change(record, _mapping(item), int(self._now_s() * 1000)):
-            self._write([record])
-        return render(record, self.around)
+    def update(self, record: Record, item: Any) -> Row:
+        """Change one in part. Raises ItemRefused and RequestRefused."""
+        self._begin([item])
+        if self.change(record, _mapping(item)):
+            self._keep([record])
+        return shapes.changed(record, self.around)
 
-    def delete(self, record: Record) -> dict[str, Any]:
-        shown = render(record, self.around)
-        self._forget(record)
-        if self._journal is not None:
-            self._journal.append({"delete": record.id})
+    def delete(self, record: Record) -> Row:
+        """Forget one; gives what it was."""
+        shown = shapes.changed(record, self.around)
+        self.records.remove(record)
+        self.state.delete(record)
         return shown
 
-    # ---- the bulk upsert
-
     def upsert(self, items: list[Any], refuse: Refuse | None = None) -> BulkAnswer:
-        """Each item on its own: what fails is named in a list, the others go through."""
-        now_ms = int(self._now_s() * 1000)
-        failed: dict[str, list[Any]] = {"createdErrors": [], "updatedErrors": [], "permissionErrors": []}
-        inserts: list[dict[str, str]] = []
-        modified: list[str] = []
-        unchanged = 0
-        touched: list[Record] = []
-        for index, item in enumerate(items):
-            record = None
-            style = self._style
-            kind = "createdErrors"
-            try:
-                if not isinstance(item, dict):
-                    raise ItemRefused("not an object")
-                record = self._match(item)
-                if record is not None:
-                    kind = "updatedErrors"
-                if refuse is not None:
-                    refusal = refuse(item)
-                    if refusal is not None:
-                        message, style, chosen = refusal
-                        kind = chosen or kind
-                        raise ItemRefused(message)
-                if record is None:
-                    record = self._insert(item, self._company_of(item, required=True), now_ms)
-                    keys = {"_id": record.id}
-                    for name in ("externalId", "sourceId"):
-                        if item.get(name):
-                            keys[name] = item[name]
-                    inserts.append(keys)
-                    touched.append(record)
-                elif self._change(record, item, now_ms):
-                    modified.append(record.id)
-                    touched.append(record)
-                else:
-                    unchanged += 1
-            except ItemRefused as refused:
-                given = item if isinstance(item, dict) else {}
-                planhat_id = record.id if record is not None else given.get("_id")
-                failed.setdefault(kind, []).append(STYLES[style](str(refused), given, index, planhat_id))
+        """Upsert many. Raises RequestRefused."""
+        return self.upsert_into(self, items, refuse)
+
+    def upsert_into(self, target: Target[Record], items: list[Any], refuse: Refuse | None) -> BulkAnswer:
+        """Upsert many conversations by way of something that reads the items in its own way, as tickets do."""
+        self._begin(items)
+        answer, touched = upsert(items, target, style=self.behaviour.style, refuse=refuse)
         if touched:
-            self._write(touched)
-        worked = len(inserts) + len(modified) + unchanged
-        envelope = {
-            "created": len(inserts),
-            "createdErrors": failed.pop("createdErrors"),
-            "insertsKeys": inserts,
-            "updated": len(modified),
-            "updatedErrors": failed.pop("updatedErrors"),
-            "updatesKeys": [{"_id": key} for key in modified],
-            "nonupdates": unchanged,
-            "modified": modified,
-            "upsertedIds": [keys["_id"] for keys in inserts],
-            **failed,
-        }
-        if envelope["permissionErrors"]:
-            return BulkAnswer(403, envelope)
-        if worked == len(items):
-            return BulkAnswer(200, envelope)
-        return BulkAnswer(206 if worked else 400, envelope)
+            self._keep(touched)
+        return answer
 
-    # ---- one item
+    # ---- what a bulk upsert needs
 
-    def _match(self, item: Mapping[str, Any]) -> Record | None:
+    def match(self, item: Mapping[str, Any]) -> Record | None:
+        """Find the conversation that an item means. Raises ItemRefused."""
         key = item.get("_id")
         if key is not None:
-            record = self._records.get(key) if isinstance(key, str) else None
+            record = self.records.by_id(key) if isinstance(key, str) else None
             if record is None:
                 raise ItemRefused("_id not found")
             return record
         source = item.get("sourceId")
-        if source and isinstance(source, str) and source in self._by_source:
-            return self._by_source[source]
+        if source and isinstance(source, str):
+            record = self.records.by_source(source)
+            if record is not None:
+                return record
         external = item.get("externalId")
         if not external or not isinstance(external, str):
             return None
-        homes = self._by_external.get(external)
+        homes = self.records.by_external(external)
         if not homes:
             return None
-        company = item.get("companyId")
+        company = self._company_key(item)
         if company is None:
             if len(homes) > 1:
                 raise ItemRefused("externalId is used by several companies")
             return next(iter(homes.values()))
-        return homes.get(self.directory.company_ids.get(company, "")) if isinstance(company, str) else None
+        return homes.get(self.directory.company_id(company) or "")
+
+    def insert(self, item: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> Record:
+        """Make a conversation of an item, and of what only the sandbox itself sets. Raises ItemRefused."""
+        return self._made(item, self._company_of(item, required=True), own)
+
+    def change(self, record: Record, item: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> bool:
+        """Apply a partial update; False when nothing differs. All or nothing: a refusal changes nothing."""
+        sent = record.sent
+        taken = self._taker.take(item, sent, self._date_fields, creating=False)
+        if own:
+            taken |= own
+        changes = {name: value for name, value in taken.items() if sent.get(name) != value}
+        company_id = self._company_of(item, required=False) or record.company_id
+        if not changes and company_id == record.company_id:
+            return False
+        fresh = {name: value for name, value in {**sent, **changes}.items() if value is not None}
+        if company_id != record.company_id or "externalId" in changes or "sourceId" in changes:
+            self._check_free(record, fresh, company_id)
+            self.records.release(record)
+            record.sent = fresh
+            record.company_id = company_id
+            self.records.add(record)
+        else:
+            record.sent = fresh
+            if "date" in changes:
+                self.records.reorder()
+        record.changed_ms = self._now_ms
+        record.writes += 1
+        return True
+
+    def id_of(self, record: Record) -> str:
+        """Tell the `_id` of a conversation."""
+        return record.id
+
+    # ---- inside
+
+    def _begin(self, items: list[Any]) -> None:
+        """What holds for a whole request: its time, and that no record is given one custom name in two cases."""
+        check_custom_names(items)
+        self._now_ms = int(self._now_s() * 1000)
+        self._date_fields = self.directory.date_fields_of("conversation")
+
+    def _company_key(self, item: Mapping[str, Any]) -> Any:
+        """The company as the item names it: by any of its keys, or by its externalId alone."""
+        given = item.get("companyId")
+        external = item.get("companyExternalId")
+        return (
+            f"extid-{external}" if given in (None, "") and isinstance(external, str) and external else given
+        )
 
     def _company_of(self, item: Mapping[str, Any], *, required: bool) -> str:
-        given = item.get("companyId")
+        given = self._company_key(item)
         if given is None or given == "":
             if required:
                 raise ItemRefused("companyId is required")
             return ""
-        found = self.directory.company_ids.get(given) if isinstance(given, str) else None
+        found = self.directory.company_id(given)
         if found is None:
             raise ItemRefused("companyId not found")
         return found
 
-    def _insert(self, item: Mapping[str, Any], company_id: str, now_ms: int) -> Record:
-        sent = take_values(item, {}, refuse_reserved=self._reserved == "refuse")
+    def _check_free(self, record: Record | None, sent: Mapping[str, Any], company_id: str) -> None:
+        """Raise ItemRefused when another conversation has one of the keys."""
+        external = sent.get("externalId")
+        holder = self.records.by_external(external).get(company_id) if external else None
+        if holder is not None and holder is not record:
+            raise ItemRefused("externalId duplicated")
+        source = sent.get("sourceId")
+        holder = self.records.by_source(source) if source else None
+        if holder is not None and holder is not record:
+            raise ItemRefused("sourceId duplicated")
+
+    def _made(self, item: Mapping[str, Any], company_id: str, own: Mapping[str, Any] | None = None) -> Record:
+        sent = self._taker.take(item, {}, self._date_fields, creating=True)
+        if own:
+            sent |= own
         if None in sent.values():
             sent = {name: value for name, value in sent.items() if value is not None}
-        self._made += 1
-        key = f"{now_ms // 1000:08x}{self._random}{self._made & 0xFFFFFF:06x}"
-        record = Record(key, company_id, now_ms, sent, now_ms)
-        self._keep(record)
+        now_ms = self._now_ms
+        record = Record(self._ids.new(now_ms), company_id, now_ms, sent, now_ms)
+        self.records.add(record)
         return record
 
-    def _change(self, record: Record, item: Mapping[str, Any], now_ms: int) -> bool:
-        """Apply a partial update; False when nothing differs. All or nothing: a refusal changes nothing."""
-        sent = record.sent
-        changes: dict[str, Any] = {}
-        for name, value in take_values(item, sent, refuse_reserved=self._reserved == "refuse").items():
-            merged = {**(sent.get("custom") or {}), **value} if name == "custom" and value else value
-            if sent.get(name) != merged:
-                changes[name] = merged
-        company_id = self._company_of(item, required=False) or record.company_id
-        if not changes and company_id == record.company_id:
-            return False
-        external = changes.get("externalId", sent.get("externalId"))
-        if external:
-            holder = self._by_external.get(external, {}).get(company_id)
-            if holder is not None and holder is not record:
-                raise ItemRefused("externalId duplicated")
-        source = changes.get("sourceId")
-        if source and self._by_source.get(source, record) is not record:
-            raise ItemRefused("sourceId duplicated")
-        self._unindex(record)
-        record.sent = {name: value for name, value in {**sent, **changes}.items() if value is not None}
-        record.company_id = company_id
-        record.changed_ms = now_ms
-        record.writes += 1
-        self._index(record)
-        return True
+    def _keep(self, records: list[Record]) -> None:
+        for record in records:
+            self._turn = record.turn = self._turn + 1
+        self.state.put(records)
 
-    # ---- keeping
+    # ---- seeds
 
-    def _clear(self) -> None:
-        self._records: dict[str, Record] = {}
-        self._by_external: dict[str, dict[str, Record]] = {}
-        self._by_source: dict[str, Record] = {}
-        self._seeds: list[dict[str, Any]] = []
-        self._turn = 0
+    def seed(self, given: Seed) -> None:
+        """Add companies, people, fields and conversation types to the tenant."""
+        self._added_types.update(given.types or ())
+        self._add(given)
+        self.state.everything()
 
     def reset(self) -> None:
-        """Forget every conversation and everything that was seeded."""
-        self._clear()
-        self.types = self._own_types
+        """Forget everything but what the sandbox was started with."""
+        for record in list(self.records):
+            self.records.remove(record)
+        self._added_types.clear()
+        self._turn = 0
         self.directory.clear()
-        if self._journal is not None:
-            self._journal.rewrite(())
+        self._furnish()
+        self.state.everything()
 
-    def seed(self, rows: Mapping[str, Any]) -> None:
-        """Add companies, endusers and users; `types` adds conversation types."""
-        self.directory.add(rows)
-        self.types |= frozenset(rows.get("types", ()))
-        self._seeds.append(dict(rows))
-        if self._journal is not None:
-            self._journal.append({"seed": dict(rows)})
+    def _furnish(self) -> None:
+        """Add what the sandbox was started with. Fields that are given take the place of the standard ones."""
+        if "customfields" in self._given.rows:
+            self.directory.drop_standard_fields()
+        self._add(self._given)
 
-    def _keep(self, record: Record) -> None:
-        self._records[record.id] = record
-        self._index(record)
-        self._turn += 1
-        record.turn = self._turn
+    def _add(self, given: Seed) -> None:
+        self.directory.add(given.rows)
+        self.directory.add_people(given.rows.get("people", ()))
 
-    def _forget(self, record: Record) -> None:
-        del self._records[record.id]
-        self._unindex(record)
 
-    def _index(self, record: Record) -> None:
-        external = record.sent.get("externalId")
-        if external:
-            self._by_external.setdefault(external, {})[record.company_id] = record
-        source = record.sent.get("sourceId")
-        if source:
-            self._by_source[source] = record
+class _AllBut:
+    """Every type but some."""
 
-    def _unindex(self, record: Record) -> None:
-        external = record.sent.get("externalId", "")
-        homes = self._by_external.get(external, {})
-        if homes.get(record.company_id) is record:
-            del homes[record.company_id]
-            if not homes:
-                del self._by_external[external]
-        source = record.sent.get("sourceId", "")
-        if self._by_source.get(source) is record:
-            del self._by_source[source]
+    def __init__(self, types: frozenset[str]) -> None:
+        self._types = types
 
-    def _write(self, records: list[Record]) -> None:
-        for record in records:
-            self._turn += 1
-            record.turn = self._turn
-        if self._journal is not None:
-            self._journal.append({"put": [_entry(record) for record in records]})
-            if self._journal.overgrown:
-                self._rewrite(self._journal)
+    def __contains__(self, kind: object) -> bool:
+        return kind not in self._types
 
-    def _restore(self, journal: Journal) -> None:
-        try:
-            for entry in journal.read():
-                self._replay(entry)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SettingsInvalid(f"{journal.path}: not what a sandbox wrote; name another folder") from error
-        self._rewrite(journal)
 
-    def _replay(self, entry: dict[str, Any]) -> None:
-        for given in entry.get("put", ()):
-            old = self._records.get(given["id"])
-            if old is not None:
-                self._unindex(old)
-            self._keep(Record(**given))
-        gone = self._records.get(entry.get("delete", ""))
-        if gone is not None:
-            self._forget(gone)
-        if "seed" in entry:
-            self._seeds.append(entry["seed"])
-            self.directory.add(entry["seed"])
-            self.types |= frozenset(entry["seed"].get("types", ()))
-
-    def _rewrite(self, journal: Journal) -> None:
-        seeds = ({"seed": seed} for seed in self._seeds)
-        kept = ({"put": [_entry(record)]} for record in self._records.values())
-        journal.rewrite(chain(seeds, kept))
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _mapping(item: Any) -> Mapping[str, Any]:
     if not isinstance(item, Mapping):
         raise ItemRefused("not an object")
     return item
-
-
-def _entry(record: Record) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "company_id": record.company_id,
-        "created_ms": record.created_ms,
-        "sent": record.sent,
-        "changed_ms": record.changed_ms,
-        "writes": record.writes,
-    }

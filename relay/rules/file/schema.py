@@ -186,8 +186,19 @@ COMPANY_STEP = Table(
 
 _SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 EVENT_KEYS = (
-    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "sender"),
-    *("recipients", "channel", "ticket", "message_id", "url", "attachments", "tags", "label", "empty"),
+    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "quoted"),
+    *(
+        "sender",
+        "recipients",
+        "channel",
+        "ticket",
+        "message_id",
+        "url",
+        "attachments",
+        "tags",
+        "label",
+        "empty",
+    ),
 )
 
 EXAMPLE = Table(

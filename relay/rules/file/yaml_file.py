@@ -193,7 +193,8 @@ class _Builder:
 
 def fill_in(source: Source, environ: Mapping[str, str]) -> None:
     """Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text of `source`; `$${` is a plain `${`.
-    A missing variable, or an unreadable file, is a mistake that names it."""
+    White space around a variable's value is left out and warned of. A missing variable, or an unreadable file, is a
+    mistake that names it."""
     source.value = _fill(source.value, (), source, environ)
 
 
@@ -221,14 +222,23 @@ def _fill(value: Any, path: Path, source: Source, environ: Mapping[str, str]) ->
                 source.add(path, f"the file {found['file'].strip()} cannot be read")
                 missing = True
         elif found["name"] is not None:
-            held = environ.get(found["name"], "")
+            given = environ.get(found["name"], "")
+            held = given.strip()
             if not held and found["default"] is None:
                 source.add(
                     path,
-                    f"the environment variable {found['name']} is not set; "
+                    f"the environment variable {found['name']} is {'empty' if given else 'not set'}; "
                     f"set it, or give a default as ${{{found['name']}:-...}}",
                 )
                 missing = True
+            elif held != given:
+                # A Secret that was made of a file keeps the file's last newline, and every signature would be wrong.
+                source.add(
+                    path,
+                    f"the environment variable {found['name']} begins or ends with white space, which was left out; "
+                    "write it without",
+                    severity="warning",
+                )
             pieces.append(held or found["default"] or "")
         else:
             source.add(path, "${...} takes NAME, NAME:-default or file:/path; write $${ for a plain ${")

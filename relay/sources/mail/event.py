@@ -25,10 +25,10 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
+from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
 from relay.sources.mail.headers import MailHeaders, addresses, date_us, message_ids, unfolded
-from relay.sources.mail.reply import MAX_TEXT_CHARS, reply_of, reply_of_html
+from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.read.charset import printable
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 #: Attachments come inside the body of most providers.
 MAX_MAIL_BYTES = 25 * 1024 * 1024
@@ -38,12 +38,12 @@ FUTURE_US = 86_400_000_000
 
 _BOUNCE_SENDER = re.compile(r"^(?:mailer-daemon|postmaster)@", re.IGNORECASE)
 _REPORT = re.compile(r"^\s*multipart/report\b", re.IGNORECASE)
-_PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes.
+    """One mail as its provider gave it. `reply` is the provider's own stripped text; `text` and `html` hold quotes;
+    with `flowed` a `>` behind a blank in `text` is the writer's own (RFC 3676).
 
     `date` is the header's, where the provider gives it apart; `received` is when the provider got the mail.
     `envelope_to` and `envelope_from` are SMTP's: who really got it, and where a bounce goes; an empty
@@ -55,6 +55,7 @@ class Mail:
     headers: MailHeaders
     text: str = ""
     html: str = ""
+    flowed: bool = False
     reply: str = ""
     reply_html: str = ""
     subject: str = ""
@@ -123,10 +124,10 @@ def mail_event(
         sender = replace(sender, bot=True)
     recipients = _recipients(mail)
     subject = unfolded(mail.subject).replace("\n", " ") or mail.headers.get("subject")
-    text, html = _bodies(mail)
+    bodies = _bodies(mail, subject)
     own_ids = message_ids(mail.message_id) or message_ids(mail.headers.raw("message-id"))
     date = mail.headers.raw("date") or mail.date
-    if not (sender.email or text or subject or own_ids or mail.attachments):
+    if not (sender.email or bodies.text or subject or own_ids or mail.attachments):
         raise PayloadInvalid("neither sender nor subject nor text")
     key = own_ids[0] if own_ids else _fingerprint(mail, sender, date, subject)
     now_us = int(now_s * 1_000_000)
@@ -144,8 +145,9 @@ def mail_event(
         version=version,
         thread=thread_of(mail.headers) or key,
         subject=subject[:2000],
-        text=text,
-        html=html,
+        text=bodies.text,
+        html=bodies.html,
+        quoted=bodies.quoted,
         sender=sender,
         recipients=recipients,
         message_id=own_ids[0] if own_ids else (printable(mail.id_without_header)[:900] or key),
@@ -223,22 +225,13 @@ def _recipients(mail: Mail) -> tuple[Recipient, ...]:
     return tuple(found.values())[:1000]
 
 
-def _bodies(mail: Mail) -> tuple[str, str]:
-    """The reply as text and as clean HTML, both without quotes."""
-    whole_text, whole_html = printable(mail.text[:MAX_TEXT_CHARS]), printable(mail.html[:MAX_TEXT_CHARS])
-    html = printable(mail.reply_html) or reply_of_html(whole_html)
-    text = printable(mail.reply).replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS] or reply_of(whole_text)
-    if not html:
-        return text, ""
-    # Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
-    clean = clean_html(_PICTURE.sub("", html))
-    if not text:
-        return reply_of(text_of_html(clean)), clean
-    seen = len(text_of_html(clean))
-    if len(html) < len(whole_html):
-        # Answers between the quoted paragraphs may have gone with the quote: the text has them.
-        as_text = 2 * seen < len(text)
-    else:
-        # A quote that only the text shows where it begins.
-        as_text = 10 * len(text) < 9 * len(whole_text.strip()) and seen > 2 * len(text)
-    return text, html_of_text(text) if as_text else clean
+def _bodies(mail: Mail, subject: str) -> Bodies:
+    """The mail's bodies without quotes. A provider's own stripped text cuts without evidence, so it only counts where
+    its text says something else, or is missing."""
+    text = printable((mail.text or mail.reply)[:MAX_TEXT_CHARS])
+    html = printable((mail.html or mail.reply_html)[:MAX_TEXT_CHARS])
+    answers = "in-reply-to" in mail.headers or "references" in mail.headers
+    bodies = bodies_of(text, html, subject=subject, answers=answers, flowed=mail.flowed)
+    if mail.reply and mail.text and strays_from(mail.reply, mail.text):
+        return replace(bodies, text=printable(mail.reply[:MAX_TEXT_CHARS]).strip())
+    return bodies

@@ -192,7 +192,7 @@ def date_us(value: str) -> int | None:
 
 def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
     """An attachment's entry: the name without folders, the type without parameters."""
-    base = printable(name).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
+    base = " ".join(printable(name).split()).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
     base = base if base.strip(".") else ""
     known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
     return Attachment(

@@ -1,172 +1,140 @@
-"""What the writer wrote, apart from what was quoted under it.
+"""What the writer wrote, apart from what a mail quotes.
 
-`mail-parser-reply` knows the attribution lines of many languages and mail programs, but its patterns take more than
-linear time. So lines are scanned here first: quoted lines leave, long lines are hidden behind a mark, and the library
-sees at most `HEAD_CHARS` of what remains.
+A text is searched line by line, a page of HTML by the lines that a reader sees; see `quotation` for what leaves. What
+leaves is not lost: it is the event's `quoted`.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from dataclasses import dataclass
 
-from mailparser_reply.parser import EmailMessage
+from relay.sources.mail.attribution import closes_attribution, midline_start
+from relay.sources.mail.lines import Line
+from relay.sources.mail.marks import mark_of, marked_lines
+from relay.sources.mail.quotation import MAX_LINES, quoted_lines
+from relay.sources.read.markup import html_of_text, is_deep, text_of_html
+from relay.sources.read.page import Page, read_page
 
 #: Nobody reads more of one mail in a conversation; what is beyond is cut before anything looks at it.
 MAX_TEXT_CHARS = 1_000_000
-#: What is kept of a mail that is nothing but a quote.
+#: What is kept of a mail that is nothing but a quote, and of what was quoted.
 MAX_QUOTE_CHARS = 100_000
-#: What the library sees at most, of lines no longer than `LONG_LINE_CHARS`: no attribution line is longer.
-HEAD_CHARS = 12_000
-LONG_LINE_CHARS = 300
-#: Attributions above quotes that are looked for in one mail; a mail answered paragraph by paragraph has few.
-MAX_ATTRIBUTIONS = 20
 
-_QUOTED = "\ue000"
-_LONG = "\ue001"
-_SEPARATOR = re.compile(
-    r"^\s{0,8}[-_]{2,40} ?(?:original message|original appointment|forwarded message|reply message|"
-    r"urspr\u00fcngliche nachricht|weitergeleitete nachricht|message d'origine|message original|mensaje original|"
-    r"messaggio originale|oorspronkelijk bericht|ursprungligt meddelande|oprindelig meddelelse|"
-    r"mensagem original|\u539f\u59cb\u90ae\u4ef6|\u5143\u306e\u30e1\u30c3\u30bb\u30fc\u30b8) ?[-_]{2,40}\s*$",
-    re.IGNORECASE,
-)
-_FIELD = re.compile(
-    r"^[*\s]{0,8}(?:from|sent|to|cc|subject|date|von|gesendet|an|betreff|datum|de|envoy\u00e9|\u00e0|objet|enviado|"
-    r"para|asunto|da|inviato|a|oggetto|van|verzonden|aan|onderwerp)\s?:[*\s]",
-    re.IGNORECASE,
-)
-_RULE = re.compile(r"^\s{0,8}[_-]{20,200}\s*$")
-_WHEN_OR_WHO = re.compile(r"\d[:.]\d\d|\d{4}|@")
-#: Words that make a language's patterns worth asking; each costs time on every mail.
-_LANGUAGES = {
-    "de": ("schrieb", "Gesendet:", "Von:"),
-    "fr": ("a \u00e9crit", "Envoy\u00e9"),
-    "es": ("escribi\u00f3", "Enviado"),
-    "it": ("ha scritto", "Inviato"),
-    "nl": ("schreef", "Verzonden"),
-    "sv": ("skrev", "Skickat"),
-    "da": ("skrev", "Sendt:"),
-    "cs": ("napsal", "Odesl\u00e1no"),
-    "pl": ("napisa\u0142", "Wys\u0142ano"),
-    "ja": ("\u5e74",),
-    "ko": ("\ub144",),
-    "zh": ("\u5199\u9053", "\u53d1\u4ef6\u4eba", "\u5199\u9053\uff1a"),
-}
+_BLANKS = " \t\xa0\u200b\u200e\u200f\u202a\u202c\ufeff\r\f\v"
+_BLANK_LINES = re.compile(r"\n{4,}")
 
 
-def reply_of(text: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`text` is the writer's own, `quoted` what stood around it."""
+
+    text: str
+    quoted: str = ""
+    #: Whether lines were marked as quoted (`>`), so that what is not marked is the writer's.
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageReply:
+    """`html` is not yet clean; `text` is the same as lines."""
+
+    html: str
+    text: str
+    quoted: str = ""
+
+
+def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> Reply:
     """The text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
     text = text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        return ""
-    reply = _without_quotes(text)
-    return reply or text[:MAX_QUOTE_CHARS].strip()
+        return Reply("")
+    rows = _rows(text)
+    lines = _lines(rows, flowed)
+    cut = quoted_lines(lines, forwarded=forwarded, answers=answers)
+    if not any(cut):
+        return Reply(_joined(rows))
+    kept = _joined([row for row, gone in zip(rows, cut, strict=True) if not gone])
+    if not kept:
+        return Reply(text[:MAX_QUOTE_CHARS].strip())
+    quoted = _joined([row for row, gone in zip(rows, cut, strict=True) if gone])
+    marked = any(line.quoted and gone for line, gone in zip(lines, cut, strict=True))
+    return Reply(kept, quoted[:MAX_QUOTE_CHARS], marked)
 
 
-def _without_quotes(text: str) -> str:
-    lines: list[str] = []
-    hidden: list[str] = []
-    for line in text.split("\n"):
-        bare = line.lstrip(" \t")
-        if bare.startswith((">", "&gt;")):
-            if not lines or lines[-1] != _QUOTED:
-                lines.append(_QUOTED)
-        elif bare.startswith((_QUOTED, _LONG)):
-            continue  # private characters nobody sends but to confuse
-        elif len(line) > LONG_LINE_CHARS:
-            lines.append(f"{_LONG}{len(hidden)}")
-            hidden.append(line)
-        else:
-            lines.append(line.rstrip())
-    lines = lines[: _first_header_block(lines)]
-    kept = _without_attributions("\n".join(lines))
-    written: list[str] = []
-    for line in kept.split("\n"):
-        if line == _QUOTED:
-            _drop_attribution(written)
-        else:
-            written.append(hidden[int(line[1:])] if line.startswith(_LONG) else line)
-    return "\n".join(written).strip()
-
-
-def _drop_attribution(lines: list[str]) -> None:
-    """What the library does not know: the line right above a quote that names a time or an address and ends in a
-    colon, in whatever language."""
-    for place in range(len(lines) - 1, max(-1, len(lines) - 3), -1):
-        line = lines[place]
-        if line:
-            if line.endswith(":") and _WHEN_OR_WHO.search(line):
-                lines[place] = ""
-            return
-
-
-def _first_header_block(lines: list[str]) -> int:
-    """Where a copied header ("From: ... Sent: ... Subject: ...") or a separator line begins, else the end."""
-    for place, line in enumerate(lines):
-        if _SEPARATOR.match(line):
-            return place
-        if _RULE.match(line) and _is_block(lines, place + 1):
-            return place
-        if _is_block(lines, place):
-            return place
-    return len(lines)
-
-
-def _is_block(lines: list[str], place: int) -> bool:
-    """Three header fields in a row; two could be somebody's list."""
-    if place < len(lines) and lines[place] and not _FIELD.match(lines[place]):
-        return False
-    near = [line for line in lines[place : place + 6] if line][:3]
-    return len(near) == 3 and all(_FIELD.match(line) for line in near)
-
-
-def _without_attributions(text: str) -> str:
-    """Attribution lines above a quote leave; at one without a quote mark under it all the rest leaves."""
-    head, rest = text[:HEAD_CHARS], text[HEAD_CHARS:]
-    pattern = _header_pattern(
-        tuple(code for code, words in _LANGUAGES.items() if any(w in head for w in words))
-    )
-    at = 0
-    for _ in range(MAX_ATTRIBUTIONS):
-        found = pattern.search(head, at)
-        if found is None:
-            break
-        if not found[0].strip() or found[0].strip() == _QUOTED:
-            at = found.end() + (found.end() == at)
-            continue
-        after = head[found.end() :].lstrip("\n ")
-        if not after.startswith(_QUOTED):
-            return head[: found.start()]
-        head = head[: found.start()] + "\n" + head[found.end() :]
-        at = found.start()
-    return head + rest
-
-
-@cache
-def _header_pattern(languages: tuple[str, ...]) -> re.Pattern[str]:
-    pattern = EmailMessage(text="", languages=[*languages]).HEADER_REGEX
-    assert isinstance(pattern, re.Pattern)
-    return pattern
-
-
-#: Where mail programs begin the quoted part of an HTML body.
-_HTML_QUOTE = re.compile(
-    r"<(?:div|blockquote|hr|table|span|section)\b[^<>]{0,200}?(?:gmail_quote|gmail_attr|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|"
-    r"appendonsend|stopSpelling|type=[\"']?cite|protonmail_quote|OLK_SRC_BODY_SECTION|mail-editor-reference-message|"
-    r"zmail_extra|ms-outlook-mobile-reference-message)",
-    re.IGNORECASE,
-)
-
-
-def reply_of_html(html: str) -> str:
-    """HTML up to where a mail program began its quote; unclean still. Whole where nothing would be left."""
+def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) -> PageReply:
+    """The page without what it quotes; whole where nothing would be left."""
     html = html[:MAX_TEXT_CHARS]
-    found = _HTML_QUOTE.search(html)
-    if found is None:
+    if not html.strip():
+        return PageReply("", "")
+    if is_deep(html):
+        reply = reply_of(text_of_html(html), forwarded=forwarded, answers=answers)
+        return PageReply(html_of_text(reply.text), reply.text, reply.quoted)
+    page = read_page(html, mark_of)
+    cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers)
+    if not any(cut):
+        return PageReply(_inner(page, html), _text(page))
+    kept = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if not gone])
+    if not kept:
+        return PageReply(_inner(page, html), _text(page))
+    quoted = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if gone])
+    shown = html_of_text(kept) if page.shared else _without(page, cut)
+    return PageReply(shown, kept, quoted[:MAX_QUOTE_CHARS])
+
+
+def _rows(text: str) -> list[str]:
+    """The text's lines; one that holds the writer's last words and an attribution becomes two."""
+    rows: list[str] = []
+    # What lies beyond the limit is one long row, which no pattern looks at.
+    for row in text.split("\n", MAX_LINES):
+        at = midline_start(row.rstrip()) if "On " in row else None
+        if at is None:
+            rows.append(row)
+        else:
+            rows.extend((row[:at], row[at:].strip(" -")))
+    return rows
+
+
+def _lines(rows: list[str], flowed: bool) -> list[Line]:
+    lines: list[Line] = []
+    for row in rows:
+        text = row.strip(_BLANKS)
+        quoted = text.startswith((">", "&gt;")) or text == "|" or (text.startswith("| ") and text[-1] != "|")
+        if flowed and row.startswith(" "):
+            quoted = False
+        if quoted and lines and not lines[-1].quoted and closes_attribution(text):
+            quoted = False
+        depth = len(text[:80]) - len(text[:80].lstrip("> ")) if quoted else 0
+        lines.append(Line(text, quoted=quoted, depth=depth))
+    return lines
+
+
+def _joined(rows: list[str]) -> str:
+    return _BLANK_LINES.sub("\n\n\n", "\n".join(row.rstrip() for row in rows)).strip()
+
+
+def _text(page: Page) -> str:
+    return _joined([line.text for line in page.lines])
+
+
+def _inner(page: Page, html: str) -> str:
+    if page.body is None:
         return html
-    kept = html[: found.start()]
-    return kept if _TEXT.search(kept) else html
+    return page.body.inner_html or ""
 
 
-_TEXT = re.compile(r">[^<>]*[^\s<>&][^<>]*<|\A[^<>]*[^\s<>&]")
+def _without(page: Page, cut: list[bool]) -> str:
+    """The page's HTML with the nodes of the lines that leave taken out, and the elements that they leave empty."""
+    assert page.body is not None
+    body = page.body.mem_id
+    for line, gone in zip(page.lines, cut, strict=True):
+        if not gone:
+            continue
+        for node in line.nodes:
+            parent = node.parent
+            node.decompose()
+            while parent is not None and parent.mem_id != body and parent.child is None:
+                above = parent.parent
+                parent.decompose()
+                parent = above
+    return page.body.inner_html or ""

@@ -82,6 +82,7 @@ class Mailgun(MailAdapter):
             headers=headers,
             text=raw.text if raw else form.text("body-plain"),
             html=raw.html if raw else form.text("body-html"),
+            flowed=raw.flowed if raw else False,
             reply=form.text("stripped-text"),
             reply_html=form.text("stripped-html") if form.text("stripped-text") else "",
             subject=form.text("subject") or form.text("Subject"),

@@ -157,6 +157,7 @@ def _mail(form: Form) -> Mail:
         headers=headers,
         text=raw.text if raw else form.text("text"),
         html=raw.html if raw else form.text("html"),
+        flowed=raw.flowed if raw else False,
         subject=form.text("subject"),
         sender=form.text("from"),
         to=form.text("to"),

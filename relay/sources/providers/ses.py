@@ -138,6 +138,7 @@ def _mail(envelope: Walk, notification: Walk) -> Mail:
         headers=headers,
         text=raw.text if raw else "",
         html=raw.html if raw else "",
+        flowed=raw.flowed if raw else False,
         subject="" if raw else common.maybe_text("subject"),
         sender="" if raw else ", ".join(common.texts("from")),
         to="" if raw else ", ".join(common.texts("to")),

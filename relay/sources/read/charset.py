@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 
+from relay.sources.read.jis import decode_jis
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 #: Names that mails use and Python does not know, or knows as something narrower than what is meant.
 _CHARSETS = {"": "utf-8", "ascii": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
 _CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18030", "gbk": "gb18030"}
+_CHARSETS |= {"iso-2022-jp-ms": "iso-2022-jp", "cp50220": "iso-2022-jp", "cp50221": "iso-2022-jp"}
 _CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
 
+
+_REPLACEMENT = "\ufffd"
+_JIS = frozenset(
+    ["iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-jp-ms", "iso2022-jp"]
+)
 
 #: What mails are written in. Python knows more, and some of it is quadratic ("punycode") or no text at all.
 _SAFE_CHARSET = re.compile(
@@ -18,34 +26,63 @@ _SAFE_CHARSET = re.compile(
 )
 
 
-def decode_bytes(raw: bytes, charset: str) -> str:
-    """Bytes as text: in the charset named, else UTF-8, else Windows-1252 with replacements. Never raises."""
+def decode_bytes(raw: bytes, charset: str, *, cut: bool = False) -> str:
+    """Bytes as text in the charset named, else UTF-8, else Windows-1252. Never raises.
+
+    A byte that the charset does not know costs one character; another charset is only tried where such bytes
+    outnumber what was decoded. `cut` says that the bytes may end inside a character.
+    """
     name = charset.strip().strip("\"'").lower()
     name = _CHARSETS.get(name, name)
-    for candidate in (name if _SAFE_CHARSET.fullmatch(name) else "utf-8", "utf-8"):
-        try:
-            return raw.decode(candidate)
-        except (LookupError, ValueError):
+    if not _SAFE_CHARSET.fullmatch(name):
+        name = "utf-8"
+    best = ""
+    for candidate in dict.fromkeys((name, "utf-8", "cp1252")):
+        text = _decoded(raw, candidate)
+        if text is None:
             continue
-    return raw.decode("cp1252", "replace")
+        if cut and text.endswith(_REPLACEMENT):
+            text = text[:-1]
+        bad = text.count(_REPLACEMENT)
+        if bad <= _beyond_ascii(text) - bad:
+            return text
+        best = best or text
+    return best
+
+
+def _decoded(raw: bytes, name: str) -> str | None:
+    try:
+        text = raw.decode(name, "replace")
+    except (LookupError, ValueError):
+        return None
+    if name in _JIS and (_REPLACEMENT in text):
+        return decode_jis(raw)
+    return text
+
+
+def _beyond_ascii(text: str) -> int:
+    return 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))
 
 
 def printable(text: str) -> str:
     """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
     read as UTF-8, else as Windows-1252."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            try:
-                text = _of_bytes(text.encode("utf-8", "surrogateescape"))
-            except UnicodeEncodeError:
-                text = text.encode("utf-8", "replace").decode()
-    return _CONTROL.sub("", text)
+    return _CONTROL.sub("", encodable(text))
 
 
-def _of_bytes(raw: bytes) -> str:
+def encodable(text: str, charset: str = "") -> str:
+    """Text without lone surrogates: raw bytes kept as such are read as UTF-8, else in the charset named."""
+    if text.isascii():
+        return text
     try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            raw = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "replace").decode()
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return decode_bytes(raw, charset or "cp1252")
+    return text

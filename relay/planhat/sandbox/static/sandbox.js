@@ -34,7 +34,48 @@ function showRows(conversations) {
     cell(row, "").append(link);
     cell(row, conversation.externalId);
     cell(row, own.writes);
+    const unseen = own.invisible.length;
+    if (unseen) {
+      const mark = cell(row, unseen + " of the custom fields unseen", own.invisible.join(", "));
+      mark.className = "warning";
+    } else {
+      cell(row, "");
+    }
     if (conversation._id === open) row.className = "open";
+  }
+}
+
+// The editor's page, node by node: [tag, attributes, children] or a string. Only tags that the editor has.
+const TAGS = new Set([
+  "p", "br", "hr", "strong", "em", "a", "blockquote", "ul", "ol", "li", "table", "tbody", "tr", "td",
+]);
+
+function drawn(node) {
+  if (typeof node === "string") return document.createTextNode(node);
+  const [tag, attributes, children] = node;
+  const made = document.createElement(TAGS.has(tag) ? tag : "p");
+  if (tag === "a") {
+    // Shown and not followed: what came in is not to lead anybody anywhere from here.
+    made.title = attributes.href;
+    made.className = "link";
+  }
+  made.append(...children.map(drawn));
+  return made;
+}
+
+function showEdited(editor) {
+  byId("edited").replaceChildren(...editor.tree.map(drawn));
+  const verdict = byId("faithful");
+  verdict.textContent = editor.faithful ? "Every word is there, and nothing looks wrong."
+    : editor.words_lost.length ? "Words are lost: " + editor.words_lost.slice(0, 40).join(" ") : "It looks wrong there.";
+  verdict.className = editor.faithful ? "" : "warning";
+  const notes = byId("notes");
+  notes.replaceChildren();
+  for (const note of editor.notes) {
+    const line = document.createElement("li");
+    line.textContent = note.kind + ": " + note.what + (note.text ? " (" + note.text + ")" : "");
+    if (note.kind !== "plain") line.className = "warning";
+    notes.append(line);
   }
 }
 
@@ -43,6 +84,8 @@ function showDetail(conversation) {
   if (!conversation) return;
   byId("title").textContent = conversation.subject || "(no subject)";
   byId("description").textContent = conversation.description || "";
+  showEdited(conversation._sandbox.editor);
+  const unseen = new Set(conversation._sandbox.invisible);
   const fields = byId("fields");
   fields.replaceChildren();
   const people = (list) => (list || []).map((one) => one.name || one.email || one.id).join(", ");
@@ -58,9 +101,15 @@ function showDetail(conversation) {
     const text = document.createElement("dd");
     term.textContent = name;
     text.textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
+    if (unseen.has(name)) {
+      const mark = document.createElement("span");
+      mark.className = "warning";
+      mark.textContent = " (not defined for conversations: nobody sees it in Planhat)";
+      text.append(mark);
+    }
     fields.append(term, text);
   }
-  byId("whole").textContent = JSON.stringify(conversation, null, 2);
+  byId("whole").textContent = JSON.stringify(conversation, (name, value) => (name === "editor" ? undefined : value), 2);
 }
 
 function showCalls(calls) {
@@ -96,7 +145,7 @@ async function refresh(force) {
     ]);
     showRows(rows);
     showCalls(calls);
-    const one = open ? await fetchJson("_sandbox/conversations?_id=" + encodeURIComponent(open)) : [];
+    const one = open ? await fetchJson("_sandbox/conversations?editor=1&_id=" + encodeURIComponent(open)) : [];
     showDetail(one[0]);
     lastSeen = seen;
   } catch (error) {

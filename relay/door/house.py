@@ -1,0 +1,55 @@
+"""The house: one config, its rules and its sources' adapters, built together and swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.config import Config, SourceConfig
+from relay.errors import ConfigInvalid, Mistake
+from relay.outbox.archive import DROPPED_HEADERS
+from relay.rules.rule import RuleBook
+from relay.sources.base import Adapter
+from relay.sources.registry import build_adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured source, ready: its adapter, body limit in bytes and rate in events a second (0: no limit)."""
+
+    config: SourceConfig
+    adapter: Adapter
+    max_body_bytes: int
+    rate_per_s: float
+    hidden_headers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One version of the config with everything built from it; swapped whole when the file changes."""
+
+    config: Config
+    book: RuleBook
+    sources: Mapping[str, Source]
+
+
+def furnish(config: Config, book: RuleBook) -> House:
+    """Builds the adapters. Raises ConfigInvalid naming every source whose options do not do."""
+    sources, mistakes = {}, []
+    for name, source in config.sources.items():
+        try:
+            adapter = build_adapter(source.options)
+        except ValueError as error:
+            line = config.lines.get(f"sources.{name}")
+            mistakes.append(Mistake(str(error), config.file, line, f"source {name}"))
+            continue
+        sources[name] = Source(
+            config=source,
+            adapter=adapter,
+            max_body_bytes=source.max_body_bytes or adapter.max_body_bytes,
+            rate_per_s=source.rate_limit or 0.0,
+            hidden_headers=DROPPED_HEADERS | {source.options.api_key_header.lower()},
+        )
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return House(config=config, book=book, sources=sources)

@@ -1,0 +1,90 @@
+"""Why Redis did not do what it was asked, in words. Decided by the error's class and the server's own error code, never by
+its text: redis-py cuts the code from some texts, and puts the command's arguments, which are payloads, into others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    MaxConnectionsError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+#: The first that fits speaks: subclasses stand before what they derive from.
+_BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (OutOfMemoryError, "full"),
+    (ReadOnlyError, "read-only"),
+    (BusyLoadingError, "loading"),
+    (MasterDownError, "failing over"),
+    (MovedError, "the key's slot is on another node"),
+    (AskError, "the key's slot is moving"),
+    (TryAgainError, "the key's slot is moving"),
+    (ClusterDownError, "the cluster is down"),
+    (NoPermissionError, "not permitted"),
+    (AuthenticationError, "wrong password"),
+    (AuthorizationError, "wrong password"),
+    (MaxConnectionsError, "no connection free"),
+    (TimeoutError, "no answer in time"),
+    (ConnectionError, "no connection"),
+)
+#: Codes for which redis-py has no class of its own, and one that shares its class with another.
+_BY_CODE: Final = {
+    "NOAUTH": "password missing",
+    "MISCONF": "cannot write to its disk",
+    "NOREPLICAS": "too few replicas",
+    "BUSY": "busy with a script",
+    "UNKILLABLE": "busy with a script",
+}
+#: What redis-py writes before the server's words when a command of a pipeline failed.
+_PIPELINED: Final = " of pipeline caused error: "
+
+
+def unavailable_reason(error: BaseException) -> str:
+    """`full`, `read-only`, `loading`, `wrong password`, `no answer in time`, ...; the exception's name for what is none of
+    these."""
+    by_code = _BY_CODE.get(error_code(error))
+    if by_code:
+        return by_code
+    for kind, reason in _BY_CLASS:
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, OSError):
+        # Also the built-in TimeoutError, which asyncio raises.
+        return "no answer in time" if type(error).__name__ == "TimeoutError" else "no connection"
+    return type(error).__name__
+
+
+def error_code(error: BaseException) -> str:
+    """The word that the server's error began with (`OOM`, `MISCONF`, ...); "" where it did not come from the server, or
+    its class says it all."""
+    told = getattr(error, "status_code", None)
+    if isinstance(told, str):
+        return told
+    if not isinstance(error, ResponseError):
+        return ""
+    word = str(error).rpartition(_PIPELINED)[2].partition(" ")[0]
+    return word if word.isascii() and word.isupper() else ""
+
+
+def perhaps_done(error: BaseException) -> bool:
+    """Whether the server may have done it all the same: it was asked, and its answer did not come."""
+    if isinstance(error, (AuthenticationError, BusyLoadingError, MaxConnectionsError)):
+        return False
+    if isinstance(error, (TimeoutError, ConnectionError)):
+        # Who could not even connect has asked nothing.
+        cause = error.__cause__ or error.__context__
+        return not isinstance(cause, (ConnectionRefusedError, FileNotFoundError))
+    return isinstance(error, OSError)

@@ -1,0 +1,89 @@
+"""The two bodies of a mail made one reply: as text, as clean HTML, and what was quoted.
+
+Most mails carry both, and the two need not agree: an answer between quoted paragraphs stands outside the quotation in
+the text and inside it in the page. No words of the writer's may be missing from what is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from relay.sources.mail.reply import MAX_TEXT_CHARS, PageReply, Reply, reply_of, reply_of_html
+from relay.sources.mail.words import FORWARDED_SUBJECT
+from relay.sources.read.markup import clean_html, html_of_text
+
+#: Words are compared up to here; beyond, two bodies count as agreeing.
+MAX_COMPARED_CHARS = 100_000
+
+#: Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
+_PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
+#: What texts made from pages show of links and pictures, and pages do not.
+_LINKS = re.compile(
+    r"<?(?:https?|mailto|tel|cid):[^\s<>\])]{1,2000}[>\])]?|\[(?:image|cid)[^\]\n]{0,300}\]", re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    text: str
+    html: str
+    quoted: str
+
+
+def bodies_of(
+    text: str, html: str, *, subject: str = "", answers: bool = False, flowed: bool = False
+) -> Bodies:
+    """The reply out of a mail's bodies, either of which may be "".
+
+    `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers;
+    with `flowed` a `>` behind a blank quotes nobody.
+    """
+    forwarded = FORWARDED_SUBJECT.match(subject[:200]) is not None
+    of_text = reply_of(text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, flowed=flowed)
+    if not html.strip():
+        return Bodies(of_text.text, "", of_text.quoted)
+    of_page = reply_of_html(html[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers)
+    if not of_text.text:
+        return Bodies(of_page.text, _clean(of_page), of_page.quoted)
+    return _reconciled(of_text, of_page)
+
+
+def strays_from(reply: str, text: str) -> bool:
+    """Whether a provider's stripped text is not taken from the text that it came with."""
+    return not _all_in(_words(reply), text)
+
+
+def _clean(page: PageReply) -> str:
+    return clean_html(_PICTURE.sub("", page.html))
+
+
+def _reconciled(of_text: Reply, of_page: PageReply) -> Bodies:
+    written, shown = _words(of_text.text), _words(of_page.text)
+    page_lacks, text_lacks = written - shown, shown - written
+    both = Bodies(of_text.text, "", of_text.quoted or of_page.quoted)
+    as_text = Bodies(of_text.text, html_of_text(of_text.text), of_text.quoted)
+    as_page = Bodies(of_page.text, "", of_page.quoted)
+    if page_lacks and _all_in(page_lacks, of_page.quoted):
+        # The page's quotation holds it. Where the text tells its own quotation apart, it is an answer between.
+        chosen = as_text if of_text.quoted else as_page
+    elif (
+        text_lacks and of_text.marked and not of_page.quoted and _all_in(text_lacks, of_text.quoted)
+    ) or page_lacks.total() > text_lacks.total():
+        chosen = as_text
+    elif 2 * text_lacks.total() > shown.total():
+        # "Your program cannot show HTML": the text never held the mail.
+        chosen = as_page
+    else:
+        chosen = both
+    return chosen if chosen.html else Bodies(chosen.text, _clean(of_page), chosen.quoted)
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(_LINKS.sub(" ", text[:MAX_COMPARED_CHARS]).casefold()))
+
+
+def _all_in(words: Counter[str], text: str) -> bool:
+    return words <= _words(text)

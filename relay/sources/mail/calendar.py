@@ -1,0 +1,57 @@
+"""An invitation (text/calendar) as text, for mails that hold nothing else. Source: RFC 5545."""
+
+from __future__ import annotations
+
+import re
+
+MAX_CALENDAR_CHARS = 200_000
+MAX_EVENTS = 20
+
+_UNFOLD = re.compile(r"\r?\n[ \t]")
+_ESCAPED = re.compile(r"\\([\\;,nN])")
+_SHOWN = {
+    "SUMMARY": "",
+    "DTSTART": "Start: ",
+    "DTEND": "End: ",
+    "LOCATION": "Location: ",
+    "ORGANIZER": "Organizer: ",
+    "DESCRIPTION": "\n",
+}
+_WHEN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
+_ZONE = re.compile(r"TZID=\"?([^\";:]{1,80})", re.IGNORECASE)
+_MAILTO = re.compile(r"mailto:", re.IGNORECASE)
+
+
+def calendar_text(calendar: str) -> str:
+    """Title, times, place, organizer and description of each event in it."""
+    shown: list[str] = []
+    inside, events = False, 0
+    for line in _UNFOLD.sub("", calendar[:MAX_CALENDAR_CHARS]).splitlines():
+        name, _, value = line.partition(":")
+        value = value.strip()
+        label = name.partition(";")[0].upper()
+        if label == "BEGIN":
+            inside = value.upper() in ("VEVENT", "VTODO")
+            events += inside
+            if events > MAX_EVENTS:
+                break
+        elif label == "END":
+            inside = False
+        elif inside and label in _SHOWN and value:
+            shown.append(_SHOWN[label] + _shown(label, name, value))
+    return "\n".join(shown).strip()
+
+
+def _shown(label: str, name: str, value: str) -> str:
+    if label in ("DTSTART", "DTEND"):
+        found = _WHEN.match(value)
+        if found is None:
+            return value
+        day = f"{found[1]}-{found[2]}-{found[3]}"
+        if not found[4]:
+            return day
+        zone = _ZONE.search(name)
+        return f"{day} {found[4]}:{found[5]}" + (" UTC" if found[6] else f" {zone[1]}" if zone else "")
+    if label == "ORGANIZER":
+        return value[7:] if _MAILTO.match(value) else value
+    return _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)

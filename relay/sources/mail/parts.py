@@ -1,0 +1,96 @@
+"""Which parts of a mail are its text, its HTML and its attachments. Source: RFC 8621, section 4.1.4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any, TypeAlias
+
+MAX_PARTS = 1000
+#: Deeper than any mail program nests them.
+MAX_DEPTH = 60
+_SHOWN = ("text/plain", "text/html")
+_MEDIA = ("image/", "audio/", "video/")
+
+Part: TypeAlias = "Message[Any, Any]"
+
+
+@dataclass(slots=True)
+class Structure:
+    """`text` and `html` are what a reader of either sees, in order: both may hold parts of either type."""
+
+    text: list[Part] = field(default_factory=list)
+    html: list[Part] = field(default_factory=list)
+    files: list[Part] = field(default_factory=list)
+    seen: int = 0
+
+
+def structure_of(message: Part) -> Structure:
+    """The mail's parts by their use. Raises RecursionError for parts nested too deeply."""
+    found = Structure()
+    _sort([message], "mixed", False, found.text, found.html, found, 0)
+    return found
+
+
+def _sort(
+    parts: list[Part],
+    around: str,
+    in_alternative: bool,
+    text: list[Part] | None,
+    html: list[Part] | None,
+    found: Structure,
+    depth: int,
+) -> None:
+    if depth > MAX_DEPTH:
+        raise RecursionError
+    texts_before, pages_before = len(text or ()), len(html or ())
+    for place, part in enumerate(parts):
+        found.seen += 1
+        if found.seen > MAX_PARTS:
+            return
+        kind = part.get_content_type()
+        inner = children(part)
+        if kind.startswith("multipart/") and inner:
+            below = kind.partition("/")[2]
+            _sort(inner, below, in_alternative or below == "alternative", text, html, found, depth + 1)
+        elif not _is_inline(part, kind, place, around):
+            found.files.append(part)
+        elif around == "alternative":
+            if kind == "text/html" and html is not None:
+                html.append(part)
+            elif kind != "text/html" and kind in _SHOWN and text is not None:
+                text.append(part)
+            else:
+                found.files.append(part)
+        else:
+            if in_alternative and kind in _SHOWN:
+                text, html = (text, None) if kind == "text/plain" else (None, html)
+            if kind.startswith(_MEDIA):
+                found.files.append(part)
+                continue
+            if text is not None:
+                text.append(part)
+            if html is not None:
+                html.append(part)
+    if around == "alternative" and text is not None and html is not None:
+        if len(text) == texts_before and len(html) > pages_before:
+            text.extend(html[pages_before:])
+        elif len(html) == pages_before and len(text) > texts_before:
+            html.extend(text[texts_before:])
+
+
+def _is_inline(part: Part, kind: str, place: int, around: str) -> bool:
+    if part.get_content_disposition() == "attachment":
+        return False
+    # A multipart without parts is a text that lost its boundary.
+    if kind not in _SHOWN and not kind.startswith((*_MEDIA, "multipart/")):
+        return False
+    if place == 0:
+        return True
+    return around != "related" and (kind.startswith(_MEDIA) or not part.get_filename())
+
+
+def children(part: Part) -> list[Part]:
+    """The parts inside, those of a mail in the mail too."""
+    payload: Any = part.get_payload() if part.is_multipart() else []
+    return [child for child in payload if isinstance(child, Message)]

@@ -1,0 +1,36 @@
+"""A disk of its own, small enough to be filled."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """`size` as mount takes it ("3m"). Skips the test where mounting is not allowed."""
+    folder = Path(tempfile.mkdtemp(prefix="rd-"))
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        shutil.rmtree(folder)
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def fill(folder: Path, *, leave: int = 0) -> Path:
+    """A file that takes all room but `leave` bytes."""
+    filler = folder / "filler"
+    filler.write_bytes(b"x" * max(0, shutil.disk_usage(folder).free - leave))
+    return filler

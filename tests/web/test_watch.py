@@ -1,0 +1,246 @@
+"""What the door says while Redis changes under it: other settings, another server, no answer, no room."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from relay.outbox.embedded import EmbeddedServer
+from relay.settings import Settings
+from relay.web.app import WebSide
+from relay.web.watch import ANSWER_S
+from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
+from tests.web.test_hooks import CONFIG, Door, message, serve
+
+SPOOL = "spool: {{dir: {folder}/spool, max_bytes: 10MB}}\n"
+
+
+@contextmanager
+def door(folder: Path, url: str, *, spool: bool = False, token: str = "") -> Iterator[Door]:
+    config = folder / "relay.yaml"
+    config.write_text(CONFIG + (SPOOL.format(folder=folder) if spool else ""))
+    side = WebSide(
+        Settings(config=str(config), redis_url=url, require_durable=True, operator_token=lambda: token), {}
+    )
+    for address in serve(side):
+        yield Door(address, side)
+
+
+def ready(at: Door) -> tuple[int, str]:
+    answer = at.http.get("/readyz")
+    return answer.status_code, " ".join(answer.json()["problems"])
+
+
+def confirmations(server: EmbeddedServer) -> int:
+    """How often a WAITAOF that waits was asked: those of a look among them, one each."""
+    told: Any = admin(server).info("commandstats")
+    return int(told.get("cmdstat_waitaof", {}).get("calls", 0))
+
+
+def wait_for(what: str, holds: Any, seconds: float = 8.0) -> float:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, what
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("user", ["plain", "mute"])
+@pytest.mark.parametrize("fsync", ["always", "everysec", "no"])
+@pytest.mark.parametrize("kind", BOTH)
+def test_ready_means_that_a_write_is_known_to_be_on_disk(
+    kind: Kind, fsync: str, user: str, tmp_path: Path
+) -> None:
+    told = user == "plain"
+    confirmed = fsync != "no" and (kind.waitaof or (told and fsync == "always"))
+    with running(kind, fsync=fsync) as server, door(tmp_path, as_user(server, user)) as at:
+        status, problems = ready(at)
+        assert (status == 200) == confirmed, problems
+        if not confirmed:
+            assert "appendfsync" in problems
+        by_waitaof = kind.waitaof and not (told and fsync == "always")
+        if confirmed:
+            before = confirmations(server)
+            assert at.slack(message(1)).status_code == 202
+            assert not by_waitaof or confirmations(server) > before
+        elif kind.waitaof:
+            # Asked, and not confirmed: no 202.
+            assert at.slack(message(1)).status_code == 503
+
+
+def test_a_redis_that_was_away_at_the_start_is_not_trusted_blindly(short_tmp: Path, tmp_path: Path) -> None:
+    server = EmbeddedServer(short_tmp / "r", appendfsync="everysec")
+    with door(tmp_path, server.url) as at:
+        assert ready(at)[0] == 503
+        server.start()
+        try:
+            wait_for("ready", lambda: ready(at)[0] == 200)
+            before = confirmations(server)
+            assert at.slack(message(1)).status_code == 202
+            assert confirmations(server) > before
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_setting_that_is_changed_while_it_runs_is_seen(kind: Kind, tmp_path: Path) -> None:
+    with running(kind, fsync="always") as server, door(tmp_path, server.url) as at:
+        assert ready(at)[0] == 200 and at.slack(message(1)).status_code == 202
+        admin(server).config_set("appendfsync", "everysec")
+        if kind.waitaof:
+            wait_for("the door to confirm", lambda: at.side.recorder.wait_aof, 3)
+            assert ready(at)[0] == 200
+        else:
+            wait_for("not ready", lambda: ready(at)[0] == 503, 3)
+            assert "appendfsync everysec" in ready(at)[1] and "WAITAOF" in ready(at)[1]
+        admin(server).config_set("appendfsync", "always")
+        wait_for("the door to know", lambda: not at.side.recorder.wait_aof and ready(at)[0] == 200, 3)
+
+
+def test_a_server_that_took_another_s_place_confirms_from_its_first_write_on(
+    short_tmp: Path, tmp_path: Path
+) -> None:
+    """A failover: the same address, another server, set otherwise."""
+    first = EmbeddedServer(short_tmp / "r", appendfsync="always").start()
+    second = EmbeddedServer(short_tmp / "r", appendfsync="everysec")
+    try:
+        with door(tmp_path, first.url) as at:
+            assert at.slack(message(1)).status_code == 202
+            wait_for("the door to know", lambda: not at.side.recorder.wait_aof)
+            first.stop()
+            second.start()
+            number = 1
+            while True:
+                number += 1
+                before = confirmations(second)
+                if at.slack(message(number)).status_code == 202:
+                    break
+            assert confirmations(second) > before and at.side.recorder.wait_aof
+    finally:
+        first.stop()
+        second.stop()
+
+
+class Posting:
+    """Senders that go on posting; what each answer was and how long it took."""
+
+    def __init__(self, at: Door, senders: int = 8) -> None:
+        self.at, self.answers, self.stop = at, list[tuple[int, float]](), False
+        self._threads = [threading.Thread(target=self._send, args=(n,), daemon=True) for n in range(senders)]
+
+    def __enter__(self) -> Posting:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop = True
+        for thread in self._threads:
+            thread.join(20)
+
+    def _send(self, sender: int) -> None:
+        own, number = Door(self.at.url, self.at.side), 0
+        while not self.stop:
+            number += 1
+            began = time.monotonic()
+            status = own.slack(message(sender * 100_000 + number)).status_code
+            self.answers.append((status, time.monotonic() - began))
+            time.sleep(0.01)
+
+    def taken(self, status: int) -> int:
+        return sum(1 for said, _ in self.answers if said == status)
+
+
+@pytest.mark.parametrize("spool", [False, True])
+def test_a_redis_that_hangs_costs_a_sender_two_seconds_at_most(spool: bool, tmp_path: Path) -> None:
+    with (
+        running(VALKEY) as server,
+        door(tmp_path, server.url, spool=spool, token="t" * 32) as at,
+        Posting(at) as posting,
+    ):
+        wait_for("a first event", lambda: posting.taken(202) > 5)
+        pid = server.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            stopped = time.monotonic()
+            time.sleep(0.2)
+            began = time.monotonic()
+            status, problems = ready(at)
+            assert time.monotonic() - began < 3.0
+            assert (status, "no answer in time" in problems) == ((200, False) if spool else (503, True))
+            said = at.side.health
+            began = time.monotonic()
+            assert "relay_redis_up 0" in said.exposition(at.side.watch.last).decode()
+            assert time.monotonic() - began < 3.0
+            time.sleep(max(0.0, 4 - (time.monotonic() - stopped)))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_for("the door to go on", lambda: at.side.watch.last.answers)
+        before = len(posting.answers)
+        wait_for("new events", lambda: any(said == 202 for said, _ in posting.answers[before:]))
+        if spool:
+            wait_for("the spool to be empty", lambda: at.side.spooler and not at.side.spooler.spool.count)
+    slowest = sorted(took for _, took in posting.answers)
+    assert slowest[-1] < ANSWER_S, slowest[-5:]
+    if spool:
+        assert posting.taken(202) == len(posting.answers)
+
+
+def test_the_operators_pages_say_that_redis_hangs(tmp_path: Path) -> None:
+    from relay.web.app import create_operator_app
+    from tests.operating import Caller
+
+    with running(VALKEY) as server, door(tmp_path, server.url, token="t" * 32) as at:
+        wait_for("a look", lambda: at.side.watch.last.answers)
+        caller = Caller(
+            create_operator_app(at.side), address="127.0.0.1", headers={"authorization": "Bearer " + "t" * 32}
+        )
+        assert caller.request("GET", "/api/v1/stats").status_code == 200
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            for path in ("/api/v1/stats", "/console/", "/metrics", "/readyz"):
+                began = time.monotonic()
+                answer = caller.request("GET", path)
+                assert time.monotonic() - began < 3.0, path
+                assert answer.status_code == 503 or "relay_redis_up 0" in answer.text, path
+                assert "no answer in time" in answer.text or "relay_redis_up 0" in answer.text, path
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+
+def test_the_door_stops_below_the_limit_and_the_spool_stands_in(tmp_path: Path) -> None:
+    for spool in (False, True):
+        with running(VALKEY) as server, door(tmp_path, server.url, spool=spool) as at:
+            assert at.slack(message(1)).status_code == 202
+            used = int(admin(server).info("memory")["used_memory"])
+            # Redis itself would take a good deal more.
+            admin(server).config_set("maxmemory", str(used + 400_000))
+            wait_for("the door to stop", lambda: bool(at.side.recorder.refusal), 3)
+            assert at.slack(message(2)).status_code == (202 if spool else 503)
+            status, problems = ready(at)
+            assert status == (200 if spool else 503)
+            assert spool or ("nearly full" in problems and "relay prune" in problems)
+            admin(server).config_set("maxmemory", "0")
+            wait_for("the door to go on", lambda: not at.side.recorder.refusal, 3)
+            assert at.slack(message(3)).status_code == 202
+            if spool:
+                wait_for("the spool", lambda: at.side.outbox.ledger()["slack"]["accepted"] == 3)
+
+
+@pytest.mark.skipif(not REDIS_7_0.binary, reason="redis-server is not installed")
+def test_the_metric_says_who_vouches(tmp_path: Path) -> None:
+    with running(REDIS_7_0, fsync="everysec") as server, door(tmp_path, server.url) as at:
+        text = httpx.get(f"{at.url}/readyz", trust_env=False).text
+        assert "WAITAOF" in text
+        said = at.side.health.exposition().decode()
+        assert "relay_redis_durable 0" in said and 'relay_redis_fsync_confirmed{by="nobody"} 1' in said
+        assert "relay_ready 0" in said

@@ -1,0 +1,71 @@
+"""This worker process's signs of life: given where it asks for work, at most every few seconds, to Redis and to a file for
+probes that must not depend on Redis."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.outbox import Outbox
+from relay.outbox.processes import Role, give_sign, leave
+from relay.telemetry import log
+
+EVERY_S: Final = 5.0
+#: An idle worker asks every 5 s; a busy one at each step, the longest of which is a call to Planhat.
+IDLE_DUE_S: Final = 20.0
+#: A worker whose Redis is away waits for it for so long before it ends.
+AWAY_DUE_S: Final = 150.0
+
+
+class Signs:
+    """`file`: "" for none."""
+
+    def __init__(self, outbox: Outbox, role: Role, *, file: str = "") -> None:
+        self._outbox = outbox
+        self._role = role
+        self._file = Path(f"{file}.{role}") if file else None
+        self._given_at = float("-inf")
+        self._started_ms = 0
+        self.who = f"{socket.gethostname()}:{os.getpid()}:{role}"
+        self.facts: dict[str, Any] = {}
+
+    def asked(self, due_s: float = IDLE_DUE_S) -> None:
+        """Work was asked for; the next time is within `due_s`. Never raises: who looks sees that it is overdue."""
+        if time.monotonic() - self._given_at < EVERY_S:
+            return
+        self._given_at = time.monotonic()
+        self.good_for(max(due_s, AWAY_DUE_S))
+        try:
+            self._started_ms = self._started_ms or self._outbox.now_ms()
+            give_sign(
+                self._outbox,
+                self.who,
+                self._role,
+                due_s=due_s,
+                started_ms=self._started_ms,
+                facts=self.facts or None,
+            )
+        except OutboxUnavailable:
+            return
+
+    def good_for(self, seconds: float) -> None:
+        """The file's time is when this sign is overdue."""
+        if self._file is None:
+            return
+        until = time.time() + seconds
+        try:
+            self._file.touch()
+            os.utime(self._file, (until, until))
+        except OSError as error:
+            log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
+
+    def end(self) -> None:
+        try:
+            leave(self._outbox, self.who)
+        except OutboxUnavailable:
+            return

@@ -1,0 +1,225 @@
+"""The supervisor of `python -m workers`: one RQ worker process a queue (with two queues, a job taken at the moment of
+death is lost for good), started again when it dies, and the sweep.
+
+The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
+a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at, and gives signs of life.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.bell import QUEUES, Bell
+from relay.outbox.connection import connect
+from relay.outbox.outbox import Outbox
+from relay.outbox.processes import give_sign, leave
+from relay.outbox.scripts import reaching_redis
+from relay.outbox.vault import Vault
+from relay.settings import Settings
+from relay.telemetry import SharedMetrics, log
+from workers.dead_jobs import ask_to_unpark, post_dead_letters
+from workers.process.stopping import WRONG_SETTINGS
+
+LANE: Final = "main"
+SWEEP_S: Final = 0.5
+#: A child that has not ended by then is killed: the lease brings its items back.
+STOP_S: Final = 8.0
+_HEARTBEAT_EVERY_S: Final = 5.0
+_PARKED_EVERY_S: Final = 5.0
+#: A worker that has lived so long has begun to work.
+_PROVEN_S: Final = 15.0
+#: So many deaths in a row are no accident any more.
+_DYING: Final = 3
+_SIGN_DUE_S: Final = 20.0
+
+
+class Child:
+    """One worker process, started again when it ends; with growing pauses where it ends at once."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._pause_s = 0.0
+        self._next = 0.0
+        #: How often it has ended in a row before it could work, and how it did last.
+        self.deaths = 0
+        self.died = ""
+
+    def tend(self, now: float) -> int | None:
+        """Starts it where it does not run. The exit code where it just ended."""
+        if self.process is None:
+            if now >= self._next:
+                self._start(now)
+            return None
+        code = self.process.poll()
+        lived_s = now - self._started
+        if code is None:
+            if lived_s > _PROVEN_S:
+                self.deaths, self.died = 0, ""
+            return None
+        self.process = None
+        self.deaths += 1
+        self.died = f"{_end_of(code)} after {lived_s:.1f} s"
+        self._pause_s = 0.0 if lived_s > 5 else min(5.0, max(0.5, self._pause_s * 2))
+        self._next = now + self._pause_s
+        log("worker.ended", level=logging.WARNING, queue=self.queue, code=code, lived_s=round(lived_s, 1))
+        return code
+
+    def _start(self, now: float) -> None:
+        # A batch comes and goes by megabytes: glibc shall give them back, not keep them.
+        environ = {
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_MMAP_THRESHOLD_": "65536",
+            "MALLOC_TRIM_THRESHOLD_": "131072",
+            **os.environ,
+        }
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "workers", "--queue", self.queue, "--parent", str(os.getpid())],
+            env=environ,
+        )
+        self._started = now
+        log("worker.started", queue=self.queue, pid=self.process.pid)
+
+    def tell(self, number: int) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
+        self._redis = connect(settings.redis_url)
+        self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
+        self._bell = Bell(self._redis, unheard=self._outbox.release)
+        self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
+        self._children = [Child(queue) for queue in QUEUES]
+        self._started_ms = 0
+        self._stop = False
+        self._beat_at = self._parked_at = 0.0
+        self._redis_away = False
+        self._config_stamp = _stamp(settings.config)
+        self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        code = 0
+        while not self._stop:
+            now = time.monotonic()
+            for child in self._children:
+                ended = child.tend(now)
+                if ended == WRONG_SETTINGS:
+                    code, self._stop = WRONG_SETTINGS, True
+                elif ended is not None:
+                    self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
+            self._sweep(now)
+            if not self._stop:
+                time.sleep(SWEEP_S)
+        return self._end(self._children) or code
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._stop = True
+
+    def _sweep(self, now: float) -> None:
+        self._touch()
+        try:
+            generation = self._outbox.ring()
+            if generation:
+                self._bell.ring_flush(generation)
+            post_dead_letters(self._redis, self._outbox)
+            if now - self._beat_at >= _HEARTBEAT_EVERY_S:
+                self._beat_at = now
+                self._give_sign()
+            if now - self._parked_at >= _PARKED_EVERY_S:
+                self._parked_at = now
+                if self._parked_is_due():
+                    ask_to_unpark(self._redis, LANE, int(time.time() // _PARKED_EVERY_S))
+            if self._redis_away:
+                self._redis_away = False
+                log("redis.back")
+        except OutboxUnavailable as error:
+            if not self._redis_away:
+                self._redis_away = True
+                log("redis.away", level=logging.ERROR, reason=str(error))
+
+    def _give_sign(self) -> None:
+        self._started_ms = self._started_ms or self._outbox.now_ms()
+        dying = [child for child in self._children if child.deaths >= _DYING]
+        give_sign(
+            self._outbox,
+            self._who,
+            "supervisor",
+            due_s=_SIGN_DUE_S,
+            started_ms=self._started_ms,
+            facts={
+                "deaths": {child.queue: child.deaths for child in dying},
+                "died": {child.queue: child.died for child in dying},
+            }
+            if dying
+            else None,
+        )
+        self._metrics.flush()
+
+    def _parked_is_due(self) -> bool:
+        """Some letter that waits for a company is to be looked at again, or the config has changed."""
+        stamp = _stamp(self._settings.config)
+        changed, self._config_stamp = stamp != self._config_stamp, stamp
+        with reaching_redis():
+            now_ms = self._outbox.now_ms()
+            due = self._redis.zcount(f"{self._outbox.prefix}directory:parked", "-inf", now_ms)
+        return changed or bool(due)
+
+    def _touch(self) -> None:
+        """For the probe of `relay work --alive`. Not while a worker dies again and again though Redis answers: nothing is
+        delivered then, and a new start of all may mend it."""
+        if any(child.deaths >= _DYING for child in self._children) and not self._redis_away:
+            return
+        if self._settings.heartbeat_file:
+            try:
+                Path(self._settings.heartbeat_file).touch()
+            except OSError as error:
+                log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
+
+    def _end(self, children: Sequence[Child]) -> int:
+        for child in children:
+            child.tell(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S
+        for child in children:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log("worker.killed", level=logging.WARNING, queue=child.queue)
+                child.process.kill()
+                child.process.wait()
+        with contextlib.suppress(OutboxUnavailable):
+            leave(self._outbox, self._who)
+        log("workers.stopped")
+        return 0
+
+
+def _end_of(code: int) -> str:
+    """A process's end in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

@@ -1,0 +1,72 @@
+"""Delivery while RQ cannot work: at its memory limit Redis refuses a worker's registration and each job, and only delivery
+makes room. What is due is drained all the same, without a bell, until RQ can be used again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import redis
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from relay.errors import OutboxUnavailable
+from relay.outbox.outbox import Outbox
+from relay.telemetry import log
+from workers.process.stopping import Stopping
+
+_LOOK_AGAIN_S: Final = 0.2
+#: How long it drains before it looks whether RQ can be used again.
+_TRY_RQ_EVERY: Final = 10
+
+
+class Flushes(Protocol):
+    def run(self, generation: int) -> int: ...
+
+
+def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
+    """Whether a plain write, as RQ's are, is refused for want of memory."""
+    try:
+        client.set(outbox.prefix + "ready", "1", ex=60)
+    except OutOfMemoryError:
+        return True
+    except (RedisError, OSError):
+        return False
+    return False
+
+
+def drain_without_rq(
+    client: redis.Redis,
+    outbox: Outbox,
+    flush: Callable[[], Flushes],
+    *,
+    stopping: Stopping,
+    asked: Callable[[], None],
+) -> None:
+    """Until memory is to be had again, or the process is to stop. `flush()` is this moment's; `asked` is told of each look
+    for work."""
+    log("rq.unusable", level=logging.ERROR, reason="Redis is full; delivery goes on without RQ")
+    rounds = 0
+    while not stopping():
+        rounds += 1
+        if rounds % _TRY_RQ_EVERY == 0 and not memory_full(client, outbox):
+            log("rq.usable")
+            return
+        asked()
+        try:
+            generation = outbox.ring()
+            if generation:
+                flush().run(generation)
+                continue
+        except OutboxUnavailable as error:
+            log("flush.stopped", level=logging.WARNING, reason=str(error))
+        stopping.wait(_LOOK_AGAIN_S)
+
+
+def wait_without_rq(
+    client: redis.Redis, outbox: Outbox, *, stopping: Stopping, asked: Callable[[], None]
+) -> None:
+    """The other queues': there is nothing to do without RQ but to wait."""
+    while not stopping() and memory_full(client, outbox):
+        asked()
+        stopping.wait(2.0)
