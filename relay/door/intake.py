@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from relay.door.house import House, Source
-from relay.errors import MappingFailed, OutboxUnavailable, UnknownSource, WrongMethod
+from relay.errors import MappingFailed, OutboxUnavailable, PayloadInvalid, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry, Recorded
 from relay.rules.rule import Filtered
-from relay.sources.base import Inbound, Parked, Reply, Skipped
+from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
+from relay.sources.read.unknown import holds_words
 from relay.value import value_class
 
 #: A 24 MB mail takes most of a second to read: larger bodies are parsed beside the event loop.
@@ -39,11 +40,13 @@ class Records(Protocol):
 
 @value_class(frozen=True, slots=True)
 class Accepted:
-    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
+    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order. `remarks` are
+    what an operator should know of the new ones among them."""
 
     status: Literal["accepted", "duplicate", "ignored"]
     event_ids: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,7 +104,11 @@ class Intake:
                 raise
             await self.spool.keep(source.config.name, inbound, now_s)
             return Accepted("accepted", tuple(entry.event_id for entry in entries), skipped)
-        return summarise(entries, recorded, skipped)
+        accepted = summarise(entries, recorded, skipped)
+        if any(entry.remarks for entry in entries):
+            new = (entry for entry, one in zip(entries, recorded, strict=True) if not one.duplicate_of)
+            accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
+        return accepted
 
     def map(
         self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int = 0
@@ -125,7 +132,7 @@ class Intake:
             base["traceparent"] = traceparent[:64]
         body = inbound.body
         raw_of = ""
-        for index, parsed in enumerate(source.adapter.parse(inbound, now_s=now_s)):
+        for index, parsed in enumerate(_parsed(source.adapter, inbound, now_s)):
             if isinstance(parsed, Skipped):
                 skipped.append(parsed.reason)
                 continue
@@ -152,6 +159,10 @@ class Intake:
         }
         if raw_of:
             facts["raw_of"] = raw_of
+        remarks = event.remarks
+        if empty := event.empty:
+            facts["empty"] = empty
+            remarks = (*remarks, f"empty:{empty}")
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
@@ -169,7 +180,7 @@ class Intake:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, remarks=remarks)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
             return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
@@ -183,7 +194,19 @@ class Intake:
             pack(facts, body),
             external_id=patch.external_id,
             patch=patch.encode(),
+            remarks=remarks,
         )
+
+
+def _parsed(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[Parsed]:
+    """What the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds
+    words: most senders repeat what was answered with a 4xx for ever, or never again. Raises PayloadInvalid for any other."""
+    try:
+        return adapter.parse(inbound, now_s=now_s)
+    except PayloadInvalid as error:
+        if not holds_words(inbound):
+            raise
+        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
 
 
 def _parked(base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_of: str, index: int) -> Entry:

@@ -38,6 +38,7 @@ class Entry:
 
     `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
     `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
+    `remarks` are words to count it by, outside of the books ("empty:no_text"); they are not stored with it.
     """
 
     event_id: str
@@ -49,6 +50,7 @@ class Entry:
     patch: bytes = b""
     dead: bytes = b""
     known_as: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @value_class(frozen=True, slots=True)

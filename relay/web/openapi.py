@@ -97,6 +97,11 @@ _SCHEMAS: dict[str, Schema] = {
             "pending_items": _COUNT,
             "dead_letters": _COUNT,
             "batch": {"type": "object"},
+            "remarks": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": _COUNT},
+                "description": "Beside the books, by source: `skipped:<reason>`, `empty:<reason>` (events without words), `privacy_unsaid`",
+            },
             "workers": _list(_object({"name": _TEXT, "queues": _list(_TEXT), "state": _TEXT})),
             "warnings": _list(_TEXT),
             "at": _MOMENT,
