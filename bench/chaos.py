@@ -104,6 +104,7 @@ class House:
             "RELAY_REDIS_URL": self.redis_server.url,
             "RELAY_PLANHAT_URL": sandbox_url,
             "RELAY_PLANHAT_TOKEN": "token",
+            "RELAY_ALLOW_WEAK_SECRETS": "true",
             "RELAY_CONFIG": str(self.folder / "relay.yaml"),
             "RELAY_PORT": str(self.port),
             "RELAY_LOG_LEVEL": "error",

@@ -310,9 +310,16 @@ def redaction_target(mutate: Mutator) -> Callable[[], tuple[bytes, Callable[[], 
             Redaction(field="event.user", how="hash"),
             Redaction(field="*.*.email", how="drop"),
             Redaction(pattern=r"[\w.]{1,64}@[\w.]{1,64}", how="hash"),
-        )
+        ),
+        key=lambda: b"k",
     )
     assert redact is not None
+    kinds = (
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "text/plain",
+    )
     bodies = (
         b'{"event":{"user":"U1","items":[{"email":"a@example.com"}]},"x":[1,null,"b@example.com"]}',
         MAIL,
@@ -323,7 +330,7 @@ def redaction_target(mutate: Mutator) -> Callable[[], tuple[bytes, Callable[[], 
         body = mutate.bytes(mutate.chance.choice(bodies))
 
         def act() -> None:
-            redact(body)
+            redact.request(Inbound(body, {"content-type": mutate.chance.choice(kinds)}))
 
         return body, act
 

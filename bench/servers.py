@@ -146,6 +146,7 @@ class Workers(Process):
             "RELAY_REDIS_URL": redis_url,
             "RELAY_PLANHAT_URL": f"http://127.0.0.1:{sink.port}",
             "RELAY_PLANHAT_TOKEN": "bench",
+            "RELAY_ALLOW_WEAK_SECRETS": "true",
         }
         super().__init__([sys.executable, "-m", "workers"], config.parent / "workers.log", own)
         #: The flush worker, which does the work, and the one for dead letters.

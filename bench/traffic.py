@@ -118,7 +118,7 @@ def inbounds(requests: list[bytes]) -> list[Inbound]:
 
 def intake_of(config: Path) -> tuple[Intake, Source]:
     """The mapping side of the door, without the outbox behind it."""
-    house = furnish(*load(str(config), {}))
+    house = furnish(*load(str(config), {"RELAY_ALLOW_WEAK_SECRETS": "true"}))
     return Intake(house, records=None), house.sources["slack"]  # type: ignore[arg-type]
 
 

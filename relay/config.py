@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from relay.secret import Secret
 from relay.source_options import SourceOptions
 
 
@@ -107,3 +108,5 @@ class Config:
     file: str = ""
     version: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
+    #: Every secret of the file: what is wrong with one now is its `problem`.
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)

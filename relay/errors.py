@@ -10,9 +10,11 @@ RelayError
 │   ├── PayloadInvalid          400: not what this source sends; names the path
 │   ├── WrongMethod             405: neither POST nor a handshake that this source knows
 │   ├── BodyTooLarge            413
+│   ├── BodyTooSlow             408
 │   └── ContentTypeInvalid      415
 ├── TryLater                  429/503 + Retry-After: nothing kept, the sender tries again
 │   ├── OverRate                this source's rate limit
+│   ├── TooMuchAtOnce           the bodies of all requests together, or those that wait to be read
 │   ├── VerificationUnavailable the proof of authenticity cannot be checked now (a certificate not fetched)
 │   └── OutboxUnavailable       Redis away, full, read-only or loading
 ├── MappingFailed             a rule could not map an event: 202, and a dead letter at stage `map`
@@ -106,6 +108,10 @@ class BodyTooLarge(SourceError):
     code = "too_large"
 
 
+class BodyTooSlow(SourceError):
+    code = "too_slow"
+
+
 class ContentTypeInvalid(SourceError):
     code = "content_type"
 
@@ -119,6 +125,10 @@ class TryLater(RelayError):
 
 
 class OverRate(TryLater):
+    pass
+
+
+class TooMuchAtOnce(TryLater):
     pass
 
 

@@ -33,6 +33,7 @@ BUCKETS: dict[str, tuple[float, ...]] = {
 
 #: What /metrics says of each series.
 HELP: dict[str, str] = {
+    "relay_damaged_secrets": "Secrets whose file was emptied or damaged; the last good value is in use",
     "relay_books_balanced": "1 while accepted equals the sum of all states, per source",
     "relay_signature_failures_total": "Requests whose proof of authenticity was missing, wrong or stale",
     "relay_pending_items": "Conversations that wait, held and throttled ones included",

@@ -15,6 +15,7 @@ from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
 
 os.environ.setdefault("RELAY_LOG_LEVEL", "warning")
+os.environ.setdefault("RELAY_ALLOW_WEAK_SECRETS", "true")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

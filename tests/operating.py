@@ -23,6 +23,7 @@ from relay.patch import Document, Patch, fold
 from relay.rules.file.load import load
 from relay.settings import Settings
 from relay.sources.base import Inbound
+from tests.environ import WEAK
 
 NOON = 1_800_000_000_000
 SECRET = "not-a-real-secret"
@@ -67,7 +68,7 @@ BROKEN_SUBJECT = "{{ payload.event.title.upper() }}"
 def house_of(folder: Path, *, subject: str = SUBJECT) -> House:
     file = folder / "relay.yaml"
     file.write_text(CONFIG.format(secret=SECRET, subject=subject), encoding="utf-8")
-    return furnish(*load(str(file), {}))
+    return furnish(*load(str(file), WEAK))
 
 
 def shop_with_mail(folder: Path) -> House:
@@ -78,13 +79,22 @@ def shop_with_mail(folder: Path) -> House:
         "companies: [{default: extid-acme}]\n",
         encoding="utf-8",
     )
-    return furnish(*load(str(file), {}))
+    return furnish(*load(str(file), WEAK))
 
 
 class Shop:
     """A desk whose rules can be exchanged, and what comes to it."""
 
-    def __init__(self, client: redis.Redis, folder: Path, *, subject: str = SUBJECT, token: str = "") -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        folder: Path,
+        *,
+        subject: str = SUBJECT,
+        token: str = "",
+        reader: str = "",
+        readers_see_payloads: bool = False,
+    ) -> None:
         self.folder = folder
         self.house = house_of(folder, subject=subject)
         self.outbox = Outbox(client)
@@ -92,7 +102,11 @@ class Shop:
         self.context = WebContext(
             outbox=self.outbox,
             delivery=self.delivery,
-            settings=Settings(operator_token=lambda: token),
+            settings=Settings(
+                operator_token=lambda: token,
+                reader_token=lambda: reader,
+                reader_sees_payloads=readers_see_payloads,
+            ),
             current=lambda: self.house,
         )
 

@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "rejected",
         "The last refused requests: when, why, how large; never the body.",
     ),
+    "audit": ("relay.cli.audit", "audit", "Who changed or looked at what, by name and address."),
+    "sign-in": ("relay.cli.sign_in", "sign_in", "A link that opens the console, in the place of the token."),
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import UserError
 
 
@@ -20,20 +21,16 @@ from relay.errors import UserError
 @click.option("--until", default="now", show_default=True, help="To this moment.")
 @click.option("--source", default="", help="Events of this source only.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
-@click.option(
-    "--config", "config_file", type=click.Path(dir_okay=False), help="Today's rules; RELAY_CONFIG otherwise."
-)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
+@place_options
 def backtest(
     new_file: str,
     since: str,
     until: str,
     source: str,
     jobs: int,
-    config_file: str | None,
     as_json: bool,
-    data: str,
+    place: Place,
 ) -> None:
     """Map the stored raw events with today's rules and with those of NEW.yaml, and show which conversations would be
     new, changed (field by field) or dropped, by rule and by source. Nothing is sent.
@@ -43,12 +40,12 @@ def backtest(
         relay backtest relay.new.yaml
         relay backtest relay.new.yaml --since 24h --source slack --json
     """
-    from relay.cli.context import environment, open_context
+    from relay.cli.context import open_context
     from relay.operations.backtest import Order
     from relay.operations.backtest import backtest as run
     from relay.operations.moments import parse_moment
 
-    context = open_context(data)
+    context = open_context(place)
     now_ms = context.outbox.now_ms()
     try:
         since_ms, until_ms = parse_moment(since, now_ms), parse_moment(until, now_ms)
@@ -56,11 +53,12 @@ def backtest(
         raise UserError(str(error)) from error
     if until_ms <= since_ms:
         raise UserError("--until must be later than --since")
+    context.audit("look", page="backtest", source=source)
     order = Order(
         redis_url=context.settings.redis_url,
-        old_file=config_file or context.settings.config,
+        old_file=context.settings.config,
         new_file=new_file,
-        environ=environment(data),
+        environ=context.environ,
     )
     with click.progressbar(
         length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()

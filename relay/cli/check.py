@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
 from relay.rules.file.load import examine
@@ -111,8 +112,8 @@ def _says_nothing(parsed: Parsed) -> bool:
     "--schema", is_flag=True, help="Print the config's JSON Schema, for completion in an editor, and end."
 )
 @click.option("--json", "as_json", is_flag=True, help="The mistakes as JSON.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
-def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
+@place_options
+def check(file: str | None, schema: bool, as_json: bool, place: Place) -> None:
     """Validate a config offline: every mistake at once, each with its place, and the rules' own examples.
 
     FILE is the config; RELAY_CONFIG otherwise. Exit code 0: it holds (warnings allowed), 1: an example does not come
@@ -128,10 +129,13 @@ def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
 
         click.echo(json.dumps(json_schema(), indent=2))
         return
-    from relay.cli.context import environment, read_settings
+    from dataclasses import replace
 
-    path = file or read_settings(data).config
-    mistakes = check_file(path, environment(data))
+    from relay.cli.context import open_context
+
+    context = open_context(replace(place, config=file or place.config))
+    path, environ = context.settings.config, context.environ
+    mistakes = check_file(path, environ)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
     failed = [mistake for mistake in mistakes if mistake.severity == "example"]
     warnings = [mistake for mistake in mistakes if mistake.severity == "warning"]
@@ -146,7 +150,7 @@ def check(file: str | None, schema: bool, as_json: bool, data: str) -> None:
             click.echo(f"{head}{mistake}", err=True)
         if not errors and not failed:
             also = f", with {_count(len(warnings), 'warning')}" if warnings else ""
-            click.echo(f"{path} holds: {_summary(path, environment(data))}{also}")
+            click.echo(f"{path} holds: {_summary(path, environ)}{also}")
         else:
             parts = [_count(len(errors), "mistake")] if errors else []
             parts += [_count(len(failed), "example") + " that did not come out"] if failed else []

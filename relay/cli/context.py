@@ -1,22 +1,30 @@
 """What a command works with: settings, the loaded config, Redis. Beside a running `relay up` (its `up.json` in the data
-folder) a command needs no environment at all."""
+folder) a command needs no environment at all; where no relay is found it says where it looked."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
-from dataclasses import dataclass, replace
+import socket
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from relay.errors import UserError
+from redis.exceptions import RedisError
+
+from relay.cli.place import Place
+from relay.errors import OutboxUnavailable, RelayError, UserError
 from relay.settings import Settings
 
-DATA = ".relay"
+
+class NothingRuns(RelayError):
+    """No relay was found; the message names what was tried and what to do."""
 
 
-def running_up(data: str = DATA) -> dict[str, Any]:
+def running_up(data: str) -> dict[str, Any]:
     """What the `relay up` of this folder wrote, {} where there is none or it has ended."""
     try:
         held: dict[str, Any] = json.loads((Path(data) / "up.json").read_text(encoding="utf-8"))
@@ -27,40 +35,71 @@ def running_up(data: str = DATA) -> dict[str, Any]:
     return held
 
 
-def read_settings(data: str = DATA) -> Settings:
-    """The environment's settings; where it names no Redis and a `relay up` runs here, that one's."""
-    settings = Settings.read(os.environ)
-    held = running_up(data)
-    if not held:
-        return settings
-    changes: dict[str, Any] = {}
-    if not _set("REDIS_URL"):
-        changes["redis_url"] = held["redis"]
-    if not _set("CONFIG"):
-        changes["config"] = held["config"]
-    if not _set("PLANHAT_URL") and held.get("planhat"):
-        changes["planhat_url"] = held["planhat"]
-    if not _set("PLANHAT_TOKEN") and held.get("sandbox"):
-        changes["planhat_token"] = lambda: "sandbox"
-    return replace(settings, **changes)
-
-
-def environment(data: str = DATA) -> dict[str, str]:
-    """What `${NAME}` in the config is read from: the environment, and the example's own defaults beside `relay up`."""
-    held = running_up(data)
-    return {**held.get("environ", {}), **os.environ}
-
-
-def _set(name: str) -> bool:
-    return bool(os.environ.get(f"RELAY_{name}") or os.environ.get(f"RELAY_{name}_FILE"))
-
-
 @dataclass
 class Context:
-    """Everything a command may need, made when first asked for."""
+    """Everything a command may need, made when first asked for. Raises UserError and NothingRuns from its properties."""
 
-    settings: Settings
-    data: str = DATA
+    place: Place = field(default_factory=Place)
+
+    # -- where it is ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def up(self) -> dict[str, Any]:
+        return running_up(self.place.data)
+
+    @cached_property
+    def environ(self) -> dict[str, str]:
+        """What settings and the config's `${NAME}`s are read from: what `relay up` made for its example, the env file, and
+        the environment, the last word."""
+        config = "" if self.place.config else str(self.up.get("config") or "")
+        return {**self.up.get("environ", {}), **self.place.environ(config)}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The environment's; where it names no Redis, config or Planhat, those of the `relay up`. A folder given as --data
+        is meant: then its `relay up` goes before the environment."""
+        settings = Settings.read(self.environ)
+        changes: dict[str, Any] = {"config": self.place.config} if self.place.config else {}
+        if self.up:
+            if self.place.named or not self._set("REDIS_URL"):
+                changes["redis_url"] = self.up["redis"]
+            if not self.place.config and (self.place.named or not self._set("CONFIG")):
+                changes["config"] = self.up["config"]
+            if self.up.get("planhat") and (self.place.named or not self._set("PLANHAT_URL")):
+                changes["planhat_url"] = self.up["planhat"]
+            if self.up.get("sandbox") and not self._set("PLANHAT_TOKEN"):
+                changes["planhat_token"] = lambda: "sandbox"
+        return replace(settings, **changes)
+
+    @property
+    def relay_url(self) -> str:
+        """The running relay's address. Raises NothingRuns: no port is guessed."""
+        if self.up:
+            return str(self.up["relay"])
+        if self._set("PORT") or self._set("HOST"):
+            return f"http://{self.settings.host}:{self.settings.port}"
+        raise NothingRuns(
+            f"no relay to send to: no `relay up` runs in {self.place.data}, and neither --url nor RELAY_PORT names one. "
+            f"`relay up` starts one; --data names another folder"
+        )
+
+    def operator_token(self) -> str:
+        """The token for console and API: the environment's, else the one that `relay up` keeps; "" where there is none."""
+        token = self.settings.operator_token()
+        file = str(self.up.get("operator_token_file") or "")
+        if not token and file:
+            from relay.secret import SecretFile, SecretUnreadable
+
+            try:
+                token = SecretFile(file)()
+            except SecretUnreadable as error:
+                raise UserError(f"{error}") from error
+        return token
+
+    def _set(self, name: str) -> bool:
+        return bool(self.environ.get(f"RELAY_{name}") or self.environ.get(f"RELAY_{name}_FILE"))
+
+    # -- what stands there --------------------------------------------------------------------------------------
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -68,9 +107,9 @@ class Context:
 
         if not Path(self.settings.config).exists():
             raise UserError(
-                f"{self.settings.config}: no such file; name one with RELAY_CONFIG, or run beside `relay up`"
+                f"{self.settings.config}: no such file; name one with --config or RELAY_CONFIG, or run beside `relay up`"
             )
-        return load(self.settings.config, environment(self.data))
+        return load(self.settings.config, self.environ)
 
     @property
     def config(self) -> Any:
@@ -88,12 +127,33 @@ class Context:
 
     @cached_property
     def redis(self) -> Any:
+        """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
         from relay.outbox.connection import connect
         from relay.outbox.keys import set_rq_prefix
+        from relay.outbox.reasons import unavailable_reason
 
         set_rq_prefix(self.settings.key_prefix)
 
-        return connect(self.settings.redis_url)
+        named = bool(self.up) or self._set("REDIS_URL")
+        if not named and (self.place.wanted or Path(self.place.data).is_dir()):
+            raise NothingRuns(
+                f"no relay runs in {self.place.data} (no `relay up` there). Start it with `relay up --data "
+                f"{self.place.data}`, name another folder with --data, or a Redis with RELAY_REDIS_URL"
+            )
+        client = connect(self.settings.redis_url)
+        try:
+            client.ping()
+        except (RedisError, OSError) as error:
+            where = "of the `relay up` there" if self.up else "RELAY_REDIS_URL" if named else "the default"
+            advice = (
+                ""
+                if named
+                else f"; no `relay up` runs in {self.place.data} either: start one, or name a Redis"
+            )
+            raise OutboxUnavailable(
+                f"Redis: {unavailable_reason(error)} at {_shown(self.settings.redis_url)} ({where}){advice}"
+            ) from error
+        return client
 
     @cached_property
     def outbox(self) -> Any:
@@ -108,6 +168,30 @@ class Context:
 
         return Delivery(self.redis, base=self.settings.key_prefix)
 
+    def audit(self, what: str, **of: Any) -> None:
+        """A line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""
+        from relay.outbox.audit import AuditLine, write_audit
 
-def open_context(data: str = DATA) -> Context:
-    return Context(settings=read_settings(data), data=data)
+        told = {name: value for name, value in of.items() if value}
+        write_audit(self.outbox, AuditLine(operator(), what, socket.gethostname(), told))
+
+
+def open_context(place: Place) -> Context:
+    return Context(place)
+
+
+def operator() -> str:
+    """Who does it, for the record."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
+
+
+def _shown(url: str) -> str:
+    """A Redis URL without its login."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        return "the address given"

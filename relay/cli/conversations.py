@@ -20,6 +20,7 @@ from relay.cli.conversation_input import (
     rows_of,
 )
 from relay.cli.conversation_output import COLUMNS, print_json, print_one, print_results, print_table
+from relay.cli.place import Place, place_options
 from relay.errors import PlanhatError, UserError
 
 if TYPE_CHECKING:
@@ -52,19 +53,19 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def _planhat() -> Iterator[Planhat]:
-    from relay.cli.context import DATA, read_settings
+    from relay.cli.context import open_context
     from relay.planhat.client import Planhat
 
-    data = click.get_current_context().obj
-    settings = read_settings(data if isinstance(data, str) else DATA)
+    held = click.get_current_context().obj
+    settings = open_context(held if isinstance(held, Place) else Place()).settings
     with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
         yield planhat
 
 
 @click.group("conversations")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@place_options
 @click.pass_context
-def conversations(ctx: click.Context, data: str) -> None:
+def conversations(ctx: click.Context, place: Place) -> None:
     """Planhat's six conversation operations from the shell.
 
     A KEY is a Planhat id, or extid-<externalId>, or srcid-<sourceId>. The tenant comes from RELAY_PLANHAT_URL and
@@ -76,7 +77,7 @@ def conversations(ctx: click.Context, data: str) -> None:
       relay conversations get extid-slack-C1-1.000100 --json
       relay conversations upsert conversations.jsonl
     """
-    ctx.obj = data
+    ctx.obj = place
 
 
 @conversations.command("list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from relay.cli.context import operator
+from relay.cli.place import Place, place_options
 from relay.cli.trace import short
 from relay.errors import UserError
 
@@ -29,11 +30,9 @@ def dead() -> None:
     """
 
 
-def _json_and_data(command: _F) -> _F:
+def _json_and_place(command: _F) -> _F:
     for option in (
-        click.option(
-            "--data", default=".relay", show_default=True, help="The data folder of a running `relay up`."
-        ),
+        place_options,
         click.option("--json", "as_json", is_flag=True, help="In the API's shape."),
     ):
         command = option(command)
@@ -55,9 +54,9 @@ def _filters(command: _F) -> _F:
 @_filters
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--after", default="", help="The `next` of the page before.")
-@_json_and_data
+@_json_and_place
 def list_(
-    cause: str, source: str, since: str, until: str, limit: int, after: str, as_json: bool, data: str
+    cause: str, source: str, since: str, until: str, limit: int, after: str, as_json: bool, place: Place
 ) -> None:
     """Dead letters grouped by cause, then the newest one by one.
 
@@ -69,7 +68,7 @@ def list_(
     from relay.operations.dead import list_dead
     from relay.operations.selection import Selection, read_moment
 
-    context = open_context(data)
+    context = open_context(place)
     now_ms = context.outbox.now_ms()
     asked = {"since": since, "until": until}
     selection = Selection(
@@ -105,8 +104,8 @@ def list_(
 
 @dead.command()
 @click.argument("dead_id", metavar="ID")
-@_json_and_data
-def show(dead_id: str, as_json: bool, data: str) -> None:
+@_json_and_place
+def show(dead_id: str, as_json: bool, place: Place) -> None:
     """One dead letter in full: why, every attempt with Planhat's answer, the event, the document, the raw request.
 
     \b
@@ -116,7 +115,9 @@ def show(dead_id: str, as_json: bool, data: str) -> None:
     from relay.cli.context import open_context
     from relay.operations.dead import show as show_letter
 
-    found = show_letter(open_context(data), dead_id)
+    context = open_context(place)
+    found = show_letter(context, dead_id)
+    context.audit("look", page="dead show", id=dead_id)
     if as_json:
         _echo_json(found)
         return
@@ -160,8 +161,8 @@ def _print_letter(found: dict[str, Any]) -> None:
 @click.option(
     "--company", default="", help="The companyId to send it to (extid-..., srcid-..., or Planhat's _id)."
 )
-@_json_and_data
-def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, data: str) -> None:
+@_json_and_place
+def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, place: Place) -> None:
     """Change what a replay will send. The raw event stays as it came; who changed what and when is kept.
 
     \b
@@ -182,7 +183,9 @@ def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, data:
             changes[path] = text
     if not changes and not company:
         raise UserError("nothing to change: give --set PATH=VALUE or --company ID")
-    found = edit_letter(open_context(data), dead_id, payload=changes, company=company, by=operator())
+    context = open_context(place)
+    context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company)
+    found = edit_letter(context, dead_id, payload=changes, company=company, by=operator())
     if as_json:
         _echo_json(found)
     else:
@@ -201,10 +204,10 @@ def _choice(command: _F) -> _F:
 
 @dead.command()
 @_choice
-@_json_and_data
+@_json_and_place
 def replay(
     ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool, dry_run: bool, yes: bool,
-    as_json: bool, data: str,
+    as_json: bool, place: Place,
 ) -> None:  # fmt: skip
     """Map the letters' raw events again with today's rules and put them back to work. A letter that still cannot be
     mapped stays; killing this at any moment loses nothing.
@@ -219,16 +222,18 @@ def replay(
     from relay.operations import dead as letters
     from relay.operations.progress import Operation
 
-    context = open_context(data)
+    context = open_context(place)
     selection, asked = _selection(context, ids, cause, source, since, until, everything)
     if dry_run:
         found = letters.replay(context, selection, by=operator(), dry_run=True)
+        context.audit("look", page="dead replay --dry-run", **asked)
         if as_json:
             _echo_json(found)
         else:
             _print_dry_run(found)
         return
     _confirm(context, selection, yes, "replay")
+    context.audit("dead replay", **asked)
     operation = Operation.begin(context.outbox, "dead replay", operator(), asked)
     watched = sys.stderr.isatty()
 
@@ -267,10 +272,10 @@ def _print_dry_run(found: dict[str, Any]) -> None:
 @dead.command()
 @_choice
 @click.option("--reason", default="", help="Why; kept with the event.")
-@_json_and_data
+@_json_and_place
 def discard(
     ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool, dry_run: bool, yes: bool,
-    reason: str, as_json: bool, data: str,
+    reason: str, as_json: bool, place: Place,
 ) -> None:  # fmt: skip
     """Put letters away for good: their events count as discarded and are never sent.
 
@@ -281,10 +286,11 @@ def discard(
     from relay.cli.context import open_context
     from relay.operations import dead as letters
 
-    context = open_context(data)
-    selection, _ = _selection(context, ids, cause, source, since, until, everything)
+    context = open_context(place)
+    selection, asked = _selection(context, ids, cause, source, since, until, everything)
     if not dry_run:
         _confirm(context, selection, yes, "discard")
+        context.audit("dead discard", **asked, reason=reason)
     found = letters.discard(context.outbox, selection, by=operator(), reason=reason, dry_run=dry_run)
     if as_json:
         _echo_json(found)
@@ -322,14 +328,6 @@ def _confirm(context: Any, selection: Any, yes: bool, verb: str) -> None:
         raise UserError(f"this would {verb} many at once; say --yes, or look first with --dry-run")
     count = len(select(context.outbox, selection))
     click.confirm(f"{verb} {count} dead letters?", abort=True)
-
-
-def operator() -> str:
-    """Who does it, for the record."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli"
 
 
 def _echo_json(value: Any) -> None:

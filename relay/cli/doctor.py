@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import OutboxUnavailable, RelayError
 
 #: A clock that is off by more makes good signatures look stale.
@@ -19,9 +20,9 @@ MAX_SKEW_S = 30
 
 
 @click.command()
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@place_options
 @click.option("--json", "as_json", is_flag=True, help="The checks as JSON.")
-def doctor(data: str, as_json: bool) -> None:
+def doctor(place: Place, as_json: bool) -> None:
     """Check the live set-up: config, Redis and its persistence, workers, Planhat's token, region, permissions and
     conversation types, clocks. Exit code 1 if any check fails.
 
@@ -31,7 +32,7 @@ def doctor(data: str, as_json: bool) -> None:
     """
     from relay.cli.context import open_context
 
-    context = open_context(data)
+    context = open_context(place)
     checks = list(_checks(context))
     if as_json:
         click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}, indent=2))

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
 
 
@@ -18,7 +19,7 @@ from relay.errors import NotFound, UserError
 @click.option("--list", "list_them", is_flag=True, help="What is being dropped now.")
 @click.option("--end", "end_id", metavar="ID", help="End one before its time.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--data", default=".relay", show_default=True)
+@place_options
 @click.option("--json", "as_json", is_flag=True)
 def drop(
     source: str | None,
@@ -27,7 +28,7 @@ def drop(
     list_them: bool,
     end_id: str | None,
     yes: bool,
-    data: str,
+    place: Place,
     as_json: bool,
 ) -> None:
     """Kill switch: count matching events as filtered for a while, e.g. while a broken integration floods.
@@ -42,7 +43,8 @@ def drop(
     from relay.event import iso_time
     from relay.units import parse_duration
 
-    outbox = open_context(data).outbox
+    context = open_context(place)
+    outbox = context.outbox
     if list_them:
         drops = outbox.drops()
         if as_json:
@@ -56,6 +58,7 @@ def drop(
                 )
         return
     if end_id:
+        context.audit("drop end", id=end_id)
         if not outbox.end_drop(end_id):
             raise NotFound(f"no drop {end_id}; `relay drop --list` shows them")
         click.echo("ended")
@@ -85,6 +88,7 @@ def drop(
         "where": where or "",
         "until_ms": outbox.now_ms() + int(seconds * 1000),
     }
+    context.audit("drop", id=row["id"], source=source, where=where, until=iso_time(row["until_ms"] / 1000))
     outbox.add_drop(row)
     click.echo(
         json.dumps(row) if as_json else f"{row['id']}: dropping until {iso_time(row['until_ms'] / 1000)}"

@@ -9,106 +9,149 @@ from typing import Any
 
 import click
 
-from relay.errors import RelayError, UserError
+from relay.cli.context import Context
+from relay.cli.place import Place, place_options
+from relay.errors import PlanhatError, RelayError, UserError
 
 
 @click.command()
 @click.option("--email", help="A person's address.")
 @click.option("--conversation", help="A conversation's externalId.")
-@click.option("--planhat", is_flag=True, help="Delete the conversations in Planhat too.")
+@click.option(
+    "--planhat", is_flag=True, help="Delete in Planhat too what this or an earlier erasure left there."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--data", default=".relay", show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@place_options
 def erase(
-    email: str | None, conversation: str | None, planhat: bool, yes: bool, data: str, as_json: bool
+    email: str | None,
+    conversation: str | None,
+    planhat: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    place: Place,
 ) -> None:
-    """Erase one person or one conversation: raw events, waiting patches, documents, dead letters, dedupe memory, cached
-    look-ups and the spool, with a report of what went. Redis's append-only file is rewritten afterwards.
+    """Erase one person or one conversation: every raw event of each conversation that they stand in, waiting patches,
+    documents, dead letters with their RQ jobs, look-ups, notes, mentions in the audit, and the spool with what was set aside.
+    It stays so: no replay brings it back. Redis's append-only file is rewritten afterwards. What Planhat has is named, and
+    deleted there with --planhat, now or in a later run.
 
     \b
     Examples:
-        relay erase --email ann@example.com
+        relay erase --email ann@example.com --dry-run
+        relay erase --email ann@example.com --yes
         relay erase --conversation slack-C024BE91L-1712345678.000100 --planhat --yes
     """
     from relay.cli.context import open_context
-    from relay.operations.rq_jobs import forget_failed_jobs
-    from relay.outbox.erase import Eraser
+    from relay.operations.person import Needle
 
     if bool(email) == bool(conversation):
         raise UserError("name --email or --conversation, one of them")
-    if email and "@" not in email:
+    if email and ("@" not in email.strip("@") or any(char.isspace() for char in email.strip())):
         raise UserError("--email wants a whole address")
+    context = open_context(place)
+    needle = Needle(email=email or "", conversation=conversation or "")
+    erasure = _erasure(context, needle)
+    if dry_run:
+        _print(_would_go(context, needle, erasure), as_json)
+        return
     if not yes:
         if not sys.stdin.isatty():
-            raise UserError("erasing cannot be taken back: say --yes")
+            raise UserError("erasing cannot be taken back: say --yes, or look first with --dry-run")
+        _print(_would_go(context, needle, erasure), as_json=False)
         click.confirm("Erase for good?", abort=True)
-    context = open_context(data)
-    eraser = Eraser(context.outbox, email=email or "", external_id=conversation or "")
-    report: dict[str, Any] = dict(eraser.erase())
-    forget_failed_jobs(context.redis, eraser.dead_ids)
-    report["spool"] = _erase_spool(context, eraser)
-    report["conversations"] = sorted(eraser.external_ids)
+    context.audit("erase", kind=erasure.kind, name=erasure.mark, planhat=planhat)
+    report: dict[str, Any] = erasure.erase()
+    report |= _erase_spool(context, needle, report["conversations"])
     if planhat:
-        report["planhat"] = _erase_planhat(
-            context, eraser.external_ids | ({conversation} if conversation else set())
-        )
+        report["planhat"] = _erase_planhat(context, erasure)
+    report["still_in_planhat"] = [one.key for one in erasure.standing()]
     report["rewritten"] = _rewrite(context)
-    if as_json:
-        click.echo(json.dumps(report, indent=2))
-        return
-    for word, number in report.items():
-        click.echo(f"{word:16} {', '.join(number) if isinstance(number, list) else number}")
+    _print(report, as_json)
+    if report["still_in_planhat"] and not as_json:
+        which = f"--email {email}" if email else f"--conversation {conversation}"
+        click.echo(
+            f"Planhat still has what is named above: relay erase {which} --planhat deletes it there", err=True
+        )
+    if report["in_flight"] and not as_json:
+        click.echo("a call with it was under way: run this again with --planhat in a minute", err=True)
+    sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
 
 
-def _erase_spool(context: Any, eraser: Any) -> int:
-    from relay.outbox.spool import Spool
+def _erasure(context: Context, needle: Any) -> Any:
+    from relay.operations.erase import Erasure
+    from relay.operations.remap import Remapper
+    from relay.operations.tombstones import erased_of
 
-    spool_config = context.config.spool
-    if spool_config is None:
-        return 0
-    from relay.door.intake import Intake
-    from relay.door.spooling import decode
-    from relay.errors import RelayError
-
-    intake = Intake(house=context.house, records=None)  # type: ignore[arg-type] # it only maps here
-
-    def holds(row: bytes) -> bool:
-        try:
-            name, inbound, received_s = decode(row)
-        except (ValueError, KeyError):
-            return bool(eraser.holds(row))
-        if eraser.holds(inbound.body):
-            return True
-        try:
-            entries, _ = intake.map(intake.source(name), inbound, now_s=received_s)
-        except RelayError:
-            return False
-        return bool(eraser.external_id) and any(e.external_id == eraser.external_id for e in entries)
-
-    spool = Spool(spool_config.dir, max_bytes=spool_config.max_bytes, vault=context.outbox.vault, visit=True)
     try:
-        return spool.erase(holds)
-    finally:
-        spool.close()
+        remapper = Remapper(context, 0)
+    except RelayError as error:
+        first = str(error).splitlines()[0]
+        click.echo(f"the config does not hold ({first}): raw requests are searched, not parsed", err=True)
+        remapper = None
+    watched = sys.stderr.isatty()
+
+    def progress(seen: int) -> None:
+        if watched:
+            click.echo(f"\r{seen} events looked through ", nl=False, err=True)
+
+    return Erasure(context, needle, erased_of(context), remapper=remapper, progress=progress)
 
 
-def _erase_planhat(context: Any, external_ids: set[str]) -> int:
+def _would_go(context: Context, needle: Any, erasure: Any) -> dict[str, Any]:
+    found = erasure.search()
+    return {
+        "events": len(found.events),
+        "waiting": sum(map(len, found.waiting.values())),
+        "documents": len(found.documents),
+        "dead_letters": len(found.dead),
+        **_erase_spool(context, needle, found.conversations, dry_run=True),
+        "conversations": sorted(found.conversations),
+        "still_in_planhat": sorted({one.key for one in (*erasure.standing(), *erasure.stands(found))}),
+        "dry_run": True,
+    }
+
+
+def _erase_spool(
+    context: Context, needle: Any, conversations: Any, *, dry_run: bool = False
+) -> dict[str, int]:
+    from relay.operations.erase_spool import RowTest, erase_spool
+
+    try:
+        spool = context.config.spool
+    except RelayError:
+        # Said already. Without its config nobody knows where a spool is.
+        spool = None
+    if spool is None:
+        return {"spool": 0, "damaged_files": 0}
+    holds = RowTest(context.house, needle, frozenset(conversations))
+    return erase_spool(spool.dir, context.outbox.vault, holds, max_bytes=spool.max_bytes, dry_run=dry_run)
+
+
+def _erase_planhat(context: Context, erasure: Any) -> int:
+    """How many were deleted there. What Planhat does not answer to stays on the list."""
     from relay.errors import PlanhatNotFound
     from relay.planhat.client import Planhat
 
     deleted = 0
     with Planhat(context.settings.planhat_url, context.settings.planhat_token) as client:
-        for external_id in sorted(external_ids):
+        for one in erasure.standing():
             try:
-                found = client.get(f"extid-{external_id}")
+                found = client.get(one.key)
                 client.delete(str(found["_id"]))
                 deleted += 1
             except PlanhatNotFound:
+                pass
+            except PlanhatError as error:
+                click.echo(f"{one.key}: {error}", err=True)
                 continue
+            erasure.left_planhat(one)
     return deleted
 
 
-def _rewrite(context: Any) -> bool:
+def _rewrite(context: Context) -> bool:
     """A rewrite of the append-only file, so that what was erased leaves the disk too; waits for it."""
     try:
         context.redis.bgrewriteaof()
@@ -120,3 +163,11 @@ def _rewrite(context: Any) -> bool:
     except (RelayError, OSError, ValueError):
         return False
     return False
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    for word, number in report.items():
+        click.echo(f"{word:16} {', '.join(number) if isinstance(number, list) else number}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.config import Config
 from relay.errors import UserError
 from relay.rules.rule import RuleBook
@@ -24,14 +25,9 @@ from relay.rules.rule import RuleBook
     type=click.Path(dir_okay=False),
     help="The request's headers: `Name: value` lines.",
 )
-@click.option(
-    "--config", "config_file", type=click.Path(dir_okay=False), help="The YAML file; RELAY_CONFIG otherwise."
-)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
-def explain(
-    source: str, payload: str, headers_file: str | None, config_file: str | None, as_json: bool, data: str
-) -> None:
+@place_options
+def explain(source: str, payload: str, headers_file: str | None, as_json: bool, place: Place) -> None:
     """What the relay would do with PAYLOAD, a file with a body as SOURCE's provider sends it ("-": standard input):
     the events found, the rules tried and why each did or did not match, every field with the template it came
     from, the final conversation and how its company is found. Signatures are not asked for, nothing is sent.
@@ -40,12 +36,12 @@ def explain(
     Example:
         relay explain --source slack message.json
     """
-    from relay.cli.context import environment, read_settings
+    from relay.cli.context import open_context
     from relay.operations.explain import explain_request
     from relay.rules.file.load import load
 
-    path = config_file or read_settings(data).config
-    config, book = load(path, environment(data))
+    context = open_context(place)
+    config, book = load(context.settings.config, context.environ)
     headers = _headers(headers_file)
     told = explain_request(
         _Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers}

@@ -6,20 +6,18 @@ import json
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import NotFound
 
 _SOURCE = click.option("--source", default="", help="This source only; otherwise all delivery.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="The state of delivery afterwards, as JSON.")
-_DATA = click.option(
-    "--data", default=".relay", show_default=True, help="The data folder of a running `relay up`."
-)
 
 
 @click.command()
 @_SOURCE
 @_JSON
-@_DATA
-def pause(source: str, as_json: bool, data: str) -> None:
+@place_options
+def pause(source: str, as_json: bool, place: Place) -> None:
     """Hold delivery, or one source. Webhooks are accepted as ever and wait; nothing is lost while held, and nothing
     that waits becomes a dead letter for it before retry.give_up_after.
 
@@ -27,30 +25,31 @@ def pause(source: str, as_json: bool, data: str) -> None:
     Example:
         relay pause --source slack
     """
-    _turn(source, as_json, data, hold=True)
+    _turn(source, as_json, place, hold=True)
 
 
 @click.command()
 @_SOURCE
 @_JSON
-@_DATA
-def resume(source: str, as_json: bool, data: str) -> None:
+@place_options
+def resume(source: str, as_json: bool, place: Place) -> None:
     """Let delivery, or one source, go on. While Planhat is out of reach it ends the wait: the next call is a probe.
 
     \b
     Example:
         relay resume
     """
-    _turn(source, as_json, data, hold=False)
+    _turn(source, as_json, place, hold=False)
 
 
-def _turn(source: str, as_json: bool, data: str, *, hold: bool) -> None:
+def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
     from relay.cli.context import open_context
     from relay.operations.hold import hold_delivery, known_sources, release_delivery
 
-    context = open_context(data)
+    context = open_context(place)
     if source and source not in known_sources(context.outbox, _configured(context)):
         raise NotFound(f"no source {source!r}: neither in the config nor in the books")
+    context.audit("pause" if hold else "resume", source=source)
     state = hold_delivery(context.delivery, source) if hold else release_delivery(context.delivery, source)
     if as_json:
         click.echo(json.dumps(state, indent=2))

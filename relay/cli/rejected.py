@@ -6,13 +6,15 @@ import json
 
 import click
 
+from relay.cli.place import Place, place_options
+
 
 @click.command()
 @click.option("--source", help="Only this source's.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@place_options
 @click.option("--json", "as_json", is_flag=True)
-def rejected(source: str | None, limit: int, data: str, as_json: bool) -> None:
+def rejected(source: str | None, limit: int, place: Place, as_json: bool) -> None:
     """The last refused requests, newest first: when, which source, why, how large, from which network.
 
     \b
@@ -22,7 +24,7 @@ def rejected(source: str | None, limit: int, data: str, as_json: bool) -> None:
     from relay.cli.context import open_context
     from relay.event import iso_time
 
-    rows = open_context(data).outbox.rejected(500)
+    rows = open_context(place).outbox.rejected(500)
     rows = [row for row in rows if not source or row["source"] == source][:limit]
     if as_json:
         click.echo(json.dumps({"rejected": rows}, indent=2))

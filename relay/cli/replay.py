@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from relay.cli.dead import operator
+from relay.cli.context import operator
+from relay.cli.place import Place, place_options
 from relay.cli.trace import short
 from relay.errors import UserError
 
@@ -24,7 +25,7 @@ from relay.errors import UserError
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="In the API's shape.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
+@place_options
 def replay(
     since: str,
     until: str,
@@ -34,7 +35,7 @@ def replay(
     resumed: str,
     yes: bool,
     as_json: bool,
-    data: str,
+    place: Place,
 ) -> None:
     """Map stored raw events again with today's rules and send what differs. Live traffic goes first; older never wins
     over newer. Ctrl-C stops it, and --resume takes it up again.
@@ -49,7 +50,7 @@ def replay(
     from relay.operations.replay import replay as run
     from relay.operations.selection import read_moment
 
-    context = open_context(data)
+    context = open_context(place)
     now_ms = context.outbox.now_ms()
     asked: dict[str, Any] = {"since": since, "until": until, "source": source, "rule": rule}
     operation = None
@@ -73,6 +74,8 @@ def replay(
     if operation is None and not dry_run:
         asked |= {"since": since_ms, "until": until_ms}
         operation = Operation.begin(context.outbox, "replay", operator(), asked)
+    if not dry_run:
+        context.audit("replay", resumed=resumed, **asked)
 
     def progress(count: int, changed: int) -> None:
         if sys.stderr.isatty():
@@ -104,6 +107,7 @@ def _print(found: dict[str, Any]) -> None:
         ("filtered", "would not be sent today; what stands in Planhat stays"),
         ("expired", "have no raw body any more"),
         ("dead", "are dead letters: see `relay dead replay`"),
+        ("erased", "were erased and stay so"),
     ):
         if found[word]:
             click.echo(f"  {found[word]} {sentence}")

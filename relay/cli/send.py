@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
 
 
@@ -21,7 +22,7 @@ from relay.errors import NotFound, UserError
 )
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--rate", type=float, help="Messages a second; as fast as they are accepted otherwise.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of the `relay up` to use.")
+@place_options
 @click.option("--json", "as_json", is_flag=True, help="The answers as JSON lines.")
 def send(
     source: str,
@@ -29,7 +30,7 @@ def send(
     url: str | None,
     count: int,
     rate: float | None,
-    data: str,
+    place: Place,
     as_json: bool,
 ) -> None:
     """Post a sample message of SOURCE, signed just as its provider would sign it; PAYLOAD is a file with a body of
@@ -43,16 +44,16 @@ def send(
     """
     import httpx
 
-    from relay.cli.context import open_context, running_up
+    from relay.cli.context import open_context
     from relay.sources.base import Sample
 
-    context = open_context(data)
+    context = open_context(place)
+    base = url or context.relay_url
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
             f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
         )
-    base = url or running_up(data).get("relay") or f"http://{context.settings.host}:{context.settings.port}"
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
     own_body = _read(payload)
     adapter = ready.adapter

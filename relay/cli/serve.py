@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from contextlib import nullcontext
@@ -70,6 +71,14 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def _allow_files(wanted: int) -> None:
+    """So many open files, if the system lets us: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
 def run_web(settings: Any) -> None:
     """Runs until SIGTERM or SIGINT: stops accepting, finishes what it holds, then ends."""
     import uvicorn
@@ -89,24 +98,27 @@ def run_web(settings: Any) -> None:
         signal.signal(number, stop)
     side = WebSide(settings)
     public = listen(settings.host, settings.port)
+    _allow_files(2 * settings.bounds.connections + 200)
     options: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
         "server_header": False,
         "date_header": False,
         "lifespan": "on",
-        "timeout_keep_alive": 75,
+        "ws": "none",
         "timeout_graceful_shutdown": GRACE_S,
-        "h11_max_incomplete_event_size": 65536,
         "forwarded_allow_ips": settings.trusted_proxies,
     }
     apart = bool(settings.operator_port)
-    server = uvicorn.Server(uvicorn.Config(assemble(side, operators=not apart), **options))
+    server = uvicorn.Server(
+        uvicorn.Config(assemble(side, operators=not apart), http=side.protocol(), **options)
+    )
     if not apart:
         server.run(sockets=[public])
         return
     operators = listen(settings.host, settings.operator_port)
-    second = uvicorn.Server(uvicorn.Config(create_operator_app(side), **{**options, "lifespan": "off"}))
+    options["lifespan"] = "off"
+    second = uvicorn.Server(uvicorn.Config(create_operator_app(side), http=side.protocol(), **options))
     # One process, two listeners: the signal handlers are the first server's, which tells the second.
     second.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
+
 _COLUMNS = ("accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
 _BESIDE = ("duplicate", "ignored", "rejected")
 
@@ -18,8 +20,8 @@ _BESIDE = ("duplicate", "ignored", "rejected")
 @click.option(
     "--json", "as_json", is_flag=True, help="As GET /api/v1/stats gives it (with --watch: a line each time)."
 )
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
-def stats(watch: bool, as_json: bool, data: str) -> None:
+@place_options
+def stats(watch: bool, as_json: bool, place: Place) -> None:
     """The ledger of every source and the state of delivery. The books balance at every moment:
     accepted = pending + delivered + unchanged + superseded + filtered + dead + discarded.
 
@@ -30,7 +32,7 @@ def stats(watch: bool, as_json: bool, data: str) -> None:
     from relay.cli.context import open_context
     from relay.operations.stats import read_stats
 
-    context = open_context(data)
+    context = open_context(place)
     while True:
         found = read_stats(context.outbox, context.delivery)
         if as_json:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import RelayError
 
 _SHORT_CHARS = 100
@@ -15,8 +16,8 @@ _SHORT_CHARS = 100
 @click.command()
 @click.argument("some_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/trace/{id} gives it.")
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
-def trace(some_id: str, as_json: bool, data: str) -> None:
+@place_options
+def trace(some_id: str, as_json: bool, place: Place) -> None:
     """The whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
     it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id.
 
@@ -28,13 +29,14 @@ def trace(some_id: str, as_json: bool, data: str) -> None:
     from relay.cli.context import open_context
     from relay.operations.trace import find
 
-    context = open_context(data)
+    context = open_context(place)
     try:
         sources = list(context.config.sources)
     except RelayError:
         # A broken config must not hide what happened: the outbox knows the sources that sent something.
         sources = []
     found = find(context.outbox, some_id, sources)
+    context.audit("look", page="trace", id=some_id)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return

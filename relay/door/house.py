@@ -9,7 +9,8 @@ from relay.config import Config, SourceConfig
 from relay.errors import ConfigInvalid, Mistake
 from relay.outbox.archive import DROPPED_HEADERS
 from relay.rules.rule import RuleBook
-from relay.sources.base import Adapter
+from relay.sources.base import Adapter, Credentials, Inbound
+from relay.sources.proof.cut import all_places, without_credentials
 from relay.sources.registry import build_adapter
 
 
@@ -21,7 +22,11 @@ class Source:
     adapter: Adapter
     max_body_bytes: int
     rate_per_s: float
-    hidden_headers: frozenset[str]
+    credentials: Credentials
+
+    def clean(self, inbound: Inbound) -> Inbound:
+        """A verified request without its credentials: what is parsed, kept and shown from here on."""
+        return without_credentials(inbound, self.credentials, self.config.options.secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def furnish(config: Config, book: RuleBook) -> House:
             adapter=adapter,
             max_body_bytes=source.max_body_bytes or adapter.max_body_bytes,
             rate_per_s=source.rate_limit or 0.0,
-            hidden_headers=DROPPED_HEADERS | {source.options.api_key_header.lower()},
+            credentials=all_places(adapter.credentials, source.options.api_key_header, *DROPPED_HEADERS),
         )
     if mistakes:
         raise ConfigInvalid(mistakes)

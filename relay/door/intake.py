@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from relay.door.house import House, Source
+from relay.door.redaction import Redactor
 from relay.errors import MappingFailed, OutboxUnavailable, PayloadInvalid, UnknownSource, WrongMethod
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
@@ -51,13 +52,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Intake:
-    """`redact` changes a verified body before anything of it is parsed or stored; `filters` names why an event is to be
+    """`redact` changes a verified request before anything of it is parsed or stored, and its events; `filters` names why an event is to be
     dropped (the kill switch); `spool` keeps requests while the outbox is away. None: none."""
 
     house: House
     records: Records
     clock: Callable[[], float] = time.time
-    redact: Callable[[bytes], bytes] | None = None
+    redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
     spool: Keeps | None = None
 
@@ -66,6 +67,11 @@ class Intake:
         if source is None:
             raise UnknownSource("no such source")
         return source
+
+    def look_at_head(self, source: Source, head: Inbound) -> None:
+        """Raises NotAuthentic where the head alone proves the request false."""
+        if head.method == "POST":
+            source.adapter.verify_head(head, now_s=self.clock())
 
     async def receive(self, source: Source, inbound: Inbound) -> Accepted | Reply:
         """Raises SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
@@ -87,8 +93,9 @@ class Intake:
         verify_us = int((time.perf_counter() - began) * 1e6)
         if reply is not None:
             return reply
+        inbound = source.clean(inbound)
         if self.redact is not None:
-            inbound = replace(inbound, body=self.redact(inbound.body))
+            inbound = self.redact.request(inbound)
         if len(inbound.body) > LARGE_BODY_BYTES:
             entries, skipped = await asyncio.to_thread(
                 self.map, source, inbound, now_s=now_s, verify_us=verify_us
@@ -124,15 +131,20 @@ class Intake:
             "verify_us": verify_us,
             "method": inbound.method,
             "target": inbound.path_query,
-            "headers": {k: v for k, v in inbound.headers.items() if k not in source.hidden_headers},
+            "headers": dict(inbound.headers),
             "config": house.config.version,
         }
         traceparent = inbound.headers.get("traceparent")
         if traceparent:
             base["traceparent"] = traceparent[:64]
+        found = _parsed(source.adapter, inbound, now_s)
         body = inbound.body
+        if self.redact is not None:
+            found, reached = self._redacted(self.redact, found)
+            if not reached:
+                body, base["withheld"] = b"", "redaction"
         raw_of = ""
-        for index, parsed in enumerate(_parsed(source.adapter, inbound, now_s)):
+        for index, parsed in enumerate(found):
             if isinstance(parsed, Skipped):
                 skipped.append(parsed.reason)
                 continue
@@ -145,6 +157,19 @@ class Intake:
             entries.append(entry)
             raw_of = raw_of or entry.event_id
         return entries, tuple(skipped)
+
+    def _redacted(self, redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], bool]:
+        """The events without what is to be redacted, and whether the request itself was already without it."""
+        cleaned: list[Parsed] = []
+        reached = True
+        for parsed in found:
+            if isinstance(parsed, Event):
+                event, left = redact.event(parsed)
+                reached = reached and not left
+                cleaned.append(event)
+            else:
+                cleaned.append(parsed)
+        return cleaned, reached
 
     def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
         facts = {

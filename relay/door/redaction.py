@@ -1,86 +1,186 @@
-"""Redaction at the door: what the config names is hashed or dropped from a verified body before anything of it is parsed,
-stored or sent on.
+"""Redaction at the door: what the config names is hashed or dropped from a verified request before anything of it is parsed,
+stored or sent on, and once more from the event, where what was encoded in the request has come to light.
 
-`field` is a dotted path of a JSON body (`*` for any key or index); `pattern` a regular expression over every text of it, or
-over the whole body where that is no JSON. A hash is `redacted-` and 12 hex digits, equal for equal values, so that threads
-and people still fit together.
+`field` is a dotted path of the body (JSON or a form; `*` for any key or index); `pattern` a regular expression over every text.
+A hash is `redacted-` and 12 hex digits, keyed, and equal for equal values, so that threads and people still fit together.
+Patterns run in RE2: in linear time, whatever text comes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
 from relay.config import Redaction
 from relay.errors import PayloadInvalid
+from relay.event import Event
+from relay.linear_pattern import compile_pattern
+from relay.sources.base import Inbound
+from relay.sources.proof.cut import strike
+from relay.sources.read.multipart import clean_parts, parse_parameters
+
+#: Of an event, what identifies it stays: it was made of the redacted request already.
+_IDENTITY = frozenset(
+    {"id", "source", "adapter", "kind", "time", "thread", "message_id", "delivery_id", "also_seen"}
+)
+_MAX_FIELDS = 10_000
+_MAX_DEPTH = 64
 
 
-def build_redactor(rules: Sequence[Redaction], *, key: bytes = b"") -> Callable[[bytes], bytes] | None:
-    """None where there is nothing to redact. `key` keeps the hashes from being guessed by trying (at most 64 bytes)."""
-    if not rules:
-        return None
-    fields = [(rule.field.split("."), rule.how) for rule in rules if rule.field]
-    patterns = [(re.compile(rule.pattern), rule.how) for rule in rules if rule.pattern]
+class Redactor:
+    """The rules of a config, ready. `key` gives the key of the hashes, at each use; it may raise OutboxUnavailable."""
 
-    def veil(value: str) -> str:
-        return (
-            "redacted-"
-            + blake2b(value.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=6).hexdigest()
-        )
+    def __init__(self, rules: Sequence[Redaction], key: Callable[[], bytes]) -> None:
+        self._fields = [(rule.field.split("."), rule.how) for rule in rules if rule.field]
+        self._patterns = [(compile_pattern(rule.pattern), rule.how) for rule in rules if rule.pattern]
+        self._key = key
+        self.hashes = any(rule.how == "hash" for rule in rules)
 
-    def clean(text: str) -> str:
-        for pattern, how in patterns:
-            text = pattern.sub((lambda found: veil(found.group())) if how == "hash" else "", text)
-        return text
+    # -- a request -------------------------------------------------------------------------------------------
 
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return clean(value)
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        if isinstance(value, dict):
-            return {clean(name): walk(item) for name, item in value.items()}
-        return value
+    def request(self, inbound: Inbound) -> Inbound:
+        """The request without what the rules name, as far as it stands there readably: in JSON (also JSON within its texts), in
+        forms, in the parts of a multipart body, in the query. Raises PayloadInvalid, OutboxUnavailable."""
+        target, query = inbound.path_query, inbound.query
+        if self._patterns and "?" in target:
+            path, _, text = target.partition("?")
+            pairs = [(name, self._clean(value)) for name, value in _pairs(text)]
+            target, query = f"{path}?{urlencode(pairs, safe='[]')}", dict(pairs)
+        body = self._body(inbound.body, inbound.headers.get("content-type", ""))
+        return replace(inbound, body=body, path_query=target, query=query)
 
-    def strike(value: Any, path: Sequence[str], how: str) -> None:
-        head, rest = path[0], path[1:]
-        keys: list[Any] = []
-        if isinstance(value, dict):
-            keys = list(value) if head == "*" else [head] if head in value else []
-        elif isinstance(value, list):
-            if head == "*":
-                keys = list(range(len(value)))
-            elif head.isdigit() and int(head) < len(value):
-                keys = [int(head)]
-        for name in keys:
-            if rest:
-                strike(value[name], rest, how)
-            elif how == "hash":
-                held = value[name]
-                value[name] = veil(held if isinstance(held, str) else orjson.dumps(held).decode())
-            elif isinstance(value, dict):
-                del value[name]
-            else:
-                value[name] = None
-
-    def redact(body: bytes) -> bytes:
+    def _body(self, body: bytes, content_type: str) -> bytes:
+        kind, parameters = parse_parameters(content_type)
+        if kind == "application/x-www-form-urlencoded":
+            return self._form(body)
+        if kind.startswith("multipart/") and parameters.get("boundary"):
+            return clean_parts(body, parameters["boundary"].encode("latin-1", "replace"), self._part)
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return (
-                clean(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-                if patterns
-                else body
-            )
-        try:
-            for path, how in fields:
-                strike(value, path, how)
-            return orjson.dumps(walk(value) if patterns else value)
-        except RecursionError as error:
-            raise PayloadInvalid("JSON nested too deep") from error
+            return self._clean_bytes(body)
+        return orjson.dumps(self._value(value))
 
-    return redact
+    def _value(self, value: Any) -> Any:
+        for path, how in self._fields:
+            strike(value, path, self._veil_value if how == "hash" else None)
+        return self._walk(value, 0) if self._patterns else value
+
+    def _form(self, body: bytes) -> bytes:
+        try:
+            pairs = _pairs(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            return self._clean_bytes(body)
+        kept = []
+        for name, text in pairs:
+            cleaned = self._field(name, text)
+            if cleaned is not None:
+                kept.append((name, cleaned))
+        return urlencode(kept).encode() if kept != pairs else body
+
+    def _part(self, name: str, content: bytes) -> bytes | None:
+        """One field of a multipart body; None where it goes."""
+        try:
+            cleaned = self._field(name, content.decode("utf-8"))
+        except UnicodeDecodeError:
+            return self._clean_bytes(content)
+        return None if cleaned is None else cleaned.encode("utf-8", "surrogatepass")
+
+    def _field(self, name: str, text: str) -> str | None:
+        held: dict[str, Any] = {name: text}
+        for path, how in self._fields:
+            strike(held, path, self._veil_value if how == "hash" else None)
+        return self._text(held[name], 0) if name in held else None
+
+    # -- an event --------------------------------------------------------------------------------------------
+
+    def event(self, event: Event) -> tuple[Event, bool]:
+        """(the event without what the patterns name, whether there was any of it left). What was left stood encoded in the
+        request, out of reach: then the request itself must not be kept."""
+        if not self._patterns:
+            return event, False
+        cleaned = self._dataclass(event, skip=_IDENTITY)
+        return cleaned, cleaned != event
+
+    def _dataclass(self, value: Any, skip: frozenset[str] = frozenset()) -> Any:
+        changes = {}
+        for one in fields(value):
+            if one.name not in skip:
+                held = getattr(value, one.name)
+                cleaned = self._any(held)
+                if cleaned != held:
+                    changes[one.name] = cleaned
+        return replace(value, **changes) if changes else value
+
+    def _any(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, tuple):
+            return tuple(self._any(item) for item in value)
+        if isinstance(value, Mapping):
+            return self._walk(dict(value), 0)
+        return self._dataclass(value) if is_dataclass(value) else value
+
+    # -- texts -----------------------------------------------------------------------------------------------
+
+    def _walk(self, value: Any, depth: int) -> Any:
+        if depth > _MAX_DEPTH:
+            raise PayloadInvalid("JSON nested too deep")
+        if isinstance(value, str):
+            return self._text(value, depth)
+        if isinstance(value, list):
+            return [self._walk(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {
+                self._clean(name) if isinstance(name, str) else name: self._walk(item, depth + 1)
+                for name, item in value.items()
+            }
+        return value
+
+    def _text(self, text: str, depth: int) -> str:
+        """A text, or the JSON that it is (SNS puts its message into one)."""
+        if text[:1] in ("{", "[") and text[-1:] in ("}", "]") and self._patterns:
+            try:
+                value = orjson.loads(text)
+            except ValueError:
+                return self._clean(text)
+            cleaned = self._walk(value, depth + 1)
+            return orjson.dumps(cleaned).decode() if cleaned != value else text
+        return self._clean(text)
+
+    def _clean(self, text: str) -> str:
+        if not self._patterns or not text:
+            return text
+        return self._clean_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def _clean_bytes(self, text: bytes) -> bytes:
+        for pattern, how in self._patterns:
+            text = pattern.sub(self._veil_match if how == "hash" else b"", text)
+        return text
+
+    def _veil_match(self, found: Any) -> bytes:
+        return self._veil(found.group()).encode()
+
+    def _veil_value(self, value: Any) -> str:
+        return self._veil(value if isinstance(value, str) else orjson.dumps(value))
+
+    def _veil(self, value: str | bytes) -> str:
+        raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+        return "redacted-" + blake2b(raw, key=self._key()[:64], digest_size=6).hexdigest()
+
+
+def build_redactor(rules: Sequence[Redaction], key: Callable[[], bytes]) -> Redactor | None:
+    """None where there is nothing to redact."""
+    return Redactor(rules, key) if rules else None
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise PayloadInvalid(f"more than {_MAX_FIELDS} fields") from error

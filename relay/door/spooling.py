@@ -11,13 +11,15 @@ import base64
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
+from relay.door.house import Source
 from relay.door.intake import Intake
 from relay.errors import NewerRecord, OutboxUnavailable, OverRate, RelayError, SourceError
-from relay.outbox.archive import DROPPED_HEADERS
+from relay.event import Event
+from relay.outbox.items import Entry
 from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
 from relay.telemetry import log
@@ -36,8 +38,9 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
             "method": inbound.method,
             "target": inbound.path_query,
             "query": dict(inbound.query),
-            "headers": {k: v for k, v in inbound.headers.items() if k not in DROPPED_HEADERS},
+            "headers": dict(inbound.headers),
             "body": base64.b64encode(inbound.body).decode(),
+            "once": list(inbound.once),
         }
     )
 
@@ -66,15 +69,22 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
         method=raw["method"],
         path_query=raw["target"],
         query=raw["query"],
+        once=tuple(str(key) for key in raw.get("once", ())),
     )
     return raw["source"], inbound, float(raw["at"])
 
 
-class Spooler:
-    """Group commit into the spool, and the way back. Runs in the web side's event loop."""
+#: (events, their externalIds, when they came in): whether somebody had what they concern erased since then.
+Covered = Callable[[Sequence[Event], Sequence[str], float], bool]
 
-    def __init__(self, spool: Spool, intake: Intake) -> None:
+
+class Spooler:
+    """Group commit into the spool, and the way back. Runs in the web side's event loop. `covered` keeps what was erased
+    meanwhile from coming back: a spool on another machine's disk is out of an erasure's reach."""
+
+    def __init__(self, spool: Spool, intake: Intake, *, covered: Covered | None = None) -> None:
         self.spool = spool
+        self.covered = covered
         #: Rows that only a newer release reads, as the last drain found them.
         self.newer = 0
         self._intake = intake
@@ -133,15 +143,34 @@ class Spooler:
             log("spool.drained", requests=came, left=self.spool.count, newer=newer)
         return came
 
+    def _is_covered(
+        self, source: Source, inbound: Inbound, entries: Sequence[Entry], received_s: float
+    ) -> bool:
+        if self.covered is None:
+            return False
+        parsed = source.adapter.parse(inbound, now_s=received_s)
+        events = [one for one in parsed if isinstance(one, Event)]
+        return self.covered(events, [entry.external_id for entry in entries], received_s)
+
     async def _bring(self, rows: Sequence[Spooled]) -> tuple[list[int], int, bool]:
         """(rows that came, how many only a newer release reads, whether Redis is away). A part is written together."""
         done: list[int] = []
         coming: list[tuple[int, Awaitable[object]]] = []
-        newer = 0
+        newer, away = 0, False
         for spooled in rows:
             try:
                 name, inbound, received_s = decode(spooled.row)
-                entries, _ = self._intake.map(self._intake.source(name), inbound, now_s=received_s)
+                source = self._intake.source(name)
+                # An older release kept rows as they came.
+                inbound = source.clean(inbound)
+                entries, _ = self._intake.map(source, inbound, now_s=received_s)
+                if self._is_covered(source, inbound, entries, received_s):
+                    log("spool.erased", source=name)
+                    entries = []
+            except OutboxUnavailable:
+                # Whether it was erased is written there.
+                away = True
+                break
             except NewerRecord:
                 newer += 1
             except (SourceError, RelayError, ValueError, KeyError) as error:
@@ -155,7 +184,6 @@ class Spooler:
                 else:
                     done.append(spooled.row_id)
         outcomes = await asyncio.gather(*(record for _, record in coming), return_exceptions=True)
-        away = False
         for (row_id, _), outcome in zip(coming, outcomes, strict=True):
             if isinstance(outcome, (OutboxUnavailable, OverRate)):
                 away = True

@@ -27,6 +27,13 @@ class OperatorContext(Protocol):
     def rulebook(self) -> RuleBook: ...
 
 
+class KeyedContext(OperatorContext, Protocol):
+    """One that also knows the process's settings: what sends something again must know what was erased."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebContext:
     """The web side's. `current` gives the house of this moment: the config may be exchanged at any time."""

@@ -15,13 +15,14 @@ from typing import Any
 import orjson
 
 from relay.errors import MappingFailed, NotFound
-from relay.operations.context import OperatorContext
+from relay.operations.context import KeyedContext, OperatorContext
 from relay.operations.edit import Edits, add_edits, apply_to_patches, read_edits
 from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
 from relay.operations.selection import Selection, cause_of, select
+from relay.operations.tombstones import ERASED, Tombs, erased_of
 from relay.outbox.dead import DeadHead, cursor_of, scan_dead
 from relay.outbox.dead_record import encode_amended
 from relay.outbox.items import DeadLetter
@@ -231,8 +232,10 @@ class Plan:
     events: tuple[tuple[str, str, Patch | None], ...]
 
 
-def plan(context: OperatorContext, letter: DeadLetter, now_ms: int) -> Plan:
-    """Raises MappingFailed where an event of the letter still cannot be mapped: then all of it stays."""
+def plan(context: KeyedContext, letter: DeadLetter, now_ms: int, tombs: Tombs) -> Plan:
+    """Raises MappingFailed where an event of the letter still cannot be mapped, or was erased: then all of it stays."""
+    if tombs.ids(letter.events):
+        raise MappingFailed(ERASED)
     record = record_of(letter)
     edits = read_edits(record)
     remapper = Remapper(context, now_ms)
@@ -242,6 +245,9 @@ def plan(context: OperatorContext, letter: DeadLetter, now_ms: int) -> Plan:
         if stored is not None and stored.body is not None and stored.source in context.config.sources:
             mend = _mend_of(edits) if event_id == letter.events[-1] else None
             remapped: Remapped = remapper.map(stored, mend)
+            external_id = remapped.patch.external_id if remapped.patch else ""
+            if tombs.cover(remapped.event, external_id, int(stored.facts.get("received_ms") or 0)):
+                raise MappingFailed(ERASED)
             found.append((event_id, stored.source, remapped.patch))
         elif event_id in kept:
             # The raw event has expired, or its source is gone from the config: what it was mapped to then still counts.
@@ -291,7 +297,7 @@ def carry_out(context: OperatorContext, planned: Plan, *, by: str, now_ms: int) 
     )
 
 
-def redrive_one(context: OperatorContext, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
+def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
     """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
@@ -300,7 +306,7 @@ def redrive_one(context: OperatorContext, dead_id: str, *, by: str = "rq", now_m
         return 0
     now_ms = now_ms or outbox.now_ms()
     try:
-        planned = plan(context, letter, now_ms)
+        planned = plan(context, letter, now_ms, Tombs(erased_of(context)))
     except MappingFailed as error:
         _note_failure(outbox, letter, error, now_ms)
         raise
@@ -321,7 +327,7 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
 
 
 def replay(
-    context: OperatorContext,
+    context: KeyedContext,
     selection: Selection,
     *,
     by: str,
@@ -340,6 +346,7 @@ def replay(
         return _dry_run(context, ids, now_ms)
     if operation:
         operation.step(total=len(ids))
+    tombs = Tombs(erased_of(context))
     replayed = failed = skipped = events = 0
     failures: list[dict[str, str]] = []
     cancelled = False
@@ -355,7 +362,7 @@ def replay(
             skipped += 1
             continue
         try:
-            moved = carry_out(context, plan(context, letter, now_ms), by=by, now_ms=now_ms)
+            moved = carry_out(context, plan(context, letter, now_ms, tombs), by=by, now_ms=now_ms)
         except MappingFailed as error:
             _note_failure(outbox, letter, error, now_ms)
             failed += 1
@@ -399,7 +406,8 @@ def _require_known(outbox: Outbox, selection: Selection, ids: Sequence[str]) -> 
         )
 
 
-def _dry_run(context: OperatorContext, ids: Sequence[str], now_ms: int) -> dict[str, Any]:
+def _dry_run(context: KeyedContext, ids: Sequence[str], now_ms: int) -> dict[str, Any]:
+    tombs = Tombs(erased_of(context))
     ready = filtered = failing = gone = 0
     told: list[dict[str, Any]] = []
     for letter in _letters(context.outbox, ids[:TRIED_AT_MOST]):
@@ -408,7 +416,7 @@ def _dry_run(context: OperatorContext, ids: Sequence[str], now_ms: int) -> dict[
             continue
         entry: dict[str, Any] = {"id": letter.dead_id, "externalId": letter.external_id or None}
         try:
-            planned = plan(context, letter, now_ms)
+            planned = plan(context, letter, now_ms, tombs)
         except MappingFailed as error:
             failing += 1
             entry |= {"would": "fail", "cause": error.cause}

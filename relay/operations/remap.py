@@ -68,6 +68,8 @@ def read_stored(context: OperatorContext, event_ids: Sequence[str]) -> list[Stor
         state, settled_ms, archived = held
         owner = str(archived.facts.get("raw_of") or "")
         body = bodies.get(owner) if owner else archived.body
+        if archived.facts.get("withheld"):
+            body = None
         stored.append(Stored(event_id, state, settled_ms, archived.facts, body))
     return stored
 
@@ -98,6 +100,10 @@ class Remapper:
     def event(self, stored: Stored, mend: Mend | None = None) -> Event:
         """The event again. Raises MappingFailed where the raw request has expired, its source is gone from the config,
         or nothing in it is this event any more."""
+        if stored.facts.get("withheld"):
+            raise MappingFailed(
+                "the raw request was not kept: redaction found something in its encoded parts"
+            )
         if stored.body is None:
             raise MappingFailed("the raw event has expired")
         adapter = self._adapter(stored.source)

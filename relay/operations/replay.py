@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import MappingFailed
-from relay.operations.context import OperatorContext
+from relay.operations.context import KeyedContext, OperatorContext
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
+from relay.operations.tombstones import Tombs, erased_of
 from relay.outbox.notes import Note, write_notes
 from relay.patch import Document, Patch
 
@@ -31,7 +32,7 @@ _MISSING = object()
 class Tally:
     """`count` events looked at; `changed` of them say something else today and are (or would be) sent; `unmapped`
     cannot be mapped today; `filtered` were sent once and would not be today (what stands in Planhat stays);
-    `expired` have no raw body any more; `dead` ones are left to `dead replay`."""
+    `expired` have no raw body any more; `dead` ones are left to `dead replay`; `erased` ones must not come back."""
 
     count: int = 0
     changed: int = 0
@@ -39,10 +40,11 @@ class Tally:
     filtered: int = 0
     expired: int = 0
     dead: int = 0
+    erased: int = 0
 
 
 def replay(
-    context: OperatorContext,
+    context: KeyedContext,
     *,
     since_ms: int,
     until_ms: int,
@@ -65,6 +67,7 @@ def replay(
     # What is older than events are kept is not there: no need to look through its minutes.
     since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
     remapper = Remapper(context, now_ms)
+    tombs = Tombs(erased_of(context))
     tally, told, cancelled = Tally(), list[dict[str, Any]](), False
     causes: dict[str, int] = {}
     for minute, part in _named(ids) if ids else _parts(context, since_ms, until_ms, source):
@@ -81,14 +84,23 @@ def replay(
                     break
                 wait(0.5)
         again: list[tuple[str, str, Patch]] = []
+        gone = tombs.ids(part)
         for stored in read_stored(context, part):
             if stored is None:
+                continue
+            if stored.event_id in gone:
+                tally.erased += 1
                 continue
             if not ids and not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
                 continue
             tally.count += 1
             remapped = _remap(remapper, stored, tally, causes)
             if remapped is None or (rule and remapped.rule != rule):
+                continue
+            received_ms = int(stored.facts.get("received_ms") or 0)
+            external_id = remapped.patch.external_id if remapped.patch else ""
+            if tombs.cover(remapped.event, external_id, received_ms):
+                tally.erased += 1
                 continue
             if remapped.patch is None:
                 tally.filtered += stored.state != "filtered"
@@ -120,6 +132,7 @@ def replay(
         "filtered": tally.filtered,
         "expired": tally.expired,
         "dead": tally.dead,
+        "erased": tally.erased,
         "causes": [
             {"cause": cause, "count": n}
             for cause, n in sorted(causes.items(), key=lambda pair: -pair[1])[:10]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Any
 
@@ -34,6 +34,25 @@ def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
                 }
             )
     return sorted(found, key=lambda worker: str(worker["name"]))
+
+
+def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
+    """Deletes RQ's jobs, and their results, in which something fits: a description names a conversation; how many."""
+    gone = 0
+    with reaching_redis():
+        for pattern in ("*rq*:job:*", "*rq*:results:*"):
+            for key in list(client.scan_iter(pattern, count=1000)):
+                kind: Any = client.type(key)
+                parts: list[bytes] = [key]
+                if kind == b"hash":
+                    held: Any = client.hgetall(key)
+                    parts += [*held, *held.values()]
+                elif kind == b"stream":
+                    rows: Any = client.xrange(key)
+                    parts += [value for _, row in rows for value in row.values()]
+                if any(fits(part) for part in parts):
+                    gone += int(client.delete(key))
+    return gone
 
 
 def forget_failed_jobs(client: redis.Redis, dead_ids: Iterable[str]) -> None:

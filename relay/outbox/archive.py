@@ -1,9 +1,10 @@
 """The archived raw event: what trace, replay and backtest read. One JSON line of facts, then the raw body as it came.
 
 Facts (schema 1): `id`, `source`, `received_ms`, `verify_us`, `method`, `target` (path and query), `headers` (lower-case,
-without credentials), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
+without credentials: `relay/sources/proof/cut.py`), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
 the event that holds the body, where one request held several), `kind`, `delivery_id`, `thread`, `message_id`,
-`external_id`, `rule`, `verdict`, `reason`, `config` (version of the rules), `traceparent`.
+`external_id`, `rule`, `verdict`, `reason`, `config` (version of the rules), `traceparent`, `withheld` (why
+the body was not kept: redaction found something in its encoded parts).
 """
 
 from __future__ import annotations

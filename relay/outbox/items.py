@@ -34,22 +34,24 @@ class Entry:
 
     - `pending`: `patch` waits under `external_id`;
     - `filtered`: accepted, dropped by a rule or matched by none;
-    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record.
+    - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record;
+    - `noted`: no event: its keys are remembered, and nothing else.
 
     `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
-    `seen_keys` are the dedupe keys, the event's own id first. `record` is the archived raw event (already packed).
+    `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
     `remarks` are words to count it by, outside of the books ("empty:no_text"); they are not stored with it.
     """
 
     event_id: str
     source: str
-    verdict: Literal["pending", "filtered", "dead"]
+    verdict: Literal["pending", "filtered", "dead", "noted"]
     seen_keys: tuple[str, ...]
     record: bytes
     external_id: str = ""
     patch: bytes = b""
     dead: bytes = b""
     known_as: str = ""
+    kept_keys: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -80,7 +82,8 @@ class Pending:
 @value_class(frozen=True, slots=True)
 class Item:
     """One conversation under a claim: `document` is the fold so far (None: never delivered), `pending` what is not
-    yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far."""
+    yet folded. `crashes` is how often a claim on it ran out unsettled; `refusals` Planhat's verdicts so far. `unreadable`
+    says why its stored values cannot be opened, a key that is gone for one ("": they could be): then nothing of it is here."""
 
     external_id: str
     lane_source: str
@@ -90,6 +93,7 @@ class Item:
     first_pending_ms: int
     document: bytes | None
     pending: tuple[Pending, ...]
+    unreadable: str = ""
 
 
 @value_class(frozen=True, slots=True)

@@ -64,10 +64,19 @@ def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[
             pipe.lrange(f"{outbox.prefix}notes:{event_id}", 0, -1)
         rows = pipe.execute()
     return {
-        event_id: [orjson.loads(outbox.vault.open(value)) for value in row]
+        event_id: [_note(outbox, value) for value in row]
         for event_id, row in zip(event_ids, rows, strict=True)
         if row
     }
+
+
+def _note(outbox: Outbox, sealed: bytes) -> dict[str, Any]:
+    try:
+        facts = orjson.loads(outbox.vault.open(sealed))
+    except ValueError:
+        # Its key is gone; that somebody did something is still to be seen.
+        return {"what": "cannot be read", "at_ms": 0}
+    return facts if isinstance(facts, dict) else {}
 
 
 def event_known_as(outbox: Outbox, delivery_id: str, sources: Sequence[str]) -> str | None:

@@ -76,7 +76,7 @@ _LETTERS: dict[str, State] = {
     "x": "dead",
     "z": "discarded",
 }
-_VERDICTS = {"pending": "p", "filtered": "f", "dead": "x"}
+_VERDICTS = {"pending": "p", "filtered": "f", "dead": "x", "noted": "n"}
 
 
 class Outbox:
@@ -117,7 +117,10 @@ class Outbox:
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
         """The arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
         seal = self.vault.seal
-        args: list[Any] = [now_ms, self.events_s, self.dedupe_s, self.dead_s, WAKE_MS, len(entries)]
+        args: list[Any] = [
+            *(now_ms, self.events_s, self.dedupe_s, self.dead_s),
+            *(WAKE_MS, len(entries), self.documents_s),
+        ]
         for entry, rate in entries:
             args += (
                 entry.event_id,
@@ -130,7 +133,9 @@ class Outbox:
                 rate,
                 entry.known_as,
                 len(entry.seen_keys),
+                len(entry.kept_keys),
                 *entry.seen_keys,
+                *entry.kept_keys,
             )
         return args
 
@@ -210,14 +215,21 @@ class Outbox:
         return lambda: answer
 
     def _claimed(self, answer: list[Any]) -> Claim:
-        unseal, pending = self.vault.open, self._pending
+        unseal = self.vault.open
         token = answer[2].decode()
         items = []
         at, end = 4, len(answer)
         while at < end:
             external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
             at += 7
-            patches = tuple([pending(entry) for entry in answer[at : at + count]])
+            unreadable = ""
+            try:
+                fold = unseal(document) if document else None
+                patches = tuple([self._pending(entry) for entry in answer[at : at + count]])
+            except ValueError as error:
+                # The others of this claim must not suffer for it.
+                fold, unreadable = None, str(error)
+                patches = tuple([self._pending(entry, lenient=True) for entry in answer[at : at + count]])
             at += count
             items.append(
                 Item(
@@ -227,8 +239,9 @@ class Outbox:
                     crashes=crashes,
                     refusals=refusals,
                     first_pending_ms=first_ms,
-                    document=unseal(document) if document else None,
+                    document=fold,
                     pending=patches,
+                    unreadable=unreadable,
                 )
             )
         self._clock.heard(int(answer[1]))
@@ -350,7 +363,8 @@ class Outbox:
         return int(min(times)) if times else None
 
     def event(self, event_id: str) -> tuple[State, int, bytes] | None:
-        """(state, when it took that state in ms, the archived record), or None where it is not kept (any more)."""
+        """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not
+        kept (any more)."""
         with reaching_redis():
             stored: Any = self.redis.get(self.prefix + "event:" + event_id)
         return self._unpack_event(stored)
@@ -365,7 +379,7 @@ class Outbox:
     def _unpack_event(self, stored: bytes | None) -> tuple[State, int, bytes] | None:
         if not stored:
             return None
-        return _LETTERS[chr(stored[0])], int(stored[1:14]), self.vault.open(stored[14:])
+        return _LETTERS[chr(stored[0])], int(stored[1:14]), self._opened(stored[14:])
 
     def event_ids(self, *, since_ms: int, until_ms: int, source: str = "") -> Iterator[str]:
         """The ids of events that came in from `since_ms` to `until_ms`, by minute, oldest first."""
@@ -383,12 +397,13 @@ class Outbox:
     def document(self, external_id: str) -> bytes | None:
         with reaching_redis():
             stored: Any = self.redis.get(self.prefix + "document:" + external_id)
-        return self.vault.open(stored) if stored else None
+        return (self._opened(stored) or None) if stored else None
 
     def waiting_patches(self, external_id: str) -> list[Pending]:
+        """What waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
             stored: Any = self.redis.lrange(self.prefix + "patches:" + external_id, 0, -1)
-        return [self._pending(entry) for entry in stored]
+        return [self._pending(entry, lenient=True) for entry in stored]
 
     def due_ms(self, external_id: str) -> int | None:
         with reaching_redis():
@@ -471,8 +486,8 @@ class Outbox:
                         source=held[b"source"].decode(),
                         external_id=held[b"external"].decode(),
                         at_ms=int(held[b"at"]),
-                        record=self.vault.open(held[b"record"]),
-                        patches=tuple(self._pending(entry) for entry in patches),
+                        record=self._opened(held[b"record"]),
+                        patches=tuple(self._pending(entry, lenient=True) for entry in patches),
                         events=tuple(name for name in held[b"events"].decode().split(",") if name),
                     )
                 )
@@ -530,14 +545,21 @@ class Outbox:
             moved += int(run(self.redis, "replay", self.prefix, args))
         return moved
 
-    def _pending(self, entry: bytes) -> Pending:
+    def _opened(self, stored: bytes) -> bytes:
+        """For whoever shows things: b"" where the value is damaged or its key is gone."""
+        try:
+            return self.vault.open(stored)
+        except ValueError:
+            return b""
+
+    def _pending(self, entry: bytes, *, lenient: bool = False) -> Pending:
         event_id, source, accepted_ms, counted, patch = entry.split(_SEP, 4)
         return Pending(
             event_id=event_id.decode(),
             source=intern(source.decode()),
             accepted_ms=int(accepted_ms),
             counted=counted == b"1",
-            patch=self.vault.open(patch),
+            patch=self._opened(patch) if lenient else self.vault.open(patch),
         )
 
 

@@ -1,24 +1,32 @@
 #!lua
--- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, entries...) -> {generation|0, now_ms, verdicts...}
+-- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
--- An entry: event_id, source, verdict p|f|x, external_id, patch, record, dead, rate_per_s, known_as, seen_count, seen_keys...
+-- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
+-- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
 -- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local events_s, dedupe_s, dead_s, wake_ms, count = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local kept_s = ARGV[7]
 local stamp = string.format('%013d', now)
 -- A number is printed and read again by every command that it is given to.
 local now_text = string.format('%.0f', now)
 local counted = '\31' .. now_text .. '\31' .. '1' .. '\31'
 local logs = {}
 local minute = math.floor(now / 60000)
-local out, at, books, rates = {}, 7, {}, {}
+local out, at, books, rates = {}, 8, {}, {}
 
 local function book(source, state, n)
   local b = books[source]
   if not b then b = {}; books[source] = b end
   b[state] = (b[state] or 0) + n
+end
+
+local function note(source, id, from, kept_from, to)
+  for k = from, to do
+    redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[k], id, 'EX', k < kept_from and dedupe_s or kept_s)
+  end
 end
 
 local function over_rate(source, rate)
@@ -41,21 +49,23 @@ for i = 1, count do
   local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local patch, record, dead = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
   local rate, known_as, keys = tonumber(ARGV[at + 7]), ARGV[at + 8], tonumber(ARGV[at + 9])
-  local seen_at = at + 10
-  at = seen_at + keys
+  local seen_at = at + 11
+  local kept_at = seen_at + keys
+  at = kept_at + tonumber(ARGV[at + 10])
   local before = false
   for k = seen_at, at - 1 do
     before = before or redis.call('GET', P .. 'seen:' .. source .. ':' .. ARGV[k])
   end
   if before then
-    book(source, 'duplicate', 1)
+    if verdict ~= 'n' then book(source, 'duplicate', 1) end
     out[i] = before
+  elseif verdict == 'n' then
+    note(source, id, seen_at, kept_at, at - 1)
+    out[i] = ''
   elseif rate > 0 and over_rate(source, rate) then
     out[i] = '!'
   else
-    for k = seen_at, at - 1 do
-      redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[k], id, 'EX', dedupe_s)
-    end
+    note(source, id, seen_at, kept_at, at - 1)
     redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
     local log = logs[source]
     if log then log[#log + 1] = id else logs[source] = {id} end

@@ -76,6 +76,11 @@ class Spool:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
+        # SQLite gives its log and its index the mode of the file itself, so that one is there first, closed.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").chmod(0o600)
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -89,7 +94,6 @@ class Spool:
         except sqlite3.Error:
             db.close()
             raise
-        self.path.chmod(0o600)
         return db
 
     def append(self, rows: Sequence[bytes]) -> None:
@@ -152,6 +156,13 @@ class Spool:
             self._db.execute("COMMIT")
             self._count()
             self.set_aside += 1
+
+    def add_aside(self, sealed: Sequence[bytes], why: str) -> None:
+        """Rows from a damaged file, for a person to look at."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO aside (why, row) VALUES (?, ?)", [(why, row) for row in sealed])
+            self._db.execute("COMMIT")
 
     def erase(self, holds: Callable[[bytes], bool]) -> int:
         """Removes every row, set aside or not, of which `holds` says so; the bytes leave the files too."""

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from relay.secret import split_keys
+
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
@@ -62,7 +64,7 @@ class Vault:
             if keys:
                 from cryptography.fernet import Fernet, MultiFernet
 
-                self._fernet = MultiFernet([Fernet(key) for key in keys.replace(",", "\n").split()])
+                self._fernet = MultiFernet([Fernet(key) for key in split_keys(keys)])
             else:
                 self._fernet = None
             self._made_of = keys

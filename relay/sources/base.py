@@ -40,6 +40,14 @@ class Inbound:
     method: str = "POST"
     path_query: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    #: Dedupe keys of what this verified request was proven with (`Adapter.nonces`).
+    once: tuple[str, ...] = ()
+
+    def with_body(self, body: bytes) -> Inbound:
+        return Inbound(body, self.headers, self.method, self.path_query, self.query, self.once)
+
+    def proven_by(self, once: tuple[str, ...]) -> Inbound:
+        return Inbound(self.body, self.headers, self.method, self.path_query, self.query, once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where a request of this sender carries a shared secret in clear, beside the places that hold for all (a login, the usual
+    headers and query names): `headers` and `query` by name, lower-case; in the body `paths` (dotted, `*` for any key or index) of
+    JSON or a form, XML `elements` by name, and `quick`, a key of JSON that is cut without reading the body."""
+
+    headers: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+    paths: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    quick: str = ""
+
+    @property
+    def in_body(self) -> bool:
+        return bool(self.paths or self.elements or self.quick)
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A request that `relay send` can post: unsigned; `Adapter.sign` adds the proof. `serial` makes it unique."""
 
@@ -110,9 +135,26 @@ class Adapter(Protocol):
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
     proof_may_fetch: ClassVar[bool]
     answers: Answers
+    #: What is cut out of a request once it is verified.
+    credentials: Credentials
+    #: How long after it was made a proof may be accepted, in seconds: so long, at least, a delivery is remembered.
+    proof_window_s: float
+
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        """Raises NotAuthentic where headers and URL alone say that the request is none of ours: before its body, which
+        `head` is without, is read. What it lets through is not proven yet."""
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only."""
+        """Returns, or raises NotAuthentic (or VerificationUnavailable). Reads raw bytes and headers only; a proof that lies
+        in the body is taken out of it without parsing the rest."""
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """Dedupe keys of what this verified request was proven with, and no other may be: a token that does not cover the
+        body, or the signed bytes where ids come from elsewhere, or the proof is timeless. They are remembered even where
+        nothing of the request is relayed."""
+
+    def timeless(self, inbound: Inbound) -> bool:
+        """Whether the proof of this verified request says nothing of when it was made."""
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
@@ -132,17 +174,39 @@ class Adapter(Protocol):
 
 
 class BaseAdapter:
-    """The protocol's defaults; an adapter subclasses it and fills in `verify`, `parse`, `sample` and `sign`."""
+    """The protocol's defaults; an adapter subclasses it and fills in `verify_head`, `verify_body`, `parse`, `sample` and
+    `sign`."""
 
     name: ClassVar[str] = ""
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     max_body_bytes: ClassVar[int] = 1024 * 1024
     answers: Answers = Answers()
+    credentials: Credentials = Credentials()
     handshake_before_verify: ClassVar[bool] = False
     proof_may_fetch: ClassVar[bool] = False
 
     def __init__(self, options: SourceOptions) -> None:
         self.options = options
+        #: How long after it was made a proof may be accepted, a sender's clock that runs ahead included: so long, at
+        #: least, a delivery is remembered.
+        self.proof_window_s = 600.0
+
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        return None
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """What `verify_head` could not see. Raises NotAuthentic."""
+        raise NotImplementedError
+
+    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+        self.verify_head(inbound, now_s=now_s)
+        self.verify_body(inbound, now_s=now_s)
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return ()
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return False
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         return None

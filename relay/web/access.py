@@ -1,92 +1,110 @@
-"""Who may use the console and the API: the operator token as Bearer or by a session, or, without one configured,
-whoever asks from this machine.
+"""Who may use the console and the API: the operator token, or the reader token, as Bearer or by a session. Without a token
+there is neither console nor API (`relay/web/app.py` leaves them out).
 
-A session is a signed cookie (http-only, same-site strict) made from the token: a changed token ends every session.
-What changes something wants, from a browser, a proof that our own page asked for it.
+A session is a random word in a cookie (http-only, same-site strict) whose hash stands in Redis: signing out ends it there, and
+another token ends all that the old one opened. What changes something wants, from a browser, a proof that our own page asked.
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 import secrets
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from starlette.requests import HTTPConnection
 
+from relay.operations.context import WebContext
+from relay.outbox.sessions import Sessions
+from relay.secret import Strength
+from relay.web.guessing import Guesses
+from relay.web.peer import network_of, require_plain_host, require_same_origin, told_address
+from relay.web.refused import Refused
+
 COOKIE = "relay_session"
 SESSION_S = 12 * 3600
-#: Wrong tokens from one address in a minute before it must wait, at the sign-in page and as Bearer. By address only:
-#: a limit for all together would let anybody lock the operators out.
+#: Wrong tokens from one network in a minute before it must wait, at the sign-in page and as Bearer.
 SIGN_IN_TRIES = 5
 BEARER_TRIES = 30
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
-_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host")
 _NAME = re.compile(r"[^\w .@+-]")
+_SESSION = re.compile(r"s2\.[A-Za-z0-9_-]{32,64}", re.ASCII)
 
-
-class Refused(Exception):
-    """`status` 401, 403 or 429; `code` and the message are for the answer."""
-
-    def __init__(self, status: int, code: str, message: str, retry_after_s: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.retry_after_s = retry_after_s
+Role = Literal["operator", "reader"]
+ROLES: tuple[Role, ...] = ("operator", "reader")
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who acts. `session` is the cookie's value, "" for a program; `csrf` what its forms must carry."""
+    """Who acts. `session` is the cookie's value, "" for a program; `csrf` what its forms must carry. A reader looks and changes
+    nothing; `sees_payloads`: what people wrote is shown."""
 
     name: str
+    address: str = ""
+    role: Role = "operator"
+    sees_payloads: bool = True
     session: str = ""
     csrf: str = ""
 
+    @property
+    def may_change(self) -> bool:
+        return self.role == "operator"
+
 
 class Access:
-    def __init__(self, token: Callable[[], str], *, clock: Callable[[], float] = time.time) -> None:
-        self._token = token
+    """`tokens` are asked for anew each time; one that gives "" is not configured."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        operator: Callable[[], str],
+        reader: Callable[[], str] = str,
+        readers_see_payloads: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sessions = sessions
+        self._tokens: dict[Role, Callable[[], str]] = {"operator": operator, "reader": reader}
+        self._readers_see_payloads = readers_see_payloads
         self._clock = clock
-        self._failures: OrderedDict[str, list[float]] = OrderedDict()
+        self._guesses = Guesses(clock)
+
+    @property
+    def configured(self) -> bool:
+        return any(self._tokens[role]() for role in ROLES)
 
     # -- who asks --------------------------------------------------------------------------------------------
 
     def admit(self, request: HTTPConnection) -> Operator:
-        """Who asks. Raises Refused."""
-        token = self._token()
-        if not token:
-            require_local(request)
-            session = request.cookies.get(COOKIE, "")
-            if not re.fullmatch(r"local\.[A-Za-z0-9_-]{16,64}", session):
-                session = ""
-            return Operator("local", session, self._csrf(session) if session else "")
+        """Who asks. Raises Refused; OutboxUnavailable where a session cannot be looked up."""
+        address = told_address(request)
+        require_plain_host(request)
         header = request.headers.get("authorization", "")
         if header:
             scheme, _, given = header.partition(" ")
-            self._require_patience(request, "bearer", BEARER_TRIES)
-            if scheme.lower() == "bearer" and _same(given.strip(), token):
-                name = _NAME.sub("", request.headers.get("x-operator", ""))[:60]
-                return Operator(f"api:{name}" if name else "api")
-            self._failed(request, "bearer")
-            raise Refused(401, "not_signed_in", "the operator token is wrong")
+            role = self._check(request, "bearer", given.strip() if scheme.lower() == "bearer" else "")
+            name = _NAME.sub("", request.headers.get("x-operator", "")).strip()[:60]
+            return self._operator(role, f"api:{name}" if name else "api", address)
         session = request.cookies.get(COOKIE, "")
-        opened_by = self._read_session(session, token)
-        if opened_by is None:
+        held = self._session(session)
+        if held is None:
             raise Refused(
                 401,
                 "not_signed_in",
                 "the operator token is wanted: Authorization: Bearer, or sign in at /console",
             )
-        return Operator(f"console:{opened_by}" if opened_by else "console", session, self._csrf(session))
+        name = str(held.get("name") or "")
+        who = f"console:{name}" if name else "console"
+        return self._operator(held["role"], who, address, session)
+
+    def require_change(self, operator: Operator) -> None:
+        """Raises Refused for a reader."""
+        if not operator.may_change:
+            raise Refused(403, "readers_only_look", "the reader token looks and changes nothing")
 
     def require_own_page(self, request: HTTPConnection, operator: Operator, given_csrf: str) -> None:
         """For a form of the console. Raises Refused where another page sent it."""
@@ -94,104 +112,99 @@ class Access:
         if not operator.session or not _same(given_csrf, operator.csrf):
             raise Refused(403, "csrf", "this form is too old or not ours; load the page again")
 
+    def _operator(self, role: Role, who: str, address: str, session: str = "") -> Operator:
+        return Operator(
+            name=who if role == "operator" else f"{who} (reader)",
+            address=address,
+            role=role,
+            sees_payloads=role == "operator" or self._readers_see_payloads,
+            session=session,
+            csrf=_mac(self._tokens[role](), "csrf", session) if session else "",
+        )
+
     # -- sessions --------------------------------------------------------------------------------------------
 
-    def sign_in(self, request: HTTPConnection, given: str, name: str) -> str:
-        """The session's cookie value. Raises Refused: 401, or 429 after too many tries."""
-        token = self._token()
-        if not token:
+    def sign_in(self, request: HTTPConnection, given: str, name: str) -> tuple[str, Operator]:
+        """The new session's cookie value, and who has it. Raises Refused: 401, or 429 after too many wrong ones."""
+        return self._open(request, self._check(request, "sign-in", given), name)
+
+    def exchange(self, request: HTTPConnection, code: str) -> tuple[str, Operator]:
+        """A session for the one-time code of a sign-in link. Raises Refused: it is good once, for a while."""
+        network = network_of(request)
+        self._guesses.require_patience("code", network, BEARER_TRIES)
+        held = self._sessions.take_code(code) if code else None
+        role = held.get("role") if held else None
+        if role not in ROLES or not self._tokens[role]():
+            self._guesses.failed("code", network, BEARER_TRIES)
             raise Refused(
-                403, "no_token", "no operator token is configured: the console answers on this machine only"
+                401,
+                "not_signed_in",
+                "this sign-in link was used or is too old; `relay sign-in` makes another",
             )
-        self._require_patience(request, "sign-in", SIGN_IN_TRIES)
-        if not _same(given, token):
-            self._failed(request, "sign-in")
-            raise Refused(401, "not_signed_in", "that is not the operator token")
+        return self._open(request, role, str((held or {}).get("name") or ""))
+
+    def end(self, operator: Operator) -> None:
+        """Signs out: the cookie opens nothing any more, wherever it is."""
+        self._sessions.end(operator.session)
+
+    def _open(self, request: HTTPConnection, role: Role, name: str) -> tuple[str, Operator]:
+        session = f"s2.{secrets.token_urlsafe(24)}"
         clean = _NAME.sub("", name).strip()[:60]
-        label = urlsafe_b64encode(clean.encode()).decode().rstrip("=")
-        head = f"v1.{int(self._clock()) + SESSION_S}.{secrets.token_urlsafe(12)}.{label}"
-        return f"{head}.{_mac(token, 'session', head)}"
+        facts = {
+            "role": role,
+            "name": clean,
+            "until": int(self._clock()) + SESSION_S,
+            # Not the token: what only who has the token could have made.
+            "opened_with": _mac(self._tokens[role](), "session", session),
+        }
+        self._sessions.keep(session, facts, SESSION_S)
+        who = f"console:{clean}" if clean else "console"
+        return session, self._operator(role, who, told_address(request), session)
 
-    def new_local_session(self) -> str:
-        """Without a token there is nothing to prove, but forms still must come from our own page."""
-        return f"local.{secrets.token_urlsafe(24)}"
-
-    def csrf_of(self, session: str) -> str:
-        return self._csrf(session)
-
-    @property
-    def open_to_local(self) -> bool:
-        return not self._token()
-
-    def _read_session(self, session: str, token: str) -> str | None:
-        """The name it was opened under, None where it is not ours or has ended."""
-        head, _, mac = session.rpartition(".")
-        parts = head.split(".")
-        if len(parts) != 4 or parts[0] != "v1" or not _same(mac, _mac(token, "session", head)):
+    def _session(self, session: str) -> dict[str, Any] | None:
+        if not _SESSION.fullmatch(session):
             return None
-        if not parts[1].isdigit() or int(parts[1]) < self._clock():
+        held = self._sessions.read(session)
+        if held is None or held.get("role") not in ROLES or int(held.get("until") or 0) < self._clock():
             return None
-        return urlsafe_b64decode(parts[3] + "=" * (-len(parts[3]) % 4)).decode("utf-8", "replace")
+        token = self._tokens[held["role"]]()
+        if not token or not _same(str(held.get("opened_with")), _mac(token, "session", session)):
+            return None
+        return held
 
-    def _csrf(self, session: str) -> str:
-        return _mac(self._token() or "local", "csrf", session)
+    # -- tokens ----------------------------------------------------------------------------------------------
 
-    # -- guessing --------------------------------------------------------------------------------------------
-
-    def _require_patience(self, request: HTTPConnection, way: str, limit: int) -> None:
-        tries = self._recent(f"{way} {_address(request)}")
-        if len(tries) >= limit:
-            wait_s = max(1, int(tries[-limit] + 60 - self._clock()) + 1)
-            raise Refused(429, "too_many_tries", f"too many wrong tokens; wait {wait_s} s", wait_s)
-
-    def _failed(self, request: HTTPConnection, way: str) -> None:
-        key = f"{way} {_address(request)}"
-        self._failures[key] = [*self._recent(key), self._clock()][-BEARER_TRIES:]
-        self._failures.move_to_end(key)
-        while len(self._failures) > 1000:
-            self._failures.popitem(last=False)
-
-    def _recent(self, key: str) -> list[float]:
-        return [at for at in self._failures.get(key, []) if at > self._clock() - 60]
+    def _check(self, request: HTTPConnection, way: str, given: str) -> Role:
+        """Whose token it is. A strong one is never locked out, whoever guesses beside it; guesses are only slowed down."""
+        network = network_of(request)
+        limit = BEARER_TRIES if way == "bearer" else SIGN_IN_TRIES
+        found: Role | None = None
+        for role in ROLES:
+            token = self._tokens[role]()
+            if token and _same(given, token) and found is None:
+                found = role
+        if found is None or not _strong(self._tokens[found]()):
+            self._guesses.require_patience(way, network, limit)
+        if found is None:
+            self._guesses.failed(way, network, limit)
+            raise Refused(401, "not_signed_in", "that is no token of this relay")
+        return found
 
 
-def require_local(request: HTTPConnection) -> None:
-    """Without a token: only who connects from this machine, asks for it by a local name (else a rebound DNS name in a
-    browser would do), and came through no proxy. Raises Refused."""
-    sentence = (
-        "no operator token is configured, so this answers on this machine only; set RELAY_OPERATOR_TOKEN"
+def access_of(context: WebContext) -> Access:
+    """For what a process is set to."""
+    settings = context.settings
+    return Access(
+        Sessions(context.outbox),
+        operator=settings.operator_token,
+        reader=settings.reader_token,
+        readers_see_payloads=settings.reader_sees_payloads,
     )
-    address = _address(request)
-    try:
-        # A unix socket has no address: whoever may open it is on this machine.
-        local = not address or ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        local = False
-    host = request.headers.get("host", "")
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if (
-        not local
-        or name.lower() not in _LOCAL_NAMES
-        or any(header in request.headers for header in _FORWARDED)
-    ):
-        raise Refused(403, "local_only", sentence)
 
 
-def require_same_origin(request: HTTPConnection) -> None:
-    """What a browser says of where a request came from must be us. Programs say nothing, and pass. Raises Refused."""
-    site = request.headers.get("sec-fetch-site", "")
-    origin = request.headers.get("origin", "")
-    foreign = site not in ("", "same-origin", "none")
-    if origin and (
-        origin == "null" or urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
-    ):
-        foreign = True
-    if foreign:
-        raise Refused(403, "cross_site", "another site sent this")
-
-
-def _address(request: HTTPConnection) -> str:
-    return request.client.host if request.client else ""
+@lru_cache(maxsize=8)
+def _strong(token: str) -> bool:
+    return not Strength().token(token)
 
 
 def _same(given: str, wanted: str) -> bool:

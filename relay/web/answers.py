@@ -19,7 +19,7 @@ from relay.errors import (
     UserError,
 )
 from relay.operations.selection import InputInvalid
-from relay.web.access import Refused
+from relay.web.refused import Refused
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 #: Answers hold payloads: nobody keeps a copy, and no browser takes them for anything but data.

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations import dead as letters
+from relay.operations.audit import list_audit
 from relay.operations.context import WebContext
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
@@ -30,11 +31,15 @@ from relay.operations.selection import (
 )
 from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import event_story, find
-from relay.web.access import Access, Operator, Refused, require_same_origin
+from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
+from relay.web.audited import Audit, named_in
 from relay.web.openapi import document
+from relay.web.peer import require_same_origin
+from relay.web.refused import Refused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
+_AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
 _SAFE = frozenset({"GET", "HEAD"})
 MAX_PAGE = 500
 
@@ -42,30 +47,36 @@ Handler = Callable[[Request, Operator, dict[str, Any]], Any]
 
 
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
-    api = Api(context, access or Access(context.settings.operator_token))
+    return made(Api(context, access or access_of(context)))
+
+
+def made(api: Api) -> list[Route]:
+    """The routes of `api`."""
     return [
         api.route("/stats", api.stats),
         api.route("/sources", api.sources),
         api.route("/events/{id}", api.event),
         api.route("/trace/{id:path}", api.trace),
         api.route("/dead", api.dead),
-        api.route("/dead/replay", api.dead_replay, _SELECTION),
-        api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}),
+        api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
+        api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
         api.route("/dead/{id}", api.dead_one),
         api.route(
             "/dead/{id}",
             api.dead_edit,
             frozenset({"payload", "fields", "company", "companyId"}),
             method="PATCH",
+            act="dead edit",
         ),
-        api.route("/replay", api.replay, _SELECTION | {"rule"}),
-        api.route("/pause", api.pause, frozenset({"source"})),
-        api.route("/resume", api.resume, frozenset({"source"})),
-        api.route("/explain", api.explain, frozenset({"source", "payload", "headers"})),
+        api.route("/replay", api.replay, _SELECTION | {"rule"}, act="replay"),
+        api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
+        api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
+        api.route("/explain", api.explain, frozenset({"source", "payload", "headers"}), own=True),
+        api.route("/audit", api.audit, own=True),
         api.route("/operations", api.operations),
         api.route("/operations/{id}", api.operation),
-        api.route("/operations/{id}/cancel", api.operation_cancel, frozenset()),
-        api.route("/openapi.json", api.openapi),
+        api.route("/operations/{id}/cancel", api.operation_cancel, frozenset(), act="operation cancel"),
+        api.route("/openapi.json", api.openapi, own=True),
     ]
 
 
@@ -73,26 +84,51 @@ class Api:
     def __init__(self, context: WebContext, access: Access) -> None:
         self._context = context
         self._access = access
+        self._audit = Audit(context.outbox)
+        #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
+        self.acts: dict[str, str] = {}
 
     def route(
-        self, path: str, handler: Handler, keys: frozenset[str] | None = None, *, method: str = ""
+        self,
+        path: str,
+        handler: Handler,
+        keys: frozenset[str] | None = None,
+        *,
+        method: str = "",
+        act: str = "",
+        own: bool = False,
     ) -> Route:
-        """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`."""
+        """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
+        for what it changes; without one it changes nothing. `own`: the answer shows nothing but what was asked with, or what
+        is no payload."""
         verb = method or ("GET" if keys is None else "POST")
 
         async def endpoint(request: Request) -> Response:
             try:
-                operator = self._access.admit(request)
+                operator = await run_in_threadpool(self._access.admit, request)
                 body: dict[str, Any] = {}
                 if request.method not in _SAFE:
                     require_same_origin(request)
+                    if act:
+                        self._access.require_change(operator)
                     body = await read_object(request, keys or frozenset())
-                return answer(await run_in_threadpool(handler, request, operator, body))
+                return answer(await run_in_threadpool(answered, request, operator, body))
             except (RelayError, Refused, BadRequest) as error:
                 return refusal_of(error)
 
+        def answered(request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+            if act and body.get("dry_run") is not True:
+                found = self._audit.acting(
+                    operator, act, named_in(request, body), lambda: handler(request, operator, body)
+                )
+            else:
+                found = handler(request, operator, body)
+            return found if own else self._audit.shown(request, operator, found)
+
         wrapped: Callable[[Request], Awaitable[Response]] = endpoint
-        return Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
+        route = Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
+        self.acts[f"{verb} {path}"] = act or ("own" if own else "")
+        return route
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -141,6 +177,23 @@ class Api:
 
     def operation(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return Operation(self._context.outbox, request.path_params["id"]).read()
+
+    def audit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        now_ms = self._context.outbox.now_ms()
+        for key in asked:
+            if key not in _AUDIT_FILTERS:
+                raise InputInvalid(f"unknown; known are {', '.join(sorted(_AUDIT_FILTERS))}", key[:80])
+        try:
+            return list_audit(
+                self._context.outbox,
+                since_ms=read_moment(asked, "since", now_ms, blank=True),
+                until_ms=read_moment(asked, "until", now_ms, blank=True),
+                limit=_whole(asked, "limit", 100, MAX_PAGE),
+                after=asked.get("after") or asked.get("next") or "",
+            )
+        except ValueError as error:
+            raise InputInvalid(str(error), "after") from None
 
     # -- mending ---------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -22,28 +22,35 @@ from relay.config import Config
 from relay.door.house import House, furnish
 from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
-from relay.door.redaction import build_redactor
+from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
 from relay.operations.stats import sample_when_due
+from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch
+from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
+from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
-from relay.settings import Settings
+from relay.settings import Settings, secret_problems
 from relay.telemetry import SharedMetrics, log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
+from relay.web.inbound import bounded_receive
+from relay.web.protocol import BoundedProtocol, bounded
 from relay.web.tally import Tally
+from relay.web.traffic import BodyRoom, Traffic
 from relay.web.watch import RedisWatch
 
 #: How often the config file is looked at, and the counts are written to Redis.
@@ -74,6 +81,7 @@ class WebSide:
             base=base,
             vault=self.vault,
         )
+        self.veil_key = VeilKey(self.outbox, settings.redaction_key)
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis, base=base)
         self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
@@ -83,7 +91,9 @@ class WebSide:
         self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
         self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
-        self.health = Health(self.outbox, self.delivery, self.tally, self.watch)
+        self.health = Health(
+            self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
+        )
         self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
         self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
@@ -91,16 +101,29 @@ class WebSide:
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
         )
         self.hooks = Hooks(self.intake, self.tally)
+        self._room = BodyRoom(settings.bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
-            self.spooler = Spooler(spool, self.intake)
+            self.spooler = Spooler(spool, self.intake, covered=self._covered)
             self.intake.spool = self.spooler
         self.health.spooler = self.spooler
+        self._damage_said: list[str] = []
+        self._tombs: Tombs | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
+
+    def protocol(self) -> type[BoundedProtocol]:
+        """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
+        public one; bodies are counted together."""
+        return bounded(Traffic(self.settings.bounds, self._room, self._refused))
+
+    def _refused(self, status: int, scope: Scope | None) -> None:
+        """The protocol answered by itself."""
+        name = scope["path"].removeprefix("/hooks/") if scope else ""
+        self.tally.request(name if name in self.house.sources else "unknown", status, 0.0)
 
     @property
     def house(self) -> House:
@@ -108,6 +131,19 @@ class WebSide:
 
     def _ring(self, generation: int) -> None:
         self._ringer.submit(self.bell.ring_flush, generation)
+
+    # -- secrets ---------------------------------------------------------------------------------------------
+
+    def damaged_secrets(self) -> list[str]:
+        """A sentence for each secret, of the settings and of the config, whose last good value is in use."""
+        return [*self.settings.problems(), *secret_problems(self.house.config.secrets)]
+
+    def _say_damage(self) -> None:
+        damaged = self.damaged_secrets()
+        if damaged != self._damage_said:
+            self._damage_said = damaged
+            for sentence in damaged:
+                log("secret.damaged", level=logging.ERROR, what=sentence)
 
     # -- reload ----------------------------------------------------------------------------------------------
 
@@ -133,6 +169,7 @@ class WebSide:
             return False
         self.intake.house = house
         self.intake.redact = self._redactor(config)
+        self._look_for_the_key()
         keep = config.keep
         self.outbox.keep(
             events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
@@ -140,8 +177,31 @@ class WebSide:
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 
-    def _redactor(self, config: Config) -> Callable[[bytes], bytes] | None:
-        return build_redactor(config.redact, key=self.settings.encryption_keys().encode())
+    def _redactor(self, config: Config) -> Redactor | None:
+        return build_redactor(config.redact, key=self.veil_key.known)
+
+    def _look_for_the_key(self) -> None:
+        """Before a request needs it: asking Redis would hold the event loop."""
+        redact = self.intake.redact
+        if redact is not None and redact.hashes:
+            try:
+                self.veil_key()
+            except OutboxUnavailable as error:
+                log("redaction.key_missing", level=logging.ERROR, why=str(error))
+
+    async def _drain(self) -> None:
+        """Brings spooled requests back, but for what was erased meanwhile."""
+        if self.spooler is None or not self.spooler.spool.count:
+            return
+        with suppress(OutboxUnavailable):
+            self._tombs = await asyncio.get_running_loop().run_in_executor(None, self._read_tombs)
+            await self.spooler.drain()
+
+    def _read_tombs(self) -> Tombs:
+        return Tombs(Erased(self.outbox, self.veil_key))
+
+    def _covered(self, events: Sequence[Event], external_ids: Sequence[str], received_s: float) -> bool:
+        return self._tombs is not None and self._tombs.cover_any(events, external_ids, received_s)
 
     def _look_for_drops(self) -> None:
         # Redis away: the drops known last go on until it is back, and end by their own time there.
@@ -177,17 +237,19 @@ class WebSide:
             self._look_wanted.clear()
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)
+                await loop.run_in_executor(None, self._say_damage)
                 seen = await self.watch.seen()
                 if not seen.answers:
                     # Each question would take its 2 s; the config is reloaded all the same.
                     continue
+                await loop.run_in_executor(None, self._look_for_the_key)
                 await loop.run_in_executor(None, self._give_sign)
                 await loop.run_in_executor(None, self._look_for_drops)
                 await loop.run_in_executor(None, self._look_for_a_restored_redis)
                 await self.tally.flush(self.redis_async, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
-                if self.spooler is not None and self.spooler.spool.count and not seen.away:
-                    await self.spooler.drain()
+                if not seen.away:
+                    await self._drain()
                 with suppress(OutboxUnavailable):
                     await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
             except Exception:
@@ -200,9 +262,9 @@ class WebSide:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         await self.watch.seen()
-        if self.spooler is not None:
-            # What waits here is older than anything that may come: it goes first.
-            await self.spooler.drain()
+        await loop.run_in_executor(None, self._look_for_the_key)
+        # What waits here is older than anything that may come: it goes first.
+        await self._drain()
         self._ticker = loop.create_task(self._tick())
         tune_malloc(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
         log("web.started", config=self.house.config.version, sources=len(self.house.sources))
@@ -225,7 +287,7 @@ class WebSide:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            # Webhooks themselves are taken out before (`_App`), with or without a slash at their end.
+            # Webhooks themselves are taken out before (`_App`): this one answers to what else is there.
             Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
             Route("/healthz", self.health.healthz),
             Route("/readyz", self.health.readyz),
@@ -244,14 +306,14 @@ class WebSide:
 
     def operator_routes(self) -> list[BaseRoute]:
         """Metrics, console and API."""
-        routes: list[BaseRoute] = [Route("/metrics", self.health.metrics)]
-        routes += operator_pages(self)
-        return routes
+        return [Route("/metrics", self.health.metrics), *operator_pages(self)]
 
 
 def operator_pages(side: WebSide) -> list[BaseRoute]:
+    """Console and API; none where no token is configured, so that nobody is let in by mistake."""
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
+    from relay.web.access import access_of
 
     context = WebContext(
         outbox=side.outbox,
@@ -259,7 +321,11 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
         settings=side.settings,
         current=lambda: side.house,
     )
-    return [*api.routes(context), *console.routes(context)]
+    access = access_of(context)
+    if not access.configured:
+        log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
+        return []
+    return [*api.routes(context, access), *console.routes(context, access)]
 
 
 def create_app(
@@ -280,14 +346,19 @@ class _App(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
-        if (
-            path.startswith("/hooks/")
-            and path.removesuffix("/").count("/") == 2
-            and len(path) > len("/hooks/")
-        ):
+        if path.startswith("/hooks/") and path.endswith("/"):
+            # The same source, and no redirect: that would lead to whatever Host the request names.
+            path = path.rstrip("/")
+            scope = {**scope, "path": path}
+        if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
             await self._hooks(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, bounded_receive(scope, receive), send)
+
+
+class _OperatorApp(Starlette):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, bounded_receive(scope, receive), send)
 
 
 def assemble(side: WebSide, *, operators: bool) -> Starlette:
@@ -298,19 +369,20 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
         side.hooks,
         routes=routes,
         lifespan=side.lifespan,
-        exception_handlers={
-            404: _plain(404, "no such page"),
-            405: _plain(405, "method not allowed"),
-            500: _plain(500, "internal error"),
-        },
+        exception_handlers=dict(_PLAIN_ERRORS),
     )
     app.state.side = side
+    app.router.redirect_slashes = False
     return app
 
 
 def create_operator_app(side: WebSide) -> Starlette:
     """The operators' listener: metrics, console, API and the probes; no hooks."""
-    return Starlette(routes=[*side.routes()[1:], *side.operator_routes()])
+    app = _OperatorApp(
+        routes=[*side.routes()[1:], *side.operator_routes()], exception_handlers=dict(_PLAIN_ERRORS)
+    )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
@@ -321,6 +393,15 @@ def _plain(status: int, message: str) -> Callable[[Request, Exception], Response
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer
+
+
+_PLAIN_ERRORS: dict[Any, Any] = {
+    404: _plain(404, "no such page"),
+    405: _plain(405, "method not allowed"),
+    408: _plain(408, "the body was not whole in time"),
+    500: _plain(500, "internal error"),
+    503: _plain(503, "the bodies of all requests together are too large now"),
+}
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import get_args
 
 import orjson
@@ -27,12 +27,22 @@ from relay.web.watch import RedisWatch, Seen
 class Health:
     """`stopping` is set on SIGTERM, so that no new traffic comes while what is held is finished."""
 
-    def __init__(self, outbox: Outbox, delivery: Delivery, tally: Tally, watch: RedisWatch) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        delivery: Delivery,
+        tally: Tally,
+        watch: RedisWatch,
+        *,
+        damaged_secrets: Callable[[], list[str]] = list,
+    ) -> None:
         self._outbox = outbox
         self._delivery = delivery
         self._tally = tally
         self._watch = watch
         self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane, base=outbox.base)
+        #: Sentences on secrets whose last good value is in use: said, but no reason to refuse events.
+        self._damaged_secrets = damaged_secrets
         self.stopping = False
         #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
         self.spooler: Spooler | None = None
@@ -42,7 +52,8 @@ class Health:
 
     async def readyz(self, request: Request) -> Response:
         problems = ("stopping",) if self.stopping else self.problems(await self._watch.seen())
-        body = orjson.dumps({"ready": not problems, "problems": list(problems)})
+        said = [*problems, *await run_in_threadpool(self._damaged_secrets)]
+        body = orjson.dumps({"ready": not problems, "problems": said})
         return Response(body, status_code=503 if problems else 200, media_type="application/json")
 
     def problems(self, seen: Seen) -> tuple[str, ...]:
@@ -71,6 +82,8 @@ class Health:
             parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
+        damaged = len(self._damaged_secrets())
+        parts.append(f"# TYPE relay_damaged_secrets gauge\nrelay_damaged_secrets {damaged}\n".encode())
         if self.spooler is not None:
             spool = self.spooler.spool
             for name, kind, number in (

@@ -5,11 +5,8 @@ Answers are the contract's by default; each source's `Answers` translates the fo
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -18,8 +15,10 @@ from relay.door.house import Source
 from relay.door.intake import Accepted, Intake
 from relay.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     ContentTypeInvalid,
     NotAuthentic,
+    OverRate,
     PayloadInvalid,
     RelayError,
     SourceError,
@@ -27,14 +26,11 @@ from relay.errors import (
     UnknownSource,
     WrongMethod,
 )
-from relay.sources.base import Inbound, Reply
+from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
+from relay.web.inbound import Gone, read_body, read_head
+from relay.web.protocol import Incoming
 from relay.web.tally import Tally
-
-#: A sender that trickles its body is cut off after this; every known one sends it at once.
-BODY_TIMEOUT_S = 10.0
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 32 * 1024
 
 _JSON = [(b"content-type", b"application/json")]
 _IGNORED = b'{"status":"ignored"}'
@@ -43,19 +39,25 @@ _IGNORED = b'{"status":"ignored"}'
 class Hooks:
     """The ASGI endpoint. `intake` is shared with nothing else; `tally` counts."""
 
-    def __init__(self, intake: Intake, tally: Tally, *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
-        self.body_timeout_s = body_timeout_s
+    def __init__(self, intake: Intake, tally: Tally) -> None:
         self.intake = intake
         self.tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        name = scope["path"].removesuffix("/").rpartition("/")[2]
+        name = scope["path"].rpartition("/")[2]
         source: Source | None = None
         reason = ""
         try:
             source = self.intake.source(name)
-            inbound = await _read(scope, receive, source, self.body_timeout_s)
+            request: Incoming | None = scope.get("relay.request")
+            if request is not None and not request.more_body:
+                inbound = read_head(scope, source, await read_body(request, receive, source.max_body_bytes))
+            else:
+                # What the head alone proves false is not worth a body's memory.
+                head = read_head(scope, source)
+                self.intake.look_at_head(source, head)
+                inbound = head.with_body(await read_body(request, receive, source.max_body_bytes))
             outcome = await self.intake.receive(source, inbound)
             if isinstance(outcome, Reply):
                 status, headers, body = outcome.status, _reply_headers(outcome), outcome.body
@@ -75,7 +77,7 @@ class Hooks:
                 self.tally.rejected(
                     name if source else "", error, reason=reason, scope=scope, kind=type(error).__name__
                 )
-        except _Gone:
+        except Gone:
             return
         except Exception:
             # A fault of our own: the sender tries again later. The server logs where it was, and hangs up.
@@ -106,99 +108,11 @@ async def _answer(
     await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
-class _Gone(Exception):
-    """The sender hung up before its body was whole: there is nobody to answer."""
-
-
 def _traceparent(scope: Scope) -> str | None:
     for key, value in scope["headers"]:
         if key == b"traceparent":
             return str(value[:64].decode("latin-1"))
     return None
-
-
-async def _read(scope: Scope, receive: Receive, source: Source, timeout_s: float) -> Inbound:
-    raw_headers = scope["headers"]
-    if len(raw_headers) > MAX_HEADERS:
-        raise PayloadInvalid(f"more than {MAX_HEADERS} headers")
-    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in raw_headers}
-    if len(headers) < len(raw_headers):
-        headers = _joined(raw_headers)
-    # Latin-1: a character is a byte.
-    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
-        raise PayloadInvalid(f"headers larger than {MAX_HEADER_BYTES} bytes")
-    limit = source.max_body_bytes
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:12]) > limit:
-        raise BodyTooLarge(f"larger than {limit} bytes")
-    encoding = headers.get("content-encoding")
-    if encoding and encoding.strip().lower() not in ("", "identity"):
-        # No known sender compresses; refusing is safer than inflating what nobody has verified.
-        raise ContentTypeInvalid("compressed bodies are not accepted")
-    body = await _body(receive, limit, timeout_s)
-    if scope["method"] == "POST":
-        _require_content_type(headers, source)
-    query_bytes: bytes = scope.get("query_string", b"")
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    query: Mapping[str, str] = {}
-    if query_bytes:
-        path = f"{path}?{query_bytes.decode('latin-1')}"
-        try:
-            query = dict(parse_qsl(query_bytes.decode("latin-1"), keep_blank_values=True, max_num_fields=200))
-        except ValueError as error:
-            raise PayloadInvalid("more than 200 query parameters") from error
-    return Inbound(body=body, headers=headers, method=scope["method"], path_query=path, query=query)
-
-
-def _joined(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers of which some repeat."""
-    headers: dict[str, str] = {}
-    for key, value in raw_headers:
-        name, text = key.decode("latin-1"), value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    return headers
-
-
-async def _body(receive: Receive, limit: int, timeout_s: float) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _Gone
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(first) > limit:
-            raise BodyTooLarge(f"larger than {limit} bytes")
-        return first
-    parts, size = [first], len(first)
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                if size > limit:
-                    raise BodyTooLarge(f"larger than {limit} bytes")
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                part = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-                if not message.get("more_body"):
-                    break
-    except TimeoutError as error:
-        raise PayloadInvalid(f"the body was not whole after {timeout_s:.0f} s") from error
-    if size > limit:
-        raise BodyTooLarge(f"larger than {limit} bytes")
-    return b"".join(parts)
-
-
-def _require_content_type(headers: Mapping[str, str], source: Source) -> None:
-    wanted = source.adapter.content_types
-    if not wanted:
-        return
-    written = headers.get("content-type", "")
-    if written in wanted:
-        return
-    given = written.partition(";")[0].strip().lower()
-    if given and given not in wanted and not (given.endswith("+json") and "application/json" in wanted):
-        raise ContentTypeInvalid(f"wanted {' or '.join(sorted(wanted))}")
 
 
 def _reply_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
@@ -239,14 +153,21 @@ def _refusal(source: Source | None, error: RelayError) -> tuple[int, list[tuple[
         return 405, [*_JSON, (b"allow", b"POST")], _error(error.code, str(error)), "method"
     if isinstance(error, BodyTooLarge):
         return 413, _JSON, _error(error.code, str(error)), "too large"
+    if isinstance(error, BodyTooSlow):
+        # A sender that loses what it gets a 4xx for is told to come again, as it is for a malformed body.
+        later = answers is not None and answers.malformed >= 500
+        return (
+            answers.try_later if answers and later else 408,
+            _JSON,
+            _error(error.code, str(error)),
+            "too slow",
+        )
     if isinstance(error, ContentTypeInvalid):
         return 415, _JSON, _error(error.code, str(error)), "content type"
     if isinstance(error, PayloadInvalid):
         status = answers.malformed if answers else 400
         return status, _JSON, _error(error.code, error.message, error.path), f"malformed {error.path}".strip()
     if isinstance(error, TryLater):
-        from relay.errors import OverRate
-
         wait = str(max(1, round(error.retry_after_s))).encode()
         if isinstance(error, OverRate):
             return 429, [*_JSON, (b"retry-after", wait)], _error("over_rate", str(error)), "over rate"

@@ -157,6 +157,16 @@ _SCHEMAS: dict[str, Schema] = {
     "Explanation": _object(
         {"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}
     ),
+    "Audit": _object(
+        {
+            "lines": _list(
+                _object(
+                    {"at": _MOMENT, "who": _TEXT, "address": _TEXT, "what": _TEXT, "of": {"type": "object"}}
+                )
+            ),
+            "next": _MAYBE_TEXT,
+        }
+    ),
     "Operation": _object({"id": _TEXT, "kind": _TEXT, "by": _TEXT, "state": _TEXT}),
     "Selection": _object({}, _SELECTION, closed=True),
     "Discard": _object({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
@@ -196,8 +206,8 @@ _SCHEMAS: dict[str, Schema] = {
 
 _ERRORS = {
     "400": "The request cannot be read",
-    "401": "The operator token is missing or wrong",
-    "403": "Only from this machine, while no token is configured; or another site asked",
+    "401": "The token is missing or wrong",
+    "403": "The reader token changes nothing; or another site asked",
     "404": "Nobody knows this id",
     "413": "Too large",
     "422": "The request makes no sense; `path` names the key",
@@ -313,6 +323,23 @@ def document() -> dict[str, Any]:
                 codes=_ACT,
             )
         },
+        "/audit": {
+            "get": _operation(
+                "Who changed or looked at what, newest first",
+                _ref("Audit"),
+                parameters=[
+                    _asked("since", _WHEN, "from this moment"),
+                    _asked("until", _WHEN, "up to this moment"),
+                    _asked(
+                        "limit",
+                        {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
+                        "lines of a page",
+                    ),
+                    _asked("after", _TEXT, "the `next` of the page before"),
+                ],
+                codes="401 403 422 429 503",
+            )
+        },
         "/operations": {
             "get": _operation("The last long operations", _object({"operations": _list(_ref("Operation"))}))
         },
@@ -334,7 +361,11 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "operator": {"type": "http", "scheme": "bearer", "description": "RELAY_OPERATOR_TOKEN"}
+                "operator": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "RELAY_OPERATOR_TOKEN, or RELAY_READER_TOKEN for what changes nothing",
+                }
             },
             "schemas": _SCHEMAS,
         },

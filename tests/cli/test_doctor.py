@@ -12,6 +12,8 @@ import redis
 
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
+from tests.environ import WEAK
+from tests.places import ROOT
 from tests.web.test_hooks import CONFIG
 
 pytestmark = pytest.mark.process
@@ -19,7 +21,12 @@ pytestmark = pytest.mark.process
 
 def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, object]]]:
     (folder / "relay.yaml").write_text(CONFIG)
-    environ = {"PATH": "/usr/bin:/bin", **{f"RELAY_{key}": value for key, value in settings.items()}}
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        **WEAK,
+        **{f"RELAY_{key}": value for key, value in settings.items()},
+    }
     done = subprocess.run(
         [sys.executable, "-m", "relay.cli", "doctor", "--json"],
         cwd=folder,

@@ -15,6 +15,7 @@ from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.settings import Settings
 from relay.web.app import WebSide
+from tests.environ import WEAK
 from tests.flushing import Kit, patch
 from tests.web.test_hooks import CONFIG, Door, books, door, message, serve
 from workers.dead_jobs import post_dead_letters
@@ -138,7 +139,7 @@ rules:
 """
     )
     side = WebSide(
-        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {}
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), WEAK
     )
     for url in serve(side):
         answer = Door(url, side).slack(message(1, text="canary0001zq"))

@@ -15,6 +15,7 @@ import redis
 from relay.outbox.items import STATES
 from relay.settings import Settings
 from relay.web.app import WebSide
+from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.process
@@ -108,7 +109,7 @@ def test_a_failover_needs_no_restart_and_acknowledges_nothing_falsely(
 ) -> None:
     (tmp_path / "relay.yaml").write_text(CONFIG)
     url = f"redis+sentinel://127.0.0.1:{cluster.sentinel_port}/relay/0"
-    side = WebSide(Settings(config=str(tmp_path / "relay.yaml"), redis_url=url), {})
+    side = WebSide(Settings(config=str(tmp_path / "relay.yaml"), redis_url=url), WEAK)
     for door_url in serve(side):
         door = Door(door_url, side)
         accepted = [number for number in range(1, 21) if door.slack(message(number)).status_code == 202]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -25,9 +27,26 @@ from relay.rules.file.load import load
 from relay.settings import Settings
 from relay.sources.base import Inbound
 from relay.web.app import WebSide
+from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.process
+
+
+def test_the_spools_files_are_the_owners_alone_also_in_a_folder_that_was_there(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        (folder / "spool.sqlite-wal").touch(0o644)
+        spool = Spool(folder)
+        spool.append([b"row"])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert len(modes) == 3
+        assert set(modes.values()) == {0o600}, modes
+        spool.close()
+    finally:
+        os.umask(umask)
 
 
 def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
@@ -78,7 +97,7 @@ def server(short_tmp: Path) -> EmbeddedServer:
 
 
 def _side(config: Path, server: EmbeddedServer) -> WebSide:
-    return WebSide(Settings(config=str(config), redis_url=server.url), {})
+    return WebSide(Settings(config=str(config), redis_url=server.url), WEAK)
 
 
 def test_a_relay_with_a_spool_loses_nothing_while_redis_is_away(
@@ -183,7 +202,7 @@ def test_a_new_process_drains_first(server: EmbeddedServer, tmp_path: Path) -> N
 def test_a_source_that_left_the_config_is_set_aside_not_lost(redis_url: str, tmp_path: Path) -> None:
     config = tmp_path / "relay.yaml"
     config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
-    side = WebSide(Settings(config=str(config), redis_url=redis_url), {})
+    side = WebSide(Settings(config=str(config), redis_url=redis_url), WEAK)
     assert side.spooler
 
     async def keep_and_drain() -> int:

@@ -29,7 +29,7 @@ from relay.planhat.report import Forbidden, Report, Throttled, TooLarge, Unautho
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.planhat.transport import proxy_for
-from relay.settings import SecretFile
+from relay.secret import SecretFile
 
 
 @pytest.fixture(scope="module")

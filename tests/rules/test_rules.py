@@ -26,6 +26,7 @@ from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
 from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS as REGISTERED
 from relay.sources.registry import build_adapter
+from tests.environ import WEAK
 from tests.places import ROOT
 
 BASE: dict[str, Any] = {
@@ -55,7 +56,7 @@ THREAD: dict[str, Any] = {
 def load_rules(folder: Path, *rules: Mapping[str, Any], **more: Any) -> tuple[Config, RuleBook]:
     path = folder / "relay.yaml"
     path.write_text(yaml.safe_dump({**BASE, **more, "rules": list(rules)}, sort_keys=False))
-    return load(str(path), {})
+    return load(str(path), WEAK)
 
 
 def rule(**changes: Any) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def test_a_failing_template_names_rule_field_and_line_and_no_value(tmp_path: Pat
         "rules:\n  - name: odd\n    conversation:\n      type: Slack thread\n      externalId: x-{{ event.thread }}\n"
         "      subject: |\n        Hello\n        {{ event.text + 1 }}\n"
     )
-    _, book = load(str(path), {})
+    _, book = load(str(path), WEAK)
     with pytest.raises(MappingFailed) as failed:
         book.map(event(text="a secret text"))
     assert (
@@ -377,7 +378,7 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
         f"planhat: {{types: [Any thread]}}\nsources: {{src: {{adapter: {adapter}, unauthenticated: true, type: Any thread}}}}\n"
         "companies: [default: extid-a]\n"
     )
-    _, book = load(str(path), {})
+    _, book = load(str(path), WEAK)
     rich = {
         "text": "a <b>",
         "subject": "S",
@@ -408,7 +409,7 @@ def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Pat
         f"planhat: {{types: [T]}}\nsources: {{src: {{adapter: {adapter}, secrets: [c2VjcmV0c2VjcmV0c2VjcmV0], unauthenticated: true, "
         "public_url: https://relay.example.com/hooks/src, type: T}}\ncompanies: [default: extid-a]\n"
     )
-    config, book = load(str(path), {})
+    config, book = load(str(path), WEAK)
     built = build_adapter(config.sources["src"].options)
     sample = built.sample(serial=1, now_s=1_767_323_045.0)
     events = [
@@ -434,7 +435,7 @@ def test_people_are_united_where_the_workers_look_them_up(
         f"planhat: {{types: [T], resolve_people: {str(resolve).lower()}}}\n"
         f"sources: {{src: {{adapter: {adapter}, secrets: [s], type: T}}}}\ncompanies: [default: extid-a]\n"
     )
-    _, book = load(str(path), {})
+    _, book = load(str(path), WEAK)
     fields = mapped(book, event("src", sender={"email": "ann@example.com"})).patch.fields
     united = ("union", [{"email": "ann@example.com"}])
     assert (fields.get("endusers"), fields.get("users")) == ((united, united) if resolve else (None, None))
@@ -458,7 +459,7 @@ def test_a_deleted_ticket_is_archived_and_a_deleted_comment_taken_out(tmp_path: 
     path.write_text(
         "planhat: {types: [T]}\nsources: {desk: {adapter: zendesk, secrets: [s], type: T}}\ncompanies: [default: extid-a]\n"
     )
-    _, book = load(str(path), {})
+    _, book = load(str(path), WEAK)
     assert (
         mapped(book, event("desk", kind="message.deleted", thread="7", message_id="7")).patch.action
         == "archive"

@@ -22,6 +22,7 @@ from relay.rules.examples import example_event
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
+from tests.environ import WEAK
 
 CONVERSATION = {
     "type": "T",
@@ -47,7 +48,7 @@ def write(path: Path, *rules: dict[str, Any]) -> Path:
 
 
 def book(folder: Path, *rules: dict[str, Any]) -> RuleBook:
-    return load(str(write(folder / "rules.yaml", *rules)), {})[1]
+    return load(str(write(folder / "rules.yaml", *rules)), WEAK)[1]
 
 
 def changed(**conversation: Any) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def test_rows_survive_the_way_between_processes(tmp_path: Path) -> None:
 
 
 def record(outbox: Outbox, config_file: Path, count: int) -> None:
-    house = furnish(*load(str(config_file), {}))
+    house = furnish(*load(str(config_file), WEAK))
     source = house.sources["slack"]
     intake = Intake(house=house, records=None)  # type: ignore[arg-type]
     now_s = outbox.now_ms() / 1000
@@ -159,7 +160,7 @@ def test_stored_events_are_compared_alone_and_in_processes(
     new = write(tmp_path / "new.yaml", changed(subject="Re: {{ event.text }}"))
     record(outbox, old, 30)
     monkeypatch.setattr(operation, "ALONE_BELOW", 0)
-    order = Order(redis_url=redis_url, old_file=str(old), new_file=str(new), environ={})
+    order = Order(redis_url=redis_url, old_file=str(old), new_file=str(new), environ=WEAK)
     told = operation.backtest(order, since_ms=0, until_ms=outbox.now_ms() + 1000, jobs=jobs)
     assert told["events"] == 30
     assert told["conversations"] == {"same": 0, "new": 0, "changed": 30, "dropped": 0}

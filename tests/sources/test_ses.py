@@ -29,6 +29,7 @@ from relay.sources.proof.sns import (
     sign_envelope,
 )
 from relay.sources.providers.ses import Ses
+from tests.environ import WEAK
 from tests.places import PAYLOADS
 from tests.sns_certificate import TOPIC, certificate_file
 
@@ -50,7 +51,7 @@ def shop_with_ses(folder: Path) -> House:
         "companies: [{default: extid-acme}]\n",
         encoding="utf-8",
     )
-    return furnish(*load(str(file), {}))
+    return furnish(*load(str(file), WEAK))
 
 
 class Kept:

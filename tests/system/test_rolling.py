@@ -42,6 +42,7 @@ class Rollout:
             "RELAY_REDIS_URL": redis_url,
             "RELAY_PLANHAT_URL": planhat_url,
             "RELAY_PLANHAT_TOKEN": "sandbox",
+            "RELAY_ALLOW_WEAK_SECRETS": "true",
             "RELAY_LOG_LEVEL": "error",
         }
         self.ports = [free_port(), free_port()]

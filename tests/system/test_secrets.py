@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from relay.errors import SettingsInvalid
 from relay.settings import Settings
 from relay.web.app import WebSide
+from tests.environ import WEAK
+from tests.places import ROOT
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
 pytestmark = pytest.mark.process
@@ -23,7 +26,7 @@ def test_a_mounted_secret_changes_while_the_relay_runs(redis_url: str, tmp_path:
     secret.write_text("old-secret\n")
     (tmp_path / "relay.yaml").write_text(CONFIG.replace('["shh"]', f'["${{file:{secret}}}"]'))
     side = WebSide(
-        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {}
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), WEAK
     )
     for url in serve(side):
         door = Door(url, side)
@@ -43,10 +46,12 @@ def test_no_command_prints_a_secret(redis_url: str, tmp_path: Path, command: lis
     (tmp_path / "relay.yaml").write_text(CONFIG.replace('"shh"', '"${SLACK}"'))
     environ = {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
         "RELAY_REDIS_URL": redis_url,
         "RELAY_PLANHAT_URL": "http://127.0.0.1:9",
         "RELAY_PLANHAT_TOKEN": "token-canary",
         "RELAY_OPERATOR_TOKEN": "operator-canary",
+        **WEAK,
         "SLACK": "slack-canary",
     }
     done = subprocess.run(
@@ -94,7 +99,35 @@ def test_no_process_argument_holds_a_secret(redis_url: str, tmp_path: Path) -> N
             process.wait(20)
 
 
+@pytest.mark.parametrize(
+    ("url", "holds"),
+    [
+        ("https://api.planhat.com", True),
+        ("us3", True),
+        ("http://127.0.0.1:8081", True),
+        ("http://localhost:8081", True),
+        ("http://[::1]:8081", True),
+        ("http://127.9.9.9", True),
+        ("http://api.planhat.com", False),
+        ("HTTP://api.planhat.com", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://10.0.0.7:8081", False),
+        ("http://0.0.0.0:8081", False),
+    ],
+)
+def test_no_token_travels_in_clear(url: str, holds: bool) -> None:
+    if holds:
+        assert Settings.read({"RELAY_PLANHAT_URL": url}).planhat_url == url
+    else:
+        with pytest.raises(SettingsInvalid, match="in clear"):
+            Settings.read({"RELAY_PLANHAT_URL": url})
+        assert (
+            Settings.read({"RELAY_PLANHAT_URL": url, "RELAY_PLANHAT_PLAIN_HTTP": "true"}).planhat_url == url
+        )
+
+
 def test_the_settings_do_not_show_their_tokens() -> None:
-    settings = Settings.read({"RELAY_PLANHAT_TOKEN": "canary", "RELAY_OPERATOR_TOKEN": "canary"})
+    settings = Settings.read({"RELAY_PLANHAT_TOKEN": "canary", "RELAY_OPERATOR_TOKEN": "canary", **WEAK})
     assert settings.planhat_token() == "canary"
     assert "canary" not in repr(settings) + json.dumps(str(settings))

@@ -12,10 +12,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from relay.outbox.sessions import Sessions
 from relay.web import api
-from relay.web.access import Access, Refused
+from relay.web.access import Access, access_of
 from relay.web.answers import refusal
+from relay.web.api import Api
 from relay.web.openapi import document
+from relay.web.refused import Refused
 from tests.operating import BROKEN_SUBJECT, Caller, Shop, slack_message
 
 TOKEN = "operators-only-" + "x" * 20
@@ -62,7 +65,7 @@ def error_of(response: Any) -> tuple[int, str, str]:
         {"authorization": TOKEN},
         {"authorization": "Basic " + TOKEN},
         {"authorization": "Bearer "},
-        {"cookie": "relay_session=v1.9999999999.abc.YQ." + "0" * 48},
+        {"cookie": "relay_session=s2." + "a" * 32},
         {"cookie": "relay_session=local." + "a" * 32},
         {"cookie": "relay_session=....."},
     ],
@@ -77,47 +80,86 @@ def test_without_the_token_nothing_is_told(shop: Shop, headers: dict[str, str]) 
     assert shop.delivery.read().state == "open"
 
 
-def test_guessing_the_token_is_slowed_down_by_address(shop: Shop) -> None:
+def knock(access: Access, address: str | None, token: str, **headers: str) -> int:
+    """The status of one request from an address; None: the connection has no other end any more."""
+    named = {"authorization": f"Bearer {token}", **headers}
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "client": (address, 1) if address else None,
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }  # fmt: skip
+    try:
+        access.admit(Request(scope))
+    except Refused as refused:
+        return refused.status
+    return 200
+
+
+def test_guessing_is_slowed_down_and_never_locks_the_right_token_out(shop: Shop) -> None:
     now = [1000.0]
-    access = Access(lambda: TOKEN, clock=lambda: now[0])
-
-    def knock(address: str, token: str) -> int:
-        scope = {
-            "type": "http", "method": "GET", "path": "/", "query_string": b"", "client": (address, 1),
-            "headers": [(b"authorization", b"Bearer " + token.encode())],
-        }  # fmt: skip
-        try:
-            access.admit(Request(scope))
-        except Refused as refused:
-            return refused.status
-        return 200
-
-    assert [knock("198.51.100.1", "guess") for _ in range(31)] == [401] * 30 + [429]
-    assert knock("198.51.100.1", TOKEN) == 429
-    assert knock("198.51.100.2", TOKEN) == 200
+    access = Access(Sessions(shop.outbox), operator=lambda: TOKEN, clock=lambda: now[0])
+    assert [knock(access, "198.51.100.1", "guess") for _ in range(31)] == [401] * 30 + [429]
+    # Behind a proxy that names nobody, everybody comes from here.
+    assert knock(access, "198.51.100.1", TOKEN) == 200
+    assert knock(access, "198.51.100.1", "guess") == 429
+    assert knock(access, "198.51.100.2", "guess") == 401
     now[0] += 61
-    assert knock("198.51.100.1", TOKEN) == 200
+    assert knock(access, "198.51.100.1", "guess") == 401
+
+
+def test_a_weak_token_which_only_development_allows_is_worth_guessing(shop: Shop) -> None:
+    access = Access(Sessions(shop.outbox), operator=lambda: "op", clock=lambda: 1000.0)
+    assert [knock(access, "198.51.100.1", "guess") for _ in range(30)] == [401] * 30
+    assert knock(access, "198.51.100.1", "op") == 429
+
+
+def test_who_has_a_whole_ipv6_network_guesses_as_one(shop: Shop) -> None:
+    access = Access(Sessions(shop.outbox), operator=lambda: TOKEN, clock=lambda: 1000.0)
+    answers = [knock(access, f"2001:db8:1:2::{number:x}", "guess") for number in range(40)]
+    assert answers == [401] * 30 + [429] * 10
+    assert knock(access, "2001:db8:1:3::1", "guess") == 401
+    mapped = [knock(access, f"::ffff:192.0.2.{number}", "guess") for number in range(40)]
+    assert mapped == [401] * 40
+
+
+@pytest.mark.parametrize("token", [TOKEN, "wrong"])
+def test_who_cannot_be_seen_is_refused_with_whatever_token(shop: Shop, token: str) -> None:
+    access = Access(Sessions(shop.outbox), operator=lambda: TOKEN)
+    assert knock(access, None, token) == 403
 
 
 @pytest.mark.parametrize(
-    ("address", "headers", "status"),
+    ("host", "status"),
     [
-        ("127.0.0.1", {"host": "127.0.0.1:8080"}, 200),
-        ("::1", {"host": "[::1]:8080"}, 200),
-        ("127.0.0.1", {"host": "localhost"}, 200),
-        ("203.0.113.9", {"host": "localhost"}, 403),
-        ("127.0.0.1", {"host": "rebound.example.com"}, 403),
-        ("127.0.0.1", {"host": "localhost", "x-forwarded-for": "203.0.113.9"}, 403),
-        ("127.0.0.1", {"host": "localhost", "forwarded": "for=203.0.113.9"}, 403),
-        ("testclient", {"host": "localhost"}, 403),
+        ("localhost:80@evil", 400),
+        ("evil/localhost", 400),
+        ("localhost:80:80", 400),
+        ("local host", 400),
+        ("[::1]:8080", 200),
+        ("relay.example.com", 200),
+        ("relay.example.com:8081", 200),
     ],
 )
-def test_without_a_token_configured_only_this_machine_is_answered(
-    redis_client: redis.Redis, tmp_path: Path, address: str, headers: dict[str, str], status: int
-) -> None:
-    shop = Shop(redis_client, tmp_path)
-    client = client_of(shop, address=address)
-    assert client.get("/api/v1/stats", headers=headers).status_code == status
+def test_a_host_header_is_a_host(shop: Shop, host: str, status: int) -> None:
+    access = Access(Sessions(shop.outbox), operator=lambda: TOKEN)
+    assert knock(access, "127.0.0.1", TOKEN, host=host) == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"via": "1.1 proxy"},
+        {"x-forwarded-proto": "https"},
+        {"cf-connecting-ip": "203.0.113.9"},
+        {"true-client-ip": "203.0.113.9"},
+        {"x-forwarded-for": "203.0.113.9"},
+    ],
+)
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "203.0.113.9", "testclient"])
+def test_from_wherever_one_comes_a_token_is_wanted(shop: Shop, address: str, headers: dict[str, str]) -> None:
+    client = client_of(shop, address=address, headers={"host": "localhost", **headers})
+    assert error_of(client.get("/api/v1/stats"))[:2] == (401, "not_signed_in")
+    assert client.get("/api/v1/stats", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -129,11 +171,10 @@ def test_without_a_token_configured_only_this_machine_is_answered(
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_another_site_cannot_change_anything(
-    redis_client: redis.Redis, tmp_path: Path, headers: dict[str, str]
-) -> None:
-    shop = Shop(redis_client, tmp_path)
-    client = client_of(shop, address="127.0.0.1", headers={"host": "localhost"})
+def test_another_site_cannot_change_anything(shop: Shop, headers: dict[str, str]) -> None:
+    client = client_of(
+        shop, address="127.0.0.1", headers={"host": "localhost", "authorization": f"Bearer {TOKEN}"}
+    )
     response = client.post("/api/v1/pause", content=b"{}", headers=headers)
     assert error_of(response)[:2] == (403, "cross_site")
     assert shop.delivery.read().state == "open"
@@ -144,6 +185,82 @@ def test_answers_are_never_cached_nor_rendered(client: Caller) -> None:
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in headers["content-security-policy"]
+
+
+# -- readers and the audit -----------------------------------------------------------------------------------------
+
+READER = "readers-only-" + "y" * 24
+
+
+@pytest.mark.parametrize("sees", [False, True])
+def test_a_reader_looks_and_changes_nothing(redis_client: redis.Redis, tmp_path: Path, sees: bool) -> None:
+    shop = Shop(redis_client, tmp_path, token=TOKEN, reader=READER, readers_see_payloads=sees)
+    event_id = shop.arrive("what ann wrote")
+    shop.deliver()
+    shop.arrive("what ann wrote", number=2, ts="1800000007.000100")
+    [dead_id] = shop.bury("no")
+    client = client_of(shop, headers={"authorization": f"Bearer {READER}"})
+    for path in (f"dead/{dead_id}", f"trace/{event_id}"):
+        told = client.get(f"/api/v1/{path}")
+        assert told.status_code == 200
+        assert ("what ann wrote" in told.text) is sees, path
+        assert ("hidden" in told.text) is not sees
+    assert client.get("/api/v1/dead").json()["items"][0]["cause"] == "no"
+    acts = Api(shop.context, access_of(shop.context))
+    api.made(acts)
+    changing = [route for route, act in acts.acts.items() if act not in ("", "own")]
+    assert len(changing) >= 6
+    for route in changing:
+        verb, _, path = route.partition(" ")
+        answer = client.request(
+            verb, f"/api/v1{path.replace('{id}', dead_id)}", json={"all": True, "dry_run": True}
+        )
+        assert error_of(answer)[:2] == (403, "readers_only_look"), route
+    assert shop.delivery.read().state == "open"
+    payload = slack_message("hello", ts="1800000000.000100").decode()
+    assert client.post("/api/v1/explain", json={"source": "slack", "payload": payload}).status_code == 200
+
+
+def test_every_route_that_is_no_get_has_its_word_for_the_audit(shop: Shop) -> None:
+    acts = Api(shop.context, access_of(shop.context))
+    api.made(acts)
+    silent = [
+        route for route, act in acts.acts.items() if not route.startswith("GET ") and act in ("", "own")
+    ]
+    # It explains what it was given.
+    assert silent == ["POST /explain"]
+
+
+def test_the_audit_tells_who_did_what_and_who_looked(shop: Shop, client: Caller) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("no")
+    client.post("/api/v1/pause", json={"source": "slack"})
+    client.post("/api/v1/resume", json={})
+    client.get(f"/api/v1/dead/{dead_id}")
+    client.get("/api/v1/stats")
+    client.request("PATCH", f"/api/v1/dead/{dead_id}", json={"fields": {"subject": "private"}})
+    client.post("/api/v1/dead/discard", json={"all": True, "dry_run": True})
+    client.post("/api/v1/dead/discard", json={"ids": ["dead_nobody"]})
+    client.post("/api/v1/replay", json={"since": "1h", "dry_run": False})
+
+    told = client.get("/api/v1/audit").json()["lines"]
+
+    assert {(line["who"], line["address"]) for line in told} == {("api:ann", "203.0.113.9")}
+    assert [(line["what"], line["of"]) for line in reversed(told)] == [
+        ("pause", {"source": "slack"}),
+        ("resume", {}),
+        ("look", {"page": f"/dead/{dead_id}"}),
+        ("dead edit", {"id": dead_id, "fields": ["subject"]}),
+        ("look", {"page": f"/dead/{dead_id}"}),
+        ("dead discard", {"ids": ["dead_nobody"], "refused": "NotFound"}),
+        ("replay", {"since": "1h"}),
+    ]
+    assert "private" not in str(told)
+    page = client.get("/api/v1/audit?limit=2").json()
+    rest = client.get(f"/api/v1/audit?limit=500&after={page['next']}").json()
+    assert [*page["lines"], *rest["lines"]] == told
+    assert client.get("/api/v1/audit?since=2099-01-01T00:00:00Z").json()["lines"] == []
+    assert error_of(client.get("/api/v1/audit?after=x"))[0] == 422
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import redis
 import uvicorn
 from starlette.applications import Starlette
 
+from relay.operations.sign_in import make_code
 from relay.web import api, console
 from tests.operating import Shop
 
@@ -74,12 +75,6 @@ def serve(shop: Shop) -> Iterator[Site]:
 @pytest.fixture
 def site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
     yield from serve(Shop(redis_client, tmp_path, token=TOKEN))
-
-
-@pytest.fixture
-def open_site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
-    """Without an operator token: this machine only."""
-    yield from serve(Shop(redis_client, tmp_path))
 
 
 @pytest.fixture
@@ -340,10 +335,10 @@ def test_the_keyboard_reaches_everything(page: Page, site: Site) -> None:
     assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
-def test_without_a_token_this_machine_goes_straight_in(page: Page, open_site: Site) -> None:
-    page.goto(open_site.url + "/console")
-    assert page.get_by_role("heading", name="Overview").is_visible()
-    page.on("dialog", lambda dialog: dialog.accept())
+def test_a_sign_in_link_leads_straight_in(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/console/sign-in?code={make_code(site.shop.outbox, name='Ann')}")
+    page.get_by_role("heading", name="Overview").wait_for()
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Pause delivery").click()
-    page.get_by_role("button", name="Resume delivery").wait_for()
-    assert open_site.shop.delivery.read().state == "paused"
+    page.get_by_text("Delivery is paused").first.wait_for()
+    assert site.shop.delivery.read().state == "paused"

@@ -23,6 +23,7 @@ import uvicorn
 from relay.outbox.items import STATES
 from relay.settings import Settings
 from relay.web.app import WebSide, assemble
+from tests.environ import WEAK
 
 pytestmark = pytest.mark.process
 
@@ -94,7 +95,13 @@ def serve(side: WebSide) -> Iterator[str]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(assemble(side, operators=False), log_config=None, access_log=False, lifespan="on")
+        uvicorn.Config(
+            assemble(side, operators=False),
+            http=side.protocol(),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+        )
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[bound])), daemon=True)
     thread.start()
@@ -115,7 +122,7 @@ def serve(side: WebSide) -> Iterator[str]:
 def door(redis_url: str, tmp_path: Path) -> Iterator[Door]:
     (tmp_path / "relay.yaml").write_text(CONFIG)
     side = WebSide(
-        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), {}
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), WEAK
     )
     for url in serve(side):
         yield Door(url, side)
@@ -263,7 +270,7 @@ def test_without_redis_nothing_is_acknowledged(tmp_path: Path) -> None:
             redis_url=f"unix://{tmp_path}/none.sock",
             require_durable=False,
         ),
-        {},
+        WEAK,
     )
     for url in serve(side):
         door = Door(url, side)
@@ -291,7 +298,7 @@ def test_readyz_refuses_a_redis_that_may_lose_events(
 ) -> None:
     (tmp_path / "relay.yaml").write_text(CONFIG)
     side = WebSide(
-        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=True), {}
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=True), WEAK
     )
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:

@@ -19,6 +19,7 @@ from relay.patch import Patch
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
+from tests.environ import WEAK
 from workers.enrich.enricher import PATIENCE_S, Enricher, tools_of
 from workers.enrich.lookups import EnrichOptions
 
@@ -64,7 +65,7 @@ class Asked:
 def bench(outbox: Outbox, tmp_path: Path) -> OperatorContext:
     path = tmp_path / "relay.yaml"
     path.write_text(CONFIG)
-    config, book = load(str(path), {})
+    config, book = load(str(path), WEAK)
     return OperatorContext(outbox, config, book)
 
 
@@ -80,7 +81,7 @@ def claimed(bench: OperatorContext, *, serial: int = 1) -> Item:
 
 
 def enricher(bench: OperatorContext, asked: Asked) -> Enricher:
-    return Enricher(bench, {"hs": (EnrichOptions("hubspot", token="t"), asked)})  # type: ignore[dict-item]
+    return Enricher(bench, {"hs": (EnrichOptions("hubspot", token=lambda: "t"), asked)})  # type: ignore[dict-item]
 
 
 def test_a_thin_message_goes_out_with_the_text_that_was_looked_up(bench: OperatorContext) -> None:
@@ -123,7 +124,8 @@ def test_looking_up_ends_with_its_budget(bench: OperatorContext) -> None:
     item = claimed(bench)
     moments = iter([0.0, 0.0, 99.0])
     asked = Asked(ANSWER)
-    slow = Enricher(bench, {"hs": (EnrichOptions("hubspot", token="t"), asked)}, clock=lambda: next(moments))  # type: ignore[dict-item]
+    tools: Any = {"hs": (EnrichOptions("hubspot", token=lambda: "t"), asked)}
+    slow = Enricher(bench, tools, clock=lambda: next(moments))
     ready, later = slow.improve([item, item], item.first_pending_ms)
     assert (len(ready), later) == (1, [(item, 1.0)])
 

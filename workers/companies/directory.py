@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import orjson
@@ -26,6 +25,7 @@ import redis
 
 from relay.config import CompanyStep
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
+from relay.outbox.address_digest import address_digest
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import keep_books, reaching_redis, unless_full
 from relay.planhat.limits import COMPANIES_MAX
@@ -304,7 +304,7 @@ class _Batch:
         home = self._home
         word = "email:" if kind == "endusers" else "user:"
         with reaching_redis():
-            rows: Any = home._redis.mget([home._prefix + word + _digest(email) for email in emails])
+            rows: Any = home._redis.mget([home._prefix + word + address_digest(email) for email in emails])
         held: dict[str, Any] = self._endusers if kind == "endusers" else self._users
         held.update({email: orjson.loads(row) for email, row in zip(emails, rows, strict=True) if row})
 
@@ -405,7 +405,7 @@ class _Batch:
         # Nobody and several are what a person will mend in Planhat: looked at again soon.
         with unless_full():
             self._home._redis.set(
-                self._home._prefix + word + _digest(email),
+                self._home._prefix + word + address_digest(email),
                 orjson.dumps(found),
                 ex=FOUND_S if certain else NOT_FOUND_S,
             )
@@ -448,7 +448,3 @@ def _domains_of(row: Mapping[str, Any]) -> list[str]:
     held = row.get("domains")
     names = held.split(",") if isinstance(held, str) else held if isinstance(held, list) else []
     return [name.strip().casefold().rstrip(".") for name in names if isinstance(name, str) and name.strip()]
-
-
-def _digest(email: str) -> str:
-    return blake2b(email.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

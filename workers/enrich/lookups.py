@@ -32,6 +32,7 @@ from relay.errors import TryLater
 from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
 from relay.sources.base import Walk
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.transit import travels_in_clear
 from relay.units import parse_duration
 
 #: Answers of one process; a person's address seldom changes.
@@ -49,8 +50,8 @@ class EnrichOptions:
     """A source's `enrich:`. `url` is the API's address where it is the tenant's own (Zendesk), or in tests."""
 
     adapter: str
-    token: str = ""
-    login: str = ""
+    token: Callable[[], str] = str
+    login: Callable[[], str] = str
     url: str = ""
     timeout_s: float = 5.0
     remember_s: float = 3600.0
@@ -65,13 +66,13 @@ def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
         raise ValueError(f"enrich: unknown key {unknown[0]!r}; known: token, login, url, timeout, cache")
     if adapter not in _STEPS:
         raise ValueError(f"enrich: nothing to look up for {adapter}; only for {', '.join(sorted(_STEPS))}")
-    token, login, url = (str(raw.get(key) or "") for key in ("token", "login", "url"))
-    if not (token or login):
+    token, login = _credential(raw.get("token")), _credential(raw.get("login"))
+    url = str(raw.get("url") or "")
+    if not (token() or login()):
         raise ValueError("enrich: needs token, the provider's API token")
     if adapter == "zendesk" and not url:
         raise ValueError("enrich: zendesk needs url, as in https://acme.zendesk.com")
-    parts = urlsplit(url)
-    if url and not (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")):
+    if url and (urlsplit(url).scheme not in ("http", "https") or travels_in_clear(url)):
         raise ValueError("enrich: url must begin with https://, since the token travels with it")
     return EnrichOptions(
         adapter=adapter,
@@ -81,6 +82,14 @@ def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
         timeout_s=parse_duration(str(raw.get("timeout", "5s"))),
         remember_s=parse_duration(str(raw.get("cache", "1h"))),
     )
+
+
+def _credential(given: Any) -> Callable[[], str]:
+    """The config gives a callable, which reads today's value; a text is one that does not change."""
+    if callable(given):
+        return given  # type: ignore[no-any-return]
+    text = str(given or "")
+    return lambda: text
 
 
 def enrich(
@@ -171,9 +180,10 @@ class Lookups:
             raise TryLater(f"the provider's API answered {status}", 60.0)
 
     def _headers(self) -> dict[str, str]:
-        if self._options.login:
-            return {"authorization": "Basic " + b64encode(self._options.login.encode()).decode()}
-        return {"authorization": f"Bearer {self._options.token}", "accept": "application/json"}
+        login = self._options.login()
+        if login:
+            return {"authorization": "Basic " + b64encode(login.encode()).decode()}
+        return {"authorization": f"Bearer {self._options.token()}", "accept": "application/json"}
 
 
 def _read(answer: httpx.Response) -> bytes:

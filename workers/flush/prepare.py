@@ -143,6 +143,11 @@ class Preparation:
         if self.hold:
             self._settle([hand_back(item) for item in items])
             return
+        unreadable = [item for item in items if item.unreadable]
+        if unreadable:
+            now_ms = self._now_ms()
+            self._settlements += [self._settling.unreadable(item, now_ms) for item in unreadable]
+            items = [item for item in items if not item.unreadable]
         if self._enricher and items:
             now_ms = self._now_ms()
             items, waiting = self._enricher.improve(items, now_ms)

@@ -21,6 +21,9 @@ from workers.flush.dead_record import DeadRecord, cause_of, dead_id
 from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document
 from workers.pace.backoff import Backoff
 
+#: How long what cannot be opened waits before it is looked at again: its key may have come back.
+_UNREADABLE_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
@@ -130,6 +133,14 @@ class Settlements:
         wait_s = Backoff(retry.first_s, retry.cap_s).wait_at_least_s(refusals, self._chance)
         return Later(item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
 
+    def unreadable(self, item: Item, now_ms: int) -> Settlement:
+        """A key may come back, so what is sealed with it waits; as long as anything else, then it is a dead letter."""
+        give_up_s = self._config.planhat.retry.give_up_after_s
+        log("item.unreadable", level=logging.ERROR, source=item.lane_source, why=item.unreadable)
+        if now_ms - item.first_pending_ms > give_up_s * 1000:
+            return self.bury(item, DeadRecord("deliver", "cannot be read", item.unreadable))
+        return hand_back(item, now_ms + int(_UNREADABLE_S * 1000))
+
     def bury(self, item: Item, dead_record: DeadRecord, folded: Folded | None = None) -> Bury:
         log(
             "item.buried",
@@ -146,7 +157,8 @@ class Settlements:
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:
     """Handed back as it was, due at once or at `due_ms`."""
-    return Later(item, due_ms, document=perhaps_sent(item) if item.crashes else None)
+    known = item.crashes and not item.unreadable
+    return Later(item, due_ms, document=perhaps_sent(item) if known else None)
 
 
 def _duration(seconds: float) -> str:

@@ -27,6 +27,7 @@ from relay.outbox.reasons import unavailable_reason
 from relay.settings import Settings
 from relay.telemetry import log
 from workers.process.context import worker_context
+from workers.process.job import RelayJob
 from workers.process.signs import AWAY_DUE_S, Signs
 from workers.process.stopping import STOPPING
 from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
@@ -96,7 +97,8 @@ def work_queue(queue: str, parent: int) -> int:
 def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
     """Works as RQ does. True: RQ gave up, though nobody wanted it to stop."""
     worker: Any = RelayWorker(
-        [Queue(queue, connection=connection, serializer="json")],
+        [Queue(queue, connection=connection, serializer="json", job_class=RelayJob)],
+        job_class=RelayJob,
         name=f"{socket.gethostname()}-{queue}-{os.getpid()}",
         connection=connection,
         serializer="json",

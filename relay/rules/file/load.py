@@ -20,6 +20,7 @@ from relay.rules.file.values import read_config
 from relay.rules.file.yaml_file import Path, Source, fill_in, read_yaml
 from relay.rules.reach import check_reach, check_ways
 from relay.rules.rule import ANY_SOURCE, Rule, RuleBook, first_external_id
+from relay.secret import Strength, weak_allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def examine(
             found = "is empty" if source.value is None else "should be a mapping"
             source.mistakes.append(Mistake(f"{found}; it needs at least planhat, sources and rules", path))
         raise ConfigInvalid(source.mistakes)
+    source.strength = Strength(weak_allowed(environ))
     fill_in(source, environ)
     values = CONFIG.read(source.value, (), source) or {}
     config = read_config(values, source, text)

@@ -12,7 +12,7 @@ from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS
-from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, Secret, Table, Text, Whole
+from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, SecretText, Table, Text, Whole
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")
@@ -81,7 +81,7 @@ PLANHAT = Table(
 )
 
 _SECRETS = Many(
-    Secret("a secret, best as ${NAME} or ${file:/path}"),
+    SecretText("a secret, best as ${NAME} or ${file:/path}"),
     "signing secrets, client secrets or tokens; any may match",
     True,
 )
@@ -91,11 +91,11 @@ SOURCE = Table(
         "adapter": Text("which provider this is", choices=ADAPTERS),
         "secrets": _SECRETS,
         "basic_auth": Many(
-            Secret('"user:password"', wanted='a login such as "user:password"', pattern=r"[^:]*:.*"),
+            SecretText('"user:password"', wanted='a login such as "user:password"', kind="login"),
             "logins for unsigned senders",
             True,
         ),
-        "bearer": Many(Secret("a token"), "bearer tokens for unsigned senders", True),
+        "bearer": Many(SecretText("a token"), "bearer tokens for unsigned senders", True),
         "api_key": Table(
             {
                 "header": Text(
@@ -106,7 +106,11 @@ SOURCE = Table(
             "a key in a header, for unsigned senders",
             required=("header", "values"),
         ),
-        "public_keys": Many(Secret("a public key"), "public keys: SendGrid (ECDSA), Gong (JWT), whpk_", True),
+        "public_keys": Many(
+            SecretText("a public key", kind="public_key"),
+            "public keys: SendGrid (ECDSA), Gong (JWT), whpk_",
+            True,
+        ),
         "public_url": Text(
             "the URL as the sender knows it, for schemes that sign it",
             pattern=r"https?://[^\s]+",
@@ -146,8 +150,8 @@ SOURCE = Table(
         "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
         "enrich": Table(
             {
-                "token": Secret("the provider's API token, best as ${NAME}"),
-                "login": Secret("user:password, where the provider's API wants a login"),
+                "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
+                "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
                 "url": Text(
                     "the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"
                 ),

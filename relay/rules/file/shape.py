@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from relay.rules.file.yaml_file import Absent, FileText, Path, Source
+from relay.secret import Check, Secret, anything, given, public_key
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
 _WORDS = {
@@ -87,12 +88,12 @@ class Text(Shape):
 
 
 @dataclass(slots=True)
-class Secret(Shape):
-    """A text read at each use; the message never quotes it."""
+class SecretText(Shape):
+    """A text read at each use; the message never quotes it. `kind` names what it must hold against (`Strength`)."""
 
     description: str = ""
     wanted: str = "a secret"
-    pattern: str = ""
+    kind: Literal["word", "login", "given", "public_key", "anything"] = "word"
 
     def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
         if isinstance(value, Absent):
@@ -105,13 +106,24 @@ class Secret(Shape):
         if not value.strip():
             source.add(path, f"should be {self.wanted}, not empty: an empty secret protects nothing")
             return None
-        if self.pattern and not re.fullmatch(self.pattern, value, re.DOTALL):
-            source.add(path, f"should be {self.wanted}")
-            return None
-        if isinstance(value, FileText):
-            return value.reader
+        if path in source.blocks and not isinstance(value, FileText):
+            value = value.rstrip("\n")
+        checks: dict[str, Check] = {
+            "word": source.strength.word,
+            "login": source.strength.login,
+            "given": given,
+            "public_key": public_key,
+            "anything": anything,
+        }
         fixed = value
-        return lambda: fixed
+        reader = value.reader if isinstance(value, FileText) else lambda: fixed
+        try:
+            secret = Secret(source.where(path), reader, checks[self.kind])
+        except ValueError as error:
+            source.add(path, str(error))
+            return None
+        source.secrets.append(secret)
+        return secret
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +17,7 @@ from relay.config import (
     SourceConfig,
     Spool,
 )
+from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.yaml_file import Path, Source
@@ -51,6 +51,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
         file=source.file,
         version=blake2b(text.encode(), digest_size=6).hexdigest(),
         lines={".".join(str(step) for step in path): line for path, line in source.lines.items()},
+        secrets=tuple(source.secrets),
     )
 
 
@@ -129,7 +130,6 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
-    enrich = written.get("enrich") if "enrich" in values else None
     return SourceConfig(
         name=name,
         adapter=options.adapter,
@@ -137,8 +137,15 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         type=values.get("type", ""),
         max_body_bytes=values.get("max_body_bytes"),
         rate_limit=values.get("rate_limit"),
-        enrich=enrich if isinstance(enrich, dict) else {},
+        enrich=_enrich(values.get("enrich", {}), written.get("enrich")),
     )
+
+
+def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:
+    """As written, with the credentials as callables: a changed file counts at once."""
+    if not values or not isinstance(written, dict):
+        return {}
+    return {**written, **{key: values[key] for key in ("token", "login") if key in values}}
 
 
 def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: Source) -> None:
@@ -194,9 +201,9 @@ def _redactions(given: Sequence[Mapping[str, Any]], source: Source) -> tuple[Red
             source.add(("redact", n), "needs either a field or a pattern")
             continue
         try:
-            re.compile(values.get("pattern", ""))
-        except re.error as error:
-            source.add(("redact", n, "pattern"), f"is no regular expression: {error.msg}")
+            compile_pattern(values.get("pattern", ""))
+        except ValueError as error:
+            source.add(("redact", n, "pattern"), str(error))
             continue
         redactions.append(
             Redaction(

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from relay.errors import Mistake, SettingsInvalid
-from relay.settings import SecretFile
+from relay.errors import Mistake
+from relay.secret import Secret, SecretFile, SecretUnreadable, Strength
 
 Path = tuple[str | int, ...]
 MAX_VALUES = 200_000
@@ -27,7 +27,7 @@ _VARIABLE = re.compile(
 
 
 class FileText(str):
-    """A text that came from `${file:...}`; `reader` gives today's."""
+    """A text that came from `${file:...}`; `reader` gives today's, and raises SecretUnreadable."""
 
     reader: Callable[[], str]
 
@@ -61,6 +61,9 @@ class Source:
     lines: dict[Path, int] = field(default_factory=dict)
     blocks: set[Path] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
+    #: How strong secrets must be, and those that were read.
+    strength: Strength = field(default_factory=Strength)
+    secrets: list[Secret] = field(default_factory=list)
 
     def line(self, path: Path) -> int | None:
         """The line of `path`, or of what is nearest above it."""
@@ -215,11 +218,12 @@ def _fill(value: Any, path: Path, source: Source, environ: Mapping[str, str]) ->
         if found[0] == "$${":
             pieces.append("${")
         elif found["file"] is not None:
+            files.append(SecretFile(found["file"].strip()))
+            pieces.append(files[-1])
             try:
-                files.append(SecretFile(found["file"].strip()))
-                pieces.append(files[-1])
-            except SettingsInvalid:
-                source.add(path, f"the file {found['file'].strip()} cannot be read")
+                files[-1]()
+            except SecretUnreadable as error:
+                source.add(path, str(error))
                 missing = True
         elif found["name"] is not None:
             given = environ.get(found["name"], "")

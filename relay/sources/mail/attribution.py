@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from relay.sources.mail.evidence import MAX_LINE_CHARS, Evidence, evidence_in
 from relay.sources.mail.header_block import is_known_field
 from relay.sources.mail.lines import Line
-from relay.sources.mail.words import VERB
+from relay.sources.mail.words import VERB, VERB_ENDS
 
 #: A name, a date and an address at 60 to 78 characters a line.
 MAX_LINES = 4
@@ -21,6 +21,8 @@ MAX_LINES = 4
 BRACKET_LINES = 2
 #: Words of an attribution that holds no address; somebody's sentence is longer.
 MAX_WORDS = 18
+#: Of one without a verb whose address stands bare.
+MAX_BARE_WORDS = 9
 #: A line is only wrapped where the next word would not have fitted.
 WRAP_COLUMNS = 52
 MAX_CLOSING_CHARS = 40
@@ -87,13 +89,17 @@ def closes_attribution(text: str) -> bool:
 
 def may_end(text: str) -> bool:
     """Whether an attribution may end with this line, which costs little to say."""
-    if len(text) > MAX_LINE_CHARS:
+    if not text or len(text) > MAX_LINE_CHARS:
         return False
-    if text.endswith("-") or _COLON_END.search(text):
-        return True
-    # Zoho's ends with the verb itself.
-    verb = VERB.search(text, max(0, len(text) - 16))
-    return verb is not None and verb.end() == len(text)
+    # Zoho's ends with the verb itself, or with dashes.
+    return (
+        text[-1] in "-–—"
+        or (
+            (":" in text[-6:] or "：" in text[-6:])
+            and _COLON_END.search(text, len(text) - 6 if len(text) > 6 else 0) is not None
+        )
+        or text[-20:].lower().endswith(VERB_ENDS)
+    )
 
 
 def _is_apart(text: str) -> bool:
@@ -128,8 +134,14 @@ def _is_attribution(joined: str, quoted_below: bool) -> bool:
     verb = VERB.search(joined)
     if quoted_below:
         return _above_a_quote(found, colon, verb is not None)
+    words = len(joined.split())
+    if words > MAX_WORDS * 2:
+        return False
     if verb is None:
-        return colon and found.time and found.address and (found.date or found.bracketed)
+        # A log has addresses, times and colons too, and more words.
+        if not (colon and found.time and found.address):
+            return False
+        return words <= MAX_WORDS if found.bracketed else found.date and words <= MAX_BARE_WORDS
     if found.bracketed or (found.address and (found.time or found.date)):
         return colon or found.time or found.date
     return found.time and found.date and _names_a_person(joined, verb)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from relay.sources.mail.reply import MAX_TEXT_CHARS, PageReply, Reply, reply_of, reply_of_html
 from relay.sources.mail.words import FORWARDED_SUBJECT
-from relay.sources.read.markup import clean_html, html_of_text
+from relay.sources.read.markup import clean_shallow_html, html_of_text
 
 #: Words are compared up to here; beyond, two bodies count as agreeing.
 MAX_COMPARED_CHARS = 100_000
+#: Words by which two bodies of the same mail may differ: the text of a link or a button.
+FEW_WORDS = 3
 
 #: Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
@@ -57,28 +59,29 @@ def strays_from(reply: str, text: str) -> bool:
 
 
 def _clean(page: PageReply) -> str:
-    return clean_html(_PICTURE.sub("", page.html))
+    if not page.unclean:
+        return page.html
+    return clean_shallow_html(_PICTURE.sub("", page.html))
 
 
 def _reconciled(of_text: Reply, of_page: PageReply) -> Bodies:
     written, shown = _words(of_text.text), _words(of_page.text)
     page_lacks, text_lacks = written - shown, shown - written
-    both = Bodies(of_text.text, "", of_text.quoted or of_page.quoted)
-    as_text = Bodies(of_text.text, html_of_text(of_text.text), of_text.quoted)
-    as_page = Bodies(of_page.text, "", of_page.quoted)
     if page_lacks and _all_in(page_lacks, of_page.quoted):
         # The page's quotation holds it. Where the text tells its own quotation apart, it is an answer between.
-        chosen = as_text if of_text.quoted else as_page
-    elif (
-        text_lacks and of_text.marked and not of_page.quoted and _all_in(text_lacks, of_text.quoted)
-    ) or page_lacks.total() > text_lacks.total():
-        chosen = as_text
-    elif 2 * text_lacks.total() > shown.total():
-        # "Your program cannot show HTML": the text never held the mail.
-        chosen = as_page
+        text_is_right, page_is_right = bool(of_text.quoted), not of_text.quoted
     else:
-        chosen = both
-    return chosen if chosen.html else Bodies(chosen.text, _clean(of_page), chosen.quoted)
+        # A quotation that only the text marks; or a page that never held the mail, such as a footer.
+        kept_quotation = of_text.marked and not of_page.quoted and _all_in(text_lacks, of_text.quoted)
+        text_is_right = bool(text_lacks and kept_quotation)
+        text_is_right |= page_lacks.total() > max(text_lacks.total(), FEW_WORDS)
+        # "Your program cannot show HTML": the text never held the mail.
+        page_is_right = text_lacks.total() > 3 * written.total() + FEW_WORDS
+    if text_is_right:
+        return Bodies(of_text.text, html_of_text(of_text.text), of_text.quoted)
+    if page_is_right:
+        return Bodies(of_page.text, _clean(of_page), of_page.quoted)
+    return Bodies(of_text.text, _clean(of_page), of_text.quoted or of_page.quoted)
 
 
 def _words(text: str) -> Counter[str]:

@@ -77,7 +77,7 @@ def header_block(text: str) -> list[tuple[str, str]]:
 
 
 def unfolded(value: str) -> str:
-    return printable(_FOLD.sub(" ", value)).strip()
+    return printable(_FOLD.sub(" ", value) if "\n" in value else value).strip()
 
 
 #: Bounded on every side, so that a header full of beginnings costs no more than its length.

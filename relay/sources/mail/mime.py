@@ -19,7 +19,7 @@ from relay.sources.mail.calendar import calendar_text
 from relay.sources.mail.flowed import unflowed
 from relay.sources.mail.headers import MailHeaders, attachment, decoded
 from relay.sources.mail.nesting import is_too_nested
-from relay.sources.mail.parts import Part, Structure, children, structure_of
+from relay.sources.mail.parts import Leaf, Part, Structure, children, structure_of
 from relay.sources.mail.repair import mended
 from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.mail.winmail import Winmail, read_winmail
@@ -33,6 +33,8 @@ MAX_LINES = 500_000
 MAX_DELIMITERS = 20_000
 _STRUCTURED_CHARS = 4096
 _FOLD = re.compile(r"\r?\n[ \t]*")
+_TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
+_ENCLOSED = ("message/rfc822", "text/calendar")
 _WINMAIL = re.compile(r"(?:winmail\.dat|win\.dat|noname\.tnef)$", re.IGNORECASE)
 
 
@@ -40,7 +42,8 @@ class _AsTheyAre(EmailPolicy):
     """Header values are plain strings, cut where only an attack is longer."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        return _FOLD.sub(" ", str(value)[:_STRUCTURED_CHARS]).strip()
+        text = str(value)[:_STRUCTURED_CHARS]
+        return (_FOLD.sub(" ", text) if "\n" in text else text).strip()
 
 
 _PARSER = BytesParser(EmailMessage, policy=_AsTheyAre(message_factory=EmailMessage))
@@ -77,52 +80,50 @@ def read_mime(raw: bytes) -> MimeMail:
 
 def _read(message: Part) -> MimeMail:
     found = structure_of(message)
-    headers = _headers(message, _charset(found.text[0]) if found.text else "")
-    files = [_attachment(part) for part in found.files]
-    files += [
-        _attachment(part)
-        for part in found.text
-        if part.get_filename() and part.get_content_type() == "text/plain"
-    ]
+    headers = _headers(message, found)
+    files = [_attachment(leaf) for leaf in found.files]
+    files += [_attachment(leaf) for leaf in found.text if leaf.may_be_named and leaf.part.get_filename()]
     text, html, flowed = _bodies(found)
-    winmail = next((opened for part in found.files if (opened := _winmail(part))), None)
-    if winmail is not None:
-        files += winmail.files
-        text, html = text or winmail.text, html or winmail.html
-    forwarded = FORWARDED_SUBJECT.match(headers.get("subject")[:200]) is not None
-    empty = not text.strip() and not (html and text_of_html(html))
-    if empty or forwarded:
-        enclosed = _enclosed(found, mails_only=not empty)
-        if enclosed:
+    for leaf in found.files:
+        opened = _winmail(leaf)
+        if opened is not None:
+            files += opened.files
+            text, html = text or opened.text, html or opened.html
+    if any(leaf.kind in _ENCLOSED for leaf in found.files):
+        empty = not text.strip() and not (html and text_of_html(html))
+        if empty or FORWARDED_SUBJECT.match(headers.get("subject")[:200]):
+            enclosed = _enclosed(found, mails_only=not empty)
             text = f"{text}\n\n{enclosed}".strip()
             html = html and f"{html}<br><br>{html_of_text(enclosed)}"
     return MimeMail(headers, text[:MAX_TEXT_CHARS], html[:MAX_TEXT_CHARS], tuple(files), flowed)
 
 
-def _headers(message: Part, charset: str) -> MailHeaders:
+def _headers(message: Part, found: Structure) -> MailHeaders:
     """Raw eight-bit values are read in the body's charset, where they are not UTF-8."""
-    return MailHeaders((name, encodable(str(value), charset)) for name, value in message.raw_items())
+    values = [(name, str(value)) for name, value in message.raw_items()]
+    if all(value.isascii() for _, value in values):
+        return MailHeaders(values)
+    charset = found.text[0].parameter("charset") if found.text else ""
+    return MailHeaders((name, encodable(value, charset)) for name, value in values)
 
 
 def _bodies(found: Structure) -> tuple[str, str, bool]:
     """The text and the HTML; each is "" where the mail has no part of its own type for it."""
-    has_text = any(part.get_content_type() != "text/html" for part in found.text)
-    has_html = any(part.get_content_type() == "text/html" for part in found.html)
     texts: list[str] = []
     pages: list[str] = []
     flowed = False
-    for part in found.text if has_text else ():
-        if part.get_content_type() == "text/html":
-            texts.append(text_of_html(_text(part)))
+    for leaf in found.text if any(not leaf.is_page for leaf in found.text) else ():
+        text = _text(leaf)
+        if leaf.is_page:
+            texts.append(text_of_html(text))
             continue
-        text = _text(part)
-        if str(part.get_param("format", "")).lower() == "flowed":
+        if leaf.parameter("format").lower() == "flowed":
             flowed = True
-            text = unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
+            text = unflowed(text, delete_space=leaf.parameter("delsp").lower() == "yes")
         texts.append(text)
-    for part in found.html if has_html else ():
-        text = _text(part)
-        pages.append(text if part.get_content_type() == "text/html" else html_of_text(text.strip()))
+    for leaf in found.html if any(leaf.is_page for leaf in found.html) else ():
+        text = _text(leaf)
+        pages.append(text if leaf.is_page else html_of_text(text.strip()))
     # A page may end inside an element; a break keeps the words of two parts apart.
     return "\n".join(filter(None, texts)), "<br>\n".join(filter(None, pages)), flowed
 
@@ -130,18 +131,17 @@ def _bodies(found: Structure) -> tuple[str, str, bool]:
 def _enclosed(found: Structure, *, mails_only: bool) -> str:
     """What a mail holds that has no text of its own, or that is passed on: the mails and invitations inside it."""
     shown: list[str] = []
-    for part in found.files:
-        kind = part.get_content_type()
-        if kind == "message/rfc822":
-            shown.extend(_inner_mail(inner) for inner in children(part)[:1])
-        elif kind == "text/calendar" and not mails_only and not shown:
-            shown.append(calendar_text(_text(part)))
+    for leaf in found.files:
+        if leaf.kind == "message/rfc822":
+            shown.extend(_inner_mail(inner) for inner in children(leaf.part)[:1])
+        elif leaf.kind == "text/calendar" and not mails_only and not shown:
+            shown.append(calendar_text(_text(leaf)))
     return "\n\n".join(filter(None, shown))[:MAX_TEXT_CHARS]
 
 
 def _inner_mail(message: Part) -> str:
     inner = structure_of(message)
-    headers = _headers(message, _charset(inner.text[0]) if inner.text else "")
+    headers = _headers(message, inner)
     lines = [
         f"{name}: {value}" for name in ("From", "Date", "Subject") if (value := headers.get(name.lower()))
     ]
@@ -149,18 +149,17 @@ def _inner_mail(message: Part) -> str:
     return "\n".join(lines) + "\n\n" + (text.strip() or text_of_html(html))
 
 
-def _winmail(part: Part) -> Winmail | None:
-    kind = part.get_content_type()
-    if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or _WINMAIL.search(
-        part.get_filename() or ""
+def _winmail(leaf: Leaf) -> Winmail | None:
+    if leaf.kind in _TNEF or (
+        leaf.kind.startswith("application/") and _WINMAIL.search(leaf.part.get_filename() or "")
     ):
-        return read_winmail(_content(part))
+        return read_winmail(_content(leaf.part))
     return None
 
 
-def _attachment(part: Part) -> Attachment:
+def _attachment(leaf: Leaf) -> Attachment:
+    part, kind = leaf.part, leaf.kind
     name = decoded(part.get_filename() or "")
-    kind = part.get_content_type()
     if part.is_multipart():
         # A mail in the mail: known by its subject.
         inner = children(part)
@@ -175,12 +174,9 @@ def _content(part: Part) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-def _charset(part: Part) -> str:
-    charset = part.get_param("charset", "")
-    return charset if isinstance(charset, str) else charset[2]
-
-
-def _text(part: Part) -> str:
-    content = _content(part)
+def _text(leaf: Leaf) -> str:
+    content = _content(leaf.part)
     cut = len(content) > 4 * MAX_TEXT_CHARS
-    return printable(decode_bytes(content[: 4 * MAX_TEXT_CHARS], _charset(part), cut=cut)).strip("\r\n")
+    return printable(decode_bytes(content[: 4 * MAX_TEXT_CHARS], leaf.parameter("charset"), cut=cut)).strip(
+        "\r\n"
+    )

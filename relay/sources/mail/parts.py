@@ -15,13 +15,38 @@ _MEDIA = ("image/", "audio/", "video/")
 Part: TypeAlias = "Message[Any, Any]"
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A part that holds no parts of its mail's; `kind` is its content type."""
+
+    part: Part
+    kind: str
+    #: The whole `Content-Type`, so that it is not looked up for every parameter.
+    type_line: str = ""
+
+    @property
+    def may_be_named(self) -> bool:
+        return "name" in self.type_line.lower() or "content-disposition" in self.part
+
+    def parameter(self, name: str) -> str:
+        """A parameter of the content type; "" where there is none."""
+        if name not in self.type_line.lower():
+            return ""
+        value = self.part.get_param(name, "")
+        return value if isinstance(value, str) else value[2]
+
+    @property
+    def is_page(self) -> bool:
+        return self.kind == "text/html"
+
+
 @dataclass(slots=True)
 class Structure:
     """`text` and `html` are what a reader of either sees, in order: both may hold parts of either type."""
 
-    text: list[Part] = field(default_factory=list)
-    html: list[Part] = field(default_factory=list)
-    files: list[Part] = field(default_factory=list)
+    text: list[Leaf] = field(default_factory=list)
+    html: list[Leaf] = field(default_factory=list)
+    files: list[Leaf] = field(default_factory=list)
     seen: int = 0
 
 
@@ -36,8 +61,8 @@ def _sort(
     parts: list[Part],
     around: str,
     in_alternative: bool,
-    text: list[Part] | None,
-    html: list[Part] | None,
+    text: list[Leaf] | None,
+    html: list[Leaf] | None,
     found: Structure,
     depth: int,
 ) -> None:
@@ -48,30 +73,34 @@ def _sort(
         found.seen += 1
         if found.seen > MAX_PARTS:
             return
-        kind = part.get_content_type()
-        inner = children(part)
-        if kind.startswith("multipart/") and inner:
+        type_line = str(part.get("content-type", ""))
+        kind = type_line.partition(";")[0].strip().lower()
+        if kind not in _SHOWN:
+            kind = part.get_content_type()
+        inner = children(part) if kind.startswith("multipart/") else []
+        leaf = Leaf(part, kind, type_line)
+        if inner:
             below = kind.partition("/")[2]
             _sort(inner, below, in_alternative or below == "alternative", text, html, found, depth + 1)
         elif not _is_inline(part, kind, place, around):
-            found.files.append(part)
+            found.files.append(leaf)
         elif around == "alternative":
             if kind == "text/html" and html is not None:
-                html.append(part)
+                html.append(leaf)
             elif kind != "text/html" and kind in _SHOWN and text is not None:
-                text.append(part)
+                text.append(leaf)
             else:
-                found.files.append(part)
+                found.files.append(leaf)
         else:
             if in_alternative and kind in _SHOWN:
                 text, html = (text, None) if kind == "text/plain" else (None, html)
             if kind.startswith(_MEDIA):
-                found.files.append(part)
+                found.files.append(leaf)
                 continue
             if text is not None:
-                text.append(part)
+                text.append(leaf)
             if html is not None:
-                html.append(part)
+                html.append(leaf)
     if around == "alternative" and text is not None and html is not None:
         if len(text) == texts_before and len(html) > pages_before:
             text.extend(html[pages_before:])

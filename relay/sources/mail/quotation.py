@@ -167,8 +167,10 @@ class _Search:
     def _is_forward(self, place: int) -> bool:
         """ "---------- Forwarded message ---------", "Begin forwarded message:"."""
         text = self.lines[place].text
-        if len(text) > MAX_SEPARATOR_CHARS or not (text.startswith(_DASHES) or text.endswith((":", "："))):
+        bare = text.lstrip("*> \t")
+        if len(text) > MAX_SEPARATOR_CHARS or not (bare.startswith(_PAIRS) or text.endswith((":", "："))):
             return False
+        self.tries -= 1
         return FORWARD.search(text) is not None
 
     def _ends_here(self, place: int) -> bool:
@@ -258,6 +260,6 @@ def _is_reply_above(text: str) -> bool:
     bare = text.strip("> \t")
     if bare.startswith("##-") and bare.endswith("-##"):
         return True
-    found = REPLY_ABOVE.search(bare) if bare.startswith(_DASHES) else REPLY_ABOVE.match(bare)
+    found = REPLY_ABOVE.search(bare) if bare.startswith((*_PAIRS, "##")) else REPLY_ABOVE.match(bare)
     # A sentence that mentions the line is none.
     return found is not None and len(bare) - len(found[0]) <= len("##- please  by mail -##") * 2

@@ -12,6 +12,8 @@ import re
 MAX_HEADER_BYTES = 256 * 1024
 
 _BLANK_LINE = re.compile(rb"\r?\n[ \t]*\r?\n|\r[ \t]*\r")
+#: Fields and what is folded; possessive, so that it goes over the header once.
+_WELL = re.compile(rb"(?:From [^\r\n]*+\r?\n)?+(?:(?:[!-9;-~]++:|[ \t])[^\r\n]*+(?:\r?\n|\Z))*+")
 _FIELD = re.compile(rb"([!-9;-~]{1,120})([ \t]{0,40}):")
 #: A line below a stray one shows that the header goes on.
 _KNOWN = re.compile(
@@ -32,17 +34,9 @@ def mended(raw: bytes) -> bytes:
     if found is None:
         return raw
     head = raw[: found.start()]
-    lines = re.split(rb"\r\n|\n|\r", head)
-    if all(_is_well(line, first=place == 0) for place, line in enumerate(lines)):
+    if _WELL.fullmatch(head):
         return raw
-    return b"\r\n".join(_mended(lines)) + raw[found.start() :]
-
-
-def _is_well(line: bytes, *, first: bool) -> bool:
-    field = _FIELD.match(line)
-    if field is not None:
-        return not field[2]
-    return line[:1] in b" \t" or (first and line.startswith(b"From "))
+    return b"\r\n".join(_mended(re.split(rb"\r\n|\n|\r", head))) + raw[found.start() :]
 
 
 def _mended(lines: list[bytes]) -> list[bytes]:

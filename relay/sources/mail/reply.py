@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 
 from relay.sources.mail.attribution import closes_attribution, midline_start
 from relay.sources.mail.lines import Line
 from relay.sources.mail.marks import mark_of, marked_lines
 from relay.sources.mail.quotation import MAX_LINES, quoted_lines
-from relay.sources.read.markup import html_of_text, is_deep, text_of_html
+from relay.sources.read.markup import has_tags, html_of_text, is_deep, text_of_html
 from relay.sources.read.page import Page, read_page
 
 #: Nobody reads more of one mail in a conversation; what is beyond is cut before anything looks at it.
@@ -37,11 +38,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PageReply:
-    """`html` is not yet clean; `text` is the same as lines."""
+    """`text` is `html` as lines. `html` is either made of the text, or `unclean`: as a parser wrote it out."""
 
     html: str
     text: str
     quoted: str = ""
+    unclean: bool = False
 
 
 def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> Reply:
@@ -67,19 +69,21 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
     html = html[:MAX_TEXT_CHARS]
     if not html.strip():
         return PageReply("", "")
-    if is_deep(html):
-        reply = reply_of(text_of_html(html), forwarded=forwarded, answers=answers)
+    if not has_tags(html) or is_deep(html):
+        text = text_of_html(html) if "<" in html else unescape(html)
+        reply = reply_of(text, forwarded=forwarded, answers=answers)
         return PageReply(html_of_text(reply.text), reply.text, reply.quoted)
     page = read_page(html, mark_of)
     cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers)
     if not any(cut):
-        return PageReply(_inner(page, html), _text(page))
+        return PageReply(_inner(page, html), _text(page), unclean=True)
     kept = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if not gone])
     if not kept:
-        return PageReply(_inner(page, html), _text(page))
+        return PageReply(_inner(page, html), _text(page), unclean=True)
     quoted = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if gone])
-    shown = html_of_text(kept) if page.shared else _without(page, cut)
-    return PageReply(shown, kept, quoted[:MAX_QUOTE_CHARS])
+    if page.shared:
+        return PageReply(html_of_text(kept), kept, quoted[:MAX_QUOTE_CHARS])
+    return PageReply(_without(page, cut), kept, quoted[:MAX_QUOTE_CHARS], unclean=True)
 
 
 def _rows(text: str) -> list[str]:

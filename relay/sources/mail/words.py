@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 
 
+def _phrases(text: str) -> set[str]:
+    return {phrase.strip() for phrase in text.replace("\n", "|").split("|")} - {""}
+
+
 def _any_of(phrases: str) -> str:
     """One alternative per line or `|` of `phrases`, blanks in them as any blanks; the longest first."""
-    found = {phrase.strip() for phrase in phrases.replace("\n", "|").split("|")} - {""}
+    found = _phrases(phrases)
     return "|".join(
         r"\s".join(re.escape(word) for word in phrase.split())
         for phrase in sorted(found, key=lambda p: (-len(p), p))
     )
 
 
-#: "wrote", as attributions say it. Where a language has blanks between words, only as a word of its own.
-VERB = re.compile(
-    r"(?<![^\W_])(?:"
-    + _any_of(
-        """
+_VERBS = """
         wrote | writes | schrieb | a écrit | écrivait | escribió | escrigué | va escriure | ha escrit | ha scritto
         scrive | scrisse | schreef | geschreven | skrev | kirjoitti | escreveu | napisał | napisała | napisał(a)
         napísal | napísal(a) | napísala | napsal | napsal(a) | napsala | píše | pisze | napisana przez | odesílatel
@@ -31,14 +31,15 @@ VERB = re.compile(
         napisala | napisao/la | je napisal | je napisala | rašė | parašė | rakstīja | kirjutas | yazdı | şunu yazdı
         şunları yazdı | đã viết | menulis | skrifaði | idatzi du | escribiu | כתב | כתבה | מאת | كتب | كتبت | نوشت
         ने लिखा | напісаў | напісала | жазды | yozdi | գրեց | დაწერა
-        """
-    )
-    + r")(?![^\W_])|"
-    + _any_of(
-        "写道 | 寫道 | 写到 | 寫到 | のメール | 書きました | 님이 작성 | 작성: | 썼습니다 | 쓴 글 | เขียนว่า | ได้เขียน"
-    ),
-    re.IGNORECASE,
+    """
+_UNPARTED_VERBS = "写道 | 寫道 | 写到 | 寫到 | のメール | 書きました | 님이 작성 | 작성: | 썼습니다 | 쓴 글 | เขียนว่า | ได้เขียน"
+
+#: "wrote", as attributions say it. Where a language has blanks between words, only as a word of its own.
+VERB = re.compile(
+    r"(?<![^\W_])(?:" + _any_of(_VERBS) + r")(?![^\W_])|" + _any_of(_UNPARTED_VERBS), re.IGNORECASE
 )
+#: What a line that ends with such a word ends with, in lower case.
+VERB_ENDS = tuple(sorted(_phrases(_VERBS) | _phrases(_UNPARTED_VERBS)))
 
 #: Lines that say "original message" between dashes: what follows is quoted.
 ORIGINAL = re.compile(
@@ -152,19 +153,17 @@ _LABELS = {
         """,
 }
 ROLE: dict[str, frozenset[str]] = {}
-for _role, _phrases in _LABELS.items():
-    for _phrase in _phrases.replace("\n", "|").split("|"):
-        if _phrase.strip():
-            _known = ROLE.get(_phrase.strip(), frozenset())
-            ROLE[_phrase.strip()] = _known | {_role}
+for _role, _labels in _LABELS.items():
+    for _label in _phrases(_labels):
+        ROLE[_label] = ROLE.get(_label, frozenset()) | {_role}
 
 #: Labels of web forms. A block that has one is somebody's form, and no quoted header.
 FORM_LABELS = frozenset(
-    _word.strip()
-    for _word in """
+    _phrases(
+        """
         message | nachricht | comment | comments | kommentar | name | email | e-mail | mail | phone | telephone | telefon
         tel | company | firma | question | description | body | besked | meddelande | mensaje | mensagem | messaggio
         bericht | viesti | wiadomość | zpráva | сообщение | メッセージ | address | url | website | source | status | priority
-        """.replace("\n", "|").split("|")
-    if _word.strip()
+        """
+    )
 )

@@ -63,6 +63,17 @@ class Signature:
     style: str = ""
     unit: str = "s"
 
+    def look_at_head(self, head: Inbound, *, now_s: float) -> None:
+        """Raises NotAuthentic where the headers alone prove nothing, or something old."""
+        given = head.headers.get(self.header, "")
+        if not given:
+            raise NotAuthentic("missing")
+        sent_at, listed = self._split(head, given)
+        if sent_at and self.tolerance_s:
+            require_recent(_seconds(sent_at), now_s=now_s, tolerance_s=self.tolerance_s)
+        if not listed:
+            raise NotAuthentic("signature")
+
     def verify(self, inbound: Inbound, secrets: Sequence[str], *, now_s: float) -> None:
         """Raises NotAuthentic unless one of the header's signatures holds under one of `secrets`."""
         given = inbound.headers.get(self.header, "")
@@ -86,6 +97,19 @@ class Signature:
                 found |= same(one, wanted)
         if not found:
             raise NotAuthentic("signature")
+
+    @property
+    def signs_time(self) -> bool:
+        return bool(self.tolerance_s) and "{timestamp}" in self.signed
+
+    @property
+    def signs_id(self) -> bool:
+        return not self.id_header or "{id}" in self.signed
+
+    def signed_content(self, inbound: Inbound) -> bytes:
+        """What a verified request's signature covers."""
+        sent_at, _ = self._split(inbound, inbound.headers.get(self.header, ""))
+        return self._content(inbound.body, sent_at, self.delivery(inbound))
 
     def delivery(self, inbound: Inbound) -> str:
         """The sender's id of this delivery, where `id_header` names one."""
@@ -177,6 +201,11 @@ def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | 
         raise ValueError("signature: signed must contain {body}, else anyone could change the body")
     if "{id}" in signed and not values.get("id_header"):
         raise ValueError("signature: signed names {id}, so id_header must say where it is")
+    if stamped and "{timestamp}" not in signed:
+        raise ValueError(
+            "signature: a timestamp that is not part of signed proves nothing: put {timestamp} into signed, or leave "
+            "timestamp_header out"
+        )
     if "{timestamp}" in signed and not stamped:
         raise ValueError("signature: signed names {timestamp}, so timestamp_header must say where it is")
     return Signature(

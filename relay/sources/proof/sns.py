@@ -36,6 +36,15 @@ _HOST = re.compile(r"sns\.[a-zA-Z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?", re.ASCII
 #: The signed fields in their order; `Subject` only where there is one.
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+#: All that a proof is read from.
+SIGNED_FIELDS = (
+    *_CONFIRMATION,
+    "Subject",
+    "SigningCertURL",
+    "SigningCertUrl",
+    "SignatureVersion",
+    "Signature",
+)
 _HASHES: dict[str, type[SHA1] | type[SHA256]] = {"1": SHA1, "2": SHA256}
 
 #: Fetches a URL that was checked before. Raises VerificationUnavailable.
@@ -81,15 +90,15 @@ def confirmation_url(url: str) -> bool:
 def string_to_sign(envelope: Mapping[str, Any]) -> bytes:
     """Raises NotAuthentic where a signed field is missing or no string."""
     names = _NOTIFICATION if envelope.get("Type") == "Notification" else _CONFIRMATION
-    lines: list[str] = []
+    lines: list[bytes] = []
     for name in names:
         value = envelope.get(name)
         if name == "Subject" and value is None:
             continue
         if not isinstance(value, str):
             raise NotAuthentic("envelope")
-        lines.append(f"{name}\n{value}\n")
-    return "".join(lines).encode("utf-8", "replace")
+        lines += (name.encode(), b"\n", value.encode("utf-8", "replace"), b"\n")
+    return b"".join(lines)
 
 
 class Certificates:

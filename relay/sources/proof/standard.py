@@ -33,13 +33,7 @@ def verify_standard_webhooks(
 
     With prefix "svix" the headers are `svix-id`, `svix-timestamp`, `svix-signature`.
     """
-    headers = inbound.headers
-    message_id = headers.get(f"{prefix}-id", "")
-    sent_at_s = headers.get(f"{prefix}-timestamp", "")
-    listed = headers.get(f"{prefix}-signature", "")
-    if not (message_id and sent_at_s and listed):
-        raise NotAuthentic("missing")
-    require_recent(sent_at_s, now_s=now_s, tolerance_s=tolerance_s)
+    message_id, sent_at_s, listed = look_at_standard_head(inbound, now_s, prefix, tolerance_s)
     signed = f"{message_id}.{sent_at_s}.".encode("utf-8", "surrogatepass") + inbound.body
     wanted = [b64encode(keyed_digest(key, signed)) for secret in secrets if (key := secret_key(secret))]
     found = False
@@ -53,6 +47,20 @@ def verify_standard_webhooks(
                 found |= _signed_by(public, given, signed)
     if not found:
         raise NotAuthentic("signature")
+
+
+def look_at_standard_head(
+    head: Inbound, now_s: float, prefix: str = "webhook", tolerance_s: float = 300
+) -> tuple[str, str, str]:
+    """Id, timestamp and signatures out of the headers. Raises NotAuthentic where one is missing, or all of it is old."""
+    headers = head.headers
+    message_id = headers.get(f"{prefix}-id", "")
+    sent_at_s = headers.get(f"{prefix}-timestamp", "")
+    listed = headers.get(f"{prefix}-signature", "")
+    if not (message_id and sent_at_s and listed):
+        raise NotAuthentic("missing")
+    require_recent(sent_at_s, now_s=now_s, tolerance_s=tolerance_s)
+    return message_id, sent_at_s, listed
 
 
 def sign_standard_webhooks(

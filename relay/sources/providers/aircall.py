@@ -14,20 +14,21 @@ from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
     Sample,
     Skipped,
     Walk,
-    any_same,
     content_key,
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_login, has_secret, login_headers, verify_login
-from relay.sources.proof.token import require_proof
+from relay.sources.proof.credentials import login_headers
+from relay.sources.proof.rule import Rule, require_proof
 from relay.sources.read.attached import read_files
+from relay.sources.read.json_scan import follow
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
@@ -56,28 +57,25 @@ _ENDED = frozenset({"ended", "hungup", "voicemail_left"})
 
 class Aircall(BaseAdapter):
     name: ClassVar[str] = "aircall"
+    credentials = Credentials(paths=("token",))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's token")
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """The token stands in the body, so this is the one proof that has to read JSON first."""
-        options = self.options
-        if not has_secret(options):
-            verify_login(inbound, options)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """The token stands in the body: it is taken out, and nothing else read."""
+        if not self._rule.secret:
             return
         try:
-            given = json_object(inbound.body).get("token")
+            given = follow(inbound.body, "token")
         except PayloadInvalid:
             raise NotAuthentic("missing") from None
-        if isinstance(given, str) and given:
-            if not any_same(given, [secret for secret in options.secrets() if secret]):
-                raise NotAuthentic("token")
-        elif has_login(options):
-            verify_login(inbound, options)
-        else:
-            raise NotAuthentic("missing")
+        self._rule.check_token(given if isinstance(given, str) else "")
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         try:

@@ -12,7 +12,8 @@ import orjson
 from relay.event import Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import BaseAdapter, Inbound, Parsed, Sample, Skipped, Walk, iso_from_us, json_object
-from relay.sources.proof.credentials import has_secret, require_secret
+from relay.sources.proof.credentials import login_headers, require_secret
+from relay.sources.proof.rule import Rule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.moment import moment_us
 
@@ -31,12 +32,16 @@ class Calendly(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook signing key")
+        self._rule = Rule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        if self.options.unauthenticated and not has_secret(self.options):
-            return
-        self._signature.verify(inbound, self.options.secrets(), now_s=now_s)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        if self._rule.check_head(head, head.headers.get(self._signature.header, "")):
+            self._signature.look_at_head(head, now_s=now_s)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if self._rule.secret:
+            self._signature.verify(inbound, self.options.secrets(), now_s=now_s)
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
@@ -96,7 +101,7 @@ class Calendly(BaseAdapter):
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         secret = next((secret for secret in self.options.secrets() if secret), "")
         proof = self._signature.sign(sample.body, secret, now_s=now_s)
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _short(uri: str) -> str:

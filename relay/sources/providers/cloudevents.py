@@ -39,15 +39,27 @@ _BATCH = "application/cloudevents-batch+json"
 class CloudEvents(Generic):
     name: ClassVar[str] = "cloudevents"
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+    def _check_login(self, head: Inbound) -> None:
         """A bearer token may stand in the header or, as the binding allows, in the query."""
-        given = inbound.query.get("access_token", "")
+        given = head.query.get("access_token", "")
         tokens = [token for token in self.options.bearer() if token]
-        if given and tokens:
-            if not any_same(given, tokens):
-                raise NotAuthentic("bearer")
-            return
-        super().verify(inbound, now_s=now_s)
+        if not (given and tokens):
+            super()._check_login(head)
+        elif not any_same(given, tokens):
+            raise NotAuthentic("bearer")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """In binary mode the id stands in a header that no signature covers."""
+        if "ce-specversion" in inbound.headers:
+            sent = (
+                inbound.headers.get(f"{prefix}-{name}", "")
+                for prefix in ("webhook", "svix")
+                for name in ("id", "timestamp")
+            )
+            return (
+                self._rule.once(*sent, inbound.body) if self._signature is None else super().nonces(inbound)
+            )
+        return super().nonces(inbound)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The abuse protection's validation request: we allow the origin and the rate that are asked for."""
@@ -65,7 +77,9 @@ class CloudEvents(Generic):
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         content_type = inbound.headers.get("content-type", "").lower().partition(";")[0].strip()
         if "ce-specversion" in inbound.headers:
-            return [self._event(_of_headers(inbound, content_type), inbound, now_s)]
+            # A signature covers the body, and none of these headers.
+            unsigned = self._rule.secret
+            return [self._event(_of_headers(inbound, content_type), inbound, now_s, unsigned=unsigned)]
         items = parse_json(inbound.body)
         if isinstance(items, dict) and content_type != _BATCH:
             return [self._event(items, inbound, now_s)]
@@ -82,7 +96,9 @@ class CloudEvents(Generic):
         except PayloadInvalid as error:
             return Parked(str(error), f"{content_key(inbound.body)}#{number}")
 
-    def _event(self, envelope: dict[str, Any], inbound: Inbound, now_s: float) -> Event | Skipped:
+    def _event(
+        self, envelope: dict[str, Any], inbound: Inbound, now_s: float, *, unsigned: bool = False
+    ) -> Event | Skipped:
         for key in _REQUIRED:
             if not isinstance(envelope.get(key), str) or not envelope[key]:
                 raise PayloadInvalid("wanted a string", key)
@@ -106,7 +122,7 @@ class CloudEvents(Generic):
         own = replace(
             event,
             id=event_id(event.source, f"{origin}\x1f{own_id}"),
-            kind=suffix if suffix in KINDS else event.kind,
+            kind="custom" if unsigned else suffix if suffix in KINDS else event.kind,
             time=iso_from_us(sent_us),
             version=sent_us,
             thread=(pick.thread_of(among, flat) if among else "") or about or own_id,

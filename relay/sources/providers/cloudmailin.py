@@ -18,7 +18,8 @@ from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import login_headers, require_login, verify_login
+from relay.sources.proof.credentials import login_headers, require_login
+from relay.sources.proof.rule import Rule
 from relay.sources.read.multipart import Form, parse_form
 
 
@@ -30,9 +31,13 @@ class CloudMailin(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_login(options)
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        verify_login(inbound, self.options)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """The login is all there is."""
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         content_type = inbound.headers.get("content-type", "")

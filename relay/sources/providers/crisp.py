@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import orjson
 
-from relay.errors import NotAuthentic
 from relay.event import Attachment, Event, Person, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
@@ -20,11 +19,11 @@ from relay.sources.base import (
     Sample,
     Skipped,
     Walk,
-    any_same,
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_secret, require_secret
+from relay.sources.proof.credentials import login_headers, require_secret
+from relay.sources.proof.rule import Rule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.attached import read_file
 from relay.sources.read.moment import moment_us
@@ -51,18 +50,20 @@ class Crisp(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the hook's signing secret or key")
+        self._rule = Rule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        secrets = [secret for secret in self.options.secrets() if secret]
-        if self.options.unauthenticated and not has_secret(self.options):
-            return
-        key = inbound.query.get("key", "")
-        if key and self._signature.header not in inbound.headers:
-            if not any_same(key, secrets):
-                raise NotAuthentic("token")
-            return
-        self._signature.verify(inbound, secrets, now_s=now_s)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        key, given = head.query.get("key", ""), head.headers.get(self._signature.header, "")
+        if key and not given:
+            self._rule.check_login(head)
+            self._rule.check_token(key)
+        elif self._rule.check_head(head, given):
+            self._signature.look_at_head(head, now_s=now_s)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if self._rule.secret and self._signature.header in inbound.headers:
+            self._signature.verify(inbound, self.options.secrets(), now_s=now_s)
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
@@ -133,7 +134,7 @@ class Crisp(BaseAdapter):
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         secret = next((secret for secret in self.options.secrets() if secret), "")
         proof = self._signature.sign(sample.body, secret, now_s=now_s)
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _text(data: Walk) -> str:

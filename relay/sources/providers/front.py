@@ -28,8 +28,8 @@ from relay.sources.base import (
     json_object,
     require_recent,
 )
-from relay.sources.proof.credentials import matches_base64, require_secret
-from relay.sources.proof.token import wants_signature
+from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
+from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
@@ -54,27 +54,43 @@ class Front(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the application's signing key, or the API secret for rules")
+        self._rule = Rule(options)
         if options.scheme not in ("", "application", "rule"):
             raise ValueError(f"source {options.name!r}: scheme must be application or rule")
         self._keep = options.keep
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get("x-front-signature", "")
-        if not wants_signature(inbound, self.options, given):
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        given = head.headers.get("x-front-signature", "")
+        if self._rule.check_head(head, given) and not self._signed_by_rule(head):
+            sent_at = head.headers.get("x-front-request-timestamp", "")
+            if not sent_at:
+                raise NotAuthentic("missing")
+            # Milliseconds; seconds are read as well.
+            require_recent(sent_at[:-3] if len(sent_at) > 11 else sent_at, now_s=now_s)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
             return
-        sent_at = inbound.headers.get("x-front-request-timestamp", "")
-        secrets = self.options.secrets()
-        if self.options.scheme == "rule" or (not sent_at and self.options.scheme != "application"):
-            if not matches_base64(given, secrets, inbound.body, "sha1"):
-                raise NotAuthentic("signature")
-            return
-        if not sent_at:
-            raise NotAuthentic("missing")
-        # Milliseconds; seconds are read as well.
-        require_recent(sent_at[:-3] if len(sent_at) > 11 else sent_at, now_s=now_s)
-        signed = b"%b:%b" % (sent_at.encode("utf-8", "surrogatepass"), inbound.body)
-        if not matches_base64(given, secrets, signed):
+        given, secrets = inbound.headers["x-front-signature"], self.options.secrets()
+        if self._signed_by_rule(inbound):
+            found = matches_base64(given, secrets, inbound.body, "sha1")
+        else:
+            sent_at = inbound.headers["x-front-request-timestamp"]
+            signed = b"%b:%b" % (sent_at.encode("utf-8", "surrogatepass"), inbound.body)
+            found = matches_base64(given, secrets, signed)
+        if not found:
             raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return self._rule.once(inbound.body) if self.timeless(inbound) else ()
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._rule.secret and self._signed_by_rule(inbound)
+
+    def _signed_by_rule(self, head: Inbound) -> bool:
+        """Whether a rule's webhook sent this, and not an application's."""
+        scheme, sent_at = self.options.scheme, head.headers.get("x-front-request-timestamp", "")
+        return scheme == "rule" or (not sent_at and scheme != "application")
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         challenge = inbound.headers.get("x-front-challenge", "")
@@ -221,7 +237,7 @@ class Front(BaseAdapter):
             digest = hmac_bytes(secret, b"%b:%b" % (sent_at_ms.encode(), sample.body))
             proof = {"x-front-request-timestamp": sent_at_ms}
         proof["x-front-signature"] = b64encode(digest).decode()
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _teammate(author: Walk) -> Person:

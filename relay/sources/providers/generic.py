@@ -18,21 +18,28 @@ from relay.event import KINDS, Channel, Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
     Sample,
     Skipped,
-    any_same,
     content_key,
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_login, has_secret, login_headers, verify_login
+from relay.sources.proof.credentials import has_secret, login_headers
+from relay.sources.proof.rule import Rule
 from relay.sources.proof.signature import Signature, read_signature
-from relay.sources.proof.standard import sign_standard_webhooks, verify_standard_webhooks
+from relay.sources.proof.standard import (
+    look_at_standard_head,
+    sign_standard_webhooks,
+    verify_standard_webhooks,
+)
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
+from relay.sources.read.form_scan import form_fields, only_field
+from relay.sources.read.json_scan import follow
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
 from relay.sources.read.moment import moment_us
@@ -41,6 +48,7 @@ from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
 
 MAX_ITEMS = 1000
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 _HUB = {"header": "x-hub-signature-256", "hash": "sha256", "encoding": "hex", "prefix": "sha256="}
 _STRIPE = {"header": "stripe-signature", "style": "stripe"}
@@ -68,15 +76,16 @@ class Generic(BaseAdapter):
         self._preset = options.scheme or options.adapter
         self._fields = _read_fields(options.raw.get("fields"))
         self._token_path = ""
+        self.credentials = Credentials()
         self._signature: Signature | None = None
         self._standard = False
-        self._logins = has_login(options)
+        self._rule = Rule(options)
         keyed = has_secret(options) or any(options.public_keys())
         if keyed:
             self._read_scheme(options)
         elif options.signature and not options.unauthenticated:
             raise ValueError(f"source {options.name!r}: signature needs secrets: [the shared secret]")
-        if not keyed and not self._logins and not options.unauthenticated:
+        if not keyed and not self._rule.login and not options.unauthenticated:
             raise ValueError(
                 f"source {options.name!r}: {options.adapter} needs secrets, basic_auth, bearer or api_key "
                 "(or unauthenticated: true, which lets anyone in)"
@@ -88,6 +97,7 @@ class Generic(BaseAdapter):
         token_path = options.signature.get("body_token") or options.raw.get("body_token")
         if token_path or self._preset == "body_token":
             self._token_path = token_path if isinstance(token_path, str) else "token"
+            self.credentials = Credentials(paths=(self._token_path,))
         elif self._preset in _SIGNED_PRESETS:
             self._signature = read_signature(options.signature, preset=_SIGNED_PRESETS[self._preset])
         elif options.signature and self._preset not in _STANDARD:
@@ -95,7 +105,17 @@ class Generic(BaseAdapter):
         else:
             self._standard = True
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._check_login(head)
+        if self._signature is not None:
+            self._signature.look_at_head(head, now_s=now_s)
+        elif self._standard:
+            look_at_standard_head(head, now_s, _prefix(head, self._preset))
+
+    def _check_login(self, head: Inbound) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
         options = self.options
         if self._signature is not None:
             self._signature.verify(inbound, options.secrets(), now_s=now_s)
@@ -105,19 +125,24 @@ class Generic(BaseAdapter):
             )
         elif self._token_path:
             self._verify_token(inbound)
-        if self._logins:
-            verify_login(inbound, options)
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """Where the id of a delivery is not signed, or nothing says when it was, what is signed counts once."""
+        signature = self._signature
+        if signature is None or (signature.signs_id and signature.signs_time):
+            return ()
+        return self._rule.once(signature.signed_content(inbound))
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._signature is not None and not self._signature.signs_time
 
     def _verify_token(self, inbound: Inbound) -> None:
-        # The proof lies in the body, so it is parsed before it is trusted; a broken one is no proof.
+        """The proof lies in the body: it is taken out before anything is parsed; out of a broken body none is."""
         try:
-            given = pick.follow(_body(inbound), self._token_path)
+            given = _token_in(inbound, self._token_path)
         except PayloadInvalid:
             raise NotAuthentic("token") from None
-        if not isinstance(given, str) or not given:
-            raise NotAuthentic("missing")
-        if not any_same(given, [secret for secret in self.options.secrets() if secret]):
-            raise NotAuthentic("token")
+        self._rule.check_token(given if isinstance(given, str) else "")
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         try:
@@ -168,23 +193,23 @@ class Generic(BaseAdapter):
         among = pick.places(payload)
         flat = pick.flatten(among)
         message = pick.message_in(among)
-        told = "private" if is_private(payload, message) else audience(payload) or audience(message)
-        if why := withheld(told, self.options):
+        readers = "private" if is_private(payload, message) else audience(payload) or audience(message)
+        if why := withheld(readers, self.options):
             return Skipped(why)
         found = (flat,)
-        event_type = kind or pick.first_text(among[:2], pick.TYPE)
+        told = pick.first_text(among[:2], pick.TYPE)
+        event_type = kind or told
         delivery = delivery or _delivery_in(among[0], event_type) or content_key(inbound.body)
         happened_us = pick.first_moment_us((*among, message), pick.TIME)
         version = int(now_s * 1_000_000) if happened_us is None else happened_us
         said = read_said(pick.worded(message), flat, markdown=self._preset in _MARKDOWN)
-        removed = (
-            bool(message) and _REMOVED.search(event_type or pick.ident(payload.get("action"))) is not None
-        )
+        removed = bool(message) and _REMOVED.search(told) is not None
         event = Event(
             id=event_id(source, delivery),
             source=source,
             adapter=self.options.adapter,
-            kind="message.deleted" if removed else event_type if event_type in KINDS else "custom",
+            # What a header says of the kind is not signed: it names the event, and decides nothing.
+            kind="message.deleted" if removed else told if told in KINDS else "custom",
             time=iso_from_us(version),
             version=version,
             thread=pick.thread_of(among, flat) or delivery,
@@ -201,7 +226,7 @@ class Generic(BaseAdapter):
             delivery_id=delivery,
             label=event_type,
             unworded="no_text" if message or _SPOKEN.search(event_type) else "",
-            remarks=(UNSAID,) if not told and message and self._preset in _TEMPLATED else (),
+            remarks=(UNSAID,) if not readers and message and self._preset in _TEMPLATED else (),
             payload=payload,
         )
         return self._mapped(event, payload) if self._fields else event
@@ -290,7 +315,7 @@ def _read_fields(described: Any) -> dict[str, str]:
 def _body(inbound: Inbound) -> Any:
     """JSON, or a form's fields. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
     content_type = inbound.headers.get("content-type", "")
-    if not content_type.lower().startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+    if not content_type.lower().startswith(_FORMS):
         return parse_lenient(inbound.body)
     fields = parse_form(inbound.body, content_type).fields()
     if not any(fields):
@@ -304,6 +329,17 @@ def _author(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str
     """Who said it; only where the message itself does not tell, whom the payload names."""
     found = pick.first_person((message,), {}) if message else Person()
     return found if found != Person() else pick.first_person(among, flat)
+
+
+def _token_in(inbound: Inbound, path: str) -> Any:
+    """What stands at the path in the body, read as `_body` reads it. Raises PayloadInvalid."""
+    content_type = inbound.headers.get("content-type", "")
+    if not content_type.lower().startswith(_FORMS):
+        return follow(inbound.body, path)
+    inner = only_field(inbound.body, content_type)
+    if inner is not None and inner.startswith(("{", "[")):
+        return follow(inner.encode("utf-8", "surrogatepass"), path)
+    return form_fields(inbound.body, content_type, (path,)).get(path)
 
 
 def _prefix(inbound: Inbound, preset: str) -> str:

@@ -33,13 +33,15 @@ from relay.sources.base import (
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_login, has_secret, login_headers, verify_login
+from relay.sources.proof.credentials import has_login, has_secret, login_headers
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.token import TOKEN_HEADER, verify_token
+from relay.sources.proof.rule import TOKEN_HEADER, Rule, require_free_authorization, token_of
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
 _LEEWAY_S = 60
+#: A token that expires later is refused: it would outlive the memory of what it was sent with.
+MAX_LIFE_S = 72 * 3600.0
 #: A token is some 900 characters long.
 _MAX_TOKEN = 8192
 _MAX_PARTIES = 500
@@ -58,30 +60,46 @@ class Gong(BaseAdapter):
                 f"source {options.name!r}: gong needs public_keys: [the rule's public key], or secrets: [a long random "
                 "value that the URL carries as ?token=] (or unauthenticated: true)"
             )
+        self._rule = Rule(options)
+        self._keyed = bool(keys)
         if keys:
+            self.proof_window_s = MAX_LIFE_S + _LEEWAY_S
+            require_free_authorization(options)
             require_public_url(options)
             if any(_public_key(key) is None for key in keys):
                 raise ValueError(f"source {options.name!r}: public_keys: wanted RSA keys as PEM or base64")
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        keys = [key for key in self.options.public_keys() if key]
-        if keys:
-            _, _, token = inbound.headers.get("authorization", "").rpartition(" ")
-            if token.count(".") == 2:
-                self._verify_jwt(inbound, token, keys, now_s)
-                return
-            if not (has_secret(self.options) or has_login(self.options)):
-                raise NotAuthentic("missing")
-        if not verify_token(inbound, self.options):
-            verify_login(inbound, self.options)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+        token = self._jwt(head)
+        if token:
+            self._verify_jwt(head, token, now_s)
+        elif self._rule.secret:
+            # The keys are no tokens: without `secrets` nothing but a JWT will do.
+            self._rule.check_token(token_of(head))
 
-    def _verify_jwt(self, inbound: Inbound, token: str, keys: list[str], now_s: float) -> None:
-        """The algorithm is fixed: a token that names another one ("none", HS256) is refused."""
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        token = self._jwt(inbound)
+        if not token:
+            return
+        digest = _json_part(token.split(".")[1]).get("body_sha256")
+        wanted = hashlib.sha256(inbound.body).hexdigest()
+        if not isinstance(digest, str) or not any_same(digest.lower(), [wanted]):
+            raise NotAuthentic("claims")
+
+    def _jwt(self, head: Inbound) -> str:
+        _, _, token = head.headers.get("authorization", "").rpartition(" ")
+        return token if self._keyed and token.count(".") == 2 else ""
+
+    def _verify_jwt(self, head: Inbound, token: str, now_s: float) -> None:
+        """The algorithm is fixed: a token that names another one ("none", HS256) is refused. So is one that lives longer than
+        a delivery is remembered."""
+        keys = [key for key in self.options.public_keys() if key]
         if len(token) > _MAX_TOKEN:
             raise NotAuthentic("token")
         signed, _, signature = token.rpartition(".")
-        head, _, body = signed.partition(".")
-        if _json_part(head).get("alg") != "RS256":
+        algorithm, _, body = signed.partition(".")
+        if _json_part(algorithm).get("alg") != "RS256":
             raise NotAuthentic("algorithm")
         raw_signature = _part(signature)
         if not any(_signed_by(key, raw_signature, signed.encode("ascii", "replace")) for key in keys):
@@ -90,13 +108,10 @@ class Gong(BaseAdapter):
         expires_s = claims.get("exp")
         if isinstance(expires_s, bool) or not isinstance(expires_s, (int, float)):
             raise NotAuthentic("claims")
-        if not now_s <= expires_s + _LEEWAY_S:
+        if not now_s - _LEEWAY_S <= expires_s <= now_s + MAX_LIFE_S:
             raise NotAuthentic("stale")
-        url, digest = claims.get("webhook_url"), claims.get("body_sha256")
-        if not isinstance(url, str) or not any_same(url, signed_urls(self.options, inbound)):
-            raise NotAuthentic("claims")
-        wanted = hashlib.sha256(inbound.body)
-        if not isinstance(digest, str) or not any_same(digest.lower(), [wanted.hexdigest()]):
+        url = claims.get("webhook_url")
+        if not isinstance(url, str) or not any_same(url, signed_urls(self.options, head)):
             raise NotAuthentic("claims")
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:

@@ -15,6 +15,7 @@ from relay.event import Event, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
@@ -27,7 +28,9 @@ from relay.sources.base import (
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_secret, require_secret
+from relay.sources.proof.credentials import login_headers, require_secret
+from relay.sources.proof.rule import Rule
+from relay.sources.read.json_scan import items, members, small_value
 from relay.sources.read.moment import moment_us
 
 _CHANGES = {"created": "message.created", "updated": "message.updated", "deleted": "message.deleted"}
@@ -38,26 +41,33 @@ class Graph(BaseAdapter):
     name: ClassVar[str] = "graph"
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/plain"})
     handshake_before_verify: ClassVar[bool] = True
+    credentials = Credentials(paths=("value.*.clientState", "validationTokens.*"))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the subscription's clientState")
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
         """Every notification of the batch carries the clientState: the proof lies in the body."""
-        if self.options.unauthenticated and not has_secret(self.options):
+        if not self._rule.secret:
             return
+        body, secrets = inbound.body, [secret for secret in self.options.secrets() if secret]
+        count = 0
         try:
-            items = json_object(inbound.body).get("value")
+            span = members(body, ("value",)).get("value")
+            for item in items(body, span) if span else ():
+                state = small_value(body, members(body, ("clientState",), item).get("clientState"))
+                if not isinstance(state, str) or not any_same(state, secrets):
+                    raise NotAuthentic("token")
+                count += 1
         except PayloadInvalid:
             raise NotAuthentic("token") from None
-        if not isinstance(items, list) or not items:
+        if not count:
             raise NotAuthentic("missing")
-        secrets = [secret for secret in self.options.secrets() if secret]
-        for item in items:
-            state = item.get("clientState") if isinstance(item, dict) else None
-            if not isinstance(state, str) or not any_same(state, secrets):
-                raise NotAuthentic("token")
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """A new subscription is validated by echoing the decoded token as plain text."""
@@ -130,7 +140,8 @@ class Graph(BaseAdapter):
         secret = next((secret for secret in self.options.secrets() if secret), "")
         for item in body["value"]:
             item["clientState"] = secret
-        return Sample(orjson.dumps(body), sample.headers, sample.method)
+        headers = {**sample.headers, **login_headers(self.options)}
+        return Sample(orjson.dumps(body), headers, sample.method)
 
 
 def _thread(resource: str, own_id: str) -> str:

@@ -30,9 +30,9 @@ from relay.sources.base import (
     require_recent,
     same,
 )
-from relay.sources.proof.credentials import has_secret, matches_base64, require_secret
+from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.token import wants_signature
+from relay.sources.proof.rule import Rule
 from relay.sources.read.moment import moment_us
 
 #: HubSpot signs the URL with these decoded (and no others).
@@ -52,6 +52,7 @@ class HubSpot(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
+        self._rule = Rule(options)
         self._versions = options.versions or ("v3",)
         unknown = [version for version in self._versions if version not in _VERSIONS]
         if unknown:
@@ -61,27 +62,44 @@ class HubSpot(BaseAdapter):
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        headers = inbound.headers
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        headers = head.headers
         newest, older = headers.get("x-hubspot-signature-v3", ""), headers.get("x-hubspot-signature", "")
-        if not wants_signature(inbound, self.options, newest or older):
+        if self._rule.check_head(head, newest or older) and self._version(head) == "v3":
+            sent_at_ms = headers.get("x-hubspot-request-timestamp", "")
+            if not sent_at_ms:
+                raise NotAuthentic("missing")
+            require_recent(sent_at_ms[:-3] or "-", now_s=now_s)
+            if not sent_at_ms.isascii() or not sent_at_ms.isdigit():
+                raise NotAuthentic("timestamp")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
             return
-        if newest and "v3" in self._versions:
-            self._verify_v3(inbound, newest, now_s)
-            return
+        version = self._version(inbound)
+        if version == "v3":
+            self._verify_v3(inbound, inbound.headers["x-hubspot-signature-v3"])
+        else:
+            self._verify_hash(inbound, inbound.headers["x-hubspot-signature"], version)
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return self._rule.once(inbound.body) if self.timeless(inbound) else ()
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._rule.secret and self._version(inbound) != "v3"
+
+    def _version(self, head: Inbound) -> str:
+        """The scheme that this request is signed with. Raises NotAuthentic for one that is not configured."""
+        headers = head.headers
+        if headers.get("x-hubspot-signature-v3") and "v3" in self._versions:
+            return "v3"
         claimed = headers.get("x-hubspot-signature-version", "v1")
-        if older and claimed in self._versions and claimed in ("v1", "v2"):
-            self._verify_hash(inbound, older, claimed)
-            return
+        if headers.get("x-hubspot-signature") and claimed in self._versions and claimed in ("v1", "v2"):
+            return claimed
         raise NotAuthentic("version")
 
-    def _verify_v3(self, inbound: Inbound, given: str, now_s: float) -> None:
-        sent_at_ms = inbound.headers.get("x-hubspot-request-timestamp", "")
-        if not sent_at_ms:
-            raise NotAuthentic("missing")
-        require_recent(sent_at_ms[:-3] or "-", now_s=now_s)
-        if not sent_at_ms.isascii() or not sent_at_ms.isdigit():
-            raise NotAuthentic("timestamp")
+    def _verify_v3(self, inbound: Inbound, given: str) -> None:
+        sent_at_ms = inbound.headers["x-hubspot-request-timestamp"]
         secrets = self.options.secrets()
         tail = inbound.body + sent_at_ms.encode()
         found = False
@@ -189,7 +207,7 @@ class HubSpot(BaseAdapter):
             head = f"{sample.method}{public}" if version == "v2" else ""
             digest = hashlib.sha256(secret.encode() + head.encode() + sample.body).hexdigest()
             proof = {"x-hubspot-signature": digest, "x-hubspot-signature-version": version}
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _head(inbound: Inbound, url: str) -> bytes:

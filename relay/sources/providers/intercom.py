@@ -26,8 +26,8 @@ from relay.sources.base import (
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import matches_hex, require_secret
-from relay.sources.proof.token import wants_signature
+from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
+from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
@@ -47,16 +47,27 @@ class Intercom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
+        self._rule = Rule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get("x-hub-signature", "")
-        if not wants_signature(inbound, self.options, given):
-            return
-        secrets = self.options.secrets()
-        if not given.startswith("sha1=") or not matches_hex(given[5:], secrets, inbound.body, "sha1"):
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        given = head.headers.get("x-hub-signature", "")
+        if self._rule.check_head(head, given) and not given.startswith("sha1="):
             raise NotAuthentic("signature")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
+            return
+        given = inbound.headers["x-hub-signature"]
+        if not matches_hex(given[5:], self.options.secrets(), inbound.body, "sha1"):
+            raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return self._rule.once(inbound.body)
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._rule.secret
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """Intercom first asks with HEAD whether the address is there, then sends the topic `ping`."""
@@ -273,7 +284,8 @@ class Intercom(BaseAdapter):
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         secret = next((secret for secret in self.options.secrets() if secret), "")
         digest = hmac_bytes(secret, sample.body, "sha1").hex()
-        return Sample(sample.body, {**sample.headers, "x-hub-signature": f"sha1={digest}"}, sample.method)
+        headers = {**sample.headers, "x-hub-signature": f"sha1={digest}", **login_headers(self.options)}
+        return Sample(sample.body, headers, sample.method)
 
 
 class _Notice:

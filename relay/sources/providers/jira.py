@@ -25,8 +25,8 @@ from relay.sources.base import (
     iso_from_us,
     json_object,
 )
-from relay.sources.proof.credentials import has_secret, login_headers, matches_hex, verify_login
-from relay.sources.proof.token import delivery_of, require_proof, verify_token, wants_signature
+from relay.sources.proof.credentials import login_headers, matches_hex
+from relay.sources.proof.rule import Rule, delivery_of, require_proof, token_of
 from relay.sources.read.adf import read_adf
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import audience, is_private, is_strict
@@ -47,22 +47,31 @@ class Jira(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's secret")
+        self._rule = Rule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get("x-hub-signature", "")
-        if not given and has_secret(self.options) and inbound.query:
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        given = head.headers.get("x-hub-signature", "")
+        if not given and head.query:
             # Old servers sign nothing: their URL may carry the secret.
-            if not verify_token(inbound, self.options):
-                verify_login(inbound, self.options)
-            return
-        if not wants_signature(inbound, self.options, given):
-            return
-        if not given.startswith("sha256=") or not matches_hex(
-            given[7:], self.options.secrets(), inbound.body
-        ):
+            self._rule.check_login(head)
+            self._rule.check_token(token_of(head))
+        elif self._rule.check_head(head, given) and not given.startswith("sha256="):
             raise NotAuthentic("signature")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        given = inbound.headers.get("x-hub-signature", "")
+        if not self._rule.secret or not given:
+            return
+        if not matches_hex(given[7:], self.options.secrets(), inbound.body):
+            raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return self._rule.once(inbound.body) if inbound.headers.get("x-hub-signature") else ()
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return "x-hub-signature" in inbound.headers
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)

@@ -23,15 +23,18 @@ from relay.sources.base import (
     Skipped,
     Walk,
     hmac_bytes,
-    json_object,
 )
 from relay.sources.mail.event import Mail, MailAdapter
-from relay.sources.mail.freshness import require_window
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import has_secret, matches_hex, require_secret
+from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
+from relay.sources.proof.freshness import require_window, window_s
+from relay.sources.proof.rule import Rule
+from relay.sources.read import pick
 from relay.sources.read.charset import printable
+from relay.sources.read.form_scan import form_fields
+from relay.sources.read.json_scan import members, small_value
 from relay.sources.read.multipart import Form, as_list, encode_multipart, parse_form, parse_parameters
 
 #: Retries go on for eight hours, and nobody says whether they are signed anew.
@@ -46,12 +49,15 @@ class Mailgun(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "Mailgun's HTTP webhook signing key")
+        self._rule = Rule(options)
+        self.proof_window_s = window_s(options, WINDOW_S)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        if not has_secret(self.options):
-            if self.options.unauthenticated:
-                return
-            raise NotAuthentic("missing")
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
+            return
         try:
             sent_at_s, token, given = _proof(inbound)
         except PayloadInvalid:
@@ -62,6 +68,12 @@ class Mailgun(MailAdapter):
         signed = (sent_at_s + token).encode("utf-8", "replace")
         if not matches_hex(given, self.options.secrets(), signed):
             raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """The token: what carried it once, whatever it was, is the last that did."""
+        if not self._rule.secret:
+            return ()
+        return (event_id(self.options.name, f"token:{_proof(inbound)[1]}"),)
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         if _is_json(inbound):
@@ -94,7 +106,6 @@ class Mailgun(MailAdapter):
             attachments=raw.attachments if raw else _attachments(form),
             url=url if url.startswith("https://") else "",
             delivery_id=token,
-            also_seen=(event_id(self.options.name, f"token:{token}"),) if token else (),
             payload=payload,
         )
 
@@ -110,6 +121,7 @@ class Mailgun(MailAdapter):
         secret = next((secret for secret in self.options.secrets() if secret), "")
         signature = hmac_bytes(secret, (sent_at_s + token).encode()).hex()
         fields = [("timestamp", sent_at_s), ("token", token), ("signature", signature)]
+        headers = {**sample.headers, **login_headers(self.options)}
         kind, parameters = parse_parameters(sample.headers.get("content-type", _FORM))
         if kind == "multipart/form-data":
             opened = (
@@ -117,11 +129,12 @@ class Mailgun(MailAdapter):
                 .rpartition(b"--")[0]
                 .rpartition(b"--")[0]
             )
-            return Sample(opened + sample.body, sample.headers, sample.method)
+            return Sample(opened + sample.body, headers, sample.method)
         body = urlencode(fields).encode() + (b"&" if sample.body else b"") + sample.body
-        return Sample(body, sample.headers, sample.method)
+        return Sample(body, headers, sample.method)
 
 
+_PROOF = ("timestamp", "token", "signature")
 #: Not for templates: the raw mail, and the proof.
 _HIDDEN = frozenset({"body-mime", "token", "timestamp", "signature"})
 
@@ -131,12 +144,22 @@ def _is_json(inbound: Inbound) -> bool:
 
 
 def _proof(inbound: Inbound) -> tuple[str, str, str]:
-    """Timestamp, token, signature. A JSON event has them in an object of their own."""
-    if _is_json(inbound):
-        nested = Walk(json_object(inbound.body)).maybe("signature")
-        return nested.maybe_ident("timestamp"), nested.maybe_text("token"), nested.maybe_text("signature")
-    form = parse_form(inbound.body, inbound.headers.get("content-type", ""))
-    return form.text("timestamp"), form.text("token"), form.text("signature")
+    """Timestamp, token, signature, taken out of the body. A JSON event has them in an object of their own. Raises
+    PayloadInvalid."""
+    if not _is_json(inbound):
+        found = form_fields(inbound.body, inbound.headers.get("content-type", ""), _PROOF)
+        return tuple(found.get(name, "") for name in _PROOF)  # type: ignore[return-value]
+    body = inbound.body
+    nested = members(body, ("signature",)).get("signature")
+    if nested is None:
+        return "", "", ""
+    spans = members(body, _PROOF, nested)
+    sent_at, token, given = (small_value(body, spans.get(name)) for name in _PROOF)
+    return (
+        pick.ident(sent_at),
+        token if isinstance(token, str) else "",
+        given if isinstance(given, str) else "",
+    )
 
 
 def _headers(form: Form) -> MailHeaders:

@@ -17,7 +17,8 @@ from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import login_headers, require_login, verify_login
+from relay.sources.proof.credentials import login_headers, require_login
+from relay.sources.proof.rule import Rule
 
 #: What the "Check" button of Postmark's settings posts.
 _CHECK_ID = "00000000-0000-0000-0000-000000000000"
@@ -29,9 +30,13 @@ class Postmark(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_login(options)
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        verify_login(inbound, self.options)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """The login is all there is."""
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         payload = json_object(inbound.body)

@@ -11,15 +11,19 @@ from typing import ClassVar
 
 import orjson
 
-from relay.errors import NotAuthentic
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.sample import sample_mails
-from relay.sources.proof.credentials import has_secret, require_secret
-from relay.sources.proof.standard import sign_standard_webhooks, verify_standard_webhooks
+from relay.sources.proof.credentials import login_headers, require_secret
+from relay.sources.proof.rule import Rule
+from relay.sources.proof.standard import (
+    look_at_standard_head,
+    sign_standard_webhooks,
+    verify_standard_webhooks,
+)
 
 
 class Resend(MailAdapter):
@@ -29,14 +33,16 @@ class Resend(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook's signing secret, whsec_...")
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        if not has_secret(self.options):
-            if self.options.unauthenticated:
-                return
-            raise NotAuthentic("missing")
-        secrets = [secret for secret in self.options.secrets() if secret]
-        verify_standard_webhooks(inbound, secrets, (), now_s, prefix="svix")
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        if self._rule.check_head(head, head.headers.get("svix-signature", "")):
+            look_at_standard_head(head, now_s, "svix")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if self._rule.secret:
+            secrets = [secret for secret in self.options.secrets() if secret]
+            verify_standard_webhooks(inbound, secrets, (), now_s, prefix="svix")
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         payload = json_object(inbound.body)
@@ -94,7 +100,7 @@ class Resend(MailAdapter):
         data = Walk(json_object(sample.body)).maybe("data")
         message_id = f"msg_{data.maybe_text('email_id') or 'sample'}"
         proof = sign_standard_webhooks(sample.body, secret, message_id=message_id, now_s=now_s, prefix="svix")
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _joined(data: Walk, key: str) -> str:

@@ -6,8 +6,7 @@ Source: Salesforce, "Outbound Messaging".
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-from xml.parsers import expat
+from typing import ClassVar
 from xml.sax.saxutils import escape
 
 from relay.errors import NotAuthentic, PayloadInvalid
@@ -16,20 +15,22 @@ from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
     BaseAdapter,
+    Credentials,
     Inbound,
     Parked,
     Parsed,
     Sample,
     Skipped,
-    any_same,
     content_key,
     iso_from_us,
 )
-from relay.sources.proof.credentials import has_login, has_secret, login_headers, verify_login
+from relay.sources.proof.credentials import has_secret, login_headers
+from relay.sources.proof.rule import Rule
 from relay.sources.read.either import looks_like_html, read_either
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import audience, withheld
+from relay.sources.read.xml import Element, first_leaf, parse_xml
 
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _OUTBOUND = "http://soap.sforce.com/2005/09/outbound"
@@ -39,7 +40,8 @@ _ACK = (
     "</soapenv:Body></soapenv:Envelope>"
 ).encode()
 
-_MAX_DEPTH = 32
+#: Where the organization's id stands.
+_ORGANIZATION = ("Envelope", "Body", "notifications", "OrganizationId")
 _KINDS = {"Case": "ticket.updated", "CaseComment": "ticket.commented", "EmailMessage": "email.received"}
 #: Their fields may tell that they are not for the customer.
 _WITH_AUDIENCE = frozenset({"CaseComment"})
@@ -53,50 +55,48 @@ class Salesforce(BaseAdapter):
         {"text/xml", "application/xml", "application/soap+xml"}
     )
     answers = Answers(accepted=200, accepted_body=_ACK, accepted_type="text/xml; charset=utf-8")
+    #: The session lets its holder act in Salesforce.
+    credentials = Credentials(elements=("SessionId",))
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
-        self._logins = has_login(options)
-        if not (self._logins or has_secret(options) or options.unauthenticated):
+        self._rule = Rule(options)
+        if not (self._rule.login or has_secret(options) or options.unauthenticated):
             raise ValueError(
                 f"source {options.name!r}: salesforce signs nothing, so it needs basic_auth, or secrets: "
                 "[a token for ?token= in the URL, or the organization's id]"
             )
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        if self._logins:
-            verify_login(inbound, self.options)
-            return
-        secrets = [secret for secret in self.options.secrets() if secret]
-        if not secrets:
-            if self.options.unauthenticated:
-                return
-            raise NotAuthentic("missing")
-        if given := inbound.query.get("token", ""):
-            if not any_same(given, secrets):
-                raise NotAuthentic("token")
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+        if given := head.query.get("token", ""):
+            self._rule.check_token(given)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret or inbound.query.get("token"):
             return
         try:
-            organization = _leaf(_notifications(inbound.body), "OrganizationId")
+            organization = first_leaf(inbound.body, _ORGANIZATION)
         except PayloadInvalid:
             raise NotAuthentic("token") from None
-        if not organization or not any_same(organization, secrets):
+        if not organization:
             raise NotAuthentic("token")
+        self._rule.check_token(organization)
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         outer = _notifications(inbound.body)
-        found = [child for child in outer["children"] if child["name"] == "Notification"]
+        found = [child for child in outer.children if child.name == "Notification"]
         if not found:
             raise PayloadInvalid("wanted a Notification", "notifications")
         return [self._event(outer, one, now_s) for one in found]
 
-    def _event(self, outer: dict[str, Any], one: dict[str, Any], now_s: float) -> Parsed:
-        record = next((child for child in one["children"] if child["name"] == "sObject"), None)
-        notification = _leaf(one, "Id")
+    def _event(self, outer: Element, one: Element, now_s: float) -> Parsed:
+        record = next((child for child in one.children if child.name == "sObject"), None)
+        notification = one.leaf("Id")
         if record is None or not notification:
-            return Parked("notification without Id or sObject", notification or content_key(repr(one)))
-        values = {child["name"]: child["text"] for child in record["children"] if child["text"]}
-        kind = record["type"].rpartition(":")[2]
+            return Parked("notification without Id or sObject", notification or content_key(one.told()))
+        values = {child.name: child.text for child in record.children if child.text}
+        kind = record.type.rpartition(":")[2]
         # A record is the customer's to see unless it says otherwise: few have a field for it.
         told = audience(values) or ("" if kind in _WITH_AUDIENCE else "public")
         if why := withheld(told, self.options):
@@ -130,15 +130,15 @@ class Salesforce(BaseAdapter):
             recipients=_recipients(values),
             ticket=_ticket(values) if kind == "Case" else Ticket(),
             message_id=notification,
-            url=_url(_leaf(outer, "EnterpriseUrl"), record_id),
+            url=_url(outer.leaf("EnterpriseUrl"), record_id),
             delivery_id=notification,
             label=values.get("CaseNumber") or kind,
             # An outbound message has the fields that its workflow chose.
             unworded="fields" if kind in ("CaseComment", "EmailMessage", "FeedItem", "FeedComment") else "",
             # The session id would let its holder act in Salesforce: it goes no further.
             payload={
-                "organization_id": _leaf(outer, "OrganizationId"),
-                "action_id": _leaf(outer, "ActionId"),
+                "organization_id": outer.leaf("OrganizationId"),
+                "action_id": outer.leaf("ActionId"),
                 "notification_id": notification,
                 "object": {"type": kind, **values},
             },
@@ -158,7 +158,7 @@ class Salesforce(BaseAdapter):
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         body = sample.body
         secret = next((secret for secret in self.options.secrets() if secret), "")
-        if secret and not self._logins:
+        if secret:
             body = body.replace(b"00D000000000SAMPLE", escape(secret).encode())
         return Sample(body, {**sample.headers, **login_headers(self.options)}, sample.method)
 
@@ -196,63 +196,15 @@ def _url(api_url: str, record_id: str) -> str:
     return f"https://{host}/{record_id}" if scheme == "https" and host and record_id.isalnum() else ""
 
 
-def _leaf(element: dict[str, Any], name: str) -> str:
-    for child in element["children"]:
-        if child["name"] == name:
-            return str(child["text"])
-    return ""
-
-
-def _notifications(body: bytes) -> dict[str, Any]:
+def _notifications(body: bytes) -> Element:
     """The `notifications` element. Raises PayloadInvalid for what is no such message."""
-    root = _parse_xml(body)
-    if root["name"] == "Envelope":
-        inner = next((child for child in root["children"] if child["name"] == "Body"), None)
-        for child in inner["children"] if inner else ():
-            if child["name"] == "notifications":
-                found: dict[str, Any] = child
-                return found
+    root = parse_xml(body)
+    if root.name == "Envelope":
+        inner = next((child for child in root.children if child.name == "Body"), None)
+        for child in inner.children if inner else ():
+            if child.name == "notifications":
+                return child
     raise PayloadInvalid("wanted a SOAP outbound message")
-
-
-def _parse_xml(body: bytes) -> dict[str, Any]:
-    """The elements as dicts of local name, xsi type, text and children. A document type is refused before
-    any entity could be declared, so nothing can be expanded or fetched."""
-    root: dict[str, Any] = {"name": "", "type": "", "text": "", "children": []}
-    stack = [root]
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if len(stack) > _MAX_DEPTH:
-            raise PayloadInvalid(f"XML nested deeper than {_MAX_DEPTH}")
-        kind = next((value for key, value in attributes.items() if key.rpartition(" ")[2] == "type"), "")
-        element = {"name": name.rpartition(" ")[2], "type": kind, "text": "", "children": [], "parts": []}
-        stack[-1]["children"].append(element)
-        stack.append(element)
-
-    def end(_name: str) -> None:
-        element = stack.pop()
-        element["text"] = "".join(element.pop("parts")).strip()
-
-    def characters(data: str) -> None:
-        if len(stack) > 1:
-            stack[-1]["parts"].append(data)
-
-    def refuse(*_: Any) -> None:
-        raise PayloadInvalid("XML with a document type")
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    try:
-        parser.Parse(body, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        raise PayloadInvalid("not XML") from error
-    found: dict[str, Any] = root["children"][0]
-    return found
 
 
 def _sample_case(first_us: int, moment: int, status: str, text: str) -> Sample:

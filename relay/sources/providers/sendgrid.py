@@ -27,11 +27,12 @@ from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk
 from relay.sources.mail.event import Mail, MailAdapter
-from relay.sources.mail.freshness import require_window
 from relay.sources.mail.headers import MailHeaders, attachment, header_block
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import has_login, login_headers, verify_login
+from relay.sources.proof.credentials import has_login, login_headers
+from relay.sources.proof.freshness import require_window, window_s
+from relay.sources.proof.rule import Rule
 from relay.sources.read.multipart import Form, as_object, encode_multipart, parse_form
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
@@ -55,24 +56,27 @@ class SendGrid(MailAdapter):
                 f"source {options.name!r}: sendgrid needs public_keys: [the verification key of its security "
                 "policy], or basic_auth for the login in the URL (or unauthenticated: true)"
             )
+        self._rule = Rule(options)
+        #: What is no key of SendGrid's under `secrets` asks for nothing.
+        self._wants_signature = bool(self._keys())
+        self.proof_window_s = window_s(options, WINDOW_S)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get(_SIGNATURE, "")
-        sent_at_s = inbound.headers.get(_TIMESTAMP, "")
-        keys = self._keys()
-        if not keys or not (given or sent_at_s):
-            # Without a login configured either, this refuses.
-            if keys and not has_login(self.options):
-                raise NotAuthentic("missing")
-            verify_login(inbound, self.options)
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_login(head)
+        if not self._wants_signature:
             return
+        given, sent_at_s = head.headers.get(_SIGNATURE, ""), head.headers.get(_TIMESTAMP, "")
+        if not (given or sent_at_s):
+            raise NotAuthentic("missing")
         require_window(sent_at_s, self.options, now_s=now_s, default_s=WINDOW_S)
-        try:
-            signature = b64decode(given.encode("ascii"), validate=True)
-        except (binascii.Error, ValueError):
-            raise NotAuthentic("signature") from None
-        signed = sent_at_s.encode() + inbound.body
-        if not any(_holds(key, signature, signed) for key in keys):
+        _decoded(given)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._wants_signature:
+            return
+        signed = inbound.headers[_TIMESTAMP].encode() + inbound.body
+        signature = _decoded(inbound.headers.get(_SIGNATURE, ""))
+        if not any(_holds(key, signature, signed) for key in self._keys()):
             raise NotAuthentic("signature")
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
@@ -103,7 +107,7 @@ class SendGrid(MailAdapter):
         sent_at_s = str(int(now_s))
         signature = private.sign(sent_at_s.encode() + sample.body, ec.ECDSA(SHA256()))
         proof = {_TIMESTAMP: sent_at_s, _SIGNATURE: b64encode(signature).decode()}
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:
         found = [_public_key(text) for text in self.options.public_keys()]
@@ -112,6 +116,13 @@ class SendGrid(MailAdapter):
             # The verification key put under `secrets` by mistake is what was meant all the same.
             found.append(private.public_key() if private else _public_key(secret))
         return [key for key in found if key is not None]
+
+
+def _decoded(given: str) -> bytes:
+    try:
+        return b64decode(given.encode("ascii"), validate=True)
+    except (binascii.Error, ValueError):
+        raise NotAuthentic("signature") from None
 
 
 def _holds(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> bool:

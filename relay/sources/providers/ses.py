@@ -14,14 +14,28 @@ import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid, UserError
 from relay.source_options import SourceOptions
-from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, json_object
+from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, iso_from_us, json_object
 from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders
 from relay.sources.mail.mime import MimeMail, read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import has_login, login_headers, verify_login
-from relay.sources.proof.sns import Certificates, confirmation_url, private_key_of, sign_envelope
+from relay.sources.proof.freshness import require_moment, window_s
+from relay.sources.proof.sns import (
+    SIGNED_FIELDS,
+    Certificates,
+    confirmation_url,
+    private_key_of,
+    sign_envelope,
+)
+from relay.sources.read.json_scan import large_text, members, small_value
+from relay.sources.read.moment import moment_us
 
+_TYPES = frozenset({"Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"})
+#: SNS takes 256 KB; each byte may be written as six characters.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+#: SNS repeats a message for an hour at most, under the same time.
+WINDOW_S = 6 * 3600.0
 _SAMPLE_TOPIC = "arn:aws:sns:eu-central-1:111122223333:inbound-mail"
 _SAMPLE_CERTIFICATE = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-sample.pem"
 
@@ -42,26 +56,34 @@ class Ses(MailAdapter):
         self.certificates = Certificates(options.certificate_files)
         #: A login in the endpoint's URL is asked for beside the signature, from the start and for good.
         self._wants_login = has_login(options)
+        self.proof_window_s = window_s(options, WINDOW_S)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
         if self._wants_login:
-            verify_login(inbound, self.options)
+            verify_login(head, self.options)
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        """The signed fields are taken out of the envelope; the message itself only where the others are in order."""
+        body = inbound.body
         try:
-            envelope = json_object(inbound.body)
+            spans = members(body, SIGNED_FIELDS)
+            envelope = {name: small_value(body, spans.get(name)) for name in SIGNED_FIELDS if name in spans}
+            # "Raw message delivery" posts neither envelope nor signature.
+            if envelope.get("Type") not in _TYPES:
+                raise NotAuthentic("envelope")
+            # The topic first: nobody else's messages make us fetch anything.
+            if self.options.topics and envelope.get("TopicArn") not in self.options.topics:
+                raise NotAuthentic("topic")
+            if self.options.unauthenticated and not self.options.topics:
+                return
+            sent_us = moment_us(envelope.get("Timestamp"))
+            require_moment(sent_us, self.options, now_s=now_s, default_s=WINDOW_S)
+            start, end = spans.get("Message", (0, 0))
+            if end - start > MAX_MESSAGE_BYTES:
+                raise NotAuthentic("envelope")
+            envelope["Message"] = large_text(body, (start, end)) if end else None
         except PayloadInvalid:
             raise NotAuthentic("envelope") from None
-        if envelope.get("Type") not in (
-            "Notification",
-            "SubscriptionConfirmation",
-            "UnsubscribeConfirmation",
-        ):
-            # "Raw message delivery" posts neither envelope nor signature.
-            raise NotAuthentic("envelope")
-        # The topic first: nobody else's messages make us fetch anything.
-        if self.options.topics and envelope.get("TopicArn") not in self.options.topics:
-            raise NotAuthentic("topic")
-        if self.options.unauthenticated and not self.options.topics:
-            return
         self.certificates.verify(envelope)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
@@ -99,7 +121,10 @@ class Ses(MailAdapter):
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
         topic = next(iter(self.options.topics), _SAMPLE_TOPIC)
         return [
-            Sample(orjson.dumps(_sample_envelope(mail, topic)), {"content-type": "text/plain; charset=UTF-8"})
+            Sample(
+                orjson.dumps(_sample_envelope(mail, topic, now_s)),
+                {"content-type": "text/plain; charset=UTF-8"},
+            )
             for mail in sample_mails(serial=serial, now_s=now_s)
         ]
 
@@ -177,7 +202,7 @@ def _verdicts(receipt: Walk) -> list[str]:
     ]
 
 
-def _sample_envelope(mail: MailSample, topic: str) -> dict[str, Any]:
+def _sample_envelope(mail: MailSample, topic: str, now_s: float) -> dict[str, Any]:
     message = {
         "notificationType": "Received",
         "mail": {
@@ -209,6 +234,6 @@ def _sample_envelope(mail: MailSample, topic: str) -> dict[str, Any]:
         "TopicArn": topic,
         "Subject": "Amazon SES Email Receipt Notification",
         "Message": orjson.dumps(message).decode(),
-        "Timestamp": "2026-01-01T00:00:00.000Z",
+        "Timestamp": iso_from_us(int(now_s * 1_000_000)),
         "SigningCertURL": _SAMPLE_CERTIFICATE,
     }

@@ -30,7 +30,8 @@ from relay.sources.base import (
     json_object,
     same,
 )
-from relay.sources.proof.credentials import has_secret, keyed_digest, require_secret
+from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
+from relay.sources.proof.rule import Rule, require_free_authorization
 from relay.sources.read.attached import pictures_in
 from relay.sources.read.markup import clean_html, is_deep, text_of_html
 from relay.sources.read.moment import moment_us
@@ -57,21 +58,30 @@ class Teams(BaseAdapter):
         for secret in options.secrets():
             if secret and not _key(secret):
                 raise ValueError(f"source {options.name!r}: the Teams security token must be base64")
+        self._rule = Rule(options)
+        require_free_authorization(options)
         self._keep_bots = "bots" in options.keep
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        secrets = self.options.secrets()
-        scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "hmac" or not given:
-            if self.options.unauthenticated and not has_secret(self.options):
-                return
-            raise NotAuthentic("missing")
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        scheme, _, given = head.headers.get("authorization", "").partition(" ")
+        self._rule.check_head(head, given if scheme.lower() == "hmac" else "")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
+            return
+        given = inbound.headers["authorization"].partition(" ")[2]
         found = False
-        for secret in secrets:
+        for secret in self.options.secrets():
             if key := _key(secret):
                 found |= same(given.strip(), b64encode(keyed_digest(key, inbound.body)))
         if not found:
             raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        return self._rule.once(inbound.body)
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._rule.secret
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
@@ -131,7 +141,8 @@ class Teams(BaseAdapter):
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         secret = next((secret for secret in self.options.secrets() if secret), "")
         digest = b64encode(keyed_digest(_key(secret), sample.body)).decode()
-        return Sample(sample.body, {**sample.headers, "authorization": f"HMAC {digest}"}, sample.method)
+        headers = {**sample.headers, **login_headers(self.options), "authorization": f"HMAC {digest}"}
+        return Sample(sample.body, headers, sample.method)
 
 
 @lru_cache(maxsize=64)

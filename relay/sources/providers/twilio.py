@@ -27,9 +27,9 @@ from relay.sources.base import (
     json_object,
     same,
 )
-from relay.sources.proof.credentials import has_secret, matches_base64, require_secret
+from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.token import wants_signature
+from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import name_in, read_files
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
@@ -59,13 +59,17 @@ class Twilio(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the account's auth token")
+        self._rule = Rule(options)
         if has_secret(options):
             require_public_url(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get("x-twilio-signature", "")
-        if not wants_signature(inbound, self.options, given):
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        self._rule.check_head(head, head.headers.get("x-twilio-signature", ""))
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
             return
+        given = inbound.headers["x-twilio-signature"]
         hash_name = _HASHES.get(_algorithm(inbound.headers.get(_SETTINGS_HEADER, "")))
         if hash_name is None:
             raise NotAuthentic("algorithm")
@@ -80,6 +84,13 @@ class Twilio(BaseAdapter):
                 found |= matches_base64(given, self.options.secrets(), signed, hash_name)
         if not found:
             raise NotAuthentic("signature")
+
+    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
+        """Parameters are signed in their own order: another order of the same ones is the same."""
+        return self._rule.once(_sorted_parameters(inbound.body) if _is_form(inbound) else inbound.body)
+
+    def timeless(self, inbound: Inbound) -> bool:
+        return self._rule.secret
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         if _is_form(inbound):
@@ -230,7 +241,8 @@ class Twilio(BaseAdapter):
         form = sample.headers.get("content-type", "").startswith(_FORM)
         signed = public + (_sorted_parameters(sample.body) if form else "")
         digest = b64encode(hmac_bytes(secret, signed.encode(), "sha1")).decode()
-        return Sample(sample.body, {**sample.headers, "x-twilio-signature": digest}, sample.method)
+        headers = {**sample.headers, "x-twilio-signature": digest, **login_headers(self.options)}
+        return Sample(sample.body, headers, sample.method)
 
 
 class _Fields:

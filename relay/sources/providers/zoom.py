@@ -27,8 +27,8 @@ from relay.sources.base import (
     json_object,
     require_recent,
 )
-from relay.sources.proof.credentials import keyed_digest, matches_hex, require_secret
-from relay.sources.proof.token import wants_signature
+from relay.sources.proof.credentials import keyed_digest, login_headers, matches_hex, require_secret
+from relay.sources.proof.rule import Rule
 from relay.sources.providers.zoom_phone import phone_events
 from relay.sources.read.markdown import read_markdown
 from relay.sources.read.markup import html_of_text
@@ -53,18 +53,25 @@ class Zoom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's secret token")
+        self._rule = Rule(options)
 
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        given = inbound.headers.get("x-zm-signature", "")
-        if not wants_signature(inbound, self.options, given):
+    def verify_head(self, head: Inbound, *, now_s: float) -> None:
+        given = head.headers.get("x-zm-signature", "")
+        if self._rule.check_head(head, given):
+            sent_at_s = head.headers.get("x-zm-request-timestamp", "")
+            if not sent_at_s:
+                raise NotAuthentic("missing")
+            # Some of Zoom's events carry milliseconds here.
+            require_recent(sent_at_s[:-3] if len(sent_at_s) > 11 else sent_at_s, now_s=now_s)
+            if not given.startswith("v0="):
+                raise NotAuthentic("signature")
+
+    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
+        if not self._rule.secret:
             return
-        sent_at_s = inbound.headers.get("x-zm-request-timestamp", "")
-        if not sent_at_s:
-            raise NotAuthentic("missing")
-        # Some of Zoom's events carry milliseconds here.
-        require_recent(sent_at_s[:-3] if len(sent_at_s) > 11 else sent_at_s, now_s=now_s)
+        sent_at_s = inbound.headers["x-zm-request-timestamp"]
         signed = b"v0:%b:%b" % (sent_at_s.encode("utf-8", "surrogatepass"), inbound.body)
-        if not given.startswith("v0=") or not matches_hex(given[3:], self.options.secrets(), signed):
+        if not matches_hex(inbound.headers["x-zm-signature"][3:], self.options.secrets(), signed):
             raise NotAuthentic("signature")
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
@@ -189,7 +196,7 @@ class Zoom(BaseAdapter):
         sent_at_s = str(int(now_s))
         digest = hmac_bytes(secret, b"v0:%b:%b" % (sent_at_s.encode(), sample.body)).hex()
         proof = {"x-zm-request-timestamp": sent_at_s, "x-zm-signature": f"v0={digest}"}
-        return Sample(sample.body, {**sample.headers, **proof}, sample.method)
+        return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _message_id(thread: str, what: str, change: str) -> str:

@@ -44,10 +44,19 @@ def decode_bytes(raw: bytes, charset: str, *, cut: bool = False) -> str:
         if cut and text.endswith(_REPLACEMENT):
             text = text[:-1]
         bad = text.count(_REPLACEMENT)
+        if bad and candidate != "utf-8" and (other := _strictly_utf8(raw)) is not None:
+            return other  # what is UTF-8 throughout is nothing else
         if bad <= _beyond_ascii(text) - bad:
             return text
         best = best or text
     return best
+
+
+def _strictly_utf8(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _decoded(raw: bytes, name: str) -> str | None:
@@ -67,6 +76,8 @@ def _beyond_ascii(text: str) -> int:
 def printable(text: str) -> str:
     """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
     read as UTF-8, else as Windows-1252."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub("", encodable(text))
 
 

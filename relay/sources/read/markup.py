@@ -18,10 +18,13 @@ MAX_DEPTH = 200
 MAX_ELEMENTS = 5000
 
 #: Each costs up to 4 us.
-MAX_TAGS = 50_000
+MAX_TAGS = 30_000
 
-#: The cleaner copies the text so far at every character reference: quadratic, 0.1 s for so many.
-MAX_REFERENCES = 50_000
+#: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
+MAX_REOPENED = 400_000
+
+#: The cleaner copies the text so far at every character reference: quadratic, 10 ms for so many.
+MAX_REFERENCES = 20_000
 
 _CLEANER = nh3.Cleaner(
     clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"}
@@ -39,6 +42,14 @@ _SHALLOW = frozenset(
         *("wbr", "p", "li", "dt", "dd", "tr", "td", "th", "option"),
     ]
 )
+_FORMATS = frozenset(
+    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
+)
+
+
+def has_tags(html: str) -> bool:
+    """Whether this is HTML at all, and not a text that stands where HTML is due."""
+    return "<" in html and _HAS_TAG.search(html) is not None
 
 
 def clean_html(html: str) -> str:
@@ -47,9 +58,16 @@ def clean_html(html: str) -> str:
     if "<" not in html and "&" not in html:
         return html_of_text(html)
     html = _printable(html)
-    if not _HAS_TAG.search(html):
+    if not has_tags(html):
         return html_of_text(unescape(html))
     if is_deep(html):
+        return html_of_text(text_of_html(html))
+    return clean_shallow_html(html)
+
+
+def clean_shallow_html(html: str) -> str:
+    """The same of HTML that a parser wrote out, from a page that was not deep."""
+    if html.count("&") > MAX_REFERENCES:
         return html_of_text(text_of_html(html))
     return _CLEANER.clean(html).strip()
 
@@ -82,7 +100,7 @@ def _printable(text: str) -> str:
 
 
 def is_deep(html: str) -> bool:
-    """Whether a parser may need too long: more than MAX_DEPTH elements open at once, or too many tags or references.
+    """Whether a parser may need too long: too many elements open at once, too many tags or references.
 
     Counted per name: an end tag whose element never began closes nothing. What stands in comments, as Word's
     settings do, opens nothing, but counts among the elements: a comment that is none could hide the rest.
@@ -92,34 +110,28 @@ def is_deep(html: str) -> bool:
         return True
     if tags <= MAX_DEPTH:
         return False
-    depth = elements = 0
+    depth = elements = comment_ends = 0
+    formats = reopened = 0
     opened: dict[str, int] = {}
-    comment_ends = 0
     for found in _TAG.finditer(html):
+        reopened += formats
+        name = found[2]
         if found.start() < comment_ends:
-            name = ""
-        elif found[2] is None:
+            elements += 1
+        elif name is None:
             comment_ends = _comment_end(html, found.start())
-            continue
-        else:
-            name = found[2].lower()
-            if name in _SHALLOW:
-                continue
-        if not name:
-            elements += 1
-            if elements > MAX_ELEMENTS:
-                return True
-            continue
-        count = opened.get(name, 0)
-        if not found[1]:
-            opened[name] = count + 1
-            depth += 1
-            elements += 1
-            if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
-                return True
-        elif count:
-            opened[name] = count - 1
-            depth -= 1
+        elif (name := name.lower()) not in _SHALLOW:
+            step = 0
+            if not found[1]:
+                step = 1
+                elements += 1
+            elif opened.get(name):
+                step = -1
+            opened[name] = opened.get(name, 0) + step
+            depth += step
+            formats += step if name in _FORMATS else 0
+        if depth > MAX_DEPTH or elements > MAX_ELEMENTS or reopened > MAX_REOPENED:
+            return True
     return False
 
 

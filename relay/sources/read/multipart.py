@@ -7,7 +7,7 @@ Source: RFC 7578, RFC 2046 section 5.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -17,8 +17,15 @@ from relay.sources.base import parse_json
 from relay.sources.read.charset import decode_bytes, printable
 
 MAX_PARTS = 1000
+_TEXTS = ("text/", "message/", "application/json")
 MAX_PART_HEADER_BYTES = 16 * 1024
+MAX_PART_HEADERS = 100
 MAX_PARAMETERS_CHARS = 4096
+MAX_NAME_BYTES = 4096
+#: Lines that begin like a boundary and are none; a boundary of one letter may be found anywhere.
+MAX_CANDIDATES = 20 * MAX_PARTS
+#: Percent-encoded values are decoded piece by piece: the decoder makes an object of every percent sign.
+PIECE_BYTES = 64 * 1024
 #: RFC 2046 allows 70 characters; some libraries make longer ones.
 MAX_BOUNDARY_CHARS = 200
 
@@ -80,18 +87,41 @@ class Form:
 
 def parse_form(body: bytes, content_type: str) -> Form:
     """The form of a request. Raises PayloadInvalid for another content type, or where no form can be read."""
+    boundary = boundary_of(body, content_type)
+    return Form(tuple(_urlencoded(body) if boundary is None else _multipart(body, boundary)))
+
+
+def boundary_of(body: bytes, content_type: str) -> bytes | None:
+    """A multipart form's boundary, None for an urlencoded one. Raises PayloadInvalid for what is no form."""
     kind, parameters = parse_parameters(content_type)
     if kind == "application/x-www-form-urlencoded":
-        return Form(tuple(_urlencoded(body)))
+        return None
     if not kind and body.startswith(b"--"):
         # A saved body without its headers (`relay explain`): its first line is the boundary.
-        return Form(tuple(_multipart(body, body[2 : MAX_BOUNDARY_CHARS + 2].partition(b"\n")[0].rstrip())))
+        return body[2 : MAX_BOUNDARY_CHARS + 2].partition(b"\n")[0].rstrip()
     if not kind.startswith("multipart/"):
         raise PayloadInvalid("wanted a form")
     boundary = parameters.get("boundary", "")
     if not boundary or len(boundary) > MAX_BOUNDARY_CHARS:
         raise PayloadInvalid("multipart without a boundary")
-    return Form(tuple(_multipart(body, boundary.encode("latin-1", "replace"))))
+    return boundary.encode("latin-1", "replace")
+
+
+def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
+    they are, and so does what is no part."""
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in _between(body, b"--" + boundary):
+        head = part_head(body, start, end)
+        if head is None or (head.filename is not None and not head.content_type.startswith(_TEXTS)):
+            continue
+        content = body[head.content_at : end]
+        changed = change(head.name, content)
+        if changed != content:
+            pieces += (body[done : head.content_at], changed or b"")
+            done = end
+    return b"".join((*pieces, body[done:])) if pieces else body
 
 
 def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
@@ -125,47 +155,80 @@ def _as_json(raw: bytes) -> Any:
 
 
 def _urlencoded(body: bytes) -> Iterator[Part]:
-    if not body:
-        return
+    for start, end in pairs_between(body):
+        equals = body.find(b"=", start, end)
+        name_end = equals if equals >= 0 else end
+        value = percent_decoded(body[equals + 1 : end]) if equals >= 0 else b""
+        yield Part(field_name(body, start, name_end), value)
+
+
+def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where each pair of an urlencoded form begins and ends. Raises PayloadInvalid for more than anybody sends."""
     if body.count(b"&") >= MAX_PARTS:
         raise PayloadInvalid(f"more than {MAX_PARTS} fields")
-    for pair in body.split(b"&"):
-        if pair:
-            name, _, value = pair.partition(b"=")
-            yield Part(_form_text(name), unquote_to_bytes(value.replace(b"+", b" ")))
+    start = 0
+    while start < len(body):
+        end = body.find(b"&", start)
+        end = len(body) if end < 0 else end
+        if end > start:
+            yield start, end
+        start = end + 1
 
 
-def _form_text(name: bytes) -> str:
-    return printable(unquote_to_bytes(name.replace(b"+", b" ")).decode("utf-8", "replace"))[:256]
+def percent_decoded(raw: bytes) -> bytes:
+    """A form's value. Memory: that of the result and one piece."""
+    if len(raw) <= PIECE_BYTES:
+        return unquote_to_bytes(raw.replace(b"+", b" "))
+    found = bytearray()
+    at = 0
+    while at < len(raw):
+        end = min(at + PIECE_BYTES, len(raw))
+        if end < len(raw) and (cut := raw.rfind(b"%", end - 2, end)) > at:
+            end = cut
+        found += unquote_to_bytes(raw[at:end].replace(b"+", b" "))
+        at = end
+    return bytes(found)
+
+
+def field_name(body: bytes, start: int, end: int) -> str:
+    """The name of a form's field that stands there, as text of at most 256 characters."""
+    plain = unquote_to_bytes(body[start : min(end, start + MAX_NAME_BYTES)].replace(b"+", b" "))
+    return printable(plain.decode("utf-8", "replace"))[:256]
 
 
 def _multipart(body: bytes, boundary: bytes) -> Iterator[Part]:
+    for start, end in parts_between(body, boundary):
+        head = part_head(body, start, end)
+        if head is not None:
+            yield Part(head.name, body[head.content_at : end], head.filename, head.content_type, head.charset)
+
+
+def parts_between(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """Where each part's bytes begin and end. Raises PayloadInvalid for none, and for more than anybody sends."""
     count = 0
-    for start, end in _between(body, b"--" + boundary):
+    for place in _between(body, b"--" + boundary):
         count += 1
         if count > MAX_PARTS:
             raise PayloadInvalid(f"more than {MAX_PARTS} parts")
-        part = _part(body, start, end)
-        if part is not None:
-            yield part
+        yield place
     if not count:
         raise PayloadInvalid("no part of a multipart body found")
 
 
 def _between(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
-    """Where each part's bytes begin and end. A body that is cut off ends its last part."""
-    began = -1
-    at = body.find(delimiter)
+    """A body that is cut off ends its last part."""
+    began, candidates = -1, 0
+    at = 0 if body.startswith(delimiter) else _next_line(body, delimiter, 0)
     while at >= 0:
+        candidates += 1
+        if candidates > MAX_CANDIDATES:
+            raise PayloadInvalid("too many lines that begin like the boundary")
         after = at + len(delimiter)
-        if at and body[at - 1 : at] != b"\n":
-            at = body.find(delimiter, after)
-            continue
         tail = body[after : after + 80].lstrip(b" \t")
         closing = body[after : after + 2] == b"--"
         if not closing and tail[:1] not in (b"\r", b"\n", b""):
             # The boundary is only the beginning of another line.
-            at = body.find(delimiter, after)
+            at = _next_line(body, delimiter, after)
             continue
         if began >= 0:
             end = at - 1
@@ -177,27 +240,44 @@ def _between(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
         if line_end < 0:
             return
         began = line_end + 1
-        at = body.find(delimiter, began)
+        at = _next_line(body, delimiter, line_end)
     if began >= 0:
         yield began, len(body)
 
 
-def _part(body: bytes, start: int, end: int) -> Part | None:
-    """The part, or None for one without a name (its proof of being a field)."""
+def _next_line(body: bytes, delimiter: bytes, at: int) -> int:
+    """Where the next line that opens with the delimiter begins; -1: nowhere."""
+    found = body.find(b"\n" + delimiter, at)
+    return found + 1 if found >= 0 else -1
+
+
+@dataclass(frozen=True, slots=True)
+class PartHead:
+    """What a part says of itself, and where its content begins."""
+
+    name: str
+    filename: str | None
+    content_type: str
+    charset: str
+    content_at: int
+
+
+def part_head(body: bytes, start: int, end: int) -> PartHead | None:
+    """The head of the part that stands there, None for one without a name (its proof of being a field)."""
     limit = min(end, start + MAX_PART_HEADER_BYTES)
     if body[start : start + 1] == b"\n" or body[start : start + 2] == b"\r\n":
         return None  # no header at all
     crlf, lf = body.find(b"\r\n\r\n", start, limit), body.find(b"\n\n", start, limit)
     if crlf >= 0 and (lf < 0 or crlf < lf):
-        head, content = body[start:crlf], body[crlf + 4 : end]
+        head, content_at = body[start:crlf], crlf + 4
     elif lf >= 0:
-        head, content = body[start:lf], body[lf + 2 : end]
+        head, content_at = body[start:lf], lf + 2
     else:
         if limit < end:
             raise PayloadInvalid("a part's header is too long")
         return None
     disposition = kind = ""
-    for line in head.replace(b"\r\n", b"\n").split(b"\n"):
+    for line in head.replace(b"\r\n", b"\n").split(b"\n", MAX_PART_HEADERS)[:MAX_PART_HEADERS]:
         key, _, value = line.partition(b":")
         lowered = key.strip().lower()
         if lowered == b"content-disposition":
@@ -210,7 +290,7 @@ def _part(body: bytes, start: int, end: int) -> Part | None:
         return None
     filename = wanted.get("filename*") or wanted.get("filename")
     content_type, parameters = parse_parameters(kind)
-    return Part(name[:256], content, filename, content_type, parameters.get("charset", ""))
+    return PartHead(name[:256], filename, content_type, parameters.get("charset", ""), content_at)
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
@@ -253,9 +333,15 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
         if end < 0:
             pieces.append(text[at:])
             return "".join(pieces), len(text)
-        if end > at and text[end - 1] == "\\" and '"' in text[end + 1 :].partition(";")[0]:
+        if end > at and text[end - 1] == "\\" and _quote_follows(text, end + 1):
             pieces.append(text[at : end - 1] + '"')
             at = end + 1
             continue
         pieces.append(text[at:end])
         return "".join(pieces), end + 1
+
+
+def _quote_follows(text: str, at: int) -> bool:
+    """Whether another quote mark comes before this parameter's end."""
+    quote = text.find('"', at)
+    return quote >= 0 and text.find(";", at, quote) < 0

@@ -115,15 +115,16 @@ def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> Pag
     Linear in the page's length as long as few elements are open at once (see `markup.is_deep`).
     """
     body = LexborHTMLParser(html).body
-    reader = _Reader(Page(body), note)
+    reader = _Reader(Page(body), note, may_hide="none" in html or "mso-hide" in html)
     if body is not None:
         reader.read(body)
     return reader.page
 
 
 class _Reader:
-    def __init__(self, page: Page, note: Callable[[LexborNode], str] | None) -> None:
+    def __init__(self, page: Page, note: Callable[[LexborNode], str] | None, may_hide: bool) -> None:
         self.page = page
+        self.may_hide = may_hide
         self.note = note
         self.pieces: list[str] = []
         self.nodes: list[LexborNode] = []
@@ -172,7 +173,7 @@ class _Reader:
         if tag == "img":
             self.nodes.append(node)
             return None
-        if tag in _UNSEEN or tag is None or self._is_hidden(node):
+        if tag in _UNSEEN or tag is None or (self.may_hide and self._is_hidden(node)):
             return None
         if tag in _BLOCKS:
             self._end_line()

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, OutboxUnavailable, RelayError
 from relay.operations import dead as letters
+from relay.operations.audit import list_audit
 from relay.operations.context import WebContext
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
@@ -33,9 +34,12 @@ from relay.operations.stats import (
     take_sample,
 )
 from relay.operations.trace import find
-from relay.web.access import COOKIE, SESSION_S, Access, Operator, Refused, require_same_origin
+from relay.web.access import COOKIE, SESSION_S, Access, Operator, access_of
 from relay.web.answers import BadRequest, read_body
+from relay.web.audited import Audit, named_in
 from relay.web.console.render import HEADERS, page
+from relay.web.peer import comes_over_tls, require_same_origin
+from relay.web.refused import Refused
 
 COLUMNS = (
     "accepted",
@@ -86,12 +90,26 @@ class Go:
     said: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a page is reached: `act` is the audit's word for what it changes ("": nothing), `asks`: it acts only when the form
+    says that the person is sure, `own`: it shows nothing but what was asked with, or what is no payload."""
+
+    method: str
+    act: str = ""
+    asks: bool = False
+    own: bool = False
+
+
 Form = Mapping[str, str]
 Handler = Callable[[Request, Operator, Form], View | Go]
 
 
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
-    console = Console(context, access or Access(context.settings.operator_token))
+    return console_routes(Console(context, access or access_of(context)))
+
+
+def console_routes(console: Console) -> list[Route]:
     get, post = console.get, console.post
     return [
         Route("/console/static/{name}", static, methods=["GET"]),
@@ -101,21 +119,22 @@ def routes(context: WebContext, access: Access | None = None) -> list[Route]:
         get("/", console.overview),
         get("/overview/live", console.overview_live),
         get("/dead", console.dead),
-        post("/dead/replay", console.dead_replay),
-        post("/dead/discard", console.dead_discard),
+        post("/dead/replay", console.dead_replay, act="dead replay", asks=True),
+        post("/dead/discard", console.dead_discard, act="dead discard", asks=True),
         get("/dead/{id}", console.dead_one),
-        post("/dead/{id}/edit", console.dead_edit),
-        post("/dead/{id}/replay", console.dead_replay_one),
-        post("/dead/{id}/discard", console.dead_discard_one),
+        post("/dead/{id}/edit", console.dead_edit, act="dead edit"),
+        post("/dead/{id}/replay", console.dead_replay_one, act="dead replay"),
+        post("/dead/{id}/discard", console.dead_discard_one, act="dead discard"),
         get("/trace", console.trace),
         get("/sources", console.sources),
-        get("/rules", console.rules),
-        post("/rules", console.rules),
-        post("/pause", console.pause),
-        post("/resume", console.resume),
+        get("/audit", console.audit, own=True),
+        get("/rules", console.rules, own=True),
+        post("/rules", console.rules, own=True),
+        post("/pause", console.pause, act="pause"),
+        post("/resume", console.resume, act="resume"),
         get("/operations/{id}", console.operation),
         get("/operations/{id}/live", console.operation_live),
-        post("/operations/{id}/cancel", console.operation_cancel),
+        post("/operations/{id}/cancel", console.operation_cancel, act="operation cancel"),
     ]
 
 
@@ -123,39 +142,39 @@ class Console:
     def __init__(self, context: WebContext, access: Access) -> None:
         self._context = context
         self._access = access
+        self._audit = Audit(context.outbox)
 
     # -- requests ---------------------------------------------------------------------------------------------
 
-    def get(self, path: str, handler: Handler) -> Route:
-        return self._route(path, handler, "GET")
+    def get(self, path: str, handler: Handler, *, own: bool = False) -> Route:
+        return self._route(path, handler, Way("GET", own=own))
 
-    def post(self, path: str, handler: Handler) -> Route:
-        return self._route(path, handler, "POST")
+    def post(
+        self, path: str, handler: Handler, *, act: str = "", asks: bool = False, own: bool = False
+    ) -> Route:
+        return self._route(path, handler, Way("POST", act, asks, own))
 
-    def _route(self, path: str, handler: Handler, method: str) -> Route:
+    def _route(self, path: str, handler: Handler, way: Way) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                operator = self._access.admit(request)
+                operator = await run_in_threadpool(self._access.admit, request)
             except Refused as refused:
                 return self._turn_away(request, refused)
-            new_session = ""
-            if not operator.session and self._access.open_to_local:
-                new_session = self._access.new_local_session()
-                operator = replace(operator, session=new_session, csrf=self._access.csrf_of(new_session))
-            response = await self._answer(request, operator, handler, method)
-            if new_session:
-                _set_cookie(request, response, new_session)
-            return response
+            except OutboxUnavailable as error:
+                return _redis_away(None, error)
+            return await self._answer(request, operator, handler, way)
 
-        return Route(f"/console{path}", endpoint, methods=[method])
+        return Route(f"/console{path}", endpoint, methods=[way.method])
 
-    async def _answer(self, request: Request, operator: Operator, handler: Handler, method: str) -> Response:
+    async def _answer(self, request: Request, operator: Operator, handler: Handler, way: Way) -> Response:
         try:
             form: Form = {}
-            if method == "POST":
+            if way.method == "POST":
                 form = await _read_form(request)
                 self._access.require_own_page(request, operator, form.get("csrf", ""))
-            result = await run_in_threadpool(handler, request, operator, form)
+                if way.act:
+                    self._access.require_change(operator)
+            result = await run_in_threadpool(self._result, request, operator, form, handler, way)
         except Refused as refused:
             return _error_page(operator, refused.status, "Not allowed", refused.message)
         except BadRequest as error:
@@ -163,12 +182,7 @@ class Console:
         except NotFound as error:
             return _error_page(operator, 404, "Not found", str(error))
         except OutboxUnavailable as error:
-            return _error_page(
-                operator,
-                503,
-                "Redis is away",
-                f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again.",
-            )
+            return _redis_away(operator, error)
         except RelayError as error:
             return _error_page(operator, 422, "That does not work", str(error))
         if isinstance(result, Go):
@@ -182,6 +196,20 @@ class Console:
         context = {"operator": operator, "said": said, "here": result.here, **result.context}
         return page(result.template, context, result.status)
 
+    def _result(
+        self, request: Request, operator: Operator, form: Form, handler: Handler, way: Way
+    ) -> View | Go:
+        """The handler's, with a line in the audit where it acts or shows what people wrote."""
+        if way.act and not (way.asks and form.get("sure") != "yes"):
+            result = self._audit.acting(
+                operator, way.act, named_in(request, form), lambda: handler(request, operator, form)
+            )
+        else:
+            result = handler(request, operator, form)
+        if isinstance(result, Go) or way.own:
+            return result
+        return replace(result, context=self._audit.shown(request, operator, result.context))
+
     def _turn_away(self, request: Request, refused: Refused) -> Response:
         if refused.status != 401:
             return _error_page(None, refused.status, "Not allowed", refused.message)
@@ -193,16 +221,24 @@ class Console:
         return RedirectResponse(target, 303, headers=HEADERS)
 
     async def sign_in(self, request: Request) -> Response:
-        if self._access.open_to_local:
-            return RedirectResponse("/console", 303, headers=HEADERS)
-        if request.method != "POST":
+        code = request.query_params.get("code", "")
+        if request.method == "HEAD" or (request.method == "GET" and not code):
             return _sign_in_page(200, "", request.query_params.get("next", ""))
         try:
-            require_same_origin(request)
-            form = await _read_form(request)
-            session = self._access.sign_in(request, form.get("token", ""), form.get("name", ""))
+            if code:
+                opened = await run_in_threadpool(self._access.exchange, request, code)
+                form: Form = request.query_params
+            else:
+                require_same_origin(request)
+                form = await _read_form(request)
+                token, name = form.get("token", ""), form.get("name", "")
+                opened = await run_in_threadpool(self._access.sign_in, request, token, name)
+            session, operator = opened
+            await run_in_threadpool(self._audit.said, operator, "sign in")
         except BadRequest as error:
             return _sign_in_page(error.status, str(error), "")
+        except OutboxUnavailable as error:
+            return _redis_away(None, error)
         except Refused as refused:
             response = _sign_in_page(refused.status, refused.message, "")
             if refused.retry_after_s:
@@ -214,11 +250,15 @@ class Console:
 
     async def sign_out(self, request: Request) -> Response:
         try:
-            operator = self._access.admit(request)
+            operator = await run_in_threadpool(self._access.admit, request)
             form = await _read_form(request)
             self._access.require_own_page(request, operator, form.get("csrf", ""))
+            await run_in_threadpool(self._access.end, operator)
+            await run_in_threadpool(self._audit.said, operator, "sign out")
         except (Refused, BadRequest) as refused:
             return _error_page(None, refused.status, "Not allowed", str(refused))
+        except OutboxUnavailable as error:
+            return _redis_away(None, error)
         response = RedirectResponse("/console/sign-in", 303, headers=HEADERS)
         response.delete_cookie(COOKIE, path="/")
         return response
@@ -351,6 +391,18 @@ class Console:
                 context["message"], status = str(error), 404
         return View("trace.html", context, here="/trace", status=status)
 
+    # -- audit ------------------------------------------------------------------------------------------------
+
+    def audit(self, request: Request, operator: Operator, form: Form) -> View:
+        asked = {name: request.query_params.get(name, "")[:1000] for name in ("since", "after")}
+        outbox = self._context.outbox
+        since_ms = read_moment(asked, "since", outbox.now_ms(), blank=True)
+        try:
+            found = list_audit(outbox, since_ms=since_ms, after=asked["after"])
+        except ValueError as error:
+            raise InputInvalid(str(error), "after") from None
+        return View("audit.html", {"found": found, "filter": asked}, here="/audit")
+
     # -- sources, rules -----------------------------------------------------------------------------------------
 
     def sources(self, request: Request, operator: Operator, form: Form) -> View:
@@ -465,6 +517,11 @@ def _error_page(operator: Operator | None, status: int, title: str, message: str
     return page("error.html", context, status)
 
 
+def _redis_away(operator: Operator | None, error: OutboxUnavailable) -> Response:
+    sentence = f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again."
+    return _error_page(operator, 503, "Redis is away", sentence)
+
+
 def _sign_in_page(status: int, message: str, next_path: str) -> Response:
     context = {
         "operator": None, "said": "", "here": "-", "message": message, "next": _safe_next(next_path),
@@ -480,7 +537,7 @@ def _set_cookie(request: Request, response: Response, session: str) -> None:
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=comes_over_tls(request),
     )
 
 

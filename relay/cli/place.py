@@ -1,0 +1,110 @@
+"""Where a command looks for the relay: `--data`, `--config` and `--env-file`, alike on every command."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from relay.errors import UserError
+
+DATA = ".relay"
+_F = TypeVar("_F", bound=Callable[..., Any])
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`data` is the folder of a `relay up`; `named`: it was given on the command line, `wanted`: there or as RELAY_DATA.
+    `config` and `env_file` are "" where they were not given."""
+
+    data: str = DATA
+    named: bool = False
+    wanted: bool = False
+    config: str = ""
+    env_file: str = ""
+
+    def environ(self, config: str = "") -> dict[str, str]:
+        """The environment, and what the env file says beside it: `--env-file`, else `.env` beside `config`. What the
+        environment has stands. Raises UserError for a file that cannot be read."""
+        return {**self._filed(config or self.config), **os.environ}
+
+    def _filed(self, config: str) -> Mapping[str, str]:
+        if self.env_file:
+            return read_env_file(self.env_file)
+        path = Path(config or os.environ.get("RELAY_CONFIG") or "relay.yaml").parent / ".env"
+        return read_env_file(str(path)) if path.is_file() else {}
+
+
+def place_options(command: _F) -> _F:
+    """Adds the three options and gives the command one argument, `place`."""
+
+    def run(
+        *arguments: Any, data: str | None, config_file: str | None, env_file: str | None, **options: Any
+    ) -> Any:
+        told = os.environ.get("RELAY_DATA", "")
+        place = Place(
+            data=data or told or DATA,
+            named=data is not None,
+            wanted=bool(data is not None or told),
+            config=config_file or "",
+            env_file=env_file or "",
+        )
+        return command(*arguments, place=place, **options)
+
+    wrapped: Any = update_wrapper(run, command)
+    for option in (
+        click.option(
+            "--env-file",
+            type=click.Path(dir_okay=False),
+            help="Variables, one NAME=value a line; `.env` beside the config otherwise.",
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(dir_okay=False),
+            help="The YAML file; RELAY_CONFIG otherwise.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(file_okay=False),
+            help=f"The folder of the `relay up` to use; RELAY_DATA, or {DATA}, otherwise.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """`NAME=value` lines (`export` before them, quotes around the value and comments as shells have them; nothing is
+    expanded). Raises UserError with the line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
+        ) from error
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _LINE.fullmatch(stripped)
+        if not match:
+            raise UserError(f"{path}:{number}: wanted NAME=value")
+        found[match[1]] = _unquoted(match[2].strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    for quote in ("'", '"'):
+        if value.startswith(quote):
+            inner, closed, _ = value[1:].partition(quote)
+            return inner if closed else value
+    return re.split(r"\s+#", value, maxsplit=1)[0]

@@ -1,0 +1,105 @@
+"""Whether a person's address, or a conversation's id, stands in something: plainly, or in any of the ways that mails, forms and
+JSON write it. Whole addresses only: `ann@example.com` is neither in `joann@example.com` nor in `ann@example.com.au`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import quopri
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+#: Encodings lie within each other: a mail in base64 within a form within JSON.
+_MAX_DEPTH = 3
+#: Lines of base64 as mails have them (no dash: a boundary ends them), and one run of the URL-safe kind.
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/]+={0,2})*|[A-Za-z0-9_-]{16,}")
+_PADDING = re.compile(rb"=+")
+_ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})")
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
+
+
+class Needle:
+    """`email`, or an externalId (`conversation`); one of them."""
+
+    def __init__(self, *, email: str = "", conversation: str = "") -> None:
+        self.email = email.strip().lower()
+        self.conversation = conversation
+        word = re.escape((self.email or conversation).encode())
+        if self.email:
+            # What an id makes of an `@`, and what may stand before an address in an id: "mail-ann_40example.com".
+            at = rb"(?:@|%40|=40|_40|\\u0040|&#64;|&#x40;)"
+            forms = word.replace(rb"@", at).replace(rb"\@", at)
+            behind = rb"(?![a-z0-9-]|\.[a-z0-9])"
+            self._text = re.compile(rb"(?<![a-z0-9._%+-])" + forms + behind)
+            self._name = re.compile(rb"(?<![a-z0-9])" + forms + behind)
+        else:
+            self._text = self._name = re.compile(rb"(?<![A-Za-z0-9._-])" + word + rb"(?![A-Za-z0-9._-])")
+
+    def in_name(self, name: str | bytes) -> bool:
+        """In a key or an id."""
+        raw = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
+        return bool(self._name.search(raw.lower() if self.email else raw))
+
+    def in_bytes(self, value: bytes) -> bool:
+        """In bytes of whatever kind, with what is encoded in them."""
+        return any(self._text.search(one.lower() if self.email else one) for one in _readings(value, 0))
+
+    def replaced(self, value: bytes, instead: bytes) -> bytes:
+        """`value` with `instead` in the place of every mention that stands there plainly."""
+        pattern = re.compile(self._name.pattern, re.IGNORECASE if self.email else 0)
+        return pattern.sub(instead, value)
+
+    def in_value(self, value: Any) -> bool:
+        """In the texts of parsed JSON."""
+        if isinstance(value, str):
+            return self._in_text(value)
+        if isinstance(value, Mapping):
+            return any(self._in_text(str(key)) or self.in_value(child) for key, child in value.items())
+        if isinstance(value, (list, tuple)):
+            return any(self.in_value(child) for child in value)
+        return False
+
+    def _in_text(self, text: str) -> bool:
+        if "&" in text:
+            text = html.unescape(text)
+        raw = text.encode("utf-8", "surrogatepass")
+        return bool(self._text.search(raw.lower() if self.email else raw))
+
+
+def _readings(value: bytes, depth: int) -> Iterator[bytes]:
+    """The bytes, and what they say once they are decoded in each way that fits."""
+    yield value
+    if depth == _MAX_DEPTH:
+        return
+    for decoded in (*_whole(value), *_base64_runs(value)):
+        if decoded != value:
+            yield from _readings(decoded, depth + 1)
+
+
+def _whole(value: bytes) -> Iterator[bytes]:
+    if b"\x00" in value:
+        # UTF-16 and UTF-32 of what an address is made of: the letters, and zeros.
+        yield value.replace(b"\x00", b"")
+    if b"\\" in value:
+        plain = value.replace(rb"\r", b"\r").replace(rb"\n", b"\n").replace(rb"\/", b"/")
+        yield _ESCAPE.sub(lambda found: chr(int(found[1], 16)).encode("utf-8", "surrogatepass"), plain)
+    if b"%" in value:
+        yield unquote_to_bytes(value)
+    if b"&" in value:
+        yield html.unescape(value.decode("latin-1")).encode("utf-8", "surrogatepass")
+    if b"=" in value:
+        yield quopri.decodestring(value)
+
+
+def _base64_runs(value: bytes) -> Iterator[bytes]:
+    for found in _BASE64.finditer(value):
+        for piece in _PADDING.split(b"".join(found[0].split()).translate(_URLSAFE)):
+            # What ends a run may be no part of it: a length that cannot be is cut.
+            whole = piece[: -1 or None] if len(piece) % 4 == 1 else piece
+            try:
+                yield base64.b64decode(whole + b"=" * (-len(whole) % 4))
+            except (binascii.Error, ValueError):
+                continue

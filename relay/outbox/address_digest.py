@@ -1,0 +1,10 @@
+"""Addresses in the names of keys: the look-up caches know people by a hash."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def address_digest(email: str) -> str:
+    """What an address is called in `directory:email:<hash>` and `directory:user:<hash>`."""
+    return blake2b(email.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

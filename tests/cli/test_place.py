@@ -1,0 +1,190 @@
+"""How a command finds the relay: the folder, the config, the env file; and what it says where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relay.cli.context import Context, NothingRuns
+from relay.cli.place import Place, read_env_file
+from relay.cli.up_folder import close_folder, make_secrets
+from relay.errors import OutboxUnavailable, UserError
+from tests.environ import WEAK
+from tests.places import ROOT
+
+COMMANDS = [
+    ["stats"], ["trace", "x"], ["dead", "list"], ["dead", "show", "x"], ["pause"], ["resume"], ["rejected"], ["audit"],
+    ["drop", "--list"], ["replay", "--since", "1h", "--dry-run"], ["erase", "--email", "a@b.c", "--yes"],
+    ["send", "--source", "x"], ["sign-in"], ["backtest", "none.yaml"],
+]  # fmt: skip
+
+
+def relay(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "relay.cli", *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, words: list[str]) -> None:
+    done = relay(tmp_path, *words, "--data", "elsewhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "elsewhere" in done.stderr
+    assert "relay up" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("RELAY_"):
+            monkeypatch.delenv(name)
+
+
+def test_a_relay_that_has_ended_is_not_taken_for_the_one_on_the_default_port(tmp_path: Path) -> None:
+    (tmp_path / ".relay").mkdir()
+    with pytest.raises(NothingRuns, match=r"\.relay"):
+        _ = Context(Place()).redis
+    with pytest.raises(NothingRuns, match=r"\.relay"):
+        _ = Context(Place()).relay_url
+
+
+def test_a_default_redis_that_does_not_answer_is_named_with_what_else_was_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        OutboxUnavailable, match=r"127\.0\.0\.1:6379/0 \(the default\); no `relay up` runs in \.relay"
+    ):
+        _ = Context(Place()).redis
+    monkeypatch.setenv("RELAY_REDIS_URL", "redis://me:hush@127.0.0.1:9/0")
+    with pytest.raises(OutboxUnavailable, match="RELAY_REDIS_URL") as told:
+        _ = Context(Place()).redis
+    assert "hush" not in str(told.value)
+
+
+def up_in(folder: Path, **more: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    held = {
+        "relay": "http://127.0.0.1:1", "console": "", "sandbox": "http://127.0.0.1:2", "planhat": "http://127.0.0.1:2",
+        "redis": "unix:///up.sock", "config": str(folder / "up.yaml"), "environ": {"MADE": "by up"},
+        "operator_token_file": str(folder / "operator-token"), "pids": {"up": os.getpid()}, **more,
+    }  # fmt: skip
+    (folder / "up.json").write_text(json.dumps(held))
+    (folder / "operator-token").write_text("kept-in-the-folder\n")
+    return folder
+
+
+def test_beside_a_running_up_nothing_else_is_needed(tmp_path: Path) -> None:
+    context = Context(Place(data=str(up_in(tmp_path / "data"))))
+    assert context.settings.redis_url == "unix:///up.sock"
+    assert context.settings.config.endswith("up.yaml")
+    assert context.settings.planhat_token() == "sandbox"
+    assert context.relay_url == "http://127.0.0.1:1"
+    assert context.operator_token() == "kept-in-the-folder"
+    assert context.environ["MADE"] == "by up"
+
+
+def test_a_folder_that_is_named_goes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = str(up_in(tmp_path / "data"))
+    monkeypatch.setenv("RELAY_REDIS_URL", "redis://elsewhere")
+    monkeypatch.setenv("RELAY_CONFIG", "mine.yaml")
+    assert Context(Place(data=data)).settings.redis_url == "redis://elsewhere"
+    assert Context(Place(data=data)).settings.config == "mine.yaml"
+    assert Context(Place(data=data, named=True)).settings.redis_url == "unix:///up.sock"
+    assert Context(Place(data=data, named=True)).settings.config.endswith("up.yaml")
+    assert Context(Place(data=data, named=True, config="third.yaml")).settings.config == "third.yaml"
+
+
+def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / ".env").write_text("A=beside\nRELAY_REDIS_URL=redis://from-env-file\nB=beside\n")
+    (tmp_path / "other.env").write_text("A=named\n")
+    monkeypatch.setenv("B", "environment")
+    beside = Context(Place(config=str(tmp_path / "conf" / "relay.yaml")))
+    assert (beside.environ["A"], beside.environ["B"]) == ("beside", "environment")
+    assert beside.settings.redis_url == "redis://from-env-file"
+    assert Context(Place(env_file=str(tmp_path / "other.env"))).environ["A"] == "named"
+    with pytest.raises(UserError, match=r"none\.env"):
+        _ = Context(Place(env_file="none.env")).environ
+
+
+def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:
+    file = tmp_path / "e"
+    file.write_text(
+        "# a comment\n\nPLAIN=a=b\nexport EXPORTED = spaced \nSINGLE='x # y'\nDOUBLE=\"q\" # why\n"
+        "TAIL=value # why\nHASH=a#b\nEMPTY=\n"
+    )
+    assert read_env_file(str(file)) == {
+        "PLAIN": "a=b", "EXPORTED": "spaced", "SINGLE": "x # y", "DOUBLE": "q", "TAIL": "value", "HASH": "a#b", "EMPTY": "",
+    }  # fmt: skip
+    file.write_text("FINE=1\nnot a line\n")
+    with pytest.raises(UserError, match="e:2: wanted NAME=value"):
+        read_env_file(str(file))
+
+
+def test_relay_data_names_the_folder(tmp_path: Path) -> None:
+    done = relay(tmp_path, "stats", RELAY_DATA="there")
+    assert done.returncode == 1
+    assert "no relay runs in there" in done.stderr
+
+
+# -- what `relay up` makes -------------------------------------------------------------------------------------------
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_tokens_are_made_once_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path, {})
+    assert set(made) == {"RELAY_OPERATOR_TOKEN_FILE", "RELAY_REDACTION_KEY_FILE"}
+    for path in map(Path, made.values()):
+        assert mode(path) == 0o600
+        assert len(path.read_text()) > 30
+    before = {path: Path(path).read_text() for path in made.values()}
+    assert make_secrets(tmp_path, {}) == made
+    assert {path: Path(path).read_text() for path in made.values()} == before
+    assert set(make_secrets(tmp_path, {"RELAY_OPERATOR_TOKEN": "own"})) == {"RELAY_REDACTION_KEY_FILE"}
+
+
+def test_a_start_with_an_emptied_token_is_refused(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "", {})
+    (tmp_path / "operator-token").write_text("")
+    done = relay(tmp_path, "up", "--data", str(tmp_path), "--port", "0", **WEAK)
+    assert done.returncode == 2
+    assert "RELAY_OPERATOR_TOKEN_FILE" in done.stderr
+    assert "empty" in done.stderr
+    assert (tmp_path / "operator-token").read_text() == ""
+
+
+def test_what_an_older_release_left_open_is_closed_and_nothing_else(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
+        log = tmp_path / "redis" / "redis.log"
+        log.write_text("")
+        theirs = tmp_path / "notes.txt"
+        theirs.write_text("")
+        close_folder(tmp_path)
+        assert (mode(log), mode(tmp_path / "redis" / "appendonlydir"), mode(theirs)) == (0o600, 0o700, 0o644)
+        (tmp_path / "later").write_text("")
+        assert mode(tmp_path / "later") == 0o600
+    finally:
+        os.umask(umask)
