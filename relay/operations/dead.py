@@ -21,7 +21,7 @@ from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
+from relay.operations.selection import InputInvalid, Selection, cause_of, select
 from relay.operations.tombstones import ERASED, Tombs, erased_of
 from relay.outbox.dead import DeadHead, cursor_of, scan_dead
 from relay.outbox.dead_record import encode_amended
@@ -201,23 +201,46 @@ def edit(
     payload: Mapping[str, Any] | None = None,
     fields: Mapping[str, Any] | None = None,
     company: str = "",
+    raw: str | None = None,
     by: str,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    """Keeps the edit with the letter and gives the letter in full. Raises NotFound, InputInvalid."""
+    """Keeps the edit with the letter and gives the letter in full. Raises NotFound, InputInvalid; also where the edit
+    cannot help, since the source's adapter would still find no event in the raw request."""
     letter = letter_of(context.outbox, dead_id)
     stored = read_stored(context, letter.events[-1:])
-    body = stored[0].body if stored and stored[0] else None
+    newest = stored[0] if stored else None
     at = iso(now_ms or context.outbox.now_ms()) or ""
     record = add_edits(
-        record_of(letter), body, payload=payload or {}, fields=fields or {}, company=company, by=by, at=at
+        record_of(letter),
+        newest.body if newest else None,
+        payload=payload or {},
+        fields=fields or {},
+        company=company,
+        raw=raw,
+        by=by,
+        at=at,
     )
+    mapped = {pending.event_id for pending in letter.patches}
+    if (
+        newest
+        and newest.body is not None
+        and newest.event_id not in mapped
+        and newest.source in context.config.sources
+    ):
+        try:
+            Remapper(context, 0).event(newest, _mend_of(read_edits(record)))
+        except MappingFailed as error:
+            how = "" if raw is not None else "; edit the raw request (raw)"
+            raise InputInvalid(
+                f"this would not help: {error.cause}{how}", "raw" if raw is not None else ""
+            ) from error
     context.outbox.amend_dead(dead_id, encode_amended(record))
     return show(context, dead_id)
 
 
 def _mend_of(edits: Edits) -> Callable[[bytes], bytes] | None:
-    return edits.mend if edits.payload else None
+    return edits.mend if edits.payload or edits.raw is not None else None
 
 
 # -- replaying ---------------------------------------------------------------------------------------------------

@@ -189,6 +189,11 @@ _SCHEMAS: dict[str, Schema] = {
                 "maxLength": 1000,
                 "description": "the companyId to send it to",
             },
+            "raw": {
+                "type": "string",
+                "minLength": 1,
+                "description": "the whole request body as it should have come; refused where it can still not be read",
+            },
         },
         closed=True,
     ),
