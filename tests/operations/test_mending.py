@@ -95,7 +95,7 @@ def test_an_edit_of_fields_cannot_help_where_the_request_is_unreadable(shop: Sho
     dead_id = park(shop, "desk", BROKEN)
     for edit in ({"fields": {"subject": "x"}}, {"company": "extid-b"}):
         with pytest.raises(InputInvalid, match=r"edit the raw request"):
-            dead.edit(shop.context, dead_id, by="ann", **edit)  # type: ignore[arg-type]
+            dead.edit(shop.context, dead_id, by="ann", **edit)
 
 
 def test_an_unknown_shape_with_words_is_kept_and_can_be_mended(shop: Shop) -> None:
