@@ -3,7 +3,8 @@
 RelayError
 ├── UserError                 the operator's mistake: a sentence on stderr, exit code 2
 │   ├── SettingsInvalid         a RELAY_... variable: which, and what it should be
-│   └── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   ├── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   └── NotOurs                 the keys in Redis belong to another relay
 ├── SourceError               the sender's fault: 4xx, nothing kept, the body never logged
 │   ├── UnknownSource           404
 │   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
@@ -67,6 +68,10 @@ class ConfigInvalid(UserError):
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = mistakes
+
+
+class NotOurs(UserError):
+    """Two relays on one Redis would deliver to each other's Planhat."""
 
 
 class SourceError(RelayError):

@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 import orjson
 
+from relay.errors import NewerRecord
 from relay.value import AS_BEFORE, value_class
 
 Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
@@ -93,10 +94,10 @@ class Patch:
 
     @classmethod
     def decode(cls, data: bytes) -> Patch:
-        """Raises ValueError for what `encode` of this version or the one before did not write."""
+        """Raises NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
+        did not."""
         raw = orjson.loads(data)
-        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
-            raise ValueError(f"a patch of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        _require_schema("a patch", raw.get("v"))
         return cls(
             raw["x"],
             raw["e"],
@@ -112,6 +113,13 @@ class Patch:
             raw["r"],
             raw.get("w", ""),
         )
+
+
+def _require_schema(what: str, version: Any) -> None:
+    if isinstance(version, int) and version > SCHEMA:
+        raise NewerRecord(f"{what} of schema {version}; this release reads {SCHEMA}")
+    if version not in (SCHEMA, SCHEMA - 1):
+        raise ValueError(f"{what} of schema {version!r}; this release reads {SCHEMA}")
 
 
 # Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
@@ -144,7 +152,7 @@ class Document:
 
     `registers`, `retracted`, `messages`, `authors` and `asks` are the CRDT; the rest is delivery's memory and is set by the
     workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
-    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}).
+    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}), `marked`, `life`.
     """
 
     external_id: str
@@ -159,6 +167,9 @@ class Document:
     planhat_id: str = ""
     company_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
+    #: In which year of 365 days its mark was left, and in which life of Redis it was delivered (see `relay.outbox.epoch`).
+    marked: int = 0
+    life: int = 0
 
     def encode(self) -> bytes:
         return self.encode_fold() + self.encode_memory()
@@ -181,13 +192,15 @@ class Document:
 
     def encode_memory(self) -> bytes:
         """The second half: delivery's memory."""
-        return encode_memory(self.sent_hash, self.planhat_id, self.company_id, self.history)
+        return encode_memory(
+            self.sent_hash, self.planhat_id, self.company_id, self.history, marked=self.marked, life=self.life
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Document:
+        """Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
-        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
-            raise ValueError(f"a document of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        _require_schema("a document", raw.get("v"))
         return cls(
             external_id=raw["x"],
             registers=raw["f"],
@@ -201,6 +214,8 @@ class Document:
             planhat_id=raw["p"],
             company_id=raw["c"],
             history=raw["l"],
+            marked=raw.get("y", 0),
+            life=raw.get("i", 0),
         )
 
     # -- the fold ------------------------------------------------------------------------------------------
@@ -261,7 +276,7 @@ class Document:
             members = ways.setdefault(way, {})
             values = register[3] if isinstance(register[3], list) else [register[3]]
             for value in values:
-                key = _member_key(value)
+                key = member_key(value)
                 member: _Register = [*register[:3], value]
                 held = members.get(key)
                 if held is None or _newer(member, held):
@@ -348,9 +363,22 @@ class Document:
         return events
 
 
-def encode_memory(sent_hash: str, planhat_id: str, company_id: str, history: list[dict[str, Any]]) -> bytes:
+def encode_memory(
+    sent_hash: str,
+    planhat_id: str,
+    company_id: str,
+    history: list[dict[str, Any]],
+    *,
+    marked: int = 0,
+    life: int = 0,
+) -> bytes:
     """The second half of `Document.encode`, for who has no `Document` at hand."""
-    return b"," + orjson.dumps({"h": sent_hash, "p": planhat_id, "c": company_id, "l": history})[1:]
+    memory: dict[str, Any] = {"h": sent_hash, "p": planhat_id, "c": company_id, "l": history}
+    if marked:
+        memory["y"] = marked
+    if life:
+        memory["i"] = life
+    return b"," + orjson.dumps(memory)[1:]
 
 
 def fold(document: Document, patches: Iterable[Patch]) -> Document:
@@ -364,7 +392,8 @@ def _ask_order(ask: list[Any]) -> tuple[int, str, bytes]:
     return ask[0], ask[1], orjson.dumps(ask[2:], option=orjson.OPT_SORT_KEYS)
 
 
-def _member_key(value: Any) -> str:
+def member_key(value: Any) -> str:
+    """What a member of a `union` is known by: its id, its address, or all of it."""
     if isinstance(value, dict):
         for key in ("id", "_id", "email", "externalId"):
             if isinstance(value.get(key), str) and value[key]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -30,6 +31,8 @@ class Stored:
     settled_ms: int
     facts: Mapping[str, Any]
     body: bytes | None
+    #: A newer release wrote it: it can be looked through, not mapped.
+    newer: bool = False
 
     @property
     def source(self) -> str:
@@ -59,7 +62,8 @@ def read_stored(context: OperatorContext, event_ids: Sequence[str]) -> list[Stor
     bodies: dict[str, bytes] = {}
     for owner, held_owner in zip(owners, outbox.events(owners), strict=True):
         if held_owner:
-            bodies[owner] = unpack(held_owner[2]).body
+            with suppress(ValueError):
+                bodies[owner] = unpack(held_owner[2]).body
     stored: list[Stored | None] = []
     for event_id, held in zip(event_ids, found, strict=True):
         if held is None:

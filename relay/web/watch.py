@@ -30,11 +30,12 @@ CLUSTER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `problems`: what no spool
+    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `stranger`: why the lane is not ours. `problems`: what no spool
     helps against. `durability` None: Redis did not answer."""
 
     durability: Durability | None = None
     away: str = ""
+    stranger: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -43,18 +44,18 @@ class Seen:
 
 
 class RedisWatch:
-    """`beside`: more problems to look for (whose lane it is), each a sentence; it may raise OutboxUnavailable."""
+    """`stranger()`: why this lane is not ours, "" where it is; it may raise OutboxUnavailable."""
 
     def __init__(
         self,
         outbox: Outbox,
         *,
         require_durable: bool,
-        beside: Callable[[], tuple[str, ...]] = lambda: (),
+        stranger: Callable[[], str] = lambda: "",
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
-        self._beside = beside
+        self._stranger = stranger
         self._seen = Seen(away="not looked at yet")
         self._seen_at = float("-inf")
         self._looking: asyncio.Future[Seen] | None = None
@@ -113,7 +114,10 @@ class RedisWatch:
                 problems = (CLUSTER, *problems)
             seen = Seen(found, problems=problems)
             away = nearly_full(found) or try_write(self._outbox.redis, found, prefix=self._outbox.prefix)
-            return replace(seen, away=away, problems=(*problems, *self._beside()))
+            stranger = self._stranger()
+            return replace(
+                seen, away=away, stranger=stranger, problems=(*problems, *([stranger] if stranger else []))
+            )
         except OutboxUnavailable as error:
             return Seen(away=str(error))
 
@@ -132,6 +136,8 @@ class RedisWatch:
         """Why the door writes nothing although Redis would take it."""
         if found.cluster:
             return CLUSTER
+        if seen.stranger:
+            return seen.stranger
         if found.fsync == "no" and not found.no_waitaof and self._require_durable:
             # Asking would take each sender's time for the same answer.
             return next(

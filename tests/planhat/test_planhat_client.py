@@ -240,7 +240,7 @@ def test_a_token_that_is_mended_in_its_file_is_used_at_the_next_call(
 
 def test_the_connection_is_kept_alive(sandbox: Sandbox, planhat: Planhat) -> None:
     opened: list[object] = []
-    pool = planhat._http._transport._pool  # type: ignore[attr-defined]
+    pool = planhat._http.client._transport._pool  # type: ignore[attr-defined]
     for _ in range(3):
         planhat.users()
         opened.append(pool.connections[0])

@@ -162,13 +162,14 @@ def seconds(work: Callable[[Piece], object], text: Piece) -> float:
 
 
 def assert_linear(work: Callable[[Piece], object], piece: Piece) -> None:
-    """`work` takes at most 2.5 times as long for twice the pieces. The shortest of a few runs counts."""
+    """`work` takes at most 2.5 times as long for twice the pieces."""
     short, long = (piece * (SIZE // len(piece) * times) for times in (1, 2))
-    twice = seconds(work, long)
-    if twice < SHORT_S:
-        return
-    once = min(seconds(work, short) for _ in range(2))
-    twice = min(twice, *(seconds(work, long) for _ in range(2)))
+    once, twice = seconds(work, short), seconds(work, long)
+    for _ in range(4):
+        if twice < max(2.5 * once, SHORT_S):
+            break
+        # A machine that is busy with something else: the shortest runs count.
+        once, twice = min(once, seconds(work, short)), min(twice, seconds(work, long))
     assert twice < max(2.5 * once, SHORT_S), (once, twice)
     assert twice < 1.5
 

@@ -659,6 +659,7 @@ def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -
             kit.flush.tools.settling,
             lost.extend,
             enricher=None,
+            recall=None,
             now_ms=kit.outbox.now_ms,
         )
         limits = Limits(1_000, 1_000_000)

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final
 
 from relay.outbox.delivery import DeliveryState
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
 from relay.planhat.resolve import Row
-from relay.telemetry import SharedMetrics
 from workers.flush.settle import CallFacts
 from workers.pace.pace import Pace
 

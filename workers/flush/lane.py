@@ -92,7 +92,8 @@ class Lane:
         self._outbox.read_available()
 
     def _hold(self, claim: Claim) -> None:
-        self.lost = self.lost or not claim.owned
+        # A number that was given before: Redis is in an older state. Nothing is sent before that is noted.
+        self.lost = self.lost or not claim.owned or self._outbox.set_back
         if not self._held:
             self._renewed_at = self._clock()
         self._held.update((item.external_id, item) for item in claim.items)

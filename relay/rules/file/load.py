@@ -36,9 +36,12 @@ class Loaded:
         return all(mistake.severity == "warning" for mistake in self.mistakes)
 
 
-def load(path: str, environ: Mapping[str, str], *, parse: Parse | None = None) -> tuple[Config, RuleBook]:
-    """The config and its rules. Raises ConfigInvalid with all mistakes at once; warnings stand in the book."""
-    loaded = examine(path, environ, parse=parse)
+def load(
+    path: str, environ: Mapping[str, str], *, parse: Parse | None = None, text: str | None = None
+) -> tuple[Config, RuleBook]:
+    """The config and its rules, out of the file, or out of `text` that was read from it before. Raises ConfigInvalid with all
+    mistakes at once; warnings stand in the book."""
+    loaded = examine(path, environ, parse=parse, text=text)
     if not loaded.holds:
         raise ConfigInvalid([mistake for mistake in loaded.mistakes if mistake.severity != "warning"])
     return loaded.config, loaded.book

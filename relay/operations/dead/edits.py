@@ -7,7 +7,7 @@ applied each time the letter is mapped again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,10 @@ class Edits:
         for path, new in self.payload.items():
             write_path(value, path, new)
         return orjson.dumps(value)
+
+    def mender(self) -> Callable[[bytes], bytes] | None:
+        """`mend`, or None where nothing of the request was edited."""
+        return self.mend if self.payload or self.raw is not None else None
 
 
 def read_edits(record: Mapping[str, Any]) -> Edits:
