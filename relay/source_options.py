@@ -27,5 +27,7 @@ class SourceOptions:
     scheme: str = ""
     versions: tuple[str, ...] = ()
     keep: frozenset[str] = frozenset()
+    #: `strict`, `as_told`, or "" (as the adapter has it): see `relay.sources.read.privacy`.
+    privacy: str = ""
     unauthenticated: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)

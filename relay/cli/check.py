@@ -18,11 +18,20 @@ from relay.planhat.checks import Check
 from relay.rules.file.load import examine
 from relay.rules.native_syncs import doubled_sources
 from relay.settings import Settings
-from relay.sources.base import Adapter, Inbound
+from relay.sources.base import Adapter, Inbound, Parsed, Skipped
+from relay.sources.read.privacy import UNSAID
 from relay.sources.registry import build_adapter
 
 #: When an example's request came in; adapters ask for it where a payload holds no time. 2026-01-02T03:04:05Z.
 _EXAMPLE_TIME_S = 1_767_323_045.0
+
+
+#: Their JSON is an administrator's, who may have forgotten to say what is private.
+_TRIGGERED = frozenset({"zendesk", "freshdesk", "gorgias", "servicenow"})
+_UNSAID = (
+    "a comment may be a note that only agents see, and the trigger's JSON does not say: add is_public to it "
+    "(Zendesk: {{ticket.latest_comment.is_public}}) or use the public comment's placeholder; privacy: strict skips the others"
+)
 
 
 def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
@@ -50,27 +59,55 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
                 Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto)
             )
 
+    unsaid: set[str] = set()
+
     def parse(name: str, body: bytes, headers: Mapping[str, str]) -> Sequence[Event]:
         adapter = adapters.get(name)
-        return parse_payload(adapter, body, headers, now_s=_EXAMPLE_TIME_S) if adapter else []
+        if adapter is None:
+            return []
+        parsed = parse_whole(adapter, body, headers, now_s=_EXAMPLE_TIME_S)
+        if any(_says_nothing(one) for one in parsed):
+            unsaid.add(name)
+        return [one for one in parsed if isinstance(one, Event)]
 
     mistakes = first.mistakes
     if any(
         "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
     ):
         mistakes = examine(path, environ, parse=parse).mistakes
+    found += [
+        Mistake(
+            _UNSAID, path, first.config.lines.get(f"sources.{name}") or None, f"sources.{name}", "warning"
+        )
+        for name, source in first.config.sources.items()
+        if name in unsaid or (source.options.privacy == "as_told" and source.adapter in _TRIGGERED)
+    ]
     return sorted((*mistakes, *found), key=lambda mistake: mistake.line or 0)
 
 
 def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Event]:
     """The events of a request's body, without proof of who sent it. Raises ValueError with a sentence."""
+    return [one for one in parse_whole(adapter, body, headers, now_s=now_s) if isinstance(one, Event)]
+
+
+def parse_whole(
+    adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float
+) -> Sequence[Parsed]:
+    """As `parse_payload`, with what is skipped and parked."""
     types = sorted(adapter.content_types)
     guess = "application/json" if "application/json" in types or not types else types[0]
     inbound = Inbound(body=body, headers={"content-type": guess, **headers})
     try:
-        return [parsed for parsed in adapter.parse(inbound, now_s=now_s) if isinstance(parsed, Event)]
+        return adapter.parse(inbound, now_s=now_s)
     except SourceError as error:
         raise ValueError(f"not what this source sends: {error}") from error
+
+
+def _says_nothing(parsed: Parsed) -> bool:
+    """Whether this comes of a template that does not say who may read the comment."""
+    if isinstance(parsed, Skipped):
+        return parsed.reason == UNSAID
+    return isinstance(parsed, Event) and UNSAID in parsed.remarks
 
 
 @click.command()

@@ -60,6 +60,7 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
     except RelayError as error:
         yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
     yield from _redis_checks(context)
+    yield from _source_checks(context, config)
     yield from _planhat_checks(context, config)
 
 
@@ -123,6 +124,31 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         f"{state.state} {state.reason}".strip(),
         "`relay resume`" if state.state == "paused" else "see Planhat's checks below",
     )
+
+
+def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+    """What came in without its words, or without saying whether it is public."""
+    from relay.operations.stats import remarks_in_words
+
+    try:
+        remarks = context.outbox.remarks()
+    except OutboxUnavailable:
+        return
+    known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}
+    problems = [
+        problem
+        for name, counts in known.items()
+        for problem in remarks_in_words({name: counts}, chosen=config is not None and _chosen(config, name))
+    ]
+    for problem in problems:
+        found, _, do = problem.partition("; ")
+        yield _line("words", False, found, do)
+    if not problems:
+        yield _line("words", True, "what came in had its words, or says why not")
+
+
+def _chosen(config: Any, name: str) -> bool:
+    return bool(config.sources[name].options.privacy)
 
 
 def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:

@@ -346,6 +346,24 @@ class Outbox:
             for name, row in zip(names, rows, strict=True)
         }
 
+    def remarks(self) -> dict[str, dict[str, int]]:
+        """source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
+        `empty:no_text` (events without words), `privacy_unsaid`."""
+        names = self.sources()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for name in names:
+                pipe.hgetall(self.prefix + keys.ledger(name))
+            rows = pipe.execute()
+        return {
+            name: {
+                word: int(number)
+                for key, number in sorted(row.items())
+                if ":" in (word := key.decode()) or word == "privacy_unsaid"
+            }
+            for name, row in zip(names, rows, strict=True)
+        }
+
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""
         with reaching_redis():

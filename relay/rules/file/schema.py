@@ -16,7 +16,8 @@ from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, Secret
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")
-KEEPABLE = ("bots", "private", "drafts", "auto_replies")
+PRIVACY = ("strict", "as_told")
+KEEPABLE = ("bots", "private", "drafts", "auto_replies", "apps")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _YEARS = 10 * 365 * 86400.0
 
@@ -166,6 +167,10 @@ SOURCE = Table(
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
+        "privacy": Text(
+            "what of a comment that its sender's JSON calls neither public nor private: strict skips it, as_told relays it",
+            choices=PRIVACY,
+        ),
         "max_body_bytes": Quantity(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
         ),
@@ -212,21 +217,19 @@ COMPANY_STEP = Table(
 
 _SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 EVENT_KEYS = (
+    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "quoted"),
     *(
-        "id",
-        "source",
-        "adapter",
-        "kind",
-        "time",
-        "version",
-        "thread",
-        "subject",
-        "text",
-        "html",
-        "quoted",
         "sender",
+        "recipients",
+        "channel",
+        "ticket",
+        "message_id",
+        "url",
+        "attachments",
+        "tags",
+        "label",
+        "empty",
     ),
-    *("recipients", "channel", "ticket", "message_id", "url", "attachments", "tags"),
 )
 
 EXAMPLE = Table(
@@ -275,6 +278,10 @@ RULE = Table(
                     ]
                 },
             },
+        ),
+        "fallback": Anything(
+            "what a field holds until an event gives it a value; never wins over one, however early it came",
+            {"type": "object"},
         ),
         "company": Names(
             Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"

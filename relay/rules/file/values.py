@@ -148,6 +148,7 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         scheme=values.get("scheme", ""),
         versions=values.get("versions", ()),
         keep=frozenset(values.get("keep", ())),
+        privacy=values.get("privacy", ""),
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )

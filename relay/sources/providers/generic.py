@@ -6,6 +6,7 @@ Presets: `standard_webhooks` and `svix`, `github` (X-Hub-Signature-256), `stripe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.event import KINDS, Channel, Event, Ticket, event_id
+from relay.event import KINDS, Channel, Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -26,7 +27,6 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
     json_object,
-    parse_json,
 )
 from relay.sources.proof.credentials import has_secret, login_headers
 from relay.sources.proof.rule import Rule
@@ -37,11 +37,15 @@ from relay.sources.proof.standard import (
     verify_standard_webhooks,
 )
 from relay.sources.read import pick
+from relay.sources.read.attached import files_in
 from relay.sources.read.form_scan import form_fields, only_field
 from relay.sources.read.json_scan import follow
+from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
+from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
+from relay.sources.read.said import read_said
 
 MAX_ITEMS = 1000
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -54,6 +58,13 @@ _STANDARD = frozenset({"standard_webhooks", "svix"})
 _SCHEMES = frozenset({*_SIGNED_PRESETS, *_STANDARD, "body_token", "hmac"})
 #: Their bodies come out of an admin's template, where a quote in a subject breaks the JSON: kept.
 _TEMPLATED = frozenset({"gorgias", "servicenow"})
+#: What people write there is Markdown.
+_MARKDOWN = frozenset({"github", "linear"})
+#: Words of an event's type that tell of something said, or of its removal.
+_SPOKEN = re.compile(
+    r"message|comment|reply|note|sms|mail|chat|review|mention|feedback|survey|answer", re.IGNORECASE
+)
+_REMOVED = re.compile(r"(?:^|[._: -])(?:deleted|removed|destroyed)$", re.IGNORECASE)
 
 
 class Generic(BaseAdapter):
@@ -175,37 +186,47 @@ class Generic(BaseAdapter):
 
     def event_of(
         self, payload: dict[str, Any], inbound: Inbound, *, delivery: str, kind: str, now_s: float
-    ) -> Event:
-        """One event. `delivery` is the sender's id of this delivery, or "" where it has none."""
+    ) -> Event | Skipped:
+        """One event, or why it is not for the customer's eyes. `delivery` is the sender's id of this delivery, or ""
+        where it has none."""
         source = self.options.name
         among = pick.places(payload)
         flat = pick.flatten(among)
+        message = pick.message_in(among)
+        readers = "private" if is_private(payload, message) else audience(payload) or audience(message)
+        if why := withheld(readers, self.options):
+            return Skipped(why)
         found = (flat,)
         told = pick.first_text(among[:2], pick.TYPE)
         event_type = kind or told
         delivery = delivery or _delivery_in(among[0], event_type) or content_key(inbound.body)
-        happened_us = pick.first_moment_us(among, pick.TIME)
+        happened_us = pick.first_moment_us((*among, message), pick.TIME)
         version = int(now_s * 1_000_000) if happened_us is None else happened_us
-        html = pick.first_text(found, pick.HTML)
+        said = read_said(pick.worded(message), flat, markdown=self._preset in _MARKDOWN)
+        removed = bool(message) and _REMOVED.search(told) is not None
         event = Event(
             id=event_id(source, delivery),
             source=source,
             adapter=self.options.adapter,
             # What a header says of the kind is not signed: it names the event, and decides nothing.
-            kind=told if told in KINDS else "custom",
+            kind="message.deleted" if removed else told if told in KINDS else "custom",
             time=iso_from_us(version),
             version=version,
             thread=pick.thread_of(among, flat) or delivery,
-            subject=pick.first_text(found, pick.SUBJECT) or event_type,
-            text=pick.first_text(found, pick.TEXT),
-            html=clean_html(html) if html else "",
-            sender=pick.first_person(among, flat),
+            subject=pick.first_text(found, pick.SUBJECT),
+            text="" if removed else said.text,
+            html="" if removed else said.html,
+            sender=_author(message, among, flat),
             channel=_channel(among),
             ticket=_ticket(among, flat),
-            message_id=pick.first_ident(found, pick.MESSAGE) or delivery,
+            message_id=pick.first_ident(found, pick.MESSAGE) or pick.ident(message.get("id")) or delivery,
             url=pick.first_text(found, pick.URL),
+            attachments=files_in((message, *among)),
             tags=_tags(payload),
             delivery_id=delivery,
+            label=event_type,
+            unworded="no_text" if message or _SPOKEN.search(event_type) else "",
+            remarks=(UNSAID,) if not readers and message and self._preset in _TEMPLATED else (),
             payload=payload,
         )
         return self._mapped(event, payload) if self._fields else event
@@ -295,13 +316,19 @@ def _body(inbound: Inbound) -> Any:
     """JSON, or a form's fields. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
     content_type = inbound.headers.get("content-type", "")
     if not content_type.lower().startswith(_FORMS):
-        return parse_json(inbound.body)
+        return parse_lenient(inbound.body)
     fields = parse_form(inbound.body, content_type).fields()
     if not any(fields):
         raise PayloadInvalid("not a form")
     if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith(("{", "[")):
-        return parse_json(inner.encode())
+        return parse_lenient(inner.encode())
     return fields
+
+
+def _author(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
+    """Who said it; only where the message itself does not tell, whom the payload names."""
+    found = pick.first_person((message,), {}) if message else Person()
+    return found if found != Person() else pick.first_person(among, flat)
 
 
 def _token_in(inbound: Inbound, path: str) -> Any:
