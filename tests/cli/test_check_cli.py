@@ -196,7 +196,12 @@ def test_shown_default_rules_can_be_copied_as_they_are(adapter: str, config: Pat
 def test_a_whole_config_to_start_from_holds_once_its_secret_is_set(adapter: str, config: Path) -> None:
     config.write_text(run("rules", "show", adapter, "--whole").stdout)
     variable = adapter.upper()
-    environ = {f"{variable}_SECRET": "c2VjcmV0c2VjcmV0c2VjcmV0", f"{variable}_LOGIN": "relay:1d9c7f0a3b52"}
+    environ = {
+        f"{variable}_SECRET": "c2VjcmV0c2VjcmV0c2VjcmV0",
+        f"{variable}_LOGIN": "relay:1d9c7f0a3b52",
+        f"{variable}_TOKEN": "c2VjcmV0c2VjcmV0c2VjcmV0",
+        f"{variable}_TOPIC": "arn:aws:sns:eu-west-1:123456789012:mail",
+    }
     mistakes = [str(one) for one in check_file(str(config), environ) if "PUBLIC_KEY" not in one.message]
     assert mistakes == []
     without = "\n".join(str(one) for one in check_file(str(config), WEAK))

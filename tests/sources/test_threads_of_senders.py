@@ -44,7 +44,7 @@ def test_a_newer_summary_replaces_the_older_one() -> None:
     first = zoom("meeting.summary_completed", 1000, **MEETING, summary_content="**Three** goals")
     second = zoom("meeting.summary_updated", 2000, **MEETING, summary_content="**Two** goals")
     found = told("zoom", one("zoom", first), one("zoom", second))
-    assert found["description"] == "<div><p><strong>Two</strong> goals</p></div>"
+    assert found["description"] == "<p><strong>Two</strong> goals</p>"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_one_call_under_many_names_is_one_entry() -> None:
         one("zoom", zoom("phone.callee_ended", 1001, call_id="c", **party)),
         one("zoom", zoom("phone.callee_call_history_completed", 2000, call_logs=[log])),
     )
-    assert found["description"] == "<div>Inbound call, 1 min 35 s</div><p>+2</p>"
+    assert found["description"] == "<p>Inbound call, 1 min 35 s</p><p>+2</p>"
 
 
 # ---- Crisp -------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_an_edit_in_crisp_keeps_its_author() -> None:
         one("crisp", {"event": "message:send", "data": sent, "timestamp": 1_772_600_400_000}),
         one("crisp", {"event": "message:updated", "data": edit, "timestamp": 1_772_600_500_000}),
     )
-    assert found["description"] == "<p><b>A &amp; B</b>: The export fails</p>"
+    assert found["description"] == "<p><strong>A &amp; B</strong>: The export fails</p>"
 
 
 # ---- subjects ----------------------------------------------------------------------------------------------
@@ -161,8 +161,8 @@ def test_what_was_forwarded_stands_under_its_authors_name() -> None:
     part = {"is_share": True, "author_name": "Kim <K>", "text": "The renewal is *signed*"}
     found = told("slack", one("slack", slack(user="U1", text="fyi", attachments=[part])))
     assert found["description"] == (
-        "<p><b>U1</b>: fyi<br><blockquote><strong>Kim &lt;K&gt;</strong>: The renewal is <strong>signed</strong>"
-        "</blockquote></p>"
+        "<p><strong>U1</strong>: fyi</p><blockquote><p><strong>Kim &lt;K&gt;</strong>: The renewal is "
+        "<strong>signed</strong></p></blockquote>"
     )
     assert found["subject"].startswith("fyi")
 
