@@ -18,7 +18,8 @@ from relay.sources.proof.signature import read_signature
 class ProofPreset:
     """What a sender's documents say of its proof; at most one of these, but that `token_headers` may stand beside a `jwt`
     of key pairs, for senders whose URL can carry a secret instead. `signature`, `jwt` and `handshake` are written as in the
-    config; `standard` names what the headers of Standard Webhooks begin with."""
+    config; `standard` names what the headers of Standard Webhooks begin with. `wants` says what to configure, in the
+    provider's words: "secrets: [the app secret]"."""
 
     signature: Mapping[str, Any] = field(default_factory=dict)
     standard: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class ProofPreset:
     token_headers: tuple[str, ...] | None = None
     jwt: Mapping[str, Any] = field(default_factory=dict)
     handshake: Mapping[str, str] = field(default_factory=dict)
+    wants: str = ""
 
 
 def choose_proof(options: SourceOptions, rule: Rule, preset: ProofPreset) -> Proof | None:

@@ -18,21 +18,17 @@ from relay.errors import PayloadInvalid
 from relay.event import KINDS, Channel, Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
-    BaseAdapter,
     Inbound,
     Parked,
     Parsed,
-    Reply,
     Sample,
     Skipped,
     content_key,
     iso_from_us,
 )
-from relay.sources.proof.choose import ProofPreset, choose_proof
-from relay.sources.proof.credentials import login_headers
-from relay.sources.proof.handshake import read_handshake
+from relay.sources.proof.choose import ProofPreset
 from relay.sources.proof.kinds import FORMS
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
 from relay.sources.read.lenient import parse_lenient
@@ -68,64 +64,19 @@ _SPOKEN = re.compile(
 _REMOVED = re.compile(r"(?:^|[._: -])(?:deleted|removed|destroyed)$", re.IGNORECASE)
 
 
-class Generic(BaseAdapter):
+class Generic(ProvenAdapter):
     name: ClassVar[str] = "generic"
     content_types: ClassVar[frozenset[str]] = frozenset()
-    #: For those that are configured; without one, nothing is answered before its proof.
-    handshake_before_verify: ClassVar[bool] = True
 
     def __init__(self, options: SourceOptions) -> None:
-        super().__init__(options)
         self._preset = options.scheme or options.adapter
         if options.scheme and options.scheme not in _SCHEMES:
             raise ValueError(f"source {options.name!r}: scheme must be one of {', '.join(sorted(_SCHEMES))}")
+        super().__init__(options, _PRESETS.get(self._preset, ProofPreset()))
         self._fields = _read_fields(options.raw.get("fields"))
-        self._rule = Rule(options)
-        self._proof = choose_proof(options, self._rule, _PRESETS.get(self._preset, ProofPreset()))
-        self._handshake = read_handshake(options.handshake) if options.handshake else None
-        if self._proof is not None:
-            self.credentials, self.proof_window_s = self._proof.credentials, self._proof.window_s
-        elif not self._rule.login and not options.unauthenticated:
-            raise ValueError(
-                f"source {options.name!r}: {options.adapter} needs secrets, jwt, basic_auth, bearer or api_key "
-                "(or unauthenticated: true, which lets anyone in)"
-            )
-
-    def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        if self._handshake is None or not self._handshake.may_follow(head):
-            self._look_at_head(head, now_s)
-
-    def _look_at_head(self, head: Inbound, now_s: float) -> None:
-        self._check_login(head)
-        if self._proof is not None:
-            self._proof.look_at_head(head, now_s=now_s)
-
-    def _check_login(self, head: Inbound) -> None:
-        self._rule.check_login(head)
-
-    def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        # Whatever a handshake may leave open in a head is asked for here.
-        self._look_at_head(inbound, now_s)
-        self.verify_body(inbound, now_s=now_s)
-
-    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        if self._proof is not None:
-            self._proof.verify(inbound, now_s=now_s)
-
-    def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        return self._handshake.reply(inbound) if self._handshake is not None else None
-
-    def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Where the id of a delivery is not signed, or nothing says when it was, what is signed counts once."""
-        signed = self._proof.once(inbound) if self._proof is not None else ()
-        return self._rule.once(*signed) if signed else ()
-
-    def timeless(self, inbound: Inbound) -> bool:
-        return self._proof is not None and self._proof.timeless(inbound)
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
-        if self._proof is not None:
-            inbound = inbound.with_body(self._proof.payload(inbound))
+        inbound = self.opened(inbound)
         try:
             body = _body(inbound)
         except PayloadInvalid as error:
@@ -263,12 +214,6 @@ class Generic(BaseAdapter):
             },
         }
         return Sample(orjson.dumps(body), {"content-type": "application/json"})
-
-    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        body, proof = sample.body, dict[str, str]()
-        if self._proof is not None:
-            body, proof = self._proof.sign(body, now_s=now_s)
-        return Sample(body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
 def _read_fields(described: Any) -> dict[str, str]:
