@@ -12,7 +12,20 @@ from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS
-from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, SecretText, Table, Text, Whole
+from relay.rules.file.shape import (
+    Anything,
+    Flag,
+    Many,
+    Names,
+    Quantity,
+    SecretFileName,
+    SecretText,
+    Table,
+    Text,
+    Whole,
+)
+from relay.secret import jwk_set
+from relay.source_options import JWT_PAIRED, JWT_SHARED
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")
@@ -113,6 +126,28 @@ _SECRETS = Many(
     True,
 )
 
+_JWT = Table(
+    {
+        "header": Text("the header that carries the token; left out: the body is the token"),
+        "algorithms": Many(
+            Text("an algorithm", choices=(*JWT_PAIRED, *JWT_SHARED)), "what the sender signs with", True
+        ),
+        "keys": Many(SecretText("a public key", kind="public_key"), "public keys for RS256 and ES256", True),
+        "jwks_file": SecretFileName("a file with the sender's JWK set, read again when it changes", jwk_set),
+        "secrets": Many(
+            SecretText("a secret, best as ${NAME} or ${file:/path}"),
+            "for HS256; left out: the source's own",
+            True,
+        ),
+        "issuer": Many(Text("an issuer"), "what iss must be", True),
+        "audience": Many(Text("an audience"), "what aud must hold", True),
+        "claims": Names(Text("a value"), "claims that must have these values"),
+        "body_claim": Text("the claim that holds the body's SHA-256"),
+        "tolerance": Quantity("duration", "how old a token without exp may be", 1, 259_200, "1s to 3d"),
+    },
+    "senders that sign with a JSON Web Token",
+)
+
 SOURCE = Table(
     {
         "adapter": Text("which provider this is", choices=ADAPTERS),
@@ -151,6 +186,8 @@ SOURCE = Table(
                 "prefix": Text("what stands before the signature, such as sha256="),
                 "signed": Text('what is signed, such as "{timestamp}.{body}"'),
                 "timestamp_header": Text("the header that carries the time"),
+                "timestamp_field": Text("where the signed body says when it was sent"),
+                "id_header": Text("the header that carries the delivery's id"),
                 "tolerance": Quantity("duration", "how old a request may be", 0, 86400, "0s to 1d"),
                 "unit": Text("the unit of the time", choices=("s", "ms")),
                 "key": Text("how the secret is written", choices=("text", "base64", "hex")),
@@ -158,6 +195,28 @@ SOURCE = Table(
                 "style": Text("a signature of several parts", choices=("stripe",)),
             },
             "how `generic` checks a signature",
+        ),
+        "jwt": _JWT,
+        "handshake": Table(
+            {
+                "echo": Text(
+                    "what the sender asks with: header NAME, query NAME, or field PATH of a JSON body",
+                    pattern=r"(?:header|query|field) \S{1,200}",
+                    wanted="header NAME, query NAME or field PATH",
+                ),
+                "as": Text(
+                    "how it is given back: text (default), json, or header NAME",
+                    pattern=r"text|json|header [A-Za-z0-9-]{1,100}",
+                    wanted="text, json or header NAME",
+                ),
+            },
+            "senders that ask before they send",
+            required=("echo",),
+        ),
+        "private_keys": Many(
+            SecretText("a private key in PEM, best as ${file:/path}", kind="private_key"),
+            "what Microsoft Graph's resource data is decrypted with; any may fit",
+            True,
         ),
         "topics": Many(Text("a topic's ARN"), "SNS topics that are accepted", True),
         "certificate_files": Many(

@@ -38,7 +38,9 @@ _PLAIN_PLANHAT = (
     "activity_tags",
 )
 #: Kept out of `SourceOptions.raw`, which anybody may print.
-_CREDENTIALS = ("secrets", "basic_auth", "bearer", "public_keys", "api_key", "enrich")
+_CREDENTIALS = (
+    *("secrets", "basic_auth", "bearer", "public_keys", "private_keys", "api_key", "enrich", "jwt"),
+)
 
 
 def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
@@ -141,6 +143,9 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         api_key_header=key.get("header", ""),
         api_keys=_all_of(key.get("values", ())),
         public_keys=_all_of(values.get("public_keys", ())),
+        private_keys=_all_of(values.get("private_keys", ())),
+        jwt=_jwt(values.get("jwt", {})),
+        handshake=values.get("handshake", {}),
         public_url=values.get("public_url", ""),
         signature=values.get("signature", {}),
         topics=values.get("topics", ()),
@@ -161,6 +166,11 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         rate_limit=values.get("rate_limit"),
         enrich=_enrich(values.get("enrich", {}), written.get("enrich")),
     )
+
+
+def _jwt(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what is secret, or may change, as callables."""
+    return {**values, **{key: _all_of(values[key]) for key in ("keys", "secrets") if key in values}}
 
 
 def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from relay.sources.base import (
     iso_from_us,
     parse_json,
 )
+from relay.sources.proof.kinds import SignatureProof
 from relay.sources.providers.generic import MAX_ITEMS, Generic
 from relay.sources.read import pick
 from relay.sources.read.either import read_either
@@ -56,16 +57,15 @@ class CloudEvents(Generic):
                 for prefix in ("webhook", "svix")
                 for name in ("id", "timestamp")
             )
-            return (
-                self._rule.once(*sent, inbound.body) if self._signature is None else super().nonces(inbound)
-            )
+            if not isinstance(self._proof, SignatureProof):
+                return self._rule.once(*sent, inbound.body)
         return super().nonces(inbound)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The abuse protection's validation request: we allow the origin and the rate that are asked for."""
         origin = inbound.headers.get("webhook-request-origin", "")
         if inbound.method != "OPTIONS" or not origin:
-            return None
+            return super().handshake(inbound, now_s=now_s)
         headers = {"allow": "POST", "webhook-allowed-rate": "*"}
         rate = inbound.headers.get("webhook-request-rate", "")
         if rate.isascii() and rate.isdigit():
