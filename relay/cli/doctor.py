@@ -65,7 +65,7 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import examine, try_write
+    from relay.outbox.durability import CLUSTER, examine, try_write
     from relay.outbox.processes import delivering, read_processes
     from relay.outbox.room import nearly_full
 
@@ -76,6 +76,9 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         return
     fsync = found.fsync or f"not told: {found.not_told}"
     yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
+    if found.cluster:
+        sentence, _, do = CLUSTER.partition("; ")
+        yield _line("redis", False, sentence, do)
     for problem in found.problems:
         sentence, _, do = problem.partition("; ")
         yield _line("redis durability", False, sentence, do)
