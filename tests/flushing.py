@@ -115,7 +115,7 @@ class Kit:
         return generation
 
     def generation(self) -> int:
-        return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)
+        return self.outbox.lane.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)
 
     def run(self) -> int:
         return self.flush.run(self.generation())
@@ -129,7 +129,7 @@ class Kit:
         return {word: number for word, number in total.items() if number}
 
     def state(self, event: str) -> str:
-        found = self.outbox.event(event)
+        found = self.outbox.events.get(event)
         assert found is not None
         return found[0]
 

@@ -158,8 +158,8 @@ class Erasure:
 
     def _dead(self, found: Found) -> None:
         outbox, offset = self._outbox, 0
-        while ids := outbox.dead_ids(offset=offset, limit=_PART):
-            for letter in outbox.dead_letters(ids):
+        while ids := outbox.dead.ids(offset=offset, limit=_PART):
+            for letter in outbox.dead.get_many(ids):
                 stored = b"\n".join([letter.record, *(pending.patch for pending in letter.patches)])
                 if (
                     letter.external_id in found.conversations
@@ -213,7 +213,7 @@ class Erasure:
     def _take(self, found: Found, report: dict[str, Any], in_flight: set[str]) -> None:
         outbox = self._outbox
         for dead_id in found.dead:
-            report["dead_letters"] += outbox.discard(dead_id) >= 0
+            report["dead_letters"] += outbox.dead.discard(dead_id) >= 0
         forget_failed_jobs(outbox.redis, found.dead)
         of: dict[str, list[str]] = {external_id: [] for external_id in (*found.documents, *found.waiting)}
         for event_id, external_id in found.events.items():

@@ -54,7 +54,7 @@ def read_stored(
     reads, to be looked through."""
     outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
-    for packed in outbox.events(event_ids):
+    for packed in outbox.events.get_many(event_ids):
         try:
             found.append((packed[0], packed[1], unpack(packed[2])) if packed else None)
         except NewerRecord:
@@ -64,7 +64,7 @@ def read_stored(
             found.append(None)
     owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})
     bodies: dict[str, bytes] = {}
-    for owner, held_owner in zip(owners, outbox.events(owners), strict=True):
+    for owner, held_owner in zip(owners, outbox.events.get_many(owners), strict=True):
         if held_owner:
             with suppress(ValueError):
                 bodies[owner] = unpack(held_owner[2]).body

@@ -65,7 +65,7 @@ def replay_events(
     now_ms = now_ms or outbox.now_ms()
     until_ms = min(until_ms or now_ms, now_ms)
     # What is older than events are kept is not there: no need to look through its minutes.
-    since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
+    since_ms = max(since_ms, now_ms - outbox.retention.events_s * 1000 - _MINUTE_MS)
     remapper = Remapper(context, now_ms)
     tombs = Tombs(erased_of(context))
     tally, told, cancelled = ReplayTally(), list[dict[str, Any]](), False
@@ -177,7 +177,7 @@ def _parts(
     """(minute, at most `PART` event ids), oldest first."""
     for minute in range(since_ms // _MINUTE_MS, until_ms // _MINUTE_MS + 1):
         at_ms = minute * _MINUTE_MS
-        ids = list(context.outbox.event_ids(since_ms=at_ms, until_ms=at_ms, source=source))
+        ids = list(context.outbox.events.ids(since_ms=at_ms, until_ms=at_ms, source=source))
         for start in range(0, len(ids), PART):
             yield minute, ids[start : start + PART]
 

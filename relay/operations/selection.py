@@ -9,7 +9,7 @@ from typing import Any
 
 from relay.errors import UserError
 from relay.operations.moments import parse_moment
-from relay.outbox.dead import DeadHead, scan_dead
+from relay.outbox.dead import DeadHead
 from relay.outbox.outbox import Outbox
 
 MAX_IDS = 10_000
@@ -110,7 +110,7 @@ def select(outbox: Outbox, selection: Selection) -> list[str]:
     """The ids of the letters, newest first; named ids in their order, whether or not they exist."""
     if selection.ids:
         return list(selection.ids)
-    heads = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    heads = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
     return [head.dead_id for head in heads if selection.fits(head)]
 
 

@@ -93,7 +93,7 @@ class Epoch:
             what, lost = FLUSHED, self._grown[0]
         elif (
             self._told_set_back
-            or self._outbox.set_back
+            or self._outbox.lane.set_back
             or any(now < then for now, then in zip(grown, self._grown, strict=True))
             or (self._looks and held[4] and int(held[4]) not in (self._looks, self._looks + 1))
         ):
@@ -103,7 +103,7 @@ class Epoch:
         self._told_set_back = False
         if not what:
             return None
-        self._outbox.forget_claims()
+        self._outbox.lane.forget_claims()
         noted = self._run("changed", what, number=before, good_ms=good_ms or int(held[6]))
         self._number = int(noted[5])
         return Change(what, lost, first=int(held[5]) <= before)

@@ -60,8 +60,8 @@ class Pipe:
         self._outstanding: deque[Asked] = deque()
         self._kept: bytes = b""
 
-    def send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Asked:
-        """`keep`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
+    def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
+        """`corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
         it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])
@@ -74,7 +74,7 @@ class Pipe:
                 self._open()
             # hiredis directly: redis-py looks at each argument in Python before it gives them all to it.
             packed = hiredis.pack_command(("EVALSHA", sha, 1, self.prefix, *args))
-            if keep:
+            if corked:
                 self._push()
                 self._kept = packed
             else:

@@ -45,6 +45,7 @@ from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
@@ -77,20 +78,17 @@ class WebSide:
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
-        keep, base = config.keep, settings.key_prefix
+        base = settings.key_prefix
         self.outbox = Outbox(
             self.redis,
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=house.dedupe_s,
-            dead_s=keep.dead_s,
+            retention=Retention.of(config.keep, dedupe_s=house.dedupe_s),
             base=base,
             vault=self.vault,
         )
         self.veil_key = VeilKey(self.outbox, settings.redaction_key)
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis, base=base)
-        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
+        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.lane.release)
         self.tally = Tally(base=base)
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
@@ -208,14 +206,7 @@ class WebSide:
         self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
         self._look_for_the_key()
-        keep = config.keep
-        self.outbox.keep(
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=house.dedupe_s,
-            dead_s=keep.dead_s,
-            delivered_s=keep.delivered_s,
-        )
+        self.outbox.retention = Retention.of(config.keep, dedupe_s=house.dedupe_s)
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 

@@ -307,7 +307,7 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert kit.books() == {"accepted": 5, "delivered": 2, "dead": 3}
     causes = {
         letter.external_id: orjson.loads(letter.record)
-        for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+        for letter in kit.outbox.dead.get_many(kit.outbox.dead.ids())
     }
     assert causes["slack-C1-3"]["cause"] == "several companies fit (enduser_email)"
     assert ACME not in causes["slack-C1-3"]["reason"]

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from relay.outbox.epoch import Epoch, read_life
-from relay.outbox.outbox import MARK_YEAR_S
 from relay.outbox.scripts import run
+from relay.outbox.store import MARK_YEAR_S
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
@@ -199,7 +199,7 @@ def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     kit.record(patch(4, thread="t"))
     kit.flush._watch = lambda: None
     kit.run()
-    assert texts(kit) == ["text 1", "text 2", "text 3"] and kit.outbox.set_back
+    assert texts(kit) == ["text 1", "text 2", "text 3"] and kit.outbox.lane.set_back
     kit.flush._watch = lambda: (epoch.look(), None)[1]
     kit.due_now()
     redis_client.delete(kit.outbox.prefix + "wake")

@@ -51,7 +51,7 @@ class Doubts:
 
     def look(self, *, idle: bool) -> int:
         """How many conversations are to be sent again. Raises OutboxUnavailable."""
-        due, waiting = self._outbox.doubts_due(limit=self._read_at_most + 1)
+        due, waiting = self._outbox.doubts.due(limit=self._read_at_most + 1)
         again = 0
         if waiting > self._read_at_most:
             for external_id in due:
@@ -69,30 +69,30 @@ class Doubts:
     def _look_at(self, external_id: str) -> int:
         document = self._document(external_id)
         if document is None:
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         try:
             record = self._planhat.get(document.planhat_id or f"extid-{external_id}", timeout_s=_TIMEOUT_S)
         except PlanhatNotFound:
             # No call of ours deletes: somebody did, and it is not for us to bring it back.
             self._count("404")
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         except PlanhatError as error:
             self._count(type(error).__name__)
-            self._outbox.settle_doubt(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
+            self._outbox.doubts.conclude(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
             return 0
         self._count("200")
         if has_all(document, record):
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         return self._again(external_id)
 
     def _again(self, external_id: str) -> int:
         document = self._document(external_id)
         if document is None:
-            return self._outbox.settle_doubt(external_id, "done") * 0
-        return self._outbox.settle_doubt(
+            return self._outbox.doubts.conclude(external_id, "done") * 0
+        return self._outbox.doubts.conclude(
             external_id, "again", nudge=nudge(external_id, document.source, self._outbox.about_ms())
         )
 

@@ -251,7 +251,7 @@ class Job:
         if len(self._verdicts):
             self._verdicts.step()
             return True
-        self._tools.outbox.push()
+        self._tools.outbox.lane.push()
         return False
 
     def _make_ahead(self, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:

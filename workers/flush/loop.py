@@ -106,10 +106,10 @@ class Flush:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
         tools = self.tools
         self._watch()
-        if tools.outbox.pipe:
+        if tools.outbox.lane.pipe:
             # A job that was cut off may have left answers there; its items are due again after their lease.
-            tools.outbox.pipe.reset()
-        if not tools.outbox.own(generation):
+            tools.outbox.lane.pipe.reset()
+        if not tools.outbox.lane.own(generation):
             return 0
         with Lane(
             tools.outbox,

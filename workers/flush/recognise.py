@@ -66,7 +66,10 @@ def recognise(
             return found
         offset += max(1, len(rows) - min(OVERLAP, page // 2))
         noted = run(
-            outbox.redis, "mark", outbox.prefix, [0, outbox.mark_years, life.number, offset, int(last), *ids]
+            outbox.redis,
+            "mark",
+            outbox.prefix,
+            [0, outbox.retention.mark_years, life.number, offset, int(last), *ids],
         )
         if not noted or last:
             log("recognise.done", conversations=found, sure=bool(noted))

@@ -20,6 +20,7 @@ from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from relay.patch import Patch
 from relay.planhat.client import Planhat
@@ -57,7 +58,7 @@ class WorkerContext:
         base = self.settings.key_prefix
         self.outbox = Outbox(self.redis, base=base, vault=Vault(self.settings.encryption_keys), piped=True)
         self.delivery = Delivery(self.redis, base=base)
-        self.bell = Bell(self.redis, unheard=self.outbox.release)
+        self.bell = Bell(self.redis, unheard=self.outbox.lane.release)
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis, base=base)
@@ -100,14 +101,7 @@ class WorkerContext:
         stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
-        keep = self.config.keep
-        self.outbox.keep(
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=keep.dedupe_s,
-            dead_s=keep.dead_s,
-            delivered_s=keep.delivered_s,
-        )
+        self.outbox.retention = Retention.of(self.config.keep)
         pace = Pace(
             self.delivery,
             self.config.planhat,
@@ -173,7 +167,7 @@ class WorkerContext:
             self.refused = error
             signal.raise_signal(signal.SIGTERM)
             raise OutboxUnavailable(str(error)) from error
-        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.set_back:
+        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.lane.set_back:
             return
         tell(self.epoch.look(), self.metrics)
         self._looked_at = time.monotonic()
@@ -210,7 +204,7 @@ class WorkerContext:
 
         moved = 0
         due = self.directory.parked.due(_PARKED_PER_JOB)
-        letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead_letters(due)}
+        letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead.get_many(due)}
         self.directory.parked.forget(set(due) - set(letters))
         asks: list[list[Ask]] = []
         for dead_record in letters.values():

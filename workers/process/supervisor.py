@@ -108,7 +108,7 @@ class Supervisor:
         # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
         self._redis = connect(settings.redis_url)
         self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
-        self._bell = Bell(self._redis, unheard=self._outbox.release)
+        self._bell = Bell(self._redis, unheard=self._outbox.lane.release)
         self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
         self._children = [Child(queue) for queue in QUEUES]
         self._started_ms = 0
@@ -144,7 +144,7 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._touch()
         try:
-            generation = self._outbox.ring()
+            generation = self._outbox.lane.ring()
             if generation:
                 self._bell.ring_flush(generation)
             post_dead_letters(self._redis, self._outbox)

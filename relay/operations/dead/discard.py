@@ -36,7 +36,7 @@ def discard_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead_letters(part)
+        held = outbox.dead.get_many(part)
         now_ms = outbox.now_ms()
         notes: list[Note] = []
         for letter in held:
@@ -50,7 +50,7 @@ def discard_dead(
             }
             notes += [Note(event_id, said) for event_id in letter.events]
         write_notes(outbox, notes)
-        moved = outbox.discard_many([letter.dead_id for letter in held])
+        moved = outbox.dead.discard_many([letter.dead_id for letter in held])
         gone = [letter.dead_id for letter, number in zip(held, moved, strict=True) if number >= 0]
         discarded += len(gone)
         skipped += len(part) - len(gone)

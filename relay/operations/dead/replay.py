@@ -103,7 +103,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in one.events
         ]
     write_notes(context.outbox, notes)
-    return context.outbox.redrive_many(
+    return context.outbox.dead.redrive_many(
         [
             (
                 one.letter.dead_id,
@@ -127,7 +127,7 @@ def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: 
     """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
-    letter = outbox.dead_letter(dead_id)
+    letter = outbox.dead.get(dead_id)
     if letter is None:
         return 0
     now_ms = now_ms or outbox.now_ms()
@@ -149,7 +149,7 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
             "reason": error.cause,
             "rule": error.rule or record.get("rule") or "",
         }
-    outbox.amend_dead(letter.dead_id, encode_amended(record))
+    outbox.dead.amend(letter.dead_id, encode_amended(record))
 
 
 def replay_dead(
@@ -183,7 +183,7 @@ def replay_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead_letters(part)
+        held = outbox.dead.get_many(part)
         names = [event_id for letter in held for event_id in letter.events]
         stored = dict(zip(names, read_stored(context, names), strict=True))
         planned: list[Plan] = []
