@@ -34,7 +34,7 @@ from relay.outbox.pipe import Asked, Pipe
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import PlanhatLookUps
 from workers.flush.loop import Flush
 from workers.pace.pace import Pace
@@ -264,7 +264,7 @@ class Storm:
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
             )
             no_lookups = cast(PlanhatLookUps, None)  # a default company is never looked up
-            directory = Directory(
+            directory = CompanyDirectory(
                 client,
                 (CompanyStep("default", value="c1"),),
                 no_lookups,

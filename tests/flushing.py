@@ -20,7 +20,7 @@ from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.planhat.sandbox.store import Store
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.flush.doubt import Doubts
 from workers.flush.loop import GATHER_S, Flush
 from workers.flush.recall import Recall
@@ -71,7 +71,7 @@ class Kit:
             wait=lambda seconds: self.stop,
             chance=Random(7),
         )
-        self.directory = Directory(
+        self.directory = CompanyDirectory(
             client,
             steps,
             self.planhat,

@@ -14,7 +14,7 @@ import redis
 from starlette.types import ASGIApp
 
 from relay.door.house import House, Source, furnish
-from relay.door.intake import Intake, Records
+from relay.door.intake import Intake, RecordsEvents
 from relay.operations.context import WebContext
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
@@ -247,7 +247,7 @@ class Caller:
         return self.request("POST", path, **more)
 
 
-class Nowhere(Records):
+class Nowhere(RecordsEvents):
     async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:
         raise AssertionError("the shop records by itself")
 

@@ -24,13 +24,13 @@ from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
 from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
-from relay.rules.backtest import Page, Pair, map_both, pack_rows, summarise, unpack_rows
+from relay.rules.backtest import ChangesPage, Pair, map_both, pack_rows, summarise, unpack_rows
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 
 #: Events read in one round trip, and dealt to a process at a time.
-PART = 500
+_PART = 500
 #: Below this, starting processes costs more than they save.
 ALONE_BELOW = 40_000
 
@@ -89,8 +89,8 @@ def _together(
     folder: str,
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
-    shares = [ids[start : start + PART * 10] for start in range(0, len(ids), PART * 10)]
-    pages: list[Page] = []
+    shares = [ids[start : start + _PART * 10] for start in range(0, len(ids), _PART * 10)]
+    pages: list[ChangesPage] = []
     try:
         with ProcessPoolExecutor(
             max_workers=min(jobs, len(shares)),
@@ -145,7 +145,7 @@ def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) ->
         and _as_written(held.options.raw) == _as_written(new.config.sources[name].options.raw)
     }
     rest = iter(ids)
-    while part := list(islice(rest, PART)):
+    while part := list(islice(rest, _PART)):
         for stored in read_stored(old, part):
             if stored is None:
                 yield None, None

@@ -13,7 +13,7 @@ import orjson
 from relay.errors import NewerRecord
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.patch import Document
 
 #: Names that are looked at, measured and given to one script.
@@ -198,7 +198,9 @@ class Pruning:
             went = self._would_go(mode, [name for name, _ in rows])
         else:
             args = [0, self.outbox.retention.mark_years, mode, *(word for row in rows for word in row)]
-            went = [name.decode() for name in run(self.outbox.redis, "prune", self.outbox.prefix, args)]
+            went = [
+                name.decode() for name in run_script(self.outbox.redis, "prune", self.outbox.prefix, args)
+            ]
         self.found.bytes += sum(sizes.get(name) or 0 for name in went)
         return len(went)
 

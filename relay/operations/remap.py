@@ -82,7 +82,7 @@ def read_stored(
     return stored
 
 
-def inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
+def _inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
     """The request as it came, credentials aside. Only for what has a body."""
     target = str(stored.facts.get("target", ""))
     headers = stored.facts.get("headers")
@@ -117,7 +117,7 @@ class Remapper:
         adapter = self._adapter(stored.source)
         received_s = float(stored.facts.get("received_ms") or 0) / 1000
         try:
-            parsed = adapter.parse(inbound_of(stored, mend), now_s=received_s)
+            parsed = adapter.parse(_inbound_of(stored, mend), now_s=received_s)
         except SourceError as error:
             raise MappingFailed(f"not what {stored.source} sends: {error}") from error
         for one in parsed:

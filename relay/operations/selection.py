@@ -37,7 +37,7 @@ class Selection:
     everything: bool = False
 
     def fits(self, head: DeadHead) -> bool:
-        if self.cause and self.cause not in (cause_of(head.facts), str(head.facts.get("cause"))):
+        if self.cause and self.cause not in (cause_group(head.facts), str(head.facts.get("cause"))):
             return False
         return not self.source or self.source == head.source
 
@@ -124,7 +124,7 @@ _VARIABLE = (
 )
 
 
-def cause_of(facts: Mapping[str, Any]) -> str:
+def cause_group(facts: Mapping[str, Any]) -> str:
     """The cause that groups a letter: its own, without what changes from letter to letter."""
     cause = str(facts.get("cause") or "unknown")
     for pattern, word in _VARIABLE:

@@ -12,7 +12,7 @@ from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.durability import examine
+from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
@@ -84,7 +84,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
 
 def _redis(outbox: Outbox) -> dict[str, Any]:
     """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
-    found = examine(outbox.redis)
+    found = examine_durability(outbox.redis)
     full = nearly_full(found)
     return {
         "version": found.version,

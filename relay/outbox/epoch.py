@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.telemetry import log
 
 FLUSHED: Final = "flushed or replaced"
@@ -115,7 +115,7 @@ class Epoch:
 
     def _run(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0) -> Any:
         args = [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what]
-        return run(self._outbox.redis, "life", self._outbox.prefix, args)
+        return run_script(self._outbox.redis, "life", self._outbox.prefix, args)
 
 
 def read_life(outbox: Outbox) -> Life:

@@ -15,7 +15,7 @@ import hiredis
 import redis
 from redis.exceptions import RedisError
 
-from relay.outbox.scripts import run, script_text
+from relay.outbox.scripts import run_script, script_text
 
 #: So many answers may be outstanding; their arguments are kept meanwhile.
 MOST_OUTSTANDING: Final = 8
@@ -40,7 +40,7 @@ class Asked:
         if isinstance(self._answer, RedisError | OSError):
             # Nobody knows whether it was run: each script may be said twice, as after any other lost answer. It goes
             # by the ordinary way, which is patient with a Redis that blinks and knows what to do about a lost script.
-            self._answer = run(self._pipe.client, self._name, self._pipe.prefix, self._args)
+            self._answer = run_script(self._pipe.client, self._name, self._pipe.prefix, self._args)
         self._args = ()
         return self._answer
 

@@ -14,7 +14,7 @@ from relay.outbox import keys
 from relay.outbox.clock import Clock
 from relay.outbox.items import Pending, State
 from relay.outbox.keys import BASE, LANE, lane_prefix
-from relay.outbox.scripts import reaching_redis, run, run_many
+from relay.outbox.scripts import reaching_redis, run_script, run_script_many
 from relay.outbox.vault import Vault
 
 #: A claim or settlement of more blocks Redis for too long (5,000: 25 ms).
@@ -116,11 +116,11 @@ class Store:
 
     def run(self, name: str, args: Sequence[Any]) -> Any:
         """One script, all of it or nothing."""
-        return run(self.redis, name, self.prefix, args)
+        return run_script(self.redis, name, self.prefix, args)
 
     def run_many(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
         """One script several times, sent together."""
-        return run_many(self.redis, name, self.prefix, calls)
+        return run_script_many(self.redis, name, self.prefix, calls)
 
     def sources(self) -> list[str]:
         """The names of all sources that ever sent something, sorted."""

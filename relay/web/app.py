@@ -30,7 +30,7 @@ from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
-from relay.operations.ownership import Guard
+from relay.operations.ownership import LaneGuard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
@@ -95,7 +95,7 @@ class WebSide:
         for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
             self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.guard = Guard(
+        self.guard = LaneGuard(
             Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
             self.delivery,
             settings.planhat_url,
@@ -372,7 +372,7 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     if not access.configured:
         log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
         return []
-    return [*api.routes(context, access), *console.routes(context, access)]
+    return [*api.api_routes(context, access), *console.routes(context, access)]
 
 
 def create_app(

@@ -17,7 +17,7 @@ from rq.registry import FailedJobRegistry
 from relay.outbox.connection import connect
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
 from tests.operating import Shop
 from workers.dead_jobs import Posters, post_dead_letters
 
@@ -41,9 +41,9 @@ def test_the_same_order_is_answered_as_the_first_time(outbox: Outbox, tmp_path: 
     shop = buried(outbox.redis, tmp_path)
     [first, second, _] = outbox.dead.ids()
     args = [0, first, "discard", "order-1", 0]
-    assert [int(run(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
+    assert [int(run_script(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
     # Another's order finds it gone.
-    assert int(run(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", 0])) == -1
+    assert int(run_script(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", 0])) == -1
     assert outbox.dead.redrive(second) == 1
     assert shop.counts() == {"accepted": 3, "pending": 1, "dead": 1, "discarded": 1}
 

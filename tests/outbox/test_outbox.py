@@ -263,11 +263,11 @@ def test_the_call_budget_is_exact_over_any_minute(outbox: Outbox) -> None:
 
 
 def test_a_source_over_its_rate_keeps_nothing(outbox: Outbox) -> None:
-    from relay.outbox.scripts import run
+    from relay.outbox.scripts import run_script
 
     def record(number: int, now_ms: int) -> bytes:
         args = outbox.record_args([(entry(number), 2.0)], now_ms=now_ms)
-        verdict: bytes = run(outbox.redis, "record", outbox.prefix, args)[4]
+        verdict: bytes = run_script(outbox.redis, "record", outbox.prefix, args)[4]
         return verdict
 
     assert [record(n, NOON) for n in range(3)] == [b"", b"", b"!"]

@@ -57,7 +57,7 @@ class Site:
 
 
 def serve(shop: Shop) -> Iterator[Site]:
-    app = Starlette(routes=[*console.routes(shop.context), *api.routes(shop.context)])
+    app = Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

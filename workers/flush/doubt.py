@@ -14,7 +14,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.telemetry import log
-from workers.flush.base import plain
+from workers.flush.base import plain_document
 from workers.flush.fold import nudge
 from workers.flush.readback import differences
 
@@ -27,7 +27,7 @@ _TIMEOUT_S: Final = 10.0
 _LATER_MS: Final = 30_000
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -37,7 +37,7 @@ class Doubts:
     def __init__(
         self,
         outbox: Outbox,
-        planhat: Getter,
+        planhat: _Getter,
         *,
         call: Callable[[], bool],
         metrics: SharedMetrics,
@@ -111,10 +111,10 @@ def has_all(document: Document, record: Mapping[str, Any]) -> bool:
     """Whether `record` has everything that `document` says. More than that is a person's, and right."""
     if differences(document.render(), record):
         return False
-    text = plain(str(record.get("description") or ""))
+    text = plain_document(str(record.get("description") or ""))
     entries = document.registers.get("description", {}).get("append", {})
     return all(
-        plain(str(entry[3])) in text
+        plain_document(str(entry[3])) in text
         for message, entry in entries.items()
         if message not in document.retracted and entry[3] not in (None, "")
     )

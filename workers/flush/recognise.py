@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from relay.errors import PlanhatError
 from relay.outbox.epoch import read_life
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.telemetry import log
 
@@ -30,7 +30,7 @@ class Lister(Protocol):
     ) -> Sequence[Mapping[str, Any]]: ...
 
 
-def recognise(
+def recognise_delivered(
     outbox: Outbox,
     planhat: Lister,
     *,
@@ -65,7 +65,7 @@ def recognise(
             log("recognise.nothing_told", level=logging.WARNING, conversations=len(rows))
             return found
         offset += max(1, len(rows) - min(OVERLAP, page // 2))
-        noted = run(
+        noted = run_script(
             outbox.redis,
             "mark",
             outbox.prefix,

@@ -23,7 +23,7 @@ _DONE: Final = object()
 _T = TypeVar("_T")
 
 
-class Reader(Protocol):
+class ReadsBack(Protocol):
     """Reads back what was delivered (see `readback.py`)."""
 
     def consider(self, outgoing: OutgoingItem, planhat_id: str) -> None: ...
@@ -34,7 +34,7 @@ class Reader(Protocol):
 class Verdicts:
     """One job's. `len()` is how many calls' verdicts are not settled yet."""
 
-    def __init__(self, lane: Lane, outbox: Outbox, settling: Settlements, reader: Reader | None) -> None:
+    def __init__(self, lane: Lane, outbox: Outbox, settling: Settlements, reader: ReadsBack | None) -> None:
         self._lane = lane
         self._outbox = outbox
         self._settling = settling

@@ -12,7 +12,7 @@ from typing import Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
-from relay.operations.ownership import Guard
+from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
@@ -28,7 +28,7 @@ from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 from relay.telemetry import log
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import NOT_FOUND_S
 from workers.companies.verdicts import Ask, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
@@ -37,7 +37,7 @@ from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.flush.recall import Recall
-from workers.flush.recognise import recognise
+from workers.flush.recognise import recognise_delivered
 from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
@@ -64,7 +64,7 @@ class WorkerContext:
         self.metrics = SharedMetrics(self.redis, base=base)
         self.epoch = Epoch(self.outbox)
         self.ownership = Ownership(self.outbox, self.settings.planhat_url, self.settings.planhat_token)
-        self.guard = Guard(
+        self.guard = LaneGuard(
             self.ownership,
             self.delivery,
             self.settings.planhat_url,
@@ -78,7 +78,7 @@ class WorkerContext:
         self.config = Config()
         self.rulebook: RuleBook
         self.flush: Flush
-        self.directory: Directory
+        self.directory: CompanyDirectory
         self._read_config()
 
     @cached_property
@@ -110,7 +110,7 @@ class WorkerContext:
             wait=STOPPING.wait,
             asked=lambda: self.asked(self.config.planhat.timeout_s + IDLE_DUE_S),
         )
-        self.directory = Directory(
+        self.directory = CompanyDirectory(
             self.redis,
             self.config.companies,
             self.planhat,
@@ -193,7 +193,7 @@ class WorkerContext:
                 return False
             return pace.take_call(stop=STOPPING, patience_s=2.0)
 
-        found = recognise(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
+        found = recognise_delivered(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
         self.metrics.flush()
         return found
 

@@ -35,9 +35,9 @@ from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dea
 from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
-SWEEP_S: Final = 0.5
+_SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
-STOP_S: Final = 8.0
+_STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
 _WATCH_EVERY_S: Final = 1.0
@@ -135,7 +135,7 @@ class Supervisor:
                     self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
             self._sweep(now)
             if not self._stop:
-                time.sleep(SWEEP_S)
+                time.sleep(_SWEEP_S)
         return self._end(self._children) or code
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -215,7 +215,7 @@ class Supervisor:
     def _end(self, children: Sequence[Child]) -> int:
         for child in children:
             child.tell(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + _STOP_S
         for child in children:
             if child.process is None:
                 continue

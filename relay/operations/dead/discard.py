@@ -7,7 +7,7 @@ from typing import Any
 from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
 from relay.operations.progress import Operation
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
+from relay.operations.selection import Selection, cause_group, select
 from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
 
@@ -46,7 +46,7 @@ def discard_dead(
                 "reason": reason or None,
                 "at_ms": now_ms,
                 "dead_id": letter.dead_id,
-                "cause": cause_of(record_of(letter)),
+                "cause": cause_group(record_of(letter)),
             }
             notes += [Note(event_id, said) for event_id in letter.events]
         write_notes(outbox, notes)

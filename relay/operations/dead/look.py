@@ -14,7 +14,7 @@ from relay.operations.context import OperatorContext
 from relay.operations.dead.edits import read_edits
 from relay.operations.moments import iso
 from relay.operations.remap import Remapper, Stored, read_stored
-from relay.operations.selection import Selection, cause_of
+from relay.operations.selection import Selection, cause_group
 from relay.outbox.dead import DeadHead, cursor_of
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
@@ -56,7 +56,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
 
 
 def _count(groups: dict[str, dict[str, Any]], head: DeadHead) -> None:
-    cause = cause_of(head.facts)
+    cause = cause_group(head.facts)
     at = iso(head.at_ms)
     group = groups.get(cause)
     if group is None:
@@ -84,7 +84,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
         "id": head.dead_id,
         "source": head.source,
         "externalId": head.external_id or head.facts.get("externalId") or None,
-        "cause": cause_of(head.facts),
+        "cause": cause_group(head.facts),
         "stage": head.facts.get("stage"),
         "at": iso(head.at_ms),
         "rule": head.facts.get("rule") or None,

@@ -16,8 +16,8 @@ from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
-from relay.operations.tombstones import ERASED, Tombs, erased_of
+from relay.operations.selection import Selection, cause_group, select
+from relay.operations.tombstones import WAS_ERASED, Tombs, erased_of
 from relay.outbox.dead_record import encode_amended
 from relay.outbox.items import DeadLetter
 from relay.outbox.notes import Note, write_notes
@@ -50,7 +50,7 @@ def plan_replay(
     """`stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
     cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
-        raise MappingFailed(ERASED)
+        raise MappingFailed(WAS_ERASED)
     record = record_of(letter)
     edits = read_edits(record)
     remapper = Remapper(context, now_ms)
@@ -65,7 +65,7 @@ def plan_replay(
             remapped: Remapped = remapper.map(stored, mend)
             external_id = remapped.patch.external_id if remapped.patch else ""
             if tombs.cover(remapped.event, external_id, int(stored.facts.get("received_ms") or 0)):
-                raise MappingFailed(ERASED)
+                raise MappingFailed(WAS_ERASED)
             found.append((event_id, stored.source, remapped.patch))
         elif event_id in kept:
             # The raw event has expired, or its source is gone from the config: what it was mapped to then still counts.
@@ -95,7 +95,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             "by": by,
             "at_ms": now_ms,
             "dead_id": one.letter.dead_id,
-            "cause": cause_of(one.record),
+            "cause": cause_group(one.record),
         }
         if one.record.get("edits"):
             said["edits"] = len(one.record["edits"])

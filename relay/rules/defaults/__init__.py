@@ -57,7 +57,7 @@ FAMILIES: dict[str, Family] = {
     "salesforce": _DESK,
     "servicenow": _DESK,
 }
-ADAPTERS = tuple(FAMILIES)
+ADAPTERS_WITH_RULES = tuple(FAMILIES)
 
 
 def read_defaults(adapter: str) -> str:
