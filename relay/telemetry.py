@@ -48,6 +48,7 @@ HELP: dict[str, str] = {
     "relay_redis_clock_back_total": "Redis's clock went back",
     "relay_recalled_conversations_total": "Conversations of which Planhat's record was read before anything was sent",
     "relay_sent_again_total": "Conversations sent again because Planhat had less than was delivered",
+    "relay_newer_records": "Conversations that wait for workers of a newer release",
     "relay_newer_records_total": "Items handed back because a newer release wrote them",
     "relay_conversations_unsure": "1 while conversations that are not known here may stand in Planhat",
     "relay_company_conflicts_total": "Conversations whose events name another company than the pinned one",

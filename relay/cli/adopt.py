@@ -45,7 +45,7 @@ def adopt(yes: bool, as_json: bool, place: Place) -> None:
             raise UserError(f"{asks} Say --yes")
         if not yes:
             click.confirm(asks, abort=True)
-    if not same or not before.url:
+    if not same:
         context.audit("adopt", before=before.url, now=settings.planhat_url)
     if before.url and not same:
         # First nothing that was delivered is known any more; whoever is killed in between has harmed nothing.

@@ -111,7 +111,7 @@ class Erasure:
     def _stored(self, event_ids: Sequence[str]) -> Iterator[tuple[Stored, list[str]]]:
         """Each with the conversations that it belonged to, today's last."""
         notes = read_notes(self._outbox, event_ids)
-        for stored in read_stored(self._context, event_ids):
+        for stored in read_stored(self._context, event_ids, newer=True):
             if stored is None:
                 continue
             named = [str(stored.facts.get("external_id") or "")]

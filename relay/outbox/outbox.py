@@ -35,7 +35,7 @@ from relay.outbox.items import (
 )
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import reaching_redis, run, run_many
+from relay.outbox.scripts import keep_books, reaching_redis, run, run_many
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -50,6 +50,8 @@ BYTES_PER_CLAIM = 4_000_000
 #: A mark stands for a conversation whose document may be forgotten: ten characters in a set for each year (365 days).
 MARK_YEAR_S = 365 * 86400
 MARKS_S = 2.0 * MARK_YEAR_S
+#: What only a newer release reads is offered every few seconds; who was not for so long has been taken.
+NEWER_SHOWN_MS = 30_000
 #: What a claim gives instead of a document that is forgotten.
 FORGOTTEN = b"?"
 
@@ -344,6 +346,24 @@ class Outbox:
             for name, row in zip(names, rows, strict=True)
         }
 
+    def remarks(self) -> dict[str, dict[str, int]]:
+        """source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
+        `empty:no_text` (events without words), `privacy_unsaid`."""
+        names = self.sources()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for name in names:
+                pipe.hgetall(self.prefix + keys.ledger(name))
+            rows = pipe.execute()
+        return {
+            name: {
+                word: int(number)
+                for key, number in sorted(row.items())
+                if ":" in (word := key.decode()) or word == "privacy_unsaid"
+            }
+            for name, row in zip(names, rows, strict=True)
+        }
+
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""
         with reaching_redis():
@@ -370,6 +390,24 @@ class Outbox:
         times = [score for _, score in waiting]
         times += [score for head in heads for _, score in head if score <= now_ms]
         return int(min(times)) if times else None
+
+    def note_newer(self, external_ids: Sequence[str], *, now_ms: int = 0) -> None:
+        """These wait for a newer release's workers; said again each time that they are handed back."""
+        now_ms = now_ms or self.about_ms()
+        scores = [word for name in external_ids for word in (now_ms, name)]
+        keep_books(
+            self.redis,
+            self.prefix,
+            ("ZADD", "newer", *scores),
+            ("ZREMRANGEBYSCORE", "newer", "-inf", now_ms - NEWER_SHOWN_MS),
+        )
+
+    def newer_count(self, *, now_ms: int = 0) -> int:
+        """Conversations that wait because only a newer release reads what it wrote of them."""
+        now_ms = now_ms or self.now_ms()
+        with reaching_redis():
+            number: Any = self.redis.zcount(self.prefix + "newer", now_ms - NEWER_SHOWN_MS, "+inf")
+        return int(number)
 
     def doubts_due(self, *, limit: int, now_ms: int = 0) -> tuple[list[str], int]:
         """(the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""

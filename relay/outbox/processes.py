@@ -21,6 +21,7 @@ from relay.release import release
 
 #: Who was silent for so long is forgotten.
 _FORGET_MS: Final = 3_600_000
+_AHEAD_MS: Final = 2_000
 
 Role = Literal["web", "supervisor", "flush", "dead-letter"]
 
@@ -39,7 +40,8 @@ class Process:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def alive(self, now_ms: int) -> bool:
-        return now_ms <= self.due_ms
+        # A sign from the future is one from before the clock went back: whoever lives has given another since.
+        return self.seen_ms - _AHEAD_MS <= now_ms <= self.due_ms
 
 
 def give_sign(

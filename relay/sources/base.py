@@ -130,6 +130,8 @@ class Adapter(Protocol):
     content_types: ClassVar[frozenset[str]]
     #: Default body limit in bytes.
     max_body_bytes: ClassVar[int]
+    #: A body up to this size is read within 50 ms, whatever it holds: a larger one is read beside the event loop.
+    inline_bytes: ClassVar[int]
     #: True where the provider's handshake carries no signature (Graph's validationToken).
     handshake_before_verify: ClassVar[bool]
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
@@ -180,6 +182,7 @@ class BaseAdapter:
     name: ClassVar[str] = ""
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     max_body_bytes: ClassVar[int] = 1024 * 1024
+    inline_bytes: ClassVar[int] = 64 * 1024
     answers: Answers = Answers()
     credentials: Credentials = Credentials()
     handshake_before_verify: ClassVar[bool] = False

@@ -210,7 +210,11 @@ class WebSide:
         self._look_for_the_key()
         keep = config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=house.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=house.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True

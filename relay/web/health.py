@@ -143,6 +143,8 @@ class Health:
         life = read_life(self._outbox)
         yield "# TYPE relay_conversations_unsure gauge"
         yield f"relay_conversations_unsure {int(life.unsure)}"
+        yield "# TYPE relay_newer_records gauge"
+        yield f"relay_newer_records {self._outbox.newer_count()}"
         yield "# TYPE relay_redis_clock_back_total counter"
         yield f"relay_redis_clock_back_total {life.clock_back}"
 

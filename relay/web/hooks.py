@@ -60,8 +60,10 @@ class Hooks:
             else:
                 status, headers, body = _accepted(source, outcome)
                 word = outcome.status
-                if not outcome.event_ids and len(outcome.skipped):
-                    self.tally.skipped(name, outcome.skipped)
+                if outcome.skipped:
+                    self.tally.skipped(name, outcome.skipped, ignored=not outcome.event_ids)
+                if outcome.remarks:
+                    self.tally.remarked(name, outcome.remarks)
         except RelayError as error:
             status, headers, body, reason = _refusal(source, error)
             word = "refused"
@@ -93,7 +95,8 @@ class Hooks:
 
     async def _outcome(self, scope: Scope, receive: Receive, source: Source) -> Accepted | Reply:
         request: Incoming | None = scope.get("relay.request")
-        limit, large_from = source.max_body_bytes, self.large_from
+        limit = source.max_body_bytes
+        large_from = min(self.large_from, source.adapter.inline_bytes)
         if request is not None and not request.more_body:
             body = await read_body(request, receive, limit, large_from)
             if isinstance(body, bytes):

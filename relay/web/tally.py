@@ -75,10 +75,18 @@ class Tally:
     def ignored(self, source: str) -> None:
         self._add(source, "ignored")
 
-    def skipped(self, source: str, reasons: Sequence[str]) -> None:
+    def skipped(self, source: str, reasons: Sequence[str], *, ignored: bool = True) -> None:
+        """Counts what an adapter skipped, each by its reason, too. `ignored`: nothing else was in the request."""
         for reason in reasons:
             if reason != "filtered":
-                self._add(source, "ignored")
+                self._add(source, f"skipped:{reason}")
+                if ignored:
+                    self._add(source, "ignored")
+
+    def remarked(self, source: str, words: Sequence[str]) -> None:
+        """Counts what an operator should know of events that came in."""
+        for word in words:
+            self._add(source, word)
 
     def rejected(self, source: str, error: Exception, *, reason: str, scope: Scope, kind: str) -> None:
         if source:

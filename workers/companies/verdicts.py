@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable
+from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable, PlanhatWrongAddress
 from relay.planhat.resolve import Hold
 from relay.value import value_class
 
@@ -73,7 +73,7 @@ def unsure_of(error: PlanhatError, operation: str) -> Unsure:
     if isinstance(error, PlanhatUnavailable):
         kind = "rate_limited" if "429" in text else "unavailable"
         return Unsure(text, Hold(kind, f"{operation}: {text}", error.retry_after_s))  # type: ignore[arg-type]
-    if isinstance(error, PlanhatForbidden) and "403" not in text:
+    if isinstance(error, PlanhatWrongAddress) or (isinstance(error, PlanhatForbidden) and "403" not in text):
         return Unsure(text, Hold("blocked", text))
     # The token may deliver but not look up: only what needs the look-up waits, for a person.
     return Unsure(f"{operation}: {text}" if operation not in text else text, None, 60.0)

@@ -113,6 +113,10 @@ class Job:
     def claimed(self) -> int:
         return self._preparation.claimed
 
+    @property
+    def met_newer(self) -> bool:
+        return self._preparation.met_newer
+
     def run(self) -> None:
         """Takes step after step until the lane is given back or handed over. Raises OutboxUnavailable."""
         here = self._new_round()

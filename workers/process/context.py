@@ -102,7 +102,11 @@ class WorkerContext:
         self._stamp = stamp
         keep = self.config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=keep.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         pace = Pace(
             self.delivery,
@@ -149,6 +153,7 @@ class WorkerContext:
             stopping=STOPPING,
             overdue=STOPPING.overdue,
             watch=self._watch,
+            give_way=lambda: STOPPING.wait(1.0),
             doubts=Doubts(
                 self.outbox,
                 self.planhat,
