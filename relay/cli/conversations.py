@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-def _plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """Errors as sentences on standard error: 1 for what Planhat or the network did, 2 for the user's mistake."""
+def _plainly(command: Callable[P, None]) -> Callable[..., None]:
+    """Where the relay is may stand behind the command too. Errors as sentences on standard error: 1 for what Planhat or the
+    network did, 2 for the user's mistake."""
 
     def run(*arguments: P.args, **options: P.kwargs) -> None:
+        place = options.pop("place")
+        if isinstance(place, Place) and (place.named or place.config or place.env_file):
+            click.get_current_context().obj = place
         try:
             command(*arguments, **options)
         except UserError as error:
@@ -48,7 +52,7 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
                 click.echo(f"Planhat says: {detail}", err=True)
             sys.exit(1)
 
-    return update_wrapper(run, command)
+    return place_options(update_wrapper(run, command))
 
 
 @contextmanager
@@ -57,7 +61,9 @@ def _planhat() -> Iterator[Planhat]:
     from relay.planhat.client import Planhat
 
     held = click.get_current_context().obj
-    settings = open_context(held if isinstance(held, Place) else Place()).settings
+    context = open_context(held if isinstance(held, Place) else Place())
+    context.require_named()
+    settings = context.settings
     with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
         yield planhat
 

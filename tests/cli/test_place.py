@@ -21,7 +21,7 @@ from tests.places import ROOT
 COMMANDS = [
     ["stats"], ["trace", "x"], ["dead", "list"], ["dead", "show", "x"], ["pause"], ["resume"], ["rejected"], ["audit"],
     ["drop", "--list"], ["replay", "--since", "1h", "--dry-run"], ["erase", "--email", "a@b.c", "--yes"],
-    ["send", "--source", "x"], ["sign-in"], ["backtest", "none.yaml"],
+    ["send", "--source", "x"], ["sign-in"], ["backtest", "none.yaml"], ["conversations", "list"], ["doctor"], ["adopt"],
 ]  # fmt: skip
 
 
@@ -44,6 +44,21 @@ def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, wor
     assert "elsewhere" in done.stderr
     assert "relay up" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_folder_that_was_named_is_not_changed_for_what_the_environment_names(
+    tmp_path: Path, words: list[str]
+) -> None:
+    elsewhere = {
+        "RELAY_REDIS_URL": "redis://127.0.0.1:9/0",
+        "RELAY_PORT": "9",
+        "RELAY_PLANHAT_URL": "http://127.0.0.1:9",
+        "RELAY_PLANHAT_TOKEN": "an-invented-token",
+    }
+    done = relay(tmp_path, *words, "--data", "elsewhere", **elsewhere)
+    assert done.returncode == 1
+    assert "no `relay up` there" in done.stderr or "no `relay up` runs in elsewhere" in done.stderr
 
 
 @pytest.fixture(autouse=True)
