@@ -3,7 +3,8 @@
 RelayError
 ├── UserError                 the operator's mistake: a sentence on stderr, exit code 2
 │   ├── SettingsInvalid         a RELAY_... variable: which, and what it should be
-│   └── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   ├── ConfigInvalid           the YAML file: every mistake at once, each with its place
+│   └── NotOurs                 the keys in Redis belong to another relay
 ├── SourceError               the sender's fault: 4xx, nothing kept, the body never logged
 │   ├── UnknownSource           404
 │   ├── NotAuthentic            401 (or what this sender needs): missing, wrong or stale signature
@@ -24,6 +25,7 @@ RelayError
     ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
     ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
     ├── PlanhatGarbled          an answer nobody can read
+    │   └── PlanhatWrongAddress   a web page: what answers is not Planhat's API
     ├── PlanhatNotFound         404: no such record
     └── PlanhatRefused          Planhat's verdict on this one request (400, 403 with an envelope)
 """
@@ -67,6 +69,10 @@ class ConfigInvalid(UserError):
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = mistakes
+
+
+class NotOurs(UserError):
+    """Two relays on one Redis would deliver to each other's Planhat."""
 
 
 class SourceError(RelayError):
@@ -178,6 +184,10 @@ class PlanhatForbidden(PlanhatError):
 
 
 class PlanhatGarbled(PlanhatError):
+    pass
+
+
+class PlanhatWrongAddress(PlanhatGarbled):
     pass
 
 

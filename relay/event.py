@@ -65,12 +65,17 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A name and where it is; the content is never stored. `size` in bytes, None where nobody said."""
+    """A name and where it is; the content is never stored. `size` in bytes, None where nobody said. `url` is one that a
+    browser may open (rules make links of it): of any other kind of address nothing is kept."""
 
     name: str = ""
     type: str = ""
     size: int | None = None
     url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.url and not self.url.lower().startswith(("https://", "http://")):
+            object.__setattr__(self, "url", "")
 
     def view(self) -> dict[str, Any]:
         return {"name": self.name, "type": self.type, "size": self.size, "url": self.url}

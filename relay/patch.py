@@ -9,7 +9,8 @@ Merge ways, per field:
 - `first`: the value of the smallest version wins.
 - `union`: a list as a set keyed by id; per id the greatest version wins.
 - `append`: a log keyed by message id; an edit replaces its entry, a retraction hides it for good, and what is left is
-  rendered in the order of time. An entry stands where its message first stood, not where its edit did.
+  rendered in the order of time. An entry stands where its message first stood, not where its edit did. A description's
+  entries are blocks of safe HTML (`relay.description`); `b` in a stored form says so.
 
 Beside these `fallback` and `placeholder`, which no rule can choose as a way: the value of the smallest version, which
 stands while the field has no other (a placeholder: while it has no fallback either). Both are folded apart, so neither
@@ -28,6 +29,9 @@ from typing import Any, Literal
 
 import orjson
 
+from relay.custom_names import differ_in_case_alone, newest_of_each_case
+from relay.description import blocks_of, fit, join, mend_registers
+from relay.errors import NewerRecord
 from relay.value import AS_BEFORE, value_class
 
 Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
@@ -44,7 +48,9 @@ SCHEMA = 2
 _SINGLE = ("replace", "first", *STAND_INS)
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
-#: What is written between two entries of an appended text.
+#: The field whose entries are blocks of HTML; entries of others are lines.
+DESCRIPTION = "description"
+#: What is written between two entries of such a field.
 ENTRY_SEPARATOR = "\n"
 
 
@@ -87,23 +93,28 @@ class Patch:
                 "k": self.company,
                 "n": self.rule,
                 "r": self.revision,
+                "b": 1,
                 **({"w": self.author} if self.author else {}),
             }
         )
 
     @classmethod
     def decode(cls, data: bytes) -> Patch:
-        """Raises ValueError for what `encode` of this version or the one before did not write."""
+        """Raises NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
+        did not."""
         raw = orjson.loads(data)
-        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
-            raise ValueError(f"a patch of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        _require_schema("a patch", raw.get("v"))
+        fields = {name: (way, value) for name, (way, value) in raw["f"].items()}
+        if "b" not in raw and DESCRIPTION in fields:
+            way, value = fields[DESCRIPTION]
+            fields[DESCRIPTION] = (way, blocks_of(value))
         return cls(
             raw["x"],
             raw["e"],
             raw["s"],
             raw["o"],
             raw["t"],
-            {name: (way, value) for name, (way, value) in raw["f"].items()},
+            fields,
             raw["a"],
             raw["m"],
             raw["c"],
@@ -112,6 +123,13 @@ class Patch:
             raw["r"],
             raw.get("w", ""),
         )
+
+
+def _require_schema(what: str, version: Any) -> None:
+    if isinstance(version, int) and version > SCHEMA:
+        raise NewerRecord(f"{what} of schema {version}; this release reads {SCHEMA}")
+    if version not in (SCHEMA, SCHEMA - 1):
+        raise ValueError(f"{what} of schema {version!r}; this release reads {SCHEMA}")
 
 
 # Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
@@ -144,7 +162,7 @@ class Document:
 
     `registers`, `retracted`, `messages`, `authors` and `asks` are the CRDT; the rest is delivery's memory and is set by the
     workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
-    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}).
+    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}), `marked`, `life`.
     """
 
     external_id: str
@@ -159,6 +177,9 @@ class Document:
     planhat_id: str = ""
     company_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
+    #: In which year of 365 days its mark was left, and in which life of Redis it was delivered (see `relay.outbox.epoch`).
+    marked: int = 0
+    life: int = 0
 
     def encode(self) -> bytes:
         return self.encode_fold() + self.encode_memory()
@@ -175,19 +196,24 @@ class Document:
                 "k": self.asks,
                 "s": self.source,
                 "n": self.rule,
+                "b": 1,
                 **({"w": self.authors} if self.authors else {}),
             }
         )[:-1]
 
     def encode_memory(self) -> bytes:
         """The second half: delivery's memory."""
-        return encode_memory(self.sent_hash, self.planhat_id, self.company_id, self.history)
+        return encode_memory(
+            self.sent_hash, self.planhat_id, self.company_id, self.history, marked=self.marked, life=self.life
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Document:
+        """Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
-        if raw.get("v") not in (SCHEMA, SCHEMA - 1):
-            raise ValueError(f"a document of schema {raw.get('v')!r}; this release reads {SCHEMA}")
+        _require_schema("a document", raw.get("v"))
+        if "b" not in raw and DESCRIPTION in raw["f"]:
+            mend_registers(raw["f"][DESCRIPTION])
         return cls(
             external_id=raw["x"],
             registers=raw["f"],
@@ -201,6 +227,8 @@ class Document:
             planhat_id=raw["p"],
             company_id=raw["c"],
             history=raw["l"],
+            marked=raw.get("y", 0),
+            life=raw.get("i", 0),
         )
 
     # -- the fold ------------------------------------------------------------------------------------------
@@ -261,7 +289,7 @@ class Document:
             members = ways.setdefault(way, {})
             values = register[3] if isinstance(register[3], list) else [register[3]]
             for value in values:
-                key = _member_key(value)
+                key = member_key(value)
                 member: _Register = [*register[:3], value]
                 held = members.get(key)
                 if held is None or _newer(member, held):
@@ -290,7 +318,9 @@ class Document:
         for name, ways in self.registers.items():
             register = ways.get("replace") or ways.get("first")
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
-            value = register[3] if register and len(ways) == 1 else self._value(ways)
+            value = register[3] if register and len(ways) == 1 else self._value(name, ways)
+            if name == DESCRIPTION and value.__class__ is str:
+                value = fit(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
             if empty and not (value == "" and self._was_retracted(ways)):
@@ -300,12 +330,15 @@ class Document:
             else:
                 fields[name] = value
         if custom:
+            if differ_in_case_alone(tuple(custom)):
+                # From rules of different times: Planhat refuses a record with both.
+                custom = newest_of_each_case(custom, lambda name: _newest(self.registers[f"custom.{name}"]))
             fields["custom"] = custom
         if self.retracted and self.messages and "archived" not in self.registers:
             fields["archived"] = self.nothing_left()
         return fields
 
-    def _value(self, ways: dict[str, Any]) -> Any:
+    def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
         way = _speaking(ways)
         held = ways[way]
@@ -319,7 +352,8 @@ class Document:
         if len(live) == 1:
             return self._signed(live[0][1], str(live[0][2]))
         live.sort(key=lambda entry: entry[:2])
-        return ENTRY_SEPARATOR.join([self._signed(message, str(text)) for _, message, text in live])
+        entries = [self._signed(message, str(text)) for _, message, text in live]
+        return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
 
     def _signed(self, message_id: str, text: str) -> str:
         """An entry with its author's name where an edit did not know it."""
@@ -348,9 +382,22 @@ class Document:
         return events
 
 
-def encode_memory(sent_hash: str, planhat_id: str, company_id: str, history: list[dict[str, Any]]) -> bytes:
+def encode_memory(
+    sent_hash: str,
+    planhat_id: str,
+    company_id: str,
+    history: list[dict[str, Any]],
+    *,
+    marked: int = 0,
+    life: int = 0,
+) -> bytes:
     """The second half of `Document.encode`, for who has no `Document` at hand."""
-    return b"," + orjson.dumps({"h": sent_hash, "p": planhat_id, "c": company_id, "l": history})[1:]
+    memory: dict[str, Any] = {"h": sent_hash, "p": planhat_id, "c": company_id, "l": history}
+    if marked:
+        memory["y"] = marked
+    if life:
+        memory["i"] = life
+    return b"," + orjson.dumps(memory)[1:]
 
 
 def fold(document: Document, patches: Iterable[Patch]) -> Document:
@@ -364,7 +411,8 @@ def _ask_order(ask: list[Any]) -> tuple[int, str, bytes]:
     return ask[0], ask[1], orjson.dumps(ask[2:], option=orjson.OPT_SORT_KEYS)
 
 
-def _member_key(value: Any) -> str:
+def member_key(value: Any) -> str:
+    """What a member of a `union` is known by: its id, its address, or all of it."""
     if isinstance(value, dict):
         for key in ("id", "_id", "email", "externalId"):
             if isinstance(value.get(key), str) and value[key]:
@@ -372,6 +420,10 @@ def _member_key(value: Any) -> str:
     if isinstance(value, str):
         return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _newest(ways: Mapping[str, Any]) -> tuple[int, str, int]:
+    return max(_way_version(way, held) for way, held in ways.items())
 
 
 def _speaking(ways: Mapping[str, Any]) -> str:

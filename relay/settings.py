@@ -61,6 +61,8 @@ class Settings:
     log_level: str = "info"
     require_durable: bool = True
     heartbeat_file: str = ""
+    #: Somebody has named Planhat's address; otherwise it is the usual one.
+    planhat_url_given: bool = False
     #: What every key in Redis begins with.
     key_prefix: str = "relay"
     #: Proxies whose X-Forwarded-For is believed, as uvicorn's `forwarded_allow_ips`.
@@ -145,6 +147,7 @@ class Settings:
             config=value("CONFIG", "relay.yaml"),
             redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
             planhat_url=planhat_url,
+            planhat_url_given=bool(value("PLANHAT_URL", "")),
             planhat_plain_http=plain_http,
             planhat_token=secret("PLANHAT_TOKEN", given),
             operator_token=operator,

@@ -14,14 +14,16 @@ from relay.event import event_id, iso_time
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document, Patch
 from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.planhat.sandbox.store import Store
-from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
+from workers.flush.doubt import Doubts
 from workers.flush.loop import GATHER_S, Flush
+from workers.flush.recall import Recall
 from workers.pace.pace import Pace
 
 STATES = ("pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
@@ -88,6 +90,18 @@ class Kit:
             stopping=lambda: self.stop,
             gather_s=gather_s,
             chance=Random(7),
+            recall=Recall(
+                self.planhat,
+                call=lambda: self.pace.take_call(patience_s=1),
+                gap_ms=lambda: 100.0,
+                metrics=self.metrics,
+            ),
+            doubts=Doubts(
+                self.outbox,
+                self.planhat,
+                call=lambda: self.pace.take_call(patience_s=0),
+                metrics=self.metrics,
+            ),
         )
 
     def record(self, *patches: Patch) -> int:

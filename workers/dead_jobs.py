@@ -3,6 +3,7 @@ replays it. The letter is the truth; the job is its poster, put up by the sweep 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -13,35 +14,78 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.results import Result
 
+from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import reaching_redis
 
 REDRIVE = "workers.jobs.redrive"
 UNPARK = "workers.jobs.unpark"
+RECOGNISE = "workers.jobs.recognise"
 _JOB_TIMEOUT_S = 120
 
 
 def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) -> int:
     """How many were put up. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
     dead_ids = outbox.unposted_dead(limit)
-    if not dead_ids:
-        return 0
-    letters = outbox.dead_letters(dead_ids)
-    queue = Queue(DEAD_QUEUE, connection=client, serializer="json")
-    registry = FailedJobRegistry(queue=queue)
-    try:
-        # RQ lists a queue only once something was enqueued in it; dashboards would not show ours.
-        client.sadd(Queue.redis_queues_keys, queue.key)
-        for letter in letters:
-            _post(client, registry, letter, outbox.dead_s)
-    except (RedisError, OSError):
+    if not dead_ids or not _post(client, outbox, dead_ids):
         return 0
     outbox.mark_posted(dead_ids)
-    return len(letters)
+    return len(dead_ids)
 
 
-def _post(client: redis.Redis, registry: FailedJobRegistry, letter: DeadLetter, keep_s: int) -> None:
+class Posters:
+    """Puts up again what somebody took down (a dashboard's Delete and Empty do): looks at some letters at each call, and at all
+    of them in turn."""
+
+    def __init__(self, client: redis.Redis, outbox: Outbox) -> None:
+        self._client = client
+        self._outbox = outbox
+        self._cursor = 0
+
+    def tend(self, *, count: int = 100) -> int:
+        """How many were missing. Raises OutboxUnavailable."""
+        registry = _registry(self._client)
+        with reaching_redis():
+            answer: Any = self._client.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
+            self._cursor, rows = answer
+            pipe = self._client.pipeline(transaction=False)
+            for name, _ in rows:
+                pipe.hget(Job.key_for(name.decode()), "status")
+                pipe.zscore(registry.key, name)
+            found = pipe.execute()
+        missing = [
+            name.decode()
+            for (name, _), status, score in zip(rows, found[::2], found[1::2], strict=True)
+            # One that was requeued is in the queue, or under way: it comes back here if it fails.
+            if status is None or (status == b"failed" and score is None)
+        ]
+        return len(missing) if missing and _post(self._client, self._outbox, missing) else 0
+
+
+def _registry(client: redis.Redis) -> FailedJobRegistry:
+    return FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
+
+
+def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
+    """Whether RQ took them. Raises OutboxUnavailable."""
+    letters, registry = outbox.dead_letters(dead_ids), _registry(client)
+    try:
+        # RQ lists a queue only once something was enqueued in it; dashboards would not show ours.
+        client.sadd(Queue.redis_queues_keys, f"{Queue.redis_queue_namespace_prefix}{DEAD_QUEUE}")
+        with client.pipeline(transaction=True) as pipe:
+            for letter in letters:
+                _post_one(client, pipe, registry, letter, outbox.dead_s)
+            pipe.execute()
+    except (RedisError, OSError):
+        return False
+    return True
+
+
+def _post_one(
+    client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, keep_s: int
+) -> None:
     cause = _cause(letter)
     job = Job.create(
         REDRIVE,
@@ -56,12 +100,10 @@ def _post(client: redis.Redis, registry: FailedJobRegistry, letter: DeadLetter, 
         status=JobStatus.FAILED,
         serializer="json",
     )
-    with client.pipeline(transaction=True) as pipe:
-        registry.add(job, ttl=keep_s, exc_string=cause, pipeline=pipe)
-        job.save(pipeline=pipe, include_meta=False, include_result=True)
-        Result.create_failure(job, keep_s, cause, pipeline=pipe)
-        job.cleanup(ttl=keep_s, pipeline=pipe)
-        pipe.execute()
+    registry.add(job, ttl=keep_s, exc_string=cause, pipeline=pipe)
+    job.save(pipeline=pipe, include_meta=False, include_result=True)
+    Result.create_failure(job, keep_s, cause, pipeline=pipe)
+    job.cleanup(ttl=keep_s, pipeline=pipe)
 
 
 def _cause(letter: DeadLetter) -> str:
@@ -74,12 +116,23 @@ def _cause(letter: DeadLetter) -> str:
 
 def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:
     """Enqueues the look at what waits for a company. The same `stamp`: the same job."""
+    says = f"see whether letters that wait for a company may go ({lane})"
+    _enqueue(client, UNPARK, lane, f"unpark-{lane}-{stamp}", says)
+
+
+def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:
+    """Enqueues the reading of Planhat's list after Redis was set back. The same `stamp`: the same job."""
+    says = f"read in Planhat which conversations stand there ({lane})"
+    _enqueue(client, RECOGNISE, lane, f"recognise-{lane}-{stamp}", says)
+
+
+def _enqueue(client: redis.Redis, function: str, lane: str, job_id: str, description: str) -> None:
     try:
         Queue(DEAD_QUEUE, connection=client, serializer="json").enqueue(
-            UNPARK,
+            function,
             args=(lane,),
-            job_id=f"unpark-{lane}-{stamp}",
-            description=f"see whether letters that wait for a company may go ({lane})",
+            job_id=job_id,
+            description=description,
             result_ttl=0,
             failure_ttl=60,
             ttl=30,

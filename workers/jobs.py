@@ -14,9 +14,14 @@ def flush(lane: str, generation: int) -> int:
 def redrive(dead_id: str) -> int:
     """Events put back to work. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
     the job fails again, the letter stays."""
-    from relay.operations.dead import redrive_one
+    from relay.operations.dead.replay import redrive_one
 
     return redrive_one(worker_context(), dead_id)
+
+
+def recognise(lane: str) -> int:
+    """Conversations found in Planhat's list, after Redis was set back."""
+    return worker_context().recognise()
 
 
 def unpark(lane: str) -> int:

@@ -66,7 +66,7 @@ def list_(
         relay dead list --since 24h
     """
     from relay.cli.context import open_context
-    from relay.operations.dead import list_dead
+    from relay.operations.dead.look import list_dead
     from relay.operations.selection import Selection, read_moment
 
     context = open_context(place)
@@ -114,10 +114,10 @@ def show(dead_id: str, as_json: bool, place: Place) -> None:
         relay dead show dead_0123456789abcdef01234567
     """
     from relay.cli.context import open_context
-    from relay.operations.dead import show as show_letter
+    from relay.operations.dead.look import show_dead
 
     context = open_context(place)
-    found = show_letter(context, dead_id)
+    found = show_dead(context, dead_id)
     context.audit("look", page="dead show", id=dead_id)
     if as_json:
         _echo_json(found)
@@ -181,7 +181,7 @@ def edit(
         relay dead edit dead_0123456789abcdef01234567 --raw mended.json
     """
     from relay.cli.context import open_context
-    from relay.operations.dead import edit as edit_letter
+    from relay.operations.dead.edit import edit_dead
 
     changes: dict[str, Any] = {}
     for value in values:
@@ -197,7 +197,7 @@ def edit(
         raise UserError("nothing to change: give --set PATH=VALUE, --company ID or --raw FILE")
     context = open_context(place)
     context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company, raw=raw is not None)
-    found = edit_letter(context, dead_id, payload=changes, company=company, raw=raw, by=operator())
+    found = edit_dead(context, dead_id, payload=changes, company=company, raw=raw, by=operator())
     if as_json:
         _echo_json(found)
     else:
@@ -241,13 +241,13 @@ def replay(
         relay dead replay --all --yes
     """
     from relay.cli.context import open_context
-    from relay.operations import dead as letters
+    from relay.operations.dead.replay import replay_dead
     from relay.operations.progress import Operation
 
     context = open_context(place)
     selection, asked = _selection(context, ids, cause, source, since, until, everything)
     if dry_run:
-        found = letters.replay(context, selection, by=operator(), dry_run=True)
+        found = replay_dead(context, selection, by=operator(), dry_run=True)
         context.audit("look", page="dead replay --dry-run", **asked)
         if as_json:
             _echo_json(found)
@@ -263,7 +263,7 @@ def replay(
         if watched:
             click.echo(f"\r{seen} of {count}", nl=False, err=True)
 
-    found = letters.replay(context, selection, by=operator(), operation=operation, progress=progress)
+    found = replay_dead(context, selection, by=operator(), operation=operation, progress=progress)
     if watched:
         click.echo("\r", nl=False, err=True)
     if as_json:
@@ -306,14 +306,14 @@ def discard(
         relay dead discard dead_0123456789abcdef01234567 --reason "test message"
     """
     from relay.cli.context import open_context
-    from relay.operations import dead as letters
+    from relay.operations.dead.discard import discard_dead
 
     context = open_context(place)
     selection, asked = _selection(context, ids, cause, source, since, until, everything)
     if not dry_run:
         _confirm(context, selection, yes, "discard")
         context.audit("dead discard", **asked, reason=reason)
-    found = letters.discard(context.outbox, selection, by=operator(), reason=reason, dry_run=dry_run)
+    found = discard_dead(context.outbox, selection, by=operator(), reason=reason, dry_run=dry_run)
     if as_json:
         _echo_json(found)
     elif dry_run:

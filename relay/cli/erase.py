@@ -85,6 +85,8 @@ def _erasure(context: Context, needle: Any) -> Any:
     from relay.operations.remap import Remapper
     from relay.operations.tombstones import erased_of
 
+    # Says in one sentence where nothing runs, before anything else is found wanting.
+    erased = erased_of(context)
     try:
         remapper = Remapper(context, 0)
     except RelayError as error:
@@ -97,7 +99,7 @@ def _erasure(context: Context, needle: Any) -> Any:
         if watched:
             click.echo(f"\r{seen} events looked through ", nl=False, err=True)
 
-    return Erasure(context, needle, erased_of(context), remapper=remapper, progress=progress)
+    return Erasure(context, needle, erased, remapper=remapper, progress=progress)
 
 
 def _would_go(context: Context, needle: Any, erasure: Any) -> dict[str, Any]:

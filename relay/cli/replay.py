@@ -47,7 +47,7 @@ def replay(
     """
     from relay.cli.context import open_context
     from relay.operations.progress import Operation
-    from relay.operations.replay import replay as run
+    from relay.operations.replay import replay_events
     from relay.operations.selection import read_moment
 
     context = open_context(place)
@@ -82,7 +82,7 @@ def replay(
             click.echo(f"\r{count} events looked at, {changed} differ", nl=False, err=True)
 
     try:
-        found = run(
+        found = replay_events(
             context, since_ms=since_ms, until_ms=until_ms, source=asked["source"], rule=asked["rule"],
             dry_run=dry_run, by=operator(), operation=operation, progress=progress,
         )  # fmt: skip

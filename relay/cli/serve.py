@@ -7,13 +7,13 @@ import os
 import resource
 import signal
 import socket
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from types import FrameType
 from typing import Any
 
 import click
 
-from relay.errors import UserError
+from relay.errors import OutboxUnavailable, UserError
 
 #: Requests that are under way at SIGTERM get this long; Kubernetes' grace is longer.
 GRACE_S = 8
@@ -97,6 +97,9 @@ def run_web(settings: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     side = WebSide(settings)
+    # A second relay on these keys ends here, with a sentence; where it cannot be found out now, it is not ready until it is.
+    with suppress(OutboxUnavailable):
+        side.require_own_lane()
     public = listen(settings.host, settings.port)
     _allow_files(2 * settings.bounds.connections + 200)
     options: dict[str, Any] = {

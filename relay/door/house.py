@@ -37,6 +37,13 @@ class House:
     book: RuleBook
     sources: Mapping[str, Source]
 
+    @property
+    def dedupe_s(self) -> float:
+        """How long a delivery is remembered: as `keep.dedupe` says, but never shorter than its proof would be accepted
+        again."""
+        windows = (source.adapter.proof_window_s for source in self.sources.values())
+        return max(self.config.keep.dedupe_s, *windows, 0.0)
+
 
 def furnish(config: Config, book: RuleBook) -> House:
     """Builds the adapters. Raises ConfigInvalid naming every source whose options do not do."""

@@ -20,6 +20,11 @@ class KillSwitch:
         self._compiled: list[tuple[str, str, Compiled | None]] = []
 
     @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What it was updated with."""
+        return self._rows
+
+    @property
     def armed(self) -> bool:
         return bool(self._compiled)
 

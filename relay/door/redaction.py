@@ -20,7 +20,7 @@ from relay.config import Redaction
 from relay.errors import PayloadInvalid
 from relay.event import Event
 from relay.linear_pattern import compile_pattern
-from relay.sources.base import Inbound
+from relay.sources.base import Inbound, loads
 from relay.sources.proof.cut import strike
 from relay.sources.read.multipart import clean_parts, parse_parameters
 
@@ -61,8 +61,8 @@ class Redactor:
         if kind.startswith("multipart/") and parameters.get("boundary"):
             return clean_parts(body, parameters["boundary"].encode("latin-1", "replace"), self._part)
         try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            value = loads(body)
+        except PayloadInvalid:
             return self._clean_bytes(body)
         return orjson.dumps(self._value(value))
 
@@ -146,8 +146,8 @@ class Redactor:
         """A text, or the JSON that it is (SNS puts its message into one)."""
         if text[:1] in ("{", "[") and text[-1:] in ("}", "]") and self._patterns:
             try:
-                value = orjson.loads(text)
-            except ValueError:
+                value = loads(text.encode("utf-8", "surrogatepass"))
+            except PayloadInvalid:
                 return self._clean(text)
             cleaned = self._walk(value, depth + 1)
             return orjson.dumps(cleaned).decode() if cleaned != value else text

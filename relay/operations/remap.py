@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from relay.errors import MappingFailed, SourceError
+from relay.errors import MappingFailed, NewerRecord, SourceError
 from relay.event import Event
 from relay.operations.context import OperatorContext
-from relay.outbox.archive import Archived, unpack
+from relay.outbox.archive import Archived, unpack, unpack_newer
 from relay.outbox.items import State
 from relay.patch import Patch
 from relay.rules.rule import Filtered
@@ -46,20 +47,27 @@ class Remapped:
     reason: str = ""
 
 
-def read_stored(context: OperatorContext, event_ids: Sequence[str]) -> list[Stored | None]:
-    """In the order asked for; None where an event is no longer kept, or cannot be read."""
+def read_stored(
+    context: OperatorContext, event_ids: Sequence[str], *, newer: bool = False
+) -> list[Stored | None]:
+    """In the order asked for; None where an event is no longer kept, or cannot be read. `newer`: also what only a newer release
+    reads, to be looked through."""
     outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
     for packed in outbox.events(event_ids):
         try:
             found.append((packed[0], packed[1], unpack(packed[2])) if packed else None)
+        except NewerRecord:
+            late = packed if newer else None
+            found.append((late[0], late[1], unpack_newer(late[2])) if late else None)
         except ValueError:
             found.append(None)
     owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})
     bodies: dict[str, bytes] = {}
     for owner, held_owner in zip(owners, outbox.events(owners), strict=True):
         if held_owner:
-            bodies[owner] = unpack(held_owner[2]).body
+            with suppress(ValueError):
+                bodies[owner] = unpack(held_owner[2]).body
     stored: list[Stored | None] = []
     for event_id, held in zip(event_ids, found, strict=True):
         if held is None:

@@ -23,13 +23,13 @@ from relay.patch import Document, Patch
 PART = 100
 #: While something has waited for longer, a replay stands aside.
 LIVE_WAITS_MS = 5_000
-TOLD_AT_MOST = 20
+SAMPLE_TOLD = 20
 _MINUTE_MS = 60_000
 _MISSING = object()
 
 
 @dataclass(slots=True)
-class Tally:
+class ReplayTally:
     """`count` events looked at; `changed` of them say something else today and are (or would be) sent; `unmapped`
     cannot be mapped today; `filtered` were sent once and would not be today (what stands in Planhat stays);
     `expired` have no raw body any more; `dead` ones are left to `dead replay`; `erased` ones must not come back."""
@@ -43,7 +43,7 @@ class Tally:
     erased: int = 0
 
 
-def replay(
+def replay_events(
     context: KeyedContext,
     *,
     since_ms: int,
@@ -68,7 +68,7 @@ def replay(
     since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
     remapper = Remapper(context, now_ms)
     tombs = Tombs(erased_of(context))
-    tally, told, cancelled = Tally(), list[dict[str, Any]](), False
+    tally, told, cancelled = ReplayTally(), list[dict[str, Any]](), False
     causes: dict[str, int] = {}
     for minute, part in _named(ids) if ids else _parts(context, since_ms, until_ms, source):
         if operation:
@@ -105,12 +105,12 @@ def replay(
             if remapped.patch is None:
                 tally.filtered += stored.state != "filtered"
                 continue
-            changes = differences(context, remapped.patch)
+            changes = changed_fields(context, remapped.patch)
             if changes is None:
                 continue
             tally.changed += 1
             again.append((stored.event_id, stored.source, remapped.patch))
-            if len(told) < TOLD_AT_MOST:
+            if len(told) < SAMPLE_TOLD:
                 told.append(
                     {"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes}
                 )
@@ -143,7 +143,7 @@ def replay(
     }
 
 
-def _remap(remapper: Remapper, stored: Stored, tally: Tally, causes: dict[str, int]) -> Remapped | None:
+def _remap(remapper: Remapper, stored: Stored, tally: ReplayTally, causes: dict[str, int]) -> Remapped | None:
     if stored.state in ("dead", "discarded"):
         tally.dead += stored.state == "dead"
         return None
@@ -188,7 +188,7 @@ def _live_waits(context: OperatorContext) -> bool:
     return oldest is not None and now_ms - oldest > LIVE_WAITS_MS
 
 
-def differences(context: OperatorContext, patch: Patch) -> dict[str, dict[str, Any]] | None:
+def changed_fields(context: OperatorContext, patch: Patch) -> dict[str, dict[str, Any]] | None:
     """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
     where nothing does. For a conversation that is not known any more everything is new."""
     outbox = context.outbox

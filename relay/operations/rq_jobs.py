@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from relay.outbox.bell import DEAD_QUEUE
 from relay.outbox.scripts import reaching_redis
@@ -16,12 +17,17 @@ from relay.telemetry import log
 
 
 def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
-    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life."""
+    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life. None where this
+    user may not read RQ's keys."""
     from rq import Worker
 
+    found: list[dict[str, Any]] = []
     with reaching_redis():
-        found = []
-        for worker in Worker.all(connection=client, serializer="json"):
+        try:
+            workers = Worker.all(connection=client, serializer="json")
+        except NoPermissionError:
+            return found
+        for worker in workers:
             seen = worker.last_heartbeat
             if seen is not None and seen.tzinfo is None:
                 seen = seen.replace(tzinfo=UTC)
@@ -59,12 +65,24 @@ def forget_failed_jobs(client: redis.Redis, dead_ids: Iterable[str]) -> None:
     """Takes the failed jobs of letters that are gone out of the queue `dead-letter`. A job that stays behind harms
     nothing (its requeue finds no letter), so a failure here is logged and not raised."""
     from rq import Queue
+    from rq.job import Job
     from rq.registry import FailedJobRegistry
+    from rq.results import Result
 
-    registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
-    for dead_id in dead_ids:
-        try:
-            registry.remove(dead_id, delete_job=True)
-        except Exception as error:
-            # RQ raises what it likes here (NoSuchJobError, redis errors); the letter itself is settled already.
-            log("dead.job_left", level=logging.DEBUG, dead_id=dead_id, error=type(error).__name__)
+    names = list(dead_ids)
+    try:
+        registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
+        pipe = client.pipeline(transaction=False)
+        for dead_id in names:
+            pipe.hget(Job.key_for(dead_id), "status")
+        statuses = pipe.execute()
+        pipe = client.pipeline(transaction=False)
+        for dead_id, status in zip(names, statuses, strict=True):
+            pipe.zrem(registry.key, dead_id)
+            if status == b"failed":
+                # As RQ deletes a failed job, but many at a time. One that somebody has requeued ends by itself.
+                pipe.delete(Job.key_for(dead_id), Result.get_key(dead_id))  # type: ignore[no-untyped-call]
+        pipe.execute()
+    except Exception as error:
+        # RQ raises what it likes here; the letters themselves are settled already.
+        log("dead.jobs_left", level=logging.DEBUG, letters=len(names), error=type(error).__name__)

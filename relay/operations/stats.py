@@ -9,9 +9,11 @@ import orjson
 
 from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
+from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine
+from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
@@ -22,6 +24,8 @@ from relay.outbox.scripts import reaching_redis, unless_full
 WORKER_ABSENT_S = 90.0
 #: An event that waits longer is worth a warning.
 OLD_PENDING_S = 300.0
+#: That Redis was set back is said for so long.
+SET_BACK_TOLD_MS = 86_400_000
 #: Differences found at Planhat that are told at once; the metric counts them all.
 DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
@@ -68,7 +72,9 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             }
             for process in processes
         ],
+        "newer_records": outbox.newer_count(now_ms=now_ms),
         "redis": _redis(outbox),
+        "life": _life(outbox, now_ms),
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
@@ -91,10 +97,24 @@ def _redis(outbox: Outbox) -> dict[str, Any]:
     }
 
 
+def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
+    """Whether this Redis was set back: `number` of times, `what` happened last and when, and whether conversations that are not
+    known here are still read from Planhat first (`unsure`)."""
+    life = read_life(outbox)
+    return {
+        "number": life.number,
+        "what": life.what or None,
+        "at": iso(life.at_ms),
+        "recent": life.number > 0 and now_ms - life.at_ms < SET_BACK_TOLD_MS,
+        "unsure": life.unsure,
+        "clock_back": life.clock_back,
+    }
+
+
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + "warnings")
+        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
     rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
@@ -111,7 +131,7 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
         held: Any = outbox.redis.hmget(
-            outbox.prefix + "metrics", "relay_batch_items||sum", "relay_batch_items||count"
+            outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
     total, calls = (float(value or 0) for value in held)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
@@ -125,16 +145,26 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     if not stats["balanced"]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":
-        found.append(
-            f"Delivery is blocked: {delivery['reason'] or 'Planhat refused the token'}. Mend RELAY_PLANHAT_TOKEN; "
-            "delivery resumes by itself."
-        )
+        reason = delivery["reason"] or "Planhat refused the token"
+        mend = "" if "RELAY_PLANHAT_URL" in reason else " Mend RELAY_PLANHAT_TOKEN."
+        found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
     elif delivery["state"] == "paused":
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
+    if stats["newer_records"]:
+        found.append(
+            f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
+            "the workers; nothing of it is lost."
+        )
+    life = stats["life"]
+    if life["number"] and (life["unsure"] or life["recent"]):
+        found.append(
+            f"Redis was {life['what']} (noticed {life['at']}): accepted events may be gone. What Planhat has of a conversation is "
+            "read before anything of it is sent."
+        )
     if silent:
         found.append(
             f"No worker serves the queue {FLUSH_QUEUE}: nothing is delivered ({silent}). Start one: relay work."
@@ -192,7 +222,7 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
 def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
     """For a ticker: feeds the plots also while nobody looks, with one cheap question where it is not time yet."""
     with reaching_redis():
-        if outbox.redis.exists(outbox.prefix + "samples:taken"):
+        if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
             return
     take_sample(outbox, read_stats(outbox, delivery))
 
@@ -210,9 +240,9 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + "samples"
+    key = outbox.prefix + keys.SAMPLES
     with unless_full():
-        if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
+        if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
             pipe = outbox.redis.pipeline(transaction=False)
             pipe.rpush(key, orjson.dumps(sample))
             pipe.ltrim(key, -SAMPLES_KEPT, -1)
@@ -222,7 +252,7 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + "samples", 0, -1)
+        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
     return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
 
 
@@ -234,7 +264,7 @@ def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> di
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
             for minute in range(last - minutes + 1, last + 1):
-                pipe.llen(f"{outbox.prefix}log:{name}:{minute}")
+                pipe.llen(outbox.prefix + keys.log_of(name, minute))
         counts = pipe.execute()
     return {name: counts[n * minutes : (n + 1) * minutes] for n, name in enumerate(names)}
 
@@ -251,8 +281,8 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
-            pipe.hget(f"{outbox.prefix}ledger:{name}", "signature_failures")
-        pipe.lrange(outbox.prefix + "rejected", 0, -1)
+            pipe.hget(outbox.prefix + keys.ledger(name), "signature_failures")
+        pipe.lrange(outbox.prefix + keys.REJECTED, 0, -1)
         *failures, refused_rows = pipe.execute()
     refused: dict[str, dict[str, int]] = {}
     last_refused: dict[str, int] = {}
@@ -301,7 +331,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             pipe = outbox.redis.pipeline(transaction=False)
             for name in missing:
                 for at in range(minute - back, minute - back - 60, -1):
-                    pipe.lindex(f"{outbox.prefix}log:{name}:{at}", -1)
+                    pipe.lindex(outbox.prefix + keys.log_of(name, at), -1)
             rows = pipe.execute()
         for n, name in enumerate(missing):
             found = next((row for row in rows[n * 60 : n * 60 + 60] if row), None)

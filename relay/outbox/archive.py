@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 
+from relay.errors import NewerRecord
+
 SCHEMA = 1
 #: Headers that are credentials or nobody's business after the door.
 DROPPED_HEADERS = frozenset(
@@ -33,9 +35,21 @@ def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
 
 
 def unpack(record: bytes) -> Archived:
-    """Raises ValueError for a schema that this release does not read."""
+    """Raises NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
     head, _, body = record.partition(b"\n")
     facts = orjson.loads(head)
+    if isinstance(facts.get("v"), int) and facts["v"] > SCHEMA:
+        raise NewerRecord(f"an archived event of schema {facts['v']}; this release reads {SCHEMA}")
     if facts.get("v") not in (SCHEMA, SCHEMA - 1):
         raise ValueError(f"an archived event of schema {facts.get('v')!r}; this release reads {SCHEMA}")
     return Archived(facts=facts, body=body)
+
+
+def unpack_newer(record: bytes) -> Archived:
+    """What a newer release wrote, as far as it can be read: for who looks through everything, as who erases must."""
+    head, _, body = record.partition(b"\n")
+    try:
+        facts = orjson.loads(head)
+    except ValueError:
+        facts = None
+    return Archived(facts=facts if isinstance(facts, dict) else {}, body=body)

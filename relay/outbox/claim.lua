@@ -1,15 +1,18 @@
 #!lua flags=allow-oom
--- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, keep 0|1) -> {owned, now_ms, token, more 0|1, item...}
+-- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, keep 0|1, mark_years) -> {owned, now_ms, token, more 0|1, life, since_ms, item...}
 -- A lease is a due time in the future under a token. Sources share a claim fairly; paused ones are passed over.
--- An item, flat: external_id, source, crashes, refusals, first_ms, document|"", patch_count, patch...
+-- An item, flat: external_id, source, crashes, refusals, first_ms, document|""|"?", patch_count, patch...
+-- "?": the document is forgotten, and Planhat has, or may have, this conversation (its mark stands, or nobody knows since Redis
+-- was set back). life: how often that happened; since_ms: events accepted by then may have been delivered before.
 -- What ran out unsettled twice is handed out alone, after one crash in small company, so that one poison item among
 -- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step, unless `keep`: no
 -- wake-up is lost. One call for many items wherever Redis has one: a call costs more than what it does here.
 local P = KEYS[1]
+local MARK_MS = 31536000000
 local now = tonumber(ARGV[2])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local lease_ms, limit, patch_limit, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
-if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0} end
+if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0, 0, 0} end
 
 local sources = {}
 for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
@@ -20,7 +23,7 @@ for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
 end
 if #sources == 0 then
   if ARGV[8] ~= '1' then redis.call('DEL', P .. 'wake') end
-  return {1, now, '', 0}
+  return {1, now, '', 0, 0, 0}
 end
 table.sort(sources, function(a, b) if a[2] ~= b[2] then return a[2] < b[2] end return a[1] < b[1] end)
 
@@ -47,7 +50,23 @@ local keys = {}
 for n, id in ipairs(ids) do keys[n] = P .. 'document:' .. id end
 local documents = redis.call('MGET', unpack(keys))
 
-local out, at = {1, now, token, 0}, 4
+local life = redis.call('HMGET', P .. 'life', 'number', 'since_ms', 'unsure')
+local forgotten, none, hashes = {}, {}, {}
+for n, id in ipairs(ids) do
+  if not documents[n] then
+    none[#none + 1] = n
+    if life[3] == '1' then forgotten[n] = true else hashes[#hashes + 1] = string.sub(redis.sha1hex(id), 1, 10) end
+  end
+end
+if #hashes > 0 then
+  local year = math.floor(now / MARK_MS)
+  for back = 0, tonumber(ARGV[9]) do
+    for i, held in ipairs(redis.call('SMISMEMBER', P .. 'delivered:' .. (year - back), unpack(hashes))) do
+      if held == 1 then forgotten[none[i]] = true end
+    end
+  end
+end
+local out, at = {1, now, token, 0, tonumber(life[1] or '0'), tonumber(life[2] or '0')}, 6
 local fresh = token .. '\31' .. '1' .. '\31' .. '0' .. '\31'
 local again, count, size, lease = 0, 0, 0, string.format('%.0f', now + lease_ms)
 local holds, waits, leases, gone, gone_of = {}, {}, {}, {}, {}
@@ -65,7 +84,7 @@ for n, id in ipairs(ids) do
   end
   if take then
     local patches = redis.call('LRANGE', P .. 'patches:' .. id, 0, patch_limit - 1)
-    local document = documents[n] or ''
+    local document = documents[n] or (forgotten[n] and '?' or '')
     local weight = #document
     for _, patch in ipairs(patches) do weight = weight + #patch end
     if #patches == 0 then

@@ -7,7 +7,7 @@ for it has waited long enough. A connection that was cut (Redis restarted) is tr
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
@@ -73,18 +73,40 @@ def connect_async(
     return client
 
 
+_LARGE_ARG_BYTES = 64 * 1024
+
+
 class _QuickPacking:
     """Packs a group's arguments in a seventh of the time, and tells of each new connection."""
 
     connected: Callable[[], None]
 
     def pack_command(self, *args: Any) -> list[bytes]:
+        for arg in args:
+            if arg.__class__ is bytes and len(arg) > _LARGE_ARG_BYTES:
+                return _packed_in_pieces(args)
         # "CLIENT SETINFO" and such go out as two words.
         return [hiredis.pack_command((*args[0].split(), *args[1:]))]
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         await super().on_connect_check_health(check_health)  # type: ignore[misc]
         self.connected()
+
+
+def _packed_in_pieces(args: Sequence[Any]) -> list[bytes]:
+    """With large arguments as pieces of their own: hiredis puts all into one, at 5 ms a megabyte, in which nothing else happens."""
+    pieces: list[bytes] = []
+    small = bytearray(b"*%d\r\n" % len(args))
+    for arg in args:
+        value = arg if isinstance(arg, bytes) else str(arg).encode()
+        small += b"$%d\r\n" % len(value)
+        if len(value) > _LARGE_ARG_BYTES:
+            pieces += (bytes(small), value)
+            small.clear()
+        else:
+            small += value
+        small += b"\r\n"
+    return [*pieces, bytes(small)]
 
 
 def _connect_async(address: RedisUrl, timeout_s: float) -> redis.asyncio.Redis:

@@ -1,38 +1,133 @@
-"""Noticing that Redis was flushed, or set back to an older state, by someone.
+"""Noticing that Redis was flushed, replaced, or set back to an older state (a restore, a failover to a lagging replica).
 
-`epoch` in Redis names this store's life; `generation` only ever grows within it. A process remembers both: another epoch
-is another store, a smaller generation an older one. Nothing can be mended from here: it is said, and the relay runs on.
+A process remembers what names the store (`epoch`), what only grows in it (`accepted`, which moves with every accepted event,
+`claims`, `generation`), and the number of its own last look. Where Redis knows less, it is another store or an older state,
+and a new *life* of the lane begins: events that were acknowledged may be gone, which is said, counted and alerted; and
+what Planhat has of a conversation is read before anything of it is sent (see `workers/flush/recall.py`).
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.scripts import reaching_redis, run
+from relay.telemetry import log
+
+FLUSHED: Final = "flushed or replaced"
+SET_BACK: Final = "restored to an older state"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`lost`: accepted events that this process knew of and Redis does not (0: not known). `first`: nobody noticed before."""
+
+    what: str
+    lost: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How often the lane's Redis was set back; `unsure`: conversations that nobody knows here may stand in Planhat.
+    `clock_back`: how often its clock went back, and by how much the last time."""
+
+    number: int = 0
+    what: str = ""
+    at_ms: int = 0
+    unsure: bool = False
+    #: How far Planhat's list has been read since, and how many conversations with an externalId it held.
+    offset: int = 0
+    found: int = 0
+    clock_back: int = 0
+    clock_back_ms: int = 0
+
+
+class Counts(Protocol):
+    """Where a change is counted: `SharedMetrics`."""
+
+    def add(self, name: str, labels: Mapping[str, str], number: float = 1) -> None: ...
+
+
+def tell(change: Change | None, metrics: Counts) -> None:
+    """Logs what happened, and counts it once for all processes that notice."""
+    if change is None:
+        return
+    log("redis.restored", level=logging.ERROR, what=change.what, lost=change.lost)
+    if change.first:
+        metrics.add("relay_redis_epoch_changes_total", {})
+        metrics.add("relay_redis_lost_events_total", {}, change.lost)
 
 
 class Epoch:
-    """`look` compares Redis with what this process saw last."""
+    """One process's memory. `look` compares Redis with it; `set_back` is told by whoever got a number that is too small."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._epoch = ""
-        self._generation = 0
+        self._who = secrets.token_hex(8)
+        self._looks = 0
+        self._epoch = b""
+        self._grown: tuple[int, int, int] = (0, 0, 0)
+        self._number = 0
+        self._good_ms = 0
+        self._told_set_back = False
 
-    def look(self) -> str:
-        """ "" while all is as it was, else what happened: `flushed or replaced`, `restored to an older state`. Raises
-        OutboxUnavailable."""
-        redis, prefix = self._outbox.redis, self._outbox.prefix
-        with reaching_redis():
-            redis.set(prefix + "epoch", secrets.token_hex(8), nx=True)
-            held: Any = redis.mget(prefix + "epoch", prefix + "generation")
-        epoch, generation = held[0].decode() if held[0] else "", int(held[1] or 0)
-        what = ""
-        if self._epoch and epoch != self._epoch:
-            what = "flushed or replaced"
-        elif generation < self._generation:
-            what = "restored to an older state"
-        self._epoch, self._generation = epoch, generation
-        return what
+    def set_back(self, seen_ms: int = 0) -> None:
+        """Somebody knows more than Redis does; the next look says so. `seen_ms`: all was well until then."""
+        self._told_set_back = True
+        self._good_ms = max(self._good_ms, seen_ms)
+
+    def look(self) -> Change | None:
+        """What happened since the last look; None: all is as it was. Raises OutboxUnavailable."""
+        # A look whose answer was lost has left its number all the same.
+        before, good_ms = self._number, self._good_ms
+        held = self._run("look", "")
+        grown = (int(held[1]), int(held[2]), int(held[3]))
+        what, lost = "", 0
+        if self._epoch and held[0] != self._epoch:
+            what, lost = FLUSHED, self._grown[0]
+        elif (
+            self._told_set_back
+            or self._outbox.set_back
+            or any(now < then for now, then in zip(grown, self._grown, strict=True))
+            or (self._looks and held[4] and int(held[4]) not in (self._looks, self._looks + 1))
+        ):
+            what, lost = SET_BACK, max(0, self._grown[0] - grown[0])
+        self._looks += 1
+        self._epoch, self._grown, self._number, self._good_ms = held[0], grown, int(held[5]), int(held[6])
+        self._told_set_back = False
+        if not what:
+            return None
+        self._outbox.forget_claims()
+        noted = self._run("changed", what, number=before, good_ms=good_ms or int(held[6]))
+        self._number = int(noted[5])
+        return Change(what, lost, first=int(held[5]) <= before)
+
+    def adopt(self) -> None:
+        """What was delivered so far went to another Planhat: none of it is known there."""
+        held = self._run("adopted", "adopted by another Planhat", number=self._number)
+        self._number = int(held[5])
+
+    def _run(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0) -> Any:
+        args = [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what]
+        return run(self._outbox.redis, "life", self._outbox.prefix, args)
+
+
+def read_life(outbox: Outbox) -> Life:
+    with reaching_redis():
+        held: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + keys.LIFE)  # type: ignore[assignment]
+    return Life(
+        number=int(held.get(b"number", 0)),
+        what=held.get(b"what", b"").decode(),
+        at_ms=int(held.get(b"at_ms", 0)),
+        unsure=held.get(b"unsure") == b"1",
+        offset=int(held.get(b"offset", 0)),
+        found=int(held.get(b"found", 0)),
+        clock_back=int(held.get(b"clock_back", 0)),
+        clock_back_ms=int(held.get(b"clock_back_ms", 0)),
+    )

@@ -33,7 +33,10 @@ if id ~= '' then
     for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do redis.call('ZREM', P .. 'due:' .. source, id) end
     redis.call('ZREM', P .. 'waiting', id)
   end
-  if ARGV[5] == '1' then redis.call('DEL', P .. 'document:' .. id) end
+  if ARGV[5] == '1' then
+    redis.call('DEL', P .. 'document:' .. id)
+    redis.call('ZREM', P .. 'doubt', id)
+  end
 end
 if planhat ~= '' then redis.call('DEL', P .. 'planhat:' .. planhat) end
 for i = 7, #ARGV do

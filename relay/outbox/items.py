@@ -53,6 +53,8 @@ class Entry:
     known_as: str = ""
     kept_keys: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    #: `record`, `patch` and `dead` are as the vault seals them already.
+    sealed: bool = False
 
 
 @value_class(frozen=True, slots=True)
@@ -94,6 +96,11 @@ class Item:
     document: bytes | None
     pending: tuple[Pending, ...]
     unreadable: str = ""
+    #: There is no document any more, and Planhat has this conversation, or may have it.
+    forgotten: bool = False
+    #: How often this Redis was set back or flushed, and until when what was accepted may have been delivered before that.
+    life: int = 0
+    since_ms: int = 0
 
 
 @value_class(frozen=True, slots=True)
@@ -115,6 +122,10 @@ class Done:
     document: bytes
     events: Sequence[tuple[str, State]]
     planhat_id: str = ""
+    #: A mark is left that outlives the document.
+    mark: bool = False
+    #: When to look again at what Planhat has (epoch ms; 0: not).
+    look_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 #!lua
--- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, verdicts...}
+-- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, total, accepted, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
 -- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
+-- total: how many were ever accepted, these `accepted` included; 0 where none of these was.
 -- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
@@ -35,7 +36,7 @@ local function over_rate(source, rate)
     local held = redis.call('HMGET', P .. 'rate:' .. source, 'tokens', 'at')
     local burst = math.max(rate, 1)
     local tokens = burst
-    if held[1] then tokens = math.min(burst, tonumber(held[1]) + (now - tonumber(held[2])) * rate / 1000) end
+    if held[1] then tokens = math.min(burst, tonumber(held[1]) + math.max(0, now - tonumber(held[2])) * rate / 1000) end
     r = {tokens = tokens}
     rates[source] = r
   end
@@ -106,10 +107,15 @@ for source, r in pairs(rates) do
   redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)
   redis.call('EXPIRE', P .. 'rate:' .. source, 120)
 end
+local accepted = 0
 for source, b in pairs(books) do
   redis.call('SADD', P .. 'sources', source)
+  accepted = accepted + (b.accepted or 0)
   for state, n in pairs(b) do redis.call('HINCRBY', P .. 'ledger:' .. source, state, n) end
 end
+
+-- Moves with every accepted event, and only ever up: what is smaller than it was is an older state of this Redis.
+local total = accepted > 0 and redis.call('INCRBY', P .. 'accepted', accepted) or 0
 
 local generation = 0
 if pushed and redis.call('EXISTS', P .. 'wake') == 0 then
@@ -120,6 +126,8 @@ if pushed and redis.call('EXISTS', P .. 'wake') == 0 then
     redis.call('SET', P .. 'wake', generation, 'PX', wake_ms)
   end
 end
+table.insert(out, 1, accepted)
+table.insert(out, 1, total)
 table.insert(out, 1, now)
 table.insert(out, 1, generation)
 return out

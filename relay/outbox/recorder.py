@@ -45,7 +45,7 @@ class Recorder:
 
     `wait_aof`: each write is confirmed with WAITAOF. So it is until somebody knows better, and again after each
     `reconnected`: the server at the other end may be another. `refusal`: why nothing may be written now, "" if it may.
-    `room_bytes`: what may still be written until somebody looks at Redis's memory again; None: no limit."""
+    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `room_bytes`: what may still be written until somebody looks at Redis's memory again; None: no limit."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Recorder:
         rang: Callable[[int], None],
         failed: Callable[[], None] = lambda: None,
         wait_aof: bool = True,
+        set_back: Callable[[int], None] = lambda seen_ms: None,
     ) -> None:
         self._client = client
         self._outbox = outbox
@@ -65,6 +66,9 @@ class Recorder:
         self.room_bytes: float | None = None
         #: This server cannot be asked for WAITAOF; readiness says so, the door goes on.
         self._cannot_wait = False
+        #: How many events Redis said it had ever accepted, and when.
+        self._total = self._total_ms = 0
+        self._set_back = set_back
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._confirming: set[asyncio.Task[None]] = set()
@@ -158,7 +162,10 @@ class Recorder:
             return
         if self.room_bytes is not None:
             self.room_bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
-        generation, verdicts = int(answer[0]), answer[2:]
+        generation, now_ms, total, accepted = map(int, answer[:4])
+        verdicts = answer[4:]
+        if not confirm:
+            self._compare(total, accepted, now_ms)
         at = 0
         for entries, future in group:
             mine = verdicts[at : at + len(entries)]
@@ -177,6 +184,14 @@ class Recorder:
                 )
         if generation:
             self._rang(generation)
+
+    def _compare(self, total: int, mine: int, now_ms: int) -> None:
+        """Whether Redis still counts what it has counted before: writes follow one another here, so that it must."""
+        if not total:
+            return
+        if total - mine < self._total:
+            self._set_back(self._total_ms)
+        self._total, self._total_ms = total, now_ms
 
     def _stumble(self, error: RedisError | OSError, loop: asyncio.AbstractEventLoop) -> None:
         """After a failed write: the next ones fail at once, until Redis has had a moment, or, where it gave no answer,

@@ -1,15 +1,21 @@
 #!lua flags=allow-oom
--- redrive(prefix; now_ms|0, dead_id, mode again|discard, count, [event_id, source, verdict p|f, external_id, patch]...) -> moved|-1
+-- redrive(prefix; now_ms|0, dead_id, mode again|discard, order, count, [event_id, source, verdict p|f, external_id, patch]...) -> moved|-1
 -- A dead letter goes back to work, or away for good, in one step: nothing is deleted before it waits elsewhere.
 -- `again` without entries puts the stored patches back; with entries, what today's rules made of the events.
--- -1: nobody knows the letter (replayed by someone else, or expired).
+-- -1: nobody knows the letter (replayed by someone else, or expired). The same order said twice, because its first answer was
+-- lost, is answered as the first time; "": it has none.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
-local letter, mode, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local letter, mode, order, count = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local key = P .. 'dead:' .. letter
 local held = redis.call('HMGET', key, 'source', 'external', 'events')
-if not held[1] then return -1 end
+if not held[1] then
+  local done = redis.call('GET', P .. 'redriven:' .. letter)
+  local of, said = string.match(done or '', '^(.*)\31(%d+)$')
+  if order ~= '' and of == order then return tonumber(said) end
+  return -1
+end
 local stamp = string.format('%013d', now)
 local moved = 0
 
@@ -40,7 +46,7 @@ end
 if mode == 'discard' then
   for event in pairs(waiting) do turn(event, sources[event] or held[1], 'discarded', 'z') end
 else
-  local at = 5
+  local at = 6
   for _ = 1, count do
     local event, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     if waiting[event] then
@@ -77,4 +83,5 @@ redis.call('DEL', key, key .. ':patches')
 redis.call('ZREM', P .. 'dead', letter)
 redis.call('SREM', P .. 'unposted', letter)
 redis.call('SREM', P .. 'deadof:' .. held[2], letter)
+if order ~= '' then redis.call('SET', P .. 'redriven:' .. letter, order .. '\31' .. moved, 'EX', 3600) end
 return moved

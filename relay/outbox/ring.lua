@@ -1,20 +1,72 @@
 #!lua flags=allow-oom
--- ring(prefix; now_ms|0, wake_ms) -> generation|0
--- A new generation where something is due, nobody owns the lane and delivery is not held; its caller enqueues the job.
+-- ring(prefix; now_ms|0, wake_ms, clock|"") -> generation|0
+-- A new generation where something is due (or delivered and to be looked at again), nobody owns the lane and delivery is not
+-- held; its caller enqueues the job. A clock that went back is lived through: what was due by the old one is due now, and
+-- what was to wait waits as long as it had to. `clock`: now_ms is what the server's own clock says.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
+local sources = redis.call('SMEMBERS', P .. 'sources')
+
+local function text(number) return string.format('%.0f', number) end
+
+-- What was due by the old clock is due now, so many at a time; false where some are left.
+local function due_now(key, last)
+  local due = redis.call('ZRANGEBYSCORE', key, '(' .. text(now), text(last), 'LIMIT', 0, 2000)
+  local moved = {}
+  for _, name in ipairs(due) do moved[#moved + 1] = text(now); moved[#moved + 1] = name end
+  if #moved > 0 then redis.call('ZADD', key, 'XX', unpack(moved)) end
+  return #due < 2000
+end
+
+local function sooner(key, after, gap)
+  local later = redis.call('ZRANGEBYSCORE', key, '(' .. text(after), '+inf', 'WITHSCORES')
+  for from = 1, #later, 4000 do
+    local moved = {}
+    for i = from, math.min(from + 3999, #later), 2 do
+      moved[#moved + 1] = text(later[i + 1] - gap)
+      moved[#moved + 1] = later[i]
+    end
+    redis.call('ZADD', key, 'XX', unpack(moved))
+  end
+end
+
+-- A test's own clock says nothing of the server's, but where it says so.
+local watched = ARGV[1] == '0' or ARGV[3] == 'clock'
+local last = watched and tonumber(redis.call('GET', P .. 'clock') or '0') or 0
+if now + 2000 < last then
+  local gap, all, keys = last - now, true, {P .. 'doubt'}
+  for _, source in ipairs(sources) do keys[#keys + 1] = P .. 'due:' .. source end
+  for _, key in ipairs(keys) do all = due_now(key, last) and all end
+  if all then
+    for _, key in ipairs(keys) do sooner(key, last, gap) end
+    sooner(P .. 'calls', now, gap)
+    local until_ms = tonumber(redis.call('HGET', P .. 'delivery', 'until_ms') or '0')
+    if until_ms > now then redis.call('HSET', P .. 'delivery', 'until_ms', text(math.max(now, until_ms - gap))) end
+    redis.call('HINCRBY', P .. 'life', 'clock_back', 1)
+    redis.call('HSET', P .. 'life', 'clock_back_ms', text(gap))
+    redis.call('SET', P .. 'clock', text(now))
+  end
+  -- An expiry that was set by the old clock comes as much later.
+  if redis.call('PTTL', P .. 'wake') > 60000 then redis.call('PEXPIRE', P .. 'wake', ARGV[2]) end
+elseif watched and now - last > 5000 then
+  redis.call('SET', P .. 'clock', text(now))
+end
+
 if redis.call('EXISTS', P .. 'wake') == 1 then return 0 end
 local d = redis.call('HMGET', P .. 'delivery', 'state', 'until_ms')
 if d[1] == 'paused' or (d[1] and d[1] ~= 'open' and tonumber(d[2] or '0') > now) then return 0 end
-for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
-  if redis.call('SISMEMBER', P .. 'paused', source) == 0 then
-    local first = redis.call('ZRANGE', P .. 'due:' .. source, 0, 0, 'WITHSCORES')
-    if first[2] and tonumber(first[2]) <= now then
-      local generation = redis.call('INCR', P .. 'generation')
-      redis.call('SET', P .. 'wake', generation, 'PX', ARGV[2])
-      return generation
-    end
-  end
+
+local function due(key)
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first[2] and tonumber(first[2]) <= now
 end
-return 0
+
+local wanted = due(P .. 'doubt')
+for _, source in ipairs(sources) do
+  wanted = wanted or (redis.call('SISMEMBER', P .. 'paused', source) == 0 and due(P .. 'due:' .. source))
+end
+if not wanted then return 0 end
+local generation = redis.call('INCR', P .. 'generation')
+redis.call('SET', P .. 'wake', generation, 'PX', ARGV[2])
+return generation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -54,6 +55,29 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
             return client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
         except NoScriptError:
             return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
+
+
+def run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+    """One script for each of `calls`, sent together; each is all of it or nothing. It must be one that may be said twice: where
+    the answers got lost on the way, everything is. Raises OutboxUnavailable."""
+    for last in (False, False, True):
+        try:
+            return _run_many(client, name, prefix, calls)
+        except OutboxUnavailable as error:
+            if last or not error.perhaps_done:
+                raise
+            time.sleep(0.2)
+    return []
+
+
+def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+    sha, text = script_text(name)
+    with reaching_redis():
+        pipe = client.pipeline(transaction=False)
+        pipe.script_load(text)
+        for args in calls:
+            pipe.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
+        return list(pipe.execute()[1:])
 
 
 def keep_books(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- settle(prefix; now_ms|0, documents_s, dead_s, count, settlements...) -> {lost external_id...}
+-- settle(prefix; now_ms|0, documents_s, dead_s, count, mark_years, settlements...) -> {lost external_id...}
 -- What a claim became, fenced by its token; the ledger moves in the same step, so that the books always balance.
 -- d: source, id, token, patches, document, planhat_id, event_count, [event_id, source, state]...
+-- D: the same with flags before event_count: m (leave the mark that outlives the document), and when to look again, in ms
 -- l: source, id, token, due_ms, refused 0|1, document|""
 -- x: source, id, token, patches, dead_id, record, document|""
 -- Patches that came in during the flight stay, and make the item due again at once. What many items need alike is
@@ -12,7 +13,8 @@ if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[
 local documents_s, dead_s, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local stamp = string.format('%013d', now)
 local MARK = {delivered = 'd' .. stamp, unchanged = 'u' .. stamp, superseded = 's' .. stamp, filtered = 'f' .. stamp, dead = 'x' .. stamp, discarded = 'z' .. stamp}
-local WIDTH = {d = 8, l = 7, x = 8}
+local WIDTH = {d = 8, D = 9, l = 7, x = 8}
+local MARK_MS = 31536000000
 local lost, books = {}, {}
 
 local function move(source, state)
@@ -53,14 +55,14 @@ local function let_go(source, id, patches)
   end
 end
 
-local starts, ids, at = {}, {}, 5
+local starts, ids, at = {}, {}, 6
 for n = 1, count do
   starts[n], ids[n] = at, ARGV[at + 2]
   at = at + WIDTH[ARGV[at]]
-  if ARGV[starts[n]] == 'd' then at = at + tonumber(ARGV[starts[n] + 7]) * 3 end
+  if ARGV[starts[n]] == 'd' or ARGV[starts[n]] == 'D' then at = at + tonumber(ARGV[at - 1]) * 3 end
 end
 local held = count > 0 and redis.call('HMGET', P .. 'held', unpack(ids)) or {}
-local kept, settled = {}, {}
+local kept, settled, delivered, doubts = {}, {}, {}, {}
 
 for n = 1, count do
   local at = starts[n]
@@ -69,11 +71,21 @@ for n = 1, count do
     lost[#lost + 1] = id
   else
     settled[id] = true
-    if kind == 'd' then
+    if kind == 'd' or kind == 'D' then
+      local first = at + 8
+      if kind == 'D' then
+        first = at + 9
+        if string.sub(ARGV[at + 7], 1, 1) == 'm' then delivered[#delivered + 1] = string.sub(redis.sha1hex(id), 1, 10) end
+        local look = string.match(ARGV[at + 7], '%d+')
+        if look then
+          doubts[#doubts + 1] = look
+          doubts[#doubts + 1] = id
+        end
+      end
       let_go(source, id, ARGV[at + 4])
       redis.call('SET', DOCUMENT .. id, ARGV[at + 5], 'EX', documents_s)
       if ARGV[at + 6] ~= '' then redis.call('SET', P .. 'planhat:' .. ARGV[at + 6], id, 'EX', documents_s) end
-      for e = at + 8, at + 7 + tonumber(ARGV[at + 7]) * 3, 3 do
+      for e = first, first - 1 + tonumber(ARGV[first - 1]) * 3, 3 do
         move(ARGV[e + 1], ARGV[e + 2])
         mark(ARGV[e], ARGV[e + 2])
       end
@@ -117,6 +129,13 @@ each(emptied, function(...) redis.call('DEL', ...) end)
 for source, of in pairs(done_of) do each(of, function(...) redis.call('ZREM', P .. 'due:' .. source, ...) end) end
 for source, of in pairs(due_of) do each(of, function(...) redis.call('ZADD', P .. 'due:' .. source, ...) end) end
 each(kept, function(...) redis.call('HSET', P .. 'held', ...) end)
+each(doubts, function(...) redis.call('ZADD', P .. 'doubt', ...) end)
+if #delivered > 0 then
+  local year = math.floor(now / MARK_MS)
+  local marks = P .. 'delivered:' .. year
+  each(delivered, function(...) redis.call('SADD', marks, ...) end)
+  redis.call('PEXPIREAT', marks, string.format('%.0f', (year + 1 + tonumber(ARGV[5])) * MARK_MS))
+end
 -- An archived event may have expired, and SETRANGE would make a stump of it. Nearly always all are there.
 local there = 0
 each(marks, function(...) there = there + redis.call('EXISTS', ...) end)

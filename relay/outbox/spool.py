@@ -200,7 +200,8 @@ class Spool:
 
 def _own(folder: Path) -> IO[str]:
     """The folder's lock, held until it is closed or its process ends. Raises UserError where another holds it."""
-    held = open(folder / "spool.lock", "a+", encoding="ascii")  # noqa: SIM115
+    handle = os.open(folder / "spool.lock", os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+    held = open(handle, "a+", encoding="ascii")  # noqa: SIM115
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

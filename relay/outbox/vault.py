@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from relay.outbox.items import Entry
 from relay.secret import split_keys
 
 if TYPE_CHECKING:
@@ -35,6 +37,20 @@ class Vault:
             value = b"j" + plain
         fernet = self._current()
         return b"e" + fernet.encrypt(value) if fernet else value
+
+    def seal_entry(self, entry: Entry, body: bytes) -> Entry:
+        """The entry with all of it sealed, `body` behind its record. A large body is put together with nothing."""
+        packer = zlib.compressobj(1)
+        pieces = [b"z", packer.compress(entry.record), packer.compress(body), packer.flush()]
+        fernet = self._current()
+        record = b"".join(pieces)
+        return replace(
+            entry,
+            record=b"e" + fernet.encrypt(record) if fernet else record,
+            patch=self.seal(entry.patch) if entry.patch else b"",
+            dead=self.seal(entry.dead) if entry.dead else b"",
+            sealed=True,
+        )
 
     def open(self, stored: bytes) -> bytes:
         """Raises ValueError for what is damaged, or was encrypted with a key that is no longer given."""

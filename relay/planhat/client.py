@@ -9,69 +9,31 @@ Source: Planhat, Conversation API; what else is assumed is named by the tests in
 
 from __future__ import annotations
 
-import gzip
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Self, cast
 
-import httpx
 import orjson
 
-from relay.errors import (
-    PlanhatError,
-    PlanhatForbidden,
-    PlanhatGarbled,
-    PlanhatNotFound,
-    PlanhatRefused,
-    PlanhatUnavailable,
-)
-from relay.planhat.address import base_url, path_of
-from relay.planhat.limits import LIST_MAX
-from relay.planhat.models import Company, Conversation, Enduser, User
-from relay.planhat.report import (
-    Answer,
-    Forbidden,
-    Garbled,
-    Rejected,
-    Report,
-    Throttled,
-    TooLarge,
-    Unauthorized,
-    Unavailable,
-    read_report,
-)
-from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
-
-CONNECT_TIMEOUT_S: Final = 5.0
-CALL_TIMEOUT_S: Final = 60.0
-MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
-
-
-class Refusal(PlanhatRefused):
-    """`detail` is what Planhat says, cut. It may quote the conversation: for a person's eyes, never for a log."""
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail[:500]
+from relay.errors import PlanhatForbidden, PlanhatGarbled, PlanhatUnavailable
+from relay.planhat.address import path_of
+from relay.planhat.failures import Refusal, read_success
+from relay.planhat.http import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, PlanhatHttp
+from relay.planhat.limits import CUSTOM_FIELDS_MAX, LIST_MAX
+from relay.planhat.models import ActivityTag, Company, Conversation, CustomField, Enduser, User
+from relay.planhat.report import Answer, Report, Unauthorized, Unavailable, is_page, read_report
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How Planhat answers one cheap question. `date` is its own clock, as it wrote it; "" where it wrote none."""
+    """How Planhat answers one cheap question. `date` is its own clock, as it wrote it; "" where it wrote none. `is_page`: the
+    answer is for a browser, so that this is not the API."""
 
     status: int
     date: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    is_page: bool = False
 
 
 class Planhat:
@@ -93,18 +55,15 @@ class Planhat:
         connections: int = 4,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._url = base_url(url)
-        self._token = token
-        self._timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s
-        self._gzip_over_bytes = gzip_over_bytes
-        self._now_s = now_s
-        self._deadline = Deadline()
-        self._http = httpx.Client(
-            transport=DeadlineTransport(self._deadline, proxy=proxy_for(self._url), connections=connections),
-            headers={"Accept": "application/json", "User-Agent": "planhat-relay"},
-            follow_redirects=False,
+        self._http = PlanhatHttp(
+            url,
+            token,
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            gzip_over_bytes=gzip_over_bytes,
+            connections=connections,
         )
+        self._now_s = now_s
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +81,7 @@ class Planhat:
     def upsert_raw(self, body: bytes, *, timeout_s: float | None = None) -> Answer:
         """`PUT /conversations` with a JSON array that is ready to send. Every outcome is a value."""
         try:
-            reply = self._call("PUT", "/conversations", body=body, timeout_s=timeout_s)
+            reply = self._http.call("PUT", "/conversations", body=body, timeout_s=timeout_s)
         except PlanhatUnavailable as error:
             return Unavailable(None, str(error), error.retry_after_s)
         except PlanhatForbidden as error:
@@ -252,8 +211,40 @@ class Planhat:
 
     def probe(self, model: str, *, timeout_s: float | None = None) -> Probe:
         """Ask for one record of a model and look at nothing but the status. Raises PlanhatUnavailable without one."""
-        reply = self._call("GET", f"/{model}", query={"limit": "1"}, timeout_s=timeout_s)
-        return Probe(reply.status, reply.headers.get("date", ""))
+        reply = self._http.call("GET", f"/{model}", query={"limit": "1"}, timeout_s=timeout_s)
+        page = is_page(reply.status, reply.headers, reply.body)
+        return Probe(reply.status, reply.headers.get("date", ""), page)
+
+    def custom_fields(self, *, timeout_s: float | None = None) -> list[CustomField]:
+        """The definitions of every model's custom fields, as many as one page gives (2,000)."""
+        query = _query(limit=CUSTOM_FIELDS_MAX)
+        return cast(list[CustomField], self._records("/customfields", query, timeout_s=timeout_s))
+
+    def activity_tags(self, *, timeout_s: float | None = None) -> list[ActivityTag]:
+        """The tags that conversations may have, by id and name. No page of Planhat's names this list: a tenant may have none,
+        which raises PlanhatNotFound or PlanhatRefused."""
+        query = _query(limit=CUSTOM_FIELDS_MAX)
+        return cast(list[ActivityTag], self._records("/activitytags", query, timeout_s=timeout_s))
+
+    def upsert_enduser(self, enduser: Mapping[str, Any], *, timeout_s: float | None = None) -> str:
+        """Makes an enduser, or changes the one of that email; its id, "" where the answer does not tell. Raises as others."""
+        body = orjson.dumps([dict(enduser)])
+        reply = self._http.call("PUT", "/endusers", body=body, timeout_s=timeout_s)
+        parsed = read_success(reply, "PUT endusers", now_s=self._now_s())
+        report = read_report(reply.status, reply.headers, orjson.dumps(parsed), now_s=self._now_s())
+        if not isinstance(report, Report):
+            raise PlanhatGarbled(
+                f"Planhat answered {reply.status} to PUT endusers, but not with a bulk answer"
+            )
+        if report.errors:
+            raise Refusal("Planhat refused an enduser", report.errors[0].message)
+        keys = (*report.inserted, *report.updated_keys)
+        ids = {*(key.planhat_id for key in keys), *report.modified, *report.upserted} - {None}
+        return next((str(one) for one in ids), "") if len(ids) == 1 else ""
+
+    def elsewhere(self, url: str) -> Planhat:
+        """The same token at another address, for who looks for its region."""
+        return Planhat(url, self._http.read_token(), timeout_s=10.0)
 
     # ---- one call
 
@@ -277,8 +268,8 @@ class Planhat:
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
         body = None if content is None else orjson.dumps(dict(content))
-        reply = self._call(method, path, body=body, timeout_s=timeout_s)
-        parsed = self._success(reply, f"{method} {path.split('/')[1]}")
+        reply = self._http.call(method, path, body=body, timeout_s=timeout_s)
+        parsed = read_success(reply, f"{method} {path.split('/')[1]}", now_s=self._now_s())
         if not isinstance(parsed, dict):
             raise PlanhatGarbled(f"Planhat answered {reply.status} to {method}, but not with a record")
         return parsed
@@ -286,98 +277,14 @@ class Planhat:
     def _records(
         self, path: str, query: Mapping[str, str], *, timeout_s: float | None = None
     ) -> list[dict[str, Any]]:
-        reply = self._call("GET", path, query=query, timeout_s=timeout_s)
-        parsed = self._success(reply, f"GET {path}")
+        reply = self._http.call("GET", path, query=query, timeout_s=timeout_s)
+        parsed = read_success(reply, f"GET {path}", now_s=self._now_s())
         # Others have seen a 200 with something else than a list, and treat it as passing; so the caller may.
         if not isinstance(parsed, list) or not all(isinstance(item, dict) for item in parsed):
             raise PlanhatGarbled(
                 f"Planhat answered {reply.status} to GET {path}, but not with a list of records"
             )
         return parsed
-
-    def _success(self, reply: _Reply, operation: str) -> Any:
-        if 200 <= reply.status < 300 and reply.status != 206:
-            try:
-                return orjson.loads(reply.body)
-            except orjson.JSONDecodeError as error:
-                raise PlanhatGarbled(
-                    f"Planhat answered {reply.status} to {operation}, but not with JSON"
-                ) from error
-        raise self._failure(reply, operation)
-
-    def _failure(self, reply: _Reply, operation: str) -> PlanhatError:
-        if reply.status == 404:
-            return PlanhatNotFound(f"Planhat knows no such record ({operation})")
-        match read_report(reply.status, reply.headers, reply.body, now_s=self._now_s()):
-            case Throttled(retry_after_s):
-                return PlanhatUnavailable("Planhat answered 429: too many calls", retry_after_s)
-            case Unavailable(_, reason, retry_after_s):
-                return PlanhatUnavailable(reason, retry_after_s)
-            case Unauthorized(reason):
-                return PlanhatForbidden(reason)
-            case Forbidden():
-                return PlanhatForbidden(f"Planhat answered 403: the token may not {operation}")
-            case Report(errors=errors) as report:
-                if report.wholly_forbidden:
-                    return PlanhatForbidden(f"Planhat answered 403: the token may not {operation}")
-                kinds = ", ".join(sorted({error.kind for error in errors})) or "no reason"
-                return _refused(reply.status, operation, kinds, errors[0].message if errors else "")
-            case Rejected(status, message):
-                return _refused(status, operation, "the whole request", message)
-            case TooLarge():
-                return Refusal(f"Planhat answered 413 to {operation}: the request is too large")
-            case Garbled(status, reason):
-                return PlanhatGarbled(f"Planhat answered {status} to {operation}: {reason}")
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        timeout_s: float | None = None,
-    ) -> _Reply:
-        """Raises PlanhatUnavailable when there is no answer, PlanhatForbidden when there is no token to ask with."""
-        whole_s = self._timeout_s if timeout_s is None else timeout_s
-        headers = {"Authorization": f"Bearer {self._read_token()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            if self._gzip_over_bytes is not None and len(body) > self._gzip_over_bytes:
-                body = gzip.compress(body, compresslevel=3, mtime=0)
-                headers["Content-Encoding"] = "gzip"
-        request = self._http.build_request(
-            method,
-            f"{self._url}{path}",
-            params=query or None,
-            content=body,
-            headers=headers,
-            timeout=httpx.Timeout(whole_s, connect=min(self._connect_timeout_s, whole_s)),
-        )
-        self._deadline.start(whole_s)
-        try:
-            response = self._http.send(request, stream=True)
-            try:
-                content = _read_body(response)
-            finally:
-                response.close()
-                # The stream points back at the response: that ring would keep 4 MB of sent body until the collector runs.
-                response.stream = httpx.ByteStream(b"")
-        except (DeadlinePassed, httpx.TimeoutException) as error:
-            raise PlanhatUnavailable(_slow(error, whole_s, self._connect_timeout_s)) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PlanhatUnavailable(f"Planhat cannot be reached: {_short(error)}") from error
-        finally:
-            self._deadline.stop()
-        return _Reply(response.status_code, response.headers, content)
-
-    def _read_token(self) -> str:
-        token = (self._token if isinstance(self._token, str) else self._token()).strip()
-        if not token:
-            raise PlanhatForbidden("no Planhat token: set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")
-        if not _TOKEN.fullmatch(token):
-            raise PlanhatForbidden("the Planhat token holds a blank or a character outside of ASCII")
-        return token
 
 
 def _query(**parameters: str | int | Iterable[str] | None) -> dict[str, str]:
@@ -389,30 +296,3 @@ def _query(**parameters: str | int | Iterable[str] | None) -> dict[str, str]:
         if text:
             query[name] = text
     return query
-
-
-def _refused(status: int, operation: str, kinds: str, message: str) -> Refusal:
-    return Refusal(f"Planhat answered {status} to {operation} and refused it ({kinds})", message)
-
-
-def _read_body(response: httpx.Response) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    for piece in response.iter_bytes():
-        size += len(piece)
-        if size > MAX_ANSWER_BYTES:
-            raise PlanhatUnavailable(f"Planhat's answer is larger than {MAX_ANSWER_BYTES} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _slow(error: Exception, whole_s: float, connect_s: float) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return f"Planhat cannot be reached: no connection within {min(connect_s, whole_s):g} s"
-    return f"Planhat gave no whole answer within {whole_s:g} s"
-
-
-def _short(error: Exception) -> str:
-    """The kind of failure and the system's word for it; httpx's messages hold no data of ours."""
-    text = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import nodes
 
+from relay.description import safe_html
 from relay.patch import STAND_INS, Way
 from relay.planhat.fields import (
     DEFAULT_TYPE,
@@ -39,7 +40,8 @@ class Surroundings:
     sources: tuple[str, ...]
     asks: frozenset[str]
     is_default: bool = False
-    resolve_people: bool = False
+    resolve_people: bool = True
+    safe_descriptions: bool = True
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule | None:
@@ -165,7 +167,8 @@ def _fields(
             if name == "type" and slot.template is not None
             else frozenset()
         )
-        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held, only))
+        form = safe_html if name == "description" and around.safe_descriptions else None
+        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held, only, form))
     if action == "upsert" and not conversation.get("type"):
         source.add(path, f"'type' is missing: one of {_listed(around.types)}")
     return tuple(fields)
@@ -248,7 +251,8 @@ def _check_constant(field: Field, slot: Slot, value: Any, path: Path, source: So
     if value in (None, "", [], {}):
         source.add(path, "is empty: leave it out", severity="warning")
         return
-    fault = value_fault(field, fit(field, value))
+    fitted = fit(field, value)
+    fault = value_fault(field, value if fitted == [] else fitted)
     if fault:
         source.add(path, fault)
 

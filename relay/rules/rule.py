@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,8 @@ class FieldRule:
     slot: Slot
     field: Field | None = None
     only: frozenset[str] = frozenset()
+    #: What a text is made into before it is stored: a description, the HTML that Planhat's editor keeps.
+    form: Callable[[str], str] | None = None
 
     #: Any text that is not blank will do / any moment as the event itself has it will.
     takes_text: bool = False
@@ -238,7 +240,8 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     if value.__class__ is str and value and not value.isspace():
         # Nearly every value is one of these, and Planhat takes it as it is.
         if part.takes_text and (not part.only or value in part.only):
-            return value if value.isascii() else storable(value)
+            text: str = value if value.isascii() else storable(value)
+            return text if part.form is None else part.form(text) or None
         if part.takes_moment and _UTC_MS.fullmatch(value):
             return value
     return _fitted(rule, part, value)
@@ -260,10 +263,12 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
         fault = _custom_fault(value)
     else:
         value = fit(part.field, value)
+        if value == []:
+            return None
         fault = value_fault(part.field, value) or ""
     if fault:
         raise rule.failed(where, part.slot, fault)
-    return value
+    return value if part.form is None else part.form(value) or None
 
 
 def fit(field: Field, value: Any) -> Any:
@@ -280,9 +285,20 @@ def fit(field: Field, value: Any) -> Any:
     if field.type == "array":
         items = list(value) if isinstance(value, (list, tuple)) else [value]
         if field.items == "reference":
-            return [{"id": item} if isinstance(item, str) else item for item in items]
+            people = [_person(item) if isinstance(item, str) else item for item in items]
+            return [person for person in people if not _is_nobody(person)]
         return [str(item) if isinstance(item, (int, float)) else item for item in items]
     return value
+
+
+def _person(text: str) -> dict[str, str]:
+    """A person who is named by a bare text: Planhat leaves those out in silence."""
+    return {"email": text.strip()} if "@" in text else {"id": text.strip()}
+
+
+def _is_nobody(person: Any) -> bool:
+    """Whether a person has a name at most: nobody can be found by that."""
+    return isinstance(person, dict) and not any(person.get(key) for key in ("id", "_id", "email"))
 
 
 def storable(value: Any) -> Any:

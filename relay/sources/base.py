@@ -130,6 +130,8 @@ class Adapter(Protocol):
     content_types: ClassVar[frozenset[str]]
     #: Default body limit in bytes.
     max_body_bytes: ClassVar[int]
+    #: A body up to this size is read within 50 ms, whatever it holds: a larger one is read beside the event loop.
+    inline_bytes: ClassVar[int]
     #: True where the provider's handshake carries no signature (Graph's validationToken).
     handshake_before_verify: ClassVar[bool]
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
@@ -180,6 +182,7 @@ class BaseAdapter:
     name: ClassVar[str] = ""
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     max_body_bytes: ClassVar[int] = 1024 * 1024
+    inline_bytes: ClassVar[int] = 64 * 1024
     answers: Answers = Answers()
     credentials: Credentials = Credentials()
     handshake_before_verify: ClassVar[bool] = False
@@ -249,14 +252,22 @@ def hmac_bytes(secret: str | bytes, signed: bytes, hash_name: str = "sha256") ->
 def parse_json(body: bytes) -> Any:
     """The body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
     `MAX_JSON_DEPTH` (orjson itself stops at 1,024, so no parser is driven into recursion)."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise PayloadInvalid("not JSON") from error
+    value = loads(body)
     # Cheap first: a body with few opening brackets cannot be deep.
     if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _deeper_than(value, MAX_JSON_DEPTH):
         raise PayloadInvalid(f"JSON nested deeper than {MAX_JSON_DEPTH}")
     return value
+
+
+def loads(body: bytes | memoryview) -> Any:
+    """The body as JSON, however deep. Raises PayloadInvalid for what is no JSON, MemoryError where there is no memory for it:
+    the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if error.msg.startswith("Not enough memory"):
+            raise MemoryError from error
+        raise PayloadInvalid("not JSON") from error
 
 
 def json_object(body: bytes) -> dict[str, Any]:

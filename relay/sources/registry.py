@@ -1,4 +1,4 @@
-"""Which adapter answers to which name: one line each. A module is imported when a source first asks for it."""
+"""Which adapter, and which look-up, answers to which name: one line each. A module is imported when first asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 
 from relay.source_options import SourceOptions
 from relay.sources.base import Adapter
+from relay.sources.read.look_up import LookUp
 
 #: name in the config -> "module:class". Presets of `generic` share its class, senders that a table describes another; both read `options.adapter`.
 ADAPTERS: dict[str, str] = {
@@ -62,6 +63,16 @@ ADAPTERS: dict[str, str] = {
     "productboard": "relay.sources.described.adapter:Described",
 }
 
+#: name -> "module:constant": what `enrich:` may look up at the provider.
+LOOKUPS: dict[str, str] = {
+    "hubspot": "relay.sources.providers.hubspot_lookup:HUBSPOT_LOOKUP",
+    "resend": "relay.sources.providers.resend_lookup:RESEND_LOOKUP",
+    "helpscout": "relay.sources.providers.helpscout_lookup:HELPSCOUT_LOOKUP",
+    "slack": "relay.sources.providers.slack_lookup:SLACK_LOOKUP",
+    "zendesk": "relay.sources.providers.zendesk_lookup:ZENDESK_LOOKUP",
+    "intercom": "relay.sources.providers.intercom_lookup:INTERCOM_LOOKUP",
+}
+
 
 def build_adapter(options: SourceOptions) -> Adapter:
     """The adapter for `options`. Raises ValueError with a sentence for an unknown name or a missing option."""
@@ -71,3 +82,13 @@ def build_adapter(options: SourceOptions) -> Adapter:
     module, _, name = place.partition(":")
     adapter: Adapter = getattr(import_module(module), name)(options)
     return adapter
+
+
+def look_up_of(adapter: str) -> LookUp | None:
+    """The look-up at the provider of `adapter`, None where it has none."""
+    place = LOOKUPS.get(adapter)
+    if place is None:
+        return None
+    module, _, name = place.partition(":")
+    found: LookUp = getattr(import_module(module), name)
+    return found

@@ -13,13 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
-from relay.operations import dead as letters
 from relay.operations.audit import list_audit
 from relay.operations.context import WebContext
+from relay.operations.dead.discard import discard_dead
+from relay.operations.dead.edit import edit_dead
+from relay.operations.dead.look import letter_of, list_dead, show_dead
+from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
 from relay.operations.progress import Operation, read_operations
-from relay.operations.replay import replay as replay_events
+from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
 from relay.operations.selection import (
     InputInvalid,
@@ -160,7 +163,7 @@ class Api:
         )
         limit = _whole(asked, "limit", 50, MAX_PAGE)
         try:
-            return letters.list_dead(
+            return list_dead(
                 self._context.outbox,
                 selection,
                 limit=limit,
@@ -170,7 +173,7 @@ class Api:
             raise InputInvalid(str(error), "after") from None
 
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return letters.show(self._context, request.path_params["id"])
+        return show_dead(self._context, request.path_params["id"])
 
     def operations(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return {"operations": read_operations(self._context.outbox, limit=50)}
@@ -204,10 +207,10 @@ class Api:
         if "raw" in body and not (isinstance(raw, str) and raw):
             raise InputInvalid("wanted a string", "raw")
         dead_id = request.path_params["id"]
-        letters.letter_of(self._context.outbox, dead_id)
+        letter_of(self._context.outbox, dead_id)
         if not payload and not fields and not company and raw is None:
             raise InputInvalid("nothing to change: give payload, fields, company or raw")
-        return letters.edit(
+        return edit_dead(
             self._context, dead_id, payload=payload, fields=fields, company=company, raw=raw, by=operator.name
         )
 
@@ -215,13 +218,13 @@ class Api:
         dry_run = read_flag(body, "dry_run")
         selection = read_selection(body, self._context.outbox.now_ms())
         if dry_run:
-            return letters.replay(self._context, selection, by=operator.name, dry_run=True)
+            return replay_dead(self._context, selection, by=operator.name, dry_run=True)
         return run_beside(
             self._context.outbox,
             "dead replay",
             operator.name,
             body,
-            lambda operation: letters.replay(self._context, selection, by=operator.name, operation=operation),
+            lambda operation: replay_dead(self._context, selection, by=operator.name, operation=operation),
         )
 
     def dead_discard(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
@@ -229,13 +232,13 @@ class Api:
         selection = read_selection(body, self._context.outbox.now_ms())
         outbox = self._context.outbox
         if dry_run:
-            return letters.discard(outbox, selection, by=operator.name, dry_run=True)
+            return discard_dead(outbox, selection, by=operator.name, dry_run=True)
         return run_beside(
             outbox,
             "dead discard",
             operator.name,
             body,
-            lambda operation: letters.discard(
+            lambda operation: discard_dead(
                 outbox, selection, by=operator.name, reason=reason, operation=operation
             ),
         )

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,32 +20,36 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from relay.config import Config
+from relay.door.beside import Beside
 from relay.door.house import House, furnish
 from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
-from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
+from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
+from relay.operations.ownership import Guard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import Epoch
+from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
+from relay.outbox.owner import Ownership
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
 from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
@@ -65,9 +70,10 @@ class WebSide:
         self.settings = settings
         set_rq_prefix(settings.key_prefix)
         self._environ = dict(os.environ) if environ is None else environ
-        config, book = load(settings.config, self._environ)
-        house = furnish(config, book)
         self._stamp = _stamp(settings.config)
+        text = _text(settings.config)
+        config, book = load(settings.config, self._environ, text=text)
+        house = furnish(config, book)
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
@@ -76,7 +82,7 @@ class WebSide:
             self.redis,
             events_s=keep.events_s,
             documents_s=keep.documents_s,
-            dedupe_s=keep.dedupe_s,
+            dedupe_s=house.dedupe_s,
             dead_s=keep.dead_s,
             base=base,
             vault=self.vault,
@@ -88,19 +94,49 @@ class WebSide:
         self.tally = Tally(base=base)
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
-        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
+        for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
+            self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.watch = RedisWatch(self.outbox, require_durable=settings.require_durable)
+        self.guard = Guard(
+            Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
+            self.delivery,
+            settings.planhat_url,
+            settings.planhat_token,
+            # Who is given a token and no address of its own may be set up otherwise than the workers are.
+            claim=settings.planhat_url_given,
+        )
+        self.watch = RedisWatch(
+            self.outbox,
+            require_durable=settings.require_durable,
+            stranger=lambda: self.guard.glance().sentence,
+        )
         self.health = Health(
             self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
         )
-        self.recorder = Recorder(self.redis_async, self.outbox, rang=self._ring, failed=self.watch.expire)
+        self.recorder = Recorder(
+            self.redis_async,
+            self.outbox,
+            rang=self._ring,
+            failed=self.watch.expire,
+            set_back=self.epoch.set_back,
+        )
         self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
         )
-        self.hooks = Hooks(self.intake, self.tally)
+        bounds = settings.bounds
+        self.beside = Beside(
+            settings.config,
+            self._environ,
+            text or "",
+            facts=self._facts,
+            vault=self.vault,
+            processes=bounds.beside_processes,
+            limit_s=bounds.beside_s,
+        )
+        self.intake.beside = self.beside
+        self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes)
         self._room = BodyRoom(settings.bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
@@ -154,7 +190,8 @@ class WebSide:
             return False
         self._stamp = stamp
         try:
-            config, book = load(self.settings.config, self._environ)
+            text = _text(self.settings.config)
+            config, book = load(self.settings.config, self._environ, text=text)
             house = furnish(config, book)
         except RelayError as error:
             mistakes = len(error.mistakes) if isinstance(error, ConfigInvalid) else 1
@@ -168,14 +205,28 @@ class WebSide:
             self.metrics.add("relay_rules_reload_failures_total", {})
             return False
         self.intake.house = house
+        self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
         self._look_for_the_key()
         keep = config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=house.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
+
+    def _facts(self) -> dict[str, Any]:
+        """What a process beside this one has to be told with each request. Raises OutboxUnavailable."""
+        redact = self.intake.redact
+        return {
+            "vault_keys": self.settings.encryption_keys(),
+            "veil_key": self.veil_key.known().hex() if redact is not None and redact.hashes else "",
+            "drops": self.killswitch.rows,
+        }
 
     def _redactor(self, config: Config) -> Redactor | None:
         return build_redactor(config.redact, key=self.veil_key.known)
@@ -210,10 +261,13 @@ class WebSide:
 
     def _look_for_a_restored_redis(self) -> None:
         with suppress(OutboxUnavailable):
-            what = self.epoch.look()
-            if what:
-                log("redis.restored", level=logging.ERROR, what=what)
-                self.metrics.add("relay_redis_epoch_changes_total", {})
+            tell(self.epoch.look(), self.metrics)
+
+    def require_own_lane(self) -> None:
+        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where Redis cannot be asked."""
+        relation = self.guard.check()
+        if relation.known and not relation.ours:
+            raise NotOurs(relation.sentence)
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""
@@ -250,6 +304,7 @@ class WebSide:
                 await loop.run_in_executor(None, self.metrics.flush)
                 if not seen.away:
                     await self._drain()
+                self.beside.rest()
                 with suppress(OutboxUnavailable):
                     await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
             except Exception:
@@ -276,6 +331,7 @@ class WebSide:
             with suppress(asyncio.CancelledError):
                 await self._ticker
             await self.recorder.close()
+            await asyncio.to_thread(self.beside.close)
             if self.spooler is not None:
                 await asyncio.to_thread(self.spooler.spool.close)
             await self.tally.flush(self.redis_async, int(time.time() * 1000))
@@ -402,6 +458,14 @@ _PLAIN_ERRORS: dict[Any, Any] = {
     500: _plain(500, "internal error"),
     503: _plain(503, "the bodies of all requests together are too large now"),
 }
+
+
+def _text(path: str) -> str | None:
+    """The file as it is now; None where it cannot be read, which whoever loads it says in better words."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from relay.bounds import SMALL_BODY_BYTES
 from relay.door.house import Source
 from relay.door.intake import Accepted, Intake
 from relay.errors import (
@@ -28,7 +29,7 @@ from relay.errors import (
 )
 from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
-from relay.web.inbound import Gone, read_body, read_head
+from relay.web.inbound import Gone, announced, read_body, read_head
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
 
@@ -39,8 +40,9 @@ _IGNORED = b'{"status":"ignored"}'
 class Hooks:
     """The ASGI endpoint. `intake` is shared with nothing else; `tally` counts."""
 
-    def __init__(self, intake: Intake, tally: Tally) -> None:
+    def __init__(self, intake: Intake, tally: Tally, *, large_from: int = SMALL_BODY_BYTES) -> None:
         self.intake = intake
+        self.large_from = large_from
         self.tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,15 +52,7 @@ class Hooks:
         reason = ""
         try:
             source = self.intake.source(name)
-            request: Incoming | None = scope.get("relay.request")
-            if request is not None and not request.more_body:
-                inbound = read_head(scope, source, await read_body(request, receive, source.max_body_bytes))
-            else:
-                # What the head alone proves false is not worth a body's memory.
-                head = read_head(scope, source)
-                self.intake.look_at_head(source, head)
-                inbound = head.with_body(await read_body(request, receive, source.max_body_bytes))
-            outcome = await self.intake.receive(source, inbound)
+            outcome = await self._outcome(scope, receive, source)
             if isinstance(outcome, Reply):
                 status, headers, body = outcome.status, _reply_headers(outcome), outcome.body
                 self.tally.ignored(name)
@@ -98,6 +92,25 @@ class Hooks:
                 "traceparent": _traceparent(scope),
             }
             log_soon("request.answered", facts)
+
+    async def _outcome(self, scope: Scope, receive: Receive, source: Source) -> Accepted | Reply:
+        request: Incoming | None = scope.get("relay.request")
+        limit = source.max_body_bytes
+        large_from = min(self.large_from, source.adapter.inline_bytes)
+        if request is not None and not request.more_body:
+            body = await read_body(request, receive, limit, large_from)
+            if isinstance(body, bytes):
+                return await self.intake.receive(source, read_head(scope, source, body))
+            head = read_head(scope, source)
+        else:
+            head = read_head(scope, source)
+            # What the head alone proves false is not worth a body's memory.
+            self.intake.look_at_head(source, head)
+            body = await read_body(request, receive, limit, large_from, announced(head))
+            if isinstance(body, bytes):
+                return await self.intake.receive(source, head.with_body(body))
+        with body:
+            return await self.intake.receive_large(source, head, body)
 
 
 async def _answer(

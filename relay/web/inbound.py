@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
 from relay.door.house import Source
+from relay.door.large import LargeBody
 from relay.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -59,26 +60,43 @@ def read_head(scope: Scope, source: Source, body: bytes = b"") -> Inbound:
     return Inbound(body=body, headers=headers, method=method, path_query=path, query=query)
 
 
-async def read_body(request: Incoming | None, receive: Receive, limit: int) -> bytes:
-    """The body, of at most `limit` bytes. `request` is what our own protocol knows of it. Raises BodyTooLarge, BodyTooSlow,
-    TooMuchAtOnce; Gone."""
+def announced(head: Inbound) -> int:
+    """The body's length as the head tells it, 0 where it does not."""
+    length = head.headers.get("content-length", "")
+    return int(length[:12]) if length.isascii() and length.isdigit() else 0
+
+
+async def read_body(
+    request: Incoming | None, receive: Receive, limit: int, large_from: int, announced: int = 0
+) -> bytes | LargeBody:
+    """The body, of at most `limit` bytes; one of more than `large_from` as a `LargeBody`, which is to be closed. `request` is
+    what our own protocol knows of it. Raises BodyTooLarge, BodyTooSlow, TooMuchAtOnce; Gone."""
     message = await _part(request, receive)
     first: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(first) > limit:
-            raise BodyTooLarge(f"larger than {limit} bytes")
+    if not message.get("more_body") and len(first) <= min(limit, large_from):
         return first
     parts, size = [first], len(first)
-    while size <= limit:
-        message = await _part(request, receive)
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if not message.get("more_body"):
-            break
-    if size > limit:
-        raise BodyTooLarge(f"larger than {limit} bytes")
-    return b"".join(parts)
+    large: LargeBody | None = None
+    try:
+        while True:
+            if size > limit:
+                raise BodyTooLarge(f"larger than {limit} bytes")
+            if large is None and max(size, announced) > large_from:
+                large = LargeBody()
+            if large is not None:
+                for part in parts:
+                    large.append(part)
+                parts.clear()
+            if not message.get("more_body"):
+                break
+            message = await _part(request, receive)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+    except BaseException:
+        if large is not None:
+            large.close()
+        raise
+    return b"".join(parts) if large is None else large
 
 
 async def _part(request: Incoming | None, receive: Receive) -> Any:

@@ -13,7 +13,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.durability import Durability, examine, try_write
+from relay.outbox.durability import CLUSTER, Durability, examine, try_write
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.room import nearly_full, room_left
@@ -23,18 +23,16 @@ FRESH_S: Final = 0.2
 #: Who asks is answered after this, also where Redis has not answered.
 ANSWER_S: Final = 2.5
 _NO_ANSWER: Final = "Redis: no answer in time"
-CLUSTER: Final = (
-    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `problems`: what no spool
+    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `stranger`: why the lane is not ours. `problems`: what no spool
     helps against. `durability` None: Redis did not answer."""
 
     durability: Durability | None = None
     away: str = ""
+    stranger: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -43,18 +41,18 @@ class Seen:
 
 
 class RedisWatch:
-    """`beside`: more problems to look for (whose lane it is), each a sentence; it may raise OutboxUnavailable."""
+    """`stranger()`: why this lane is not ours, "" where it is; it may raise OutboxUnavailable."""
 
     def __init__(
         self,
         outbox: Outbox,
         *,
         require_durable: bool,
-        beside: Callable[[], tuple[str, ...]] = lambda: (),
+        stranger: Callable[[], str] = lambda: "",
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
-        self._beside = beside
+        self._stranger = stranger
         self._seen = Seen(away="not looked at yet")
         self._seen_at = float("-inf")
         self._looking: asyncio.Future[Seen] | None = None
@@ -113,7 +111,10 @@ class RedisWatch:
                 problems = (CLUSTER, *problems)
             seen = Seen(found, problems=problems)
             away = nearly_full(found) or try_write(self._outbox.redis, found, prefix=self._outbox.prefix)
-            return replace(seen, away=away, problems=(*problems, *self._beside()))
+            stranger = self._stranger()
+            return replace(
+                seen, away=away, stranger=stranger, problems=(*problems, *([stranger] if stranger else []))
+            )
         except OutboxUnavailable as error:
             return Seen(away=str(error))
 
@@ -132,6 +133,8 @@ class RedisWatch:
         """Why the door writes nothing although Redis would take it."""
         if found.cluster:
             return CLUSTER
+        if seen.stranger:
+            return seen.stranger
         if found.fsync == "no" and not found.no_waitaof and self._require_durable:
             # Asking would take each sender's time for the same answer.
             return next(

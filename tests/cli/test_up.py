@@ -19,6 +19,7 @@ import pytest
 
 from tests import processes
 from tests.disks import fill, small_disk
+from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG
 
 pytestmark = pytest.mark.process
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.process
 
 def environ() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **WEAK, "PYTHONUNBUFFERED": "1"}
 
 
 def relay(folder: Path, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:

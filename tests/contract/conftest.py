@@ -93,7 +93,7 @@ def far_side() -> Iterator[Tenant]:
     if url:
         with Planhat(url, token) as planhat, httpx.Client(base_url=url, headers=headers, timeout=60) as http:
             # Some 180 calls in all: spread, so that they stay below the quota of 200 a minute.
-            for client in (http, planhat._http):
+            for client in (http, planhat._http.client):
                 client.event_hooks["request"].append(lambda request: time.sleep(_BETWEEN_CALLS_S))
             yield Tenant(
                 planhat,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import orjson
 
 from relay.outbox.archive import unpack
@@ -15,10 +13,8 @@ __all__ = ["door"]
 def test_too_many_and_too_large_headers_are_refused(door: Door) -> None:
     many = {f"x-{n}": "1" for n in range(120)}
     assert door.http.post("/hooks/slack", content=b"{}", headers=many).status_code == 400
-    assert door.http.post("/hooks/slack", content=b"{}", headers={"x-big": "a" * 40_000}).status_code in (
-        400,
-        431,
-    )
+    large = {"x-big": "a" * 40_000}
+    assert door.http.post("/hooks/slack", content=b"{}", headers=large).status_code == 431
 
 
 def test_compressed_bodies_are_not_inflated(door: Door) -> None:
@@ -27,14 +23,6 @@ def test_compressed_bodies_are_not_inflated(door: Door) -> None:
 
 def test_a_deep_body_is_malformed(door: Door) -> None:
     assert door.slack(b'{"a":' * 500 + b"1" + b"}" * 500).status_code == 400
-
-
-def test_a_sender_that_trickles_is_cut_off(door: Door) -> None:
-    door.side.hooks.body_timeout_s = 0.2
-    host, _, port = door.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as line:
-        line.sendall(b"POST /hooks/slack HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        assert b" 400 " in line.recv(1000).split(b"\r\n")[0]
 
 
 def test_a_template_in_a_payload_stays_text(door: Door) -> None:

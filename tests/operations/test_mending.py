@@ -9,7 +9,9 @@ import redis
 
 from relay.door.house import furnish
 from relay.door.intake import Intake
-from relay.operations import dead
+from relay.operations.dead.edit import edit_dead
+from relay.operations.dead.look import list_dead, show_dead
+from relay.operations.dead.replay import replay_dead
 from relay.operations.selection import InputInvalid, Selection
 from relay.rules.file.load import load
 from relay.sources.base import Inbound
@@ -43,21 +45,21 @@ def park(shop: Shop, source: str, body: str) -> str:
     entries, _ = intake.map(shop.source(source), inbound, now_s=NOON / 1000)
     assert [entry.verdict for entry in entries] == ["dead"]
     shop.outbox.record(entries, now_ms=NOON)
-    [item] = dead.list_dead(shop.outbox, Selection(source=source))["items"]
+    [item] = list_dead(shop.outbox, Selection(source=source))["items"]
     return str(item["id"])
 
 
 def test_a_broken_template_is_mended_and_delivered(shop: Shop) -> None:
     dead_id = park(shop, "desk", BROKEN)
-    assert "placeholders are not escaped" in dead.show(shop.context, dead_id)["event_unreadable"]
+    assert "placeholders are not escaped" in show_dead(shop.context, dead_id)["event_unreadable"]
 
-    shown = dead.edit(shop.context, dead_id, raw=MENDED, by="ann", now_ms=NOON + 1)
+    shown = edit_dead(shop.context, dead_id, raw=MENDED, by="ann", now_ms=NOON + 1)
 
     assert shown["event"]["text"] == "It is lost."
     assert shown["event"]["subject"] == "the 'blue' key"
     assert shown["raw"]["body"] == BROKEN, "the raw event stays as it came"
     assert [(edit["what"], edit["by"]) for edit in shown["edits"]] == [("raw", "ann")]
-    done = dead.replay(shop.context, Selection(ids=(dead_id,)), by="ann", now_ms=NOON + 2)
+    done = replay_dead(shop.context, Selection(ids=(dead_id,)), by="ann", now_ms=NOON + 2)
     assert (done["replayed"], done["failed"]) == (1, 0)
     assert shop.counts("desk") == {"accepted": 1, "pending": 1}
     [pending] = shop.outbox.waiting_patches("desk-7")
@@ -66,12 +68,12 @@ def test_a_broken_template_is_mended_and_delivered(shop: Shop) -> None:
 
 def test_fields_of_a_mended_request_can_be_edited_too(shop: Shop) -> None:
     dead_id = park(shop, "desk", BROKEN)
-    dead.edit(shop.context, dead_id, raw=MENDED, by="ann")
-    shown = dead.edit(
+    edit_dead(shop.context, dead_id, raw=MENDED, by="ann")
+    shown = edit_dead(
         shop.context, dead_id, payload={"title": "The key"}, fields={"custom.Status": "new"}, by="bo"
     )
     assert shown["event"]["subject"] == "The key"
-    again = dead.edit(shop.context, dead_id, raw=MENDED.replace("lost", "found"), by="ann")
+    again = edit_dead(shop.context, dead_id, raw=MENDED.replace("lost", "found"), by="ann")
     assert (again["event"]["subject"], again["event"]["text"]) == ("the 'blue' key", "It is found.")
 
 
@@ -87,21 +89,21 @@ def test_fields_of_a_mended_request_can_be_edited_too(shop: Shop) -> None:
 def test_a_mended_request_that_still_gives_no_event_is_refused(shop: Shop, raw: str) -> None:
     dead_id = park(shop, "desk", BROKEN)
     with pytest.raises(InputInvalid, match="would not help"):
-        dead.edit(shop.context, dead_id, raw=raw, by="ann")
-    assert dead.show(shop.context, dead_id)["edits"] == []
+        edit_dead(shop.context, dead_id, raw=raw, by="ann")
+    assert show_dead(shop.context, dead_id)["edits"] == []
 
 
 def test_an_edit_of_fields_cannot_help_where_the_request_is_unreadable(shop: Shop) -> None:
     dead_id = park(shop, "desk", BROKEN)
     for edit in ({"fields": {"subject": "x"}}, {"company": "extid-b"}):
         with pytest.raises(InputInvalid, match=r"edit the raw request"):
-            dead.edit(shop.context, dead_id, by="ann", **edit)  # type: ignore[arg-type]
+            edit_dead(shop.context, dead_id, by="ann", **edit)
 
 
 def test_an_unknown_shape_with_words_is_kept_and_can_be_mended(shop: Shop) -> None:
     body = '{"event": "phone.sms_received", "event_ts": 1, "payload": {"object": {"message": "Call me"}}}'
     dead_id = park(shop, "calls", body)
-    shown = dead.edit(
+    shown = edit_dead(
         shop.context,
         dead_id,
         raw=body.replace('"message"', '"session_id": "s", "message_id": "m", "message"'),

@@ -13,10 +13,13 @@ import redis
 
 from relay.door.intake import Intake
 from relay.errors import MappingFailed, NotFound
-from relay.operations import dead
+from relay.operations.dead.discard import discard_dead
+from relay.operations.dead.edit import edit_dead
+from relay.operations.dead.look import list_dead, show_dead
+from relay.operations.dead.replay import redrive_one, replay_dead
 from relay.operations.moments import iso, parse_moment
 from relay.operations.progress import Operation
-from relay.operations.replay import replay
+from relay.operations.replay import replay_events
 from relay.operations.selection import InputInvalid, Selection, read_selection
 from relay.operations.stats import (
     accepted_per_minute,
@@ -155,7 +158,7 @@ def test_every_id_finds_the_same_conversation(shop: Shop) -> None:
         assert found["conversation"]["externalId"] == "slack-C024BE91L-1800000000.000100"
         assert found["conversation"]["planhat_id"] == planhat_id
         assert [event["state"] for event in found["events"]] == ["delivered", "delivered"]
-    assert found["conversation"]["fields"]["description"] == "hello\na reply"
+    assert found["conversation"]["fields"]["description"] == "<p>hello</p><p>a reply</p>"
 
 
 def test_what_still_waits_tells_what_it_will_be(shop: Shop) -> None:
@@ -199,7 +202,7 @@ def test_dead_letters_are_grouped_by_cause(shop: Shop) -> None:
     shop.arrive("three", number=3, ts="1800000000.000300", source="second")
     [third] = shop.bury("no such company 123456", now_ms=NOON + 3000, stage="resolve")
 
-    found = dead.list_dead(shop.outbox, Selection())
+    found = list_dead(shop.outbox, Selection())
 
     large, small = found["groups"]
     assert {k: large[k] for k in ("cause", "count", "sources", "first_seen", "last_seen", "sample")} == {
@@ -224,7 +227,7 @@ def test_pages_of_dead_letters_neither_skip_nor_repeat(shop: Shop) -> None:
     seen: list[str] = []
     after = ""
     while True:
-        page = dead.list_dead(shop.outbox, Selection(), limit=3, after=after)
+        page = list_dead(shop.outbox, Selection(), limit=3, after=after)
         seen += [item["id"] for item in page["items"]]
         if not page["next"]:
             break
@@ -233,14 +236,14 @@ def test_pages_of_dead_letters_neither_skip_nor_repeat(shop: Shop) -> None:
     assert sorted(seen) == sorted(wanted)
     assert len(seen) == 7
     with pytest.raises(ValueError, match="cursor"):
-        dead.list_dead(shop.outbox, Selection(), after="nonsense")
+        list_dead(shop.outbox, Selection(), after="nonsense")
 
 
 def test_one_letter_in_full(shop: Shop) -> None:
     event_id = shop.arrive("hello")
     [dead_id] = shop.bury("subject is too long")
 
-    found = dead.show(shop.context, dead_id)
+    found = show_dead(shop.context, dead_id)
 
     assert found["attempts"] == [
         {"at": "2027-01-15T08:00:01.000Z", "status": 400, "error": "subject is too long"}
@@ -260,7 +263,7 @@ def test_a_replay_maps_again_with_todays_rules_and_the_books_follow(shop: Shop) 
     shop.change_rules("mended: {{ event.text }}")
 
     assert shop.counts() == {"accepted": 1, "dead": 1}
-    found = dead.replay(shop.context, Selection(ids=(dead_id,)), by="test", now_ms=NOON + 5000)
+    found = replay_dead(shop.context, Selection(ids=(dead_id,)), by="test", now_ms=NOON + 5000)
 
     assert (found["count"], found["replayed"], found["failed"]) == (1, 1, 0)
     assert shop.counts() == {"accepted": 1, "pending": 1}
@@ -276,21 +279,21 @@ def test_an_event_that_could_not_be_mapped_is_found_under_its_new_conversation(
 ) -> None:
     shop = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT)
     event_id = shop.arrive("hello")
-    [item] = dead.list_dead(shop.outbox, Selection())["items"]
+    [item] = list_dead(shop.outbox, Selection())["items"]
     assert item["stage"] == "map"
     assert shop.counts() == {"accepted": 1, "dead": 1}
 
     with pytest.raises(MappingFailed):
-        dead.redrive_one(shop.context, item["id"])
-    assert dead.show(shop.context, item["id"])["attempts"][0]["status"] == "map"
+        redrive_one(shop.context, item["id"])
+    assert show_dead(shop.context, item["id"])["attempts"][0]["status"] == "map"
 
     shop.change_rules("{{ event.text }}")
-    assert dead.redrive_one(shop.context, item["id"]) == 1
+    assert redrive_one(shop.context, item["id"]) == 1
 
     story = event_story(shop.outbox, event_id)
     assert (story["state"], story["externalId"]) == ("pending", "slack-C024BE91L-1800000000.000100")
     assert find(shop.outbox, story["externalId"], [])["events"][0]["id"] == event_id
-    assert dead.redrive_one(shop.context, item["id"]) == 0
+    assert redrive_one(shop.context, item["id"]) == 0
 
 
 def test_an_expired_raw_event_goes_out_with_its_stored_patch(shop: Shop) -> None:
@@ -298,7 +301,7 @@ def test_an_expired_raw_event_goes_out_with_its_stored_patch(shop: Shop) -> None
     [dead_id] = shop.bury("no")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    assert dead.redrive_one(shop.context, dead_id) == 1
+    assert redrive_one(shop.context, dead_id) == 1
     assert shop.counts() == {"accepted": 1, "pending": 1}
 
 
@@ -308,7 +311,7 @@ def test_an_expired_event_that_was_never_mapped_stays_dead(redis_client: redis.R
     shop.change_rules("{{ event.text }}")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    found = dead.replay(shop.context, Selection(everything=True), by="test")
+    found = replay_dead(shop.context, Selection(everything=True), by="test")
 
     assert (found["replayed"], found["failed"]) == (0, 1)
     assert shop.counts() == {"accepted": 1, "dead": 1}
@@ -319,7 +322,7 @@ def test_a_dry_run_moves_nothing_and_tells_the_change(shop: Shop) -> None:
     [dead_id] = shop.bury("subject is too long")
     shop.change_rules("mended: {{ event.text }}")
 
-    found = dead.replay(shop.context, Selection(cause="subject is too long"), by="test", dry_run=True)
+    found = replay_dead(shop.context, Selection(cause="subject is too long"), by="test", dry_run=True)
 
     assert (found["count"], found["ready"], found["failing"]) == (1, 1, 0)
     assert found["sample"][0]["changes"]["subject"] == {"from": "hello", "to": "mended: hello"}
@@ -333,7 +336,7 @@ def test_only_the_group_that_is_named_is_replayed(shop: Shop) -> None:
     shop.arrive("two", number=2, ts="1800000000.000200")
     [other] = shop.bury("second cause")
 
-    dead.replay(shop.context, Selection(cause="first cause"), by="test")
+    replay_dead(shop.context, Selection(cause="first cause"), by="test")
 
     assert shop.outbox.dead_ids() == [other]
 
@@ -345,7 +348,7 @@ def test_a_cancelled_replay_stops_and_leaves_the_rest_dead(shop: Shop) -> None:
     operation = Operation.begin(shop.outbox, "dead replay", "test", {})
     operation.cancel()
 
-    found = dead.replay(shop.context, Selection(everything=True), by="test", operation=operation)
+    found = replay_dead(shop.context, Selection(everything=True), by="test", operation=operation)
 
     assert found["cancelled"] is True
     assert found["replayed"] == 0
@@ -357,7 +360,7 @@ def test_an_edited_payload_is_what_the_rules_see_and_the_original_is_kept(shop: 
     event_id = shop.arrive("way too long")
     [dead_id] = shop.bury("subject is too long")
 
-    found = dead.edit(shop.context, dead_id, payload={"event.text": "short"}, by="ann", now_ms=NOON + 9000)
+    found = edit_dead(shop.context, dead_id, payload={"event.text": "short"}, by="ann", now_ms=NOON + 9000)
 
     assert found["edits"] == [
         {
@@ -371,7 +374,7 @@ def test_an_edited_payload_is_what_the_rules_see_and_the_original_is_kept(shop: 
     ]
     assert found["event"]["text"] == "short"
     assert orjson.loads(found["raw"]["body"])["event"]["text"] == "way too long"
-    assert dead.redrive_one(shop.context, dead_id) == 1
+    assert redrive_one(shop.context, dead_id) == 1
     shop.deliver(shop.outbox.now_ms() + 5)
     assert find(shop.outbox, event_id, [])["conversation"]["fields"]["description"] == "short"
 
@@ -380,14 +383,14 @@ def test_an_edited_field_and_company_reach_the_patch(shop: Shop) -> None:
     shop.arrive("hello", channel="C0UNKNOWN1")
     [dead_id] = shop.bury("no company found", stage="resolve")
 
-    dead.edit(
+    edit_dead(
         shop.context,
         dead_id,
         fields={"subject": "Better", "custom.Team": "EU"},
         company="extid-acme",
         by="ann",
     )
-    dead.redrive_one(shop.context, dead_id)
+    redrive_one(shop.context, dead_id)
 
     [pending] = shop.outbox.waiting_patches("slack-C0UNKNOWN1-1800000000.000100")
     patch = Patch.decode(pending.patch)
@@ -401,8 +404,8 @@ def test_an_edit_of_an_expired_event_still_wins(shop: Shop) -> None:
     [dead_id] = shop.bury("no")
     shop.outbox.redis.delete(shop.outbox.prefix + "event:" + event_id)
 
-    dead.edit(shop.context, dead_id, payload={"subject": "Better"}, by="ann")
-    dead.redrive_one(shop.context, dead_id)
+    edit_dead(shop.context, dead_id, payload={"subject": "Better"}, by="ann")
+    redrive_one(shop.context, dead_id)
 
     [pending] = shop.outbox.waiting_patches("slack-C024BE91L-1800000000.000100")
     document = Document("x")
@@ -426,18 +429,18 @@ def test_an_edit_that_makes_no_sense_names_the_path(
     [dead_id] = shop.bury("no")
 
     with pytest.raises(InputInvalid) as caught:
-        dead.edit(shop.context, dead_id, payload=payload, fields=fields, by="ann")
+        edit_dead(shop.context, dead_id, payload=payload, fields=fields, by="ann")
 
     assert caught.value.path == where
-    assert not dead.show(shop.context, dead_id)["edits"]
+    assert not show_dead(shop.context, dead_id)["edits"]
 
 
 def test_a_discarded_letter_tells_why_in_the_events_story(shop: Shop) -> None:
     event_id = shop.arrive("hello")
     [dead_id] = shop.bury("no")
 
-    assert dead.discard(shop.outbox, Selection(ids=(dead_id,)), by="ann", dry_run=True)["count"] == 1
-    found = dead.discard(shop.outbox, Selection(ids=(dead_id,)), by="ann", reason="a test")
+    assert discard_dead(shop.outbox, Selection(ids=(dead_id,)), by="ann", dry_run=True)["count"] == 1
+    found = discard_dead(shop.outbox, Selection(ids=(dead_id,)), by="ann", reason="a test")
 
     assert (found["count"], found["discarded"]) == (1, 1)
     assert shop.counts() == {"accepted": 1, "discarded": 1}
@@ -447,9 +450,9 @@ def test_a_discarded_letter_tells_why_in_the_events_story(shop: Shop) -> None:
 
 def test_named_letters_that_do_not_exist_are_not_found(shop: Shop) -> None:
     acts: tuple[Callable[[], object], ...] = (
-        lambda: dead.replay(shop.context, Selection(ids=("dead_x",)), by="t"),
-        lambda: dead.discard(shop.outbox, Selection(ids=("dead_x",)), by="t"),
-        lambda: dead.show(shop.context, "dead_x"),
+        lambda: replay_dead(shop.context, Selection(ids=("dead_x",)), by="t"),
+        lambda: discard_dead(shop.outbox, Selection(ids=("dead_x",)), by="t"),
+        lambda: show_dead(shop.context, "dead_x"),
     )
     for act in acts:
         with pytest.raises(NotFound):
@@ -495,7 +498,7 @@ def test_moments_are_durations_ago_or_iso() -> None:
 
 
 def replay_noon(shop: Shop, **more: object) -> dict[str, object]:
-    return replay(
+    return replay_events(
         shop.context,
         since_ms=NOON - 1000,
         until_ms=NOON + 60_000,
@@ -576,7 +579,9 @@ def test_a_replay_stands_aside_while_live_traffic_waits(shop: Shop) -> None:
         if len(waits) == 3:
             shop.deliver(shop.outbox.now_ms())
 
-    found = replay(shop.context, since_ms=NOON - 1000, until_ms=NOON + 1000, wait=wait, now_ms=NOON + 5000)
+    found = replay_events(
+        shop.context, since_ms=NOON - 1000, until_ms=NOON + 1000, wait=wait, now_ms=NOON + 5000
+    )
 
     assert len(waits) == 3
     assert found["changed"] == 1
@@ -592,7 +597,7 @@ def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
     def cancel_after_first(count: int, changed: int) -> None:
         operation.cancel()
 
-    first = replay(
+    first = replay_events(
         shop.context, since_ms=NOON, until_ms=NOON + 200_000, operation=operation, progress=cancel_after_first,
         wait=lambda s: None, now_ms=NOON + 300_000,
     )  # fmt: skip
@@ -600,7 +605,7 @@ def test_a_cancelled_replay_can_be_taken_up_again(shop: Shop) -> None:
     assert first["changed"] == 1
 
     cursor = int(operation.resume()["cursor"])
-    rest = replay(
+    rest = replay_events(
         shop.context, since_ms=cursor, until_ms=NOON + 200_000, operation=operation, wait=lambda s: None,
         now_ms=NOON + 300_000,
     )  # fmt: skip
@@ -628,12 +633,12 @@ _REPLAY_ALL = """
 import sys
 from pathlib import Path
 import redis
-from relay.operations import dead
+from relay.operations.dead.replay import replay_dead
 from relay.operations.selection import Selection
 from tests.operating import Shop
 shop = Shop(redis.Redis.from_url(sys.argv[1]), Path(sys.argv[2]))
 print("ready", flush=True)
-dead.replay(shop.context, Selection(everything=True), by="killed")
+replay_dead(shop.context, Selection(everything=True), by="killed")
 """
 
 
@@ -659,7 +664,7 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     counts = shop.counts()
     assert counts["pending"] + counts.get("dead", 0) == 120
     assert counts["pending"] >= after
-    dead.replay(shop.context, Selection(everything=True), by="again")
+    replay_dead(shop.context, Selection(everything=True), by="again")
     assert shop.counts() == {"accepted": 120, "pending": 120}
     waiting = [
         p.event_id

@@ -26,12 +26,12 @@ from relay.cli import cli
 from relay.door.intake import Intake
 from relay.door.spooling import Spooler, encode
 from relay.errors import UserError
-from relay.operations import dead as letters
+from relay.operations.dead.replay import replay_dead
 from relay.operations.erase import Erasure
 from relay.operations.erase_spool import erase_spool
 from relay.operations.person import Needle
 from relay.operations.remap import Remapper
-from relay.operations.replay import replay
+from relay.operations.replay import replay_events
 from relay.operations.selection import Selection
 from relay.operations.tombstones import Tombs, erased_of
 from relay.outbox.address_digest import address_digest
@@ -334,7 +334,7 @@ def test_no_replay_brings_back_what_was_erased(redis_client: redis.Redis, tmp_pa
     for key, value in kept.items():
         redis_client.restore(key, 0, value, replace=True)
     shop.change_rules("new: {{ event.text }}")
-    done = replay(shop.context, since_ms=now_ms - 1000, until_ms=shop.outbox.now_ms(), by="test")
+    done = replay_events(shop.context, since_ms=now_ms - 1000, until_ms=shop.outbox.now_ms(), by="test")
     assert (done["erased"], done["changed"]) == (1, 1)
     assert not shop.outbox.waiting_patches(conversation)
 
@@ -349,13 +349,15 @@ def test_a_restored_event_with_another_id_is_known_by_its_conversation_and_new_o
     shop.arrive("from an older backup", now_ms=old_ms)
     shop.deliver(old_ms + 1)
     shop.change_rules("new: {{ event.text }}")
-    done = replay(shop.context, since_ms=old_ms - 1000, until_ms=shop.outbox.now_ms(), by="test")
+    done = replay_events(shop.context, since_ms=old_ms - 1000, until_ms=shop.outbox.now_ms(), by="test")
     assert (done["erased"], done["changed"]) == (1, 0)
     new_ms = shop.outbox.now_ms() + 5
     shop.arrive("written later", number=2, thread="1800000000.000100", ts="1800000001.000100", now_ms=new_ms)
     shop.deliver(new_ms + 1)
     shop.change_rules("newer: {{ event.text }}")
-    done = replay(shop.context, since_ms=new_ms - 1, until_ms=new_ms + 1000, by="test", now_ms=new_ms + 1000)
+    done = replay_events(
+        shop.context, since_ms=new_ms - 1, until_ms=new_ms + 1000, by="test", now_ms=new_ms + 1000
+    )
     assert (done["count"], done["erased"]) == (1, 0)
 
 
@@ -368,7 +370,7 @@ def test_a_dead_letter_of_what_was_erased_is_not_replayed(redis_client: redis.Re
     assert shop_erasure(shop, conversation="slack-C024BE91L-1800000000.000100").erase()["dead_letters"] == 1
     for key, value in kept.items():
         redis_client.restore(key, 0, value, replace=True)
-    done = letters.replay(shop.context, Selection(ids=(dead_id,)), by="test")
+    done = replay_dead(shop.context, Selection(ids=(dead_id,)), by="test")
     assert (done["replayed"], done["failed"]) == (0, 1)
     assert "it was erased" in done["failures"][0]["cause"]
 

@@ -267,7 +267,7 @@ def test_a_source_over_its_rate_keeps_nothing(outbox: Outbox) -> None:
 
     def record(number: int, now_ms: int) -> bytes:
         args = outbox.record_args([(entry(number), 2.0)], now_ms=now_ms)
-        verdict: bytes = run(outbox.redis, "record", outbox.prefix, args)[2]
+        verdict: bytes = run(outbox.redis, "record", outbox.prefix, args)[4]
         return verdict
 
     assert [record(n, NOON) for n in range(3)] == [b"", b"", b"!"]

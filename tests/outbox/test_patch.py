@@ -162,7 +162,7 @@ def test_a_fallback_stands_until_something_better_comes_whatever_its_version() -
 def test_an_edit_replaces_its_entry_and_stays_in_its_place() -> None:
     document = fold(Document("x"), [upsert("e1", 1, "one", "m1"), upsert("e2", 2, "two", "m2")])
     fold(document, [upsert("e3", 3, "one, mended", "m1")])
-    assert document.render()["description"] == "one, mended\ntwo"
+    assert document.render()["description"] == "<p>one, mended</p><p>two</p>"
     assert document.contributors() == {"e2", "e3"}
 
 
@@ -220,3 +220,69 @@ def test_a_text_whose_every_entry_was_taken_back_is_sent_empty() -> None:
     document = fold(Document("x"), [upsert("e1", 1, "secret", "m1", **{"custom.Log": ("append", "secret")})])
     fold(document, [retract("e2", 2, "m1")])
     assert document.render() == {"description": "", "custom": {"Log": ""}, "archived": True}
+
+
+# ---- descriptions
+
+
+def test_what_an_older_release_kept_is_made_into_blocks_once() -> None:
+    old = Document("x")
+    old.registers["description"] = {
+        "append": {
+            "m1": [1, "e1", 0, "<div>one</div>\n<ul><li>two</li></ul>", "2026-01-01T00:00:01.000Z"],
+            "m2": [2, "e2", 0, "three\nfour", "2026-01-01T00:00:02.000Z"],
+        }
+    }
+    stored = orjson.loads(old.encode())
+    del stored["b"]
+    read = Document.decode(orjson.dumps(stored))
+    text = read.render()["description"]
+    assert text.startswith("<p>one</p><ul class=")
+    assert text.endswith("<p>three<br>four</p>")
+    again = Document.decode(read.encode())
+    assert again.render()["description"] == text
+    patch = orjson.loads(upsert("e3", 3, "five\n", "m3").encode())
+    del patch["b"]
+    assert Patch.decode(orjson.dumps(patch)).fields["description"] == ("append", "five")
+
+
+def test_what_planhat_has_no_room_for_is_left_out_and_kept_here() -> None:
+    document = fold(
+        Document("x"), [upsert(f"e{n}", n, f"<p>{n} {'x' * 100_000}</p>", f"m{n}") for n in range(9)]
+    )
+    text = document.render()["description"]
+    assert len(text) <= 524_288
+    assert "4 earlier entries are left out here" in text
+    assert ">8 xxx" in text
+    fold(document, [retract(f"r{n}", 20 + n, f"m{n}") for n in range(4, 9)])
+    assert document.render()["description"].startswith("<p>0 xxx")
+    alone = fold(
+        Document("y"), [Patch("y", "e", "s", 1, "", {"description": ("replace", "<p>" + "x" * 600_000)})]
+    )
+    assert "The rest is left out here" in alone.render()["description"]
+
+
+def test_other_fields_that_append_are_lines() -> None:
+    patches = [
+        Patch(
+            "x",
+            f"e{n}",
+            "s",
+            n,
+            f"2026-01-01T00:00:0{n}.000Z",
+            {"custom.Log": ("append", f"line {n}")},
+            message_id=f"m{n}",
+        )
+        for n in (1, 2)
+    ]
+    assert fold(Document("x"), patches).render() == {"custom": {"Log": "line 1\nline 2"}}
+
+
+def test_of_two_custom_names_that_differ_in_case_the_newer_one_is_sent() -> None:
+    """A rule was mended; what it wrote before stands in the document all the same."""
+    before = Patch(
+        "x", "e1", "s", 1, "", {"custom.status": ("replace", "open"), "custom.Channel": ("replace", "C1")}
+    )
+    after = Patch("x", "e2", "s", 2, "", {"custom.Status": ("replace", "done")})
+    for order in ([before, after], [after, before]):
+        assert fold(Document("x"), order).render() == {"custom": {"Channel": "C1", "Status": "done"}}

@@ -42,7 +42,7 @@ def test_the_spools_files_are_the_owners_alone_also_in_a_folder_that_was_there(t
         spool = Spool(folder)
         spool.append([b"row"])
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-        assert len(modes) == 3
+        assert len(modes) == 4
         assert set(modes.values()) == {0o600}, modes
         spool.close()
     finally:
@@ -155,7 +155,7 @@ class Nothing(Records):
 
 def _spooler(folder: Path) -> Spooler:
     (folder / "relay.yaml").write_text(CONFIG)
-    house = furnish(*load(str(folder / "relay.yaml"), {}))
+    house = furnish(*load(str(folder / "relay.yaml"), WEAK))
     return Spooler(Spool(folder / "spool"), Intake(house=house, records=Nothing()))
 
 

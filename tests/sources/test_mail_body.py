@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
+from base64 import encodebytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.errors import PayloadInvalid
+from relay.event import Event
+from relay.source_options import SourceOptions
 from relay.sources.mail.calendar import calendar_text
+from relay.sources.mail.event import Mail, mail_event
 from relay.sources.mail.flowed import unflowed
 from relay.sources.mail.mime import MimeMail, read_mime
 from relay.sources.mail.repair import mended
@@ -151,8 +156,6 @@ def test_a_winmail_dat_shows_its_text_and_its_files() -> None:
         (2, 0x0006800F, b"12345"),
         (2, 0x00069005, properties((30, 0x3707, b"report march.xlsx\0"))),
     )
-    from base64 import encodebytes
-
     part = "Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     mail = read(multipart("mixed", "Content-Type: text/plain\r\n\r\n", part + encodebytes(body).decode()))
     assert mail.text == "Grüße, the export fails."
@@ -292,3 +295,23 @@ def test_any_bytes_are_a_text(raw: bytes, charset: str) -> None:
     text_of_rtf(raw)
     unpacked(b"\0" * 4 + b"\xff\xff\0\0" + b"LZFu" + b"\0" * 4 + raw)
     calendar_text("BEGIN:VEVENT\n" + raw.decode("latin-1"))
+
+
+@given(
+    st.binary(max_size=300),
+    st.lists(st.sampled_from([PLAIN, PAGE, INVITATION, INNER, "--x--", "Content-Type: "]), max_size=3),
+)
+def test_any_bytes_are_a_mail_an_event_or_refused(raw: bytes, parts: list[str]) -> None:
+    options = SourceOptions(name="support-mail", adapter="ses")
+    try:
+        mail = read_mime(raw + multipart("mixed", *parts).encode() + raw)
+        found = mail_event(
+            Mail(headers=mail.headers, text=mail.text, html=mail.html, flowed=mail.flowed),
+            options,
+            "ses",
+            now_s=1_772_600_000.0,
+        )
+    except PayloadInvalid:
+        return
+    if isinstance(found, Event):
+        str(found.view()).encode()

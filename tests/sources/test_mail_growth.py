@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
-
 import pytest
 
 from relay.errors import PayloadInvalid
@@ -20,12 +14,7 @@ from relay.sources.mail.rtf import text_of_rtf, unpacked
 from relay.sources.mail.winmail import read_winmail
 from relay.sources.read.charset import decode_bytes
 from relay.sources.read.markup import clean_html, text_of_html
-
-Piece = TypeVar("Piece", str, bytes)
-
-SIZE = 50_000
-#: Below this, the clock says nothing.
-SHORT_S = 0.05
+from tests.growth import assert_linear
 
 ATTRIBUTION = "On Mon, 2 Mar 2026 at 10:00, Bob <bob@example.com> wrote:\n"
 TEXTS = [
@@ -148,29 +137,6 @@ BEGINNINGS = [
     b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\n",
     b"Content-Type: text/plain; charset=iso-2022-jp; format=flowed\n\n",
 ]
-
-
-def seconds(work: Callable[[Piece], object], text: Piece) -> float:
-    # The collector's time goes with what else lives in this process.
-    gc.disable()
-    began = time.process_time()
-    with suppress(PayloadInvalid):
-        work(text)
-    taken = time.process_time() - began
-    gc.enable()
-    return taken
-
-
-def assert_linear(work: Callable[[Piece], object], piece: Piece) -> None:
-    """`work` takes at most 2.5 times as long for twice the pieces. The shortest of a few runs counts."""
-    short, long = (piece * (SIZE // len(piece) * times) for times in (1, 2))
-    twice = seconds(work, long)
-    if twice < SHORT_S:
-        return
-    once = min(seconds(work, short) for _ in range(2))
-    twice = min(twice, *(seconds(work, long) for _ in range(2)))
-    assert twice < max(2.5 * once, SHORT_S), (once, twice)
-    assert twice < 1.5
 
 
 @pytest.mark.parametrize("piece", TEXTS, ids=repr)

@@ -310,6 +310,12 @@ def test_a_text_that_only_stands_in_for_the_page_gives_way_to_it() -> None:
     assert bodies_of("no HTML", page).text == "The export fails since Friday, please help us with all of it."
 
 
+def test_what_a_page_hides_is_shown_nowhere() -> None:
+    page = "<div style='display:none; max-height:0'>Preview of it</div><p>Hello</p><div class='yahoo_quoted'><p>old</p><p style='display: none'>x</p></div>"
+    found = bodies_of("", page)
+    assert (found.text, found.html) == ("Hello", "<p>Hello</p>")
+
+
 def test_a_long_paragraph_comes_back_unharmed() -> None:
     long = "word " * 2000
     assert reply_of(f"{long}\n{ATTRIBUTION}\n> x").text == long.strip()
@@ -414,6 +420,8 @@ def test_any_text_is_parted_without_loss(lines: list[str], answers: bool) -> Non
                 "<td>",
                 "&",
                 "<hr>",
+                "<p style='display:none'>",
+                "<img>",
             ]
         ),
         max_size=30,

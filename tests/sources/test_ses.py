@@ -34,7 +34,8 @@ from tests.places import PAYLOADS
 from tests.sns_certificate import TOPIC, certificate_file
 
 MINE = PAYLOADS / "ses"
-NOW_S = 1_772_600_600.0
+#: A minute after what the payloads say.
+NOW_S = 1_772_534_473.0
 
 
 def ses(*files: str, topic: str = TOPIC) -> Ses:
@@ -287,3 +288,18 @@ def test_a_missing_topic_or_an_unreadable_certificate_is_said_at_once(tmp_path: 
     (tmp_path / "odd.pem").write_text("x")
     with pytest.raises(ValueError, match="no RSA certificate"):
         ses(str(tmp_path / "odd.pem"))
+
+
+@pytest.mark.parametrize("moved_s", [-7 * 3600, 3600])
+def test_a_message_of_another_time_is_refused_however_well_it_is_signed(moved_s: float) -> None:
+    adapter = ses(certificate_file())
+    adapter.verify(inbound(signed("received")), now_s=NOW_S)
+    with pytest.raises(NotAuthentic, match="authenticated") as refused:
+        adapter.verify(inbound(signed("received")), now_s=NOW_S - moved_s)
+    assert refused.value.reason == "stale"
+
+
+def test_a_message_larger_than_any_of_sns_is_not_even_read() -> None:
+    message = signed("received", Message="x" * 2_100_000)
+    with pytest.raises(NotAuthentic):
+        ses(certificate_file()).verify(inbound(message), now_s=NOW_S)

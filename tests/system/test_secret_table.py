@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import ConfigInvalid, SettingsInvalid
-from relay.rules.file.load import load_config
+from relay.rules.file.load import examine, load_config
 from relay.secret import Secret, SecretFile, Strength, bits, edge_problem, fernet_keys
 from relay.settings import Settings, secret_problems
 from tests.environ import WEAK
@@ -111,11 +111,17 @@ def test_a_start_with_a_file_that_holds_no_secret_is_refused(tmp_path: Path, kin
 
 
 @pytest.mark.parametrize("kind", SETTINGS, ids=by_name)
-@pytest.mark.parametrize("written", ["", " ", "\n", "VALUE\n", " VALUE", "VALUE\t"])
+@pytest.mark.parametrize("written", ["", " ", "\n", " VALUE", "VALUE\t", "VALUE \n"])
 def test_a_start_with_a_variable_that_holds_no_secret_is_refused(kind: Kind, written: str) -> None:
     with pytest.raises(SettingsInvalid, match=f"^{kind.variable}") as told:
         Settings.read({kind.variable: written.replace("VALUE", kind.good), **WEAK})
     assert kind.good not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", SETTINGS, ids=by_name)
+def test_a_line_s_end_behind_a_variable_belongs_to_nobody(kind: Kind) -> None:
+    """A Secret that is made of a file keeps the file's last one."""
+    assert settings_value(Settings.read({kind.variable: f"{kind.good}\n"}), kind) == kind.good
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SETTINGS if kind.weak], ids=by_name)
@@ -202,6 +208,12 @@ def test_a_config_whose_secret_is_none_is_refused(tmp_path: Path, kind: Kind, wa
     value = text_of(fault, kind)
     if way in ("plain", "default"):
         value = value.rstrip(b"\n")
+    if way == "variable" and value.strip():
+        # Left out, and said.
+        assert loaded(tmp_path, kind, way, value, WEAK)() == kind.good
+        [mistake] = examine(str(tmp_path / "relay.yaml"), {**WEAK, "THE_SECRET": value.decode()}).mistakes
+        assert "THE_SECRET begins or ends with white space" in str(mistake) and kind.good not in str(mistake)
+        return
     with pytest.raises(ConfigInvalid, match=r"sources\.own") as told:
         loaded(tmp_path, kind, way, value, WEAK)
     assert kind.good not in str(told.value)

@@ -18,6 +18,7 @@ from relay.outbox.embedded import EmbeddedServer
 from relay.settings import Settings
 from relay.web.app import WebSide
 from relay.web.watch import ANSWER_S
+from tests.environ import WEAK
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
@@ -29,7 +30,7 @@ def door(folder: Path, url: str, *, spool: bool = False, token: str = "") -> Ite
     config = folder / "relay.yaml"
     config.write_text(CONFIG + (SPOOL.format(folder=folder) if spool else ""))
     side = WebSide(
-        Settings(config=str(config), redis_url=url, require_durable=True, operator_token=lambda: token), {}
+        Settings(config=str(config), redis_url=url, require_durable=True, operator_token=lambda: token), WEAK
     )
     for address in serve(side):
         yield Door(address, side)

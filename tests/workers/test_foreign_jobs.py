@@ -14,8 +14,10 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.webhook import Webhook
 
+from relay.outbox.outbox import Outbox
 from workers import jobs
 from workers.process.job import ALLOWED, RelayJob
+from workers.process.signs import Signs
 from workers.process.worker import RelayWorker
 
 
@@ -26,6 +28,7 @@ def work_off(client: redis.Redis, queue: str = "flush") -> None:
         serializer="json",
         job_class=RelayJob,
     )
+    worker.signs = Signs(Outbox(client), "flush")
     worker.work(burst=True, logging_level="CRITICAL")
 
 

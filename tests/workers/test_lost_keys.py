@@ -11,7 +11,8 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from relay.operations import dead as letters
+from relay.operations.dead.look import list_dead, show_dead
+from relay.operations.dead.replay import replay_dead
 from relay.operations.selection import Selection
 from relay.operations.trace import find
 from relay.outbox.outbox import Outbox
@@ -89,15 +90,15 @@ def test_what_waited_for_its_key_too_long_is_a_dead_letter_that_a_replay_brings_
 
         shop = Shop(redis_client, tmp_path)
         shop.outbox.vault = Vault(lambda: NEW)
-        listed = letters.list_dead(shop.outbox, Selection())
+        listed = list_dead(shop.outbox, Selection())
         assert [group["cause"] for group in listed["groups"]] == ["cannot be read"]
         [dead_id] = shop.outbox.dead_ids()
-        shown = letters.show(shop.context, dead_id)
+        shown = show_dead(shop.context, dead_id)
         assert "no longer given" in shown["reason"]
-        assert letters.replay(shop.context, Selection(ids=(dead_id,)), by="test")["failed"] == 1
+        assert replay_dead(shop.context, Selection(ids=(dead_id,)), by="test")["failed"] == 1
         assert find(shop.outbox, event.decode(), ["slack"])["events"][0]["state"] == "dead"
         shop.outbox.vault = Vault(lambda: f"{NEW},{OLD}")
-        assert letters.replay(shop.context, Selection(ids=(dead_id,)), by="test")["replayed"] == 1
+        assert replay_dead(shop.context, Selection(ids=(dead_id,)), by="test")["replayed"] == 1
         keyed(kit, f"{NEW},{OLD}")
         kit.run()
         assert kit.books() == {"accepted": 1, "delivered": 1}
@@ -112,8 +113,8 @@ def test_a_damaged_value_hides_nothing_else(redis_client: redis.Redis, tmp_path:
     redis_client.hset(f"{outbox.prefix}dead:{dead_id}", "record", damage)
     redis_client.rpush(f"{outbox.prefix}notes:{event_id}", damage)
     redis_client.setrange(f"{outbox.prefix}event:{event_id}", 14, damage)
-    assert len(letters.list_dead(outbox, Selection())["items"]) == 2
-    assert letters.show(shop.context, dead_id)["cause"] == "the stored record cannot be read"
+    assert len(list_dead(outbox, Selection())["items"]) == 2
+    assert show_dead(shop.context, dead_id)["cause"] == "the stored record cannot be read"
     assert find(outbox, other, ["slack"])["events"]
     assert find(outbox, event_id, ["slack"])["events"][0]["id"] == event_id
-    assert orjson.dumps(letters.replay(shop.context, Selection(everything=True), by="test", dry_run=True))
+    assert orjson.dumps(replay_dead(shop.context, Selection(everything=True), by="test", dry_run=True))

@@ -1,17 +1,8 @@
-"""Look-ups at a provider for what its webhook leaves out: the text of a HubSpot message, a sender's address.
+"""Asking a provider's API for what its webhook leaves out: the text of a HubSpot message, a sender's address.
 
 Optional (`enrich: {token: ...}` of a source), by the workers only, never at the door; without it the event is
-relayed with what it has. Each source looks up with its own token, within `timeout`, and remembers the answers.
-
-    hubspot    text, HTML, sender and recipients of a message of a conversation's thread
-    resend     text and HTML of a received mail
-    helpscout  the newest thread, where the webhook brought none
-    slack      name and address of who wrote (scope users:read.email)
-    zendesk    name and address of who wrote (`url: https://acme.zendesk.com`; `token` or `login`)
-    intercom   name and address of the contact
-
-Source: HubSpot, "Conversations inbox and messages"; Resend, "Retrieve a received email"; Help Scout, "List
-threads"; Slack, "users.info"; Zendesk, "Show user"; Intercom, "Get a contact".
+relayed with what it has. Each source asks with its own token, within `timeout`, and remembers the answers. Which path is
+asked, and what the answer adds, stands beside the provider: `relay/sources/providers/<name>_lookup.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -31,7 +22,7 @@ import orjson
 from relay.errors import TryLater
 from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
 from relay.sources.base import Walk
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.registry import LOOKUPS, look_up_of
 from relay.transit import travels_in_clear
 from relay.units import parse_duration
 
@@ -64,14 +55,15 @@ def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
     unknown = sorted(set(raw) - {"token", "login", "url", "timeout", "cache"})
     if unknown:
         raise ValueError(f"enrich: unknown key {unknown[0]!r}; known: token, login, url, timeout, cache")
-    if adapter not in _STEPS:
-        raise ValueError(f"enrich: nothing to look up for {adapter}; only for {', '.join(sorted(_STEPS))}")
+    look_up = look_up_of(adapter)
+    if look_up is None:
+        raise ValueError(f"enrich: nothing to look up for {adapter}; only for {', '.join(sorted(LOOKUPS))}")
     token, login = _credential(raw.get("token")), _credential(raw.get("login"))
     url = str(raw.get("url") or "")
     if not (token() or login()):
         raise ValueError("enrich: needs token, the provider's API token")
-    if adapter == "zendesk" and not url:
-        raise ValueError("enrich: zendesk needs url, as in https://acme.zendesk.com")
+    if not (look_up.api or url):
+        raise ValueError(f"enrich: {adapter} needs url, as in {look_up.example}")
     if url and (urlsplit(url).scheme not in ("http", "https") or travels_in_clear(url)):
         raise ValueError("enrich: url must begin with https://, since the token travels with it")
     return EnrichOptions(
@@ -100,11 +92,12 @@ def enrich(
     Pure but for `fetch`. Raises TryLater where the provider cannot answer now.
     """
     found = {**view, "sender": dict(view.get("sender") or {})}
-    if view.get("kind") == "message.deleted":
+    look_up = look_up_of(options.adapter)
+    if look_up is None or view.get("kind") == "message.deleted":
         return found
-    step = _STEPS.get(options.adapter)
-    if step is not None:
-        step(found, options.url, fetch, Walk(dict(payload or {})))
+    path = look_up.path(found, Walk(dict(payload or {})))
+    if path:
+        look_up.fill(found, Walk(fetch((options.url or look_up.api) + path)))
     return found
 
 
@@ -199,127 +192,3 @@ def _read(answer: httpx.Response) -> bytes:
 
 def _retry_after_s(given: str) -> float:
     return float(min(int(given), 3600)) if given.isascii() and given.isdigit() and len(given) < 9 else 30.0
-
-
-def _hubspot(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    if view.get("kind") != "message.created" or _has_text(view):
-        return
-    base = url or "https://api.hubapi.com"
-    thread, message = _quoted(view, "thread"), _quoted(view, "message_id")
-    if not (thread and message):
-        return
-    answer = Walk(fetch(f"{base}/conversations/v3/conversations/threads/{thread}/messages/{message}"))
-    _put_text(view, answer.maybe_text("text"), answer.maybe_text("richText"))
-    if not view.get("subject"):
-        view["subject"] = answer.maybe_text("subject")
-    for sender in answer.items("senders")[:1]:
-        email = sender.maybe("deliveryIdentifier").maybe_text("value")
-        _put_person(view, sender.maybe_text("actorId"), sender.maybe_text("name"), email)
-    if not view.get("recipients"):
-        view["recipients"] = [
-            {
-                "name": one.maybe_text("name"),
-                "email": email,
-                "role": one.maybe_text("recipientField").lower() or "to",
-            }
-            for one in answer.items("recipients")
-            if "@" in (email := one.maybe("deliveryIdentifier").maybe_text("value"))
-        ]
-
-
-def _resend(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    email_id = quote(payload.maybe("data").maybe_ident("email_id"), safe="")
-    if _has_text(view) or not email_id:
-        return
-    answer = Walk(fetch(f"{url or 'https://api.resend.com'}/emails/receiving/{email_id}"))
-    _put_text(view, answer.maybe_text("text"), answer.maybe_text("html"))
-
-
-def _helpscout(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    if view.get("kind") not in ("ticket.created", "ticket.commented") or payload.maybe("_embedded").items(
-        "threads"
-    ):
-        return
-    thread = _quoted(view, "thread")
-    answer = Walk(fetch(f"{url or 'https://api.helpscout.net'}/v2/conversations/{thread}/threads"))
-    spoken = [
-        part
-        for part in answer.maybe("_embedded").items("threads")
-        if part.maybe_text("type") not in ("note", "lineitem")
-        and part.maybe_text("state") in ("", "published")
-    ]
-    if not spoken:
-        return
-    # Newest first; a new conversation is about its oldest message.
-    part = spoken[-1] if view.get("kind") == "ticket.created" else spoken[0]
-    view["text"] = view["html"] = ""  # only a preview stood there
-    _put_text(view, "", part.maybe_text("body"))
-    by = part.maybe("createdBy")
-    name = f"{by.maybe_text('first')} {by.maybe_text('last')}".strip()
-    _put_person(view, by.maybe_ident("id"), name, by.maybe_text("email"))
-
-
-def _slack(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    sender = _unknown_sender(view)
-    if not sender:
-        return
-    user = Walk(fetch(f"{url or 'https://slack.com'}/api/users.info?user={sender}")).maybe("user")
-    profile = user.maybe("profile")
-    name = (
-        profile.maybe_text("real_name") or profile.maybe_text("display_name") or user.maybe_text("real_name")
-    )
-    _put_person(view, "", name, profile.maybe_text("email"))
-
-
-def _zendesk(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    sender = _unknown_sender(view)
-    if sender:
-        user = Walk(fetch(f"{url}/api/v2/users/{sender}.json")).maybe("user")
-        _put_person(view, "", user.maybe_text("name"), user.maybe_text("email"))
-
-
-def _intercom(view: dict[str, Any], url: str, fetch: Fetch, payload: Walk) -> None:
-    contacts = payload.maybe("data").maybe("item").maybe("contacts").items("contacts")
-    sender = _unknown_sender(view)
-    # Administrators and bots have addresses of their own; only contacts are looked up here.
-    if sender and any(contact.maybe_ident("id") == view["sender"]["id"] for contact in contacts):
-        contact = Walk(fetch(f"{url or 'https://api.intercom.io'}/contacts/{sender}"))
-        _put_person(view, "", contact.maybe_text("name"), contact.maybe_text("email"))
-
-
-_STEPS: dict[str, Callable[[dict[str, Any], str, Fetch, Walk], None]] = {
-    "hubspot": _hubspot,
-    "resend": _resend,
-    "helpscout": _helpscout,
-    "slack": _slack,
-    "zendesk": _zendesk,
-    "intercom": _intercom,
-}
-
-
-def _quoted(view: Mapping[str, Any], key: str) -> str:
-    value = view.get(key)
-    return quote(value, safe="") if isinstance(value, str) else ""
-
-
-def _has_text(view: Mapping[str, Any]) -> bool:
-    return bool(view.get("text") or view.get("html"))
-
-
-def _unknown_sender(view: Mapping[str, Any]) -> str:
-    """The id of a person whose address is missing, for a URL; "" where there is nothing to ask."""
-    sender = view["sender"]
-    return "" if sender.get("email") or sender.get("bot") else _quoted(sender, "id")
-
-
-def _put_text(view: dict[str, Any], text: str, html: str) -> None:
-    if _has_text(view):
-        return
-    view["text"] = text or text_of_html(html)
-    view["html"] = clean_html(html) if html else html_of_text(text)
-
-
-def _put_person(view: dict[str, Any], person_id: str, name: str, email: str) -> None:
-    sender = view["sender"]
-    for key, value in (("id", person_id), ("name", name), ("email", email if "@" in email else "")):
-        sender[key] = sender.get(key) or value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Final, Literal
@@ -9,10 +10,12 @@ from typing import Any, Final, Literal
 import orjson
 
 from relay.conversation import canonical, content_hash
-from relay.outbox.items import Item, State
+from relay.errors import NewerRecord
+from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.resolve import Row
-from workers.companies.directory import Ask
+from workers.companies.verdicts import Ask
+from workers.flush.base import rebase
 
 HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
@@ -20,8 +23,18 @@ UNKNOWN: Final = "?"
 
 _NONE: Final[frozenset[str]] = frozenset()
 
-#: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have.
-Need = Literal["send", "same", "nothing"]
+#: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have. `read`: what Planhat
+#: has must be read before anything can be said.
+Need = Literal["send", "same", "nothing", "read"]
+#: The life of a document that never was one: the conversation was forgotten, and is still to be read.
+NO_LIFE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What Planhat has of a conversation; None: nothing."""
+
+    record: Mapping[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -37,21 +50,31 @@ class FoldedItem:
     hash: str
     need: Need
     company_id: str = ""
+    #: A call that carried it was cut off: Planhat may take it any time, also after a newer one.
+    doubtful: bool = False
 
     @classmethod
-    def of(cls, item: Item) -> FoldedItem:
-        """Raises ValueError, KeyError or TypeError for what no release of ours has written."""
+    def of(cls, item: Item, read: Read | None = None) -> FoldedItem:
+        """`read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
+        written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)
-        if item.crashes:
+        unsure = document.life != item.life
+        doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
+        if doubtful or any(is_nudge(pending.event_id) for pending in item.pending):
             document.sent_hash = UNKNOWN
         patches = [Patch.decode(pending.patch) for pending in item.pending]
+        if unsure and read is not None:
+            known = item.since_ms
+            before = [patch for patch, p in zip(patches, item.pending, strict=True) if p.accepted_ms <= known]
+            document = rebase(document, before, patches, read.record)
+            document.life = item.life
         for patch in patches:
             document.absorb(patch)
         fields = document.render()
         json = canonical(fields)
         digest = content_hash(json)
-        need = _need(document, fields, digest)
-        return cls(item, document, patches, fields, json, digest, need, document.company_id)
+        need: Need = "read" if unsure and read is None else _need(document, fields, digest)
+        return cls(item, document, patches, fields, json, digest, need, document.company_id, doubtful)
 
     def whole(self) -> Document:
         return self.document
@@ -110,6 +133,9 @@ class FoldedItem:
             document.company_id,
             document.history,
             self.superseded(),
+            document.marked,
+            document.life,
+            self.doubtful,
         )
 
 
@@ -130,18 +156,33 @@ class OutgoingItem:
     pinned_company_id: str
     history: list[dict[str, Any]]
     superseded: frozenset[str]
+    marked: int = 0
+    life: int = 0
+    doubtful: bool = False
 
     def whole(self) -> Document:
         """The folded document, with its memory as it was before this delivery."""
-        memory = encode_memory(self.sent_hash, self.row.planhat_id, self.pinned_company_id, self.history)
+        memory = encode_memory(
+            self.sent_hash,
+            self.row.planhat_id,
+            self.pinned_company_id,
+            self.history,
+            marked=self.marked,
+            life=self.life,
+        )
         return Document.decode(self.fold + memory)
 
-    def delivered(self, planhat_id: str, entry: dict[str, Any]) -> bytes:
-        """The document to keep now that Planhat has it, `entry` added to its history."""
+    def delivered(self, planhat_id: str, entry: dict[str, Any], year: int = 0) -> bytes:
+        """The document to keep now that Planhat has it, `entry` added to its history, its mark left in `year`."""
         history = [*self.history, entry][-HISTORY_ENTRIES:]
         # Sent by externalId although an `_id` was known: that one is gone.
         return self.fold + encode_memory(
-            self.hash, planhat_id or self.row.planhat_id, self.company_id, history
+            self.hash,
+            planhat_id or self.row.planhat_id,
+            self.company_id,
+            history,
+            marked=year,
+            life=self.life,
         )
 
     def events(self, taken: State) -> list[tuple[str, State]]:
@@ -161,16 +202,39 @@ def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[
 
 def stored_document(item: Item) -> Document:
     """As it stood before the pending patches."""
-    return Document.decode(item.document) if item.document else Document(item.external_id)
+    if item.document:
+        return Document.decode(item.document)
+    return Document(item.external_id, life=NO_LIFE if item.forgotten else item.life)
 
 
 def perhaps_sent(item: Item) -> bytes | None:
     """The stored document with the note that Planhat may have more than it says. None: it is there already."""
-    document = stored_document(item)
+    if item.unreadable:
+        # It is there, and nobody can open it now: a blank one must not take its place.
+        return None
+    try:
+        document = stored_document(item)
+    except NewerRecord:
+        # It stays as it is: only that release can say more.
+        return None
     if document.sent_hash == UNKNOWN:
         return None
     document.sent_hash = UNKNOWN
     return document.encode()
+
+
+#: What the event id of a patch begins with that says nothing: its conversation is to be sent again.
+_NUDGE: Final = "again_"
+
+
+def nudge(external_id: str, source: str, now_ms: int) -> Pending:
+    """A patch that changes nothing, counts nowhere, and makes the conversation go out once more."""
+    patch = Patch(external_id, f"{_NUDGE}{external_id}", source, 0, "")
+    return Pending(patch.event_id, source, now_ms, patch.encode(), counted=False)
+
+
+def is_nudge(event_id: str) -> bool:
+    return event_id.startswith(_NUDGE)
 
 
 def stored_asks(stored: bytes | None) -> list[Ask]:

@@ -12,14 +12,15 @@ from typing import Final, Protocol
 from relay.config import Config
 from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
 from relay.planhat.resolve import Hold, Refused, Resolution
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.call import Caller, MakesCall
 from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches, Preparation
+from workers.flush.prepare import Enriches, Preparation, Recalls
 from workers.flush.settle import Settlements, hand_back
 from workers.flush.step import Permission, Situation, Step, next_step
 from workers.flush.verdicts import Reader, Verdicts
@@ -50,6 +51,7 @@ class Tools:
     metrics: SharedMetrics
     reader: Reader | None
     enricher: Enriches | None
+    recall: Recalls | None
     beside: MakesCall
     stopping: Callable[[], bool]
     overdue: Callable[[], bool]
@@ -87,6 +89,7 @@ class Job:
             tools.settling,
             self._verdicts.settle,
             enricher=tools.enricher,
+            recall=tools.recall,
             now_ms=tools.outbox.about_ms,
         )
         self._caller = Caller(
@@ -109,6 +112,10 @@ class Job:
     @property
     def claimed(self) -> int:
         return self._preparation.claimed
+
+    @property
+    def met_newer(self) -> bool:
+        return self._preparation.met_newer
 
     def run(self) -> None:
         """Takes step after step until the lane is given back or handed over. Raises OutboxUnavailable."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -87,12 +87,17 @@ class Lane:
 
         return wait
 
+    def note_newer(self, external_ids: Sequence[str]) -> None:
+        """These were handed back because only a newer release reads them."""
+        self._outbox.note_newer(external_ids)
+
     def read_available(self) -> None:
         """Takes what has come of the claims on their way."""
         self._outbox.read_available()
 
     def _hold(self, claim: Claim) -> None:
-        self.lost = self.lost or not claim.owned
+        # A number that was given before: Redis is in an older state. Nothing is sent before that is noted.
+        self.lost = self.lost or not claim.owned or self._outbox.set_back
         if not self._held:
             self._renewed_at = self._clock()
         self._held.update((item.external_id, item) for item in claim.items)

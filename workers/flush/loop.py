@@ -20,18 +20,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
-from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
 from workers.flush.call import Beside, MakesCall
 from workers.flush.job import Bells, Job, Tools
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches
+from workers.flush.prepare import Enriches, Recalls
 from workers.flush.settle import Settlements
 from workers.flush.verdicts import Reader
 from workers.pace.pace import Pace
@@ -43,8 +43,16 @@ SLICE_S: Final = 15.0
 GATHER_S: Final = 0.15
 
 
+class Looks(Protocol):
+    """Looks again at what was delivered in doubt (see `doubt.py`)."""
+
+    def look(self, *, idle: bool) -> int: ...
+
+
 class Flush:
-    """One process's flushing, job after job. Nothing of a job stays here."""
+    """One process's flushing, job after job. Nothing of a job stays here. `watch` looks whether Redis was set back, before a
+    job begins; it may raise OutboxUnavailable. `give_way` waits a little, so that a newer release's worker takes the next
+    job: there was something for it."""
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class Flush:
         metrics: SharedMetrics,
         reader: Reader | None = None,
         enricher: Enriches | None = None,
+        recall: Recalls | None = None,
         beside: MakesCall | None = None,
         stopping: Callable[[], bool] = lambda: False,
         overdue: Callable[[], bool] = lambda: False,
@@ -65,7 +74,13 @@ class Flush:
         slice_s: float = SLICE_S,
         gather_s: float = GATHER_S,
         clock: Callable[[], float] = time.monotonic,
+        watch: Callable[[], None] = lambda: None,
+        doubts: Looks | None = None,
+        give_way: Callable[[], object] = lambda: None,
     ) -> None:
+        self._give_way = give_way
+        self._watch = watch
+        self._doubts = doubts
         settling = Settlements(config, metrics, chance or Random())  # noqa: S311 - jitter, no secret
         self.tools = Tools(
             config=config,
@@ -78,6 +93,7 @@ class Flush:
             metrics=metrics,
             reader=reader,
             enricher=enricher,
+            recall=recall,
             beside=beside or Beside(),
             stopping=stopping,
             overdue=overdue,
@@ -89,6 +105,7 @@ class Flush:
     def run(self, generation: int) -> int:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
         tools = self.tools
+        self._watch()
         if tools.outbox.pipe:
             # A job that was cut off may have left answers there; its items are due again after their lease.
             tools.outbox.pipe.reset()
@@ -103,5 +120,9 @@ class Flush:
         ) as lane:
             job = Job(tools, lane)
             job.run()
+        if self._doubts and not tools.stopping() and not lane.lost:
+            self._doubts.look(idle=not job.claimed)
         tools.metrics.flush()
+        if job.met_newer:
+            self._give_way()
         return job.claimed

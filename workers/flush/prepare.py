@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
+from relay.errors import NewerRecord
 from relay.outbox.items import Claim, Done, Item, Settlement
 from relay.planhat.resolve import Hold
 from relay.telemetry import log
@@ -41,6 +42,14 @@ class Enriches(Protocol):
     def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]: ...
 
 
+class Recalls(Protocol):
+    """Reads what Planhat has of a conversation (see `recall.py`)."""
+
+    def read(
+        self, items: Sequence[FoldedItem], now_ms: int
+    ) -> tuple[list[FoldedItem], list[Settlement], Hold | None]: ...
+
+
 class Preparation:
     """One slice's. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
 
@@ -52,6 +61,7 @@ class Preparation:
         settle: Callable[[Sequence[Settlement]], None],
         *,
         enricher: Enriches | None,
+        recall: Recalls | None,
         now_ms: Callable[[], int],
     ) -> None:
         self.suspects: list[Item] = []
@@ -63,6 +73,9 @@ class Preparation:
         self._unfolded: deque[Item] = deque()
         self._folded_items: list[FoldedItem] = []
         self._settlements: list[Settlement] = []
+        self._newer: list[str] = []
+        #: Something was handed back because only a newer release reads it.
+        self.met_newer = False
         self._outgoing_items: deque[OutgoingItem] = deque()
         self._size = 0
         self._lane = lane
@@ -70,6 +83,7 @@ class Preparation:
         self._settling = settling
         self._settle = settle
         self._enricher = enricher
+        self._recall = recall
         self._now_ms = now_ms
         #: (most items, most bytes, the answer) of each claim on its way.
         self._asked: deque[tuple[int, int, Callable[[], Claim]]] = deque()
@@ -171,7 +185,11 @@ class Preparation:
         """Addresses; settles what needs no call, or can have none."""
         folded_items, self._folded_items = self._folded_items, []
         settlements, self._settlements = self._settlements, []
-        if folded_items:
+        if any(folded_item.need == "read" for folded_item in folded_items):
+            folded_items = self._read(folded_items, settlements)
+        if self.hold:
+            settlements += [hand_back(folded_item.item) for folded_item in folded_items]
+        elif folded_items:
             ready, self.hold = self._addressing.address(folded_items, settlements)
             if self.hold:
                 settlements += [hand_back(folded_item.item) for folded_item in ready]
@@ -180,6 +198,26 @@ class Preparation:
                     self._outgoing_items.append(outgoing)
                     self._size += len(outgoing.row.body) + 1
         self._settle(settlements)
+        if self._newer:
+            self.met_newer = True
+            self._lane.note_newer(self._newer)
+            self._newer = []
+
+    def _read(self, folded_items: list[FoldedItem], settlements: list[Settlement]) -> list[FoldedItem]:
+        """Those that are, or now can be, sent; the rest is settled."""
+        sure = [folded_item for folded_item in folded_items if folded_item.need != "read"]
+        unsure = [folded_item for folded_item in folded_items if folded_item.need == "read"]
+        if self._recall is None:
+            settlements += [hand_back(one.item, self._now_ms() + 5_000) for one in unsure]
+            return sure
+        read, rest, self.hold = self._recall.read(unsure, self._now_ms())
+        settlements += rest
+        for folded_item in read:
+            if folded_item.need == "send":
+                sure.append(folded_item)
+            else:
+                settlements.append(_needs_no_call(folded_item))
+        return sure
 
     def take(self, limits: Limits) -> list[OutgoingItem]:
         """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
@@ -227,14 +265,19 @@ class Preparation:
             return self._settling.bury(item, dead_record)
         try:
             folded_item = FoldedItem.of(item)
+        except NewerRecord:
+            self._newer.append(item.external_id)
+            return self._settling.newer(item, self._now_ms())
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             log("item.unreadable", level=logging.ERROR, error=type(error).__name__)
             return self._settling.bury(
                 item, DeadRecord("deliver", "cannot be read", f"What was stored cannot be read: {error}")
             )
-        if folded_item.need == "send":
-            return folded_item
-        return Done(item, folded_item.document.encode(), folded_item.events("unchanged"))
+        return folded_item if folded_item.need in ("send", "read") else _needs_no_call(folded_item)
+
+
+def _needs_no_call(folded_item: FoldedItem) -> Done:
+    return Done(folded_item.item, folded_item.document.encode(), folded_item.events("unchanged"))
 
 
 def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

@@ -15,10 +15,12 @@ import orjson
 import redis
 from redis.exceptions import RedisError
 
-from relay.errors import PlanhatError
+from relay.errors import OutboxUnavailable, PlanhatError
+from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.fields import DEFAULT_TYPE
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.fold import OutgoingItem
 from workers.pace.pace import Pace
 
@@ -36,7 +38,8 @@ class Getter(Protocol):
 
 
 class Readback:
-    """`consider` is told of each delivery and decides whether to look; it never raises."""
+    """`consider` is told of each delivery and decides whether to look; it never raises. `stands` is told the `_id` of each
+    conversation that was seen in Planhat."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Readback:
         *,
         metrics: SharedMetrics,
         now_ms: Callable[[], int],
+        stands: Callable[[str], None] = lambda planhat_id: None,
         lane: str = LANE,
         base: str = BASE,
     ) -> None:
@@ -54,6 +58,7 @@ class Readback:
         self._pace = pace
         self._metrics = metrics
         self._now_ms = now_ms
+        self._stands = stands
         self._prefix = lane_prefix(lane, base)
         self._next: dict[str, int] = {}
         self._waiting: dict[str, tuple[OutgoingItem, str]] = {}
@@ -71,18 +76,18 @@ class Readback:
             try:
                 if self._look_at(kind, outgoing, planhat_id, now_ms):
                     return
-            except (RedisError, OSError):
+            except (RedisError, OSError, OutboxUnavailable):
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
-        held: Any = self._redis.hget(self._prefix + "readback", kind)
+        held: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
         last_ms = int(held or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
             self._next[kind] = last_ms + AGAIN_MS
             return False
         if self._pace.used(now_ms) > _ROOMY or not self._pace.take_call(patience_s=0.0):
             return False
-        self._redis.hset(self._prefix + "readback", kind, now_ms)
+        self._redis.hset(self._prefix + keys.READBACK, kind, now_ms)
         self._next[kind] = now_ms + AGAIN_MS
         key = planhat_id or f"extid-{outgoing.item.external_id}"
         try:
@@ -91,6 +96,8 @@ class Readback:
             self._count(type(error).__name__)
             return True
         self._count("200")
+        if record.get("_id"):
+            self._stands(str(record["_id"]))
         document = outgoing.whole()
         found = differences(document.render(), record)
         for field, what in found:
@@ -105,11 +112,11 @@ class Readback:
         log("readback.differs", level=logging.WARNING, rule=rule, type=kind, field=field, what=what)
         self._metrics.add("relay_silent_damage_total", {"rule": rule, "field": field})
         row = {"at_ms": now_ms, "rule": rule, "type": kind, "field": field, "what": what}
-        self._redis.hset(self._prefix + "warnings", f"{rule}|{field}", orjson.dumps(row))
+        self._redis.hset(self._prefix + keys.WARNINGS, f"{rule}|{field}", orjson.dumps(row))
 
     def _forget(self, rule: str, fields: set[str]) -> None:
         """What is well again is no longer warned of."""
-        key = self._prefix + "warnings"
+        key = self._prefix + keys.WARNINGS
         held: Any = self._redis.hkeys(key)
         mended = [name for name in held if name.decode().rpartition("|")[0] == rule]
         mended = [name for name in mended if name.decode().rpartition("|")[2] not in fields]

@@ -10,19 +10,25 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
+from relay.outbox.outbox import MARK_YEAR_S
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.dead_record import DeadRecord, cause_of, dead_id
 from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document
 from workers.pace.backoff import Backoff
 
 #: How long what cannot be opened waits before it is looked at again: its key may have come back.
 _UNREADABLE_S = 60.0
+#: What only a newer release reads is offered so often: to whichever worker asks, and one of that release will.
+NEWER_WAITS_MS: Final = 5_000
+#: So long after a delivery, a call for it having been cut off before, what Planhat has is looked at again.
+LOOK_AGAIN_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Settlements:
         self._config = config
         self._metrics = metrics
         self._chance = chance
+        # What was cut off may still take effect for as long as Planhat works on it.
+        self._look_again_ms = int(max(LOOK_AGAIN_S, 2 * config.planhat.timeout_s) * 1000)
         self._waited_s: defaultdict[str, list[float]] = defaultdict(list)
 
     def count_waits(self) -> None:
@@ -82,11 +90,14 @@ class Settlements:
             for pending in outgoing.item.pending:
                 if ends.get(pending.event_id) == state:
                     self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
+        year = now_ms // (MARK_YEAR_S * 1000)
         return Done(
             outgoing.item,
-            outgoing.delivered(planhat_id, entry),
+            outgoing.delivered(planhat_id, entry, year),
             events,
             planhat_id or outgoing.row.planhat_id,
+            mark=outgoing.marked != year,
+            look_ms=now_ms + self._look_again_ms if outgoing.doubtful else 0,
         )
 
     def later(
@@ -153,6 +164,11 @@ class Settlements:
         return Bury(
             item, dead_id(item), dead_record.record(item, folded.whole() if folded else None), document
         )
+
+    def newer(self, item: Item, now_ms: int) -> Later:
+        """A newer release wrote something of it: handed back as it is, for that one's workers to take."""
+        self._metrics.add("relay_newer_records_total", {"source": item.lane_source})
+        return Later(item, now_ms + NEWER_WAITS_MS)
 
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from workers.dead_jobs import post_dead_letters
@@ -18,6 +19,7 @@ def burst() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
     context = worker_context()
+    context.require_own_lane()
     # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
     deadline = time.monotonic() + 6.0
     while not STOPPING():
@@ -51,5 +53,5 @@ def _due(outbox: Outbox) -> int:
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for source in sources:
-            pipe.zcount(f"{outbox.prefix}due:{source}", "-inf", now_ms)
+            pipe.zcount(outbox.prefix + keys.due(source), "-inf", now_ms)
         return sum(pipe.execute())

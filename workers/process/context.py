@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
 from relay.config import Config
-from relay.errors import ConfigInvalid, MappingFailed
+from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
+from relay.operations.ownership import Guard
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
+from relay.outbox.owner import Ownership
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.patch import Patch
 from relay.planhat.client import Planhat
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
-from relay.telemetry import SharedMetrics, log
-from workers.companies.directory import NOT_FOUND_S, Ask, Directory, Found, Unsure
+from relay.telemetry import log
+from workers.companies.directory import Directory
+from workers.companies.lookup_cache import NOT_FOUND_S
+from workers.companies.verdicts import Ask, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
+from workers.flush.doubt import Doubts
 from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
+from workers.flush.recall import Recall
+from workers.flush.recognise import recognise
 from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
 _PARKED_PER_JOB: Final = 100
+#: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
+_RECOGNISE_S: Final = 60.0
+_SPARE: Final = 0.5
 
 
 class WorkerContext:
@@ -47,6 +61,18 @@ class WorkerContext:
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis, base=base)
+        self.epoch = Epoch(self.outbox)
+        self.ownership = Ownership(self.outbox, self.settings.planhat_url, self.settings.planhat_token)
+        self.guard = Guard(
+            self.ownership,
+            self.delivery,
+            self.settings.planhat_url,
+            self.settings.planhat_token,
+            claim=True,
+        )
+        self._looked_at = float("-inf")
+        #: Why this process must end: the lane is another relay's.
+        self.refused: NotOurs | None = None
         self._stamp: tuple[int, int, int] | None = None
         self.config = Config()
         self.rulebook: RuleBook
@@ -76,7 +102,11 @@ class WorkerContext:
         self._stamp = stamp
         keep = self.config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=keep.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         pace = Pace(
             self.delivery,
@@ -96,7 +126,13 @@ class WorkerContext:
             base=base,
         )
         reader = Readback(
-            self.redis, self.planhat, pace, metrics=self.metrics, now_ms=self.outbox.about_ms, base=base
+            self.redis,
+            self.planhat,
+            pace,
+            metrics=self.metrics,
+            now_ms=self.outbox.about_ms,
+            stands=self.ownership.seen,
+            base=base,
         )
         self.flush = Flush(
             self.config,
@@ -108,36 +144,84 @@ class WorkerContext:
             metrics=self.metrics,
             reader=reader,
             enricher=Enricher(self, tools_of(self.config)),
+            recall=Recall(
+                self.planhat,
+                call=lambda: pace.take_call(stop=STOPPING, patience_s=2.0),
+                gap_ms=lambda: 120_000 / self.config.planhat.calls_per_minute,
+                metrics=self.metrics,
+            ),
             stopping=STOPPING,
             overdue=STOPPING.overdue,
+            watch=self._watch,
+            give_way=lambda: STOPPING.wait(1.0),
+            doubts=Doubts(
+                self.outbox,
+                self.planhat,
+                call=lambda: pace.take_call(stop=STOPPING, patience_s=0.0),
+                metrics=self.metrics,
+            ),
         )
-        if self.directory.config_changed(self.config.version):
+        if self.directory.parked.config_changed(self.config.version):
             log("config.changed", version=self.config.version)
+
+    def _watch(self) -> None:
+        """Whether Redis was set back: looked at each second at most, and at once where a claim showed it."""
+        try:
+            self.require_own_lane()
+        except NotOurs as error:
+            # A job can only fail; it is the process that must not go on.
+            self.refused = error
+            signal.raise_signal(signal.SIGTERM)
+            raise OutboxUnavailable(str(error)) from error
+        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.set_back:
+            return
+        tell(self.epoch.look(), self.metrics)
+        self._looked_at = time.monotonic()
+
+    def require_own_lane(self) -> None:
+        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where that cannot be found out now."""
+        relation = self.guard.check()
+        if relation.ours:
+            return
+        if relation.known:
+            raise NotOurs(relation.sentence)
+        raise OutboxUnavailable(relation.sentence)
 
     def _counted(self, operation: str, status: str) -> None:
         self.metrics.add("relay_planhat_requests_total", {"operation": operation, "status": status})
 
+    def recognise(self) -> int:
+        """Reads on in Planhat's list, with what the minute's budget has to spare; how many conversations were found."""
+        pace, until = self.flush.tools.pace, time.monotonic() + _RECOGNISE_S
+
+        def may_call() -> bool:
+            if STOPPING() or time.monotonic() > until or pace.used(self.outbox.about_ms()) > _SPARE:
+                return False
+            return pace.take_call(stop=STOPPING, patience_s=2.0)
+
+        found = recognise(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
+        self.metrics.flush()
+        return found
+
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""
-        from relay.operations.dead import redrive_one
+        from relay.operations.dead.replay import redrive_one
         from relay.operations.rq_jobs import forget_failed_jobs
 
         moved = 0
-        due = self.directory.parked_due(_PARKED_PER_JOB)
+        due = self.directory.parked.due(_PARKED_PER_JOB)
         letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead_letters(due)}
-        self.directory.forget_parked(set(due) - set(letters))
+        self.directory.parked.forget(set(due) - set(letters))
         asks: list[list[Ask]] = []
         for dead_record in letters.values():
-            patches = [Patch.decode(pending.patch) for pending in dead_record.patches]
-            asks.append(
-                [
-                    *stored_asks(self.outbox.document(dead_record.external_id)),
-                    *(
-                        Ask.of(p.company_id, p.company)
-                        for p in sorted(patches, key=lambda p: (p.version, p.event_id))
-                    ),
-                ]
-            )
+            try:
+                patches = [Patch.decode(pending.patch) for pending in dead_record.patches]
+                known = stored_asks(self.outbox.document(dead_record.external_id))
+            except NewerRecord:
+                # A newer release's workers look after it.
+                patches, known = [], []
+            in_order = sorted(patches, key=lambda p: (p.version, p.event_id))
+            asks.append([*known, *(Ask.of(p.company_id, p.company) for p in in_order)])
         for dead_record, verdict in zip(letters.values(), self.directory.resolve(asks), strict=True):
             if STOPPING():
                 break
@@ -146,13 +230,13 @@ class WorkerContext:
                     # With today's rules and with what a person edited meanwhile, as any other replay.
                     moved += redrive_one(self, dead_record.dead_id, by="directory")
                 except MappingFailed:
-                    self.directory.park([dead_record.dead_id], wait_s=NOT_FOUND_S + 5)
+                    self.directory.parked.park([dead_record.dead_id], wait_s=NOT_FOUND_S + 5)
                     continue
-                self.directory.forget_parked([dead_record.dead_id])
+                self.directory.parked.forget([dead_record.dead_id])
                 forget_failed_jobs(self.redis, [dead_record.dead_id])
             else:
                 wait_s = 60.0 if isinstance(verdict, Unsure) else NOT_FOUND_S + 5
-                self.directory.park([dead_record.dead_id], wait_s=wait_s)
+                self.directory.parked.park([dead_record.dead_id], wait_s=wait_s)
         self.metrics.flush()
         return moved
 

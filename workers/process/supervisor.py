@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.bell import QUEUES, Bell
 from relay.outbox.connection import connect
+from relay.outbox.epoch import Epoch, read_life, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.scripts import reaching_redis
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.settings import Settings
-from relay.telemetry import SharedMetrics, log
-from workers.dead_jobs import ask_to_unpark, post_dead_letters
+from relay.telemetry import log
+from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dead_letters
 from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
@@ -37,6 +40,8 @@ SWEEP_S: Final = 0.5
 STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
+_WATCH_EVERY_S: Final = 1.0
+_RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
 _PROVEN_S: Final = 15.0
 #: So many deaths in a row are no accident any more.
@@ -107,6 +112,9 @@ class Supervisor:
         self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
         self._children = [Child(queue) for queue in QUEUES]
         self._started_ms = 0
+        self._epoch = Epoch(self._outbox)
+        self._watched_at = float("-inf")
+        self._posters = Posters(self._redis, self._outbox)
         self._stop = False
         self._beat_at = self._parked_at = 0.0
         self._redis_away = False
@@ -140,6 +148,8 @@ class Supervisor:
             if generation:
                 self._bell.ring_flush(generation)
             post_dead_letters(self._redis, self._outbox)
+            self._posters.tend()
+            self._watch(now)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
                 self._give_sign()
@@ -154,6 +164,15 @@ class Supervisor:
             if not self._redis_away:
                 self._redis_away = True
                 log("redis.away", level=logging.ERROR, reason=str(error))
+
+    def _watch(self, now: float) -> None:
+        """Whether Redis was set back: said and counted also while nothing is delivered."""
+        if now - self._watched_at < _WATCH_EVERY_S:
+            return
+        self._watched_at = now
+        tell(self._epoch.look(), self._metrics)
+        if read_life(self._outbox).unsure:
+            ask_to_recognise(self._redis, LANE, int(time.time() // _RECOGNISE_EVERY_S))
 
     def _give_sign(self) -> None:
         self._started_ms = self._started_ms or self._outbox.now_ms()
@@ -179,7 +198,7 @@ class Supervisor:
         changed, self._config_stamp = stamp != self._config_stamp, stamp
         with reaching_redis():
             now_ms = self._outbox.now_ms()
-            due = self._redis.zcount(f"{self._outbox.prefix}directory:parked", "-inf", now_ms)
+            due = self._redis.zcount(self._outbox.prefix + keys.PARKED, "-inf", now_ms)
         return changed or bool(due)
 
     def _touch(self) -> None:

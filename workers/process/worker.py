@@ -18,9 +18,11 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.worker_registration import REDIS_WORKER_KEYS
 
+from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
+from relay.outbox.durability import CLUSTER, examine
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role
 from relay.outbox.reasons import unavailable_reason
@@ -80,6 +82,8 @@ def work_queue(queue: str, parent: int) -> int:
     # 5 ms a call of 4 MB would wait for a third of a second. Where nobody waits a short one costs nothing.
     sys.setswitchinterval(0.0001)
     try:
+        if queue == FLUSH_QUEUE:
+            _wait_for_own_lane(signs)
         while _serve(queue, connection, signs) and memory_full(connection, outbox):
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
@@ -91,7 +95,27 @@ def work_queue(queue: str, parent: int) -> int:
     finally:
         if STOPPING():
             signs.end()
+    if queue == FLUSH_QUEUE and worker_context().refused:
+        raise NotOurs(str(worker_context().refused))
     return 0 if STOPPING() else 1
+
+
+def _wait_for_own_lane(signs: Signs) -> None:
+    """Until it is known that the lane is ours. Raises NotOurs where it is another relay's, UserError for a server that cannot
+    be worked with."""
+    said = ""
+    while not STOPPING():
+        try:
+            if examine(worker_context().redis).cluster:
+                raise UserError(CLUSTER)
+            worker_context().require_own_lane()
+            return
+        except OutboxUnavailable as error:
+            if str(error) != said:
+                said = str(error)
+                log("lane.unknown", level=logging.ERROR, reason=said)
+        signs.asked()
+        STOPPING.wait(2.0)
 
 
 def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:

@@ -88,9 +88,36 @@ PLANHAT = Table(
             pattern=r"\d{4}-\d{2}-\d{2}(?:T[0-9:.]+Z?)?",
             wanted="a date such as 2027-01-31",
         ),
-        "resolve_people": Flag("look up the Planhat ids of users and endusers by email before sending"),
+        "resolve_people": Flag(
+            "look up the Planhat ids of users and endusers by email before sending (default true)"
+        ),
+        "tenant": Text(
+            "the tenant's name in the app's addresses, for links to records: https://ws.planhat.com/TENANT/...",
+            pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+            wanted="the word after ws.planhat.com/ in the app's address",
+        ),
+        "thread_date": Text(
+            "which message's time the default rules give a conversation (default newest)",
+            choices=("newest", "first"),
+        ),
+        "descriptions": Text(
+            "safe (default): in the HTML that Planhat's editor keeps; raw: as the rules make them",
+            choices=("safe", "raw"),
+        ),
+        "undefined_fields": Text(
+            "custom fields that the tenant does not have: warn (default), drop: leave them out, refuse: dead letters",
+            choices=("warn", "drop", "refuse"),
+        ),
+        "activity_tags": Text(
+            "ids (default): by the tenant's list, others are left out; names: as they are",
+            choices=("ids", "names"),
+        ),
     },
     "Planhat: what the tenant has, and how fast and how long to try",
+    hints={
+        "people": "it stands at the top level",
+        "create": "did you mean people: {create: true} at the top level?",
+    },
 )
 
 _SECRETS = Many(
@@ -341,6 +368,13 @@ KEEP = Table(
         "documents": Quantity(
             "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
         ),
+        "delivered": Quantity(
+            "duration",
+            "that a conversation was delivered, when its memory is gone: what Planhat has of it is then read before anything is sent",
+            86_400,
+            _YEARS,
+            "1d or more",
+        ),
         "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
         "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
     },
@@ -354,6 +388,24 @@ SPOOL = Table(
     },
     "where accepted requests wait while Redis is away",
     required=("dir",),
+)
+
+PEOPLE = Table(
+    {"create": Flag("make endusers in Planhat of people whom it does not know (default false)")},
+    "people whom Planhat does not know",
+)
+
+_SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
+SANDBOX = Table(
+    {
+        "types": Many(Text("a conversation type"), "conversation types; left out: planhat.types"),
+        "companies": Many(_SEED_ROW, "companies beside those of the tables, as extid-..., or objects"),
+        "people": Many(_SEED_ROW, "endusers and users, by address"),
+        "custom_fields": Many(
+            _SEED_ROW, "custom fields of conversations; left out: those of the default rules"
+        ),
+    },
+    "what `relay up` gives its sandbox of Planhat",
 )
 
 REDACTION = Table(
@@ -379,6 +431,8 @@ CONFIG = Table(
         "rules": Many(RULE, "which events become which conversations; the first match wins"),
         "spool": SPOOL,
         "redact": Many(REDACTION, "what is taken out of requests at the door"),
+        "people": PEOPLE,
+        "sandbox": SANDBOX,
     },
     "What to relay to Planhat, and how",
 )
@@ -388,7 +442,8 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a config file, for completion in an editor."""
     schema = CONFIG.schema()
     conversation = {"description": RULE.keys["conversation"].description, **schema_of(templates=True)}
-    conversation.setdefault("properties", {}).pop("companyId", None)
+    for elsewhere in ("companyId", "companyExternalId"):
+        conversation["properties"].pop(elsewhere, None)
     rule = schema["properties"]["rules"]["items"]
     rule["properties"]["conversation"] = conversation
     step = schema["properties"]["companies"]["items"]

@@ -12,6 +12,8 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from relay.description import plain_text
+
 #: Jinja2's own that are kept: those that cannot blow up.
 KEPT_FILTERS = [
     "abs",
@@ -86,13 +88,6 @@ KEPT_TESTS = [
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
 
-_TAG = re.compile(r"<!--|<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})[^<>]*>|<[!?][^<>]*>")
-_ENDS_LINE = frozenset(
-    {"br", "hr", "/p", "/div", "/li", "/tr", "/table", "/blockquote", *(f"/h{n}" for n in range(1, 7))}
-)
-_HIDDEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "template")}
-_LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{1,6});")
-_BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")
 #: A subject is cut to a line: no more of a text is looked at for one.
 MAX_LINE_SOURCE_CHARS = 20_000
 #: Tags that are HTML's for sure: a plain text may say "<open>".
@@ -128,9 +123,12 @@ def _text(value: Any) -> str:
 def email(value: Any) -> str:
     """The bare address in lower case: "Ann <Ann@Example.com>" is ann@example.com; nothing for what is none."""
     text = _text(value).strip()[:2000]
-    if not text:
+    try:
+        found = getaddresses([text])
+    except RecursionError:
+        # The library calls itself for what stands within something else.
         return ""
-    for _, address in getaddresses([text]):
+    for _, address in found:
         local, at, host = address.rpartition("@")
         if at and local and "." in host and not any(c.isspace() for c in address):
             return address.lower()
@@ -156,31 +154,7 @@ def domain(value: Any) -> str:
 def plain(value: Any) -> str:
     """HTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
     holds no HTML stays as it is."""
-    text = _text(value)[:MAX_CHARS]
-    if not _LOOKS_LIKE_HTML.search(text):
-        return text
-    lines = (line.strip() for line in html.unescape(_without_tags(text)).replace("\xa0", " ").splitlines())
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
-
-
-def _without_tags(text: str) -> str:
-    """Not a parser on purpose: one pass, however deep and broken the HTML is (parsers are quadratic in depth)."""
-    kept: list[str] = []
-    place = 0
-    while (found := _TAG.search(text, place)) is not None:
-        kept.append(text[place : found.start()])
-        place = found.end()
-        name = (found[2] or "").lower()
-        if found[0] == "<!--":
-            end = text.find("-->", place)
-            place = len(text) if end < 0 else end + 3
-        elif f"{found[1]}{name}" in _ENDS_LINE:
-            kept.append("\n")
-        elif name in _HIDDEN and not found[1]:
-            closing = _HIDDEN[name].search(text, place)
-            place = len(text) if closing is None else closing.start()
-    kept.append(text[place:])
-    return "".join(kept)
+    return plain_text(_text(value)[:MAX_CHARS])
 
 
 def truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 0) -> str:

@@ -184,7 +184,7 @@ def _whole(lines: Sequence[Line], start: int, end: int, joined: str) -> int:
         if above is None:
             break
         upper = lines[above].text
-        open_bracket = text.startswith(("<", "mailto:")) or joined.count(">") > joined.count("<")
+        open_bracket = text.startswith(("<", "(", "[", "mailto:")) or joined.count(">") > joined.count("<")
         if end - above >= MAX_LINES + BRACKET_LINES * open_bracket:
             break
         if _is_apart(upper):
@@ -201,6 +201,8 @@ def _wrapped_off(upper: str, text: str, joined: str) -> bool:
         return True
     if _columns(upper) + 1 + _columns(text.split(None, 1)[0]) < WRAP_COLUMNS:
         return False
+    if VERB.search(upper) and not VERB.search(joined):
+        return True
     lacks_when = not (here.time or here.date) and (there.time or there.date)
     return lacks_when or (not here.address and there.bracketed)
 

@@ -83,6 +83,8 @@ class MailAdapter(BaseAdapter):
     """What the inbound-mail adapters share: their size limit, and that a genuine mail is never refused."""
 
     max_body_bytes: ClassVar[int] = MAX_MAIL_BYTES
+    #: Looking for quotes takes up to a microsecond a byte.
+    inline_bytes: ClassVar[int] = 32 * 1024
     #: `malformed` is hardly ever used: what is genuine but unreadable is parked.
     answers: Answers = Answers()
 

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from html import unescape
 
+from selectolax.lexbor import LexborNode
+
 from relay.sources.mail.attribution import closes_attribution, midline_start
 from relay.sources.mail.lines import Line
 from relay.sources.mail.marks import mark_of, marked_lines
@@ -124,21 +126,26 @@ def _text(page: Page) -> str:
 def _inner(page: Page, html: str) -> str:
     if page.body is None:
         return html
+    for node in page.hidden:
+        _take_out(node, page.body.mem_id)
     return page.body.inner_html or ""
 
 
 def _without(page: Page, cut: list[bool]) -> str:
-    """The page's HTML with the nodes of the lines that leave taken out, and the elements that they leave empty."""
+    """The page's HTML with the nodes of the lines that leave taken out."""
     assert page.body is not None
     body = page.body.mem_id
     for line, gone in zip(page.lines, cut, strict=True):
-        if not gone:
-            continue
-        for node in line.nodes:
-            parent = node.parent
-            node.decompose()
-            while parent is not None and parent.mem_id != body and parent.child is None:
-                above = parent.parent
-                parent.decompose()
-                parent = above
-    return page.body.inner_html or ""
+        for node in line.nodes if gone else ():
+            _take_out(node, body)
+    return _inner(page, "")
+
+
+def _take_out(node: LexborNode, body: int) -> None:
+    """The node leaves, and the elements that it leaves empty. Each node is taken out once: it is freed by it."""
+    parent = node.parent
+    node.decompose()
+    while parent is not None and parent.mem_id != body and parent.child is None:
+        above = parent.parent
+        parent.decompose()
+        parent = above

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from relay.sources.base import Credentials, Inbound
+from relay.errors import PayloadInvalid
+from relay.sources.base import Credentials, Inbound, loads
 
 #: What stands in the place of a credential.
 CUT = "[cut]"
@@ -113,8 +114,8 @@ def _without_fields(inbound: Inbound, credentials: Credentials) -> bytes:
     if inbound.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
         return _without_form_fields(body, credentials)
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = loads(body)
+    except PayloadInvalid:
         return body
     struck = False
     for path in credentials.paths:

@@ -112,7 +112,7 @@ class Freshdesk(BaseAdapter):
             tags=fields.words("tickettags", "tags"),
             delivery_id=delivery,
             # Simple mode tells that a note was written, and not what it says.
-            unworded="trigger",
+            unworded="trigger" if spoken else "",
             remarks=(UNSAID,) if unsaid else (),
             payload=payload,
         )

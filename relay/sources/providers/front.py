@@ -31,7 +31,8 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
 from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import pictures_in, read_files
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
 _SPOKEN = frozenset({"inbound", "outbound", "out_reply", "forward"})
@@ -140,8 +141,9 @@ class Front(BaseAdapter):
         if what in _PRIVATE:  # a comment's body is plain text
             text, html = raw.strip(), html_of_text(raw.strip())
         else:
-            text = message.maybe_text("text").strip() or text_of_html(raw)
-            html = clean_html(raw) if raw else html_of_text(text)
+            plain, html = read_either(raw)
+            text = message.maybe_text("text").strip() or plain
+            html = html or html_of_text(text)
         assignee = conversation.maybe("assignee")
         return Event(
             id=event_id(self.options.name, delivery),

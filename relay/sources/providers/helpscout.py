@@ -31,7 +31,8 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
 from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import pictures_in, read_files
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
 
 #: The event, and of which type the thread is that it is about.
@@ -147,6 +148,7 @@ class HelpScout(BaseAdapter):
             message_id = thread_id  # the whole conversation
         spoken = kind in ("ticket.created", "ticket.commented")
         raw = part.maybe_text("body") if spoken else ""
+        text, html = read_either(raw)
         preview = item.maybe_text("preview") if spoken and not raw else ""
         time_us = _moment(item, part if spoken else Walk({}), what) or int(now_s * 1_000_000)
         assignee = item.maybe("assignee")
@@ -160,8 +162,8 @@ class HelpScout(BaseAdapter):
             version=time_us,
             thread=thread_id,
             subject=item.maybe_text("subject"),
-            text=text_of_html(raw) or preview,
-            html=clean_html(raw) or html_of_text(preview),
+            text=text or preview,
+            html=html or html_of_text(preview),
             sender=_sender(item, part, what),
             recipients=_recipients(item),
             ticket=Ticket(

@@ -29,7 +29,8 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
 from relay.sources.proof.rule import Rule
 from relay.sources.read.attached import pictures_in, read_files
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import text_of_html
 from relay.sources.read.moment import moment_us
 
 #: Parts that nobody wrote, whatever their body says.
@@ -197,6 +198,8 @@ class Intercom(BaseAdapter):
         if kind in ("message.created", "ticket.commented"):
             time_us = moment_us(part.value.get("created_at")) or time_us
         raw = part.maybe_text("body")
+        # Bodies are HTML, and from API 2.15 on may be plain text.
+        text, html = read_either(raw)
         source, delivery = self.options.name, notice.delivery
         key = delivery if n == 0 else f"{delivery}:{part_id or n}"
         seen = f"part:{thread}:{part_id}:{kind}:{time_us}"
@@ -211,8 +214,8 @@ class Intercom(BaseAdapter):
             version=time_us + _tie(part_id),
             thread=thread,
             subject=_subject(item),
-            text=text_of_html(raw),
-            html=clean_html(raw) if "<" in raw else html_of_text(raw),
+            text=text,
+            html=html,
             sender=_sender(part, item),
             recipients=_participants(item),
             ticket=Ticket(

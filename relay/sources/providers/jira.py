@@ -80,7 +80,7 @@ class Jira(BaseAdapter):
         what = body.maybe_text("webhookEvent")
         if not what:
             body = _of_automation(body)
-            what = "comment_created" if body.value.get("comment") else "jira:issue_updated"
+            what = _event_of(body)
         if what in _COMMENT_KINDS:
             return [self._comment(body, what, delivery, now_s)]
         if what in ("jira:issue_created", "jira:issue_updated", "jira:issue_deleted"):
@@ -310,6 +310,15 @@ def _of_automation(body: Walk) -> Walk:
     if comment is None or not isinstance(value.get("issue"), dict):
         Walk(value)["issue"]  # says what is missing
     return Walk({**value, "comment": comment})
+
+
+def _event_of(body: Walk) -> str:
+    """Which webhook a rule's request stands for. What the issue was opened with is one entry, however often it comes."""
+    if body.value.get("comment"):
+        return "comment_created"
+    fields = body.maybe("issue").maybe("fields")
+    told = _said(fields.value.get("description"))[0] or fields.items("attachment")
+    return "jira:issue_created" if told else "jira:issue_updated"
 
 
 def _person(user: Walk) -> Person:

@@ -10,10 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from relay.errors import PayloadInvalid
-from relay.sources.base import MAX_JSON_DEPTH
+from relay.sources.base import MAX_JSON_DEPTH, loads
 
 #: Members of one object, or items of one list, that are looked at: no envelope has more.
 MAX_MEMBERS = 10_000
@@ -83,14 +81,14 @@ def small_value(body: bytes, span: Span | None) -> Any:
     """The value there, if it is a string, a number or a word, and no longer than a proof may be; else None."""
     if span is None or span[1] - span[0] > MAX_VALUE_BYTES or body[span[0]] in (_OBJECT, _LIST):
         return None
-    return _loads(body[slice(*span)])
+    return loads(body[slice(*span)])
 
 
 def large_text(body: bytes, span: Span | None) -> str | None:
     """The string there, however long; None for anything else."""
     if span is None or body[span[0]] != _QUOTE:
         return None
-    value = _loads(memoryview(body)[slice(*span)])
+    value = loads(memoryview(body)[slice(*span)])
     return value if isinstance(value, str) else None
 
 
@@ -150,12 +148,5 @@ def _end_of_blank(body: bytes, at: int, end: int) -> int:
 def _name(key: bytes, wanted: Mapping[bytes, str], names: Collection[str]) -> str | None:
     if b"\\" not in key:
         return wanted.get(key[1:-1])
-    name = _loads(key)
+    name = loads(key)
     return name if isinstance(name, str) and name in names else None
-
-
-def _loads(raw: bytes | memoryview) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise PayloadInvalid("not JSON") from error

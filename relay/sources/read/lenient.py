@@ -13,7 +13,7 @@ from relay.errors import PayloadInvalid
 from relay.sources.base import parse_json
 
 #: A string, or what is left of one that never ends. One pass, whatever the text.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:(u[0-9a-fA-F]{4}|[\"\\/bfnrt])|(.))", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

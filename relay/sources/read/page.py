@@ -98,10 +98,12 @@ class PageLine:
 
 @dataclass(slots=True)
 class Page:
-    """`shared` says that several lines come from one node, so that none of them can be taken out alone."""
+    """`hidden` are elements that are not shown; `shared` says that several lines come from one node, so that none of
+    them can be taken out alone."""
 
     body: LexborNode | None
     lines: list[PageLine] = field(default_factory=list)
+    hidden: list[LexborNode] = field(default_factory=list)
     shared: bool = False
 
     @property
@@ -173,7 +175,10 @@ class _Reader:
         if tag == "img":
             self.nodes.append(node)
             return None
-        if tag in _UNSEEN or tag is None or (self.may_hide and self._is_hidden(node)):
+        if tag in _UNSEEN or tag is None:
+            return None
+        if self.may_hide and self._is_hidden(node):
+            self.page.hidden.append(node)
             return None
         if tag in _BLOCKS:
             self._end_line()

@@ -18,6 +18,8 @@ _MARKS = (
     (re.compile(r"(?<![\w_])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w_])"), "em", "_"),
     (re.compile(r"(?<![\w~])~([^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])"), "s", "~"),
 )
+#: Mentions, links and dates of one message; a message has 40,000 characters at most.
+MAX_MARKED = 4000
 _HELD = re.compile("\x00(\\d+)\x00")
 
 
@@ -64,10 +66,15 @@ def _unescape(text: str) -> str:
 
 
 def _pieces(raw: str) -> list[str]:
-    """Plain text and the insides of `<...>`, in turn, plain first. A "<" that never closes is plain."""
+    """Plain text and the insides of `<...>`, in turn, plain first. A "<" that never closes is plain, and so is all that follows
+    more of them than any message has."""
     found: list[str] = []
     plain_from = place = 0
-    while (start := raw.find("<", place)) >= 0 and (end := raw.find(">", start)) >= 0:
+    while (
+        len(found) < 2 * MAX_MARKED
+        and (start := raw.find("<", place)) >= 0
+        and (end := raw.find(">", start)) >= 0
+    ):
         found += (raw[plain_from:start], raw[start + 1 : end])
         plain_from = place = end + 1
     found.append(raw[plain_from:])

@@ -18,9 +18,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from relay.errors import NotFound, OutboxUnavailable, RelayError
-from relay.operations import dead as letters
 from relay.operations.audit import list_audit
 from relay.operations.context import WebContext
+from relay.operations.dead.discard import discard_dead
+from relay.operations.dead.edit import edit_dead
+from relay.operations.dead.look import list_dead, show_dead
+from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
 from relay.operations.hold import hold_delivery, known_sources, release_delivery
 from relay.operations.progress import Operation, read_operations
@@ -303,14 +306,14 @@ class Console:
             since_ms=read_moment(wanted, "since", outbox.now_ms(), blank=True),
         )
         try:
-            found = letters.list_dead(outbox, selection, after=asked.get("after", ""))
+            found = list_dead(outbox, selection, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
         sources = sorted(known_sources(outbox, self._context.config.sources))
         return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
 
     def dead_one(self, request: Request, operator: Operator, form: Form) -> View:
-        letter = letters.show(self._context, request.path_params["id"])
+        letter = show_dead(self._context, request.path_params["id"])
         return View("dead_one.html", {"letter": letter}, here="/dead")
 
     def dead_edit(self, request: Request, operator: Operator, form: Form) -> Go:
@@ -321,46 +324,44 @@ class Console:
         if not path and not company and raw is None:
             raise InputInvalid("nothing to change: name a field, a company, or the raw request")
         changes = {path: _value(form.get("value", ""))} if path else {}
-        letters.edit(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
+        edit_dead(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
         return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
 
     def dead_replay_one(self, request: Request, operator: Operator, form: Form) -> Go:
         dead_id = request.path_params["id"]
-        done = letters.replay(self._context, Selection(ids=(dead_id,)), by=operator.name)
+        done = replay_dead(self._context, Selection(ids=(dead_id,)), by=operator.name)
         if done["failed"]:
             raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
         return Go("/console/dead", "replayed")
 
     def dead_discard_one(self, request: Request, operator: Operator, form: Form) -> Go:
         selection = Selection(ids=(request.path_params["id"],))
-        letters.discard(
-            self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500]
-        )
+        discard_dead(self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
         return Go("/console/dead", "discarded")
 
     def dead_replay(self, request: Request, operator: Operator, form: Form) -> View | Go:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
-            found = letters.replay(self._context, selection, by=operator.name, dry_run=True)
+            found = replay_dead(self._context, selection, by=operator.name, dry_run=True)
             return View("confirm.html", {"verb": "replay", "found": found, "asked": asked}, here="/dead")
         return self._begin(
             "dead replay",
             operator,
             asked,
-            lambda operation: letters.replay(self._context, selection, by=operator.name, operation=operation),
+            lambda operation: replay_dead(self._context, selection, by=operator.name, operation=operation),
         )
 
     def dead_discard(self, request: Request, operator: Operator, form: Form) -> View | Go:
         selection, asked = self._group(form)
         outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
-            found = letters.discard(outbox, selection, by=operator.name, dry_run=True)
+            found = discard_dead(outbox, selection, by=operator.name, dry_run=True)
             return View("confirm.html", {"verb": "discard", "found": found, "asked": asked}, here="/dead")
         return self._begin(
             "dead discard",
             operator,
             asked,
-            lambda operation: letters.discard(
+            lambda operation: discard_dead(
                 outbox, selection, by=operator.name, reason=reason, operation=operation
             ),
         )

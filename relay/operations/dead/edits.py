@@ -7,16 +7,18 @@ applied each time the letter is mapped again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from relay.description import safe_html
 from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
 from relay.patch import STAND_INS, Patch, Way
-from relay.planhat.fields import WRITABLE
+from relay.planhat.fields import WRITABLE, field_named
+from relay.rules.rule import fit
 from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
@@ -51,6 +53,10 @@ class Edits:
         for path, new in self.payload.items():
             write_path(value, path, new)
         return orjson.dumps(value)
+
+    def mender(self) -> Callable[[bytes], bytes] | None:
+        """`mend`, or None where nothing of the request was edited."""
+        return self.mend if self.payload or self.raw is not None else None
 
 
 def read_edits(record: Mapping[str, Any]) -> Edits:
@@ -145,7 +151,8 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
     if not changed:
         return changed
     newest = max(range(len(changed)), key=lambda n: (changed[n].version, changed[n].event_id))
-    for name, value in edits.fields.items():
+    for name, given in edits.fields.items():
+        value = _as_a_rule_would(name, given)
         carriers = [n for n, patch in enumerate(changed) if name in patch.fields]
         way: Way = changed[carriers[-1]].fields[name][0] if carriers else "replace"
         if way in STAND_INS:
@@ -158,6 +165,14 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
     if edits.company:
         changed = [replace(patch, company_id=edits.company) for patch in changed]
     return changed
+
+
+def _as_a_rule_would(name: str, value: Any) -> Any:
+    """A person's value in the form that a rule's has: a description as safe HTML, a date with its time."""
+    field = field_named(name)
+    if name == "description" and isinstance(value, str):
+        return safe_html(value)
+    return fit(field, value) if field is not None and field.date else value
 
 
 def _is_field(name: str) -> bool:

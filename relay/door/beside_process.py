@@ -1,0 +1,160 @@
+"""`python -m relay.door.beside_process FD`: reads large bodies for a web process (see `beside.py`), one at a time. It ends when
+the web process hangs up, and is ended by the system when a request takes more time or memory than it may."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from relay.door import messages
+from relay.door.house import House, furnish
+from relay.door.killswitch import KillSwitch
+from relay.door.large import LargeBody
+from relay.door.mapping import Mapper, clean, prove
+from relay.door.messages import HungUp, Message
+from relay.door.redaction import Redactor, build_redactor
+from relay.errors import RelayError
+from relay.outbox.vault import Vault
+from relay.rules.file.load import load
+from relay.sources.base import Reply
+
+#: A body's own size times this, and the rest beside it, is what reading it may take. The web process holds the body once more.
+MEMORY_FACTOR = 3
+MEMORY_REST_BYTES = 48 * 1024 * 1024
+#: After such a body the process ends itself rather than keep what the C library does not give back.
+TOO_FAT_BYTES = 64 * 1024 * 1024
+
+
+class Reader:
+    """Today's config, ready, and what changes from moment to moment."""
+
+    def __init__(self, path: str, environ: Mapping[str, str]) -> None:
+        self._path, self._environ = path, environ
+        self._house: House | None = None
+        self._redact: Redactor | None = None
+        self._killswitch = KillSwitch()
+        self._veil_key = b""
+        self._vault_keys = ""
+        self._vault = Vault(lambda: self._vault_keys)
+
+    def take(self, text: str) -> None:
+        """The config as the web process has it."""
+        config, book = load(self._path, self._environ, text=text)
+        self._house = furnish(config, book)
+        self._redact = build_redactor(config.redact, key=lambda: self._veil_key)
+
+    def read(self, line: socket.socket, facts: dict[str, Any], body: LargeBody) -> None:
+        """Says what became of the request: `error` or `reply`, or `proven` and then `mapped`."""
+        assert self._house is not None
+        self._veil_key = bytes.fromhex(facts["veil_key"])
+        self._vault_keys = facts["vault_keys"]
+        self._killswitch.update(facts["drops"])
+        source, now_s = self._house.sources[facts["source"]], facts["now"]
+        try:
+            proven = prove(source, messages.inbound_of(facts, body.read()), now_s=now_s)
+            if isinstance(proven, Reply):
+                messages.send(line, messages.reply_message(proven))
+                return
+            inbound = clean(source, proven, self._redact)
+            told = Message({"is": "proven", **messages.inbound_facts(inbound)})
+            if inbound.body is proven.body or inbound.body == proven.body:
+                messages.send(line, told)
+            else:
+                with LargeBody() as cleaned:
+                    cleaned.append(inbound.body)
+                    told.files = [cleaned.fd]
+                    messages.send(line, told)
+            del proven
+            filters = self._killswitch if self._killswitch.armed else None
+            mapper = Mapper(self._house, self._redact, filters)
+            mapped = mapper.map(source, inbound, now_s=now_s, pack_body=False)
+        except RelayError as error:
+            answer = messages.error_message(error)
+            if answer is None:
+                raise
+            messages.send(line, answer)
+            return
+        kept = mapped.kept
+        del inbound
+        sealed = [
+            self._vault.seal_entry(entry, b"" if number else kept)
+            for number, entry in enumerate(mapped.entries)
+        ]
+        messages.send(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
+
+
+def serve(line: socket.socket) -> None:
+    """Until the web process hangs up."""
+    start = messages.receive(line).facts
+    reader = Reader(start["path"], start["environ"])
+    lean = 0
+    while True:
+        message = messages.receive(line)
+        if message.facts["is"] == "config":
+            reader.take(message.facts["text"])
+            lean = _data_bytes()
+            messages.send(line, Message({"is": "ready"}))
+            continue
+        with LargeBody(message.files[0]) as body, _Limits(message.facts["limit"], body.size):
+            try:
+                reader.read(line, message.facts, body)
+            except (OSError, HungUp):
+                raise
+            except MemoryError:
+                # Whatever could still be said would need memory too.
+                os._exit(1)
+            except Exception:
+                messages.send(line, Message({"is": "failed", "trace": traceback.format_exc(limit=-6)}))
+        if _data_bytes() > lean + TOO_FAT_BYTES:
+            return
+
+
+class _Limits:
+    """Of one request: the system ends this process where it takes longer, and refuses it memory beyond its share."""
+
+    def __init__(self, seconds: float, size: int) -> None:
+        self._seconds = seconds
+        self._bytes = MEMORY_FACTOR * size + MEMORY_REST_BYTES
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._seconds + 1)
+        if sys.platform == "linux":
+            resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + self._bytes, resource.RLIM_INFINITY))
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if sys.platform == "linux":
+            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _data_bytes() -> int:
+    """What this process holds in memory of its own."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def main() -> None:
+    # Ctrl-C at a terminal is for the web process, which hangs up when it is done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("relay").setLevel(logging.ERROR)
+    # Who answers goes before who reads.
+    os.nice(5)
+    line = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        serve(line)
+    except (HungUp, ConnectionError, BrokenPipeError):
+        return
+
+
+if __name__ == "__main__":
+    main()

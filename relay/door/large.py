@@ -1,0 +1,64 @@
+"""A large body where no process holds it twice: in a file in memory that one process hands to another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from types import TracebackType
+from typing import Self
+
+
+class LargeBody:
+    """Bytes in memory outside of any process. To be closed; `fd` may be sent to another process, which has its own of it
+    then."""
+
+    def __init__(self, fd: int | None = None) -> None:
+        self.fd = _new_file() if fd is None else fd
+        self.size = 0 if fd is None else os.fstat(fd).st_size
+
+    def append(self, part: bytes) -> None:
+        """Raises OSError where there is no memory for it."""
+        view = memoryview(part)
+        while view:
+            written = os.pwrite(self.fd, view, self.size)
+            self.size += written
+            view = view[written:]
+
+    def read(self) -> bytes:
+        """All of it, as bytes of this process."""
+        pieces: list[bytes] = []
+        at = 0
+        while at < self.size:
+            piece = os.pread(self.fd, self.size - at, at)
+            if not piece:
+                break
+            pieces.append(piece)
+            at += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def become(self, fd: int) -> None:
+        """The content of another such file, which is ours from here on."""
+        self.close()
+        self.fd, self.size = fd, os.fstat(fd).st_size
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _new_file() -> int:
+    if sys.platform == "linux":
+        return os.memfd_create("relay-body", os.MFD_CLOEXEC)
+    # Elsewhere a file without a name, for machines that people develop on.
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,218 @@
+"""What becomes of one request, with nothing of when and where: proven, cleaned, parsed and mapped, out of the values it is
+given. The event loop does it for small bodies, a process beside it for large ones (`beside.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from relay.door.house import House, Source
+from relay.door.redaction import Redactor
+from relay.errors import MappingFailed, PayloadInvalid
+from relay.event import Event, event_id
+from relay.outbox.archive import pack
+from relay.outbox.dead_record import encode_record
+from relay.outbox.items import Entry
+from relay.rules.rule import Filtered
+from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
+from relay.sources.read.unknown import holds_words
+from relay.value import value_class
+
+
+@value_class(frozen=True, slots=True)
+class Mapped:
+    """The entries of a request, and why what it skipped was skipped. `kept`: the body, where it is not packed with the first
+    entry."""
+
+    entries: list[Entry]
+    skipped: tuple[str, ...]
+    kept: bytes = b""
+
+
+def prove(source: Source, inbound: Inbound, *, now_s: float) -> Inbound | Reply:
+    """The request with what it was proven by, or the answer to its handshake. Raises NotAuthentic,
+    VerificationUnavailable."""
+    adapter = source.adapter
+    adapter.verify(inbound, now_s=now_s)
+    reply = adapter.handshake(inbound, now_s=now_s)
+    if reply is not None:
+        return reply
+    once = adapter.nonces(inbound)
+    return inbound.proven_by(once) if once else inbound
+
+
+def clean(source: Source, inbound: Inbound, redact: Redactor | None) -> Inbound:
+    """A proven request without its credentials and what is to be redacted: all that is kept, and all that is parsed. Raises
+    PayloadInvalid, OutboxUnavailable."""
+    inbound = source.clean(inbound)
+    return inbound if redact is None else redact.request(inbound)
+
+
+@value_class(frozen=True, slots=True)
+class Mapper:
+    """Today's rules. `redact` looks at the events once more; `filters` names why an event is to be dropped (the kill
+    switch)."""
+
+    house: House
+    redact: Redactor | None = None
+    filters: Callable[[Event], str | None] | None = None
+
+    def map(
+        self,
+        source: Source,
+        inbound: Inbound,
+        *,
+        now_s: float,
+        verify_us: int = 0,
+        pack_body: bool = True,
+    ) -> Mapped:
+        """The clean request as entries for the outbox. Raises PayloadInvalid."""
+        name = source.config.name
+        found = parse_or_park(source.adapter, inbound, now_s)
+        base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
+        kept = inbound.body
+        if self.redact is not None:
+            found, reached = _redacted(self.redact, found)
+            if not reached:
+                kept, base["withheld"] = b"", "redaction"
+        body = kept if pack_body else b""
+        entries: list[Entry] = []
+        skipped: list[str] = []
+        raw_of = ""
+        for index, parsed in enumerate(found):
+            if isinstance(parsed, Skipped):
+                skipped.append(parsed.reason)
+                continue
+            if isinstance(parsed, Parked):
+                entry = parked_entry(base, name, parsed, body if not raw_of else b"", raw_of, index)
+            else:
+                entry = self._entry(base, parsed, body if not raw_of else b"", raw_of, index)
+                if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
+                    entry = replace(entry, known_as=parsed.delivery_id)
+            if inbound.once:
+                entry = self._remembering(entry, parsed, source, inbound, index, now_s)
+            entries.append(entry)
+            raw_of = raw_of or entry.event_id
+        if inbound.once and not entries:
+            # Nothing is relayed, but what proved this is used up.
+            entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b""))
+        return Mapped(entries, tuple(skipped), b"" if pack_body else kept)
+
+    def _base(self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int) -> dict[str, Any]:
+        base = {
+            "source": source.config.name,
+            "received_ms": int(now_s * 1000),
+            "verify_us": verify_us,
+            "method": inbound.method,
+            "target": inbound.path_query,
+            "headers": dict(inbound.headers),
+            "config": self.house.config.version,
+        }
+        traceparent = inbound.headers.get("traceparent")
+        if traceparent:
+            base["traceparent"] = traceparent[:64]
+        return base
+
+    def _remembering(
+        self, entry: Entry, parsed: Event | Parked, source: Source, inbound: Inbound, index: int, now_s: float
+    ) -> Entry:
+        """The entry with the keys of what proved it. Where neither the proof nor the event says when it was made, they are kept
+        as long as the conversation itself: a repetition would count as new, and newer than what stands there."""
+        keys = _numbered(inbound.once, index)
+        undated = not isinstance(parsed, Event) or parsed.version >= int(now_s * 1_000_000)
+        if undated and source.adapter.timeless(inbound):
+            return replace(entry, kept_keys=keys)
+        return replace(entry, seen_keys=(*entry.seen_keys, *keys))
+
+    def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
+        facts = {
+            **base,
+            "id": event.id,
+            "index": index,
+            "kind": event.kind,
+            "time": event.time,
+            "delivery_id": event.delivery_id,
+            "thread": event.thread,
+            "message_id": event.message_id,
+        }
+        if raw_of:
+            facts["raw_of"] = raw_of
+        remarks = event.remarks
+        if empty := event.empty:
+            facts["empty"] = empty
+            remarks = (*remarks, f"empty:{empty}")
+        seen = (event.id, *event.also_seen)
+        dropped = self.filters(event) if self.filters is not None else None
+        if dropped is not None:
+            facts |= {"verdict": "filtered", "reason": dropped}
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+        try:
+            verdict = self.house.book.map(event)
+        except MappingFailed as error:
+            facts |= {"verdict": "dead", "reason": error.cause, "rule": error.rule}
+            dead = encode_record(
+                stage="map",
+                cause=error.cause,
+                source=event.source,
+                rule=error.rule,
+                field=error.field,
+                line=error.line,
+            )
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, remarks=remarks)
+        if isinstance(verdict, Filtered):
+            facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+        patch = verdict.patch
+        facts |= {"verdict": "pending", "rule": verdict.rule, "external_id": patch.external_id}
+        return Entry(
+            event.id,
+            event.source,
+            "pending",
+            seen,
+            pack(facts, body),
+            external_id=patch.external_id,
+            patch=patch.encode(),
+            remarks=remarks,
+        )
+
+
+def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[Parsed]:
+    """What the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds words:
+    most senders repeat what was answered with a 4xx for ever, or never again. Raises PayloadInvalid for any other."""
+    try:
+        return adapter.parse(inbound, now_s=now_s)
+    except PayloadInvalid as error:
+        if not holds_words(inbound):
+            raise
+        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
+
+
+def _numbered(once: Sequence[str], index: int) -> tuple[str, ...]:
+    """The keys of one of the request's events."""
+    return tuple(f"{key}#{index}" for key in once)
+
+
+def _redacted(redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], bool]:
+    """The events without what is to be redacted, and whether the request itself was already without it."""
+    cleaned: list[Parsed] = []
+    reached = True
+    for parsed in found:
+        if isinstance(parsed, Event):
+            event, left = redact.event(parsed)
+            reached = reached and not left
+            cleaned.append(event)
+        else:
+            cleaned.append(parsed)
+    return cleaned, reached
+
+
+def parked_entry(
+    base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_of: str, index: int
+) -> Entry:
+    identity = event_id(source, parked.delivery_key)
+    facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
+    if raw_of:
+        facts["raw_of"] = raw_of
+    dead = encode_record(stage="map", cause=parked.cause, source=source)
+    return Entry(identity, source, "dead", (identity,), pack(facts, body), dead=dead)

@@ -1,0 +1,1 @@
+"""Dead letters: listed by cause, one in full, edited, replayed, discarded."""

@@ -1,0 +1,195 @@
+"""Looking at dead letters: grouped by cause, a page of them, one in full."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from relay.errors import MappingFailed, NotFound
+from relay.operations.context import OperatorContext
+from relay.operations.dead.edits import read_edits
+from relay.operations.moments import iso
+from relay.operations.remap import Remapper, Stored, read_stored
+from relay.operations.selection import Selection, cause_of
+from relay.outbox.dead import DeadHead, cursor_of, scan_dead
+from relay.outbox.items import DeadLetter
+from relay.outbox.outbox import Outbox
+
+#: Heads looked at for the groups; a list longer than this says `truncated`.
+GROUPED_AT_MOST = 50_000
+#: Letters read, planned and put back together.
+_PART = 100
+
+
+def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
+    """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
+    of it (newest first). Raises ValueError where `after` is no cursor."""
+    groups: dict[str, dict[str, Any]] = {}
+    heads = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    truncated = False
+    for seen, head in enumerate(heads):
+        if seen >= GROUPED_AT_MOST:
+            truncated = True
+            break
+        if selection.fits(head):
+            _count(groups, head)
+    page = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms, after=after)
+    items = list(islice((head for head in page if selection.fits(head)), limit + 1))
+    return {
+        "groups": [
+            {
+                **group,
+                "sources": sorted(group["sources"]),
+                "stages": sorted(group["stages"]),
+                "rules": sorted(group["rules"]),
+            }
+            for group in sorted(groups.values(), key=lambda group: (-group["count"], group["cause"]))
+        ],
+        "items": [item_of(head) for head in items[:limit]],
+        "next": cursor_of(items[limit - 1]) if len(items) > limit else None,
+        "truncated": truncated,
+    }
+
+
+def _count(groups: dict[str, dict[str, Any]], head: DeadHead) -> None:
+    cause = cause_of(head.facts)
+    at = iso(head.at_ms)
+    group = groups.get(cause)
+    if group is None:
+        # Heads come newest first: the first one seen is the last one in time, and the sample.
+        group = groups[cause] = {
+            "cause": cause,
+            "count": 0,
+            "sources": set(),
+            "first_seen": at,
+            "last_seen": at,
+            "sample": head.dead_id,
+            "stages": set(),
+            "rules": set(),
+        }
+    group["count"] += 1
+    group["sources"].add(head.source)
+    group["first_seen"] = at
+    group["stages"].add(str(head.facts.get("stage") or ""))
+    if head.facts.get("rule"):
+        group["rules"].add(str(head.facts["rule"]))
+
+
+def item_of(head: DeadHead) -> dict[str, Any]:
+    return {
+        "id": head.dead_id,
+        "source": head.source,
+        "externalId": head.external_id or head.facts.get("externalId") or None,
+        "cause": cause_of(head.facts),
+        "stage": head.facts.get("stage"),
+        "at": iso(head.at_ms),
+        "rule": head.facts.get("rule") or None,
+        "events": list(head.events),
+        "edited": bool(head.facts.get("edits")),
+    }
+
+
+def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
+    """One in full: the item and `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
+    letter = letter_of(context.outbox, dead_id)
+    record = record_of(letter)
+    head = DeadHead(letter.dead_id, letter.source, letter.external_id, letter.at_ms, letter.events, record)
+    stored = [one for one in read_stored(context, letter.events) if one]
+    newest = stored[-1] if stored else None
+    event: dict[str, Any] | None = None
+    unread = ""
+    if newest:
+        try:
+            event = Remapper(context, 0).event(newest, read_edits(record).mender()).view()
+        except MappingFailed as error:
+            unread = error.cause
+    return {
+        **item_of(head),
+        "reason": record.get("reason") or record.get("cause"),
+        "answer": record.get("answer"),
+        "attempts": [attempt_of(attempt) for attempt in record.get("attempts") or []],
+        "event": event,
+        "event_unreadable": unread or None,
+        "document": record.get("document"),
+        "raw": raw_of(newest),
+        "edits": record.get("edits") or [],
+        "edited_to": record.get("edited") or None,
+    }
+
+
+def letter_of(outbox: Outbox, dead_id: str) -> DeadLetter:
+    letter = outbox.dead_letter(dead_id)
+    if letter is None:
+        raise NotFound(
+            f"nobody knows the dead letter {dead_id[:80]!r}; it was replayed, discarded, or has expired"
+        )
+    return letter
+
+
+def record_of(letter: DeadLetter) -> dict[str, Any]:
+    try:
+        record = orjson.loads(letter.record)
+    except ValueError:
+        record = None
+    return record if isinstance(record, dict) else {"cause": "the stored record cannot be read"}
+
+
+def attempt_of(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"at", "status", "error"}`, whichever way the time was written."""
+    at = attempt.get("at")
+    if at is None:
+        at = attempt.get("at_ms")
+    told = {name: value for name, value in attempt.items() if name not in ("at", "at_ms")}
+    return {
+        "at": iso(at) if isinstance(at, (int, float)) else at,
+        "status": told.pop("status", None),
+        "error": told.pop("error", None),
+        **told,
+    }
+
+
+def raw_of(stored: Stored | None) -> dict[str, Any] | None:
+    """The request as it came: `body` as text, or (`encoding` "base64") as bytes. None where it has expired."""
+    if stored is None or stored.body is None:
+        return None
+    facts = stored.facts
+    try:
+        body, encoding = stored.body.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        body, encoding = base64.b64encode(stored.body).decode(), "base64"
+    return {
+        "event": stored.event_id,
+        "received_at": iso(int(facts.get("received_ms") or 0)),
+        "method": facts.get("method"),
+        "target": facts.get("target"),
+        "headers": facts.get("headers") or {},
+        "encoding": encoding,
+        "body": body,
+    }
+
+
+def parts_of(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """(how many came before, the next ones): a step of a long run, in which letters are read, planned and put back together."""
+    for start in range(0, len(ids), _PART):
+        yield start, ids[start : start + _PART]
+
+
+def letters_in_parts(outbox: Outbox, ids: Sequence[str]) -> Iterator[DeadLetter | None]:
+    """One after the other, read in small parts; None for one that is gone."""
+    for start in range(0, len(ids), 50):
+        part = ids[start : start + 50]
+        held = {letter.dead_id: letter for letter in outbox.dead_letters(part)}
+        for dead_id in part:
+            yield held.get(dead_id)
+
+
+def require_known(outbox: Outbox, selection: Selection, ids: Sequence[str]) -> None:
+    if selection.ids and not outbox.dead_letters(ids):
+        raise NotFound(
+            f"nobody knows {'the dead letter ' + ids[0][:80] if len(ids) == 1 else 'any of these dead letters'}; "
+            "replayed, discarded, or expired"
+        )

@@ -1,0 +1,101 @@
+"""Finding out whose lane it is, by asking Planhat where the lane itself does not tell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from relay.errors import OutboxUnavailable, PlanhatError, PlanhatForbidden, PlanhatNotFound
+from relay.outbox.delivery import Delivery
+from relay.outbox.owner import OURS, Ownership, Relation, Seen
+from relay.planhat.client import Planhat
+
+_TIMEOUT_S: Final = 4.0
+#: A lane that is ours is asked again after this; one that is not yet known to be, sooner.
+_ASK_EVERY_S: Final = 10.0
+_PROVE_EVERY_S: Final = 5.0
+
+
+class Guard:
+    """One process's. `claim`: a lane that is nobody's becomes ours."""
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        delivery: Delivery,
+        url: str,
+        token: Callable[[], str],
+        *,
+        claim: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ownership = ownership
+        self._delivery = delivery
+        self._url = url
+        self._token = token
+        self._claim = claim
+        self._clock = clock
+        self._relation = OURS
+        self._asked_at = self._proved_at = float("-inf")
+        self._was_ours = False
+        self._proving: threading.Thread | None = None
+
+    def check(self) -> Relation:
+        """Whose it is; asks Planhat where that must be, and waits for it. Raises OutboxUnavailable."""
+        if self._look() and self._clock() - self._proved_at >= _PROVE_EVERY_S:
+            self._prove()
+        return self._relation
+
+    def glance(self) -> Relation:
+        """The same without waiting for Planhat: it is asked beside, and what it says is known the next time. Raises
+        OutboxUnavailable."""
+        due = self._look() and self._clock() - self._proved_at >= _PROVE_EVERY_S
+        if due and (self._proving is None or not self._proving.is_alive()):
+            self._proving = threading.Thread(target=self._prove_beside, name="owner", daemon=True)
+            self._proving.start()
+        return self._relation
+
+    def _look(self) -> bool:
+        """Whether Planhat is to be asked."""
+        if self._relation.ours and self._clock() - self._asked_at < _ASK_EVERY_S:
+            return False
+        found = self._ownership.look(claim=self._claim)
+        self._asked_at = self._clock()
+        if found.ours or found.known:
+            self._take(found)
+            return False
+        if self._relation.ours and not self._was_ours:
+            self._take(found)
+        return True
+
+    def _prove_beside(self) -> None:
+        try:
+            self._prove()
+        except OutboxUnavailable:
+            return
+
+    def _prove(self) -> None:
+        self._proved_at = self._clock()
+        with Planhat(self._url, self._token, timeout_s=_TIMEOUT_S) as planhat:
+
+            def sees(planhat_id: str) -> Seen:
+                try:
+                    planhat.get(planhat_id, timeout_s=_TIMEOUT_S)
+                except PlanhatNotFound:
+                    return "gone"
+                except PlanhatForbidden:
+                    return "refused"
+                except PlanhatError:
+                    return "away"
+                return "there"
+
+            found = self._ownership.prove(sees, blocked=self._delivery.read().state == "blocked")
+        # Who was at home here stays so while nobody can say anything: Planhat's outage closes no door.
+        if found.ours or found.known or not self._was_ours:
+            self._take(found)
+
+    def _take(self, found: Relation) -> None:
+        self._relation = found
+        self._was_ours = self._was_ours or found.ours

@@ -1,0 +1,41 @@
+"""HubSpot: the text, HTML, sender and recipients of a message of a conversation's thread.
+
+Source: HubSpot, "Conversations inbox and messages".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from relay.sources.base import Walk
+from relay.sources.read.look_up import LookUp, has_text, put_person, put_text, quoted
+
+
+def _path(view: Mapping[str, Any], payload: Walk) -> str:
+    thread, message = quoted(view, "thread"), quoted(view, "message_id")
+    if view.get("kind") != "message.created" or has_text(view) or not (thread and message):
+        return ""
+    return f"/conversations/v3/conversations/threads/{thread}/messages/{message}"
+
+
+def _fill(view: dict[str, Any], answer: Walk) -> None:
+    put_text(view, answer.maybe_text("text"), answer.maybe_text("richText"))
+    if not view.get("subject"):
+        view["subject"] = answer.maybe_text("subject")
+    for sender in answer.items("senders")[:1]:
+        email = sender.maybe("deliveryIdentifier").maybe_text("value")
+        put_person(view, sender.maybe_text("actorId"), sender.maybe_text("name"), email)
+    if not view.get("recipients"):
+        view["recipients"] = [
+            {
+                "name": one.maybe_text("name"),
+                "email": email,
+                "role": one.maybe_text("recipientField").lower() or "to",
+            }
+            for one in answer.items("recipients")
+            if "@" in (email := one.maybe("deliveryIdentifier").maybe_text("value"))
+        ]
+
+
+HUBSPOT_LOOKUP = LookUp(_path, _fill, api="https://api.hubapi.com")

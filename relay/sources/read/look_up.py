@@ -1,0 +1,59 @@
+"""What a provider's API is asked for what its webhook left out: which path, and what the answer adds. Pure: no network in
+it. A provider's own part stands beside the provider (`providers/<name>_lookup.py`), the HTTP in `workers/enrich`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from relay.sources.base import Walk
+from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """One provider's. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
+
+    `path(view, payload)` is what to GET there, "" where there is nothing to ask. `fill(view, answer)` adds to the view of
+    an event what the answer has; what the view has already is never replaced.
+    """
+
+    path: Callable[[Mapping[str, Any], Walk], str]
+    fill: Callable[[dict[str, Any], Walk], None]
+    api: str = ""
+    example: str = ""
+
+
+def quoted(view: Mapping[str, Any], key: str) -> str:
+    """The text under `key` as one segment of a URL, "" where there is none."""
+    value = view.get(key)
+    return quote(value, safe="") if isinstance(value, str) else ""
+
+
+def has_text(view: Mapping[str, Any]) -> bool:
+    """Say whether the event has a text already."""
+    return bool(view.get("text") or view.get("html"))
+
+
+def unknown_sender(view: Mapping[str, Any]) -> str:
+    """The id, quoted for a URL, of a person whose address is missing; "" where there is nothing to ask."""
+    sender = view["sender"]
+    return "" if sender.get("email") or sender.get("bot") else quoted(sender, "id")
+
+
+def put_text(view: dict[str, Any], text: str, html: str) -> None:
+    """Set text and HTML, each made of the other where only one is given; not where the event has a text."""
+    if has_text(view):
+        return
+    view["text"] = text or text_of_html(html)
+    view["html"] = clean_html(html) if html else html_of_text(text)
+
+
+def put_person(view: dict[str, Any], person_id: str, name: str, email: str) -> None:
+    """Set what the sender lacks of id, name and address; an address without "@" is none."""
+    sender = view["sender"]
+    for key, value in (("id", person_id), ("name", name), ("email", email if "@" in email else "")):
+        sender[key] = sender.get(key) or value

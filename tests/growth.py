@@ -1,0 +1,41 @@
+"""Time that grows with the input and no faster: what a text function is held to, whatever short piece its input repeats."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from relay.errors import RelayError
+
+Piece = TypeVar("Piece", str, bytes)
+
+SIZE = 50_000
+#: Below this, the clock says nothing.
+SHORT_S = 0.05
+
+
+def seconds(work: Callable[[Piece], object], text: Piece) -> float:
+    """CPU time of one run; a refusal is an end like another."""
+    # The collector's time goes with what else lives in this process.
+    gc.disable()
+    began = time.process_time()
+    with suppress(RelayError, ValueError):
+        work(text)
+    taken = time.process_time() - began
+    gc.enable()
+    return taken
+
+
+def assert_linear(work: Callable[[Piece], object], piece: Piece, *, size: int = SIZE) -> None:
+    """`work` takes at most 2.5 times as long for twice the pieces. The shortest of a few runs counts."""
+    short, long = (piece * (size // len(piece) * times) for times in (1, 2))
+    twice = seconds(work, long)
+    if twice < SHORT_S:
+        return
+    once = min(seconds(work, short) for _ in range(2))
+    twice = min(twice, *(seconds(work, long) for _ in range(2)))
+    assert twice < max(2.5 * once, SHORT_S), (once, twice)
+    assert twice < 1.5

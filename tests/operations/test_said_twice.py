@@ -1,0 +1,104 @@
+"""An order whose answer was lost is said again, and told as it was; what a dashboard took down is put up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from rq import Queue
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+
+from relay.outbox.connection import connect
+from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import run
+from tests.operating import Shop
+from workers.dead_jobs import Posters, post_dead_letters
+
+
+@pytest.fixture
+def server(short_tmp: Path) -> Iterator[EmbeddedServer]:
+    started = EmbeddedServer(short_tmp / "r").start()
+    yield started
+    started.stop()
+
+
+def buried(client: redis.Redis, folder: Path, count: int = 3) -> Shop:
+    shop = Shop(client, folder)
+    for number in range(count):
+        shop.arrive(f"hello {number}", ts=f"18000000{number:02d}.000100", number=number)
+    shop.bury("refused: no")
+    return shop
+
+
+def test_the_same_order_is_answered_as_the_first_time(outbox: Outbox, tmp_path: Path) -> None:
+    shop = buried(outbox.redis, tmp_path)
+    [first, second, _] = outbox.dead_ids()
+    args = [0, first, "discard", "order-1", 0]
+    assert [int(run(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
+    # Another's order finds it gone.
+    assert int(run(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", 0])) == -1
+    assert outbox.redrive(second) == 1
+    assert shop.counts() == {"accepted": 3, "pending": 1, "dead": 1, "discarded": 1}
+
+
+@pytest.mark.parametrize("what", ["discard", "redrive"])
+def test_a_redis_that_stalls_makes_nothing_skipped(server: EmbeddedServer, tmp_path: Path, what: str) -> None:
+    """The first order lies in the server's socket when it is said again: both are carried out, and answered alike."""
+    client = connect(server.url, timeout_s=0.5)
+    shop = buried(client, tmp_path)
+    ids = shop.outbox.dead_ids()
+    os.kill(server.pid, signal.SIGSTOP)
+    waking = threading.Timer(0.8, os.kill, (server.pid, signal.SIGCONT))
+    waking.start()
+    try:
+        if what == "discard":
+            assert shop.outbox.discard_many(ids) == [1, 1, 1]
+        else:
+            assert shop.outbox.redrive_many([(dead_id, ()) for dead_id in ids]) == [1, 1, 1]
+    finally:
+        waking.join()
+    assert shop.outbox.dead_count() == 0
+    assert shop.counts()["discarded" if what == "discard" else "pending"] == 3
+
+
+def failed_jobs(client: redis.Redis) -> set[str]:
+    registry = FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json"))
+    return {name for name in registry.get_job_ids() if Job.exists(name, connection=client)}
+
+
+def test_what_a_dashboard_deletes_is_put_up_again(outbox: Outbox, tmp_path: Path) -> None:
+    client = outbox.redis
+    buried(client, tmp_path, 5)
+    assert post_dead_letters(client, outbox) == 5
+    names = sorted(failed_jobs(client))
+    assert set(names) == set(outbox.dead_ids())
+    posters = Posters(client, outbox)
+    assert posters.tend() == 0
+    Job.fetch(names[0], connection=client, serializer="json").delete()
+    client.delete("rq:failed:dead-letter")
+    assert posters.tend() == 5
+    assert failed_jobs(client) == set(names)
+    # One that was requeued is left alone; one whose letter is gone stays gone.
+    registry = FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json"))
+    registry.requeue(names[1])
+    outbox.discard(names[2])
+    Job.fetch(names[2], connection=client, serializer="json").delete()
+    assert posters.tend() == 0
+    assert failed_jobs(client) == {names[0], *names[3:]}
+
+
+def test_many_letters_are_looked_at_in_turn(outbox: Outbox, tmp_path: Path) -> None:
+    buried(outbox.redis, tmp_path, 40)
+    while post_dead_letters(outbox.redis, outbox):
+        pass
+    outbox.redis.delete(*(f"rq:job:{name}" for name in outbox.dead_ids(limit=100)))
+    posters = Posters(outbox.redis, outbox)
+    assert sum(posters.tend(count=10) for _ in range(40)) == 40
+    assert len(failed_jobs(outbox.redis)) == 40

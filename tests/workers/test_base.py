@@ -1,0 +1,182 @@
+"""What Planhat has becomes the base: whatever was forgotten, nothing that a person can still see is overwritten or said twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.description import safe_html
+from relay.event import iso_time
+from relay.patch import Document, Patch, fold
+from workers.flush.base import rebase
+
+_WORDS = re.compile(r"text-\d+-\d+")
+
+
+def patch(number: int, message: int, *, edit: int = 0, kind: str = "upsert", **fields: Any) -> Patch:
+    """Event `number` about message `message`; its text is unique."""
+    return Patch(
+        external_id="x",
+        event_id=f"evt_{number}",
+        source="slack",
+        version=1_700_000_000_000_000 + number,
+        time=iso_time(1_700_000_000 + (message if kind == "upsert" else number)),
+        fields={
+            "type": ("replace", "Slack thread"),
+            "subject": ("first", f"subject {number}"),
+            "custom.Last": ("replace", f"last {number}"),
+            "description": ("append", f"text-{message}-{edit}"),
+            "endusers": ("union", [{"id": f"p{message % 3}"}]),
+            **fields,
+        }
+        if kind == "upsert"
+        else {},
+        action=kind,  # type: ignore[arg-type]
+        message_id=f"m{message}",
+    )
+
+
+def stands(document: Document, **more: Any) -> dict[str, Any]:
+    """What Planhat has once `document` was delivered."""
+    return {"_id": "u1", "externalId": "x", "companyId": "c1", **document.render(), **more}
+
+
+def _about(texts: list[str]) -> set[str]:
+    return {f"m{text.split('-')[1]}" for text in texts}
+
+
+@dataclass
+class History:
+    """Events in the order they came: some stored before Redis was set back, some delivered and lost, some that come now."""
+
+    events: list[Patch]
+    stored: int
+    delivered: int
+    pending: set[int] = field(default_factory=set)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    events: list[Patch] = []
+    said: list[int] = []
+    edits: dict[int, int] = {}
+    for number in range(draw(st.integers(2, 12))):
+        kind = draw(st.sampled_from(["new", "new", "new", "edit", "retract"]))
+        if kind == "new" or not said:
+            said.append(number)
+            events.append(patch(number, number))
+        elif kind == "edit":
+            message = draw(st.sampled_from(said))
+            edits[message] = edits.get(message, 0) + 1
+            events.append(patch(number, message, edit=edits[message]))
+        else:
+            # Nobody edits what is deleted.
+            events.append(patch(number, said.pop(draw(st.integers(0, len(said) - 1))), kind="retract"))
+    stored = draw(st.integers(0, len(events)))
+    delivered = draw(st.integers(stored, len(events)))
+    pending = {n for n in range(stored, delivered) if draw(st.booleans())}
+    return History(events, stored, delivered, pending)
+
+
+@given(histories())
+def test_nothing_is_overwritten_and_nothing_said_twice(history: History) -> None:
+    """`pending`: what waited when the state was taken that Redis was set back to. It was delivered since, and waits again."""
+    events = history.events
+    there = fold(Document("x"), events[: history.delivered])
+    document = fold(Document("x"), events[: history.stored])
+    before = [events[n] for n in sorted(history.pending)]
+    coming = events[history.delivered :]
+    made = rebase(document, before, [*before, *coming], stands(there))
+    fold(made, coming)
+    whole = fold(Document("x"), events)
+    # What is left out of an update stays as it is.
+    said = {**there.render(), **made.render()}
+    found = _WORDS.findall(str(said.get("description", "")))
+    assert len(found) == len(set(found)), "said twice"
+    # An edit or a deletion of what is only seen as text cannot reach into it: its old words may stay.
+    touched = {p.message_id for p in coming if p.action == "retract" or "description" in p.fields}
+    expected = _WORDS.findall(str(whole.render().get("description", "")))
+    visible = _WORDS.findall(str(there.render().get("description", "")))
+    assert set(expected) <= set(found)
+    # And what waited, and may never have been delivered, is said rather than lost, though it was deleted since.
+    doubtful = {p.message_id for p in before} - {p.message_id for p in events[: history.stored]}
+    extra = set(found) - set(expected)
+    assert extra <= {
+        text for text in found if f"m{text.split('-')[1]}" in touched & _about(visible) | doubtful
+    }
+    for name in ("type", "subject"):
+        if there.render().get(name):
+            assert said[name] == there.render()[name] if name == "subject" else said[name] == "Slack thread"
+    assert {p["id"] for p in whole.render().get("endusers", [])} == {
+        p["id"] for p in said.get("endusers", [])
+    }
+    newest = [p for p in coming if "custom.Last" in p.fields]
+    if newest:
+        assert said["custom"]["Last"] == newest[-1].fields["custom.Last"][1]
+    elif there.render().get("custom"):
+        assert said["custom"] == there.render()["custom"]
+
+
+@given(histories())
+def test_with_all_of_it_at_hand_it_is_the_fold(history: History) -> None:
+    """Set back to what was delivered last: entries stay entries, so that edits and deletions reach them."""
+    events = history.events
+    there = fold(Document("x"), events[: history.delivered])
+    document = fold(Document("x"), events[: history.delivered])
+    coming = events[history.delivered :]
+    made = fold(rebase(document, [], coming, stands(there)), coming)
+    whole = fold(Document("x"), events)
+    assert _WORDS.findall(str(made.render().get("description", ""))) == _WORDS.findall(
+        str(whole.render().get("description", ""))
+    )
+
+
+def test_a_forgotten_thread_goes_on_where_it_stopped() -> None:
+    old = fold(Document("x"), [patch(n, n) for n in range(3)])
+    coming = [patch(9, 9)]
+    made = fold(rebase(Document("x"), [], coming, stands(old)), coming)
+    said = made.render()
+    assert said["description"] == "".join(f"<p>text-{n}-0</p>" for n in (0, 1, 2, 9))
+    assert said["subject"] == "subject 0" and said["custom"]["Last"] == "last 9"
+    assert (made.planhat_id, made.company_id) == ("u1", "c1")
+
+
+def test_what_a_person_wrote_in_it_stays_where_it_is() -> None:
+    delivered = [patch(n, n) for n in range(2)]
+    record = stands(fold(Document("x"), delivered))
+    stood = record["description"].replace("</p><p>", "</p><ul><li>a note of ours<li>text-1-0</ul><p>")
+    record["description"] = stood + "and the end"
+    coming = [patch(9, 9), patch(10, 0, edit=1)]
+    made = fold(rebase(fold(Document("x"), delivered), [], coming, record), coming)
+    note = safe_html("<ul><li>a note of ours<li>text-1-0</ul>")
+    assert made.render()["description"] == (
+        f"<p>text-0-1</p>{note}<p>text-1-0</p><p>and the end</p><p>text-9-0</p>"
+    )
+
+
+def test_what_planhat_s_editor_has_rewritten_is_kept_whole() -> None:
+    delivered = [patch(n, n) for n in range(2)]
+    record = stands(
+        fold(Document("x"), delivered),
+        description='<p style="text-align: left">text-0-0</p>\n<div>text-1-0</div>',
+    )
+    coming = [patch(9, 9), patch(10, 0, edit=1)]
+    made = fold(rebase(fold(Document("x"), delivered), [], coming, record), coming)
+    assert made.render()["description"] == "<p>text-0-1</p><p>text-1-0</p><p>text-9-0</p>"
+
+
+def test_a_deletion_of_what_is_forgotten_takes_nothing_away() -> None:
+    old = fold(Document("x"), [patch(n, n) for n in range(2)])
+    coming = [patch(9, 0, kind="retract")]
+    made = fold(rebase(Document("x"), [], coming, stands(old)), coming)
+    assert made.render().get("archived") is not True
+
+
+def test_what_planhat_does_not_have_begins_anew() -> None:
+    document = fold(Document("x", planhat_id="gone", sent_hash="h"), [patch(0, 0)])
+    made = rebase(document, [], [patch(1, 1)], None)
+    assert (made.planhat_id, made.sent_hash) == ("", "")
