@@ -53,7 +53,7 @@ class Proof:
         return ""
 
     def payload(self, inbound: Inbound) -> bytes:
-        """What the sender tells in the body of a verified request. Raises NotAuthentic."""
+        """What the sender tells in the body of a verified request. Raises PayloadInvalid."""
         return inbound.body
 
     def sign(self, body: bytes, *, now_s: float) -> tuple[bytes, dict[str, str]]:
@@ -184,7 +184,7 @@ class HeadToken(Proof):
         self.credentials = Credentials(headers=frozenset(self._headers), query=frozenset(URL_SECRET_NAMES))
 
     def look_at_head(self, head: Inbound, *, now_s: float) -> None:
-        in_headers = (head.headers.get(name, "") for name in self._headers)
+        in_headers = (head.headers.get(name, "").removeprefix("Bearer ") for name in self._headers)
         in_url = (head.query.get(name, "") for name in URL_SECRET_NAMES)
         self._rule.check_token(next(filter(None, (*in_headers, *in_url)), ""))
 

@@ -19,9 +19,18 @@ PLACES = (
     *("attachments", "attachment", "files", "file", "media", "mediaurls", "images", "uploads", "documents"),
     *("image", "document", "recordings", "attachmenturls"),
 )
-_NAMES = ("filename", "name", "title", "displayname", "originalfilename", "attachmentfilename")
-_TYPES = ("contenttype", "mimetype", "mediatype", "attachmentcontenttype", "filetype", "type", "kind")
-_SIZES = ("size", "filesize", "bytesize", "contentlength", "sizebytes", "bytes", "length")
+_NAMES = ("filename", "contentname", "name", "title", "displayname", "originalfilename", "attachmentfilename")
+_TYPES = (
+    "contenttype",
+    "mimetype",
+    "mediatype",
+    "attachmentcontenttype",
+    "filemimetype",
+    "filetype",
+    "type",
+    "kind",
+)
+_SIZES = ("size", "filesize", "bytesize", "contentlength", "sizebytes", "filesizebytes", "bytes", "length")
 _ADDRESSES = (
     *(
         "contenturl",
@@ -33,7 +42,19 @@ _ADDRESSES = (
         "permalink",
         "href",
     ),
-    *("link", "weburl", "mediaurl", "content", "publicurl", "src", "playurl"),
+    *(
+        "urlprivate",
+        "downloaduri",
+        "contenturi",
+        "uri",
+        "link",
+        "weburl",
+        "mediaurl",
+        "content",
+        "publicurl",
+        "src",
+        "playurl",
+    ),
 )
 
 
