@@ -22,7 +22,7 @@ from relay.event import Event
 from relay.linear_pattern import compile_pattern
 from relay.sources.base import Inbound, loads
 from relay.sources.proof.cut import strike
-from relay.sources.read.multipart import clean_parts, parse_parameters
+from relay.sources.read.multipart import MAX_PARTS, clean_parts, form_pairs, parse_parameters
 
 #: Of an event, what identifies it stays: it was made of the redacted request already.
 _IDENTITY = frozenset(
@@ -73,9 +73,10 @@ class Redactor:
 
     def _form(self, body: bytes) -> bytes:
         try:
-            pairs = _pairs(body.decode("utf-8"))
+            body.decode("utf-8")
         except UnicodeDecodeError:
             return self._clean_bytes(body)
+        pairs = form_pairs(body, MAX_PARTS)
         kept = []
         for name, text in pairs:
             cleaned = self._field(name, text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
@@ -31,6 +31,7 @@ from relay.sources.proof.public_url import require_public_url, signed_urls
 from relay.sources.proof.rule import Rule
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import form_pairs
 
 _FORM = "application/x-www-form-urlencoded"
 #: Twilio never sends more; a form is sorted before anyone is known.
@@ -250,10 +251,7 @@ def _is_form(inbound: Inbound) -> bool:
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise PayloadInvalid("more fields than a message has") from None
+    return form_pairs(body, _MAX_FIELDS)
 
 
 def _sorted_parameters(body: bytes) -> str:

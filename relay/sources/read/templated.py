@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import Inbound, json_object
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import form_pairs
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
@@ -82,14 +82,7 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     placeholders are not escaped, so a quotation mark in a subject breaks the JSON around it."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
-        try:
-            pairs = parse_qsl(
-                inbound.body.decode("utf-8", "replace"),
-                keep_blank_values=True,
-                max_num_fields=MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise PayloadInvalid("not a form") from error
+        pairs = form_pairs(inbound.body, MAX_FIELDS)
         return dict(reversed(pairs))
     if inbound.body.lstrip()[:1] == b"<":
         raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
