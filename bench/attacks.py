@@ -59,6 +59,8 @@ class WebSide:
 
     def __init__(self, server: Server, operators: int) -> None:
         self.server, self.port, self.operators = server, server.port, operators
+        #: With everything made that is made once.
+        self.rest_bytes = 0
 
     def memory_bytes(self) -> int:
         total = 0.0
@@ -111,11 +113,12 @@ def _warm_up(side: WebSide) -> None:
     if _send(side.port, warm_up()) != 202:
         raise RuntimeError("the first mail was not accepted")
     time.sleep(1)
+    side.rest_bytes = side.memory_bytes()
 
 
 def _measured(side: WebSide, attack: Bodies | Lines | None, honest: float) -> dict[str, float]:
     port = side.operators if isinstance(attack, Lines) and attack.operators else side.port
-    before = side.memory_bytes()
+    before = side.rest_bytes
     peak = [before]
     stop = threading.Event()
 
