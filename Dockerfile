@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
 # One image for every process of the relay: `relay serve`, `relay work`, `relay check`, `relay sandbox`.
-# For a release, pin the base by digest: --build-arg PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:...
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
+# The base by digest: what was tested is what is built. Move it on when Debian or Python mends something:
+# `docker buildx imagetools inspect docker.io/library/python:3.13-slim-trixie` shows today's.
+ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:bb2988715db2cf7ace7b53f38f3cffbef7c7046a656bee66245eb0ed386e2e81
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore

@@ -400,7 +400,7 @@ def run_helm_test(cluster: Cluster, podman: Podman) -> None:
         for name in ("web", "worker"):
             print(podman("logs", "--tail", "20", name, check=False).stderr, file=sys.stderr)
         raise SystemExit("helm test failed")
-    listed = podman("exec", "web", "relay", "conversations", "list", "--json", check=False)
+    listed = podman("exec", "worker", "relay", "conversations", "list", "--json", check=False)
     if listed.returncode or "Slack thread" not in listed.stdout:
         raise SystemExit(f"the conversation is not in the sandbox: {listed.stdout}{listed.stderr}")
     found = json.loads(listed.stdout)[0]

@@ -35,6 +35,7 @@ import orjson
 import redis
 
 from relay.event import iso_time
+from relay.outbox import keys
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
@@ -399,7 +400,7 @@ class Run:
                 return
             time.sleep(0.1)
         self.failed.append(
-            f"not settled within 60 s: {dict(self._books())}, {outbox.redis.hgetall(outbox.prefix + 'delivery')}"
+            f"not settled within 60 s: {dict(self._books())}, {outbox.redis.hgetall(outbox.prefix + keys.DELIVERY)}"
         )
 
     def _check(self) -> None:

@@ -143,14 +143,14 @@ def _one_run(
         }
         steady: dict[str, float] = {}
         later = slack_requests(int(chosen.rate * chosen.seconds), start=20_000_000)
-        for side, prefix in ((relay, ""), (bare, "bare_")):
+        for side, word in ((relay, ""), (bare, "bare_")):
             side.forget()
             result = side.measure(later, chosen.connections, chosen.rate)
             steady |= {
-                f"{prefix}p50_ms": result.percentile_ms(0.5),
-                f"{prefix}p99_ms": result.percentile_ms(0.99),
-                f"{prefix}p999_ms": result.percentile_ms(0.999),
-                f"{prefix}cpu_us": side.cpu_us,
+                f"{word}p50_ms": result.percentile_ms(0.5),
+                f"{word}p99_ms": result.percentile_ms(0.99),
+                f"{word}p999_ms": result.percentile_ms(0.999),
+                f"{word}cpu_us": side.cpu_us,
             }
         return full, steady
 

@@ -25,15 +25,17 @@ import redis
 
 from relay.config import Batch, CompanyStep, Config, PlanhatConfig, Retry
 from relay.event import event_id, iso_time
+from relay.outbox import keys
 from relay.outbox.delivery import Delivery
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES, Entry
 from relay.outbox.outbox import Outbox
 from relay.outbox.pipe import Asked, Pipe
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
-from relay.telemetry import SharedMetrics
-from workers.companies.directory import Directory, Lookups
+from workers.companies.directory import Directory
+from workers.companies.lookup_cache import PlanhatLookUps
 from workers.flush.loop import Flush
 from workers.pace.pace import Pace
 
@@ -234,13 +236,13 @@ class Storm:
     def jump(self) -> None:
         """So much time goes by that every wait and every lease is over."""
         for source in self.outbox.sources():
-            key = self.outbox.prefix + "due:" + source
+            key = self.outbox.prefix + keys.due(source)
             names: Any = self.client.zrange(key, 0, -1)
             if names:
                 self.client.zadd(key, dict.fromkeys(names, 1))
         self.later_s += 100
-        self.client.hset(self.outbox.prefix + "delivery", "until_ms", 1)
-        self.client.delete(self.outbox.prefix + "wake", self.outbox.prefix + "calls")
+        self.client.hset(self.outbox.prefix + keys.DELIVERY, "until_ms", 1)
+        self.client.delete(self.outbox.prefix + keys.WAKE, self.outbox.prefix + keys.CALLS)
 
     def flush(self) -> None:
         """A worker, from its start to its end or its death."""
@@ -261,7 +263,7 @@ class Storm:
             pace = Pace(
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
             )
-            no_lookups = cast(Lookups, None)  # a default company is never looked up
+            no_lookups = cast(PlanhatLookUps, None)  # a default company is never looked up
             directory = Directory(
                 client,
                 (CompanyStep("default", value="c1"),),
@@ -273,7 +275,7 @@ class Storm:
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
                 beside=self.beside, chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
-            generation = outbox.ring() or int(client.get(outbox.prefix + "generation") or 0)
+            generation = outbox.ring() or int(client.get(outbox.prefix + keys.GENERATION) or 0)
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1

@@ -43,7 +43,17 @@ class PlanhatConfig:
     #: When the token ends, as an ISO date; `relay doctor` warns before it. Empty: unknown.
     token_expires: str = ""
     #: Look up Planhat ids of `users` / `endusers` by email before sending.
-    resolve_people: bool = False
+    resolve_people: bool = True
+    #: The name in the app's addresses: `https://ws.planhat.com/<tenant>/...`. Empty: no links to records.
+    tenant: str = ""
+    #: Which message's time the default rules give a conversation: `newest` or `first`.
+    thread_date: str = "newest"
+    #: `safe`: descriptions are written in the HTML that Planhat's editor keeps; `raw`: as the rules make them.
+    descriptions: str = "safe"
+    #: Custom fields that the tenant does not have: `warn`, `drop` (not sent) or `refuse` (a dead letter).
+    undefined_fields: str = "warn"
+    #: `ids`: activity tags go by the ids that the tenant's list gives them; `names`: as they are.
+    activity_tags: str = "ids"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,18 @@ class CompanyStep:
 
 
 @dataclass(frozen=True, slots=True)
+class People:
+    """`create`: endusers whom Planhat does not know are made there."""
+
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     events_s: float = 72 * 3600.0
     documents_s: float = 90 * 86400.0
+    #: How long at least it is known that a conversation was delivered, once its document is forgotten.
+    delivered_s: float = 2 * 365 * 86400.0
     dedupe_s: float = 72 * 3600.0
     dead_s: float = 90 * 86400.0
 
@@ -105,6 +124,9 @@ class Config:
     rules: tuple[Mapping[str, Any], ...] = ()
     spool: Spool | None = None
     redact: tuple[Redaction, ...] = ()
+    people: People = People()
+    #: What `relay up` gives its sandbox, as `relay.planhat.sandbox.seed` reads it.
+    sandbox: Mapping[str, Any] = field(default_factory=dict, repr=False)
     file: str = ""
     version: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)

@@ -25,6 +25,7 @@ RelayError
     ├── PlanhatUnavailable      network, time-out, 429, 5xx; `retry_after_s` where it named a time
     ├── PlanhatForbidden        401, or 403 without an envelope: no item is to blame
     ├── PlanhatGarbled          an answer nobody can read
+    │   └── PlanhatWrongAddress   a web page: what answers is not Planhat's API
     ├── PlanhatNotFound         404: no such record
     └── PlanhatRefused          Planhat's verdict on this one request (400, 403 with an envelope)
 """
@@ -183,6 +184,10 @@ class PlanhatForbidden(PlanhatError):
 
 
 class PlanhatGarbled(PlanhatError):
+    pass
+
+
+class PlanhatWrongAddress(PlanhatGarbled):
     pass
 
 

@@ -203,6 +203,33 @@ def public_key(text: str) -> str:
     return ""
 
 
+def private_key(text: str) -> str:
+    """For keys that decrypt: an RSA private key as PEM, of at least 2048 bits and without a password."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(text.strip().encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "is no private key (wanted PEM, without a password)"
+    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
+        return "should be an RSA key of at least 2048 bits"
+    return ""
+
+
+def jwk_set(text: str) -> str:
+    """For the public keys of senders that sign with JWTs: a JWK set (RFC 7517)."""
+    from jwt import PyJWKSet
+    from jwt.exceptions import PyJWTError
+
+    try:
+        PyJWKSet.from_json(text)
+    except (PyJWTError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return 'is no JWK set with keys in it (wanted {"keys": [...]})'
+    return ""
+
+
 def fernet_keys(text: str) -> str:
     """For keys that encrypt: each 32 bytes in base64, as `Fernet.generate_key()` makes them."""
     keys = split_keys(text)

@@ -14,12 +14,12 @@ from relay.event import event_id, iso_time
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Entry
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document, Patch
 from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.planhat.sandbox.store import Store
-from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
 from workers.flush.doubt import Doubts
 from workers.flush.loop import GATHER_S, Flush

@@ -14,6 +14,7 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.results import Result
 
+from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
@@ -47,7 +48,7 @@ class Posters:
         """How many were missing. Raises OutboxUnavailable."""
         registry = _registry(self._client)
         with reaching_redis():
-            answer: Any = self._client.zscan(self._outbox.prefix + "dead", self._cursor, count=count)
+            answer: Any = self._client.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
             self._cursor, rows = answer
             pipe = self._client.pipeline(transaction=False)
             for name, _ in rows:

@@ -31,7 +31,7 @@
 {{/* Name of the Secret that holds Redis's password by itself; empty when none does. */}}
 {{- define "relay.redisPasswordSecret" -}}
 {{- if .Values.valkey.enabled -}}
-{{- .Values.valkey.auth.existingSecret -}}
+{{- .Values.valkey.auth.existingSecret | default (include "relay.generatedName" .) -}}
 {{- else if .Values.redis.url -}}
 {{- else if and .Values.redis.existingSecret (not .Values.redis.existingSecretUrlKey) -}}
 {{- .Values.redis.existingSecret -}}
@@ -41,7 +41,7 @@
 {{- end -}}
 
 {{- define "relay.redisPasswordKey" -}}
-{{- if .Values.valkey.enabled }}{{ .Values.valkey.auth.existingSecretKey }}
+{{- if .Values.valkey.enabled }}{{ ternary .Values.valkey.auth.existingSecretKey "redis-password" (not (empty .Values.valkey.auth.existingSecret)) }}
 {{- else if .Values.redis.existingSecret }}{{ .Values.redis.existingSecretPasswordKey }}
 {{- else }}redis-password
 {{- end -}}
@@ -131,39 +131,52 @@ source-{{ $name }}: {{ $content | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* Every file under /run/secrets/relay, as YAML: its name, the Secret and key it comes from, and which kinds of pods get it. A
+pod gets what it needs: the web side never calls Planhat, the workers have no operators. */}}
+{{- define "relay.credentials" -}}
+{{- $v := .Values -}}
+{{- $own := printf "%s-secrets" (include "relay.fullname" .) -}}
+{{- if include "relay.redisSecretUrl" . }}
+redis-url: {for: [web, worker], secret: {{ $own }}, key: redis-url}
+{{- else if and $v.redis.existingSecret $v.redis.existingSecretUrlKey (not $v.valkey.enabled) }}
+redis-url: {for: [web, worker], secret: {{ $v.redis.existingSecret }}, key: {{ $v.redis.existingSecretUrlKey }}}
+{{- end }}
+{{- if $v.planhat.existingSecret }}
+planhat-token: {for: [worker], secret: {{ $v.planhat.existingSecret }}, key: {{ $v.planhat.existingSecretKey }}}
+{{- else }}
+planhat-token: {for: [worker], secret: {{ $own }}, key: planhat-token}
+{{- end }}
+{{- if $v.operators.existingSecret }}
+operator-token: {for: [web, test], secret: {{ $v.operators.existingSecret }}, key: {{ $v.operators.existingSecretKey }}}
+{{- else }}
+operator-token: {for: [web, test], secret: {{ ternary $own (include "relay.generatedName" .) (not (empty $v.operators.token)) }}, key: operator-token}
+{{- end }}
+{{- with $v.operators.reader.existingSecret }}
+reader-token: {for: [web], secret: {{ . }}, key: {{ $v.operators.reader.existingSecretKey }}}
+{{- end }}
+{{- with $v.encryption.existingSecret }}
+encryption-keys: {for: [web, worker], secret: {{ . }}, key: {{ $v.encryption.existingSecretKey }}}
+{{- end }}
+{{- with $v.redaction.existingSecret }}
+redaction-key: {for: [web, worker], secret: {{ . }}, key: {{ $v.redaction.existingSecretKey }}}
+{{- end }}
+{{- end -}}
+
+{{/* Those of one kind of pod: (dict "root" $ "component" "web"). */}}
+{{- define "relay.credentialsOf" -}}
+{{- range $name, $from := fromYaml (include "relay.credentials" .root) }}
+{{- if has $.component $from.for }}
+{{ $name }}: {{ toJson (pick $from "secret" "key") }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What the projected volume under /run/secrets/relay is made of. */}}
 {{- define "relay.credentialSources" -}}
-{{- $keys := list -}}
-{{- range $key := keys (fromYaml (include "relay.ownSecrets" .)) | sortAlpha -}}
-{{- if not (or (eq $key "redis-password") (hasPrefix "source-" $key)) }}{{ $keys = append $keys $key }}{{ end -}}
-{{- end -}}
-{{- with $keys }}
+{{- range $name, $from := fromYaml (include "relay.credentialsOf" .) }}
 - secret:
-    name: {{ include "relay.fullname" $ }}-secrets
-    items:
-      {{- range . }}
-      - {key: {{ . }}, path: {{ . }}}
-      {{- end }}
-{{- end }}
-{{- with .Values.planhat.existingSecret }}
-- secret:
-    name: {{ . }}
-    items: [{key: {{ $.Values.planhat.existingSecretKey }}, path: planhat-token}]
-{{- end }}
-{{- with .Values.operators.existingSecret }}
-- secret:
-    name: {{ . }}
-    items: [{key: {{ $.Values.operators.existingSecretKey }}, path: operator-token}]
-{{- end }}
-{{- with .Values.encryption.existingSecret }}
-- secret:
-    name: {{ . }}
-    items: [{key: {{ $.Values.encryption.existingSecretKey }}, path: encryption-keys}]
-{{- end }}
-{{- if and .Values.redis.existingSecret .Values.redis.existingSecretUrlKey (not .Values.valkey.enabled) }}
-- secret:
-    name: {{ .Values.redis.existingSecret }}
-    items: [{key: {{ .Values.redis.existingSecretUrlKey }}, path: redis-url}]
+    name: {{ $from.secret }}
+    items: [{key: {{ $from.key }}, path: {{ $name }}}]
 {{- end }}
 {{- end -}}
 
@@ -189,72 +202,77 @@ source-{{ $name }}: {{ $content | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* Environment of every process of the relay. */}}
+{{/* Environment of a process of the relay: (dict "root" $ "component" "web"). */}}
 {{- define "relay.env" -}}
-{{- $files := include "relay.credentialSources" . -}}
+{{- $v := .root.Values -}}
+{{- $files := fromYaml (include "relay.credentialsOf" .) -}}
 - name: RELAY_CONFIG
   value: /etc/relay/relay.yaml
-{{ include "relay.redisEnv" (dict "root" . "name" "RELAY_REDIS_URL" "files" true) }}
+{{- if ne .component "test" }}
+{{ include "relay.redisEnv" (dict "root" .root "name" "RELAY_REDIS_URL" "files" true) }}
+{{- end }}
 - name: RELAY_PLANHAT_URL
-  value: {{ include "relay.planhatUrl" . | quote }}
-{{- if contains "path: planhat-token" $files }}
-- name: RELAY_PLANHAT_TOKEN_FILE
-  value: /run/secrets/relay/planhat-token
+  value: {{ include "relay.planhatUrl" .root | quote }}
+{{- if or $v.sandbox.enabled $v.planhat.plainHttp }}
+- name: RELAY_PLANHAT_PLAIN_HTTP
+  value: "true"
 {{- end }}
-{{- if contains "path: operator-token" $files }}
-- name: RELAY_OPERATOR_TOKEN_FILE
-  value: /run/secrets/relay/operator-token
+{{- range $name := without (keys $files | sortAlpha) "redis-url" }}
+- name: RELAY_{{ $name | upper | replace "-" "_" }}_FILE
+  value: /run/secrets/relay/{{ $name }}
 {{- end }}
-{{- if contains "path: encryption-keys" $files }}
-- name: RELAY_ENCRYPTION_KEYS_FILE
-  value: /run/secrets/relay/encryption-keys
+{{- if and $v.operators.reader.seesPayloads (eq .component "web") }}
+- name: RELAY_READER_SEES_PAYLOADS
+  value: "true"
 {{- end }}
 - name: RELAY_LOG_FORMAT
-  value: {{ .Values.log.format }}
+  value: {{ $v.log.format }}
 - name: RELAY_LOG_LEVEL
-  value: {{ .Values.log.level }}
+  value: {{ $v.log.level }}
 - name: RELAY_REQUIRE_DURABLE
-  value: {{ .Values.requireDurable | quote }}
+  value: {{ $v.requireDurable | quote }}
 {{- end -}}
 
-{{/* Mounts of every process of the relay. */}}
+{{/* Whether a kind of pod speaks to Redis with an authority of the user's: (dict "root" $ "component" "web"). */}}
+{{- define "relay.redisAuthority" -}}
+{{- if and .root.Values.redis.tls.enabled .root.Values.redis.tls.caSecret (ne .component "test") }}yes{{ end -}}
+{{- end -}}
+
+{{/* Mounts of a process of the relay: (dict "root" $ "component" "web"). */}}
 {{- define "relay.mounts" -}}
 - {name: config, mountPath: /etc/relay, readOnly: true}
-{{- if include "relay.credentialSources" . | trim }}
 - {name: credentials, mountPath: /run/secrets/relay, readOnly: true}
-{{- end }}
-{{- if include "relay.sourceSources" . | trim }}
+{{- if include "relay.sourceSources" .root | trim }}
 - {name: sources, mountPath: /run/secrets/sources, readOnly: true}
 {{- end }}
-{{- if and .Values.redis.tls.enabled .Values.redis.tls.caSecret }}
+{{- if include "relay.redisAuthority" . }}
 - {name: redis-tls, mountPath: /run/secrets/redis-tls, readOnly: true}
 {{- end }}
 - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
+{{/* (dict "root" $ "component" "web") */}}
 {{- define "relay.volumes" -}}
 - name: config
-  configMap: {name: {{ include "relay.configMapName" . }}}
-{{- with include "relay.credentialSources" . | trim }}
+  configMap: {name: {{ include "relay.configMapName" .root }}}
 - name: credentials
   projected:
     defaultMode: 0440
     sources:
-      {{- . | nindent 6 }}
-{{- end }}
-{{- with include "relay.sourceSources" . | trim }}
+      {{- include "relay.credentialSources" . | trim | nindent 6 }}
+{{- with include "relay.sourceSources" .root | trim }}
 - name: sources
   projected:
     defaultMode: 0440
     sources:
       {{- . | nindent 6 }}
 {{- end }}
-{{- if and .Values.redis.tls.enabled .Values.redis.tls.caSecret }}
+{{- if include "relay.redisAuthority" . }}
 - name: redis-tls
-  secret: {secretName: {{ .Values.redis.tls.caSecret }}, defaultMode: 0440}
+  secret: {secretName: {{ .root.Values.redis.tls.caSecret }}, defaultMode: 0440}
 {{- end }}
 - name: tmp
-  emptyDir: {sizeLimit: {{ .Values.tmpSizeLimit }}}
+  emptyDir: {sizeLimit: {{ .root.Values.tmpSizeLimit }}}
 {{- end -}}
 
 {{/* The bundled Valkey's own file. */}}

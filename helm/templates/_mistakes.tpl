@@ -10,6 +10,47 @@
 {{- add (include "relay.seconds" (dig "planhat" "timeout" "60s" $config) | int) (int .Values.worker.settleSeconds) 5 -}}
 {{- end -}}
 
+{{/* Every place of the config that holds a secret, as YAML: its path, and what is written there. Lists and single texts. */}}
+{{- define "relay.secretPlaces" -}}
+{{- $groups := dict -}}
+{{- range $name, $source := .sources }}
+{{- if kindIs "map" $source }}
+{{- $at := printf "sources.%s" $name }}
+{{- range $key := list "secrets" "basic_auth" "bearer" }}
+{{- $_ := set $groups (printf "%s.%s" $at $key) (get $source $key) }}
+{{- end }}
+{{- range $inner := list (list "api_key" "values") (list "enrich" "token") (list "enrich" "login") }}
+{{- $block := get $source (first $inner) }}
+{{- if kindIs "map" $block }}
+{{- $_ := set $groups (printf "%s.%s" $at (join "." $inner)) (get $block (last $inner)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $lane := .lanes }}
+{{- if kindIs "map" $lane }}
+{{- $_ := set $groups (printf "lanes.%s.token" $name) (get $lane "token") }}
+{{- end }}
+{{- end }}
+{{- range $place, $value := $groups }}
+{{- if kindIs "slice" $value }}
+{{- range $index, $one := $value }}
+{{ printf "%s[%d]" $place $index | toJson }}: {{ toJson (toString $one) }}
+{{- end }}
+{{- else if $value }}
+{{ $place | toJson }}: {{ toJson (toString $value) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether a piece of the secret itself stands in the text: (dict "place" "sources.a.bearer[0]" "text" "..."). `${NAME}` and
+`${file:...}` are none, and neither is the user's name of a login; a default is. */}}
+{{- define "relay.writtenOut" -}}
+{{- $rest := regexReplaceAll "\\$\\{(file:[^}]+|[A-Za-z_][A-Za-z0-9_]*)\\}" (replace "$${" "$$" .text) "" -}}
+{{- $user := and (regexMatch "basic_auth|login$" .place) (regexMatch "^[^:$]*:$" $rest) (contains "${" .text) -}}
+{{- if not (or (not $rest) $user) }}yes{{ end -}}
+{{- end -}}
+
 {{- define "relay.mistakes" -}}
 {{- $v := .Values -}}
 {{- $config := fromYaml (include "relay.configMapping" .) -}}
@@ -21,15 +62,9 @@ config: is empty. Put your relay.yaml there (examples: helm/examples), or name a
 config and existingConfigMap are both set; leave one out.
 {{- end }}
 {{- if not $config.Error }}
-{{- range $name, $source := $config.sources }}
-{{- if kindIs "map" $source }}
-{{- range $key := list "secrets" "basic_auth" "bearer" }}
-{{- range $index, $value := (get $source $key | default list) }}
-{{- if and (kindIs "string" $value) (not (contains "${" $value)) }}
-config.sources.{{ $name }}.{{ $key }}[{{ $index }}] is written out, and a ConfigMap is no place for a secret: put it into a Secret named in sources.existingSecrets and write ${file:/run/secrets/sources/KEY} here.
-{{- end }}
-{{- end }}
-{{- end }}
+{{- range $place, $value := fromYaml (include "relay.secretPlaces" $config) }}
+{{- if include "relay.writtenOut" (dict "place" $place "text" $value) }}
+config.{{ $place }} is written out, wholly or in part, and a ConfigMap is no place for a secret: put all of it into a Secret named in sources.existingSecrets and write ${file:/run/secrets/sources/KEY} here, without a default.
 {{- end }}
 {{- end }}
 {{- if $config.spool }}
@@ -69,11 +104,24 @@ planhat: no token. Name a Secret in planhat.existingSecret (key planhat-token); 
 {{- if and $v.planhat.token $v.planhat.existingSecret }}
 planhat.token and planhat.existingSecret are both set; leave one out.
 {{- end }}
+{{- if and (hasPrefix "http://" (lower $v.planhat.url)) (not $v.planhat.plainHttp) }}
+planhat.url begins with http://, and the token and the conversations would travel in clear; write https:// (planhat.plainHttp=true allows it, for a sandbox inside a network of yours).
+{{- end }}
 {{- if and $v.planhat.url $v.sandbox.enabled }}
 planhat.url and sandbox.enabled each say where to deliver to; leave one out.
 {{- end }}
 {{- if and $v.operators.token $v.operators.existingSecret }}
 operators.token and operators.existingSecret are both set; leave one out.
+{{- end }}
+{{- if and (include "relay.generatedKeys" . | trim) (include "relay.cannotAsk" .) }}
+{{ include "relay.generatedKeys" . | trim | replace " " " and " }}: nobody named one, and this run cannot ask the cluster which was made before, so that each run would make another. Name Secrets in operators.existingSecret{{ if $v.valkey.enabled }} and valkey.auth.existingSecret{{ end }} (for a dry run: --dry-run=server).
+{{- end }}
+{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.operatorsFrom) }}
+{{- range $what, $who := dict "serviceMonitor" "Prometheus" "operators.ingress" "the Ingress controller" }}
+{{- if (ternary $v.serviceMonitor $v.operators.ingress (eq $what "serviceMonitor")).enabled }}
+{{ $what }} is on, and {{ $who }} could not get in: name its namespace in networkPolicy.operatorsFrom, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq (int $v.operators.port) (int $v.web.port) }}
 operators.port and web.port are the same; the operators' port is to stand apart.

@@ -51,6 +51,16 @@ annotations:
 {{- if $registry }}{{ $registry }}/{{ end }}{{ .image.repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ $tag }}{{ end }}
 {{- end -}}
 
+{{/* Of the official image the chart knows what its default tag was when it was last looked at. */}}
+{{- define "relay.valkeyDigest" -}}
+{{- with .Values.valkey.image -}}
+{{- if .digest }}{{ .digest }}
+{{- else if and (eq .repository "valkey/valkey") (eq .tag "8.1") -}}
+sha256:495e4fecdc98ee48a20b207726caa5ab6451e0fac3642a9be10d9e70b3068df6
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "relay.pullSecrets" -}}
 {{- $names := concat .Values.global.imagePullSecrets .Values.image.pullSecrets | uniq -}}
 {{- with $names }}

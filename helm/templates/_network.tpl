@@ -63,3 +63,13 @@
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+{{- /* Whose X-Forwarded-For is believed. Behind an Ingress or a gateway every request comes from a pod's or a node's address;
+without this all senders would be one. */}}
+{{- define "relay.trustedProxies" -}}
+{{- $v := .Values -}}
+{{- if $v.web.trustedProxies -}}
+{{- $v.web.trustedProxies -}}
+{{- else if or $v.web.ingress.enabled $v.web.httpRoute.enabled $v.operators.ingress.enabled -}}
+10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7
+{{- end -}}
+{{- end }}

@@ -53,7 +53,7 @@ spec:
           {{- include "relay.container" (dict "root" $root) | nindent 10 }}
           args: [check, /etc/relay/relay.yaml]
           env:
-            {{- include "relay.env" $root | nindent 12 }}
+            {{- include "relay.env" $self | nindent 12 }}
             {{- with $values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -62,7 +62,7 @@ spec:
             {{- toYaml . | nindent 12 }}
           {{- end }}
           volumeMounts:
-            {{- include "relay.mounts" $root | nindent 12 }}
+            {{- include "relay.mounts" $self | nindent 12 }}
             {{- with $values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -74,7 +74,7 @@ spec:
           args:
             {{- toYaml (concat .args $values.extraArgs) | nindent 12 }}
           env:
-            {{- include "relay.env" $root | nindent 12 }}
+            {{- include "relay.env" $self | nindent 12 }}
             {{- with .env }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -100,7 +100,7 @@ spec:
                 command: [sleep, {{ . | quote }}]
           {{- end }}
           volumeMounts:
-            {{- include "relay.mounts" $root | nindent 12 }}
+            {{- include "relay.mounts" $self | nindent 12 }}
             {{- with $values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -110,7 +110,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
       volumes:
-        {{- include "relay.volumes" $root | nindent 8 }}
+        {{- include "relay.volumes" $self | nindent 8 }}
         {{- with $values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

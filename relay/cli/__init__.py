@@ -46,6 +46,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),
+    "prune": (
+        "relay.cli.prune",
+        "prune",
+        "Free archive and documents that are settled; works while Redis is full.",
+    ),
     "adopt": ("relay.cli.adopt", "adopt", "Take a lane over for another Planhat, after a real move."),
     "conversations": ("relay.cli.conversations", "conversations", "Planhat's conversation operations."),
 }

@@ -7,14 +7,15 @@ import sys
 
 import click
 
+from relay.cli.place import Place, place_options
 from relay.errors import UserError
 
 
 @click.command()
-@click.option("--data", default=".relay", show_default=True, help="The data folder of a running `relay up`.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Whose it was and whose it is, as JSON.")
-def adopt(data: str, yes: bool, as_json: bool) -> None:
+@place_options
+def adopt(yes: bool, as_json: bool, place: Place) -> None:
     """Take a lane over for the Planhat of this relay's settings, after it has really moved: to another tenant, or to a token
     and an address that nothing proves to be the same tenant's.
 
@@ -29,7 +30,7 @@ def adopt(data: str, yes: bool, as_json: bool) -> None:
     from relay.outbox.epoch import Epoch
     from relay.outbox.owner import Ownership, holder_of
 
-    context = open_context(data)
+    context = open_context(place)
     settings = context.settings
     if not settings.planhat_token():
         raise UserError("set RELAY_PLANHAT_TOKEN: whose lane it is to be is told by the token")
@@ -43,6 +44,8 @@ def adopt(data: str, yes: bool, as_json: bool) -> None:
             raise UserError(f"{asks} Say --yes")
         if not yes:
             click.confirm(asks, abort=True)
+    if not same:
+        context.audit("adopt", before=before.url, now=settings.planhat_url)
     if before.url and not same:
         # First nothing that was delivered is known any more; whoever is killed in between has harmed nothing.
         epoch = Epoch(context.outbox)

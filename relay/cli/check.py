@@ -5,20 +5,33 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 
 from relay.cli.place import Place, place_options
 from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
+from relay.planhat.checks import Check
 from relay.rules.file.load import examine
-from relay.sources.base import Adapter, Inbound
+from relay.rules.native_syncs import doubled_sources
+from relay.settings import Settings
+from relay.sources.base import Adapter, Inbound, Parsed, Skipped
+from relay.sources.read.privacy import UNSAID
 from relay.sources.registry import build_adapter
 
 #: When an example's request came in; adapters ask for it where a payload holds no time. 2026-01-02T03:04:05Z.
 _EXAMPLE_TIME_S = 1_767_323_045.0
+
+
+#: Their JSON is an administrator's, who may have forgotten to say what is private.
+_TRIGGERED = frozenset({"zendesk", "freshdesk", "gorgias", "servicenow"})
+_UNSAID = (
+    "a comment may be a note that only agents see, and the trigger's JSON does not say: add is_public to it "
+    "(Zendesk: {{ticket.latest_comment.is_public}}) or use the public comment's placeholder; privacy: strict skips the others"
+)
 
 
 def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
@@ -46,27 +59,55 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
                 Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto)
             )
 
+    unsaid: set[str] = set()
+
     def parse(name: str, body: bytes, headers: Mapping[str, str]) -> Sequence[Event]:
         adapter = adapters.get(name)
-        return parse_payload(adapter, body, headers, now_s=_EXAMPLE_TIME_S) if adapter else []
+        if adapter is None:
+            return []
+        parsed = parse_whole(adapter, body, headers, now_s=_EXAMPLE_TIME_S)
+        if any(_says_nothing(one) for one in parsed):
+            unsaid.add(name)
+        return [one for one in parsed if isinstance(one, Event)]
 
     mistakes = first.mistakes
     if any(
         "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
     ):
         mistakes = examine(path, environ, parse=parse).mistakes
+    found += [
+        Mistake(
+            _UNSAID, path, first.config.lines.get(f"sources.{name}") or None, f"sources.{name}", "warning"
+        )
+        for name, source in first.config.sources.items()
+        if name in unsaid or (source.options.privacy == "as_told" and source.adapter in _TRIGGERED)
+    ]
     return sorted((*mistakes, *found), key=lambda mistake: mistake.line or 0)
 
 
 def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Event]:
     """The events of a request's body, without proof of who sent it. Raises ValueError with a sentence."""
+    return [one for one in parse_whole(adapter, body, headers, now_s=now_s) if isinstance(one, Event)]
+
+
+def parse_whole(
+    adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float
+) -> Sequence[Parsed]:
+    """As `parse_payload`, with what is skipped and parked."""
     types = sorted(adapter.content_types)
     guess = "application/json" if "application/json" in types or not types else types[0]
     inbound = Inbound(body=body, headers={"content-type": guess, **headers})
     try:
-        return [parsed for parsed in adapter.parse(inbound, now_s=now_s) if isinstance(parsed, Event)]
+        return adapter.parse(inbound, now_s=now_s)
     except SourceError as error:
         raise ValueError(f"not what this source sends: {error}") from error
+
+
+def _says_nothing(parsed: Parsed) -> bool:
+    """Whether this comes of a template that does not say who may read the comment."""
+    if isinstance(parsed, Skipped):
+        return parsed.reason == UNSAID
+    return isinstance(parsed, Event) and UNSAID in parsed.remarks
 
 
 @click.command()
@@ -74,17 +115,26 @@ def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, 
 @click.option(
     "--schema", is_flag=True, help="Print the config's JSON Schema, for completion in an editor, and end."
 )
+@click.option(
+    "--planhat",
+    "live",
+    is_flag=True,
+    help="Compare custom fields and types with the tenant's too. Reads only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The mistakes as JSON.")
 @place_options
-def check(file: str | None, schema: bool, as_json: bool, place: Place) -> None:
+def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Place) -> None:
     """Validate a config offline: every mistake at once, each with its place, and the rules' own examples.
 
-    FILE is the config; RELAY_CONFIG otherwise. Exit code 0: it holds (warnings allowed), 1: an example does not come
-    out, 2: a mistake.
+    FILE is the config; RELAY_CONFIG otherwise. With --planhat, what the rules write is compared with what the tenant
+    has: a custom field that is not defined there is stored and shown to nobody. Exit code 0: it holds (warnings
+    allowed); 1: an example does not come out, Planhat cannot be asked, or it lacks a field and
+    `planhat.undefined_fields` is refuse; 2: a mistake.
 
     \b
     Examples:
         relay check relay.yaml
+        relay check relay.yaml --planhat
         relay check --schema > relay.schema.json
     """
     if schema:
@@ -100,25 +150,83 @@ def check(file: str | None, schema: bool, as_json: bool, place: Place) -> None:
     path, environ = context.settings.config, context.environ
     mistakes = check_file(path, environ)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
-    failed = [mistake for mistake in mistakes if mistake.severity == "example"]
-    warnings = [mistake for mistake in mistakes if mistake.severity == "warning"]
+    told = _Told(path, mistakes, notes=[] if errors else doubled_sources(examine(path, environ).config))
+    if live and not errors:
+        told.tenant = _compare(path, environ, context.settings)
+        told.grave = _grave(path, environ, told.tenant)
     if as_json:
-        held = not errors and not failed
-        click.echo(
-            json.dumps({"file": path, "holds": held, "mistakes": [asdict(m) for m in mistakes]}, indent=2)
-        )
+        click.echo(json.dumps(told.as_json(with_tenant=live), indent=2))
     else:
-        for mistake in mistakes:
+        told.echo(lambda: _summary(path, environ))
+    sys.exit(2 if errors else 0 if told.holds else 1)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is said of a file: its mistakes, what the tenant lacks (`grave`: what is no mere warning), and `notes`: sources
+    whose events Planhat may have by itself."""
+
+    path: str
+    mistakes: Sequence[Mistake]
+    tenant: Sequence[Check] = ()
+    grave: Sequence[Check] = ()
+    notes: Sequence[tuple[str, str]] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.grave and all(mistake.severity == "warning" for mistake in self.mistakes)
+
+    def as_json(self, *, with_tenant: bool) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "file": self.path,
+            "holds": self.holds,
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "notes": [{"source": name, "note": note} for name, note in self.notes],
+        }
+        if with_tenant:
+            told["planhat"] = [asdict(one) for one in self.tenant]
+        return told
+
+    def echo(self, summary: Callable[[], str]) -> None:
+        for mistake in self.mistakes:
             head = {"warning": "warning: ", "example": "example: "}.get(mistake.severity, "")
             click.echo(f"{head}{mistake}", err=True)
-        if not errors and not failed:
-            also = f", with {_count(len(warnings), 'warning')}" if warnings else ""
-            click.echo(f"{path} holds: {_summary(path, environ)}{also}")
+        for name, note in self.notes:
+            click.echo(f"note: source {name}: {note}", err=True)
+        lacking = [one for one in self.tenant if not one.ok]
+        for one in lacking:
+            click.echo(
+                f"{'' if one in self.grave else 'warning: '}{one.name} {one.found}; {one.do}", err=True
+            )
+        counts = {
+            "mistake": sum(mistake.severity == "error" for mistake in self.mistakes),
+            "example that did not come out": sum(mistake.severity == "example" for mistake in self.mistakes),
+            "thing that Planhat lacks or does not tell": len(self.grave),
+        }
+        if self.holds:
+            warnings = len(self.mistakes) + len(lacking)
+            also = f", with {_count(warnings, 'warning')}" if warnings else ""
+            click.echo(f"{self.path} holds: {summary()}{also}")
         else:
-            parts = [_count(len(errors), "mistake")] if errors else []
-            parts += [_count(len(failed), "example") + " that did not come out"] if failed else []
-            click.echo(f"{path}: {' and '.join(parts)}", err=True)
-    sys.exit(2 if errors else 1 if failed else 0)
+            parts = [_count(number, word) for word, number in counts.items() if number]
+            click.echo(f"{self.path}: {' and '.join(parts)}", err=True)
+
+
+def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[Check]:
+    from relay.cli.tenant import tenant_checks
+
+    loaded = examine(path, environ)
+    return list(tenant_checks(settings, loaded.config, loaded.book, everything=False))
+
+
+def _grave(path: str, environ: Mapping[str, str], found: Sequence[Check]) -> list[Check]:
+    """What is no warning: Planhat cannot be asked, or what it does not know is to be refused."""
+    refuse = examine(path, environ).config.planhat.undefined_fields == "refuse"
+    return [
+        one
+        for one in found
+        if not one.ok and (one.name.startswith("planhat") or (refuse and "custom field" in one.name))
+    ]
 
 
 def _summary(path: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -134,5 +242,6 @@ def _summary(path: str, environ: Mapping[str, str] = os.environ) -> str:
     )
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+def _count(number: int, words: str) -> str:
+    first, _, rest = words.partition(" that ")
+    return f"{number} {first}{'' if number == 1 else 's'}{' that ' + rest if rest else ''}"

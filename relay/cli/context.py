@@ -142,7 +142,8 @@ class Context:
             )
         client = connect(self.settings.redis_url)
         try:
-            client.ping()
+            # Not PING: a server with a full disk refuses that one, and lets itself be read.
+            client.time()
         except (RedisError, OSError) as error:
             where = "of the `relay up` there" if self.up else "RELAY_REDIS_URL" if named else "the default"
             advice = (

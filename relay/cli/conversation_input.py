@@ -71,7 +71,7 @@ def rows_of(items: Sequence[Any]) -> tuple[list[InputRow], list[Result]]:
             continue
         generated = (GENERATED - {"_id"}) & item.keys()
         left_out |= generated
-        sendable = {name: value for name, value in item.items() if name not in generated}
+        sendable = _with_whole_dates({name: value for name, value in item.items() if name not in generated})
         row = row_of(position, sendable)
         faults = faults_of(sendable, partial=True)
         if faults:
@@ -109,7 +109,20 @@ def read_document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
             document[name] = value
     if not document:
         raise InputInvalid("nothing to send: name a file with a JSON object, or properties with --set")
-    return dict(document)
+    return _with_whole_dates(document)
+
+
+def _with_whole_dates(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with plain dates completed: Planhat refuses `2025-08-11` on a creation, and does not say why."""
+    from relay.planhat.fields import field_named
+    from relay.rules.rule import fit
+
+    whole = dict(document)
+    for name, value in document.items():
+        field = field_named(name)
+        if field is not None and field.date and isinstance(value, str):
+            whole[name] = fit(field, value)
+    return whole
 
 
 def refuse_faults(document: Mapping[str, Any], *, partial: bool) -> None:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -23,8 +22,8 @@ MAX_SKEW_S = 30
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="The checks as JSON.")
 def doctor(place: Place, as_json: bool) -> None:
-    """Check the live set-up: config, Redis and its persistence, workers, Planhat's token, region, permissions and
-    conversation types, clocks. Exit code 1 if any check fails.
+    """Check the live set-up: config, Redis and its persistence, workers, Planhat's address, token, region, permissions,
+    conversation types and custom fields, clocks. Exit code 1 if any check fails.
 
     \b
     Example:
@@ -61,11 +60,12 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
     except RelayError as error:
         yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
     yield from _redis_checks(context)
+    yield from _source_checks(context, config)
     yield from _planhat_checks(context, config)
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import examine, try_write
+    from relay.outbox.durability import CLUSTER, examine, try_write
     from relay.outbox.processes import delivering, read_processes
     from relay.outbox.room import nearly_full
 
@@ -76,6 +76,9 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         return
     fsync = found.fsync or f"not told: {found.not_told}"
     yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
+    if found.cluster:
+        sentence, _, do = CLUSTER.partition("; ")
+        yield _line("redis", False, sentence, do)
     for problem in found.problems:
         sentence, _, do = problem.partition("; ")
         yield _line("redis durability", False, sentence, do)
@@ -126,20 +129,33 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     )
 
 
-def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
-    from relay.planhat.checks import check_planhat
-    from relay.planhat.client import Planhat
+def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+    """What came in without its words, or without saying whether it is public."""
+    from relay.operations.stats import remarks_in_words
 
-    settings = context.settings
-    if not settings.planhat_token():
-        yield _line("planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")
+    try:
+        remarks = context.outbox.remarks()
+    except OutboxUnavailable:
         return
-    with Planhat(settings.planhat_url, settings.planhat_token, timeout_s=15) as planhat:
-        for check in check_planhat(
-            planhat,
-            types=config.planhat.types if config else (),
-            token_expires=config.planhat.token_expires if config else "",
-            now_s=time.time(),
-            today=datetime.now(UTC).date(),
-        ):
-            yield _line(check.name, check.ok, check.found, check.do)
+    known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}
+    problems = [
+        problem
+        for name, counts in known.items()
+        for problem in remarks_in_words({name: counts}, chosen=config is not None and _chosen(config, name))
+    ]
+    for problem in problems:
+        found, _, do = problem.partition("; ")
+        yield _line("words", False, found, do)
+    if not problems:
+        yield _line("words", True, "what came in had its words, or says why not")
+
+
+def _chosen(config: Any, name: str) -> bool:
+    return bool(config.sources[name].options.privacy)
+
+
+def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+    from relay.cli.tenant import tenant_checks
+
+    for check in tenant_checks(context.settings, config, context.rulebook if config else None):
+        yield _line(check.name, check.ok, check.found, check.do)

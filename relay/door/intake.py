@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
@@ -43,11 +43,13 @@ class Records(Protocol):
 
 @value_class(frozen=True, slots=True)
 class Accepted:
-    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
+    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order. `remarks` are
+    what an operator should know of the new ones among them."""
 
     status: Literal["accepted", "duplicate", "ignored"]
     event_ids: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -143,7 +145,13 @@ class Intake:
             await self.spool.keep(source.config.name, inbound(), now_s)
             ids = tuple(entry.event_id for entry in entries)
             return Accepted("ignored" if noted else "accepted", () if noted else ids, skipped)
-        return Accepted("ignored", skipped=skipped) if noted else summarise(entries, recorded, skipped)
+        if noted:
+            return Accepted("ignored", skipped=skipped)
+        accepted = summarise(entries, recorded, skipped)
+        if any(entry.remarks for entry in entries):
+            new = (entry for entry, one in zip(entries, recorded, strict=True) if not one.duplicate_of)
+            accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
+        return accepted
 
     def map(
         self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int = 0

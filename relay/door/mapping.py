@@ -9,13 +9,14 @@ from typing import Any
 
 from relay.door.house import House, Source
 from relay.door.redaction import Redactor
-from relay.errors import MappingFailed
+from relay.errors import MappingFailed, PayloadInvalid
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry
 from relay.rules.rule import Filtered
-from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
+from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
+from relay.sources.read.unknown import holds_words
 from relay.value import value_class
 
 
@@ -68,7 +69,7 @@ class Mapper:
     ) -> Mapped:
         """The clean request as entries for the outbox. Raises PayloadInvalid."""
         name = source.config.name
-        found: Sequence[Parsed] = source.adapter.parse(inbound, now_s=now_s)
+        found = parse_or_park(source.adapter, inbound, now_s)
         base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
         kept = inbound.body
         if self.redact is not None:
@@ -137,6 +138,10 @@ class Mapper:
         }
         if raw_of:
             facts["raw_of"] = raw_of
+        remarks = event.remarks
+        if empty := event.empty:
+            facts["empty"] = empty
+            remarks = (*remarks, f"empty:{empty}")
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
@@ -154,7 +159,7 @@ class Mapper:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, remarks=remarks)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
             return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
@@ -168,7 +173,19 @@ class Mapper:
             pack(facts, body),
             external_id=patch.external_id,
             patch=patch.encode(),
+            remarks=remarks,
         )
+
+
+def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[Parsed]:
+    """What the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds words:
+    most senders repeat what was answered with a 4xx for ever, or never again. Raises PayloadInvalid for any other."""
+    try:
+        return adapter.parse(inbound, now_s=now_s)
+    except PayloadInvalid as error:
+        if not holds_words(inbound):
+            raise
+        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
 
 
 def _numbered(once: Sequence[str], index: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import orjson
 
 from relay.door.house import Source
 from relay.door.intake import Intake
+from relay.door.mapping import parse_or_park
 from relay.errors import NewerRecord, OutboxUnavailable, OverRate, RelayError, SourceError
 from relay.event import Event
 from relay.outbox.items import Entry
@@ -148,7 +149,7 @@ class Spooler:
     ) -> bool:
         if self.covered is None:
             return False
-        parsed = source.adapter.parse(inbound, now_s=received_s)
+        parsed = parse_or_park(source.adapter, inbound, received_s)
         events = [one for one in parsed if isinstance(one, Event)]
         return self.covered(events, [entry.external_id for entry in entries], received_s)
 

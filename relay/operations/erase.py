@@ -18,6 +18,7 @@ from relay.operations.context import OperatorContext
 from relay.operations.person import Needle
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs, forget_jobs_that
+from relay.outbox import keys
 from relay.outbox.address_digest import address_digest
 from relay.outbox.audit import amend_audit
 from relay.outbox.erased import Erased, Kind, Standing
@@ -86,7 +87,7 @@ class Erasure:
 
     def _events(self, found: Found) -> None:
         seen = 0
-        for part in self._parts("event:*"):
+        for part in self._parts(keys.event("*")):
             for stored, homes in self._stored(part):
                 if self.value in homes or self._holds(stored):
                     found.own.add(stored.event_id)
@@ -100,7 +101,7 @@ class Erasure:
             self._progress(seen)
 
     def _rest(self, found: Found) -> None:
-        for part in self._parts("event:*"):
+        for part in self._parts(keys.event("*")):
             for stored, homes in self._stored(part):
                 if found.conversations.intersection(homes):
                     found.events[stored.event_id] = homes[-1]
@@ -110,7 +111,7 @@ class Erasure:
     def _stored(self, event_ids: Sequence[str]) -> Iterator[tuple[Stored, list[str]]]:
         """Each with the conversations that it belonged to, today's last."""
         notes = read_notes(self._outbox, event_ids)
-        for stored in read_stored(self._context, event_ids):
+        for stored in read_stored(self._context, event_ids, newer=True):
             if stored is None:
                 continue
             named = [str(stored.facts.get("external_id") or "")]
@@ -133,8 +134,8 @@ class Erasure:
     def _conversations(self, found: Found) -> None:
         outbox = self._outbox
         named = set(found.conversations)
-        for kind in ("document:", "patches:"):
-            for part in self._parts(kind + "*"):
+        for key in (keys.document, keys.patches):
+            for part in self._parts(key("*")):
                 named.update(part)
         for external_id in named:
             ours = external_id in found.conversations or self._needle.in_name(external_id)
@@ -175,10 +176,10 @@ class Erasure:
         prefix = self._outbox.prefix
         start = len(prefix) + len(pattern) - 1
         with reaching_redis():
-            keys = (
+            names = (
                 key.decode()[start:] for key in self._outbox.redis.scan_iter(prefix + pattern, count=1000)
             )
-            while part := list(islice(keys, _PART)):
+            while part := list(islice(names, _PART)):
                 yield part
 
     # -- erasing ---------------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ class Erasure:
     def _forget_index(self, external_id: str, event_ids: Sequence[str]) -> None:
         if not external_id:
             return
-        key = f"{self._outbox.prefix}events:{external_id}"
+        key = self._outbox.prefix + keys.events_of(external_id)
         with reaching_redis():
             pipe = self._outbox.redis.pipeline(transaction=False)
             for event_id in event_ids:
@@ -266,9 +267,11 @@ class Erasure:
     def _lookups(self) -> int:
         """Cached look-ups of the address; how many."""
         digest = address_digest(self._needle.email)
-        keys = [f"{self._outbox.prefix}directory:{kind}:{digest}" for kind in ("email", "user")]
+        prefix = self._outbox.prefix
         with reaching_redis():
-            gone: Any = self._outbox.redis.delete(*keys)
+            gone: Any = self._outbox.redis.delete(
+                prefix + keys.looked_up_enduser(digest), prefix + keys.looked_up_user(digest)
+            )
         return int(gone)
 
     def _leave(self, standing: Sequence[Standing]) -> None:

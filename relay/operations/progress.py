@@ -10,6 +10,7 @@ import orjson
 
 from relay.errors import NotFound
 from relay.operations.moments import iso
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import keep_books, reaching_redis
 
@@ -22,7 +23,7 @@ class Operation:
     def __init__(self, outbox: Outbox, operation_id: str) -> None:
         self._outbox = outbox
         self.operation_id = operation_id
-        self._name = f"operation:{operation_id}"
+        self._name = keys.operation(operation_id)
         self._key = outbox.prefix + self._name
 
     @classmethod
@@ -41,8 +42,8 @@ class Operation:
             outbox.prefix,
             ("HSET", operation._name, *(word for pair in facts.items() for word in pair)),
             ("EXPIRE", operation._name, KEPT_S),
-            ("ZADD", "operations", now_ms, operation.operation_id),
-            ("ZREMRANGEBYSCORE", "operations", "-inf", now_ms - KEPT_S * 1000),
+            ("ZADD", keys.OPERATIONS, now_ms, operation.operation_id),
+            ("ZREMRANGEBYSCORE", keys.OPERATIONS, "-inf", now_ms - KEPT_S * 1000),
         )
         return operation
 
@@ -98,7 +99,7 @@ class Operation:
 def read_operations(outbox: Outbox, limit: int = 10) -> list[dict[str, Any]]:
     """The last ones, newest first."""
     with reaching_redis():
-        names: Any = outbox.redis.zrevrange(f"{outbox.prefix}operations", 0, limit - 1)
+        names: Any = outbox.redis.zrevrange(outbox.prefix + keys.OPERATIONS, 0, limit - 1)
     found = []
     for name in names:
         try:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from relay.errors import MappingFailed, SourceError
+from relay.errors import MappingFailed, NewerRecord, SourceError
 from relay.event import Event
 from relay.operations.context import OperatorContext
-from relay.outbox.archive import Archived, unpack
+from relay.outbox.archive import Archived, unpack, unpack_newer
 from relay.outbox.items import State
 from relay.patch import Patch
 from relay.rules.rule import Filtered
@@ -31,8 +31,6 @@ class Stored:
     settled_ms: int
     facts: Mapping[str, Any]
     body: bytes | None
-    #: A newer release wrote it: it can be looked through, not mapped.
-    newer: bool = False
 
     @property
     def source(self) -> str:
@@ -49,13 +47,19 @@ class Remapped:
     reason: str = ""
 
 
-def read_stored(context: OperatorContext, event_ids: Sequence[str]) -> list[Stored | None]:
-    """In the order asked for; None where an event is no longer kept, or cannot be read."""
+def read_stored(
+    context: OperatorContext, event_ids: Sequence[str], *, newer: bool = False
+) -> list[Stored | None]:
+    """In the order asked for; None where an event is no longer kept, or cannot be read. `newer`: also what only a newer release
+    reads, to be looked through."""
     outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
     for packed in outbox.events(event_ids):
         try:
             found.append((packed[0], packed[1], unpack(packed[2])) if packed else None)
+        except NewerRecord:
+            late = packed if newer else None
+            found.append((late[0], late[1], unpack_newer(late[2])) if late else None)
         except ValueError:
             found.append(None)
     owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})

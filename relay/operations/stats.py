@@ -9,6 +9,7 @@ import orjson
 
 from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
+from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine
@@ -34,7 +35,7 @@ SAMPLES_KEPT = 360
 
 def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str, Any]:
     """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
-    beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
+    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
@@ -58,6 +59,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "pending_items": outbox.pending_items(),
         "dead_letters": outbox.dead_count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
+        "remarks": outbox.remarks(),
         "workers": workers,
         "processes": [
             {
@@ -70,6 +72,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             }
             for process in processes
         ],
+        "newer_records": outbox.newer_count(now_ms=now_ms),
         "redis": _redis(outbox),
         "life": _life(outbox, now_ms),
         "at": iso(now_ms),
@@ -111,7 +114,7 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + "warnings")
+        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
     rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
@@ -128,7 +131,7 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
         held: Any = outbox.redis.hmget(
-            outbox.prefix + "metrics", "relay_batch_items||sum", "relay_batch_items||count"
+            outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
     total, calls = (float(value or 0) for value in held)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
@@ -142,16 +145,20 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     if not stats["balanced"]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":
-        found.append(
-            f"Delivery is blocked: {delivery['reason'] or 'Planhat refused the token'}. Mend RELAY_PLANHAT_TOKEN; "
-            "delivery resumes by itself."
-        )
+        reason = delivery["reason"] or "Planhat refused the token"
+        mend = "" if "RELAY_PLANHAT_URL" in reason else " Mend RELAY_PLANHAT_TOKEN."
+        found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
     elif delivery["state"] == "paused":
         found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
     if delivery["paused_sources"]:
         found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
+    if stats["newer_records"]:
+        found.append(
+            f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
+            "the workers; nothing of it is lost."
+        )
     life = stats["life"]
     if life["number"] and (life["unsure"] or life["recent"]):
         found.append(
@@ -173,8 +180,39 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
     if len(releases) > 1:
         found.append(f"Several releases are running: {', '.join(releases)}.")
+    found += remarks_in_words(stats["remarks"])
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
+    return found
+
+
+#: What an event without words comes of, and what to do about it.
+_EMPTY = {
+    "look_up": "the sender tells ids only; give the source `enrich:` with a token",
+    "trigger": "the trigger's JSON carries no text; add the comment's placeholder to it",
+    "fields": "the outbound message lacks the field with the text; add it there",
+}
+_UNSAID = (
+    "their JSON does not say whether the comment is public; add is_public to it (Zendesk: "
+    "{{ticket.latest_comment.is_public}}), use the public comment's placeholder, or set privacy: as_told"
+)
+
+
+def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool = False) -> list[str]:
+    """What is to be done about what came in, a sentence each: events without words, and (unless `chosen`: their source
+    says `privacy:` itself) comments of unknown privacy."""
+    found = []
+    for source, counts in remarks.items():
+        for word, number in counts.items():
+            kind, _, reason = word.partition(":")
+            if kind == "empty" and reason in _EMPTY:
+                found.append(f"{source}: {number} events came without words: {_EMPTY[reason]}.")
+        if chosen:
+            continue
+        if unsaid := counts.get("skipped:privacy_unsaid"):
+            found.append(f"{source}: {unsaid} comments were skipped: {_UNSAID}.")
+        if unsaid := counts.get("privacy_unsaid"):
+            found.append(f"{source}: {unsaid} comments were relayed although {_UNSAID}.")
     return found
 
 
@@ -184,7 +222,7 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
 def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
     """For a ticker: feeds the plots also while nobody looks, with one cheap question where it is not time yet."""
     with reaching_redis():
-        if outbox.redis.exists(outbox.prefix + "samples:taken"):
+        if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
             return
     take_sample(outbox, read_stats(outbox, delivery))
 
@@ -202,9 +240,9 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + "samples"
+    key = outbox.prefix + keys.SAMPLES
     with unless_full():
-        if outbox.redis.set(key + ":taken", 1, nx=True, ex=SAMPLE_EVERY_S):
+        if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
             pipe = outbox.redis.pipeline(transaction=False)
             pipe.rpush(key, orjson.dumps(sample))
             pipe.ltrim(key, -SAMPLES_KEPT, -1)
@@ -214,7 +252,7 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + "samples", 0, -1)
+        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
     return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
 
 
@@ -226,7 +264,7 @@ def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> di
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
             for minute in range(last - minutes + 1, last + 1):
-                pipe.llen(f"{outbox.prefix}log:{name}:{minute}")
+                pipe.llen(outbox.prefix + keys.log_of(name, minute))
         counts = pipe.execute()
     return {name: counts[n * minutes : (n + 1) * minutes] for n, name in enumerate(names)}
 
@@ -238,13 +276,13 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
     """One row a source, `configured` (name -> adapter) and those only known from the books: its counts, last event,
     signature failures and refusals by reason (of the last refused requests that are kept)."""
     now_ms = now_ms or outbox.now_ms()
-    ledger = outbox.ledger()
+    ledger, remarks = outbox.ledger(), outbox.remarks()
     names = sorted({*configured, *ledger})
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
-            pipe.hget(f"{outbox.prefix}ledger:{name}", "signature_failures")
-        pipe.lrange(outbox.prefix + "rejected", 0, -1)
+            pipe.hget(outbox.prefix + keys.ledger(name), "signature_failures")
+        pipe.lrange(outbox.prefix + keys.REJECTED, 0, -1)
         *failures, refused_rows = pipe.execute()
     refused: dict[str, dict[str, int]] = {}
     last_refused: dict[str, int] = {}
@@ -263,11 +301,22 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
             "counts": ledger.get(name, {}),
             "last_event_at": iso(last.get(name)),
             "signature_failures": int(count or 0),
+            "skipped": _counted(remarks.get(name, {}), "skipped"),
+            "empty": _counted(remarks.get(name, {}), "empty"),
+            "privacy_unsaid": remarks.get(name, {}).get("privacy_unsaid", 0),
             "refusals": sorted(refused.get(name, {}).items(), key=lambda pair: -pair[1]),
             "last_refusal_at": iso(last_refused.get(name)),
         }
         for name, count in zip(names, failures, strict=True)
     ]
+
+
+def _counted(remarks: Mapping[str, int], kind: str) -> list[tuple[str, int]]:
+    """The reasons of one kind, the most frequent first."""
+    found = [
+        (word.partition(":")[2], number) for word, number in remarks.items() if word.startswith(f"{kind}:")
+    ]
+    return sorted(found, key=lambda pair: -pair[1])
 
 
 def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int]:
@@ -282,7 +331,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             pipe = outbox.redis.pipeline(transaction=False)
             for name in missing:
                 for at in range(minute - back, minute - back - 60, -1):
-                    pipe.lindex(f"{outbox.prefix}log:{name}:{at}", -1)
+                    pipe.lindex(outbox.prefix + keys.log_of(name, at), -1)
             rows = pipe.execute()
         for n, name in enumerate(missing):
             found = next((row for row in rows[n * 60 : n * 60 + 60] if row), None)

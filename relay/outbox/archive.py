@@ -34,15 +34,6 @@ def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
     return b"%b\n%b" % (orjson.dumps({"v": SCHEMA, **facts}), body)
 
 
-def facts_of(record: bytes) -> Mapping[str, Any]:
-    """The facts alone, of whatever schema: who erases must look also at what only a newer release reads. {}: unreadable."""
-    try:
-        facts = orjson.loads(record.partition(b"\n")[0])
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
 def unpack(record: bytes) -> Archived:
     """Raises NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
     head, _, body = record.partition(b"\n")
@@ -52,3 +43,13 @@ def unpack(record: bytes) -> Archived:
     if facts.get("v") not in (SCHEMA, SCHEMA - 1):
         raise ValueError(f"an archived event of schema {facts.get('v')!r}; this release reads {SCHEMA}")
     return Archived(facts=facts, body=body)
+
+
+def unpack_newer(record: bytes) -> Archived:
+    """What a newer release wrote, as far as it can be read: for who looks through everything, as who erases must."""
+    head, _, body = record.partition(b"\n")
+    try:
+        facts = orjson.loads(head)
+    except ValueError:
+        facts = None
+    return Archived(facts=facts if isinstance(facts, dict) else {}, body=body)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run
 
@@ -67,7 +68,7 @@ def read_audit(
     while len(lines) <= limit:
         with reaching_redis():
             rows: Any = outbox.redis.zrevrangebyscore(
-                outbox.prefix + "audit", top, since_ms or "-inf", start=offset, num=_PART
+                outbox.prefix + keys.AUDIT, top, since_ms or "-inf", start=offset, num=_PART
             )
         for row in rows:
             line = _decode(outbox, row)
@@ -84,7 +85,7 @@ def amend_audit(outbox: Outbox, change: Callable[[bytes], bytes | None], *, dry_
     """Gives each line's JSON to `change` and puts what comes back in its place (None: it stays); how many changed."""
     pairs: list[bytes] = []
     with reaching_redis():
-        for row, _ in outbox.redis.zscan_iter(outbox.prefix + "audit", count=_PART):
+        for row, _ in outbox.redis.zscan_iter(outbox.prefix + keys.AUDIT, count=_PART):
             place, _, sealed = row.partition(_SEP)
             try:
                 changed = change(outbox.vault.open(sealed))

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 
@@ -40,12 +41,17 @@ def scan_dead(outbox: Outbox, *, since_ms: int = 0, until_ms: int = 0, after: st
     while True:
         with reaching_redis():
             names: Any = outbox.redis.zrevrangebyscore(
-                outbox.prefix + "dead", top, since_ms or "-inf", start=offset, num=_PART, withscores=True
+                outbox.prefix + keys.DEAD, top, since_ms or "-inf", start=offset, num=_PART, withscores=True
             )
             pipe = outbox.redis.pipeline(transaction=False)
             for name, _ in names:
                 pipe.hmget(
-                    outbox.prefix + "dead:" + name.decode(), "source", "external", "at", "events", "record"
+                    outbox.prefix + keys.dead_letter(name.decode()),
+                    "source",
+                    "external",
+                    "at",
+                    "events",
+                    "record",
                 )
             rows = pipe.execute()
         for (name, score), (source, external, at, events, record) in zip(names, rows, strict=True):

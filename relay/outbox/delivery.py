@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import redis
 
+from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import keep_books, reaching_redis, run
 
@@ -55,7 +56,7 @@ class Delivery:
 
     def read(self) -> DeliveryState:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + "delivery")  # type: ignore[assignment]
+            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.DELIVERY)  # type: ignore[assignment]
         return _state(held)
 
     def back_off(self, until_ms: int, reason: str) -> None:
@@ -86,7 +87,7 @@ class Delivery:
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
-            held: set[bytes] = self._redis.smembers(self._prefix + "paused")  # type: ignore[assignment]
+            held: set[bytes] = self._redis.smembers(self._prefix + keys.PAUSED)  # type: ignore[assignment]
         return frozenset(name.decode() for name in held)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
@@ -118,17 +119,17 @@ class Delivery:
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""
         with reaching_redis():
-            count: Any = self._redis.zcount(self._prefix + "calls", now_ms - 60_000 + 1, "+inf")
+            count: Any = self._redis.zcount(self._prefix + keys.CALLS, now_ms - 60_000 + 1, "+inf")
         return int(count)
 
     def tune(self) -> dict[str, str]:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + "tune")  # type: ignore[assignment]
+            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.TUNE)  # type: ignore[assignment]
         return {key.decode(): value.decode() for key, value in held.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
         words = [word for pair in values.items() for word in pair]
-        keep_books(self._redis, self._prefix, ("HSET", "tune", *words))
+        keep_books(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
 
 
 def _state(held: Mapping[bytes, bytes]) -> DeliveryState:

@@ -15,6 +15,7 @@ import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.reasons import error_code, unavailable_reason
 from relay.outbox.scripts import reaching_redis
 
@@ -22,6 +23,10 @@ from relay.outbox.scripts import reaching_redis
 CONFIRM_MS: Final = 1_400
 #: Scripts say what they may do while memory is full (`#!lua flags=allow-oom`), which older servers do not read.
 OLDEST: Final = (7, 0)
+
+CLUSTER: Final = (
+    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
+)
 
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, or nobody.
 Confirmed = Literal["always", "waitaof", "nobody"]
@@ -135,7 +140,7 @@ def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
     try:
         with reaching_redis():
             pipe = client.pipeline(transaction=False)
-            pipe.set(prefix + "ready", "1", ex=60)
+            pipe.set(prefix + keys.READY, "1", ex=60)
             if found.confirmed_by != "nobody" and not found.no_waitaof:
                 pipe.execute_command("WAITAOF", 1, 0, CONFIRM_MS)  # type: ignore[no-untyped-call]
             written, *confirmed = pipe.execute(raise_on_error=False)

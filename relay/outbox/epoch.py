@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run
 from relay.telemetry import log
@@ -119,7 +120,7 @@ class Epoch:
 
 def read_life(outbox: Outbox) -> Life:
     with reaching_redis():
-        held: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + "life")  # type: ignore[assignment]
+        held: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + keys.LIFE)  # type: ignore[assignment]
     return Life(
         number=int(held.get(b"number", 0)),
         what=held.get(b"what", b"").decode(),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run
 from relay.outbox.veil_key import VeilKey
@@ -85,12 +86,12 @@ class Erased:
     def remember(self, kind: Kind, value: str) -> None:
         with reaching_redis():
             digest, now_ms = self._key.digest(kind, value), self._outbox.now_ms()
-            self._outbox.redis.hset(self._outbox.prefix + "erased_names", digest, now_ms)
+            self._outbox.redis.hset(self._outbox.prefix + keys.ERASED_NAMES, digest, now_ms)
 
     def tombstones(self) -> Tombstones:
         """As they stand now."""
         with reaching_redis():
-            held: Any = self._outbox.redis.hgetall(self._outbox.prefix + "erased_names")
+            held: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
         names = {name.decode(): int(at_ms) for name, at_ms in held.items()}
         oldest = self._outbox.now_ms() - KEPT_MS if names else 0
         return Tombstones(self._key, {name: at_ms for name, at_ms in names.items() if at_ms > oldest})
@@ -102,7 +103,7 @@ class Erased:
         with reaching_redis():
             pipe = self._outbox.redis.pipeline(transaction=False)
             for event_id in event_ids:
-                pipe.zscore(self._outbox.prefix + "erased", event_id)
+                pipe.zscore(self._outbox.prefix + keys.ERASED, event_id)
             scores = pipe.execute()
         return frozenset(
             event_id for event_id, score in zip(event_ids, scores, strict=True) if score is not None
@@ -114,7 +115,7 @@ class Erased:
         """What an erasure of `value` left in Planhat."""
         with reaching_redis():
             held: Any = self._outbox.redis.hget(
-                self._outbox.prefix + "erased_standing", self._key.digest(kind, value)
+                self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
             )
         if not held:
             return []
@@ -126,7 +127,7 @@ class Erased:
 
     def set_standing(self, kind: Kind, value: str, standing: Iterable[Standing]) -> None:
         rows = sorted({(one.external_id, one.planhat_id) for one in standing})
-        key, digest = self._outbox.prefix + "erased_standing", self._key.digest(kind, value)
+        key, digest = self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
         with reaching_redis():
             if rows:
                 self._outbox.redis.hset(key, digest, self._fernet().encrypt(orjson.dumps(rows)))

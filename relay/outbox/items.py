@@ -39,6 +39,7 @@ class Entry:
 
     `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
     `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
+    `remarks` are words to count it by, outside of the books ("empty:no_text"); they are not stored with it.
     """
 
     event_id: str
@@ -51,6 +52,7 @@ class Entry:
     dead: bytes = b""
     known_as: str = ""
     kept_keys: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     #: `record`, `patch` and `dead` are as the vault seals them already.
     sealed: bool = False
 

@@ -1,5 +1,77 @@
-"""Where a lane's keys lie in Redis: `<base>:{<lane>}:...`. One hash tag, so that a lane lives in one slot of a cluster; a base
-of its own (`RELAY_KEY_PREFIX`) for each installation, so that two may share a Redis."""
+"""Every key of a lane in Redis, and nothing else spells one: a test looks for it. The scripts (`*.lua`) build theirs behind
+the same prefix; the test holds that each is listed here.
+
+All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot of a cluster; a base of its own
+(`RELAY_KEY_PREFIX`) for each installation, so that two may share a Redis. `<x>` is an externalId.
+
+    due:<source>        zset    externalId -> when (ms); a lease is a later "when"
+    patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
+    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled
+    waiting             zset    externalId -> when its oldest patch came (ms); likewise
+    document:<x>        string  the folded document; expires `keep.documents` after the last delivery
+    planhat:<_id>       string  externalId
+    delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
+    doubt               zset    externalId -> when to look again at what Planhat has of it (ms)
+    seen:<source>:<key> string  event id; dedupe memory
+    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
+    log:<source>:<min>  list    event ids by the minute they came in
+    events:<x>          list    event ids of one conversation, the last 1,000
+    known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
+    notes:<event id>    list    what a person did with an event: replayed, edited, discarded
+    ledger:<source>     hash    the counts, moved only inside the scripts that move events
+    rate:<source>       hash    token bucket
+    sources             set     names of sources that ever sent something
+    paused              set     names of paused sources
+    rejected            list    the last refused requests, newest first
+    drops               hash    what the kill switch drops: id -> JSON
+    dead                zset    dead letters: id -> when (ms)
+    dead:<id>           hash    at, source, external, events, record
+    dead:<id>:patches   list    as `patches:<x>`: what a replay sends
+    redriven:<dead id>  string  the order by which a letter was put back and what that moved; expires
+    deadof:<x>          set     dead letters of one conversation
+    unposted            set     dead letters without a failed RQ job yet
+    delivery            hash    state, until_ms, reason, failures, reopened_ms
+    calls               zset    the calls of the last minute
+    call_number         string  counts calls
+    tune                hash    items, bytes, calls: what the controller found best; learned: what it knows, as JSON
+    wake                string  generation of the flush job that owns the lane; expires
+    generation          string  counts flush jobs
+    claims              string  counts claims: their tokens
+    readback            hash    type -> when a conversation of it was last read back (ms)
+    warnings            hash    "rule|field" -> JSON: what Planhat stored otherwise than it was sent
+    metrics             hash    counters and histograms that more than one process moves
+    samples             list    what the console's plots show
+    samples:taken       string  that a sample is fresh; expires
+    operation:<id>      hash    a long operation: who asked, how far it is
+    operations          zset    operation -> when it began (ms)
+    heartbeats          zset    workers' signs of life: who -> when (ms)
+    processes           hash    who is alive, with what
+    owner               hash    which Planhat the lane belongs to, see `owner.py`
+    epoch               string  names this store, see `epoch.py`
+    life                hash    that it was set back or adopted: number, what, at_ms, ...
+    looks               hash    process -> the number of its last look at the store; expires
+    clock               string  the latest time of Redis's clock that was seen (ms)
+    accepted            string  counts accepted events
+    ready               string  written to see whether a write goes through; expires
+    audit               zset    who changed or looked at what: line -> when (ms)
+    audit_number        string  counts lines
+    session:<hash>      string  a signed-in operator; expires
+    code:<hash>         string  a sign-in link; expires
+    veil_key            string  the key of redacted values
+    erased              zset    erased events: id -> when (ms)
+    erased_names        hash    keyed hash of an address or conversation -> when (ms)
+    erased_standing     hash    keyed hash -> what of it still stands in Planhat, encrypted
+
+What companies and people were found, and who waits for one (addresses are hashed, values hold ids only):
+
+    directory:email:<hash>  string  JSON: [[enduser id, company id], ...]; [] for nobody; expires
+    directory:user:<hash>   string  JSON: [user id, ...]; expires
+    directory:domains       hash    domain -> company ids, blank between them; the whole table is replaced at once
+    directory:domains:next  hash    the table that is about to replace it
+    directory:domains:at    string  when the table was read (ms); expires
+    directory:parked        zset    dead letters that wait for a company -> when to look again (ms)
+    directory:config        string  version of the config under which the parked ones were last looked at
+"""
 
 from __future__ import annotations
 
@@ -9,6 +81,52 @@ from typing import Final
 
 BASE: Final = "relay"
 LANE: Final = "main"
+
+SOURCES: Final = "sources"
+PAUSED: Final = "paused"
+HELD: Final = "held"
+DOUBT: Final = "doubt"
+WAITING: Final = "waiting"
+REJECTED: Final = "rejected"
+DROPS: Final = "drops"
+DEAD: Final = "dead"
+UNPOSTED: Final = "unposted"
+DELIVERY: Final = "delivery"
+CALLS: Final = "calls"
+CALL_NUMBER: Final = "call_number"
+TUNE: Final = "tune"
+WAKE: Final = "wake"
+GENERATION: Final = "generation"
+CLAIMS: Final = "claims"
+READBACK: Final = "readback"
+WARNINGS: Final = "warnings"
+METRICS: Final = "metrics"
+SAMPLES: Final = "samples"
+SAMPLES_TAKEN: Final = "samples:taken"
+OPERATIONS: Final = "operations"
+HEARTBEATS: Final = "heartbeats"
+PROCESSES: Final = "processes"
+OWNER: Final = "owner"
+LIFE: Final = "life"
+LOOKS: Final = "looks"
+CLOCK: Final = "clock"
+ACCEPTED: Final = "accepted"
+EPOCH: Final = "epoch"
+READY: Final = "ready"
+AUDIT: Final = "audit"
+AUDIT_NUMBER: Final = "audit_number"
+VEIL_KEY: Final = "veil_key"
+ERASED: Final = "erased"
+ERASED_NAMES: Final = "erased_names"
+ERASED_STANDING: Final = "erased_standing"
+DOMAINS: Final = "directory:domains"
+DOMAINS_NEXT: Final = "directory:domains:next"
+DOMAINS_AT: Final = "directory:domains:at"
+PARKED: Final = "directory:parked"
+DIRECTORY_CONFIG: Final = "directory:config"
+#: What every log and every entry of the dedupe memory begins with.
+LOGS: Final = "log:"
+SEEN: Final = "seen:"
 
 
 def lane_prefix(lane: str, base: str = BASE) -> str:
@@ -22,3 +140,91 @@ def set_rq_prefix(base: str, environ: MutableMapping[str, str] | None = None) ->
     environ = os.environ if environ is None else environ
     if base != BASE:
         environ.setdefault("RQ_KEY_PREFIX", f"{base}:rq")
+
+
+def due(source: str) -> str:
+    return f"due:{source}"
+
+
+def patches(external_id: str) -> str:
+    return f"patches:{external_id}"
+
+
+def document(external_id: str) -> str:
+    return f"document:{external_id}"
+
+
+def delivered(year: int) -> str:
+    return f"delivered:{year}"
+
+
+def planhat_id(record_id: str) -> str:
+    return f"planhat:{record_id}"
+
+
+def seen(source: str, delivery_key: str) -> str:
+    return f"{SEEN}{source}:{delivery_key}"
+
+
+def event(event_id: str) -> str:
+    return f"event:{event_id}"
+
+
+def log_of(source: str, minute: int | str) -> str:
+    return f"{LOGS}{source}:{minute}"
+
+
+def events_of(external_id: str) -> str:
+    return f"events:{external_id}"
+
+
+def known(source: str, delivery_id: str) -> str:
+    return f"known:{source}:{delivery_id}"
+
+
+def notes(event_id: str) -> str:
+    return f"notes:{event_id}"
+
+
+def ledger(source: str) -> str:
+    return f"ledger:{source}"
+
+
+def rate(source: str) -> str:
+    return f"rate:{source}"
+
+
+def dead_letter(dead_id: str) -> str:
+    return f"dead:{dead_id}"
+
+
+def dead_patches(dead_id: str) -> str:
+    return f"dead:{dead_id}:patches"
+
+
+def redriven(dead_id: str) -> str:
+    return f"redriven:{dead_id}"
+
+
+def dead_of(external_id: str) -> str:
+    return f"deadof:{external_id}"
+
+
+def operation(operation_id: str) -> str:
+    return f"operation:{operation_id}"
+
+
+def session(digest: str) -> str:
+    return f"session:{digest}"
+
+
+def code(digest: str) -> str:
+    return f"code:{digest}"
+
+
+def looked_up_enduser(digest: str) -> str:
+    return f"directory:email:{digest}"
+
+
+def looked_up_user(digest: str) -> str:
+    return f"directory:user:{digest}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import keep_books, reaching_redis
 
@@ -36,7 +37,7 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
         return
     commands: list[tuple[Any, ...]] = []
     for note in notes:
-        key = f"notes:{note.event_id}"
+        key = keys.notes(note.event_id)
         facts = note.facts | ({"external_id": note.external_id} if note.external_id else {})
         commands += (
             ("RPUSH", key, outbox.vault.seal(orjson.dumps(facts))),
@@ -44,7 +45,7 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
             ("EXPIRE", key, outbox.events_s),
         )
         if note.external_id:
-            of = f"events:{note.external_id}"
+            of = keys.events_of(note.external_id)
             commands += (
                 ("RPUSH", of, note.event_id),
                 ("LTRIM", of, -EVENTS_KEPT, -1),
@@ -61,7 +62,7 @@ def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for event_id in event_ids:
-            pipe.lrange(f"{outbox.prefix}notes:{event_id}", 0, -1)
+            pipe.lrange(outbox.prefix + keys.notes(event_id), 0, -1)
         rows = pipe.execute()
     return {
         event_id: [_note(outbox, value) for value in row]
@@ -84,12 +85,12 @@ def event_known_as(outbox: Outbox, delivery_id: str, sources: Sequence[str]) -> 
     if not sources:
         return None
     with reaching_redis():
-        held: Any = outbox.redis.mget([f"{outbox.prefix}known:{source}:{delivery_id}" for source in sources])
+        held: Any = outbox.redis.mget([outbox.prefix + keys.known(source, delivery_id) for source in sources])
     return next((value.decode() for value in held if value), None)
 
 
 def events_of(outbox: Outbox, external_id: str, limit: int = 100) -> list[str]:
     """The ids of a conversation's last events, oldest first."""
     with reaching_redis():
-        found: Any = outbox.redis.lrange(f"{outbox.prefix}events:{external_id}", -EVENTS_KEPT, -1)
+        found: Any = outbox.redis.lrange(outbox.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1)
     return list(dict.fromkeys(name.decode() for name in found))[-limit:]

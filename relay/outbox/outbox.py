@@ -1,31 +1,7 @@
 """The outbox: the wall between "we said 202" and "Planhat has it". Bytes, ids, versions and times; nothing of Slack or Planhat.
 
 Every change is one Lua script: all of it happens or none, whoever else is at work. Times are epoch milliseconds of
-Redis's own clock, taken inside the scripts; `now_ms` other than 0 replaces it, so that a test can hold the clock.
-
-Keys, all under `relay:{lane}:` (one hash tag: a lane lives in one slot of a cluster):
-
-    due:<source>        zset    externalId -> when (ms); a lease is a later "when"
-    patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
-    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled
-    waiting             zset    externalId -> when its oldest patch came (ms); likewise
-    document:<x>        string  the folded document; expires `keep.documents` after the last delivery
-    planhat:<_id>       string  externalId
-    delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
-    doubt               zset    externalId -> when to look again at what Planhat has of it
-    accepted            counter of accepted events; life, clock, epoch: see epoch.py
-    seen:<source>:<key> string  event id; dedupe memory
-    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
-    log:<source>:<min>  list    event ids by the minute they came in
-    events:<x>          list    event ids of one conversation, the last 1,000
-    known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
-    notes:<event id>    list    what a person did with an event: replayed, edited, discarded
-    ledger:<source>     hash    the counts, moved only inside the scripts that move events
-    sources, paused     set     source names
-    dead, dead:<id>, dead:<id>:patches, deadof:<x>, unposted     dead letters
-    delivery, calls, tune, call_number                           see delivery.py
-    wake, generation, claims                                     who owns the lane
-    rate:<source>       hash    token bucket
+Redis's own clock, taken inside the scripts; `now_ms` other than 0 replaces it, so that a test can hold the clock. Its keys: `keys.py`.
 """
 
 from __future__ import annotations
@@ -40,6 +16,7 @@ import orjson
 import redis
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.clock import Clock
 from relay.outbox.items import (
     STATES,
@@ -58,7 +35,7 @@ from relay.outbox.items import (
 )
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import reaching_redis, run, run_many
+from relay.outbox.scripts import keep_books, reaching_redis, run, run_many
 from relay.outbox.vault import Vault
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -73,6 +50,8 @@ BYTES_PER_CLAIM = 4_000_000
 #: A mark stands for a conversation whose document may be forgotten: ten characters in a set for each year (365 days).
 MARK_YEAR_S = 365 * 86400
 MARKS_S = 2.0 * MARK_YEAR_S
+#: What only a newer release reads is offered every few seconds; who was not for so long has been taken.
+NEWER_SHOWN_MS = 30_000
 #: What a claim gives instead of a document that is forgotten.
 FORGOTTEN = b"?"
 
@@ -348,7 +327,7 @@ class Outbox:
 
     def sources(self) -> list[str]:
         with reaching_redis():
-            names: set[bytes] = self.redis.smembers(self.prefix + "sources")  # type: ignore[assignment]
+            names: set[bytes] = self.redis.smembers(self.prefix + keys.SOURCES)  # type: ignore[assignment]
         return sorted(name.decode() for name in names)
 
     def ledger(self) -> dict[str, dict[str, int]]:
@@ -357,7 +336,7 @@ class Outbox:
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=True)
             for name in names:
-                pipe.hgetall(self.prefix + "ledger:" + name)
+                pipe.hgetall(self.prefix + keys.ledger(name))
             rows = pipe.execute()
         return {
             name: {
@@ -367,18 +346,36 @@ class Outbox:
             for name, row in zip(names, rows, strict=True)
         }
 
+    def remarks(self) -> dict[str, dict[str, int]]:
+        """source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
+        `empty:no_text` (events without words), `privacy_unsaid`."""
+        names = self.sources()
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for name in names:
+                pipe.hgetall(self.prefix + keys.ledger(name))
+            rows = pipe.execute()
+        return {
+            name: {
+                word: int(number)
+                for key, number in sorted(row.items())
+                if ":" in (word := key.decode()) or word == "privacy_unsaid"
+            }
+            for name, row in zip(names, rows, strict=True)
+        }
+
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""
         with reaching_redis():
-            self.redis.sadd(self.prefix + "sources", source)
-            self.redis.hincrby(self.prefix + "ledger:" + source, word, number)
+            self.redis.sadd(self.prefix + keys.SOURCES, source)
+            self.redis.hincrby(self.prefix + keys.ledger(source), word, number)
 
     def pending_items(self) -> int:
         """Conversations that wait, held and throttled ones included."""
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             for name in self.sources():
-                pipe.zcard(self.prefix + "due:" + name)
+                pipe.zcard(self.prefix + keys.due(name))
             return sum(pipe.execute())
 
     def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
@@ -386,21 +383,39 @@ class Outbox:
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
-            pipe.zrange(self.prefix + "waiting", 0, 0, withscores=True)
+            pipe.zrange(self.prefix + keys.WAITING, 0, 0, withscores=True)
             for name in self.sources():
-                pipe.zrange(self.prefix + "due:" + name, 0, 0, withscores=True)
+                pipe.zrange(self.prefix + keys.due(name), 0, 0, withscores=True)
             waiting, *heads = pipe.execute()
         times = [score for _, score in waiting]
         times += [score for head in heads for _, score in head if score <= now_ms]
         return int(min(times)) if times else None
+
+    def note_newer(self, external_ids: Sequence[str], *, now_ms: int = 0) -> None:
+        """These wait for a newer release's workers; said again each time that they are handed back."""
+        now_ms = now_ms or self.about_ms()
+        scores = [word for name in external_ids for word in (now_ms, name)]
+        keep_books(
+            self.redis,
+            self.prefix,
+            ("ZADD", "newer", *scores),
+            ("ZREMRANGEBYSCORE", "newer", "-inf", now_ms - NEWER_SHOWN_MS),
+        )
+
+    def newer_count(self, *, now_ms: int = 0) -> int:
+        """Conversations that wait because only a newer release reads what it wrote of them."""
+        now_ms = now_ms or self.now_ms()
+        with reaching_redis():
+            number: Any = self.redis.zcount(self.prefix + "newer", now_ms - NEWER_SHOWN_MS, "+inf")
+        return int(number)
 
     def doubts_due(self, *, limit: int, now_ms: int = 0) -> tuple[list[str], int]:
         """(the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
-            pipe.zrangebyscore(self.prefix + "doubt", "-inf", now_ms, start=0, num=limit)
-            pipe.zcount(self.prefix + "doubt", "-inf", now_ms)
+            pipe.zrangebyscore(self.prefix + keys.DOUBT, "-inf", now_ms, start=0, num=limit)
+            pipe.zcount(self.prefix + keys.DOUBT, "-inf", now_ms)
             names, number = pipe.execute()
         return [name.decode() for name in names], int(number)
 
@@ -425,14 +440,14 @@ class Outbox:
         """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not
         kept (any more)."""
         with reaching_redis():
-            stored: Any = self.redis.get(self.prefix + "event:" + event_id)
+            stored: Any = self.redis.get(self.prefix + keys.event(event_id))
         return self._unpack_event(stored)
 
     def events(self, event_ids: Sequence[str]) -> list[tuple[State, int, bytes] | None]:
         if not event_ids:
             return []
         with reaching_redis():
-            stored: Any = self.redis.mget([self.prefix + "event:" + event_id for event_id in event_ids])
+            stored: Any = self.redis.mget([self.prefix + keys.event(event_id) for event_id in event_ids])
         return [self._unpack_event(value) for value in stored]
 
     def _unpack_event(self, stored: bytes | None) -> tuple[State, int, bytes] | None:
@@ -447,7 +462,7 @@ class Outbox:
             with reaching_redis():
                 pipe = self.redis.pipeline(transaction=False)
                 for name in names:
-                    pipe.lrange(f"{self.prefix}log:{name}:{minute}", 0, -1)
+                    pipe.lrange(self.prefix + keys.log_of(name, minute), 0, -1)
                 rows = pipe.execute()
             for row in rows:
                 for name in row:
@@ -455,20 +470,20 @@ class Outbox:
 
     def document(self, external_id: str) -> bytes | None:
         with reaching_redis():
-            stored: Any = self.redis.get(self.prefix + "document:" + external_id)
+            stored: Any = self.redis.get(self.prefix + keys.document(external_id))
         return (self._opened(stored) or None) if stored else None
 
     def waiting_patches(self, external_id: str) -> list[Pending]:
         """What waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
-            stored: Any = self.redis.lrange(self.prefix + "patches:" + external_id, 0, -1)
+            stored: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
         return [self._pending(entry, lenient=True) for entry in stored]
 
     def due_ms(self, external_id: str) -> int | None:
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             for name in self.sources():
-                pipe.zscore(self.prefix + "due:" + name, external_id)
+                pipe.zscore(self.prefix + keys.due(name), external_id)
             scores = [score for score in pipe.execute() if score is not None]
         return int(min(scores)) if scores else None
 
@@ -476,14 +491,14 @@ class Outbox:
         """The event id that the dedupe memory holds for the first known of (source, key)."""
         with reaching_redis():
             for source, key in delivery_event_ids:
-                found: Any = self.redis.get(f"{self.prefix}seen:{source}:{key}")
+                found: Any = self.redis.get(self.prefix + keys.seen(source, key))
                 if found:
                     return str(found.decode())
         return None
 
     def external_id_of(self, planhat_id: str) -> str | None:
         with reaching_redis():
-            found: Any = self.redis.get(self.prefix + "planhat:" + planhat_id)
+            found: Any = self.redis.get(self.prefix + keys.planhat_id(planhat_id))
         return found.decode() if found else None
 
     # -- the kill switch and what was refused ------------------------------------------------------------------
@@ -491,23 +506,23 @@ class Outbox:
     def drops(self) -> list[dict[str, Any]]:
         """What is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
         with reaching_redis():
-            held: dict[bytes, bytes] = self.redis.hgetall(self.prefix + "drops")  # type: ignore[assignment]
+            held: dict[bytes, bytes] = self.redis.hgetall(self.prefix + keys.DROPS)  # type: ignore[assignment]
         rows: list[dict[str, Any]] = [orjson.loads(value) for value in held.values()]
         now_ms = self.now_ms() if rows else 0
         return sorted((row for row in rows if row["until_ms"] > now_ms), key=lambda row: str(row["id"]))
 
     def add_drop(self, row: dict[str, Any]) -> None:
         with reaching_redis():
-            self.redis.hset(self.prefix + "drops", row["id"], orjson.dumps(row))
+            self.redis.hset(self.prefix + keys.DROPS, row["id"], orjson.dumps(row))
 
     def end_drop(self, drop_id: str) -> bool:
         with reaching_redis():
-            return bool(self.redis.hdel(self.prefix + "drops", drop_id))
+            return bool(self.redis.hdel(self.prefix + keys.DROPS, drop_id))
 
     def rejected(self, limit: int) -> list[dict[str, Any]]:
         """The last refused requests, newest first: at_ms, source, reason, kind, bytes, from (a network prefix)."""
         with reaching_redis():
-            rows: Any = self.redis.lrange(self.prefix + "rejected", 0, limit - 1)
+            rows: Any = self.redis.lrange(self.prefix + keys.REJECTED, 0, limit - 1)
         return [orjson.loads(row) for row in rows]
 
     # -- dead letters ----------------------------------------------------------------------------------------
@@ -515,16 +530,16 @@ class Outbox:
     def dead_ids(self, *, offset: int = 0, limit: int = 100) -> list[str]:
         """Newest first."""
         with reaching_redis():
-            names: Any = self.redis.zrevrange(self.prefix + "dead", offset, offset + limit - 1)
+            names: Any = self.redis.zrevrange(self.prefix + keys.DEAD, offset, offset + limit - 1)
         return [name.decode() for name in names]
 
     def dead_count(self) -> int:
         with reaching_redis():
-            return int(self.redis.zcard(self.prefix + "dead"))
+            return int(self.redis.zcard(self.prefix + keys.DEAD))
 
     def dead_of(self, external_id: str) -> list[str]:
         with reaching_redis():
-            names: Any = self.redis.smembers(self.prefix + "deadof:" + external_id)
+            names: Any = self.redis.smembers(self.prefix + keys.dead_of(external_id))
         return sorted(name.decode() for name in names)
 
     def dead_letters(self, dead_ids: Sequence[str]) -> list[DeadLetter]:
@@ -532,8 +547,8 @@ class Outbox:
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             for dead_id in dead_ids:
-                pipe.hgetall(self.prefix + "dead:" + dead_id)
-                pipe.lrange(self.prefix + "dead:" + dead_id + ":patches", 0, -1)
+                pipe.hgetall(self.prefix + keys.dead_letter(dead_id))
+                pipe.lrange(self.prefix + keys.dead_patches(dead_id), 0, -1)
             rows = pipe.execute()
         letters = []
         for n, dead_id in enumerate(dead_ids):
@@ -602,13 +617,13 @@ class Outbox:
     def unposted_dead(self, limit: int = 100) -> list[str]:
         """Dead letters that have no failed RQ job yet."""
         with reaching_redis():
-            names: Any = self.redis.srandmember(self.prefix + "unposted", limit)
+            names: Any = self.redis.srandmember(self.prefix + keys.UNPOSTED, limit)
         return [name.decode() for name in names]
 
     def mark_posted(self, dead_ids: Sequence[str]) -> None:
         if dead_ids:
             with reaching_redis():
-                self.redis.srem(self.prefix + "unposted", *dead_ids)
+                self.redis.srem(self.prefix + keys.UNPOSTED, *dead_ids)
 
     def replay(self, again: Sequence[tuple[str, str, str, bytes]], *, now_ms: int = 0) -> int:
         """(event_id, source, externalId, patch): settled events wait again; how many did."""

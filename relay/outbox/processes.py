@@ -14,12 +14,14 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import keep_books, reaching_redis
 from relay.release import release
 
 #: Who was silent for so long is forgotten.
 _FORGET_MS: Final = 3_600_000
+_AHEAD_MS: Final = 2_000
 
 Role = Literal["web", "supervisor", "flush", "dead-letter"]
 
@@ -38,7 +40,8 @@ class Process:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def alive(self, now_ms: int) -> bool:
-        return now_ms <= self.due_ms
+        # A sign from the future is one from before the clock went back: whoever lives has given another since.
+        return self.seen_ms - _AHEAD_MS <= now_ms <= self.due_ms
 
 
 def give_sign(
@@ -60,25 +63,25 @@ def give_sign(
         "due_ms": now_ms + int(due_s * 1000),
         **({"facts": facts} if facts else {}),
     }
-    commands: list[tuple[Any, ...]] = [("HSET", "processes", who, orjson.dumps(told))]
+    commands: list[tuple[Any, ...]] = [("HSET", keys.PROCESSES, who, orjson.dumps(told))]
     if role == "supervisor":
         commands += (
-            ("ZADD", "heartbeats", now_ms, who),
-            ("ZREMRANGEBYSCORE", "heartbeats", "-inf", now_ms - _FORGET_MS),
+            ("ZADD", keys.HEARTBEATS, now_ms, who),
+            ("ZREMRANGEBYSCORE", keys.HEARTBEATS, "-inf", now_ms - _FORGET_MS),
         )
     keep_books(outbox.redis, outbox.prefix, *commands)
 
 
 def leave(outbox: Outbox, who: str) -> None:
     """An orderly end: nobody waits for the next sign."""
-    keep_books(outbox.redis, outbox.prefix, ("HDEL", "processes", who), ("ZREM", "heartbeats", who))
+    keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
     """Those of the last hour, by name."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
-        held: Any = outbox.redis.hgetall(outbox.prefix + "processes")
+        held: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
     found, forgotten = [], []
     for name, value in held.items():
         try:
@@ -99,7 +102,7 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
         else:
             found.append(process)
     if forgotten:
-        keep_books(outbox.redis, outbox.prefix, ("HDEL", "processes", *forgotten))
+        keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
     return sorted(found, key=lambda process: process.who)
 
 
@@ -146,5 +149,5 @@ def delivering(outbox: Outbox, processes: Sequence[Process], *, now_ms: int) -> 
 
 def _last_heartbeat_ms(outbox: Outbox) -> int | None:
     with reaching_redis():
-        newest: Any = outbox.redis.zrevrange(outbox.prefix + "heartbeats", 0, 0, withscores=True)
+        newest: Any = outbox.redis.zrevrange(outbox.prefix + keys.HEARTBEATS, 0, 0, withscores=True)
     return int(newest[0][1]) if newest else None

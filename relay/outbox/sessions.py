@@ -6,12 +6,13 @@ Keys: `session:<hash>`, `code:<hash>` (strings that expire).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 
@@ -23,28 +24,28 @@ class Sessions:
         self._outbox = outbox
 
     def keep(self, session: str, facts: Mapping[str, Any], ttl_s: int) -> None:
-        self._set(self._key("session", session), facts, ttl_s)
+        self._set(self._key(keys.session, session), facts, ttl_s)
 
     def read(self, session: str) -> dict[str, Any] | None:
         """What was kept of a session; None where it was ended, has expired or never was."""
         with reaching_redis():
-            return self._facts(self._outbox.redis.get(self._key("session", session)))
+            return self._facts(self._outbox.redis.get(self._key(keys.session, session)))
 
     def end(self, session: str) -> None:
         with reaching_redis():
-            self._outbox.redis.delete(self._key("session", session))
+            self._outbox.redis.delete(self._key(keys.session, session))
 
     def keep_code(self, code: str, facts: Mapping[str, Any], ttl_s: int) -> None:
-        self._set(self._key("code", code), facts, ttl_s)
+        self._set(self._key(keys.code, code), facts, ttl_s)
 
     def take_code(self, code: str) -> dict[str, Any] | None:
         """What was kept of a code; it is good once."""
         with reaching_redis():
-            return self._facts(self._outbox.redis.getdel(self._key("code", code)))
+            return self._facts(self._outbox.redis.getdel(self._key(keys.code, code)))
 
-    def _key(self, kind: str, word: str) -> str:
+    def _key(self, key: Callable[[str], str], word: str) -> str:
         digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        return f"{self._outbox.prefix}{kind}:{digest}"
+        return self._outbox.prefix + key(digest)
 
     def _set(self, key: str, facts: Mapping[str, Any], ttl_s: int) -> None:
         sealed = self._outbox.vault.seal(orjson.dumps(dict(facts)))

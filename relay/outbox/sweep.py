@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 
 #: What an erasure takes away by itself, or what holds ids and counts only.
 _KNOWN = (
-    "event:",
-    "document:",
-    "patches:",
-    "dead:",
-    "log:",
-    "audit",
-    "erased",
-    "session:",
-    "code:",
-    "veil_key",
-    "metrics",
+    keys.event(""),
+    keys.document(""),
+    keys.patches(""),
+    keys.dead_letter(""),
+    keys.LOGS,
+    keys.AUDIT,
+    keys.ERASED,
+    keys.session(""),
+    keys.code(""),
+    keys.VEIL_KEY,
+    keys.METRICS,
 )
 
 
@@ -44,7 +45,7 @@ def sweep(
                 if not dry_run:
                     outbox.redis.delete(key)
                 continue
-            if name.startswith("seen:"):
+            if name.startswith(keys.SEEN):
                 # An event's id: so a sender's repetition stays a duplicate.
                 continue
             gone += _parts(

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 
@@ -47,7 +48,7 @@ class VeilKey:
         return blake2b(text, key=self(), digest_size=12).hexdigest()
 
     def _read(self) -> bytes:
-        redis, vault, key = self._outbox.redis, self._outbox.vault, self._outbox.prefix + "veil_key"
+        redis, vault, key = self._outbox.redis, self._outbox.vault, self._outbox.prefix + keys.VEIL_KEY
         with reaching_redis():
             held: Any = redis.get(key)
             if not held:

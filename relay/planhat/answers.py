@@ -111,4 +111,14 @@ class Garbled:
     reason: str
 
 
-Answer = Report | Throttled | Unavailable | Unauthorized | Forbidden | TooLarge | Rejected | Garbled
+@dataclass(frozen=True, slots=True)
+class NotTheApi:
+    """A web page, or a redirect to one: what answers is not Planhat's API. Nothing was done."""
+
+    status: int
+    reason: str
+
+
+Answer = (
+    NotTheApi | Report | Throttled | Unavailable | Unauthorized | Forbidden | TooLarge | Rejected | Garbled
+)

@@ -1,29 +1,36 @@
-"""What `relay doctor` can find out about Planhat: reachable, the token and its age, a region, what the token may do,
-the configured types, the clock. Reads only; the one question about writing is an upsert of nothing."""
+"""What `relay doctor` can find out about Planhat: reachable, whether it is the API, the token, its age and its region, what
+the token may do, the configured types and custom fields, the clock. Reads only; the one question about writing is an
+upsert of nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 from relay.errors import PlanhatError
-from relay.planhat.client import Planhat
+from relay.planhat.client import Planhat, Probe
+from relay.planhat.custom_fields import Kind, compare, read_definitions
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.planhat.limits import LIST_MAX
-from relay.planhat.report import Forbidden, Report, Unauthorized
+from relay.planhat.report import Forbidden, Report, Unauthorized, not_the_api
 
 MAX_SKEW_S: Final = 30.0
 TOKEN_WARNING_DAYS: Final = 14
 #: Planhat grants by model; each with what the relay needs it for.
-MODELS: Final = (
+MODELS: Final[tuple[tuple[str, str], ...]] = (
     ("conversations", "to read back what was delivered"),
     ("companies", "to find a company by its domain"),
     ("endusers", "to find a company by an address"),
     ("users", "to name our own people"),
+    ("customfields", "to tell custom fields that nobody would see"),
 )
+
+
+_NO_PROBE: Final = Probe(0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,16 @@ def check_planhat(
     token_expires: str,
     now_s: float,
     today: date,
+    custom_fields: Mapping[str, Kind | None] | None = None,
+    clusters: Iterable[str] = (),
     models: Iterable[tuple[str, str]] = MODELS,
+    writing: bool = True,
 ) -> Iterator[Check]:
     """All checks, in the order in which mending them helps. Ends early when nothing further can be known.
 
-    `now_s` is Unix time; `token_expires` an ISO date or ""; `types` those of the config. Never raises PlanhatError.
+    `now_s` is Unix time; `token_expires` an ISO date or ""; `types` those of the config, `custom_fields` what its rules
+    write. `clusters`: base URLs that are asked whether they take the token, where this one does not. Never raises
+    PlanhatError.
     """
     if token_expires:
         yield check_token_age(token_expires, today)
@@ -55,26 +67,74 @@ def check_planhat(
         probes = {}
         for model, why in models:
             probe = probes[model] = planhat.probe(model)
-            if probe.status == 401:
+            if probe.is_page:
                 yield Check(
-                    "planhat token",
+                    "planhat",
                     False,
-                    "refused (401)",
-                    "the token is wrong or has expired (tokens end after 30 days unless told otherwise), or the"
-                    " tenant lives in another region: RELAY_PLANHAT_URL should then be its cluster's host, such as"
-                    " https://api-us3.planhat.com for an app at app-us3.planhat.com",
+                    not_the_api(probe.status),
+                    "look at the address: a browser would show a page there",
                 )
                 return
+            if probe.status == 401:
+                yield _token_check(planhat, clusters)
+                return
             yield _model_check(model, why, probe.status)
-        yield _write_check(planhat)
+        if writing:
+            yield _write_check(planhat)
         written = next((probe.date for probe in probes.values() if probe.date), "")
         if written:
             yield from _clock_check(written, now_s)
         yield from _type_checks(planhat, types)
+        if custom_fields is not None and probes.get("customfields", _NO_PROBE).status == 200:
+            yield from check_custom_fields(planhat, custom_fields)
     except PlanhatError as error:
         yield Check(
             "planhat", False, str(error), "is RELAY_PLANHAT_URL right, and can this machine reach it?"
         )
+
+
+def _token_check(planhat: Planhat, clusters: Iterable[str]) -> Check:
+    """A 401 means a wrong token or a wrong region: which, the other clusters know."""
+    asked: list[str] = []
+    for url in clusters:
+        with planhat.elsewhere(url) as other:
+            try:
+                probe = other.probe("companies")
+            except PlanhatError:
+                continue
+        asked.append(url.removeprefix("https://"))
+        if probe.status in (200, 403) and not probe.is_page:
+            return Check(
+                "planhat region",
+                False,
+                f"refused here (401), and taken by {url}: the token is right and the region is wrong",
+                f"set RELAY_PLANHAT_URL to {url}",
+            )
+    nowhere = f"; {', '.join(asked)} refuse it as well" if asked else ""
+    return Check(
+        "planhat token",
+        False,
+        f"refused (401){nowhere}",
+        "the token is wrong or has expired (tokens end after 30 days unless told otherwise): make a new one in Planhat (App"
+        " Center, Private Apps)"
+        + (
+            ""
+            if asked
+            else "; or the tenant lives in another region: RELAY_PLANHAT_URL should then be its cluster's host, such as"
+            " https://api-us3.planhat.com for an app at app-us3.planhat.com"
+        ),
+    )
+
+
+def check_custom_fields(planhat: Planhat, written: Mapping[str, Kind | None]) -> Iterator[Check]:
+    """What the rules write beside what the tenant has, to the letter. Raises PlanhatError."""
+    if not written:
+        return
+    findings = compare(written, read_definitions(planhat.custom_fields()))
+    for finding in findings:
+        yield Check(f"custom field {finding.name}", False, finding.what, finding.do)
+    if not findings:
+        yield Check("custom fields", True, f"all {len(written)} that rules write are defined")
 
 
 def check_token_age(token_expires: str, today: date) -> Check:
@@ -131,10 +191,19 @@ def _clock_check(written: str, now_s: float) -> Iterator[Check]:
 
 def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[Check]:
     """Planhat lists no types: only what stands in its newest conversations can be seen. A type that nobody has used
-    yet is therefore no failure."""
+    yet is therefore no failure; one that the tenant writes in another way is."""
     rows = planhat.list_page(limit=LIST_MAX, sort="-createDate", select=("type",))
-    seen = {row.get("type") for row in rows}
+    seen = {str(row.get("type")) for row in rows if row.get("type")}
     for name in types:
+        other = tenants_spelling(name, seen)
+        if other:
+            yield Check(
+                f"type {name}",
+                False,
+                f"the tenant's own is {other!r}: types are matched exactly",
+                f"write {other!r}",
+            )
+            continue
         found = (
             "in use"
             if name in seen
@@ -142,3 +211,19 @@ def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[Check]:
             f" a {DEFAULT_TYPE}"
         )
         yield Check(f"type {name}", True, found)
+
+
+def tenants_spelling(name: str, seen: Iterable[str]) -> str:
+    """The type among `seen` that differs from `name` in case, blanks or invisible characters alone; "" where there is none, or
+    the name itself is there."""
+    seen = set(seen)
+    if name in seen:
+        return ""
+    return next((other for other in sorted(seen) if _bare(other) == _bare(name)), "")
+
+
+def _bare(name: str) -> str:
+    # Emoji carry selectors and joiners that nobody sees.
+    return "".join(
+        c for c in name.casefold() if not c.isspace() and unicodedata.category(c) not in ("Cf", "Mn")
+    )

@@ -19,19 +19,21 @@ import orjson
 
 from relay.errors import PlanhatForbidden, PlanhatGarbled, PlanhatUnavailable
 from relay.planhat.address import path_of
-from relay.planhat.failures import read_success
+from relay.planhat.failures import Refusal, read_success
 from relay.planhat.http import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, PlanhatHttp
-from relay.planhat.limits import LIST_MAX
-from relay.planhat.models import Company, Conversation, Enduser, User
-from relay.planhat.report import Answer, Unauthorized, Unavailable, read_report
+from relay.planhat.limits import CUSTOM_FIELDS_MAX, LIST_MAX
+from relay.planhat.models import ActivityTag, Company, Conversation, CustomField, Enduser, User
+from relay.planhat.report import Answer, Report, Unauthorized, Unavailable, is_page, read_report
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How Planhat answers one cheap question. `date` is its own clock, as it wrote it; "" where it wrote none."""
+    """How Planhat answers one cheap question. `date` is its own clock, as it wrote it; "" where it wrote none. `is_page`: the
+    answer is for a browser, so that this is not the API."""
 
     status: int
     date: str
+    is_page: bool = False
 
 
 class Planhat:
@@ -210,7 +212,39 @@ class Planhat:
     def probe(self, model: str, *, timeout_s: float | None = None) -> Probe:
         """Ask for one record of a model and look at nothing but the status. Raises PlanhatUnavailable without one."""
         reply = self._http.call("GET", f"/{model}", query={"limit": "1"}, timeout_s=timeout_s)
-        return Probe(reply.status, reply.headers.get("date", ""))
+        page = is_page(reply.status, reply.headers, reply.body)
+        return Probe(reply.status, reply.headers.get("date", ""), page)
+
+    def custom_fields(self, *, timeout_s: float | None = None) -> list[CustomField]:
+        """The definitions of every model's custom fields, as many as one page gives (2,000)."""
+        query = _query(limit=CUSTOM_FIELDS_MAX)
+        return cast(list[CustomField], self._records("/customfields", query, timeout_s=timeout_s))
+
+    def activity_tags(self, *, timeout_s: float | None = None) -> list[ActivityTag]:
+        """The tags that conversations may have, by id and name. No page of Planhat's names this list: a tenant may have none,
+        which raises PlanhatNotFound or PlanhatRefused."""
+        query = _query(limit=CUSTOM_FIELDS_MAX)
+        return cast(list[ActivityTag], self._records("/activitytags", query, timeout_s=timeout_s))
+
+    def upsert_enduser(self, enduser: Mapping[str, Any], *, timeout_s: float | None = None) -> str:
+        """Makes an enduser, or changes the one of that email; its id, "" where the answer does not tell. Raises as others."""
+        body = orjson.dumps([dict(enduser)])
+        reply = self._http.call("PUT", "/endusers", body=body, timeout_s=timeout_s)
+        parsed = read_success(reply, "PUT endusers", now_s=self._now_s())
+        report = read_report(reply.status, reply.headers, orjson.dumps(parsed), now_s=self._now_s())
+        if not isinstance(report, Report):
+            raise PlanhatGarbled(
+                f"Planhat answered {reply.status} to PUT endusers, but not with a bulk answer"
+            )
+        if report.errors:
+            raise Refusal("Planhat refused an enduser", report.errors[0].message)
+        keys = (*report.inserted, *report.updated_keys)
+        ids = {*(key.planhat_id for key in keys), *report.modified, *report.upserted} - {None}
+        return next((str(one) for one in ids), "") if len(ids) == 1 else ""
+
+    def elsewhere(self, url: str) -> Planhat:
+        """The same token at another address, for who looks for its region."""
+        return Planhat(url, self._http.read_token(), timeout_s=10.0)
 
     # ---- one call
 

@@ -13,17 +13,21 @@ from relay.errors import (
     PlanhatNotFound,
     PlanhatRefused,
     PlanhatUnavailable,
+    PlanhatWrongAddress,
 )
 from relay.planhat.http import HttpReply
 from relay.planhat.report import (
     Forbidden,
     Garbled,
+    NotTheApi,
     Rejected,
     Report,
     Throttled,
     TooLarge,
     Unauthorized,
     Unavailable,
+    is_page,
+    not_the_api,
     read_report,
 )
 
@@ -42,6 +46,8 @@ def read_success(reply: HttpReply, operation: str, *, now_s: float) -> Any:
         try:
             return orjson.loads(reply.body)
         except orjson.JSONDecodeError as error:
+            if is_page(reply.status, reply.headers, reply.body):
+                raise PlanhatWrongAddress(not_the_api(reply.status)) from error
             raise PlanhatGarbled(
                 f"Planhat answered {reply.status} to {operation}, but not with JSON"
             ) from error
@@ -49,13 +55,15 @@ def read_success(reply: HttpReply, operation: str, *, now_s: float) -> Any:
 
 
 def _failure(reply: HttpReply, operation: str, now_s: float) -> PlanhatError:
-    if reply.status == 404:
+    if reply.status == 404 and not is_page(reply.status, reply.headers, reply.body):
         return PlanhatNotFound(f"Planhat knows no such record ({operation})")
     match read_report(reply.status, reply.headers, reply.body, now_s=now_s):
         case Throttled(retry_after_s):
             return PlanhatUnavailable("Planhat answered 429: too many calls", retry_after_s)
         case Unavailable(_, reason, retry_after_s):
             return PlanhatUnavailable(reason, retry_after_s)
+        case NotTheApi(_, reason):
+            return PlanhatWrongAddress(reason)
         case Unauthorized(reason):
             return PlanhatForbidden(reason)
         case Forbidden():

@@ -98,13 +98,40 @@ EXTRAS: Final[Mapping[str, Field]] = _by_name(
     _sent("useSubject", "boolean", "sent in the document's examples, described nowhere"),
     _sent("ownerId", "objectId", "user who owns the conversation; only in the document's examples"),
     _sent("sourceId", "string", "second key beside externalId; named in the text, missing in the table"),
+    _sent(
+        "source",
+        "string",
+        "where it comes from; in the document's example of a read, written by others in 2026",
+    ),
+    _sent("transcript", "string", "what was said in a call; written by others in 2026"),
+    _sent("category", "string", "written by others in 2026"),
+    _sent("taskId", "string", "the task that it came of; written by others in 2026"),
+    _sent("startDate", "string", "the day on which it began; written by others in 2026", date=True),
+    _sent("endDate", "string", "the day on which it ended; written by others in 2026", date=True),
+    _sent("companyExternalId", "string", "the company by its externalId; Planhat's page on notes, its table"),
 )
-"""Writable properties that the document uses but does not list in its table."""
+"""Writable properties that the table of the document does not list. Sources: the document's text and examples (the first
+three, `source`), Planhat's page on notes (`companyExternalId`), public notes of a team that uses Planhat (the others: one
+source, each with a test in tests/contract)."""
+
+SHOWN: Final[Mapping[str, Field]] = _by_name(
+    _made("days", "integer", "days from 1970 to the date; in the document's example of a read"),
+    _made("owner", "objectId", "in the document's example of a creation"),
+    _made("followers", "array", "in the document's example of a creation"),
+    _made("userId", "objectId", "the account of the token; in the document's example of a creation"),
+    _made("nickName", "string", "name of the token's account; in the document's example of a creation"),
+    _made("note", "string", "subject and description; in the document's example of a creation"),
+    _made("autoTags", "array", "in the document's examples"),
+    _made("__v", "integer", "in the document's examples"),
+)
+"""Properties that answers show and no table lists. Planhat makes them."""
 
 WRITABLE: Final[frozenset[str]] = frozenset(
     field.name for table in (FIELDS, EXTRAS) for field in table.values() if field.writable
 )
-GENERATED: Final[frozenset[str]] = frozenset(field.name for field in FIELDS.values() if not field.writable)
+GENERATED: Final[frozenset[str]] = frozenset(
+    field.name for table in (FIELDS, SHOWN) for field in table.values() if not field.writable
+)
 
 RESERVED_TYPES: Final[frozenset[str]] = frozenset({"email", "chat", "ticket", "call"})
 """Types that "should not be created over API"."""
@@ -121,8 +148,8 @@ ISO_DATE: Final = re.compile(
 
 
 def field_named(name: str) -> Field | None:
-    """The property of that name, listed or extra; None when Planhat has none."""
-    return FIELDS.get(name) or EXTRAS.get(name)
+    """The property of that name, listed, extra or only shown; None when Planhat has none."""
+    return FIELDS.get(name) or EXTRAS.get(name) or SHOWN.get(name)
 
 
 def faults_of(document: Mapping[str, Any], *, partial: bool = False) -> tuple[str, ...]:
@@ -153,7 +180,7 @@ def faults_of(document: Mapping[str, Any], *, partial: bool = False) -> tuple[st
         faults.extend(
             f"{field.name}: required, but missing"
             for field in FIELDS.values()
-            if field.required and not document.get(field.name)
+            if field.required and not document.get(field.name) and not document.get("companyExternalId")
         )
     return tuple(faults)
 

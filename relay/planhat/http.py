@@ -72,7 +72,7 @@ class PlanhatHttp:
     ) -> HttpReply:
         """Make one call and read its answer. Raises PlanhatUnavailable when there is no answer, PlanhatForbidden when there is no token to ask with."""
         whole_s = self._timeout_s if timeout_s is None else timeout_s
-        headers = {"Authorization": f"Bearer {self._read_token()}"}
+        headers = {"Authorization": f"Bearer {self.read_token()}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
             if self._gzip_over_bytes is not None and len(body) > self._gzip_over_bytes:
@@ -103,7 +103,7 @@ class PlanhatHttp:
             self._deadline.stop()
         return HttpReply(response.status_code, response.headers, content)
 
-    def _read_token(self) -> str:
+    def read_token(self) -> str:
         token = (self._token if isinstance(self._token, str) else self._token()).strip()
         if not token:
             raise PlanhatForbidden("no Planhat token: set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")

@@ -39,6 +39,13 @@ class ConversationRequest(TypedDict, total=False):
     custom: dict[str, Any]
     useSubject: bool
     ownerId: str
+    source: str
+    transcript: str
+    category: str
+    taskId: str
+    startDate: str
+    endDate: str
+    companyExternalId: str
 
 
 class Conversation(ConversationRequest, total=False):
@@ -61,6 +68,13 @@ class Conversation(ConversationRequest, total=False):
     numberOfRelevantParts: int
     hasAttachments: bool
     isSeen: bool
+    days: int
+    owner: str
+    followers: list[Any]
+    userId: str
+    nickName: str
+    note: str
+    autoTags: list[str]
 
 
 class Company(TypedDict, total=False):
@@ -90,3 +104,19 @@ class User(TypedDict, total=False):
     firstName: str
     lastName: str
     nickName: str
+
+
+class CustomField(TypedDict, total=False):
+    """`parent` is the model that has it: company, enduser, conversation, ..."""
+
+    _id: str
+    name: str
+    parent: str
+    type: str
+    isLocked: bool
+    isMandatory: bool
+
+
+class ActivityTag(TypedDict, total=False):
+    _id: str
+    name: str

@@ -27,6 +27,7 @@ from relay.planhat.answers import (
     Garbled,
     ItemError,
     Key,
+    NotTheApi,
     Rejected,
     Report,
     Throttled,
@@ -43,6 +44,7 @@ __all__ = [
     "Garbled",
     "ItemError",
     "Key",
+    "NotTheApi",
     "Rejected",
     "Report",
     "Throttled",
@@ -50,10 +52,13 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "blame",
+    "is_page",
+    "not_the_api",
     "read_report",
     "read_retry_after",
 ]
 
+UNAUTHORIZED: Final = "Planhat answered 401: the token is wrong or has expired, or the region is the wrong one; `relay doctor` tells which"
 EXCERPT_CHARS: Final = 2_000
 _DETAIL_CHARS: Final = 200
 _MAX_NODES: Final = 200
@@ -84,13 +89,11 @@ def read_report(status: int, headers: Mapping[str, str], body: bytes, *, now_s: 
     if status == 429:
         return Throttled(retry_after_s)
     if status == 401:
-        return Unauthorized(
-            "Planhat answered 401: the token is wrong or has expired, or the region is the wrong one"
-        )
+        return Unauthorized(UNAUTHORIZED)
     if status >= 500 or status in (408, 425) or status < 200:
         return Unavailable(status, f"Planhat answered {status}", retry_after_s)
-    if 300 <= status < 400:
-        return Unavailable(status, f"Planhat answered {status}, a redirect: the base URL is probably wrong")
+    if status != 413 and is_page(status, headers, body):
+        return NotTheApi(status, not_the_api(status))
     parsed = _parse(body)
     report = _read_envelope(status, parsed)
     if report is not None and not (status == 403 and not report.accounted and not report.errors):
@@ -102,6 +105,27 @@ def read_report(status: int, headers: Mapping[str, str], body: bytes, *, now_s: 
     if status >= 400:
         return Rejected(status, _detail(parsed, body) or f"Planhat answered {status} without a reason")
     return Garbled(status, _why_unreadable(parsed, body))
+
+
+def is_page(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Tell whether an answer is for a browser: HTML, or a redirect. Planhat's API gives neither."""
+    if 300 <= status < 400:
+        return True
+    start = body[:200].lstrip()[:14].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return True
+    # A bare string is called text/html by many servers: it takes a tag as well.
+    kind = (_header(headers, "content-type") or "").partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml") and start.startswith(b"<")
+
+
+def not_the_api(status: int) -> str:
+    """What an answer for a browser means, in a sentence."""
+    what = "with a redirect" if 300 <= status < 400 else "with a web page"
+    return (
+        f"this is not the API: what is at RELAY_PLANHAT_URL (or stands before it) answered {status} {what}."
+        " Set RELAY_PLANHAT_URL to Planhat's API, such as https://api.planhat.com"
+    )
 
 
 def read_retry_after(headers: Mapping[str, str], *, now_s: float) -> float | None:

@@ -23,6 +23,7 @@ from relay.planhat.report import (
     Garbled,
     ItemError,
     Key,
+    NotTheApi,
     Rejected,
     Report,
     Throttled,
@@ -252,6 +253,10 @@ class Resolution:
             case Garbled(status, reason):
                 self._perhaps.update(group)
                 hold = Hold("unavailable", f"Planhat answered {status}, but {reason}")
+            case NotTheApi(status, reason):
+                # A page before the API, say of a proxy: whether anything got through it is unknown.
+                self._perhaps.update(group)
+                hold = Hold("unavailable" if status < 400 else "blocked", reason)
             case Unauthorized(reason) | Forbidden(reason):
                 hold = Hold("blocked", reason)
             case TooLarge():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import nodes
 
-from relay.patch import Way
+from relay.description import safe_html
+from relay.patch import STAND_INS, Way
 from relay.planhat.fields import (
     DEFAULT_TYPE,
     RESERVED_TYPES,
@@ -39,7 +40,8 @@ class Surroundings:
     sources: tuple[str, ...]
     asks: frozenset[str]
     is_default: bool = False
-    resolve_people: bool = False
+    resolve_people: bool = True
+    safe_descriptions: bool = True
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule | None:
@@ -71,7 +73,8 @@ def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule
     elif conversation is not None:
         external_id = _external_id(conversation, (*at, "conversation"), action, source)
         ways = read_ways(raw.get("merge"), (*at, "merge"), source)
-        fields = _fields(conversation, ways, at, action, around)
+        fields = _fields(conversation, ways, (*at, "conversation"), action, around)
+        fields += _fallbacks(raw.get("fallback"), (*at, "fallback"), action, around)
     company_id = _company_id(raw.get("companyId"), (*at, "companyId"), source)
     company = tuple(
         (key, slot)
@@ -126,11 +129,10 @@ def _external_id(conversation: Mapping[str, Any], path: Path, action: str, sourc
 
 
 def _fields(
-    conversation: Mapping[str, Any], ways: Mapping[str, Way], at: Path, action: str, around: Surroundings
+    conversation: Mapping[str, Any], ways: Mapping[str, Way], path: Path, action: str, around: Surroundings
 ) -> tuple[FieldRule, ...]:
     source = around.source
     fields: list[FieldRule] = []
-    path = (*at, "conversation")
     for name, value in conversation.items():
         where = (*path, name)
         if name == "externalId":
@@ -143,7 +145,7 @@ def _fields(
         if name == "custom":
             fields.extend(_custom(value, ways, where, source))
             continue
-        slot = build_slot(value, where, source, where=f"conversation.{name}")
+        slot = build_slot(value, where, source, where=f"{path[-1]}.{name}")
         if slot is None:
             continue
         if name in ("users", "endusers") and not around.resolve_people and _without_ids(value):
@@ -165,10 +167,46 @@ def _fields(
             if name == "type" and slot.template is not None
             else frozenset()
         )
-        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held, only))
+        form = safe_html if name == "description" and around.safe_descriptions else None
+        fields.append(FieldRule(name, ways.get(name, "replace"), slot, held, only, form))
     if action == "upsert" and not conversation.get("type"):
         source.add(path, f"'type' is missing: one of {_listed(around.types)}")
     return tuple(fields)
+
+
+def _fallbacks(value: Any, path: Path, action: str, around: Surroundings) -> tuple[FieldRule, ...]:
+    """What a field holds until an event gives it a value."""
+    if value is None or isinstance(value, Absent):
+        return ()
+    if not isinstance(value, dict):
+        around.source.add(path, f"should be a mapping of Planhat's fields, not {name_of(value)}")
+        return ()
+    for name, inner in value.items():
+        if isinstance(inner, list) and len(inner) > len(STAND_INS):
+            around.source.add((*path, name), f"has {len(inner)} choices; {len(STAND_INS)} at most")
+        if name in ("externalId", "type"):
+            around.source.add(
+                (*path, name), f"{name} has no fallback: it is the same for the whole conversation"
+            )
+    found: list[FieldRule] = []
+    for n, way in enumerate(STAND_INS):
+        given = {
+            name: _choice(inner, n) for name, inner in value.items() if name not in ("externalId", "type")
+        }
+        given = {name: inner for name, inner in given.items() if inner is not None}
+        # No way of a rule's own, and no complaint about the type that stands in `conversation`.
+        fields = _fields({**given, "type": DEFAULT_TYPE}, {}, path, action, around)
+        found += [replace(part, way=way) for part in fields if part.name != "type"]
+    return tuple(found)
+
+
+def _choice(value: Any, n: int) -> Any:
+    """The n-th choice of a fallback: a list holds several, the better first."""
+    if isinstance(value, dict):
+        inner = {name: _choice(one, n) for name, one in value.items()}
+        return {name: one for name, one in inner.items() if one is not None} or None
+    choices = value if isinstance(value, list) else [value]
+    return choices[n] if n < len(choices) else None
 
 
 def _without_ids(people: Any) -> bool:
@@ -213,7 +251,8 @@ def _check_constant(field: Field, slot: Slot, value: Any, path: Path, source: So
     if value in (None, "", [], {}):
         source.add(path, "is empty: leave it out", severity="warning")
         return
-    fault = value_fault(field, fit(field, value))
+    fitted = fit(field, value)
+    fault = value_fault(field, value if fitted == [] else fitted)
     if fault:
         source.add(path, fault)
 
@@ -262,7 +301,7 @@ def _custom(value: Any, ways: Mapping[str, Way], path: Path, source: Source) -> 
         ):
             source.add(at, "a custom field is a plain value or a list of them, no mapping")
             continue
-        slot = build_slot(inner, at, source, where=f"conversation.custom.{name}")
+        slot = build_slot(inner, at, source, where=f"{path[-2]}.custom.{name}")
         if slot is not None:
             key = f"custom.{name}"
             fields.append(FieldRule(key, ways.get(key, ways.get("custom", "replace")), slot))

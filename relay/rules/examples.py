@@ -64,7 +64,7 @@ def example_event(given: Mapping[str, Any], *, source: str, adapter: str, payloa
         else:
             if isinstance(value, (dict, list)) or value is None:
                 raise ValueError(f"event.{key} should be a text, not {name_of(value)}")
-            values[key] = str(value)
+            values["unworded" if key == "empty" else key] = str(value)
     if values["kind"] not in KINDS:
         raise ValueError(
             f"no event has the kind {values['kind']!r}{did_you_mean(values['kind'], tuple(sorted(KINDS)))}"

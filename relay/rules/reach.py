@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import nodes
 
+from relay.patch import STAND_INS
 from relay.rules.file.yaml_file import Path, Source
 from relay.rules.language.references import EVENT_SHAPE, path_of, path_text
 from relay.rules.language.template import parse_expression
@@ -53,7 +54,7 @@ def check_ways(rules: Sequence[tuple[int, Rule]], source: Source) -> None:
             continue
         for name in rule.sources:
             for part in rule.fields:
-                if part.name == "type":
+                if part.name == "type" or part.way in STAND_INS:
                     continue
                 key = (name, rule.external_id.text, part.name)
                 way, other = seen.setdefault(key, (part.way, rule))

@@ -13,6 +13,7 @@ _WRITABLE_NAMES = tuple(name for table in (FIELDS, EXTRAS) for name in table if 
 #: Set elsewhere in a rule, or only by the relay itself.
 ELSEWHERE = {
     "companyId": "set it as the rule's own key 'companyId', beside 'conversation'",
+    "companyExternalId": "set companyId: extid-..., the rule's own key, beside 'conversation'",
     "_id": "Planhat makes it; conversations are found by externalId",
 }
 

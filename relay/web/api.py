@@ -203,12 +203,15 @@ class Api:
     def dead_edit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         payload, fields = read_values(body, "payload"), read_values(body, "fields")
         company = read_text(body, "company") or read_text(body, "companyId")
+        raw = body.get("raw")
+        if "raw" in body and not (isinstance(raw, str) and raw):
+            raise InputInvalid("wanted a string", "raw")
         dead_id = request.path_params["id"]
         letter_of(self._context.outbox, dead_id)
-        if not payload and not fields and not company:
-            raise InputInvalid("nothing to change: give payload, fields or company")
+        if not payload and not fields and not company and raw is None:
+            raise InputInvalid("nothing to change: give payload, fields, company or raw")
         return edit_dead(
-            self._context, dead_id, payload=payload, fields=fields, company=company, by=operator.name
+            self._context, dead_id, payload=payload, fields=fields, company=company, raw=raw, by=operator.name
         )
 
     def dead_replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:

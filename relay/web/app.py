@@ -43,12 +43,13 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
 from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
@@ -209,7 +210,11 @@ class WebSide:
         self._look_for_the_key()
         keep = config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=house.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=house.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True

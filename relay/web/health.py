@@ -14,13 +14,15 @@ from starlette.responses import Response
 
 from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Confirmed, Durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
-from relay.telemetry import SharedMetrics, escape_label, exposition, with_help
+from relay.outbox.shared_metrics import SharedMetrics, escape_label, exposition
+from relay.telemetry import with_help
 from relay.web.tally import Tally
 from relay.web.watch import RedisWatch, Seen
 
@@ -141,13 +143,15 @@ class Health:
         life = read_life(self._outbox)
         yield "# TYPE relay_conversations_unsure gauge"
         yield f"relay_conversations_unsure {int(life.unsure)}"
+        yield "# TYPE relay_newer_records gauge"
+        yield f"relay_newer_records {self._outbox.newer_count()}"
         yield "# TYPE relay_redis_clock_back_total counter"
         yield f"relay_redis_clock_back_total {life.clock_back}"
 
     def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
         pipe = self._outbox.redis.pipeline(transaction=False)
         for source in sources:
-            pipe.hget(f"{self._outbox.prefix}ledger:{source}", "signature_failures")
+            pipe.hget(self._outbox.prefix + keys.ledger(source), "signature_failures")
         return [(source, int(value or 0)) for source, value in zip(sources, pipe.execute(), strict=True)]
 
     def _dead_causes(self) -> dict[str, int]:

@@ -60,8 +60,10 @@ class Hooks:
             else:
                 status, headers, body = _accepted(source, outcome)
                 word = outcome.status
-                if not outcome.event_ids and len(outcome.skipped):
-                    self.tally.skipped(name, outcome.skipped)
+                if outcome.skipped:
+                    self.tally.skipped(name, outcome.skipped, ignored=not outcome.event_ids)
+                if outcome.remarks:
+                    self.tally.remarked(name, outcome.remarks)
         except RelayError as error:
             status, headers, body, reason = _refusal(source, error)
             word = "refused"

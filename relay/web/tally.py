@@ -19,8 +19,9 @@ from redis.exceptions import RedisError
 from starlette.types import Scope
 
 from relay.errors import NotAuthentic
+from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
-from relay.telemetry import BUCKETS
+from relay.outbox.shared_metrics import BUCKETS
 
 #: How many refused requests are kept to look at (never a body): time, source, reason, size, address prefix.
 REJECTED_KEPT = 500
@@ -74,10 +75,18 @@ class Tally:
     def ignored(self, source: str) -> None:
         self._add(source, "ignored")
 
-    def skipped(self, source: str, reasons: Sequence[str]) -> None:
+    def skipped(self, source: str, reasons: Sequence[str], *, ignored: bool = True) -> None:
+        """Counts what an adapter skipped, each by its reason, too. `ignored`: nothing else was in the request."""
         for reason in reasons:
             if reason != "filtered":
-                self._add(source, "ignored")
+                self._add(source, f"skipped:{reason}")
+                if ignored:
+                    self._add(source, "ignored")
+
+    def remarked(self, source: str, words: Sequence[str]) -> None:
+        """Counts what an operator should know of events that came in."""
+        for word in words:
+            self._add(source, word)
 
     def rejected(self, source: str, error: Exception, *, reason: str, scope: Scope, kind: str) -> None:
         if source:
@@ -111,12 +120,12 @@ class Tally:
         try:
             async with client.pipeline(transaction=True) as pipe:
                 for (source, word), number in counts.items():
-                    pipe.sadd(self._prefix + "sources", source)
-                    pipe.hincrby(self._prefix + "ledger:" + source, word, number)
+                    pipe.sadd(self._prefix + keys.SOURCES, source)
+                    pipe.hincrby(self._prefix + keys.ledger(source), word, number)
                 if refused:
                     stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
-                    pipe.lpush(self._prefix + "rejected", *stamped)
-                    pipe.ltrim(self._prefix + "rejected", 0, REJECTED_KEPT - 1)
+                    pipe.lpush(self._prefix + keys.REJECTED, *stamped)
+                    pipe.ltrim(self._prefix + keys.REJECTED, 0, REJECTED_KEPT - 1)
                 await pipe.execute()
         except (RedisError, OSError):
             for key, number in counts.items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,9 +16,11 @@ from click.testing import CliRunner, Result
 from relay.cli import cli
 from relay.cli.check import check_file
 from relay.errors import ConfigInvalid, NotFound, UserError
+from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
+from relay.planhat.sandbox.server import running
 from relay.rules.defaults import ADAPTERS
 from tests.environ import WEAK
-from tests.places import CONFIGS
+from tests.places import CONFIGS, ROOT
 
 CONFIG = """
 planhat: {types: [Slack thread]}
@@ -191,7 +196,12 @@ def test_shown_default_rules_can_be_copied_as_they_are(adapter: str, config: Pat
 def test_a_whole_config_to_start_from_holds_once_its_secret_is_set(adapter: str, config: Path) -> None:
     config.write_text(run("rules", "show", adapter, "--whole").stdout)
     variable = adapter.upper()
-    environ = {f"{variable}_SECRET": "c2VjcmV0c2VjcmV0c2VjcmV0", f"{variable}_LOGIN": "relay:1d9c7f0a3b52"}
+    environ = {
+        f"{variable}_SECRET": "c2VjcmV0c2VjcmV0c2VjcmV0",
+        f"{variable}_LOGIN": "relay:1d9c7f0a3b52",
+        f"{variable}_TOKEN": "c2VjcmV0c2VjcmV0c2VjcmV0",
+        f"{variable}_TOPIC": "arn:aws:sns:eu-west-1:123456789012:mail",
+    }
     mistakes = [str(one) for one in check_file(str(config), environ) if "PUBLIC_KEY" not in one.message]
     assert mistakes == []
     without = "\n".join(str(one) for one in check_file(str(config), WEAK))
@@ -203,3 +213,65 @@ def test_rules_of_an_adapter_that_is_not_there_are_not_found() -> None:
     assert isinstance(result.exception, NotFound)
     assert "did you mean 'slack'" in str(result.exception)
     assert "slack" in run("rules", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("adapter", "says"), [("gong", "Gong sync"), ("zoom", "calendar sync"), ("slack", "")]
+)
+def test_what_planhat_may_have_by_itself_is_noted(adapter: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        f"planhat: {{types: [T]}}\nsources: {{src: {{adapter: {adapter}, secrets: [s], type: T}}}}\ncompanies: [default: extid-a]\n"
+    )
+    done = CliRunner().invoke(cli, ["check", str(path)], env=WEAK)
+    assert done.exit_code == 0, done.output
+    assert ("note: source src: " in done.stderr) == bool(says)
+    assert says in done.stderr
+
+
+# -- beside the tenant -----------------------------------------------------------------------------------------
+
+
+def beside_the_tenant(
+    folder: Path, url: str, *more: str, planhat: str = ""
+) -> subprocess.CompletedProcess[str]:
+    path = folder / "relay.yaml"
+    path.write_text(
+        f"planhat: {{types: [T]{planhat}}}\nsources: {{src: {{adapter: generic, secrets: [s]}}}}\ncompanies: [default: extid-a]\n"
+        "rules:\n  - name: r\n    source: src\n    conversation:\n      type: T\n      externalId: '{{ event.thread }}'\n"
+        "      custom: {Channel: '{{ event.channel.name }}', Plan: '{{ payload.plan }}', link: '{{ event.url }}'}\n"
+    )
+    environ = {**os.environ, **WEAK, "RELAY_PLANHAT_URL": url, "RELAY_PLANHAT_TOKEN": "t"}
+    return subprocess.run(
+        [sys.executable, "-m", "relay.cli", "check", str(path), "--planhat", *more],
+        capture_output=True, text=True, env={**environ, "PYTHONPATH": str(ROOT)}, cwd=folder, check=False,
+    )  # fmt: skip
+
+
+def test_check_names_what_the_tenant_lacks_and_what_to_create(tmp_path: Path) -> None:
+    with running(create_sandbox(quotas=NO_QUOTAS)) as url:
+        done = beside_the_tenant(tmp_path, url)
+        assert done.returncode == 0, done.stderr
+        assert "warning: custom field Plan is not defined in Planhat" in done.stderr
+        assert "called exactly 'Plan', type text" in done.stderr
+        assert "custom field link is called 'Link' in Planhat: case counts" in done.stderr
+        assert "Channel" not in done.stderr
+        refused = beside_the_tenant(tmp_path, url, planhat=", undefined_fields: refuse")
+        assert refused.returncode == 1
+        assert "2 things that Planhat lacks" in refused.stderr
+        told = json.loads(beside_the_tenant(tmp_path, url, "--json").stdout)
+        assert told["holds"] is True
+        assert [one["name"] for one in told["planhat"] if not one["ok"]] == [
+            "custom field Plan",
+            "custom field link",
+        ]
+
+
+def test_check_says_when_planhat_cannot_be_asked(tmp_path: Path) -> None:
+    done = beside_the_tenant(tmp_path, "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr
+    app = beside_the_tenant(tmp_path, "https://ws.planhat.com/acme")
+    assert app.returncode == 1
+    assert "https://api.planhat.com" in app.stderr
+    assert "Traceback" not in app.stderr

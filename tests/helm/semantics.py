@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -262,12 +263,15 @@ def _scaling(objects: list[Json]) -> Iterator[str]:
 
 
 def _secrets(objects: list[Json]) -> Iterator[str]:
-    """No secret value of the chart's own Secret stands anywhere else."""
+    """No secret value of the chart's own Secrets stands anywhere else."""
     values = [
         text
         for found in objects
         if found["kind"] == "Secret"
-        for text in (found.get("stringData") or {}).values()
+        for text in (
+            *(found.get("stringData") or {}).values(),
+            *(b64decode(text).decode() for text in (found.get("data") or {}).values()),
+        )
         if len(text) > 7
     ]
     for found in objects:

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.places import ROOT
 from tests.cli.test_up import free_port, relay, running
+from tests.places import ROOT
 
 pytestmark = pytest.mark.process
 

@@ -158,7 +158,7 @@ def test_every_id_finds_the_same_conversation(shop: Shop) -> None:
         assert found["conversation"]["externalId"] == "slack-C024BE91L-1800000000.000100"
         assert found["conversation"]["planhat_id"] == planhat_id
         assert [event["state"] for event in found["events"]] == ["delivered", "delivered"]
-    assert found["conversation"]["fields"]["description"] == "hello\na reply"
+    assert found["conversation"]["fields"]["description"] == "<p>hello</p><p>a reply</p>"
 
 
 def test_what_still_waits_tells_what_it_will_be(shop: Shop) -> None:

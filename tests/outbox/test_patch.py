@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, fold
+from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, Way, fold
+from relay.value import AS_BEFORE
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 MESSAGES = st.sampled_from(["m1", "m2", "m3", ""])
@@ -18,7 +19,7 @@ PEOPLE = st.lists(st.fixed_dictionaries({"id": st.sampled_from(["p", "q"]), "nam
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
-        "subject": st.tuples(st.sampled_from(["replace", "first"]), WORDS),
+        "subject": st.tuples(st.sampled_from(["replace", "first", "fallback", "placeholder"]), WORDS),
         "type": st.tuples(st.just("replace"), WORDS),
         "description": st.tuples(st.sampled_from(["append", "replace"]), WORDS),
         "endusers": st.tuples(st.just("union"), PEOPLE),
@@ -44,11 +45,13 @@ def patches(draw: st.DrawFn) -> Patch:
         company_id=draw(st.sampled_from(["", "extid-a", "extid-b"])),
         company=draw(st.sampled_from([{}, {"email": "ann@example.com"}])),
         revision=draw(st.integers(0, 1)),
+        author=draw(st.sampled_from(["", "Ann", "Bo"])) if action == "upsert" else "",
     )
 
 
 def state(document: Document) -> tuple[Any, ...]:
-    return (document.registers, document.retracted, document.messages, document.asks, document.render())
+    held = (document.registers, document.retracted, document.messages, document.authors, document.asks)
+    return (*held, document.render())
 
 
 @given(st.lists(patches(), max_size=8), st.randoms(use_true_random=False))
@@ -107,10 +110,59 @@ def retract(event: str, version: int, message: str) -> Patch:
     )
 
 
+@given(st.lists(patches(), max_size=8))
+def test_a_fallback_never_wins_over_a_value(events: list[Patch]) -> None:
+    told = fold(Document("x"), events).render().get("subject")
+    for better in (("replace", "first"), ("replace", "first", "fallback")):
+        if any(p.fields.get("subject", ("",))[0] in better for p in events):
+            kept = [p for p in events if p.fields.get("subject", better)[0] in better]
+            assert told == fold(Document("x"), kept).render().get("subject")
+
+
+def test_an_edit_that_does_not_say_who_wrote_keeps_the_author_in_any_order() -> None:
+    said = Patch(
+        "x",
+        "e1",
+        "crisp",
+        1,
+        "2026-01-01T00:00:01.000Z",
+        {"description": ("append", "<b>A &amp; B</b>: hi")},
+        message_id="m1",
+        author="A & B",
+    )
+    edited = Patch(
+        "x",
+        "e2",
+        "crisp",
+        2,
+        "2026-01-01T00:00:02.000Z",
+        {"description": ("append", f"<b>{AS_BEFORE}</b>: hello")},
+        message_id="m1",
+    )
+    for events in ([said, edited], [edited, said]):
+        assert fold(Document("x"), events).render() == {"description": "<b>A &amp; B</b>: hello"}
+    assert fold(Document("x"), [edited]).render() == {"description": "<b>Unknown</b>: hello"}
+
+
+def test_a_fallback_stands_until_something_better_comes_whatever_its_version() -> None:
+    steps: tuple[tuple[Way, str], ...] = (
+        ("placeholder", "Ticket 12"),
+        ("fallback", "It stops at row 500"),
+        ("first", "Export fails"),
+    )
+    document = Document("x")
+    for n, (way, subject) in enumerate(steps, 1):
+        document.absorb(
+            Patch("x", f"e{n}", "desk", n, f"2026-01-01T00:00:0{n}.000Z", {"subject": (way, subject)})
+        )
+        assert document.render() == {"subject": subject}
+        assert document.contributors() == {f"e{n}"}
+
+
 def test_an_edit_replaces_its_entry_and_stays_in_its_place() -> None:
     document = fold(Document("x"), [upsert("e1", 1, "one", "m1"), upsert("e2", 2, "two", "m2")])
     fold(document, [upsert("e3", 3, "one, mended", "m1")])
-    assert document.render()["description"] == "one, mended\ntwo"
+    assert document.render()["description"] == "<p>one, mended</p><p>two</p>"
     assert document.contributors() == {"e2", "e3"}
 
 
@@ -168,3 +220,69 @@ def test_a_text_whose_every_entry_was_taken_back_is_sent_empty() -> None:
     document = fold(Document("x"), [upsert("e1", 1, "secret", "m1", **{"custom.Log": ("append", "secret")})])
     fold(document, [retract("e2", 2, "m1")])
     assert document.render() == {"description": "", "custom": {"Log": ""}, "archived": True}
+
+
+# ---- descriptions
+
+
+def test_what_an_older_release_kept_is_made_into_blocks_once() -> None:
+    old = Document("x")
+    old.registers["description"] = {
+        "append": {
+            "m1": [1, "e1", 0, "<div>one</div>\n<ul><li>two</li></ul>", "2026-01-01T00:00:01.000Z"],
+            "m2": [2, "e2", 0, "three\nfour", "2026-01-01T00:00:02.000Z"],
+        }
+    }
+    stored = orjson.loads(old.encode())
+    del stored["b"]
+    read = Document.decode(orjson.dumps(stored))
+    text = read.render()["description"]
+    assert text.startswith("<p>one</p><ul class=")
+    assert text.endswith("<p>three<br>four</p>")
+    again = Document.decode(read.encode())
+    assert again.render()["description"] == text
+    patch = orjson.loads(upsert("e3", 3, "five\n", "m3").encode())
+    del patch["b"]
+    assert Patch.decode(orjson.dumps(patch)).fields["description"] == ("append", "five")
+
+
+def test_what_planhat_has_no_room_for_is_left_out_and_kept_here() -> None:
+    document = fold(
+        Document("x"), [upsert(f"e{n}", n, f"<p>{n} {'x' * 100_000}</p>", f"m{n}") for n in range(9)]
+    )
+    text = document.render()["description"]
+    assert len(text) <= 524_288
+    assert "4 earlier entries are left out here" in text
+    assert ">8 xxx" in text
+    fold(document, [retract(f"r{n}", 20 + n, f"m{n}") for n in range(4, 9)])
+    assert document.render()["description"].startswith("<p>0 xxx")
+    alone = fold(
+        Document("y"), [Patch("y", "e", "s", 1, "", {"description": ("replace", "<p>" + "x" * 600_000)})]
+    )
+    assert "The rest is left out here" in alone.render()["description"]
+
+
+def test_other_fields_that_append_are_lines() -> None:
+    patches = [
+        Patch(
+            "x",
+            f"e{n}",
+            "s",
+            n,
+            f"2026-01-01T00:00:0{n}.000Z",
+            {"custom.Log": ("append", f"line {n}")},
+            message_id=f"m{n}",
+        )
+        for n in (1, 2)
+    ]
+    assert fold(Document("x"), patches).render() == {"custom": {"Log": "line 1\nline 2"}}
+
+
+def test_of_two_custom_names_that_differ_in_case_the_newer_one_is_sent() -> None:
+    """A rule was mended; what it wrote before stands in the document all the same."""
+    before = Patch(
+        "x", "e1", "s", 1, "", {"custom.status": ("replace", "open"), "custom.Channel": ("replace", "C1")}
+    )
+    after = Patch("x", "e2", "s", 2, "", {"custom.Status": ("replace", "done")})
+    for order in ([before, after], [after, before]):
+        assert fold(Document("x"), order).render() == {"custom": {"Channel": "C1", "Status": "done"}}

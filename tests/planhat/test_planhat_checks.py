@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 
-from relay.planhat.checks import Check, check_planhat, check_token_age
+from relay.planhat.checks import Check, check_planhat, check_token_age, tenants_spelling
 from relay.planhat.client import Planhat
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
@@ -30,7 +31,7 @@ def sandbox(shared: tuple[Sandbox, str]) -> Sandbox:
 
 
 def examine(
-    url: str, token: str = "secret", *, now_s: float | None = None, expires: str = ""
+    url: str, token: str = "secret", *, now_s: float | None = None, expires: str = "", **more: Any
 ) -> dict[str, Check]:
     with Planhat(url, token) as planhat:
         found = check_planhat(
@@ -39,6 +40,7 @@ def examine(
             token_expires=expires,
             now_s=time.time() if now_s is None else now_s,
             today=TODAY,
+            **more,
         )
         return {check.name: check for check in found}
 
@@ -63,7 +65,7 @@ def test_a_401_speaks_of_expiry_and_region_and_ends_the_checks(
     assert len(sandbox.calls) == 1
 
 
-@pytest.mark.parametrize("model", ["companies", "endusers", "users"])
+@pytest.mark.parametrize("model", ["companies", "endusers", "users", "customfields"])
 def test_a_missing_permission_is_named_by_its_model(
     sandbox: Sandbox, shared: tuple[Sandbox, str], model: str
 ) -> None:
@@ -110,3 +112,87 @@ def test_an_outage_of_one_model_is_no_question_of_permission(
 def test_a_token_near_its_end_is_a_failure(expires: str, ok: bool, found: str) -> None:
     check = check_token_age(expires, TODAY)
     assert (check.ok, check.found) == (ok, found)
+
+
+# ---- a wrong token, a wrong region, no API at all
+
+
+def test_a_wrong_region_is_told_from_a_wrong_token(shared: tuple[Sandbox, str]) -> None:
+    """Both answer 401: the other clusters know the token, or do not."""
+    with running(create_sandbox(token="of-the-us", quotas=NO_QUOTAS)) as elsewhere:
+        wrong_region = examine(shared[1], "of-the-us", clusters=[elsewhere])["planhat region"]
+        assert not wrong_region.ok
+        assert f"taken by {elsewhere}" in wrong_region.found
+        assert wrong_region.do == f"set RELAY_PLANHAT_URL to {elsewhere}"
+        wrong_token = examine(shared[1], "of-nobody", clusters=[elsewhere, "http://127.0.0.1:9"])[
+            "planhat token"
+        ]
+        assert f"{elsewhere.removeprefix('https://')} refuse it as well" in wrong_token.found
+        assert "region" not in wrong_token.do
+
+
+@pytest.mark.parametrize("fault", ["status=200,body=html", "status=404,body=html"])
+def test_a_web_page_is_not_the_api(sandbox: Sandbox, shared: tuple[Sandbox, str], fault: str) -> None:
+    sandbox.faults.all.append(Fault.parse(fault))
+    checks = examine(shared[1])
+    assert list(checks) == ["planhat"]
+    assert not checks["planhat"].ok
+    assert checks["planhat"].found.startswith("this is not the API")
+
+
+# ---- custom fields and types
+
+
+def test_custom_fields_are_compared_to_the_letter(sandbox: Sandbox, shared: tuple[Sandbox, str]) -> None:
+    with running(
+        create_sandbox(
+            token="secret",
+            quotas=NO_QUOTAS,
+            seed={
+                "custom_fields": [
+                    "Channel",
+                    {"name": "Age", "type": "number"},
+                    {"name": "Due", "type": "date"},
+                    {"name": "Plan", "parent": "company"},
+                ]
+            },
+        )
+    ) as url:
+        checks = examine(
+            url,
+            custom_fields={"Channel": "text", "age": None, "Due": "checkbox", "Plan": "text", "Link": "url"},
+        )
+    told = {
+        name: (check.found, check.do) for name, check in checks.items() if name.startswith("custom field ")
+    }
+    assert told == {
+        "custom field age": ("is called 'Age' in Planhat: case counts", "write it as 'Age'"),
+        "custom field Due": (
+            "is of type date in Planhat, and gets a checkbox",
+            "write a date, or change its type",
+        ),
+        "custom field Plan": (
+            "is not defined in Planhat: it is stored, and shown to nobody",
+            "create a custom field of conversations in Planhat that is called exactly 'Plan', type text",
+        ),
+        "custom field Link": (
+            "is not defined in Planhat: it is stored, and shown to nobody",
+            "create a custom field of conversations in Planhat that is called exactly 'Link', type url",
+        ),
+    }
+
+
+def test_a_type_that_the_tenant_writes_in_another_way_is_named(
+    sandbox: Sandbox, shared: tuple[Sandbox, str]
+) -> None:
+    with running(
+        create_sandbox(types=["slack Thread", "\U0001f4ac\ufe0f Chat"], token="secret", quotas=NO_QUOTAS)
+    ) as url:
+        with Planhat(url, "secret") as planhat:
+            for n, kind in enumerate(["slack Thread", "\U0001f4ac\ufe0f Chat"]):
+                planhat.upsert([{"companyId": "extid-acme", "externalId": f"x{n}", "type": kind}])
+        checks = examine(url)
+    assert not checks["type Slack thread"].ok
+    assert checks["type Slack thread"].do == "write 'slack Thread'"
+    assert tenants_spelling("\U0001f4ac Chat", ["\U0001f4ac\ufe0f Chat"]) == "\U0001f4ac\ufe0f Chat"
+    assert tenants_spelling("Chat", ["Chat", "chat"]) == ""

@@ -20,9 +20,10 @@ from relay.errors import (
     PlanhatNotFound,
     PlanhatRefused,
     PlanhatUnavailable,
+    PlanhatWrongAddress,
     SettingsInvalid,
 )
-from relay.planhat.address import base_url, extid, srcid
+from relay.planhat.address import base_url, cluster_urls, extid, record_link, srcid
 from relay.planhat.client import Planhat
 from relay.planhat.models import Conversation
 from relay.planhat.report import Forbidden, Report, Throttled, TooLarge, Unauthorized, Unavailable
@@ -164,7 +165,7 @@ def test_the_bulk_upsert_answers_with_a_value_whatever_happens(
         ("status=413", PlanhatRefused),
         ("status=206,body=json", PlanhatGarbled),
         ("status=200,body=garbled", PlanhatGarbled),
-        ("status=200,body=html", PlanhatGarbled),
+        ("status=200,body=html", PlanhatWrongAddress),
         ("status=200,body=string", PlanhatGarbled),
     ],
 )
@@ -200,7 +201,7 @@ def test_a_redirect_is_not_followed_so_that_the_token_goes_nowhere_else(sandbox:
     with (
         server(redirect) as elsewhere,
         Planhat(elsewhere, "secret") as planhat,
-        pytest.raises(PlanhatUnavailable, match="base URL"),
+        pytest.raises(PlanhatWrongAddress, match="RELAY_PLANHAT_URL"),
     ):
         planhat.users()
     assert not sandbox.calls
@@ -344,6 +345,45 @@ def test_a_base_url_may_be_a_url_a_host_or_a_cluster(text: str, expected: str) -
 def test_what_is_no_base_url_is_refused_by_the_variables_name(text: str) -> None:
     with pytest.raises(SettingsInvalid, match="RELAY_PLANHAT_URL"):
         base_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://ws.planhat.com/acme/home", "app.planhat.com", "https://www.planhat.com", "WS.planhat.com"],
+)
+def test_the_apps_address_is_refused_and_the_apis_named(text: str) -> None:
+    with pytest.raises(
+        SettingsInvalid, match=r"is Planhat's app and not its API. The API is https://api\.planhat\.com"
+    ):
+        base_url(text)
+
+
+def test_a_record_has_a_page_in_the_app() -> None:
+    assert record_link("acme", "5f01") == (
+        "https://ws.planhat.com/acme/home/data-explorer/conversation?preview=Conversation.5f01"
+    )
+    assert record_link("", "5f01") == record_link("acme", "") == ""
+    assert record_link("a/b", "x&y").endswith(
+        "/a%2Fb/home/data-explorer/conversation?preview=Conversation.x%26y"
+    )
+
+
+def test_other_clusters_are_known_for_planhats_own_hosts_alone() -> None:
+    others = cluster_urls("https://api-us3.planhat.com")
+    assert "https://api.planhat.com" in others
+    assert "https://api-us3.planhat.com" not in others
+    assert cluster_urls("http://127.0.0.1:8081") == cluster_urls("https://notplanhat.com") == ()
+
+
+def test_custom_fields_tags_and_a_new_enduser(planhat: Planhat) -> None:
+    assert {"name": "Channel", "parent": "conversation"}.items() <= planhat.custom_fields()[0].items()
+    assert "Renewal" in {tag["name"] for tag in planhat.activity_tags()}
+    made = planhat.upsert_enduser({"email": "new@example.com", "name": "New", "companyId": "extid-acme"})
+    assert [row["_id"] for row in planhat.endusers(email="new@example.com")] == [made]
+    again = planhat.upsert_enduser({"email": "new@example.com", "name": "Newer", "companyId": "extid-acme"})
+    assert again == made
+    with pytest.raises(PlanhatRefused):
+        planhat.upsert_enduser({"email": "new2@example.com", "companyId": "extid-nobody"})
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from relay.planhat.report import (
     Forbidden,
     Garbled,
     Key,
+    NotTheApi,
     Rejected,
     Report,
     Throttled,
@@ -107,7 +108,10 @@ def test_a_403_with_an_empty_envelope_names_no_item() -> None:
         (500, b"", Unavailable),
         (502, b"<html>Bad gateway</html>", Unavailable),
         (503, envelope(created=3), Unavailable),
-        (301, b"", Unavailable),
+        (301, b"", NotTheApi),
+        (200, b"\n<!DOCTYPE html><title>Planhat</title>", NotTheApi),
+        (404, b"<html><pre>Cannot PUT /conversations</pre>", NotTheApi),
+        (403, b"<html>Attention required</html>", NotTheApi),
         (429, b"Too many", Throttled),
         (429, envelope(), Throttled),
         (200, b"", Garbled),
@@ -236,8 +240,15 @@ def test_a_reason_is_one_line_without_markup_and_not_long() -> None:
     assert answer.message.startswith("line one line two")
     assert len(answer.message) == 200
     page = read(400, b"<html><script>alert(1)</script></html>")
-    assert isinstance(page, Rejected)
-    assert "script" not in page.message
+    assert isinstance(page, NotTheApi)
+    assert "script" not in page.reason
+
+
+def test_a_bare_string_that_a_server_calls_html_is_no_page() -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    assert isinstance(read(400, b"payload should be an array", html), Rejected)
+    assert isinstance(read(200, b"OK", html), Garbled)
+    assert isinstance(read(400, b"<h1>Bad Request</h1>", html), NotTheApi)
 
 
 def _dumps(value: object) -> bytes:

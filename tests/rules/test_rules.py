@@ -396,7 +396,8 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
         assert document["subject"]
         assert patch.external_id == "src-example-thread"
         assert "<Ann>" not in document.get("description", "")
-        assert patch.fields["date"][0] == "first"
+        assert patch.fields["date"][0] == ("first" if FAMILIES[adapter].file == "call" else "replace")
+        assert patch.fields["source"] == ("first", "slack")  # as the event says
         assert patch.company["domain"] == "example.com"
     mapped(book, event("src", kind="message.created"))
     assert mapped(book, event("src", kind="message.deleted")).patch.action == "retract"
@@ -441,17 +442,36 @@ def test_people_are_united_where_the_workers_look_them_up(
     assert (fields.get("endusers"), fields.get("users")) == ((united, united) if resolve else (None, None))
     nobody = mapped(book, event("src", sender={"name": "Ann"})).patch.fields
     assert "endusers" not in nobody
+    assert "users" not in nobody
 
 
 def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_up(tmp_path: Path) -> None:
     _, book = load_rules(
         tmp_path,
         rule(conversation={"endusers": [{"email": "{{ event.sender.email }}"}], "users": [{"id": "abc"}]}),
+        planhat={**BASE["planhat"], "resolve_people": False},
     )
     assert [warning.message for warning in book.warnings if "resolve_people" in warning.message]
     fields = mapped(book, event(sender={"email": "ann@example.com"})).patch.fields
     assert "endusers" not in fields
     assert fields["users"] == ("replace", [{"id": "abc"}])
+
+
+@pytest.mark.parametrize(
+    ("written", "people"),
+    [
+        ("ann@example.com", [{"email": "ann@example.com"}]),
+        (["5e0000000000000000000001", "bo@example.com"], [{"id": "5e0000000000000000000001"}, {"email": "bo@example.com"}]),
+        ([{"name": "{{ event.sender.name }}", "email": "{{ event.sender.email }}"}], None),
+    ],
+)  # fmt: skip
+def test_nobody_is_sent_as_a_bare_text_and_a_name_alone_is_nobody(
+    written: Any, people: list[dict[str, str]] | None, tmp_path: Path
+) -> None:
+    """Planhat leaves such people out in silence."""
+    _, book = load_rules(tmp_path, rule(conversation={"endusers": written}))
+    fields = mapped(book, event(sender={"name": "Ann"})).patch.fields
+    assert fields.get("endusers") == (None if people is None else ("replace", people))
 
 
 def test_a_deleted_ticket_is_archived_and_a_deleted_comment_taken_out(tmp_path: Path) -> None:

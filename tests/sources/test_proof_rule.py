@@ -104,7 +104,9 @@ def test_a_secret_that_is_emptied_while_it_runs_asks_for_a_proof_as_before(name:
 
 @pytest.mark.parametrize("name", ["teams", "gong"])
 def test_a_login_in_the_header_of_the_proof_itself_is_refused_when_it_is_built(name: str) -> None:
-    keys = {"public_keys": lambda: (PEM,)} if name == "gong" else {"secrets": lambda: SECRETS[:1]}
+    keys: dict[str, Any] = (
+        {"public_keys": lambda: (PEM,)} if name == "gong" else {"secrets": lambda: SECRETS[:1]}
+    )
     with pytest.raises(ValueError, match="Authorization"):
         build_adapter(
             SourceOptions(

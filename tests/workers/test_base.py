@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.description import safe_html
 from relay.event import iso_time
 from relay.patch import Document, Patch, fold
 from workers.flush.base import rebase
@@ -139,7 +140,7 @@ def test_a_forgotten_thread_goes_on_where_it_stopped() -> None:
     coming = [patch(9, 9)]
     made = fold(rebase(Document("x"), [], coming, stands(old)), coming)
     said = made.render()
-    assert said["description"].split("\n") == ["text-0-0", "text-1-0", "text-2-0", "text-9-0"]
+    assert said["description"] == "".join(f"<p>text-{n}-0</p>" for n in (0, 1, 2, 9))
     assert said["subject"] == "subject 0" and said["custom"]["Last"] == "last 9"
     assert (made.planhat_id, made.company_id) == ("u1", "c1")
 
@@ -147,25 +148,25 @@ def test_a_forgotten_thread_goes_on_where_it_stopped() -> None:
 def test_what_a_person_wrote_in_it_stays_where_it_is() -> None:
     delivered = [patch(n, n) for n in range(2)]
     record = stands(fold(Document("x"), delivered))
-    record["description"] = record["description"].replace("\n", "\n<p>a note of ours</p>\n") + "\nand the end"
+    stood = record["description"].replace("</p><p>", "</p><ul><li>a note of ours<li>text-1-0</ul><p>")
+    record["description"] = stood + "and the end"
     coming = [patch(9, 9), patch(10, 0, edit=1)]
     made = fold(rebase(fold(Document("x"), delivered), [], coming, record), coming)
-    assert made.render()["description"].split("\n") == [
-        "text-0-1",
-        "<p>a note of ours</p>",
-        "text-1-0",
-        "and the end",
-        "text-9-0",
-    ]
+    note = safe_html("<ul><li>a note of ours<li>text-1-0</ul>")
+    assert made.render()["description"] == (
+        f"<p>text-0-1</p>{note}<p>text-1-0</p><p>and the end</p><p>text-9-0</p>"
+    )
 
 
 def test_what_planhat_s_editor_has_rewritten_is_kept_whole() -> None:
     delivered = [patch(n, n) for n in range(2)]
-    record = stands(fold(Document("x"), delivered), description="<p>text-0-0</p><p>text-1-0</p>")
-    coming = [patch(9, 9)]
+    record = stands(
+        fold(Document("x"), delivered),
+        description='<p style="text-align: left">text-0-0</p>\n<div>text-1-0</div>',
+    )
+    coming = [patch(9, 9), patch(10, 0, edit=1)]
     made = fold(rebase(fold(Document("x"), delivered), [], coming, record), coming)
-    found = made.render()["description"]
-    assert _WORDS.findall(found) == ["text-0-0", "text-1-0", "text-9-0"]
+    assert made.render()["description"] == "<p>text-0-1</p><p>text-1-0</p><p>text-9-0</p>"
 
 
 def test_a_deletion_of_what_is_forgotten_takes_nothing_away() -> None:

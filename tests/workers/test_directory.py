@@ -15,16 +15,9 @@ from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.companies.directory import (
-    FOUND_S,
-    NOT_FOUND_S,
-    Ambiguous,
-    Ask,
-    Directory,
-    Found,
-    Missing,
-    Unsure,
-)
+from workers.companies.directory import Directory
+from workers.companies.lookup_cache import FOUND_S, NOT_FOUND_S
+from workers.companies.verdicts import Ambiguous, Ask, Found, Missing, Unsure
 
 ACME = "5f0000000000000000000001"
 EMAIL = CompanyStep("enduser_email")
@@ -275,14 +268,14 @@ def test_people_are_found_by_address_where_there_is_exactly_one(
 
 def test_a_new_config_makes_parked_letters_due(redis_client: redis.Redis, planhat: Planhat) -> None:
     home = directory(redis_client, planhat)
-    home.config_changed("one")
-    home.park(["dead_1"])
-    assert home.parked_due() == []
-    assert not home.config_changed("one")
-    assert home.parked_due() == []
+    home.parked.config_changed("one")
+    home.parked.park(["dead_1"])
+    assert home.parked.due() == []
+    assert not home.parked.config_changed("one")
+    assert home.parked.due() == []
 
-    assert home.config_changed("two")
-    assert home.parked_due() == ["dead_1"]
+    assert home.parked.config_changed("two")
+    assert home.parked.due() == ["dead_1"]
 
 
 # -- with a real sandbox and the flush ---------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_events_of_one_thread_become_one_conversation_in_one_call(kit: Kit) -> N
 
     assert kit.run() == 2
 
-    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    assert kit.at_planhat("slack-C1-t")["description"] == "<p>text 1</p><p>text 2</p>"
     assert kit.at_planhat("slack-C1-t")["subject"] == "subject 1"
     assert kit.books() == {"accepted": 3, "delivered": 3}
     assert len(kit.puts()) == 1
@@ -61,7 +61,7 @@ def test_a_later_event_goes_by_the_pinned_id(kit: Kit) -> None:
     kit.record(patch(2, thread="t"))
     kit.run()
 
-    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    assert kit.at_planhat("slack-C1-t")["description"] == "<p>text 1</p><p>text 2</p>"
     assert kit.books()["delivered"] == 2
     assert len(kit.store) == 1
     assert [entry["what"] for entry in kit.document("slack-C1-t").history] == ["sent", "sent"]
@@ -311,7 +311,7 @@ def test_a_conversation_deleted_in_planhat_is_made_anew(kit: Kit) -> None:
     kit.due_now()
     kit.run()
 
-    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    assert kit.at_planhat("slack-C1-t")["description"] == "<p>text 1</p><p>text 2</p>"
     assert kit.document("slack-C1-t").planhat_id == kit.at_planhat("slack-C1-t")["_id"]
 
 
@@ -361,7 +361,7 @@ def test_events_that_arrive_during_the_call_are_delivered_next(kit: Kit) -> None
     kit.record(patch(1, thread="t"))
     kit.run()
 
-    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    assert kit.at_planhat("slack-C1-t")["description"] == "<p>text 1</p><p>text 2</p>"
     assert kit.books() == {"accepted": 2, "delivered": 2}
     assert len(kit.puts()) == 2
 
@@ -722,7 +722,7 @@ def test_a_call_that_was_cut_off_is_not_taken_for_known(kit: Kit) -> None:
     kit.fault(operation="upsert", commit_then_drop=True, times=1)
     kit.record(patch(2, thread="t"))
     kit.run()
-    assert kit.at_planhat("slack-C1-t")["description"] == "text 1\ntext 2"
+    assert kit.at_planhat("slack-C1-t")["description"] == "<p>text 1</p><p>text 2</p>"
     kit.record(patch(2, thread="t", kind="retract", message_id="m2"))
     kit.due_now()
     kit.run()
@@ -776,5 +776,5 @@ def test_eight_workers_at_once_make_one_call_at_a_time_and_one_conversation_each
         assert len(sandbox.store) == 50
         for thread_number in range(50):
             record = kit.at_planhat(f"slack-C1-{thread_number}")
-            expected = [f"text {n}" for n in range(thread_number, 400, 50)]
-            assert record["description"].split("\n") == expected
+            expected = "".join(f"<p>text {n}</p>" for n in range(thread_number, 400, 50))
+            assert record["description"] == expected

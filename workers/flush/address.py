@@ -8,9 +8,10 @@ from typing import Any
 from relay.config import Config
 from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.resolve import Hold
-from relay.telemetry import SharedMetrics
-from workers.companies.directory import Ambiguous, Directory, Found, Missing, Unsure
+from workers.companies.directory import Directory
+from workers.companies.verdicts import Ambiguous, Found, Missing, Unsure
 from workers.flush.dead_record import DeadRecord, dead_id
 from workers.flush.fold import FoldedItem, OutgoingItem
 from workers.flush.settle import Settlements
@@ -73,7 +74,7 @@ class Addressing:
                 parked.append(dead_id(folded_item.item))
                 settlements.append(self._settling.bury(folded_item.item, dead_record, folded_item))
         if parked:
-            self._directory.park(parked)
+            self._directory.parked.park(parked)
         return ready, hold
 
     def _note_moves(self, folded_items: Sequence[FoldedItem]) -> None:

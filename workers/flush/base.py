@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from html import unescape
 from typing import Any, Final
 
-from relay.patch import ENTRY_SEPARATOR, Document, Patch, Way, fold, member_key
+from relay.description import block_of, edges, safe_html
+from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch, Way, fold, member_key
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"
@@ -44,7 +45,8 @@ def rebase(
         if way == "append":
             # Also where nothing stands: what was delivered and is gone was taken out since.
             entries = document.registers.setdefault(name, {}).setdefault(way, {})
-            _align(document, entries, stored.get(name, {}), str(standing or ""))
+            text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
+            _align(document, entries, stored.get(name, {}), text)
             continue
         if standing in (None, "", []):
             continue
@@ -86,7 +88,48 @@ def _unite(members: dict[str, Any], standing: Any) -> None:
 # -- appended texts ---------------------------------------------------------------------------------------------------
 
 
-def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any], text: str) -> None:
+class Lines:
+    """A text that stands in Planhat, its entries lines."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def find(self, words: str, at: int) -> tuple[int, int] | None:
+        """Where an entry stands, not before `at`."""
+        start = self.text.find(words, at)
+        return (start, start + len(words)) if start >= 0 else None
+
+    def piece(self, start: int, end: int) -> str:
+        """What stands between two entries, "" for nothing."""
+        text, separator = self.text[start:end].strip(), ENTRY_SEPARATOR.strip()
+        while separator and text.startswith(separator):
+            text = text.removeprefix(separator).strip()
+        while separator and text.endswith(separator):
+            text = text.removesuffix(separator).strip()
+        return text
+
+
+class Blocks(Lines):
+    """A description that stands in Planhat: its entries are whole blocks, also where its editor has written them anew."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(block_of(safe_html(text)))
+        self._edges = edges(self.text)
+
+    def find(self, words: str, at: int) -> tuple[int, int] | None:
+        block = block_of(words)
+        start = self.text.find(block, at)
+        while start >= 0:
+            if start in self._edges and start + len(block) in self._edges:
+                return start, start + len(block)
+            start = self.text.find(block, start + 1)
+        return None
+
+    def piece(self, start: int, end: int) -> str:
+        return self.text[start:end].strip()
+
+
+def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any], text: Lines) -> None:
     """Finds `entries` in `text`, in order; what is between them becomes pieces. An entry that was `stored`, hence delivered, and
     is not found was taken out since: what stands speaks. One that may not have been delivered yet stays."""
     live = sorted(
@@ -104,7 +147,7 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
         if place is not None:
             found[message] = place
             at = place[1]
-    whole = plain(text)
+    whole = plain(text.text)
     for _, message, entry in live:
         if message in found:
             continue
@@ -116,18 +159,18 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
     at, key, number = 0, ("", ""), 0
     for time, message, _ in [one for one in live if one[1] in found]:
         start, end = found[message]
-        number += _piece(document, entries, text[at:start], key, number)
+        number += _piece(document, entries, text.piece(at, start), key, number)
         at, key = end, (time, message)
-    _piece(document, entries, text[at:], key, number)
+    _piece(document, entries, text.piece(at, len(text.text)), key, number)
 
 
-def _find(text: str, at: int, said: Any, was: Any) -> tuple[int, int] | None:
+def _find(text: Lines, at: int, said: Any, was: Any) -> tuple[int, int] | None:
     """Where an entry stands, in its newest words or in those that were delivered before."""
     for words in (said, was[3] if was is not None else None):
         if words not in (None, ""):
-            start = text.find(str(words), at)
-            if start >= 0:
-                return start, start + len(str(words))
+            place = text.find(str(words), at)
+            if place is not None:
+                return place
     return None
 
 
@@ -135,12 +178,6 @@ def _piece(
     document: Document, entries: dict[str, Any], text: str, after: tuple[str, str], number: int
 ) -> int:
     """1 where there was anything: it goes right behind the entry `after`, (time, message)."""
-    separator = ENTRY_SEPARATOR.strip()
-    text = text.strip()
-    while separator and text.startswith(separator):
-        text = text.removeprefix(separator).strip()
-    while separator and text.endswith(separator):
-        text = text.removesuffix(separator).strip()
     if not text:
         return 0
     time, message = after

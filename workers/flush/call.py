@@ -9,9 +9,18 @@ from functools import partial
 from typing import Final
 
 from relay.outbox.delivery import DeliveryState
-from relay.planhat.report import Answer, Garbled, Rejected, Report, Throttled, TooLarge, Unavailable
+from relay.outbox.shared_metrics import SharedMetrics
+from relay.planhat.report import (
+    Answer,
+    Garbled,
+    NotTheApi,
+    Rejected,
+    Report,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
 from relay.planhat.resolve import Row
-from relay.telemetry import SharedMetrics
 from workers.flush.settle import CallFacts
 from workers.pace.pace import Pace
 
@@ -144,6 +153,7 @@ def status_of(answer: Answer) -> int | None:
             | Rejected(status=status)
             | Unavailable(status=status)
             | Garbled(status=status)
+            | NotTheApi(status=status)
         ):
             return status
     return 401 if type(answer).__name__ == "Unauthorized" else 403

@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 from relay.errors import NewerRecord, PlanhatError, PlanhatNotFound
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.base import plain
 from workers.flush.fold import nudge
 from workers.flush.readback import differences

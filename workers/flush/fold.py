@@ -14,7 +14,7 @@ from relay.errors import NewerRecord
 from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.resolve import Row
-from workers.companies.directory import Ask
+from workers.companies.verdicts import Ask
 from workers.flush.base import rebase
 
 HISTORY_ENTRIES: Final = 20

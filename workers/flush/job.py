@@ -12,9 +12,10 @@ from typing import Final, Protocol
 from relay.config import Config
 from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
 from relay.planhat.resolve import Hold, Refused, Resolution
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.call import Caller, MakesCall
 from workers.flush.fold import OutgoingItem
@@ -111,6 +112,10 @@ class Job:
     @property
     def claimed(self) -> int:
         return self._preparation.claimed
+
+    @property
+    def met_newer(self) -> bool:
+        return self._preparation.met_newer
 
     def run(self) -> None:
         """Takes step after step until the lane is given back or handed over. Raises OutboxUnavailable."""

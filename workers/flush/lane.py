@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -86,6 +86,10 @@ class Lane:
             return claim
 
         return wait
+
+    def note_newer(self, external_ids: Sequence[str]) -> None:
+        """These were handed back because only a newer release reads them."""
+        self._outbox.note_newer(external_ids)
 
     def read_available(self) -> None:
         """Takes what has come of the claims on their way."""

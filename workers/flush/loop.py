@@ -24,8 +24,8 @@ from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
-from relay.telemetry import SharedMetrics
 from workers.companies.directory import Directory
 from workers.flush.address import Addressing
 from workers.flush.call import Beside, MakesCall
@@ -51,7 +51,8 @@ class Looks(Protocol):
 
 class Flush:
     """One process's flushing, job after job. Nothing of a job stays here. `watch` looks whether Redis was set back, before a
-    job begins; it may raise OutboxUnavailable."""
+    job begins; it may raise OutboxUnavailable. `give_way` waits a little, so that a newer release's worker takes the next
+    job: there was something for it."""
 
     def __init__(
         self,
@@ -75,7 +76,9 @@ class Flush:
         clock: Callable[[], float] = time.monotonic,
         watch: Callable[[], None] = lambda: None,
         doubts: Looks | None = None,
+        give_way: Callable[[], object] = lambda: None,
     ) -> None:
+        self._give_way = give_way
         self._watch = watch
         self._doubts = doubts
         settling = Settlements(config, metrics, chance or Random())  # noqa: S311 - jitter, no secret
@@ -120,4 +123,6 @@ class Flush:
         if self._doubts and not tools.stopping() and not lane.lost:
             self._doubts.look(idle=not job.claimed)
         tools.metrics.flush()
+        if job.met_newer:
+            self._give_way()
         return job.claimed

@@ -73,6 +73,9 @@ class Preparation:
         self._unfolded: deque[Item] = deque()
         self._folded_items: list[FoldedItem] = []
         self._settlements: list[Settlement] = []
+        self._newer: list[str] = []
+        #: Something was handed back because only a newer release reads it.
+        self.met_newer = False
         self._outgoing_items: deque[OutgoingItem] = deque()
         self._size = 0
         self._lane = lane
@@ -195,6 +198,10 @@ class Preparation:
                     self._outgoing_items.append(outgoing)
                     self._size += len(outgoing.row.body) + 1
         self._settle(settlements)
+        if self._newer:
+            self.met_newer = True
+            self._lane.note_newer(self._newer)
+            self._newer = []
 
     def _read(self, folded_items: list[FoldedItem], settlements: list[Settlement]) -> list[FoldedItem]:
         """Those that are, or now can be, sent; the rest is settled."""
@@ -259,6 +266,7 @@ class Preparation:
         try:
             folded_item = FoldedItem.of(item)
         except NewerRecord:
+            self._newer.append(item.external_id)
             return self._settling.newer(item, self._now_ms())
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             log("item.unreadable", level=logging.ERROR, error=type(error).__name__)

@@ -16,9 +16,11 @@ import redis
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable, PlanhatError
+from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.fields import DEFAULT_TYPE
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.fold import OutgoingItem
 from workers.pace.pace import Pace
 
@@ -78,14 +80,14 @@ class Readback:
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
-        held: Any = self._redis.hget(self._prefix + "readback", kind)
+        held: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
         last_ms = int(held or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
             self._next[kind] = last_ms + AGAIN_MS
             return False
         if self._pace.used(now_ms) > _ROOMY or not self._pace.take_call(patience_s=0.0):
             return False
-        self._redis.hset(self._prefix + "readback", kind, now_ms)
+        self._redis.hset(self._prefix + keys.READBACK, kind, now_ms)
         self._next[kind] = now_ms + AGAIN_MS
         key = planhat_id or f"extid-{outgoing.item.external_id}"
         try:
@@ -110,11 +112,11 @@ class Readback:
         log("readback.differs", level=logging.WARNING, rule=rule, type=kind, field=field, what=what)
         self._metrics.add("relay_silent_damage_total", {"rule": rule, "field": field})
         row = {"at_ms": now_ms, "rule": rule, "type": kind, "field": field, "what": what}
-        self._redis.hset(self._prefix + "warnings", f"{rule}|{field}", orjson.dumps(row))
+        self._redis.hset(self._prefix + keys.WARNINGS, f"{rule}|{field}", orjson.dumps(row))
 
     def _forget(self, rule: str, fields: set[str]) -> None:
         """What is well again is no longer warned of."""
-        key = self._prefix + "warnings"
+        key = self._prefix + keys.WARNINGS
         held: Any = self._redis.hkeys(key)
         mended = [name for name in held if name.decode().rpartition("|")[0] == rule]
         mended = [name for name in mended if name.decode().rpartition("|")[2] not in fields]

@@ -11,7 +11,8 @@ from relay.errors import PlanhatError
 from relay.outbox.epoch import read_life
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import run
-from relay.telemetry import SharedMetrics, log
+from relay.outbox.shared_metrics import SharedMetrics
+from relay.telemetry import log
 
 PAGE: Final = 2_000
 #: Pages overlap: what is deleted meanwhile moves the others up.

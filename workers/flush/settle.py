@@ -15,9 +15,10 @@ from typing import Final, Protocol
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
 from relay.outbox.outbox import MARK_YEAR_S
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.flush.dead_record import DeadRecord, cause_of, dead_id
 from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document
 from workers.pace.backoff import Backoff

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from workers.dead_jobs import post_dead_letters
@@ -52,5 +53,5 @@ def _due(outbox: Outbox) -> int:
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
         for source in sources:
-            pipe.zcount(f"{outbox.prefix}due:{source}", "-inf", now_ms)
+            pipe.zcount(outbox.prefix + keys.due(source), "-inf", now_ms)
         return sum(pipe.execute())

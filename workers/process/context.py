@@ -19,14 +19,17 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.patch import Patch
 from relay.planhat.client import Planhat
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
-from relay.telemetry import SharedMetrics, log
-from workers.companies.directory import NOT_FOUND_S, Ask, Directory, Found, Unsure
+from relay.telemetry import log
+from workers.companies.directory import Directory
+from workers.companies.lookup_cache import NOT_FOUND_S
+from workers.companies.verdicts import Ask, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.doubt import Doubts
 from workers.flush.fold import stored_asks
@@ -99,7 +102,11 @@ class WorkerContext:
         self._stamp = stamp
         keep = self.config.keep
         self.outbox.keep(
-            events_s=keep.events_s, documents_s=keep.documents_s, dedupe_s=keep.dedupe_s, dead_s=keep.dead_s
+            events_s=keep.events_s,
+            documents_s=keep.documents_s,
+            dedupe_s=keep.dedupe_s,
+            dead_s=keep.dead_s,
+            delivered_s=keep.delivered_s,
         )
         pace = Pace(
             self.delivery,
@@ -146,6 +153,7 @@ class WorkerContext:
             stopping=STOPPING,
             overdue=STOPPING.overdue,
             watch=self._watch,
+            give_way=lambda: STOPPING.wait(1.0),
             doubts=Doubts(
                 self.outbox,
                 self.planhat,
@@ -153,7 +161,7 @@ class WorkerContext:
                 metrics=self.metrics,
             ),
         )
-        if self.directory.config_changed(self.config.version):
+        if self.directory.parked.config_changed(self.config.version):
             log("config.changed", version=self.config.version)
 
     def _watch(self) -> None:
@@ -201,9 +209,9 @@ class WorkerContext:
         from relay.operations.rq_jobs import forget_failed_jobs
 
         moved = 0
-        due = self.directory.parked_due(_PARKED_PER_JOB)
+        due = self.directory.parked.due(_PARKED_PER_JOB)
         letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead_letters(due)}
-        self.directory.forget_parked(set(due) - set(letters))
+        self.directory.parked.forget(set(due) - set(letters))
         asks: list[list[Ask]] = []
         for dead_record in letters.values():
             try:
@@ -222,13 +230,13 @@ class WorkerContext:
                     # With today's rules and with what a person edited meanwhile, as any other replay.
                     moved += redrive_one(self, dead_record.dead_id, by="directory")
                 except MappingFailed:
-                    self.directory.park([dead_record.dead_id], wait_s=NOT_FOUND_S + 5)
+                    self.directory.parked.park([dead_record.dead_id], wait_s=NOT_FOUND_S + 5)
                     continue
-                self.directory.forget_parked([dead_record.dead_id])
+                self.directory.parked.forget([dead_record.dead_id])
                 forget_failed_jobs(self.redis, [dead_record.dead_id])
             else:
                 wait_s = 60.0 if isinstance(verdict, Unsure) else NOT_FOUND_S + 5
-                self.directory.park([dead_record.dead_id], wait_s=wait_s)
+                self.directory.parked.park([dead_record.dead_id], wait_s=wait_s)
         self.metrics.flush()
         return moved
 

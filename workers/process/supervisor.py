@@ -20,15 +20,17 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.bell import QUEUES, Bell
 from relay.outbox.connection import connect
 from relay.outbox.epoch import Epoch, read_life, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
 from relay.outbox.scripts import reaching_redis
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.settings import Settings
-from relay.telemetry import SharedMetrics, log
+from relay.telemetry import log
 from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dead_letters
 from workers.process.stopping import WRONG_SETTINGS
 
@@ -196,7 +198,7 @@ class Supervisor:
         changed, self._config_stamp = stamp != self._config_stamp, stamp
         with reaching_redis():
             now_ms = self._outbox.now_ms()
-            due = self._redis.zcount(f"{self._outbox.prefix}directory:parked", "-inf", now_ms)
+            due = self._redis.zcount(self._outbox.prefix + keys.PARKED, "-inf", now_ms)
         return changed or bool(due)
 
     def _touch(self) -> None:

@@ -11,6 +11,7 @@ import redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.telemetry import log
 from workers.process.stopping import Stopping
@@ -27,7 +28,7 @@ class Flushes(Protocol):
 def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
     """Whether a plain write, as RQ's are, is refused for want of memory."""
     try:
-        client.set(outbox.prefix + "ready", "1", ex=60)
+        client.set(outbox.prefix + keys.READY, "1", ex=60)
     except OutOfMemoryError:
         return True
     except (RedisError, OSError):

@@ -21,8 +21,7 @@ from relay.outbox.outbox import Outbox
 
 #: Heads looked at for the groups; a list longer than this says `truncated`.
 GROUPED_AT_MOST = 50_000
-
-
+#: Letters read, planned and put back together.
 _PART = 100
 
 

@@ -12,28 +12,7 @@ from relay.planhat.fields import EXTRAS, FIELDS, ISO_DATE, RESERVED_TYPES, Field
 from relay.planhat.sandbox.behaviour import Behaviour
 from relay.planhat.sandbox.identity import OBJECT_ID, is_object_id
 
-
-def _text(name: str, *, date: bool = False) -> Field:
-    return Field(name, "string", False, True, "", "any", date)
-
-
-_SEEN_WRITTEN: Final = {
-    field.name: field
-    for field in (
-        *(
-            _text("source"),
-            _text("transcript"),
-            _text("category"),
-            _text("taskId"),
-            _text("companyExternalId"),
-        ),
-        *(_text("startDate", date=True), _text("endDate", date=True)),
-    )
-}
-"""Properties that are in no table of the document and are written all the same. Source: the document's GET example
-(`source`), Planhat's page on notes (`companyExternalId`), public notes of a team that uses Planhat (the others)."""
-
-SETTABLE: Final[Mapping[str, Field]] = _SEEN_WRITTEN | {
+SETTABLE: Final[Mapping[str, Field]] = {
     name: field for table in (FIELDS, EXTRAS) for name, field in table.items() if field.writable
 }
 _PYTHON_TYPES: Final[Mapping[str, type]] = {

@@ -1,7 +1,8 @@
 """Which default rules an adapter has: a family of adapters shares one YAML file in this folder, and its type is the
 family's customary one where the tenant has it.
 
-In these files `SOURCE` stands for the source's name and `TYPE` for its conversation type.
+In these files `SOURCE` stands for the source's name, `TYPE` for its conversation type, and `THREAD_DATE` for the way in
+which `planhat.thread_date` merges dates.
 """
 
 from __future__ import annotations

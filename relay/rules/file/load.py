@@ -20,6 +20,7 @@ from relay.rules.file.values import read_config
 from relay.rules.file.yaml_file import Path, Source, fill_in, read_yaml
 from relay.rules.reach import check_reach, check_ways
 from relay.rules.rule import ANY_SOURCE, Rule, RuleBook, first_external_id
+from relay.rules.written import check_custom_names
 from relay.secret import Strength, weak_allowed
 
 
@@ -105,6 +106,7 @@ def _book(
         sources=tuple(config.sources),
         asks=_asks(config),
         resolve_people=config.planhat.resolve_people,
+        safe_descriptions=config.planhat.descriptions == "safe",
     )
     rules: dict[int, Rule] = {}
     names: dict[str, int] = {}
@@ -123,6 +125,7 @@ def _book(
     placed = sorted(rules.items())
     check_reach(placed, tuple(config.sources), source)
     check_ways(placed, source)
+    check_custom_names(placed, source)
     by_source = {name: _own_rules(name, config, placed, source) for name in config.sources}
     book = RuleBook(
         version=config.version,
@@ -180,7 +183,8 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
                 severity="warning",
             )
     written = read_yaml(read_defaults(held.adapter), f"{FAMILIES[held.adapter].file}.yaml")
-    written.value = {"rules": _named(written.value, held.name, type_)}
+    date_way = "first" if config.planhat.thread_date == "first" else "replace"
+    written.value = {"rules": _named(written.value, held.name, type_, date_way)}
     around = Surroundings(
         source=written,
         types=(*config.planhat.types, type_),
@@ -188,6 +192,7 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
         asks=frozenset(),
         is_default=True,
         resolve_people=config.planhat.resolve_people,
+        safe_descriptions=config.planhat.descriptions == "safe",
     )
     rules = []
     for n, raw in enumerate(written.value["rules"]):
@@ -198,13 +203,15 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
     return rules
 
 
-def _named(value: Any, name: str, type_: str) -> Any:
+def _named(value: Any, name: str, type_: str, date_way: str) -> Any:
     if isinstance(value, dict):
-        return {key: _named(child, name, type_) for key, child in value.items()}
+        return {key: _named(child, name, type_, date_way) for key, child in value.items()}
     if isinstance(value, list):
-        return [_named(child, name, type_) for child in value]
+        return [_named(child, name, type_, date_way) for child in value]
     if value == "TYPE":
         return type_
+    if value == "THREAD_DATE":
+        return date_way
     if isinstance(value, str) and value.startswith("SOURCE"):
         return name + value[len("SOURCE") :]
     return value

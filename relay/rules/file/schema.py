@@ -12,11 +12,25 @@ from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS
-from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, SecretText, Table, Text, Whole
+from relay.rules.file.shape import (
+    Anything,
+    Flag,
+    Many,
+    Names,
+    Quantity,
+    SecretFileName,
+    SecretText,
+    Table,
+    Text,
+    Whole,
+)
+from relay.secret import jwk_set
+from relay.source_options import JWT_PAIRED, JWT_SHARED
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
 LOOKUPS = ("enduser_email", "company_domain")
-KEEPABLE = ("bots", "private", "drafts", "auto_replies")
+PRIVACY = ("strict", "as_told")
+KEEPABLE = ("bots", "private", "drafts", "auto_replies", "apps")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _YEARS = 10 * 365 * 86400.0
 
@@ -74,15 +88,64 @@ PLANHAT = Table(
             pattern=r"\d{4}-\d{2}-\d{2}(?:T[0-9:.]+Z?)?",
             wanted="a date such as 2027-01-31",
         ),
-        "resolve_people": Flag("look up the Planhat ids of users and endusers by email before sending"),
+        "resolve_people": Flag(
+            "look up the Planhat ids of users and endusers by email before sending (default true)"
+        ),
+        "tenant": Text(
+            "the tenant's name in the app's addresses, for links to records: https://ws.planhat.com/TENANT/...",
+            pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+            wanted="the word after ws.planhat.com/ in the app's address",
+        ),
+        "thread_date": Text(
+            "which message's time the default rules give a conversation (default newest)",
+            choices=("newest", "first"),
+        ),
+        "descriptions": Text(
+            "safe (default): in the HTML that Planhat's editor keeps; raw: as the rules make them",
+            choices=("safe", "raw"),
+        ),
+        "undefined_fields": Text(
+            "custom fields that the tenant does not have: warn (default), drop: leave them out, refuse: dead letters",
+            choices=("warn", "drop", "refuse"),
+        ),
+        "activity_tags": Text(
+            "ids (default): by the tenant's list, others are left out; names: as they are",
+            choices=("ids", "names"),
+        ),
     },
     "Planhat: what the tenant has, and how fast and how long to try",
+    hints={
+        "people": "it stands at the top level",
+        "create": "did you mean people: {create: true} at the top level?",
+    },
 )
 
 _SECRETS = Many(
     SecretText("a secret, best as ${NAME} or ${file:/path}"),
     "signing secrets, client secrets or tokens; any may match",
     True,
+)
+
+_JWT = Table(
+    {
+        "header": Text("the header that carries the token; left out: the body is the token"),
+        "algorithms": Many(
+            Text("an algorithm", choices=(*JWT_PAIRED, *JWT_SHARED)), "what the sender signs with", True
+        ),
+        "keys": Many(SecretText("a public key", kind="public_key"), "public keys for RS256 and ES256", True),
+        "jwks_file": SecretFileName("a file with the sender's JWK set, read again when it changes", jwk_set),
+        "secrets": Many(
+            SecretText("a secret, best as ${NAME} or ${file:/path}"),
+            "for HS256; left out: the source's own",
+            True,
+        ),
+        "issuer": Many(Text("an issuer"), "what iss must be", True),
+        "audience": Many(Text("an audience"), "what aud must hold", True),
+        "claims": Names(Text("a value"), "claims that must have these values"),
+        "body_claim": Text("the claim that holds the body's SHA-256"),
+        "tolerance": Quantity("duration", "how old a token without exp may be", 1, 259_200, "1s to 3d"),
+    },
+    "senders that sign with a JSON Web Token",
 )
 
 SOURCE = Table(
@@ -123,6 +186,8 @@ SOURCE = Table(
                 "prefix": Text("what stands before the signature, such as sha256="),
                 "signed": Text('what is signed, such as "{timestamp}.{body}"'),
                 "timestamp_header": Text("the header that carries the time"),
+                "timestamp_field": Text("where the signed body says when it was sent"),
+                "id_header": Text("the header that carries the delivery's id"),
                 "tolerance": Quantity("duration", "how old a request may be", 0, 86400, "0s to 1d"),
                 "unit": Text("the unit of the time", choices=("s", "ms")),
                 "key": Text("how the secret is written", choices=("text", "base64", "hex")),
@@ -130,6 +195,28 @@ SOURCE = Table(
                 "style": Text("a signature of several parts", choices=("stripe",)),
             },
             "how `generic` checks a signature",
+        ),
+        "jwt": _JWT,
+        "handshake": Table(
+            {
+                "echo": Text(
+                    "what the sender asks with: header NAME, query NAME, or field PATH of a JSON body",
+                    pattern=r"(?:header|query|field) \S{1,200}",
+                    wanted="header NAME, query NAME or field PATH",
+                ),
+                "as": Text(
+                    "how it is given back: text (default), json, or header NAME",
+                    pattern=r"text|json|header [A-Za-z0-9-]{1,100}",
+                    wanted="text, json or header NAME",
+                ),
+            },
+            "senders that ask before they send",
+            required=("echo",),
+        ),
+        "private_keys": Many(
+            SecretText("a private key in PEM, best as ${file:/path}", kind="private_key"),
+            "what Microsoft Graph's resource data is decrypted with; any may fit",
+            True,
         ),
         "topics": Many(Text("a topic's ARN"), "SNS topics that are accepted", True),
         "certificate_files": Many(
@@ -139,6 +226,10 @@ SOURCE = Table(
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
+        "privacy": Text(
+            "what of a comment that its sender's JSON calls neither public nor private: strict skips it, as_told relays it",
+            choices=PRIVACY,
+        ),
         "max_body_bytes": Quantity(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
         ),
@@ -185,21 +276,19 @@ COMPANY_STEP = Table(
 
 _SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 EVENT_KEYS = (
+    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "quoted"),
     *(
-        "id",
-        "source",
-        "adapter",
-        "kind",
-        "time",
-        "version",
-        "thread",
-        "subject",
-        "text",
-        "html",
-        "quoted",
         "sender",
+        "recipients",
+        "channel",
+        "ticket",
+        "message_id",
+        "url",
+        "attachments",
+        "tags",
+        "label",
+        "empty",
     ),
-    *("recipients", "channel", "ticket", "message_id", "url", "attachments", "tags"),
 )
 
 EXAMPLE = Table(
@@ -249,6 +338,10 @@ RULE = Table(
                 },
             },
         ),
+        "fallback": Anything(
+            "what a field holds until an event gives it a value; never wins over one, however early it came",
+            {"type": "object"},
+        ),
         "company": Names(
             Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"
         ),
@@ -275,6 +368,13 @@ KEEP = Table(
         "documents": Quantity(
             "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
         ),
+        "delivered": Quantity(
+            "duration",
+            "that a conversation was delivered, when its memory is gone: what Planhat has of it is then read before anything is sent",
+            86_400,
+            _YEARS,
+            "1d or more",
+        ),
         "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
         "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
     },
@@ -288,6 +388,24 @@ SPOOL = Table(
     },
     "where accepted requests wait while Redis is away",
     required=("dir",),
+)
+
+PEOPLE = Table(
+    {"create": Flag("make endusers in Planhat of people whom it does not know (default false)")},
+    "people whom Planhat does not know",
+)
+
+_SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
+SANDBOX = Table(
+    {
+        "types": Many(Text("a conversation type"), "conversation types; left out: planhat.types"),
+        "companies": Many(_SEED_ROW, "companies beside those of the tables, as extid-..., or objects"),
+        "people": Many(_SEED_ROW, "endusers and users, by address"),
+        "custom_fields": Many(
+            _SEED_ROW, "custom fields of conversations; left out: those of the default rules"
+        ),
+    },
+    "what `relay up` gives its sandbox of Planhat",
 )
 
 REDACTION = Table(
@@ -313,6 +431,8 @@ CONFIG = Table(
         "rules": Many(RULE, "which events become which conversations; the first match wins"),
         "spool": SPOOL,
         "redact": Many(REDACTION, "what is taken out of requests at the door"),
+        "people": PEOPLE,
+        "sandbox": SANDBOX,
     },
     "What to relay to Planhat, and how",
 )
@@ -322,7 +442,8 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a config file, for completion in an editor."""
     schema = CONFIG.schema()
     conversation = {"description": RULE.keys["conversation"].description, **schema_of(templates=True)}
-    conversation.setdefault("properties", {}).pop("companyId", None)
+    for elsewhere in ("companyId", "companyExternalId"):
+        conversation["properties"].pop(elsewhere, None)
     rule = schema["properties"]["rules"]["items"]
     rule["properties"]["conversation"] = conversation
     step = schema["properties"]["companies"]["items"]

@@ -3,6 +3,7 @@ JSON Schema, so that the check and the schema cannot disagree."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from relay.rules.file.yaml_file import Absent, FileText, Path, Source
-from relay.secret import Check, Secret, anything, given, public_key
+from relay.secret import Check, Secret, SecretFile, anything, given, private_key, public_key
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
 _WORDS = {
@@ -93,7 +94,7 @@ class SecretText(Shape):
 
     description: str = ""
     wanted: str = "a secret"
-    kind: Literal["word", "login", "given", "public_key", "anything"] = "word"
+    kind: Literal["word", "login", "given", "public_key", "private_key", "anything"] = "word"
 
     def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
         if isinstance(value, Absent):
@@ -113,20 +114,46 @@ class SecretText(Shape):
             "login": source.strength.login,
             "given": given,
             "public_key": public_key,
+            "private_key": private_key,
             "anything": anything,
         }
         fixed = value
         reader = value.reader if isinstance(value, FileText) else lambda: fixed
-        try:
-            secret = Secret(source.where(path), reader, checks[self.kind])
-        except ValueError as error:
-            source.add(path, str(error))
-            return None
-        source.secrets.append(secret)
-        return secret
+        return _made(reader, checks[self.kind], path, source)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}
+
+
+@dataclass(slots=True)
+class SecretFileName(Shape):
+    """The name of a file (relative to the config) whose text is read at each use, as a secret's is: what held stays in use
+    where it is damaged later."""
+
+    description: str = ""
+    check: Check = anything
+
+    def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
+        if isinstance(value, Absent):
+            return None
+        if not isinstance(value, str) or not value.strip():
+            source.add(path, f"should be a file's name, not {name_of(value)}")
+            return None
+        return _made(SecretFile(os.path.join(os.path.dirname(source.file), value)), self.check, path, source)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+def _made(read: Callable[[], str], check: Check, path: Path, source: Source) -> Secret | None:
+    """The secret at `path`, None after a complaint."""
+    try:
+        secret = Secret(source.where(path), read, check)
+    except ValueError as error:
+        source.add(path, str(error))
+        return None
+    source.secrets.append(secret)
+    return secret
 
 
 @dataclass(slots=True)

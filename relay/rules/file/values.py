@@ -11,6 +11,7 @@ from relay.config import (
     CompanyStep,
     Config,
     Keep,
+    People,
     PlanhatConfig,
     Redaction,
     Retry,
@@ -19,6 +20,7 @@ from relay.config import (
 )
 from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
+from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.yaml_file import Path, Source
 from relay.rules.rule import COMPANY_ID
@@ -26,8 +28,19 @@ from relay.source_options import SourceOptions
 
 #: Planhat's documented soft limit of calls a minute.
 SOFT_CALLS_PER_MINUTE = 200
+#: Keys under `planhat` that are taken as they are.
+_PLAIN_PLANHAT = (
+    "resolve_people",
+    "tenant",
+    "thread_date",
+    "descriptions",
+    "undefined_fields",
+    "activity_tags",
+)
 #: Kept out of `SourceOptions.raw`, which anybody may print.
-_CREDENTIALS = ("secrets", "basic_auth", "bearer", "public_keys", "api_key", "enrich")
+_CREDENTIALS = (
+    *("secrets", "basic_auth", "bearer", "public_keys", "private_keys", "api_key", "enrich", "jwt"),
+)
 
 
 def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
@@ -48,6 +61,8 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
         rules=tuple(rule for rule in rules if isinstance(rule, dict)) if isinstance(rules, list) else (),
         spool=Spool(**spool) if spool and "dir" in spool else None,
         redact=_redactions(values.get("redact", ()), source),
+        people=People(**values.get("people", {})),
+        sandbox=_sandbox(values.get("sandbox", {}), source),
         file=source.file,
         version=blake2b(text.encode(), digest_size=6).hexdigest(),
         lines={".".join(str(step) for step in path): line for path, line in source.lines.items()},
@@ -88,7 +103,7 @@ def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
         "timeout_s": values.get("timeout"),
         "lease_s": values.get("lease"),
         "token_expires": values.get("token_expires"),
-        "resolve_people": values.get("resolve_people"),
+        **{name: values.get(name) for name in _PLAIN_PLANHAT},
     }
     planhat = PlanhatConfig(batch=Batch(**_present(given)), retry=Retry(**_present(retry)), **_present(held))
     if planhat.retry.first_s > planhat.retry.cap_s:
@@ -97,6 +112,15 @@ def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
             "is longer than retry.cap; the first wait should be the shorter one",
         )
     return planhat
+
+
+def _sandbox(values: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
+    try:
+        read_seed(values)
+    except SeedInvalid as error:
+        source.add(("sandbox",), str(error))
+        return {}
+    return values
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +143,9 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         api_key_header=key.get("header", ""),
         api_keys=_all_of(key.get("values", ())),
         public_keys=_all_of(values.get("public_keys", ())),
+        private_keys=_all_of(values.get("private_keys", ())),
+        jwt=_jwt(values.get("jwt", {})),
+        handshake=values.get("handshake", {}),
         public_url=values.get("public_url", ""),
         signature=values.get("signature", {}),
         topics=values.get("topics", ()),
@@ -126,6 +153,7 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         scheme=values.get("scheme", ""),
         versions=values.get("versions", ()),
         keep=frozenset(values.get("keep", ())),
+        privacy=values.get("privacy", ""),
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
@@ -138,6 +166,11 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         rate_limit=values.get("rate_limit"),
         enrich=_enrich(values.get("enrich", {}), written.get("enrich")),
     )
+
+
+def _jwt(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what is secret, or may change, as callables."""
+    return {**values, **{key: _all_of(values[key]) for key in ("keys", "secrets") if key in values}}
 
 
 def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from relay.description import plain_text
+
 #: Jinja2's own that are kept: those that cannot blow up.
 KEPT_FILTERS = [
     "abs",
@@ -86,13 +88,23 @@ KEPT_TESTS = [
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
 
-_TAG = re.compile(r"<!--|<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})[^<>]*>|<[!?][^<>]*>")
-_ENDS_LINE = frozenset(
-    {"br", "hr", "/p", "/div", "/li", "/tr", "/table", "/blockquote", *(f"/h{n}" for n in range(1, 7))}
+#: A subject is cut to a line: no more of a text is looked at for one.
+MAX_LINE_SOURCE_CHARS = 20_000
+#: Tags that are HTML's for sure: a plain text may say "<open>".
+_MARKUP = re.compile(
+    r"</?(?:p|br|div|span|a|b|i|u|em|strong|font|table|tr|td|ul|ol|li|h[1-6]|img|pre|code|blockquote|html|body)\b[^<>]*>"
+    r"|&(?:amp|lt|gt|quot|nbsp|#\d{1,6});",
+    re.IGNORECASE,
 )
-_HIDDEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "template")}
-_LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^<>]{0,2000}>|&(?:[a-zA-Z]{2,8}|#\d{1,6});")
-_BLANK_LINES = re.compile(r"\n[ \t]{0,20}(?:\n[ \t]{0,20}){2,}")
+_MARKED = re.compile(r"[*_`~\[#>\r\t]|  ")
+_LINE_START = re.compile(r"(?m)^[ \t]{0,8}(?:#{1,6}[ \t]|>[ \t]?|[-*+][ \t])")
+_MARKDOWN_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\((?:https?:|mailto:)[^()\s]{1,2000}\)")
+_EMPHASIS = (
+    re.compile(r"`{1,3}([^`]{1,2000})`{1,3}"),
+    re.compile(r"(?<![\w*])\*{1,3}([^\s*](?:[^*\n]{0,2000}[^\s*])?)\*{1,3}(?![\w*])"),
+    re.compile(r"(?<![\w_])_{1,3}([^\s_](?:[^_\n]{0,2000}[^\s_])?)_{1,3}(?![\w_])"),
+    re.compile(r"(?<![\w~])~{1,2}([^\s~](?:[^~\n]{0,2000}[^\s~])?)~{1,2}(?![\w~])"),
+)
 _SLACK_LINK = re.compile(r"<([^<>|]{1,3000})(?:\|([^<>]{0,3000}))?>")
 
 
@@ -142,31 +154,7 @@ def domain(value: Any) -> str:
 def plain(value: Any) -> str:
     """HTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
     holds no HTML stays as it is."""
-    text = _text(value)[:MAX_CHARS]
-    if not _LOOKS_LIKE_HTML.search(text):
-        return text
-    lines = (line.strip() for line in html.unescape(_without_tags(text)).replace("\xa0", " ").splitlines())
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
-
-
-def _without_tags(text: str) -> str:
-    """Not a parser on purpose: one pass, however deep and broken the HTML is (parsers are quadratic in depth)."""
-    kept: list[str] = []
-    place = 0
-    while (found := _TAG.search(text, place)) is not None:
-        kept.append(text[place : found.start()])
-        place = found.end()
-        name = (found[2] or "").lower()
-        if found[0] == "<!--":
-            end = text.find("-->", place)
-            place = len(text) if end < 0 else end + 3
-        elif f"{found[1]}{name}" in _ENDS_LINE:
-            kept.append("\n")
-        elif name in _HIDDEN and not found[1]:
-            closing = _HIDDEN[name].search(text, place)
-            place = len(text) if closing is None else closing.start()
-    kept.append(text[place:])
-    return "".join(kept)
+    return plain_text(_text(value)[:MAX_CHARS])
 
 
 def truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 0) -> str:
@@ -234,9 +222,51 @@ def _readable(found: re.Match[str]) -> str:
     if target[0] == "#":
         return f"#{label or target[1:]}"
     if target[0] == "!":
-        return label or f"@{target[1:].split('^', 1)[0]}"
+        what, _, which = target[1:].partition("^")
+        return label or "@" + (which if what == "subteam" and which else what)
     bare = target.removeprefix("mailto:")
     return f"{label} ({bare})" if label and label != bare else bare
+
+
+def line(value: Any) -> str:
+    """A text as one plain line, for a subject: no tags, no marks of Markdown or Slack around words, no line breaks."""
+    text = _text(value)[:MAX_LINE_SOURCE_CHARS]
+    if _MARKUP.search(text):
+        text = plain(text)
+    if "\n" not in text and not _MARKED.search(text):
+        return text.strip()
+    text = _MARKDOWN_LINK.sub(r"\1", _LINE_START.sub("", text))
+    for pattern in _EMPHASIS:
+        text = pattern.sub(r"\1", text)
+    return " ".join(text.split())
+
+
+def files(value: Any) -> str:
+    """Attachments as HTML, a paragraph each: the name (a link where it has an address), type and size."""
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        return ""
+    return "".join(_file(one) for one in value if isinstance(one, Mapping))
+
+
+def _file(file: Mapping[str, Any]) -> str:
+    name, url, kind, size = (file.get(key) for key in ("name", "url", "type", "size"))
+    shown = html.escape(" ".join(_text(name).split()) or "Attachment")
+    link = _text(url).strip()
+    if link.lower().startswith(("https://", "http://")):
+        shown = f'<a href="{html.escape(link)}">{shown}</a>'
+    more = [html.escape(_text(kind))] if kind else []
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        more.append(size_of(size))
+    return f"<p>{shown} ({', '.join(more)})</p>" if more else f"<p>{shown}</p>"
+
+
+def size_of(count: int) -> str:
+    """A count of bytes for a reader: "812 bytes", "12 kB", "3.4 MB"."""
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{round(count / 1000)} kB"
+    return f"{count / 1_000_000:.1f} MB"
 
 
 def default(value: Any, instead: Any = "", also_empty: Any = True) -> Any:
@@ -289,7 +319,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "e": escape,
     "email": email,
     "escape": escape,
+    "files": files,
     "join": join,
+    "line": line,
     "mention": mention,
     "nl2br": nl2br,
     "plain": plain,

@@ -70,11 +70,12 @@ class Calendly(BaseAdapter):
                 time=iso_from_us(version),
                 version=version,
                 thread=thread,
-                subject=meeting.maybe_text("name") or "Calendly meeting",
+                subject=meeting.maybe_text("name"),
                 text=_story(what, invitee, meeting),
                 sender=Person(id=thread, name=invitee.maybe_text("name"), email=invitee.maybe_text("email")),
                 recipients=_guests(meeting),
                 message_id=what,
+                label="Calendly meeting",
                 url=invitee.maybe_text("reschedule_url"),
                 delivery_id=delivery,
                 payload=payload,
@@ -118,6 +119,12 @@ def _story(what: str, invitee: Walk, meeting: Walk) -> str:
     if start := meeting.maybe_text("start_time"):
         end = meeting.maybe_text("end_time")
         lines.append(_period(start, end))
+    if place := meeting.maybe("location").maybe_text("location"):
+        lines.append(place)
+    if what == "invitee.canceled" and invitee.value.get("rescheduled") is True:
+        lines.append("Rescheduled: another time was booked instead")
+    elif what == "invitee.created" and invitee.maybe_text("old_invitee"):
+        lines.append("Rescheduled: booked instead of another time")
     cancellation = invitee.maybe("cancellation")
     for label, key in (("By", "canceled_by"), ("Reason", "reason")):
         if value := cancellation.maybe_text(key):

@@ -118,9 +118,11 @@ class Graph(BaseAdapter):
             time=iso_from_us(version),
             version=version,
             thread=_thread(resource, own_id),
-            subject=f"{kind_of or 'Microsoft Graph resource'} {change}",
+            label=f"{kind_of or 'Microsoft Graph resource'} {change}",
             message_id=own_id,
             delivery_id=delivery,
+            # Ids alone: the words are Graph's to give.
+            unworded="look_up",
             payload=shown,
         )
 

@@ -104,7 +104,9 @@ class HubSpot(BaseAdapter):
         tail = inbound.body + sent_at_ms.encode()
         found = False
         for url in signed_urls(self.options, inbound):
-            found |= matches_base64(given, secrets, _head(inbound, _decoded(url)) + tail)
+            # Its document decodes some characters of the URL; its own libraries sign it as it stands.
+            for variant in {url, _decoded(url)}:
+                found |= matches_base64(given, secrets, _head(inbound, variant) + tail)
         if not found:
             raise NotAuthentic("signature")
 
@@ -178,6 +180,7 @@ class HubSpot(BaseAdapter):
             message_id=message_id or key,
             url=f"https://app.hubspot.com/live-messages/{portal}/inbox/{thread}" if portal.isdigit() else "",
             delivery_id=item.maybe_ident("eventId"),
+            unworded="look_up" if change in ("newMessage", "creation") else "",
             also_seen=seen,
             payload=item.value,
         )

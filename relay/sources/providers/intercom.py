@@ -5,12 +5,13 @@ Source: Intercom, "Setting up webhooks", "Webhook topics", "Webhook notification
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import orjson
 
 from relay.errors import NotAuthentic
-from relay.event import Attachment, Event, Person, Recipient, Ticket, event_id
+from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -27,12 +28,18 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
 from relay.sources.proof.rule import Rule
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.read.attached import pictures_in, read_files
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import text_of_html
 from relay.sources.read.moment import moment_us
 
 #: Parts that nobody wrote, whatever their body says.
 _MACHINE_PARTS = frozenset({"channel_and_reply_time_expectation"})
 _PRIVATE_PARTS = frozenset({"note", "note_and_reopen"})
+
+
+_OPERATOR = re.compile(r"operator\+[^@]*@intercom\.(?:io|com)$", re.IGNORECASE)
+_BY_AI = ("from_ai_agent", "is_ai_answer")
 
 
 class Intercom(BaseAdapter):
@@ -99,16 +106,39 @@ class Intercom(BaseAdapter):
             # The whole conversation: no message of it is named.
             return [self._event(notice, thread, item, "message.deleted", Walk({}), message_id=thread)]
         thread = item.ident("id")
+        if topic.startswith("conversation.rating"):
+            return [self._rating(notice, thread, item)]
         parts = item.maybe("conversation_parts").items("conversation_parts")
         found: list[Parsed] = []
-        if not parts and topic.endswith(".created"):
-            parts = [_first_message(item)]
+        if topic.endswith(".created"):
+            # A part that is already there does not stand for the opening.
+            first = _first_message(item)
+            rest = [part for part in parts if part.maybe_ident("id") != first.maybe_ident("id")]
+            parts = (
+                [first, *rest]
+                if first.maybe_text("body") or first.items("attachments") or not parts
+                else parts
+            )
         for part in parts:
             found.append(self._part(notice, thread, item, part, n=len(found)))
         if not found:
             kind = "ticket.solved" if topic.endswith(".closed") else "ticket.updated"
             found.append(self._event(notice, thread, item, kind, Walk({})))
         return found
+
+    def _rating(self, notice: _Notice, thread: str, item: Walk) -> Event:
+        """What the customer thought of it: the rating, and their remark."""
+        rating = item.maybe("conversation_rating")
+        stars, remark = rating.maybe_ident("rating"), rating.maybe_text("remark")
+        body = f"Rating: {stars} of 5" if stars else ""
+        by = rating.maybe("contact").value or rating.maybe("customer").value or _owner(item).value
+        said = {
+            "body": "\n".join(line for line in (body, remark) if line),
+            "id": f"rating-{thread}",
+            "author": by,
+            "created_at": rating.value.get("created_at"),
+        }
+        return self._event(notice, thread, item, "ticket.commented", Walk(said))
 
     def _part(self, notice: _Notice, thread: str, item: Walk, part: Walk, *, n: int) -> Parsed:
         topic, what = notice.topic, part.maybe_text("part_type")
@@ -168,6 +198,8 @@ class Intercom(BaseAdapter):
         if kind in ("message.created", "ticket.commented"):
             time_us = moment_us(part.value.get("created_at")) or time_us
         raw = part.maybe_text("body")
+        # Bodies are HTML, and from API 2.15 on may be plain text.
+        text, html = read_either(raw)
         source, delivery = self.options.name, notice.delivery
         key = delivery if n == 0 else f"{delivery}:{part_id or n}"
         seen = f"part:{thread}:{part_id}:{kind}:{time_us}"
@@ -182,9 +214,9 @@ class Intercom(BaseAdapter):
             version=time_us + _tie(part_id),
             thread=thread,
             subject=_subject(item),
-            text=text_of_html(raw),
-            html=clean_html(raw) if "<" in raw else html_of_text(raw),
-            sender=_sender(part.maybe("author"), item),
+            text=text,
+            html=html,
+            sender=_sender(part, item),
             recipients=_participants(item),
             ticket=Ticket(
                 id=item.maybe_ident("id") or thread,
@@ -194,7 +226,7 @@ class Intercom(BaseAdapter):
             ),
             message_id=message_id or part_id or delivery,
             url=_url(item, notice.body),
-            attachments=_attachments(part),
+            attachments=read_files(part.value.get("attachments")) + pictures_in(raw),
             tags=tuple(name for tag in item.maybe("tags").items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=delivery,
             # A reply that assigns, too, is announced under two topics.
@@ -283,14 +315,17 @@ def _owner(item: Walk) -> Walk:
     return contacts[0] if contacts else item.maybe("user")
 
 
-def _sender(author: Walk, item: Walk) -> Person:
+def _sender(part: Walk, item: Walk) -> Person:
+    author = part.maybe("author")
     kind = author.maybe_text("type")
     person_id = author.maybe_ident("id")
     name, email = author.maybe_text("name"), author.maybe_text("email")
     user = item.maybe("user")
     if person_id and user.maybe_ident("id") == person_id:
         name, email = name or user.maybe_text("name"), email or user.maybe_text("email")
-    bot = kind in ("bot", "operator") or author.value.get("from_ai_agent") is True
+    # Intercom's own agent (Fin) may come as an administrator.
+    bot = kind in ("bot", "operator") or bool(_OPERATOR.match(email))
+    bot = bot or any(one.value.get(key) is True for one in (author, part) for key in _BY_AI)
     return Person(id=person_id, name=name, email=email, bot=bot)
 
 
@@ -309,9 +344,13 @@ def _participants(item: Walk) -> tuple[Recipient, ...]:
 
 
 def _subject(item: Walk) -> str:
+    ticket = item.maybe("ticket")
     title = (
         item.maybe("ticket_attributes").maybe_text("_default_title_")
+        or ticket.maybe("ticket_attributes").maybe_text("_default_title_")
         or item.maybe_text("title")
+        or ticket.maybe_text("title")
+        or item.maybe("custom_attributes").maybe_text("_default_title_")
         or item.maybe("source").maybe_text("subject")
         or item.maybe("conversation_message").maybe_text("subject")
     )
@@ -350,20 +389,6 @@ def _url(item: Walk, body: Walk) -> str:
 
 def _tie(part_id: str) -> int:
     return int(part_id[-6:]) if part_id.isascii() and part_id.isdigit() else 0
-
-
-def _attachments(part: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in part.items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("name"),
-                type=file.maybe_text("content_type"),
-                size=file.maybe_size("filesize"),
-                url=file.maybe_text("url"),
-            )
-        )
-    return tuple(found)
 
 
 def _sample_notice(topic: str, item: dict[str, Any], serial: int, created_s: int) -> Sample:

@@ -6,11 +6,12 @@ without one the event is relayed with what it has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import orjson
 
-from relay.event import Attachment
+from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.mail.event import Mail, MailAdapter
@@ -68,7 +69,9 @@ class Resend(MailAdapter):
             delivery_id=inbound.headers.get("svix-id", ""),
             payload=payload,
         )
-        return self.event(mail, now_s=now_s)
+        found = self.event(mail, now_s=now_s)
+        # Resend's webhook tells what a mail is about; its words are fetched by the workers (`enrich`).
+        return replace(found, unworded="look_up") if isinstance(found, Event) else found
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
         found = []

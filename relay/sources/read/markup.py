@@ -26,8 +26,10 @@ MAX_REOPENED = 400_000
 #: The cleaner copies the text so far at every character reference: quadratic, 10 ms for so many.
 MAX_REFERENCES = 20_000
 
+#: Pictures are trackers, or parts of a mail that nobody can load from elsewhere.
 _CLEANER = nh3.Cleaner(
-    clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"}
+    tags=nh3.ALLOWED_TAGS - {"area", "img", "map"},
+    clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"},
 )
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)|<!--")
 _COMMENT_END = re.compile(r"--!?>")
@@ -53,7 +55,7 @@ def has_tags(html: str) -> bool:
 
 
 def clean_html(html: str) -> str:
-    """HTML that may go anywhere: no scripts, styles, handlers or foreign schemes. Plain text, which some
+    """HTML that may go anywhere: no scripts, styles, handlers, pictures or foreign schemes. Plain text, which some
     senders put where HTML is due, comes out as `html_of_text` of it."""
     if "<" not in html and "&" not in html:
         return html_of_text(html)

@@ -320,10 +320,11 @@ class Console:
         dead_id = request.path_params["id"]
         path = form.get("path", "").strip()
         company = form.get("company", "").strip()
-        if not path and not company:
-            raise InputInvalid("nothing to change: name a field, or a company")
+        raw = form.get("raw", "").replace("\r\n", "\n") or None
+        if not path and not company and raw is None:
+            raise InputInvalid("nothing to change: name a field, a company, or the raw request")
         changes = {path: _value(form.get("value", ""))} if path else {}
-        edit_dead(self._context, dead_id, payload=changes, company=company, by=operator.name)
+        edit_dead(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
         return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
 
     def dead_replay_one(self, request: Request, operator: Operator, form: Form) -> Go:
