@@ -37,23 +37,45 @@ class Connection(Protocol):
     def abort(self) -> None: ...
 
 
+class BodyHolder(Protocol):
+    def give_way(self) -> None:
+        """Gives back what the body under way holds, and tells who reads it that no more will come."""
+
+
 @dataclass(slots=True)
 class BodyRoom:
-    """How many bytes of bodies the process holds, over all its listeners."""
+    """How many bytes of bodies the process holds, over all its listeners.
+
+    Where they are too many, the large body that began last gives way: were it whichever sends next, a few that come together
+    would all be refused, and again when they come back together."""
 
     bounds: Bounds
     held_bytes: int = 0
+    #: Large bodies that are still coming, by request, in the order in which they became large.
+    coming: dict[Any, BodyHolder] = field(default_factory=dict)
 
-    def take(self, size: int, own: int) -> bool:
-        """Whether there is room for `size` more bytes of a body that holds `own` already; then they are taken."""
-        bounds = self.bounds
-        limit = bounds.bodies_bytes if own + size <= SMALL_BODY_BYTES else bounds.large_bytes
-        if self.held_bytes + size > limit:
-            return False
+    def take(self, request: Any, holder: BodyHolder, size: int, own: int) -> bool:
+        """Whether there is room for `size` more bytes of a body of which `own` are held already; then they are taken."""
+        if own + size <= SMALL_BODY_BYTES:
+            if self.held_bytes + size > self.bounds.bodies_bytes:
+                return False
+        else:
+            self.coming.setdefault(request, holder)
+            while self.held_bytes + size > self.bounds.large_bytes:
+                last = next(reversed(self.coming))
+                if last is request:
+                    return False
+                self.coming.pop(last).give_way()
         self.held_bytes += size
         return True
 
-    def give_back(self, size: int) -> None:
+    def whole(self, request: Any) -> None:
+        """It does not give way any more."""
+        self.coming.pop(request, None)
+
+    def give_back(self, request: Any, size: int) -> None:
+        if size > SMALL_BODY_BYTES:
+            self.coming.pop(request, None)
         self.held_bytes -= size
 
 

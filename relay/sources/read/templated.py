@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
@@ -20,6 +19,7 @@ from relay.sources.read.either import read_either
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import form_pairs
 from relay.sources.read.pick import bare
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
@@ -143,14 +143,7 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
-        try:
-            pairs = parse_qsl(
-                inbound.body.decode("utf-8", "replace"),
-                keep_blank_values=True,
-                max_num_fields=_MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise PayloadInvalid("not a form") from error
+        pairs = form_pairs(inbound.body, MAX_FIELDS)
         return dict(reversed(pairs))
     if inbound.body.lstrip()[:1] == b"<":
         raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
