@@ -13,7 +13,8 @@ from relay.outbox.delivery import Delivery
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.flush.readback import Readback, differences
+from workers.flush.comparison import differences
+from workers.flush.readback import Readback
 
 
 @pytest.fixture(scope="module")
