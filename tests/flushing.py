@@ -22,6 +22,7 @@ from relay.planhat.sandbox import Fault, Sandbox
 from relay.planhat.sandbox.store import Store
 from workers.companies.directory import CompanyDirectory
 from workers.flush.doubt import Doubts
+from workers.flush.fitting import fitting_of
 from workers.flush.loop import GATHER_S, Flush
 from workers.flush.recall import Recall
 from workers.pace.pace import Pace
@@ -85,6 +86,14 @@ class Kit:
             self.pace,
             self.directory,
             upsert or (lambda body, timeout_s: self.planhat.upsert_raw(body, timeout_s=timeout_s)),
+            fitting=fitting_of(
+                self.config,
+                self.outbox,
+                self.planhat,
+                self.pace,
+                self.metrics,
+                counted=lambda operation, status: self.looked_up.append(operation),
+            ),
             bell=self.bell,
             metrics=self.metrics,
             stopping=lambda: self.stop,

@@ -269,10 +269,11 @@ class Erasure:
         digest = address_digest(self._needle.email)
         prefix = self._outbox.prefix
         with reaching_redis():
-            gone: Any = self._outbox.redis.delete(
-                prefix + keys.looked_up_enduser(digest), prefix + keys.looked_up_user(digest)
-            )
-        return int(gone)
+            gone: Any = self._outbox.redis.delete(prefix + keys.looked_up_enduser(digest))
+            ours: Any = self._outbox.redis.hdel(prefix + keys.TEAM, digest)
+            # Descriptions that were read back may quote anybody.
+            self._outbox.redis.delete(prefix + keys.READBACK_TEXTS)
+        return int(gone) + int(ours)
 
     def _leave(self, standing: Sequence[Standing]) -> None:
         if standing:

@@ -253,19 +253,6 @@ def test_without_room_in_the_budget_the_rest_of_the_batch_waits(
     assert sum(isinstance(verdict, Unsure) for verdict in many) == 70
 
 
-def test_people_are_found_by_address_where_there_is_exactly_one(
-    redis_client: redis.Redis, planhat: Planhat
-) -> None:
-    home = directory(redis_client, planhat)
-
-    assert home.people("endusers", ["Ann@acme.example", "kim@consult.example", "x@y.example"]) == {
-        "ann@acme.example": "e1"
-    }
-    assert home.people("users", ["sam@ourteam.example", "no@ourteam.example"]) == {
-        "sam@ourteam.example": "u1"
-    }
-
-
 def test_a_new_config_makes_parked_letters_due(redis_client: redis.Redis, planhat: Planhat) -> None:
     home = directory(redis_client, planhat)
     home.parked.config_changed("one")

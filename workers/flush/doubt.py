@@ -1,7 +1,8 @@
 """Looking again: a call that timed out or was cut off may take effect after the one that followed it, and leave Planhat with
 what is older. Once it is quiet, what Planhat has is read back, and sent again where that is less than what was delivered.
 
-Due times lie in the zset `doubt`, put there by the settlement of a delivery that followed a cut-off call.
+Due times lie in the zset `doubt`, put there by the settlement of a delivery that followed a cut-off call, and of one whose
+people could not all be looked up: that one simply goes again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.telemetry import log
 from workers.flush.base import plain_document
-from workers.flush.fold import nudge
-from workers.flush.readback import differences
+from workers.flush.comparison import differences
+from workers.flush.fold import UNASKED, nudge
 
 #: Read one by one up to so many; of more, all are sent again, which takes a call or two instead of one each.
 READ_AT_MOST: Final = 200
@@ -58,19 +59,26 @@ class Doubts:
                 again += self._again(external_id)
         else:
             for external_id in due[: AT_ONCE_IDLE if idle else AT_ONCE]:
-                if not self._call():
+                looked = self._look_at(external_id)
+                if looked is None:
                     break
-                again += self._look_at(external_id)
+                again += looked
         if again:
             log("doubt.sent_again", conversations=again)
             self._metrics.add("relay_sent_again_total", {}, again)
         return again
 
-    def _look_at(self, external_id: str) -> int:
+    def _look_at(self, external_id: str) -> int | None:
+        """1 where it is to be sent again; None: no call can be made."""
         document = self._document(external_id)
         if document is None:
             self._outbox.doubts.conclude(external_id, "done")
             return 0
+        if document.sent_hash.endswith(UNASKED):
+            # Nothing to read: who was not looked up is looked up when it goes.
+            return self._again(external_id)
+        if not self._call():
+            return None
         try:
             record = self._planhat.get(document.planhat_id or f"extid-{external_id}", timeout_s=_TIMEOUT_S)
         except PlanhatNotFound:

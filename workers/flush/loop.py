@@ -29,6 +29,7 @@ from relay.planhat.report import Answer
 from workers.companies.directory import CompanyDirectory
 from workers.flush.address import Addressing
 from workers.flush.call import CallThread, MakesCall
+from workers.flush.fitting import Fitting
 from workers.flush.job import Bells, Job, Tools
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Recalls
@@ -62,6 +63,7 @@ class Flush:
         directory: CompanyDirectory,
         upsert: Callable[[bytes, float], Answer],
         *,
+        fitting: Fitting | None = None,
         bell: Bells,
         metrics: SharedMetrics,
         reader: ReadsBack | None = None,
@@ -87,7 +89,7 @@ class Flush:
             outbox=outbox,
             pace=pace,
             settling=settling,
-            addressing=Addressing(config, outbox, directory, settling, metrics),
+            addressing=Addressing(config, outbox, directory, settling, metrics, fitting),
             upsert=upsert,
             bell=bell,
             metrics=metrics,

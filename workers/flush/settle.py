@@ -31,6 +31,10 @@ NEWER_WAITS_MS: Final = 5_000
 LOOK_AGAIN_S: Final = 120.0
 
 
+#: Who could not be looked up is asked for again after one to ten times this.
+ASK_AGAIN_MS: Final = 60_000
+
+
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """The call that a verdict came with, for the history. `status` None: there was no answer."""
@@ -97,8 +101,15 @@ class Settlements:
             events,
             planhat_id or outgoing.row.planhat_id,
             mark=outgoing.marked != year,
-            look_ms=now_ms + self._look_again_ms if outgoing.doubtful else 0,
+            look_ms=self._look_ms(outgoing, now_ms),
         )
+
+    def _look_ms(self, outgoing: OutgoingItem, now_ms: int) -> int:
+        """When it is to be looked at again: once a call that was cut off is quiet, or somebody can be looked up; 0: not."""
+        if outgoing.doubtful:
+            return now_ms + self._look_again_ms
+        # Spread: of many that nobody could look up at once, a minute's budget has room for some.
+        return now_ms + int(ASK_AGAIN_MS * (1 + 9 * self._chance.random())) if outgoing.unasked else 0
 
     def later(
         self,

@@ -33,6 +33,7 @@ from workers.companies.lookup_cache import NOT_FOUND_S
 from workers.companies.verdicts import Ask, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.doubt import Doubts
+from workers.flush.fitting import fitting_of
 from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
@@ -119,6 +120,9 @@ class WorkerContext:
             counted=self._counted,
             base=base,
         )
+        fitting = fitting_of(
+            self.config, self.outbox, self.planhat, pace, self.metrics, counted=self._counted, stop=STOPPING
+        )
         reader = Readback(
             self.redis,
             self.planhat,
@@ -126,6 +130,7 @@ class WorkerContext:
             metrics=self.metrics,
             now_ms=self.outbox.about_ms,
             stands=self.ownership.seen,
+            seal=self.outbox.vault.seal,
             base=base,
         )
         self.flush = Flush(
@@ -134,6 +139,7 @@ class WorkerContext:
             pace,
             self.directory,
             lambda body, timeout_s: self.planhat.upsert_raw(body, timeout_s=timeout_s),
+            fitting=fitting,
             bell=self.bell,
             metrics=self.metrics,
             reader=reader,
