@@ -183,7 +183,7 @@ def mangled(redis_client: redis.Redis) -> Iterator[Kit]:
 
             def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]:
                 record = dict(kit.planhat.get(key, timeout_s=timeout_s))
-                return {**record, "description": plain_text(record["description"]).replace("\n", "")}
+                return {**record, "description": plain_text(str(record["description"])).replace("\n", "")}
 
         kit.flush.tools.reader = Readback(
             redis_client,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from relay.description import words_of
+from relay.description import words_of_html
 from relay.planhat.fields import DEFAULT_TYPE, EXTRAS
 from relay.rules.language.filters import moment
 
@@ -66,7 +66,7 @@ def _fewer(went: int, there: Any) -> str:
 
 def _words(sent: str, there: str) -> str:
     """What became of a description's words. More than were sent are a person's, and right."""
-    wanted, found = words_of(sent), words_of(there)
+    wanted, found = words_of_html(sent), words_of_html(there)
     if wanted == found:
         return ""
     missing = Counter(wanted) - Counter(found)

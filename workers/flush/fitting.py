@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from relay.config import Config
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.planhat.custom_fields import compare, kind_of, misfit
+from relay.planhat.custom_fields import compare_fields, kind_of, misfit
 from workers.companies.lookup_cache import LookUpCache, PlanhatLookUps
 from workers.companies.people import People, Resolved, TeamAndEndusers, Wanted
 from workers.flush.fold import FoldedItem
@@ -128,7 +128,7 @@ class Fitting:
     ) -> None:
         rule, kind = item.document.rule, str(item.fields.get("type", ""))
         self._told_rules.add(rule)
-        for finding in compare({name: kind_of(custom[name]) for name in sorted(lacking)}, defined):
+        for finding in compare_fields({name: kind_of(custom[name]) for name in sorted(lacking)}, defined):
             self._notices.tell(rule, kind, f"custom.{finding.name}", finding.what, finding.do)
         for name in odd:
             self._notices.tell(rule, kind, f"custom.{name}", misfit(defined[name], custom[name]))

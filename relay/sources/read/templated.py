@@ -143,7 +143,7 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
-        pairs = form_pairs(inbound.body, MAX_FIELDS)
+        pairs = form_pairs(inbound.body, _MAX_FIELDS)
         return dict(reversed(pairs))
     if inbound.body.lstrip()[:1] == b"<":
         raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
