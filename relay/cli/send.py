@@ -19,6 +19,7 @@ from relay.errors import NotFound, UserError
 if TYPE_CHECKING:
     import httpx
 
+    from relay.cli.context import Context
     from relay.sources.base import Adapter, Sample
 
 
@@ -60,7 +61,7 @@ def send(
     from relay.cli.context import open_context
 
     context = open_context(place)
-    base = url or context.relay_url
+    base = url or _address(context, only_shown=print_)
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
@@ -116,6 +117,18 @@ class _Sender:
         except ValueError:
             body = {"body": answer.text[:200]}
         return {"http": answer.status_code, **(body if isinstance(body, dict) else {"body": body})}
+
+
+def _address(context: Context, *, only_shown: bool) -> str:
+    """Where the relay is; where a request is only shown, the address that it would have. Raises NothingRuns."""
+    from relay.cli.context import NothingRuns
+
+    try:
+        return context.relay_url
+    except NothingRuns:
+        if not only_shown:
+            raise
+        return f"http://{context.settings.host}:{context.settings.port}"
 
 
 def _send_many(
