@@ -131,10 +131,11 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
 
 def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
     """What came in without its words, or without saying whether it is public."""
-    from relay.operations.stats import remarks_in_words
+    from relay.operations.stats import REMARKED_MS, remarks_in_words
 
     try:
-        remarks = context.outbox.remarks()
+        now_ms = context.outbox.now_ms()
+        remarks = context.outbox.remarks(since_ms=now_ms - REMARKED_MS)
     except OutboxUnavailable:
         return
     known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}

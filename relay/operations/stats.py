@@ -26,6 +26,8 @@ WORKER_ABSENT_S = 90.0
 OLD_PENDING_S = 300.0
 #: That Redis was set back is said for so long.
 SET_BACK_TOLD_MS = 86_400_000
+#: A remark that was not made again for so long is old news.
+REMARKED_MS = 24 * 3600 * 1000
 #: Differences found at Planhat that are told at once; the metric counts them all.
 DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
@@ -78,7 +80,11 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
-    stats["warnings"] = [*_warnings(stats, silent), *_damage(outbox)]
+    stats["warnings"] = [
+        *_warnings(stats, silent),
+        *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
+        *_damage(outbox),
+    ]
     return stats
 
 
@@ -180,7 +186,6 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
     if len(releases) > 1:
         found.append(f"Several releases are running: {', '.join(releases)}.")
-    found += remarks_in_words(stats["remarks"])
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found
@@ -206,13 +211,13 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
         for word, number in counts.items():
             kind, _, reason = word.partition(":")
             if kind == "empty" and reason in _EMPTY:
-                found.append(f"{source}: {number} events came without words: {_EMPTY[reason]}.")
+                found.append(f"{source}: events without words came, {number} so far: {_EMPTY[reason]}.")
         if chosen:
             continue
         if unsaid := counts.get("skipped:privacy_unsaid"):
-            found.append(f"{source}: {unsaid} comments were skipped: {_UNSAID}.")
+            found.append(f"{source}: comments were skipped, {unsaid} so far: {_UNSAID}.")
         if unsaid := counts.get("privacy_unsaid"):
-            found.append(f"{source}: {unsaid} comments were relayed although {_UNSAID}.")
+            found.append(f"{source}: comments were relayed, {unsaid} so far, although {_UNSAID}.")
     return found
 
 

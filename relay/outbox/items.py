@@ -28,6 +28,16 @@ def balanced(counts: Mapping[str, int]) -> bool:
     return counts.get("accepted", 0) == sum(states) and min(states) >= 0
 
 
+#: Before a remark's word: when it was last counted, in ms.
+LAST = "last:"
+_REMARKS = ("skipped:", "empty:")
+
+
+def is_remark(word: str) -> bool:
+    """Whether a count of a source is one beside the books: see `Outbox.remarks`."""
+    return word.startswith(_REMARKS) or word == "privacy_unsaid"
+
+
 @value_class(frozen=True, slots=True)
 class Entry:
     """One event as the door writes it. `verdict`:

@@ -17,7 +17,7 @@ from relay.outbox import keys
 from relay.outbox.dead import DeadLetters
 from relay.outbox.doubts import OutboxDoubts
 from relay.outbox.events import EventArchive
-from relay.outbox.items import STATES, Entry, Pending, Recorded
+from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
 from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
 from relay.outbox.scripts import keep_books, reaching_redis
@@ -112,23 +112,25 @@ class Outbox(Store):
             for name, row in zip(names, rows, strict=True)
         }
 
-    def remarks(self) -> dict[str, dict[str, int]]:
+    def remarks(self, *, since_ms: int = 0) -> dict[str, dict[str, int]]:
         """source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
-        `empty:no_text` (events without words), `privacy_unsaid`."""
+        `empty:no_text` (events without words), `privacy_unsaid`. With `since_ms` only words that were counted again since:
+        what was mended before is not told for ever."""
         names = self.sources()
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             for name in names:
                 pipe.hgetall(self.prefix + keys.ledger(name))
             rows = pipe.execute()
-        return {
-            name: {
-                word: int(number)
-                for key, number in sorted(row.items())
-                if ":" in (word := key.decode()) or word == "privacy_unsaid"
+        found: dict[str, dict[str, int]] = {}
+        for name, row in zip(names, rows, strict=True):
+            texts = {key.decode(): int(value) for key, value in sorted(row.items())}
+            found[name] = {
+                word: number
+                for word, number in texts.items()
+                if is_remark(word) and texts.get(LAST + word, since_ms) >= since_ms
             }
-            for name, row in zip(names, rows, strict=True)
-        }
+        return found
 
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""

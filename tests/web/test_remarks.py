@@ -86,6 +86,7 @@ def test_events_without_words_and_of_unknown_privacy_are_counted_and_told(desk: 
     assert rows["desk"]["empty"] == [("trigger", 1)]
     assert dict(rows["desk"]["skipped"]) == {"private": 1, "privacy_unsaid": 1}
     assert rows["told"]["privacy_unsaid"] == 1
+    assert desk.side.outbox.remarks(since_ms=10**15)["desk"] == {}, "old news"
     # Who has chosen is not told again.
     assert remarks_in_words({"told": remarks["told"]}, chosen=True) == []
 
