@@ -114,7 +114,7 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "typeform/answers": (
         "message.created", "tok-1",
         "What could be better? The export.\nAnd the import.\nWhich teams use it? Sales, Support, Field service\n"
-        "Would you tell others? no\nHow likely? 8\n"
+        "Would you tell others? no\nHow likely? 8\nA screenshot? screen.png\n"
         "Who are you? Ana, Example, ana@example.com, Acme\nana@example.com\nDaily\nScore: 9",
         "ana@example.com", {"subject": "How was the onboarding?"},
     ),

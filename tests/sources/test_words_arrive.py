@@ -57,6 +57,8 @@ WHY: dict[str, dict[str, str]] = {
     "ses": {"Subject": "Amazon's own subject of each notification"},
     "aircall": {"data.comments[[]].content": "an earlier comment: each is told when it is made"},
     "freshdesk": {"freshdesk_webhook.ticket_description": EARLIER},
+    "discourse": {"post.*": GONE},
+    "fireflies": {"eventType": STATE},
     "front": {
         "conversation.last_message.*": EARLIER,
         "source.data.actions[[]]": "what a rule of the help desk did",
@@ -72,6 +74,8 @@ WHY: dict[str, dict[str, str]] = {
     "gorgias": {
         "ticket.messages[[]].body_text": "the earlier messages of the ticket, an internal note among them"
     },
+    "google_chat": {"*message.text": "the words without the mention of the app stand there"},
+    "groove": {"summary": EARLIER, "last_message*": EARLIER},
     "helpscout": {
         "_embedded.threads[[]].body": EARLIER,
         "_embedded.threads[[]]._embedded.attachments[[]].filename": EARLIER,
@@ -87,6 +91,17 @@ WHY: dict[str, dict[str, str]] = {
         "issue.fields.customfield_*": "fields of the tenant's own: a rule may write them",
         "changelog.items[[]].fromString": STATE,
         "comment.body": "a deleted comment's words, or the marks of a picture that is listed",
+    },
+    "linear": {"updatedFrom.*": GONE, "data.body": GONE, "data.description": EARLIER},
+    "missive": {
+        "rule.description": "the name of the rule that sends",
+        "conversation.latest_message_subject": REPEATED,
+    },
+    "pipedrive": {"previous.*": GONE},
+    "plain": {
+        "payload.*hread.previewText": EARLIER,
+        "payload.thread.title": "stands with the messages; a deletion writes nothing",
+        "payload.slackMessage.text": "the same with its mentions resolved stands there",
     },
     "servicenow": {"work_notes": HIDDEN},
     "slack": {
@@ -111,6 +126,9 @@ WHY: dict[str, dict[str, str]] = {
 
 #: Requests whose events have neither text nor attachment, and why.
 EMPTY: dict[str, str] = {
+    "fireflies/first_version.json": "look_up",
+    "fireflies/summarized.json": "look_up",
+    "fireflies/transcribed.json": "look_up",
     "freshdesk/automation_public_note.json": "trigger",
     "generic/empty_message.json": "no_text",
     "graph/batch.json": "look_up",
@@ -119,6 +137,8 @@ EMPTY: dict[str, str] = {
     "hubspot/one_bad_item.json": "look_up",
     "hubspot/conversation_new_message.json": "look_up",
     "msgraph/change_notification.json": "look_up",
+    "productboard/created.json": "look_up",
+    "productboard/updated.json": "look_up",
     "resend/email_received.json": "look_up",
     "resend/email_received_fields.json": "look_up",
     "ses/received_s3.json": "look_up",

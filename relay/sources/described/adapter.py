@@ -150,7 +150,7 @@ class Described(ProvenAdapter):
             tags=_tags(payload, shape.tags),
             delivery_id=key,
             label=text_at(payload, shape.label),
-            unworded="look_up" if shape.thin else "",
+            unworded="look_up" if shape.thin and not removed else "",
             payload=payload,
         )
 

@@ -54,8 +54,6 @@ class Typeform(Described):
         }
         lines = []
         for answer in _answers(payload):
-            if answer.maybe_text("file_url"):
-                continue
             question, given = asked.get(answer.maybe("field").maybe_ident("id"), ""), _given(answer)
             if given:
                 lines.append(told(question, given))
@@ -71,6 +69,8 @@ def _answers(payload: dict[str, Any]) -> list[Walk]:
 def _given(answer: Walk) -> str:
     """What stands under the name of the answer's type: a word, a number, yes or no, or an object of them."""
     kind = answer.maybe_text("type")
+    if url := answer.maybe_text("file_url"):
+        return name_in(url) or "a file"
     value = answer.value.get(kind)
     if isinstance(value, bool):
         return "yes" if value else "no"
