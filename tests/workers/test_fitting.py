@@ -79,7 +79,8 @@ def test_by_choice_it_is_a_dead_letter_that_says_what_to_create(kit: Kit) -> Non
     wrote(kit, 1, {"Channel": "#acme", "Mood": "good"})
     wrote(kit, 2, {"Channel": "#acme"})
     assert kit.books() == {"accepted": 2, "delivered": 1, "dead": 1}
-    [dead] = [orjson.loads(row) for row in kit.outbox.redis.hvals(kit.outbox.prefix + "dead")]
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
+    dead = orjson.loads(letter.record)
     assert "Mood" in str(dead)
     assert "called exactly 'Mood'" in str(dead)
     assert kit.store.get("extid-slack-C1-1") is None
@@ -126,7 +127,8 @@ def test_what_was_told_is_taken_back_once_it_is_well(kit: Kit) -> None:
 def test_it_stands_in_the_stats_as_a_sentence(kit: Kit) -> None:
     wrote(kit, 1, {"Mood": "good"})
     [sentence] = [s for s in read_stats(kit.outbox, kit.delivery)["warnings"] if "Mood" in s]
-    assert sentence.startswith("Rule slack-thread (Slack thread): custom.Mood is not defined in Planhat")
+    assert "rule slack-thread" in sentence
+    assert "custom.Mood is not defined in Planhat" in sentence
     assert "create a custom field" in sentence.lower()
     assert "Planhat changed" not in sentence
 
