@@ -114,8 +114,8 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
-    rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
+        answer: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
+    rows = sorted((orjson.loads(row) for row in answer), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
         for row in rows[:DAMAGE_SHOWN]
@@ -130,10 +130,10 @@ def _tuned(delivery: Delivery) -> dict[str, str]:
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
-        held: Any = outbox.redis.hmget(
+        stored: Any = outbox.redis.hmget(
             outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
-    total, calls = (float(value or 0) for value in held)
+    total, calls = (float(value or 0) for value in stored)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
@@ -252,8 +252,8 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
-    return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
+        stored: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
+    return [sample for sample in map(orjson.loads, stored) if sample["at_ms"] >= since_ms]
 
 
 def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
@@ -338,7 +338,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             if found:
                 ids[name] = found.decode()
     moments = {}
-    for (name, _), held in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
-        if held:
-            moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
+    for (name, _), stored in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
+        if stored:
+            moments[name] = int(orjson.loads(stored[2].partition(b"\n")[0]).get("received_ms") or 0)
     return moments

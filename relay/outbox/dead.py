@@ -66,17 +66,17 @@ class DeadLetters:
             rows = pipe.execute()
         letters = []
         for n, dead_id in enumerate(dead_ids):
-            held, patches = rows[2 * n], rows[2 * n + 1]
-            if held:
+            stored, patches = rows[2 * n], rows[2 * n + 1]
+            if stored:
                 letters.append(
                     DeadLetter(
                         dead_id=dead_id,
-                        source=held[b"source"].decode(),
-                        external_id=held[b"external"].decode(),
-                        at_ms=int(held[b"at"]),
-                        record=self._store.opened(held[b"record"]),
+                        source=stored[b"source"].decode(),
+                        external_id=stored[b"external"].decode(),
+                        at_ms=int(stored[b"at"]),
+                        record=self._store.opened(stored[b"record"]),
                         patches=tuple(self._store.pending(entry, lenient=True) for entry in patches),
-                        events=tuple(name for name in held[b"events"].decode().split(",") if name),
+                        events=tuple(name for name in stored[b"events"].decode().split(",") if name),
                     )
                 )
         return letters

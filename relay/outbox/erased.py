@@ -91,8 +91,8 @@ class Erased:
     def tombstones(self) -> Tombstones:
         """As they stand now."""
         with reaching_redis():
-            held: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
-        names = {name.decode(): int(at_ms) for name, at_ms in held.items()}
+            stored: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
+        names = {name.decode(): int(at_ms) for name, at_ms in stored.items()}
         oldest = self._outbox.now_ms() - _KEPT_MS if names else 0
         return Tombstones(self._key, {name: at_ms for name, at_ms in names.items() if at_ms > oldest})
 
@@ -114,13 +114,13 @@ class Erased:
     def standing(self, kind: ErasedKind, value: str) -> list[Standing]:
         """What an erasure of `value` left in Planhat."""
         with reaching_redis():
-            held: Any = self._outbox.redis.hget(
+            stored: Any = self._outbox.redis.hget(
                 self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
             )
-        if not held:
+        if not stored:
             return []
         try:
-            rows = orjson.loads(self._fernet().decrypt(held))
+            rows = orjson.loads(self._fernet().decrypt(stored))
         except (InvalidToken, ValueError):
             return []
         return [Standing(*row) for row in rows]

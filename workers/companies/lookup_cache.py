@@ -101,8 +101,8 @@ class LookUpBatch:
         cache, key = self._cache, keys.looked_up_enduser if kind == "endusers" else keys.looked_up_user
         with reaching_redis():
             rows: Any = cache.redis.mget([cache.prefix + key(address_digest(email)) for email in emails])
-        held: dict[str, Any] = self._endusers if kind == "endusers" else self._users
-        held.update({email: orjson.loads(row) for email, row in zip(emails, rows, strict=True) if row})
+        stored: dict[str, Any] = self._endusers if kind == "endusers" else self._users
+        stored.update({email: orjson.loads(row) for email, row in zip(emails, rows, strict=True) if row})
 
     def endusers(self, email: str) -> list[list[str]]:
         """[end user's id, company's id] of each with this address. Raises LookUpPostponed."""
@@ -136,9 +136,9 @@ class LookUpBatch:
 
     def companies_of(self, domain: str) -> list[str]:
         """The ids of the companies with this domain. Raises LookUpPostponed."""
-        held = self._domains.get(domain)
-        if held:
-            return held
+        stored = self._domains.get(domain)
+        if stored:
+            return stored
         stale_ms = self._cache.now_ms() - NOT_FOUND_S * 1000
         if not self._domains_looked and (self._domains_at_ms is None or self._domains_at_ms <= stale_ms):
             self._read_domains()
@@ -222,6 +222,6 @@ def _has_address(row: Mapping[str, Any], email: str) -> bool:
 
 def _domains_of(row: Mapping[str, Any]) -> list[str]:
     # Others have seen lists come back as comma-delimited strings.
-    held = row.get("domains")
-    names = held.split(",") if isinstance(held, str) else held if isinstance(held, list) else []
+    stored = row.get("domains")
+    names = stored.split(",") if isinstance(stored, str) else stored if isinstance(stored, list) else []
     return [name.strip().casefold().rstrip(".") for name in names if isinstance(name, str) and name.strip()]

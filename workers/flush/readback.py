@@ -80,8 +80,8 @@ class Readback:
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
-        held: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
-        last_ms = int(held or 0)
+        stored: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
+        last_ms = int(stored or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
             self._next[kind] = last_ms + AGAIN_MS
             return False
@@ -117,8 +117,8 @@ class Readback:
     def _forget(self, rule: str, fields: set[str]) -> None:
         """What is well again is no longer warned of."""
         key = self._prefix + keys.WARNINGS
-        held: Any = self._redis.hkeys(key)
-        mended = [name for name in held if name.decode().rpartition("|")[0] == rule]
+        stored: Any = self._redis.hkeys(key)
+        mended = [name for name in stored if name.decode().rpartition("|")[0] == rule]
         mended = [name for name in mended if name.decode().rpartition("|")[2] not in fields]
         if mended:
             self._redis.hdel(key, *mended)

@@ -183,11 +183,11 @@ def replay_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead.get_many(part)
-        names = [event_id for letter in held for event_id in letter.events]
+        letters = outbox.dead.get_many(part)
+        names = [event_id for letter in letters for event_id in letter.events]
         stored = dict(zip(names, read_stored(context, names), strict=True))
         planned: list[Plan] = []
-        for letter in held:
+        for letter in letters:
             try:
                 planned.append(plan_replay(context, letter, now_ms, tombs, stored))
             except MappingFailed as error:
@@ -198,7 +198,7 @@ def replay_dead(
         moved = carry_out(context, planned, by=by, now_ms=now_ms)
         gone = [one.letter.dead_id for one, number in zip(planned, moved, strict=True) if number >= 0]
         replayed += len(gone)
-        skipped += len(part) - len(held) + len(planned) - len(gone)
+        skipped += len(part) - len(letters) + len(planned) - len(gone)
         events += sum(number for number in moved if number > 0)
         forget_failed_jobs(outbox.redis, gone)
     if operation:
