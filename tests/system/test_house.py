@@ -68,7 +68,9 @@ def test_keep_hold_and_settle_mean_one_thing_each() -> None:
     }
     wrong = []
     for module, tree in modules():
-        if not module.startswith(("relay/outbox", "relay/planhat", "relay/operations", "relay/door", "workers")):
+        if not module.startswith(
+            ("relay/outbox", "relay/planhat", "relay/operations", "relay/door", "workers")
+        ):
             continue
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
