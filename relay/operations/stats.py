@@ -18,7 +18,7 @@ from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis, unless_full
+from relay.outbox.scripts import reaching_redis, run_commands, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -240,14 +240,15 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + keys.SAMPLES
     with unless_full():
         if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
-            pipe = outbox.redis.pipeline(transaction=False)
-            pipe.rpush(key, orjson.dumps(sample))
-            pipe.ltrim(key, -SAMPLES_KEPT, -1)
-            pipe.expire(key, 86400)
-            pipe.execute()
+            run_commands(
+                outbox.redis,
+                outbox.prefix,
+                ("RPUSH", keys.SAMPLES, orjson.dumps(sample)),
+                ("LTRIM", keys.SAMPLES, -SAMPLES_KEPT, -1),
+                ("EXPIRE", keys.SAMPLES, 86400),
+            )
 
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
