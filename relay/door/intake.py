@@ -27,10 +27,10 @@ from relay.sources.base import Inbound, Reply
 from relay.value import value_class
 
 
-class Keeps(Protocol):
+class SpoolsRequests(Protocol):
     """Where requests wait while the outbox is away: the spool."""
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None: ...
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None: ...
 
 
 class ReadsLarge(Protocol):
@@ -65,7 +65,7 @@ class Intake:
     clock: Callable[[], float] = time.time
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
-    spool: Keeps | None = None
+    spool: SpoolsRequests | None = None
     beside: ReadsLarge | None = None
     #: Threads for proofs that may ask the network: nobody else waits for one of them.
     fetching: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "proof"))
@@ -144,7 +144,7 @@ class Intake:
         except OutboxUnavailable:
             if self.spool is None:
                 raise
-            await self.spool.keep(source.config.name, inbound(), now_s)
+            await self.spool.spool_request(source.config.name, inbound(), now_s)
             ids = tuple(entry.event_id for entry in entries)
             return Accepted("ignored" if noted else "accepted", () if noted else ids, skipped)
         if noted:

@@ -92,7 +92,7 @@ class Spooler:
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None:
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None:
         """Returns once the request is on disk. Raises OutboxUnavailable where the spool cannot take it either."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()

@@ -140,9 +140,9 @@ def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) ->
     before, after = Remapper(old, 0), Remapper(new, 0)
     alike = {
         name
-        for name, held in old.config.sources.items()
+        for name, found in old.config.sources.items()
         if name in new.config.sources
-        and _as_written(held.options.raw) == _as_written(new.config.sources[name].options.raw)
+        and _as_written(found.options.raw) == _as_written(new.config.sources[name].options.raw)
     }
     rest = iter(ids)
     while part := list(islice(rest, _PART)):

@@ -262,7 +262,9 @@ class Erasure:
         return self._erased.standing(self.kind, self.value)
 
     def left_planhat(self, one: Standing) -> None:
-        self._erased.set_standing(self.kind, self.value, [other for other in self.standing() if other != one])
+        self._erased.change_standing(
+            self.kind, self.value, lambda standing: [other for other in standing if other != one]
+        )
 
     def _lookups(self) -> int:
         """Cached look-ups of the address; how many."""
@@ -277,7 +279,7 @@ class Erasure:
 
     def _leave(self, standing: Sequence[Standing]) -> None:
         if standing:
-            self._erased.set_standing(self.kind, self.value, [*self.standing(), *standing])
+            self._erased.change_standing(self.kind, self.value, lambda left: [*left, *standing])
 
 
 def _planhat_id(document: bytes) -> str:

@@ -104,15 +104,15 @@ class Pruning:
         left = length
         for start in range(0, length, _PART):
             with reaching_redis():
-                held: Any = self.outbox.redis.lrange(name, start, start + _PART - 1)
-            ids = [event_id.decode() for event_id in held]
+                stored: Any = self.outbox.redis.lrange(name, start, start + _PART - 1)
+            ids = [event_id.decode() for event_id in stored]
             if not whole:
                 # The minute in which the moment lies: each by its own time.
                 ids = self._received_before(ids)
             went = self._go("events", [(event_id, "") for event_id in ids], keys.event)
             self.found.events += went
             left -= went
-            self._seen(len(held))
+            self._seen(len(stored))
             if self._enough():
                 return
         if whole and left == 0 and not self.wanted.dry_run:
@@ -121,9 +121,9 @@ class Pruning:
 
     def _received_before(self, event_ids: Sequence[str]) -> list[str]:
         kept = []
-        for event_id, held in zip(event_ids, self.outbox.events.get_many(event_ids), strict=True):
-            if held:
-                facts = orjson.loads(held[2].partition(b"\n")[0])
+        for event_id, stored in zip(event_ids, self.outbox.events.get_many(event_ids), strict=True):
+            if stored:
+                facts = orjson.loads(stored[2].partition(b"\n")[0])
                 if int(facts.get("received_ms") or 0) < self.wanted.before_ms:
                     kept.append(event_id)
         return kept
@@ -214,4 +214,4 @@ class Pruning:
                     pipe.exists(self.outbox.prefix + keys.patches(name))
             found = pipe.execute()
         stays = (b"", b"p", b"x") if mode == "events" else (1,)
-        return [name for name, held in zip(names, found, strict=True) if held not in stays]
+        return [name for name, stored in zip(names, found, strict=True) if stored not in stays]

@@ -62,18 +62,20 @@ def read_stored(
             found.append((late[0], late[1], unpack_newer(late[2])) if late else None)
         except ValueError:
             found.append(None)
-    owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})
+    owners = sorted(
+        {str(answer[2].facts["raw_of"]) for answer in found if answer and answer[2].facts.get("raw_of")}
+    )
     bodies: dict[str, bytes] = {}
     for owner, held_owner in zip(owners, outbox.events.get_many(owners), strict=True):
         if held_owner:
             with suppress(ValueError):
                 bodies[owner] = unpack(held_owner[2]).body
     stored: list[Stored | None] = []
-    for event_id, held in zip(event_ids, found, strict=True):
-        if held is None:
+    for event_id, answer in zip(event_ids, found, strict=True):
+        if answer is None:
             stored.append(None)
             continue
-        state, settled_ms, archived = held
+        state, settled_ms, archived = answer
         owner = str(archived.facts.get("raw_of") or "")
         body = bodies.get(owner) if owner else archived.body
         if archived.facts.get("withheld"):

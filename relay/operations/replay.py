@@ -192,8 +192,8 @@ def changed_fields(context: OperatorContext, patch: Patch) -> dict[str, dict[str
     """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
     where nothing does. For a conversation that is not known any more everything is new."""
     outbox = context.outbox
-    held = outbox.document(patch.external_id)
-    before = _document(patch.external_id, held)
+    stored = outbox.document(patch.external_id)
+    before = _document(patch.external_id, stored)
     for pending in outbox.waiting_patches(patch.external_id):
         try:
             before.absorb(Patch.decode(pending.patch))
@@ -220,10 +220,10 @@ def flat(fields: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _document(external_id: str, held: bytes | None) -> Document:
-    if held is not None:
+def _document(external_id: str, stored: bytes | None) -> Document:
+    if stored is not None:
         try:
-            return Document.decode(held)
+            return Document.decode(stored)
         except (ValueError, KeyError):
             pass
     return Document(external_id)

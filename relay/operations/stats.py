@@ -18,7 +18,7 @@ from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis, unless_full
+from relay.outbox.scripts import reaching_redis, run_commands, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -120,8 +120,8 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
-    rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
+        answer: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
+    rows = sorted((orjson.loads(row) for row in answer), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
         for row in rows[:DAMAGE_SHOWN]
@@ -136,10 +136,10 @@ def _tuned(delivery: Delivery) -> dict[str, str]:
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
-        held: Any = outbox.redis.hmget(
+        stored: Any = outbox.redis.hmget(
             outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
-    total, calls = (float(value or 0) for value in held)
+    total, calls = (float(value or 0) for value in stored)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
@@ -245,20 +245,21 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + keys.SAMPLES
     with unless_full():
         if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
-            pipe = outbox.redis.pipeline(transaction=False)
-            pipe.rpush(key, orjson.dumps(sample))
-            pipe.ltrim(key, -SAMPLES_KEPT, -1)
-            pipe.expire(key, 86400)
-            pipe.execute()
+            run_commands(
+                outbox.redis,
+                outbox.prefix,
+                ("RPUSH", keys.SAMPLES, orjson.dumps(sample)),
+                ("LTRIM", keys.SAMPLES, -SAMPLES_KEPT, -1),
+                ("EXPIRE", keys.SAMPLES, 86400),
+            )
 
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
-    return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
+        stored: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
+    return [sample for sample in map(orjson.loads, stored) if sample["at_ms"] >= since_ms]
 
 
 def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
@@ -343,7 +344,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             if found:
                 ids[name] = found.decode()
     moments = {}
-    for (name, _), held in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
-        if held:
-            moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
+    for (name, _), stored in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
+        if stored:
+            moments[name] = int(orjson.loads(stored[2].partition(b"\n")[0]).get("received_ms") or 0)
     return moments

@@ -97,10 +97,10 @@ def _home_of(outbox: Outbox, event_id: str) -> str:
     for note in reversed(read_notes(outbox, [event_id]).get(event_id, [])):
         if note.get("external_id"):
             return str(note["external_id"])
-    held = outbox.events.get(event_id)
-    if held:
+    stored = outbox.events.get(event_id)
+    if stored:
         try:
-            return str(unpack(held[2]).facts.get("external_id") or "")
+            return str(unpack(stored[2]).facts.get("external_id") or "")
         except ValueError:
             return ""
     return ""
@@ -159,10 +159,10 @@ def _stories(
 ) -> list[dict[str, Any]]:
     notes = read_notes(outbox, event_ids)
     stories = []
-    for event_id, held in zip(event_ids, outbox.events.get_many(event_ids), strict=True):
-        if held is None:
+    for event_id, stored in zip(event_ids, outbox.events.get_many(event_ids), strict=True):
+        if stored is None:
             continue
-        state, settled_ms, record = held
+        state, settled_ms, record = stored
         try:
             facts = unpack(record).facts
         except ValueError:

@@ -112,10 +112,10 @@ def _decode(outbox: Outbox, row: bytes) -> AuditLine:
     place, _, sealed = row.partition(_SEP)
     at_ms, number = (int(part) for part in place.split(b"."))
     try:
-        held = orjson.loads(outbox.vault.open(sealed))
+        stored = orjson.loads(outbox.vault.open(sealed))
     except ValueError:
         return AuditLine("?", "cannot be read: its key is gone", at_ms=at_ms, number=number)
-    return AuditLine(held["who"], held["what"], held["address"], held["of"], at_ms, number)
+    return AuditLine(stored["who"], stored["what"], stored["address"], stored["of"], at_ms, number)
 
 
 def _place(cursor: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,7 +14,12 @@ from relay.outbox.items import DeadLetter
 from relay.outbox.scripts import reaching_redis
 from relay.outbox.store import LETTER_OF, Store
 
-_HEADS_AT_ONCE = 500
+#: In the place of a number of events: the letter was amended since it was read.
+AMENDED: Final = -2
+_HEADS_AT_ONCE: Final = 500
+
+#: (event_id, source, "pending" or "filtered", externalId, patch): what today's rules make of an event.
+Redriven = tuple[str, str, str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +71,18 @@ class DeadLetters:
             rows = pipe.execute()
         letters = []
         for n, dead_id in enumerate(dead_ids):
-            held, patches = rows[2 * n], rows[2 * n + 1]
-            if held:
+            stored, patches = rows[2 * n], rows[2 * n + 1]
+            if stored:
                 letters.append(
                     DeadLetter(
                         dead_id=dead_id,
-                        source=held[b"source"].decode(),
-                        external_id=held[b"external"].decode(),
-                        at_ms=int(held[b"at"]),
-                        record=self._store.opened(held[b"record"]),
+                        source=stored[b"source"].decode(),
+                        external_id=stored[b"external"].decode(),
+                        at_ms=int(stored[b"at"]),
+                        record=self._store.opened(stored[b"record"]),
                         patches=tuple(self._store.pending(entry, lenient=True) for entry in patches),
-                        events=tuple(name for name in held[b"events"].decode().split(",") if name),
+                        events=tuple(name for name in stored[b"events"].decode().split(",") if name),
+                        amended=int(stored.get(b"amended", 0)),
                     )
                 )
         return letters
@@ -146,31 +152,25 @@ class DeadLetters:
 
     # -- changing --------------------------------------------------------------------------------------------
 
-    def amend(self, dead_id: str, record: bytes) -> None:
-        """Replaces a letter's record (an edit, a further failed try)."""
-        self._store.run("amend_dead", [dead_id, self._store.vault.seal(record)])
+    def amend(self, letter: DeadLetter, record: bytes) -> bool:
+        """Replaces the letter's record (an edit, a further failed try). False where it was amended since it was read: look
+        again. A letter that is gone stays so."""
+        args = [letter.dead_id, self._store.vault.seal(record), letter.amended]
+        return int(self._store.run("amend_dead", args)) >= 0
 
-    def redrive(
-        self,
-        dead_id: str,
-        again: Sequence[tuple[str, str, str, str, bytes]] = (),
-        *,
-        now_ms: int = 0,
-    ) -> int:
-        """Events put back to work, -1 where the letter is gone already. `again`: (event_id, source, "pending" or
-        "filtered", externalId, patch) from today's rules; what is not named goes back with its stored patch."""
-        return self.redrive_many([(dead_id, again)], now_ms=now_ms)[0]
+    def redrive(self, dead_id: str, again: Sequence[Redriven] = (), *, now_ms: int = 0) -> int:
+        """Events put back to work, -1 where the letter is gone already. `again`: from today's rules; what is not named
+        goes back with its stored patch."""
+        return self.redrive_many([(dead_id, None, again)], now_ms=now_ms)[0]
 
     def redrive_many(
-        self,
-        letters: Sequence[tuple[str, Sequence[tuple[str, str, str, str, bytes]]]],
-        *,
-        now_ms: int = 0,
+        self, letters: Sequence[tuple[str, int | None, Sequence[Redriven]]], *, now_ms: int = 0
     ) -> list[int]:
-        """`redrive` of each, sent together. One that was cut off is said again, and answered as the first time."""
+        """`redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is said
+        again, and answered as the first time. `AMENDED` where a letter is no longer as it was read; None: however it is."""
         rows = []
-        for dead_id, again in letters:
-            args: list[Any] = [len(again)]
+        for dead_id, amended, again in letters:
+            args: list[Any] = ["" if amended is None else amended, len(again)]
             for event_id, source, verdict, external_id, patch in again:
                 sealed = self._store.vault.seal(patch) if patch else b""
                 args += (event_id, source, LETTER_OF[verdict], external_id, sealed)
@@ -183,7 +183,7 @@ class DeadLetters:
 
     def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
         """Events of each letter that are given up, -1 where it is gone already."""
-        return self._redrive([(dead_id, "discard", [0]) for dead_id in dead_ids], now_ms)
+        return self._redrive([(dead_id, "discard", ["", 0]) for dead_id in dead_ids], now_ms)
 
     def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:
         order = token_hex(8)

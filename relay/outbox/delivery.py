@@ -15,7 +15,7 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
-from relay.outbox.scripts import keep_books, reaching_redis, run_script
+from relay.outbox.scripts import reaching_redis, run_commands, run_script
 
 #: Instead of a wait: no call is to be made until a person says so.
 NO_CALLS_WANTED: Final = -1
@@ -56,8 +56,8 @@ class Delivery:
 
     def read(self) -> DeliveryState:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.DELIVERY)  # type: ignore[assignment]
-        return _state(held)
+            stored: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.DELIVERY)  # type: ignore[assignment]
+        return _state(stored)
 
     def back_off(self, until_ms: int, reason: str) -> None:
         """After 429, 5xx and time-outs. A person's pause is kept."""
@@ -87,8 +87,8 @@ class Delivery:
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
-            held: set[bytes] = self._redis.smembers(self._prefix + keys.PAUSED)  # type: ignore[assignment]
-        return frozenset(name.decode() for name in held)
+            stored: set[bytes] = self._redis.smembers(self._prefix + keys.PAUSED)  # type: ignore[assignment]
+        return frozenset(name.decode() for name in stored)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
         """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
@@ -124,20 +124,20 @@ class Delivery:
 
     def tune(self) -> dict[str, str]:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.TUNE)  # type: ignore[assignment]
-        return {key.decode(): value.decode() for key, value in held.items()}
+            stored: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.TUNE)  # type: ignore[assignment]
+        return {key.decode(): value.decode() for key, value in stored.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
         words = [word for pair in values.items() for word in pair]
-        keep_books(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
+        run_commands(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
 
 
-def _state(held: Mapping[bytes, bytes]) -> DeliveryState:
-    word = held.get(b"state", b"open").decode()
+def _state(stored: Mapping[bytes, bytes]) -> DeliveryState:
+    word = stored.get(b"state", b"open").decode()
     return DeliveryState(
         state=word if word in ("open", "backing_off", "blocked", "paused") else "open",  # type: ignore[arg-type]
-        until_ms=int(held.get(b"until_ms", b"0")),
-        reason=held.get(b"reason", b"").decode(),
-        failures=int(held.get(b"failures", b"0")),
-        reopened_ms=int(held.get(b"reopened_ms", b"0")),
+        until_ms=int(stored.get(b"until_ms", b"0")),
+        reason=stored.get(b"reason", b"").decode(),
+        failures=int(stored.get(b"failures", b"0")),
+        reopened_ms=int(stored.get(b"reopened_ms", b"0")),
     )

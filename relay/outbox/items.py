@@ -172,7 +172,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed."""
+    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed. `amended`: how often the record was changed,
+    by which whoever changes it, or acts on it, knows that it is still the one that was read."""
 
     dead_id: str
     source: str
@@ -181,3 +182,4 @@ class DeadLetter:
     record: bytes
     patches: tuple[Pending, ...] = field(default=())
     events: tuple[str, ...] = ()
+    amended: int = 0

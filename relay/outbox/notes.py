@@ -14,7 +14,7 @@ import orjson
 from relay.outbox import keys
 from relay.outbox.events import EVENTS_KEPT
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 
 #: Notes kept of one event.
 NOTES_KEPT = 20
@@ -53,7 +53,7 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
                 ("EXPIRE", of, outbox.retention.events_s),
             )
     for start in range(0, len(commands), _COMMANDS_AT_ONCE):
-        keep_books(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
+        run_commands(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
 
 
 def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

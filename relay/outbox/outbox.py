@@ -20,7 +20,7 @@ from relay.outbox.events import EventArchive
 from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
 from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 from relay.outbox.store import LETTER_OF, Retention, Store, script_parts
 from relay.outbox.vault import Vault
 
@@ -134,7 +134,7 @@ class Outbox(Store):
 
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""
-        keep_books(
+        run_commands(
             self.redis,
             self.prefix,
             ("SADD", keys.SOURCES, source),
@@ -166,7 +166,7 @@ class Outbox(Store):
         """These wait for a newer release's workers; said again each time that they are handed back."""
         now_ms = now_ms or self.about_ms()
         scores = [word for name in external_ids for word in (now_ms, name)]
-        keep_books(
+        run_commands(
             self.redis,
             self.prefix,
             ("ZADD", keys.NEWER, *scores),
@@ -209,8 +209,8 @@ class Outbox(Store):
     def drops(self) -> list[dict[str, Any]]:
         """What is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
         with reaching_redis():
-            held: dict[bytes, bytes] = self.redis.hgetall(self.prefix + keys.DROPS)  # type: ignore[assignment]
-        rows: list[dict[str, Any]] = [orjson.loads(value) for value in held.values()]
+            stored: dict[bytes, bytes] = self.redis.hgetall(self.prefix + keys.DROPS)  # type: ignore[assignment]
+        rows: list[dict[str, Any]] = [orjson.loads(value) for value in stored.values()]
         now_ms = self.now_ms() if rows else 0
         return sorted((row for row in rows if row["until_ms"] > now_ms), key=lambda row: str(row["id"]))
 

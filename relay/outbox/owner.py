@@ -134,12 +134,12 @@ class Ownership:
         answer: list[Any] = run_script(
             self._outbox.redis, "owner", self._outbox.prefix, [0, mode, self._url, holder, planhat_id]
         )
-        held = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
+        stored = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
         return Owner(
-            url=held.get("url", b"").decode(),
-            since_ms=int(held.get("since_ms", 0)),
-            holders={name[7:]: int(at) for name, at in held.items() if name.startswith("holder:")},
-            witnesses=tuple(name[8:] for name in held if name.startswith("witness:")),
+            url=stored.get("url", b"").decode(),
+            since_ms=int(stored.get("since_ms", 0)),
+            holders={name[7:]: int(at) for name, at in stored.items() if name.startswith("holder:")},
+            witnesses=tuple(name[8:] for name in stored if name.startswith("witness:")),
         )
 
 

@@ -80,11 +80,11 @@ def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Seque
         return list(pipe.execute()[1:])
 
 
-def keep_books(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
+def run_commands(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
     """Small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
     argument...) each; their answers. Raises OutboxUnavailable."""
     args: list[Any] = []
     for command, key, *arguments in commands:
         args += (command, key, len(arguments), *arguments)
-    answers: list[Any] = run_script(client, "bookkeeping", prefix, args)
+    answers: list[Any] = run_script(client, "commands", prefix, args)
     return answers

@@ -157,7 +157,7 @@ class Access:
             # Not the token: what only who has the token could have made.
             "opened_with": _mac(self._tokens[role](), "session", session),
         }
-        self._sessions.keep(session, facts, SESSION_S)
+        self._sessions.store(session, facts, SESSION_S)
         who = f"console:{clean}" if clean else "console"
         return session, self._operator(role, who, told_address(request), session)
 

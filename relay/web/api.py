@@ -20,7 +20,7 @@ from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
-from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
@@ -285,10 +285,10 @@ class Api:
         return operation.read()
 
     def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return hold_delivery(self._context.delivery, self._source(body))
+        return pause_delivery(self._context.delivery, self._source(body))
 
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return release_delivery(self._context.delivery, self._source(body))
+        return resume_delivery(self._context.delivery, self._source(body))
 
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")

@@ -40,10 +40,12 @@ def buried(client: redis.Redis, folder: Path, count: int = 3) -> Shop:
 def test_the_same_order_is_answered_as_the_first_time(outbox: Outbox, tmp_path: Path) -> None:
     shop = buried(outbox.redis, tmp_path)
     [first, second, _] = outbox.dead.ids()
-    args = [0, first, "discard", "order-1", 0]
+    args = [0, first, "discard", "order-1", "", 0]
     assert [int(run_script(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
     # Another's order finds it gone.
-    assert int(run_script(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", 0])) == -1
+    assert (
+        int(run_script(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", "", 0])) == -1
+    )
     assert outbox.dead.redrive(second) == 1
     assert shop.counts() == {"accepted": 3, "pending": 1, "dead": 1, "discarded": 1}
 
@@ -61,7 +63,7 @@ def test_a_redis_that_stalls_makes_nothing_skipped(server: EmbeddedServer, tmp_p
         if what == "discard":
             assert shop.outbox.dead.discard_many(ids) == [1, 1, 1]
         else:
-            assert shop.outbox.dead.redrive_many([(dead_id, ()) for dead_id in ids]) == [1, 1, 1]
+            assert shop.outbox.dead.redrive_many([(dead_id, None, ()) for dead_id in ids]) == [1, 1, 1]
     finally:
         waking.join()
     assert shop.outbox.dead.count() == 0

@@ -56,3 +56,25 @@ def test_a_command_and_a_private_name_do_not_count() -> None:
     tree = ast.parse("@click.command()\ndef replay(): ...\n_PART = 1\nPART: int = 2\nclass Row: ...\n")
     assert list(public_names(tree)) == ["PART", "Row"]
     assert Path(ROOT / "relay").is_dir()
+
+
+def test_keep_hold_and_settle_mean_one_thing_each() -> None:
+    """`keep` is how long things are kept (the config's word), `hold` that delivery as a whole waits, `settle` that Redis is told
+    what became of what was claimed."""
+    rooms = {
+        "keep": {"relay/config.py"},
+        "hold": {"relay/outbox/delivery.py", "workers/pace/pace.py", "workers/flush/job.py"},
+        "settle": {"relay/outbox/lane.py", "workers/flush/verdicts.py"},
+    }
+    wrong = []
+    for module, tree in modules():
+        if not module.startswith(
+            ("relay/outbox", "relay/planhat", "relay/operations", "relay/door", "workers")
+        ):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                word = node.name.strip("_")
+                if word in rooms and module not in rooms[word]:
+                    wrong.append(f"{module}:{node.lineno}: {node.name}")
+    assert not wrong, "\n".join(wrong)

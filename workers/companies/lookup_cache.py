@@ -127,9 +127,9 @@ class LookUpBatch:
 
     def companies_of(self, domain: str) -> list[str]:
         """The ids of the companies with this domain. Raises LookUpPostponed."""
-        held = self._domains.get(domain)
-        if held:
-            return held
+        stored = self._domains.get(domain)
+        if stored:
+            return stored
         stale_ms = self._cache.now_ms() - NOT_FOUND_S * 1000
         if not self._domains_looked and (self._domains_at_ms is None or self._domains_at_ms <= stale_ms):
             self._read_domains()
@@ -211,6 +211,6 @@ def _has_address(row: Mapping[str, Any], email: str) -> bool:
 
 def _domains_of(row: Mapping[str, Any]) -> list[str]:
     # Others have seen lists come back as comma-delimited strings.
-    held = row.get("domains")
-    names = held.split(",") if isinstance(held, str) else held if isinstance(held, list) else []
+    stored = row.get("domains")
+    names = stored.split(",") if isinstance(stored, str) else stored if isinstance(stored, list) else []
     return [name.strip().casefold().rstrip(".") for name in names if isinstance(name, str) and name.strip()]

@@ -87,12 +87,12 @@ class Enricher:
     def _item(self, item: Item, stored: Mapping[str, Stored], remapper: Remapper, *, patient: bool) -> Item:
         made = []
         for pending in item.pending:
-            tool, held = self._tools.get(pending.source), stored.get(pending.event_id)
-            if tool is None or held is None:
+            tool, found = self._tools.get(pending.source), stored.get(pending.event_id)
+            if tool is None or found is None:
                 made.append(pending)
                 continue
             try:
-                made.append(self._pending(pending, held, tool, remapper))
+                made.append(self._pending(pending, found, tool, remapper))
             except TryLater:
                 if patient:
                     raise
@@ -100,11 +100,11 @@ class Enricher:
         return replace(item, pending=tuple(made))
 
     def _pending(
-        self, pending: Pending, held: Stored, tool: tuple[EnrichOptions, Lookups], remapper: Remapper
+        self, pending: Pending, stored: Stored, tool: tuple[EnrichOptions, Lookups], remapper: Remapper
     ) -> Pending:
         options, lookups = tool
         try:
-            event = remapper.event(held)
+            event = remapper.event(stored)
             before = event.view()
             after = enrich(before, options, lookups.fetch, payload=event.payload)
             if after == before:

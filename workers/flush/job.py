@@ -217,7 +217,7 @@ class Job:
     def _end(self, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
         self._verdicts.settle(self._preparation.put_away())
-        self._pace.keep()
+        self._pace.save()
         self._verdicts.finish()
         if self._lane.lost:
             return
@@ -245,7 +245,7 @@ class Job:
 
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
-        self._pace.keep()
+        self._pace.save()
         if self._ahead is not None and self._ahead():
             return True
         if len(self._verdicts):

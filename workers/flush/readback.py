@@ -81,8 +81,8 @@ class Readback:
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
-        held: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
-        last_ms = int(held or 0)
+        stored: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
+        last_ms = int(stored or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
             self._next[kind] = last_ms + AGAIN_MS
             return False

@@ -36,10 +36,10 @@ def discard_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead.get_many(part)
+        letters = outbox.dead.get_many(part)
         now_ms = outbox.now_ms()
         notes: list[Note] = []
-        for letter in held:
+        for letter in letters:
             said = {
                 "what": "discarded",
                 "by": by,
@@ -50,8 +50,8 @@ def discard_dead(
             }
             notes += [Note(event_id, said) for event_id in letter.events]
         write_notes(outbox, notes)
-        moved = outbox.dead.discard_many([letter.dead_id for letter in held])
-        gone = [letter.dead_id for letter, number in zip(held, moved, strict=True) if number >= 0]
+        moved = outbox.dead.discard_many([letter.dead_id for letter in letters])
+        gone = [letter.dead_id for letter, number in zip(letters, moved, strict=True) if number >= 0]
         discarded += len(gone)
         skipped += len(part) - len(gone)
         forget_failed_jobs(outbox.redis, gone)

@@ -60,13 +60,13 @@ class Edits:
 
 
 def read_edits(record: Mapping[str, Any]) -> Edits:
-    held = record.get("edited")
-    held = held if isinstance(held, dict) else {}
+    stored = record.get("edited")
+    stored = stored if isinstance(stored, dict) else {}
     return Edits(
-        payload=dict(held.get("payload") or {}),
-        fields=dict(held.get("fields") or {}),
-        company=str(held.get("company") or ""),
-        raw=held["raw"] if isinstance(held.get("raw"), str) else None,
+        payload=dict(stored.get("payload") or {}),
+        fields=dict(stored.get("fields") or {}),
+        company=str(stored.get("company") or ""),
+        raw=stored["raw"] if isinstance(stored.get("raw"), str) else None,
     )
 
 

@@ -182,9 +182,9 @@ def letters_in_parts(outbox: Outbox, ids: Sequence[str]) -> Iterator[DeadLetter 
     """One after the other, read in small parts; None for one that is gone."""
     for start in range(0, len(ids), 50):
         part = ids[start : start + 50]
-        held = {letter.dead_id: letter for letter in outbox.dead.get_many(part)}
+        stored = {letter.dead_id: letter for letter in outbox.dead.get_many(part)}
         for dead_id in part:
-            yield held.get(dead_id)
+            yield stored.get(dead_id)
 
 
 def require_known(outbox: Outbox, selection: Selection, ids: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ def did_you_mean(word: str, known: Sequence[str], *, always: bool = True) -> str
     return f"; known: {', '.join(known)}" if always and known and len(known) <= 40 else ""
 
 
-class Shape:
+class _Shape:
     """`read` gives the value as Python wants it, or None after a complaint."""
 
     description: str = ""
@@ -54,7 +54,7 @@ class Shape:
 
 
 @dataclass(slots=True)
-class Text(Shape):
+class Text(_Shape):
     description: str = ""
     choices: tuple[str, ...] = ()
     pattern: str = ""
@@ -89,7 +89,7 @@ class Text(Shape):
 
 
 @dataclass(slots=True)
-class SecretText(Shape):
+class SecretText(_Shape):
     """A text read at each use; the message never quotes it. `kind` names what it must hold against (`Strength`)."""
 
     description: str = ""
@@ -126,7 +126,7 @@ class SecretText(Shape):
 
 
 @dataclass(slots=True)
-class SecretFileName(Shape):
+class SecretFileName(_Shape):
     """The name of a file (relative to the config) whose text is read at each use, as a secret's is: what held stays in use
     where it is damaged later."""
 
@@ -157,7 +157,7 @@ def _made(read: Callable[[], str], check: SecretCheck, path: Path, source: YamlS
 
 
 @dataclass(slots=True)
-class Whole(Shape):
+class Whole(_Shape):
     description: str = ""
     least: int = 0
     most: int = 2**53
@@ -181,7 +181,7 @@ class Whole(Shape):
 
 
 @dataclass(slots=True)
-class Flag(Shape):
+class Flag(_Shape):
     description: str = ""
 
     def read(self, value: Any, path: Path, source: YamlSource) -> bool | None:
@@ -199,7 +199,7 @@ class Flag(Shape):
 
 
 @dataclass(slots=True)
-class Quantity(Shape):
+class Quantity(_Shape):
     """A duration, size or rate with its unit; `least` and `most` in seconds, bytes or a second."""
 
     kind: str
@@ -243,8 +243,8 @@ class Quantity(Shape):
 
 
 @dataclass(slots=True)
-class Many(Shape):
-    item: Shape
+class Many(_Shape):
+    item: _Shape
     description: str = ""
     single: bool = False
 
@@ -269,10 +269,10 @@ class Many(Shape):
 
 
 @dataclass(slots=True)
-class Names(Shape):
+class Names(_Shape):
     """A mapping whose keys the user chooses."""
 
-    item: Shape
+    item: _Shape
     description: str = ""
     key_pattern: str = ""
     key_wanted: str = ""
@@ -301,10 +301,10 @@ class Names(Shape):
 
 
 @dataclass(slots=True)
-class TableShape(Shape):
+class TableShape(_Shape):
     """A mapping with known keys. `read` gives only the keys that were given and hold."""
 
-    keys: Mapping[str, Shape]
+    keys: Mapping[str, _Shape]
     description: str = ""
     required: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
@@ -352,7 +352,7 @@ class TableShape(Shape):
 
 
 @dataclass(slots=True)
-class Anything(Shape):
+class Anything(_Shape):
     """Left as it is: somebody else reads it. `given` is its schema."""
 
     description: str = ""

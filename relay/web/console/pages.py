@@ -25,7 +25,7 @@ from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
-from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
 from relay.operations.runs import run_beside
 from relay.operations.selection import InputInvalid, Selection, read_moment, read_selection
@@ -418,12 +418,12 @@ class Console:
 
     def pause(self, request: Request, operator: Operator, form: _Form) -> Go:
         source = self._source(form)
-        hold_delivery(self._context.delivery, source)
+        pause_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "held")
 
     def resume(self, request: Request, operator: Operator, form: _Form) -> Go:
         source = self._source(form)
-        release_delivery(self._context.delivery, source)
+        resume_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "resumed")
 
     def _source(self, form: _Form) -> str:
