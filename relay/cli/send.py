@@ -60,12 +60,12 @@ def send(
     from relay.cli.context import open_context
 
     context = open_context(place)
+    base = url or context.relay_url
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
             f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
         )
-    base = url or context.relay_url
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
     # Unique for a day at up to 10,000 a second; samples put it into their microseconds, which is taken off again.
     serial = int(time.time() * 10_000) % 10**9
