@@ -36,7 +36,7 @@ def running_up(data: str) -> dict[str, Any]:
 
 
 @dataclass
-class Context:
+class CliContext:
     """Everything a command may need, made when first asked for. Raises UserError and NothingRuns from its properties."""
 
     place: Place = field(default_factory=Place)
@@ -188,8 +188,8 @@ class Context:
         write_audit(self.outbox, AuditLine(operator(), what, socket.gethostname(), told))
 
 
-def open_context(place: Place) -> Context:
-    return Context(place)
+def open_context(place: Place) -> CliContext:
+    return CliContext(place)
 
 
 def operator() -> str:

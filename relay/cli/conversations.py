@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from relay.cli.conversation_input import (
-    InputInvalid,
+    ConversationsUnreadable,
     read_bytes,
     read_document,
     read_items,
@@ -188,7 +188,7 @@ def update(key: str, file: str | None, settings: tuple[str, ...], as_json: bool)
     """
     document = read_document(file, settings)
     if "_id" in document:
-        raise InputInvalid("_id: the conversation is named by KEY; leave it out of the changes")
+        raise ConversationsUnreadable("_id: the conversation is named by KEY; leave it out of the changes")
     refuse_faults(document, partial=True)
     with _planhat() as planhat:
         print_one(planhat.update(key, document), as_json)
@@ -208,7 +208,9 @@ def delete(keys: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """
     if not yes:
         if not sys.stdin.isatty():
-            raise InputInvalid("deleting cannot be undone: say --yes when there is no terminal to ask on")
+            raise ConversationsUnreadable(
+                "deleting cannot be undone: say --yes when there is no terminal to ask on"
+            )
         click.confirm(f"Delete {len(keys)} conversation{'s'[: len(keys) != 1]} for good?", abort=True)
     gone: list[Mapping[str, Any]] = []
     failed = 0

@@ -41,7 +41,7 @@ BEYOND_LIMITS = "reading it took more time or memory than one request may take"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class MappedBeside:
     """What became of a large request. `inbound` is what was proven, clean and without its body, which `body` holds."""
 
     inbound: Inbound
@@ -87,7 +87,9 @@ class Beside:
         """The config has changed."""
         self._today = Today(self._today.number + 1, text)
 
-    async def read(self, source: str, head: Inbound, body: LargeBody, *, now_s: float) -> Settled | Reply:
+    async def read(
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+    ) -> MappedBeside | Reply:
         """The request proven, cleaned and mapped; `body` then holds the clean one. Raises SourceError, TryLater."""
         if self._waiting >= MAX_WAITING:
             raise TooMuchAtOnce("too many large bodies wait to be read")
@@ -140,7 +142,7 @@ class Beside:
 
     def _ask(
         self, process: _Process, facts: dict[str, Any], body: LargeBody, source: str, now_s: float
-    ) -> Settled | Reply:
+    ) -> MappedBeside | Reply:
         proven: list[Inbound] = []
         for again in (True, False):
             try:
@@ -156,7 +158,7 @@ class Beside:
                     why=type(error).__name__,
                 )
                 if proven:
-                    return Settled(proven[0], [self._parked(source, proven[0], body, now_s)], ())
+                    return MappedBeside(proven[0], [self._parked(source, proven[0], body, now_s)], ())
                 if isinstance(error, TimeoutError) or not again:
                     raise TooMuchAtOnce("the proof could not be checked within its limits") from error
                 # It may have died of something else, before it had even read this.
@@ -164,7 +166,7 @@ class Beside:
 
     def _asked(
         self, process: _Process, facts: dict[str, Any], body: LargeBody, proven: list[Inbound]
-    ) -> Settled | Reply:
+    ) -> MappedBeside | Reply:
         """What the process says; `proven` is filled on the way. Raises HungUp, TimeoutError, OSError."""
         process.be_ready(self._path, self._environ, self._today)
         ends = time.monotonic() + self._limit_s
@@ -177,13 +179,13 @@ class Beside:
                 if answer.files:
                     body.become(answer.files[0])
             elif what == "reply":
-                return messages.reply_of(answer)
+                return messages.reply_from(answer)
             elif what == "error":
                 raise messages.error_of(answer)
             elif what == "failed":
                 raise RuntimeError(f"a large body could not be read: {answer.facts['trace']}")
             else:
-                return Settled(proven[0], messages.entries_of(answer), tuple(answer.facts["skipped"]))
+                return MappedBeside(proven[0], messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
     def _parked(self, source: str, proven: Inbound, body: LargeBody, now_s: float) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
@@ -230,7 +232,7 @@ class _Process:
     def send(self, message: Message) -> None:
         assert self._line is not None
         self._line.settimeout(START_S)
-        messages.send(self._line, message)
+        messages.send_message(self._line, message)
 
     def receive(self, ends: float) -> Message:
         """Raises HungUp, TimeoutError."""

@@ -32,7 +32,7 @@ MEMORY_REST_BYTES = 48 * 1024 * 1024
 TOO_FAT_BYTES = 64 * 1024 * 1024
 
 
-class Reader:
+class _Reader:
     """Today's config, ready, and what changes from moment to moment."""
 
     def __init__(self, path: str, environ: Mapping[str, str]) -> None:
@@ -60,17 +60,17 @@ class Reader:
         try:
             proven = prove(source, messages.inbound_of(facts, body.read()), now_s=now_s)
             if isinstance(proven, Reply):
-                messages.send(line, messages.reply_message(proven))
+                messages.send_message(line, messages.reply_message(proven))
                 return
             inbound = clean(source, proven, self._redact)
             told = Message({"is": "proven", **messages.inbound_facts(inbound)})
             if inbound.body is proven.body or inbound.body == proven.body:
-                messages.send(line, told)
+                messages.send_message(line, told)
             else:
                 with LargeBody() as cleaned:
                     cleaned.append(inbound.body)
                     told.files = [cleaned.fd]
-                    messages.send(line, told)
+                    messages.send_message(line, told)
             del proven
             filters = self._killswitch if self._killswitch.armed else None
             mapper = Mapper(self._house, self._redact, filters)
@@ -79,7 +79,7 @@ class Reader:
             answer = messages.error_message(error)
             if answer is None:
                 raise
-            messages.send(line, answer)
+            messages.send_message(line, answer)
             return
         kept = mapped.kept
         del inbound
@@ -87,20 +87,20 @@ class Reader:
             self._vault.seal_entry(entry, b"" if number else kept)
             for number, entry in enumerate(mapped.entries)
         ]
-        messages.send(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
+        messages.send_message(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
 
 
-def serve(line: socket.socket) -> None:
+def _serve(line: socket.socket) -> None:
     """Until the web process hangs up."""
     start = messages.receive(line).facts
-    reader = Reader(start["path"], start["environ"])
+    reader = _Reader(start["path"], start["environ"])
     lean = 0
     while True:
         message = messages.receive(line)
         if message.facts["is"] == "config":
             reader.take(message.facts["text"])
             lean = _data_bytes()
-            messages.send(line, Message({"is": "ready"}))
+            messages.send_message(line, Message({"is": "ready"}))
             continue
         with LargeBody(message.files[0]) as body, _Limits(message.facts["limit"], body.size):
             try:
@@ -111,7 +111,9 @@ def serve(line: socket.socket) -> None:
                 # Whatever could still be said would need memory too.
                 os._exit(1)
             except Exception:
-                messages.send(line, Message({"is": "failed", "trace": traceback.format_exc(limit=-6)}))
+                messages.send_message(
+                    line, Message({"is": "failed", "trace": traceback.format_exc(limit=-6)})
+                )
         if _data_bytes() > lean + TOO_FAT_BYTES:
             return
 
@@ -151,7 +153,7 @@ def main() -> None:
     os.nice(5)
     line = socket.socket(fileno=int(sys.argv[1]))
     try:
-        serve(line)
+        _serve(line)
     except (HungUp, ConnectionError, BrokenPipeError):
         return
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from relay.door.beside import Settled
+from relay.door.beside import MappedBeside
 from relay.door.house import House, Source
 from relay.door.large import LargeBody
 from relay.door.mapping import Mapper, clean, prove
@@ -34,10 +34,12 @@ class Keeps(Protocol):
 
 
 class ReadsLarge(Protocol):
-    async def read(self, source: str, head: Inbound, body: LargeBody, *, now_s: float) -> Settled | Reply: ...
+    async def read(
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+    ) -> MappedBeside | Reply: ...
 
 
-class Records(Protocol):
+class RecordsEvents(Protocol):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]: ...
 
 
@@ -59,7 +61,7 @@ class Intake:
     long. None: none."""
 
     house: House
-    records: Records
+    records: RecordsEvents
     clock: Callable[[], float] = time.time
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
@@ -147,7 +149,7 @@ class Intake:
             return Accepted("ignored" if noted else "accepted", () if noted else ids, skipped)
         if noted:
             return Accepted("ignored", skipped=skipped)
-        accepted = summarise(entries, recorded, skipped)
+        accepted = _summarise(entries, recorded, skipped)
         if any(entry.remarks for entry in entries):
             new = (entry for entry, one in zip(entries, recorded, strict=True) if not one.duplicate_of)
             accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
@@ -162,7 +164,7 @@ class Intake:
         return mapped.entries, mapped.skipped
 
 
-def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+def _summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
     if len(recorded) == 1 and entries[0].verdict != "filtered":
         # Nearly every request is one event.
         one = recorded[0]

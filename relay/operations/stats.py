@@ -12,7 +12,7 @@ from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.durability import examine
+from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
@@ -57,7 +57,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             "paused_sources": paused,
         },
         "pending_items": outbox.pending_items(),
-        "dead_letters": outbox.dead_count(),
+        "dead_letters": outbox.dead.count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "remarks": outbox.remarks(),
         "workers": workers,
@@ -84,7 +84,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
 
 def _redis(outbox: Outbox) -> dict[str, Any]:
     """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
-    found = examine(outbox.redis)
+    found = examine_durability(outbox.redis)
     full = nearly_full(found)
     return {
         "version": found.version,
@@ -338,7 +338,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             if found:
                 ids[name] = found.decode()
     moments = {}
-    for (name, _), held in zip(ids.items(), outbox.events(list(ids.values())), strict=True):
+    for (name, _), held in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
         if held:
             moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
     return moments

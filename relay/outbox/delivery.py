@@ -15,10 +15,10 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
-from relay.outbox.scripts import keep_books, reaching_redis, run
+from relay.outbox.scripts import keep_books, reaching_redis, run_script
 
 #: Instead of a wait: no call is to be made until a person says so.
-PAUSED: Final = -1
+NO_CALLS_WANTED: Final = -1
 
 DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
 
@@ -83,7 +83,7 @@ class Delivery:
         self._change("resume", source, 0, "")
 
     def _change(self, mode: str, what: str, at_ms: int, reason: str) -> None:
-        run(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
+        run_script(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
@@ -91,7 +91,7 @@ class Delivery:
         return frozenset(name.decode() for name in held)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `PAUSED` where a
+        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
         person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
@@ -114,7 +114,7 @@ class Delivery:
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once
-        return run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
+        return run_script(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
 
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""

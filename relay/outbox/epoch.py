@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.telemetry import log
 
 FLUSHED: Final = "flushed or replaced"
@@ -93,7 +93,7 @@ class Epoch:
             what, lost = FLUSHED, self._grown[0]
         elif (
             self._told_set_back
-            or self._outbox.set_back
+            or self._outbox.lane.set_back
             or any(now < then for now, then in zip(grown, self._grown, strict=True))
             or (self._looks and held[4] and int(held[4]) not in (self._looks, self._looks + 1))
         ):
@@ -103,7 +103,7 @@ class Epoch:
         self._told_set_back = False
         if not what:
             return None
-        self._outbox.forget_claims()
+        self._outbox.lane.forget_claims()
         noted = self._run("changed", what, number=before, good_ms=good_ms or int(held[6]))
         self._number = int(noted[5])
         return Change(what, lost, first=int(held[5]) <= before)
@@ -115,7 +115,7 @@ class Epoch:
 
     def _run(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0) -> Any:
         args = [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what]
-        return run(self._outbox.redis, "life", self._outbox.prefix, args)
+        return run_script(self._outbox.redis, "life", self._outbox.prefix, args)
 
 
 def read_life(outbox: Outbox) -> Life:

@@ -12,6 +12,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     planhat:<_id>       string  externalId
     delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
     doubt               zset    externalId -> when to look again at what Planhat has of it (ms)
+    newer               zset    externalId -> when it was last found to be a newer release's to read (ms)
     seen:<source>:<key> string  event id; dedupe memory
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
@@ -86,6 +87,7 @@ SOURCES: Final = "sources"
 PAUSED: Final = "paused"
 HELD: Final = "held"
 DOUBT: Final = "doubt"
+NEWER: Final = "newer"
 WAITING: Final = "waiting"
 REJECTED: Final = "rejected"
 DROPS: Final = "drops"

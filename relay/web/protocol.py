@@ -33,7 +33,7 @@ MAX_AHEAD = 32
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_S = 5.0
 #: The application has so long to answer a sender whose time is up; then this does.
-ANSWER_S = 2.0
+_ANSWER_S = 2.0
 #: A sender that does not read its answer.
 STUCK_S = 30.0
 #: Chunks of a body: after the first ones, so many bytes each on average, and so much beside them for each byte of theirs.
@@ -374,7 +374,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.why = why
         cycle.message_event.set()
         self._drained = 0
-        self.deadline = self.loop.time() + ANSWER_S
+        self.deadline = self.loop.time() + _ANSWER_S
 
     def _end_after_answers(self) -> None:
         """Reads no more; closes once what was asked is answered."""

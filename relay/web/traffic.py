@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from relay.bounds import SMALL_BODY_BYTES, Bounds
 
 #: How often deadlines are looked at, at least: what is to end after 10 s ends within 10.5 s.
-SWEEP_S = 0.5
+_SWEEP_S = 0.5
 #: A full listener closes connections that have waited so long without a whole head, oldest first, for new ones.
 IDLE_ENOUGH_S = 2.0
 #: So many more are told that there are too many; beyond that a connection is closed without a word.
@@ -68,12 +68,12 @@ class Traffic:
     connections: set[Connection] = field(default_factory=set)
     _idle: deque[Connection] = field(default_factory=deque)
     _timer: asyncio.TimerHandle | None = None
-    _sweep_s: float = SWEEP_S
+    _sweep_s: float = _SWEEP_S
 
     def __post_init__(self) -> None:
         bounds = self.bounds
         shortest_s = min(bounds.head_s, bounds.first_byte_s, bounds.body_s, bounds.idle_s)
-        self._sweep_s = min(SWEEP_S, shortest_s / 5)
+        self._sweep_s = min(_SWEEP_S, shortest_s / 5)
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for one more. Where not, it has a moment to hear so, or none at all: then it is closed."""

@@ -49,7 +49,7 @@ def test_a_large_mail_is_what_a_small_one_is(door: Opened) -> None:
     assert readers(door), "a process has read it"
     first, second = (answer.json()["event_ids"][0] for answer in answers[:2])
     assert door.archived(first) == large and door.archived(second) == small
-    one, two = (door.side.outbox.event(event_id) for event_id in (first, second))
+    one, two = (door.side.outbox.events.get(event_id) for event_id in (first, second))
     assert one and two
     assert one[0] == two[0] == "pending"
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from relay.door.house import furnish
-from relay.door.intake import Intake, Records
+from relay.door.intake import Intake, RecordsEvents
 from relay.door.spooling import Spooler, encode
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.embedded import EmbeddedServer
@@ -148,7 +148,7 @@ def test_a_folder_belongs_to_one_process_and_is_free_when_that_is_killed(tmp_pat
     spool.close()
 
 
-class Nothing(Records):
+class Nothing(RecordsEvents):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
         return [Recorded(entry.event_id) for entry, _ in entries]
 

@@ -22,7 +22,7 @@ from relay.cli.rules import show
 from relay.cli.send import send
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
-from relay.rules.defaults import ADAPTERS, FAMILIES
+from relay.rules.defaults import ADAPTERS_WITH_RULES, FAMILIES
 from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.flushing import Kit
@@ -62,7 +62,7 @@ def run(command: object, *arguments: str) -> Result:
     return CliRunner().invoke(command, list(arguments))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", ADAPTERS_WITH_RULES)
 def test_the_first_steps_lead_to_a_conversation(
     adapter: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

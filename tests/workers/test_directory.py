@@ -15,7 +15,7 @@ from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import FOUND_S, NOT_FOUND_S
 from workers.companies.verdicts import Ambiguous, Ask, Found, Missing, Unsure
 
@@ -88,8 +88,8 @@ def directory(
     *steps: CompanyStep,
     now_ms: int = 1_000_000_000,
     calls: bool = True,
-) -> Directory:
-    return Directory(client, steps, planhat, call=lambda: calls, now_ms=lambda: now_ms)
+) -> CompanyDirectory:
+    return CompanyDirectory(client, steps, planhat, call=lambda: calls, now_ms=lambda: now_ms)
 
 
 def ask(**company: str) -> list[Ask]:
@@ -307,7 +307,7 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert kit.books() == {"accepted": 5, "delivered": 2, "dead": 3}
     causes = {
         letter.external_id: orjson.loads(letter.record)
-        for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+        for letter in kit.outbox.dead.get_many(kit.outbox.dead.ids())
     }
     assert causes["slack-C1-3"]["cause"] == "several companies fit (enduser_email)"
     assert ACME not in causes["slack-C1-3"]["reason"]

@@ -24,7 +24,7 @@ FREE_MAIL: Final = frozenset(
 )
 
 
-class Directory:
+class CompanyDirectory:
     """`call(operation)` takes a place in the fleet's minute: False, no look-up now. `counted(operation, status)` is
     told of each call made."""
 

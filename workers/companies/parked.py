@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from relay.outbox import keys
-from relay.outbox.scripts import keep_books, reaching_redis, run
+from relay.outbox.scripts import keep_books, reaching_redis, run_script
 from workers.companies.lookup_cache import NOT_FOUND_S
 
 
@@ -44,4 +44,4 @@ class ParkedLetters:
 
     def config_changed(self, version: str) -> bool:
         """Says whether `version` is news and letters wait; all of them are due now then."""
-        return bool(run(self._redis, "parked_due", self._prefix, [self._now_ms(), version]))
+        return bool(run_script(self._redis, "parked_due", self._prefix, [self._now_ms(), version]))

@@ -30,10 +30,10 @@ PATIENCE_S: Final = 600.0
 BUDGET_S: Final = 5.0
 _NEXT_CLAIM_S: Final = 1.0
 
-Tools = Mapping[str, tuple[EnrichOptions, Lookups]]
+_Tools = Mapping[str, tuple[EnrichOptions, Lookups]]
 
 
-def tools_of(config: Config) -> Tools:
+def tools_of(config: Config) -> _Tools:
     """A look-up for each source with `enrich:`. One that does not hold is logged and left out: its events are
     relayed with what they have."""
     found: dict[str, tuple[EnrichOptions, Lookups]] = {}
@@ -50,7 +50,7 @@ def tools_of(config: Config) -> Tools:
 
 class Enricher:
     def __init__(
-        self, context: OperatorContext, tools: Tools, *, clock: Callable[[], float] = time.monotonic
+        self, context: OperatorContext, tools: _Tools, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._context = context
         self._tools = tools

@@ -10,7 +10,7 @@ from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.resolve import Hold
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.verdicts import Ambiguous, Found, Missing, Unsure
 from workers.flush.dead_record import DeadRecord, dead_id
 from workers.flush.fold import FoldedItem, OutgoingItem
@@ -22,7 +22,7 @@ class Addressing:
         self,
         config: Config,
         outbox: Outbox,
-        directory: Directory,
+        directory: CompanyDirectory,
         settling: Settlements,
         metrics: SharedMetrics,
     ) -> None:

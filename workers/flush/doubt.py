@@ -14,7 +14,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.telemetry import log
-from workers.flush.base import plain
+from workers.flush.base import plain_document
 from workers.flush.fold import nudge
 from workers.flush.readback import differences
 
@@ -27,7 +27,7 @@ _TIMEOUT_S: Final = 10.0
 _LATER_MS: Final = 30_000
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -37,7 +37,7 @@ class Doubts:
     def __init__(
         self,
         outbox: Outbox,
-        planhat: Getter,
+        planhat: _Getter,
         *,
         call: Callable[[], bool],
         metrics: SharedMetrics,
@@ -51,7 +51,7 @@ class Doubts:
 
     def look(self, *, idle: bool) -> int:
         """How many conversations are to be sent again. Raises OutboxUnavailable."""
-        due, waiting = self._outbox.doubts_due(limit=self._read_at_most + 1)
+        due, waiting = self._outbox.doubts.due(limit=self._read_at_most + 1)
         again = 0
         if waiting > self._read_at_most:
             for external_id in due:
@@ -69,30 +69,30 @@ class Doubts:
     def _look_at(self, external_id: str) -> int:
         document = self._document(external_id)
         if document is None:
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         try:
             record = self._planhat.get(document.planhat_id or f"extid-{external_id}", timeout_s=_TIMEOUT_S)
         except PlanhatNotFound:
             # No call of ours deletes: somebody did, and it is not for us to bring it back.
             self._count("404")
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         except PlanhatError as error:
             self._count(type(error).__name__)
-            self._outbox.settle_doubt(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
+            self._outbox.doubts.conclude(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
             return 0
         self._count("200")
         if has_all(document, record):
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         return self._again(external_id)
 
     def _again(self, external_id: str) -> int:
         document = self._document(external_id)
         if document is None:
-            return self._outbox.settle_doubt(external_id, "done") * 0
-        return self._outbox.settle_doubt(
+            return self._outbox.doubts.conclude(external_id, "done") * 0
+        return self._outbox.doubts.conclude(
             external_id, "again", nudge=nudge(external_id, document.source, self._outbox.about_ms())
         )
 
@@ -111,10 +111,10 @@ def has_all(document: Document, record: Mapping[str, Any]) -> bool:
     """Whether `record` has everything that `document` says. More than that is a person's, and right."""
     if differences(document.render(), record):
         return False
-    text = plain(str(record.get("description") or ""))
+    text = plain_document(str(record.get("description") or ""))
     entries = document.registers.get("description", {}).get("append", {})
     return all(
-        plain(str(entry[3])) in text
+        plain_document(str(entry[3])) in text
         for message, entry in entries.items()
         if message not in document.retracted and entry[3] not in (None, "")
     )

@@ -23,7 +23,7 @@ from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Preparation, Recalls
 from workers.flush.settle import Settlements, hand_back
 from workers.flush.step import Permission, Situation, Step, next_step
-from workers.flush.verdicts import Reader, Verdicts
+from workers.flush.verdicts import ReadsBack, Verdicts
 from workers.pace.pace import Limits, Pace
 
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
@@ -49,7 +49,7 @@ class Tools:
     upsert: Callable[[bytes, float], Answer]
     bell: Bells
     metrics: SharedMetrics
-    reader: Reader | None
+    reader: ReadsBack | None
     enricher: Enriches | None
     recall: Recalls | None
     beside: MakesCall
@@ -251,7 +251,7 @@ class Job:
         if len(self._verdicts):
             self._verdicts.step()
             return True
-        self._tools.outbox.push()
+        self._tools.outbox.lane.push()
         return False
 
     def _make_ahead(self, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:

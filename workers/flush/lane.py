@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.items import Claim, Item, Later
-from relay.outbox.outbox import BYTES_PER_CLAIM, Outbox
+from relay.outbox.lane import BYTES_PER_CLAIM
+from relay.outbox.outbox import Outbox
 from workers.flush.fold import perhaps_sent
 
 LANE_TTL_MS: Final = 2_000
@@ -63,14 +64,14 @@ class Lane:
             self._owning = False
 
     def claim(
-        self, limit: int, *, max_bytes: int = BYTES_PER_CLAIM, keep: bool = False
+        self, limit: int, *, max_bytes: int = BYTES_PER_CLAIM, stay: bool = False
     ) -> Callable[[], Claim]:
-        """Claims without waiting for the answer; what it gives back waits. Without `keep` an empty claim lets the lane go."""
+        """Claims without waiting for the answer; what it gives back waits. Without `stay` an empty claim lets the lane go."""
         begin = partial(
-            self._outbox.begin_claim, self.generation, limit,
-            lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS, max_bytes=max_bytes, keep=keep,
+            self._outbox.lane.begin_claim, self.generation, limit,
+            lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS, max_bytes=max_bytes, stay=stay,
         )  # fmt: skip
-        if not keep:
+        if not stay:
             # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
             with self._lock:
                 claim = begin()()
@@ -93,11 +94,11 @@ class Lane:
 
     def read_available(self) -> None:
         """Takes what has come of the claims on their way."""
-        self._outbox.read_available()
+        self._outbox.lane.read_available()
 
     def _hold(self, claim: Claim) -> None:
         # A number that was given before: Redis is in an older state. Nothing is sent before that is noted.
-        self.lost = self.lost or not claim.owned or self._outbox.set_back
+        self.lost = self.lost or not claim.owned or self._outbox.lane.set_back
         if not self._held:
             self._renewed_at = self._clock()
         self._held.update((item.external_id, item) for item in claim.items)
@@ -111,12 +112,12 @@ class Lane:
         with self._lock:
             if self._owning:
                 self._owning = False
-                self._outbox.release(self.generation)
+                self._outbox.lane.release(self.generation)
 
     def hand_over(self) -> int:
         with self._lock:
             self._owning = False
-            return self._outbox.hand_over(self.generation)
+            return self._outbox.lane.hand_over(self.generation)
 
     def settled(self, external_ids: Iterable[str]) -> None:
         with self._lock:
@@ -137,7 +138,7 @@ class Lane:
 
     def _renew(self, held: list[Item]) -> None:
         began = self._clock()
-        lost = self._outbox.renew(held, lease_ms=self._lease_ms)
+        lost = self._outbox.lane.renew(held, lease_ms=self._lease_ms)
         self._lost_items |= {(item.external_id, item.token) for item in held if item.external_id in lost}
         self._renewed_at = began
 
@@ -147,12 +148,14 @@ class Lane:
                 with self._lock:
                     if self._done.is_set():
                         return
-                    if self._owning and not self._outbox.own(self.generation, LANE_TTL_MS):
+                    if self._owning and not self._outbox.lane.own(self.generation, LANE_TTL_MS):
                         self._owning, self.lost = False, True
                     held = list(self._held.values())
                 if held and self._overdue():
                     due_ms = self._outbox.now_ms() + HAND_BACK_MS
-                    self._outbox.settle([Later(item, due_ms, document=perhaps_sent(item)) for item in held])
+                    self._outbox.lane.settle(
+                        [Later(item, due_ms, document=perhaps_sent(item)) for item in held]
+                    )
                     self._lost_items.update((item.external_id, item.token) for item in held)
                     self.let_go()
                     return

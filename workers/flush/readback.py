@@ -33,7 +33,7 @@ _LOOSE: Final = frozenset(
 )
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -44,7 +44,7 @@ class Readback:
     def __init__(
         self,
         client: redis.Redis,
-        planhat: Getter,
+        planhat: _Getter,
         pace: Pace,
         *,
         metrics: SharedMetrics,

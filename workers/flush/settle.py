@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
-from relay.outbox.outbox import MARK_YEAR_S
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.outbox.store import MARK_YEAR_S
 from relay.patch import Document
 from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import log

@@ -24,7 +24,7 @@ from typing import Final
 import orjson
 
 from relay.config import PlanhatConfig
-from relay.outbox.delivery import PAUSED, CallPermit, Delivery, DeliveryState
+from relay.outbox.delivery import NO_CALLS_WANTED, CallPermit, Delivery, DeliveryState
 from relay.planhat.resolve import Hold
 from workers.pace.backoff import Backoff
 from workers.pace.batch_size import SizeTuner
@@ -157,7 +157,7 @@ class Pace:
         while True:
             self._asked()
             wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
-            if wait_ms == PAUSED:
+            if wait_ms == NO_CALLS_WANTED:
                 return False
             if wait_ms == 0:
                 return True

@@ -44,7 +44,7 @@ def edit_dead(
     )
     if newest is not None and newest.event_id not in {pending.event_id for pending in letter.patches}:
         _require_help(context, newest, record, whole=raw is not None)
-    context.outbox.amend_dead(dead_id, encode_amended(record))
+    context.outbox.dead.amend(dead_id, encode_amended(record))
     return show_dead(context, dead_id)
 
 

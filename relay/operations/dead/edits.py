@@ -18,7 +18,7 @@ from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
 from relay.patch import STAND_INS, Patch, Way
 from relay.planhat.fields import WRITABLE, field_named
-from relay.rules.rule import fit
+from relay.rules.rule import fit_to_field
 from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
@@ -172,7 +172,7 @@ def _as_a_rule_would(name: str, value: Any) -> Any:
     field = field_named(name)
     if name == "description" and isinstance(value, str):
         return safe_html(value)
-    return fit(field, value) if field is not None and field.date else value
+    return fit_to_field(field, value) if field is not None and field.date else value
 
 
 def _is_field(name: str) -> bool:

@@ -16,8 +16,8 @@ from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
-from relay.operations.tombstones import ERASED, Tombs, erased_of
+from relay.operations.selection import Selection, cause_group, select
+from relay.operations.tombstones import WAS_ERASED, Tombs, erased_of
 from relay.outbox.dead_record import encode_amended
 from relay.outbox.items import DeadLetter
 from relay.outbox.notes import Note, write_notes
@@ -50,7 +50,7 @@ def plan_replay(
     """`stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
     cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
-        raise MappingFailed(ERASED)
+        raise MappingFailed(WAS_ERASED)
     record = record_of(letter)
     edits = read_edits(record)
     remapper = Remapper(context, now_ms)
@@ -65,7 +65,7 @@ def plan_replay(
             remapped: Remapped = remapper.map(stored, mend)
             external_id = remapped.patch.external_id if remapped.patch else ""
             if tombs.cover(remapped.event, external_id, int(stored.facts.get("received_ms") or 0)):
-                raise MappingFailed(ERASED)
+                raise MappingFailed(WAS_ERASED)
             found.append((event_id, stored.source, remapped.patch))
         elif event_id in kept:
             # The raw event has expired, or its source is gone from the config: what it was mapped to then still counts.
@@ -95,7 +95,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             "by": by,
             "at_ms": now_ms,
             "dead_id": one.letter.dead_id,
-            "cause": cause_of(one.record),
+            "cause": cause_group(one.record),
         }
         if one.record.get("edits"):
             said["edits"] = len(one.record["edits"])
@@ -103,7 +103,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in one.events
         ]
     write_notes(context.outbox, notes)
-    return context.outbox.redrive_many(
+    return context.outbox.dead.redrive_many(
         [
             (
                 one.letter.dead_id,
@@ -127,7 +127,7 @@ def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: 
     """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
-    letter = outbox.dead_letter(dead_id)
+    letter = outbox.dead.get(dead_id)
     if letter is None:
         return 0
     now_ms = now_ms or outbox.now_ms()
@@ -149,7 +149,7 @@ def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_
             "reason": error.cause,
             "rule": error.rule or record.get("rule") or "",
         }
-    outbox.amend_dead(letter.dead_id, encode_amended(record))
+    outbox.dead.amend(letter.dead_id, encode_amended(record))
 
 
 def replay_dead(
@@ -183,7 +183,7 @@ def replay_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead_letters(part)
+        held = outbox.dead.get_many(part)
         names = [event_id for letter in held for event_id in letter.events]
         stored = dict(zip(names, read_stored(context, names), strict=True))
         planned: list[Plan] = []

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from relay.rules.file.yaml_file import Absent, FileText, Path, Source
-from relay.secret import Check, Secret, SecretFile, anything, given, private_key, public_key
+from relay.rules.file.yaml_file import Absent, FileText, Path, YamlSource
+from relay.secret import Secret, SecretCheck, SecretFile, anything, given, private_key, public_key
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
 _WORDS = {
@@ -42,7 +42,7 @@ class Shape:
 
     description: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> Any:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Any:
         raise NotImplementedError
 
     def schema(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Text(Shape):
     wanted: str = ""
     check: Callable[[str], str | None] | None = None
 
-    def read(self, value: Any, path: Path, source: Source) -> str | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> str | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -96,7 +96,7 @@ class SecretText(Shape):
     wanted: str = "a secret"
     kind: Literal["word", "login", "given", "public_key", "private_key", "anything"] = "word"
 
-    def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Callable[[], str] | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -109,7 +109,7 @@ class SecretText(Shape):
             return None
         if path in source.blocks and not isinstance(value, FileText):
             value = value.rstrip("\n")
-        checks: dict[str, Check] = {
+        checks: dict[str, SecretCheck] = {
             "word": source.strength.word,
             "login": source.strength.login,
             "given": given,
@@ -131,9 +131,9 @@ class SecretFileName(Shape):
     where it is damaged later."""
 
     description: str = ""
-    check: Check = anything
+    check: SecretCheck = anything
 
-    def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Callable[[], str] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, str) or not value.strip():
@@ -145,7 +145,7 @@ class SecretFileName(Shape):
         return {"type": "string"}
 
 
-def _made(read: Callable[[], str], check: Check, path: Path, source: Source) -> Secret | None:
+def _made(read: Callable[[], str], check: SecretCheck, path: Path, source: YamlSource) -> Secret | None:
     """The secret at `path`, None after a complaint."""
     try:
         secret = Secret(source.where(path), read, check)
@@ -162,7 +162,7 @@ class Whole(Shape):
     least: int = 0
     most: int = 2**53
 
-    def read(self, value: Any, path: Path, source: Source) -> int | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> int | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
@@ -184,7 +184,7 @@ class Whole(Shape):
 class Flag(Shape):
     description: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> bool | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> bool | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, str) and value in ("true", "false"):
@@ -208,7 +208,7 @@ class Quantity(Shape):
     most: float = float("inf")
     bounds: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> float | int | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> float | int | None:
         if isinstance(value, Absent):
             return None
         parse = {"duration": parse_duration, "size": parse_size, "rate": parse_rate}[self.kind]
@@ -248,7 +248,7 @@ class Many(Shape):
     description: str = ""
     single: bool = False
 
-    def read(self, value: Any, path: Path, source: Source) -> tuple[Any, ...] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> tuple[Any, ...] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, list):
@@ -277,7 +277,7 @@ class Names(Shape):
     key_pattern: str = ""
     key_wanted: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> dict[str, Any] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> dict[str, Any] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, dict):
@@ -301,7 +301,7 @@ class Names(Shape):
 
 
 @dataclass(slots=True)
-class Table(Shape):
+class TableShape(Shape):
     """A mapping with known keys. `read` gives only the keys that were given and hold."""
 
     keys: Mapping[str, Shape]
@@ -309,7 +309,7 @@ class Table(Shape):
     required: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
 
-    def read(self, value: Any, path: Path, source: Source) -> dict[str, Any] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> dict[str, Any] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, dict):
@@ -358,7 +358,7 @@ class Anything(Shape):
     description: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def read(self, value: Any, path: Path, source: Source) -> Any:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Any:
         return value
 
     def schema(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from relay.errors import NotAuthentic
+from relay.errors import NotAuthentic, PayloadInvalid
 from relay.source_options import SourceOptions
 from relay.sources.base import Credentials, Inbound, json_object
 from relay.sources.proof.jwt import (
@@ -100,7 +100,14 @@ class BodyJwt(JwtProof):
         return is_timeless(read_claims(inbound.body.strip()))
 
     def payload(self, inbound: Inbound) -> bytes:
-        return read_payload(inbound.body.strip())
+        """The claims. An object is none that was verified: it is what somebody gave to be explained, or has mended."""
+        body = inbound.body.strip()
+        if body.startswith(b"{"):
+            return body
+        try:
+            return read_payload(body)
+        except NotAuthentic:
+            raise PayloadInvalid("not a JSON Web Token") from None
 
     def sign(self, body: bytes, *, now_s: float) -> tuple[bytes, dict[str, str]]:
         return _signed(self._rules, {**json_object(body), **_names(self._rules)}).encode(), {}

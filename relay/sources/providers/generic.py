@@ -38,7 +38,7 @@ from relay.sources.read.multipart import parse_form
 from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
 
-MAX_ITEMS = 1000
+MAX_BATCH_ITEMS = 1000
 
 _HUB = ProofPreset(
     signature={"header": "x-hub-signature-256", "hash": "sha256", "encoding": "hex", "prefix": "sha256="}
@@ -107,8 +107,8 @@ class Generic(ProvenAdapter):
     def _batch(
         self, items: list[dict[str, Any]], inbound: Inbound, delivery: str, kind: str, now_s: float
     ) -> list[Parsed]:
-        if len(items) > MAX_ITEMS:
-            raise PayloadInvalid(f"more than {MAX_ITEMS} events in one request")
+        if len(items) > MAX_BATCH_ITEMS:
+            raise PayloadInvalid(f"more than {MAX_BATCH_ITEMS} events in one request")
         key = delivery or content_key(inbound.body)
         return [
             self.event_of(item, inbound, delivery=f"{key}#{n}", kind=kind, now_s=now_s)
@@ -250,7 +250,7 @@ def _author(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str
 
 def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:
     """An id of the event, never of what it is about: `id` alone could be a ticket's, which comes again."""
-    if found := pick.first_ident((payload,), pick.DELIVERY):
+    if found := pick.first_ident((payload,), pick.DELIVERY_PATHS):
         return found
     own = payload.get("id")
     return own if event_type and isinstance(own, str) and own.startswith(("evt_", "msg_", "ntf_")) else ""

@@ -31,9 +31,9 @@ from relay.sources.base import (
     same,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
-from relay.sources.proof.rule import Rule, require_free_authorization
+from relay.sources.proof.rule import ProofRule, require_free_authorization
 from relay.sources.read.attached import pictures_in
-from relay.sources.read.markup import clean_html, is_deep, text_of_html
+from relay.sources.read.markup import clean_html, is_deep_markup, text_of_html
 from relay.sources.read.moment import moment_us
 
 _KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
@@ -58,7 +58,7 @@ class Teams(BaseAdapter):
         for secret in options.secrets():
             if secret and not _key(secret):
                 raise ValueError(f"source {options.name!r}: the Teams security token must be base64")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         require_free_authorization(options)
         self._keep_bots = "bots" in options.keep
 
@@ -164,7 +164,7 @@ def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
             told = _without_mentions(_with_emoji(attachment.maybe_text("content")))
-            if is_deep(told):
+            if is_deep_markup(told):
                 return clean_html(told)
             return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
     return ""

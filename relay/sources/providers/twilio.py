@@ -29,7 +29,7 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import name_in, read_files
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
@@ -59,7 +59,7 @@ class Twilio(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the account's auth token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if has_secret(options):
             require_public_url(options)
 

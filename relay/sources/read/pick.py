@@ -35,7 +35,7 @@ _MESSAGE_LISTS = ("messages", "comments", "replies", "notes", "conversationparts
 _BATCHES = ("items", "events", "records", "notifications", "messages", "value", "data")
 
 TYPE = ("type", "eventtype", "event", "eventname", "eventfqn", "topic", "trigger", "action")
-DELIVERY = ("eventid", "deliveryid", "webhookeventid", "notificationid")
+DELIVERY_PATHS = ("eventid", "deliveryid", "webhookeventid", "notificationid")
 TIME = (
     *(
         "timestamp",

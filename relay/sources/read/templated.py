@@ -25,8 +25,8 @@ from relay.sources.read.pick import bare
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
 #: No provider's form has more fields.
-MAX_FIELDS = 1000
-MAX_LEVELS = 4
+_MAX_FIELDS = 1000
+_MAX_LEVELS = 4
 #: Names of boxes that say nothing of what is in them.
 _BOXES = frozenset({"ticket", "data", "payload", "event", "detail", "freshdeskwebhook", "webhook", "object"})
 
@@ -147,7 +147,7 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
             pairs = parse_qsl(
                 inbound.body.decode("utf-8", "replace"),
                 keep_blank_values=True,
-                max_num_fields=MAX_FIELDS,
+                max_num_fields=_MAX_FIELDS,
             )
         except ValueError as error:
             raise PayloadInvalid("not a form") from error
@@ -171,7 +171,7 @@ def _leaves(
     for key, inner in value.items():
         name = _BETWEEN.sub("", key).lower()
         if isinstance(inner, dict):
-            if len(above) < MAX_LEVELS:
+            if len(above) < _MAX_LEVELS:
                 yield from _leaves(inner, (*above, name), places)
         else:
             yield (*above, name), inner
