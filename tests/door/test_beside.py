@@ -3,6 +3,7 @@ nobody waits for them longer than their time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -183,7 +184,8 @@ def test_a_process_that_dies_takes_no_request_with_it(door: Opened) -> None:
     def kill() -> None:
         while not stop.is_set():
             for pid in readers(door):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.15)
 
     killer = threading.Thread(target=kill)
