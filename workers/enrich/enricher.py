@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from relay.config import Config
 from relay.errors import MappingFailed, TryLater
-from relay.event import Event, Recipient
+from relay.event import Attachment, Event, Recipient
 from relay.operations.context import OperatorContext
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.outbox.items import Item, Pending
@@ -130,4 +130,7 @@ def _with(event: Event, view: Mapping[str, Any]) -> Event:
         html=view["html"],
         sender=replace(event.sender, id=sender["id"], name=sender["name"], email=sender["email"]),
         recipients=tuple(Recipient(one["name"], one["email"], one["role"]) for one in view["recipients"]),
+        attachments=tuple(
+            Attachment(one["name"], one["type"], one["size"], one["url"]) for one in view["attachments"]
+        ),
     )
