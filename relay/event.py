@@ -78,6 +78,18 @@ class Attachment:
         if self.url and not self.url.lower().startswith(("https://", "http://")):
             object.__setattr__(self, "url", "")
 
+    def view(self) -> dict[str, Any]:
+        return {"name": self.name, "type": self.type, "size": self.size, "url": self.url}
+
+
+#: Kinds that tell what somebody said or did: each of them has words, or says why not.
+SPOKEN = frozenset(
+    {
+        *("message.created", "message.updated", "email.received", "ticket.created", "ticket.commented"),
+        "call.ended",
+    }
+)
+
 
 @value_class(frozen=True, slots=True)
 class Event:
@@ -89,6 +101,11 @@ class Event:
     edit or a deletion carries the message_id of what it changes. `also_seen` holds further dedupe keys (as
     `event_id`s) under which the same thing may be delivered once more: Slack's `app_mention` beside `message`.
     `threading` is set where `thread` is but what this event says: what is known of those that it names decides.
+
+    `label` is what to call the thread where no event of it has a subject ("Ticket 12"); it is never the subject.
+    `unworded` is why there are no words, where the adapter knows ("look_up": the sender tells ids only). `remarks` are
+    what an operator should know of it, counted by source ("privacy_unsaid"). `keeps_author`: later edits of this message
+    will not say who wrote it (their sender's name is `AS_BEFORE`), so its author is remembered with it.
     """
 
     id: str
@@ -112,8 +129,19 @@ class Event:
     tags: tuple[str, ...] = ()
     delivery_id: str = ""
     also_seen: tuple[str, ...] = ()
+    label: str = ""
+    unworded: str = ""
+    remarks: tuple[str, ...] = ()
+    keeps_author: bool = False
     threading: ThreadIds | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> str:
+        """Why there is neither text nor attachment where there should be one: "" where nothing is missing."""
+        if self.text or self.html or self.attachments:
+            return ""
+        return self.unworded or ("no_text" if self.kind in SPOKEN else "")
 
     def view(self) -> dict[str, Any]:
         """The event as plain JSON values, exactly the contract's keys."""
@@ -145,10 +173,10 @@ class Event:
             },
             "message_id": self.message_id,
             "url": self.url,
-            "attachments": [
-                {"name": a.name, "type": a.type, "size": a.size, "url": a.url} for a in self.attachments
-            ],
+            "attachments": [file.view() for file in self.attachments],
             "tags": list(self.tags),
+            "label": self.label,
+            "empty": self.empty,
         }
 
 

@@ -12,12 +12,17 @@ Merge ways, per field:
   rendered in the order of time. An entry stands where its message first stood, not where its edit did. A description's
   entries are blocks of safe HTML (`relay.description`); `b` in a stored form says so.
 
+Beside these `fallback` and `placeholder`, which no rule can choose as a way: the value of the smallest version, which
+stands while the field has no other (a placeholder: while it has no fallback either). Both are folded apart, so neither
+wins over a better value, however early it came: "Ticket 12", until a text comes, until a subject comes.
+
 Versions tie on the event id, so the order is total; a later mapping of the *same* event (a replay under new rules)
 carries a higher `revision` and wins over its own earlier one, never over another event.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,16 +30,22 @@ from typing import Any, Literal
 import orjson
 
 from relay.custom_names import differ_in_case_alone, newest_of_each_case
-from relay.description import blocks_of, fit, join, mend_registers
+from relay.description import blocks_of, fit_to_planhat, join, mend_registers
 from relay.errors import NewerRecord
-from relay.value import value_class
+from relay.value import AS_BEFORE, value_class
 
-Way = Literal["replace", "first", "union", "append"]
+Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
 Action = Literal["upsert", "retract", "archive"]
+#: The ways that a rule may name.
 WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 
-#: Version of both stored forms. N reads N-1.
-SCHEMA = 1
+#: What stands where no real value does, the better first.
+STAND_INS: tuple[Way, ...] = ("fallback", "placeholder")
+
+#: Version of both stored forms. N reads N-1. 2: with fallbacks.
+PATCH_SCHEMA = 2
+#: Ways that keep one value.
+_SINGLE = ("replace", "first", *STAND_INS)
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
 #: The field whose entries are blocks of HTML; entries of others are lines.
@@ -48,7 +59,8 @@ class Patch:
     """Some fields of one conversation. `fields` maps a Planhat property (or "custom.Name") to (way, value).
 
     `time` (ISO 8601 UTC) places an appended entry; `version` decides who wins. `company_id` is what the rule set
-    itself; `company` what the directory is asked with, in the rule's order ("email" -> "ann@example.com").
+    itself; `company` what the directory is asked with, in the rule's order ("email" -> "ann@example.com"). `author` is
+    who wrote the message, where its edits will not say so.
     """
 
     external_id: str
@@ -63,11 +75,12 @@ class Patch:
     company: Mapping[str, str] = field(default_factory=dict)
     rule: str = ""
     revision: int = 0
+    author: str = ""
 
     def encode(self) -> bytes:
         return orjson.dumps(
             {
-                "v": SCHEMA,
+                "v": PATCH_SCHEMA,
                 "x": self.external_id,
                 "e": self.event_id,
                 "s": self.source,
@@ -81,6 +94,7 @@ class Patch:
                 "n": self.rule,
                 "r": self.revision,
                 "b": 1,
+                **({"w": self.author} if self.author else {}),
             }
         )
 
@@ -107,14 +121,15 @@ class Patch:
             raw["k"],
             raw["n"],
             raw["r"],
+            raw.get("w", ""),
         )
 
 
 def _require_schema(what: str, version: Any) -> None:
-    if isinstance(version, int) and version > SCHEMA:
-        raise NewerRecord(f"{what} of schema {version}; this release reads {SCHEMA}")
-    if version not in (SCHEMA, SCHEMA - 1):
-        raise ValueError(f"{what} of schema {version!r}; this release reads {SCHEMA}")
+    if isinstance(version, int) and version > PATCH_SCHEMA:
+        raise NewerRecord(f"{what} of schema {version}; this release reads {PATCH_SCHEMA}")
+    if version not in (PATCH_SCHEMA, PATCH_SCHEMA - 1):
+        raise ValueError(f"{what} of schema {version!r}; this release reads {PATCH_SCHEMA}")
 
 
 # Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
@@ -145,7 +160,7 @@ def _earlier(left: _Register, right: _Register) -> bool:
 class Document:
     """Everything known of one conversation, and what Planhat was last seen to have of it.
 
-    `registers`, `retracted`, `messages` and `asks` are the CRDT; the rest is delivery's memory and is set by the
+    `registers`, `retracted`, `messages`, `authors` and `asks` are the CRDT; the rest is delivery's memory and is set by the
     workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
     `history` (the last deliveries, newest last, as {"at_ms", "what", ...}), `marked`, `life`.
     """
@@ -154,6 +169,7 @@ class Document:
     registers: dict[str, dict[str, Any]] = field(default_factory=dict)
     retracted: dict[str, _Register] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
+    authors: dict[str, _Register] = field(default_factory=dict)
     asks: list[list[Any]] = field(default_factory=list)
     source: str = ""
     rule: str = ""
@@ -172,7 +188,7 @@ class Document:
         """The first half of `encode`: what the patches made of it, which delivery does not change."""
         return orjson.dumps(
             {
-                "v": SCHEMA,
+                "v": PATCH_SCHEMA,
                 "x": self.external_id,
                 "f": self.registers,
                 "d": self.retracted,
@@ -181,6 +197,7 @@ class Document:
                 "s": self.source,
                 "n": self.rule,
                 "b": 1,
+                **({"w": self.authors} if self.authors else {}),
             }
         )[:-1]
 
@@ -202,6 +219,7 @@ class Document:
             registers=raw["f"],
             retracted=raw["d"],
             messages=raw["m"],
+            authors=raw.get("w", {}),
             asks=raw["k"],
             source=raw["s"],
             rule=raw["n"],
@@ -234,6 +252,11 @@ class Document:
             return
         if patch.message_id:
             self.messages[patch.message_id] = 1
+            if patch.author:
+                told: _Register = [*stamp, patch.author]
+                known = self.authors.get(patch.message_id)
+                if known is None or _earlier(told, known):
+                    self.authors[patch.message_id] = told
         version, event_id, revision = stamp
         registers = self.registers
         for name, (way, value) in patch.fields.items():
@@ -258,7 +281,7 @@ class Document:
             held = ways.get(way)
             if held is None or _newer(register, held):
                 ways[way] = register
-        elif way == "first":
+        elif way == "first" or way in STAND_INS:
             held = ways.get(way)
             if held is None or _earlier(register, held):
                 ways[way] = register
@@ -297,7 +320,7 @@ class Document:
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
             value = register[3] if register and len(ways) == 1 else self._value(name, ways)
             if name == DESCRIPTION and value.__class__ is str:
-                value = fit(value)
+                value = fit_to_planhat(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
             if empty and not (value == "" and self._was_retracted(ways)):
@@ -317,9 +340,9 @@ class Document:
 
     def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
-        way = next(iter(ways)) if len(ways) == 1 else max(ways, key=lambda w: (_way_version(w, ways[w]), w))
+        way = _speaking(ways)
         held = ways[way]
-        if way in ("replace", "first"):
+        if way in _SINGLE:
             return held[3]
         if way == "union":
             return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
@@ -327,10 +350,17 @@ class Document:
             (e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")
         ]
         if len(live) == 1:
-            return str(live[0][2])
+            return self._signed(live[0][1], str(live[0][2]))
         live.sort(key=lambda entry: entry[:2])
-        entries = [str(text) for _, _, text in live]
+        entries = [self._signed(message, str(text)) for _, message, text in live]
         return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
+
+    def _signed(self, message_id: str, text: str) -> str:
+        """An entry with its author's name where an edit did not know it."""
+        if AS_BEFORE not in text:
+            return text
+        known = self.authors.get(message_id)
+        return text.replace(AS_BEFORE, html.escape(known[3]) if known else "Unknown")
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))
@@ -341,8 +371,9 @@ class Document:
         events: set[str] = set()
         for ways in self.registers.values():
             for way, held in ways.items():
-                if way in ("replace", "first"):
-                    events.add(held[1])
+                if way in _SINGLE:
+                    if way not in STAND_INS or way == _speaking(ways):
+                        events.add(held[1])
                 elif way == "union":
                     events.update(member[1] for member in held.values())
                 else:
@@ -395,8 +426,16 @@ def _newest(ways: Mapping[str, Any]) -> tuple[int, str, int]:
     return max(_way_version(way, held) for way, held in ways.items())
 
 
+def _speaking(ways: Mapping[str, Any]) -> str:
+    """The way whose value stands: that of the newest patch, a stand-in only where nothing else is."""
+    real = [way for way in ways if way not in STAND_INS]
+    if len(real) > 1:
+        return max(real, key=lambda way: (_way_version(way, ways[way]), way))
+    return real[0] if real else next(way for way in STAND_INS if way in ways)
+
+
 def _way_version(way: str, held: Any) -> tuple[int, str, int]:
-    if way in ("replace", "first"):
+    if way in _SINGLE:
         return held[0], held[1], held[2]
     if not held:
         return (-1, "", 0)

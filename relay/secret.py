@@ -30,7 +30,7 @@ _PLACEHOLDERS = frozenset(
 )
 
 #: What is wrong with a value: the end of a sentence that begins with the secret's name; "" where it holds.
-Check = Callable[[str], str]
+SecretCheck = Callable[[str], str]
 
 
 class SecretUnreadable(Exception):
@@ -74,7 +74,7 @@ class Secret:
 
     __slots__ = ("_check", "_good", "_read", "_seen", "name", "problem")
 
-    def __init__(self, name: str, read: Callable[[], str], check: Check) -> None:
+    def __init__(self, name: str, read: Callable[[], str], check: SecretCheck) -> None:
         self.name = name
         self._read = read
         self._check = check
@@ -109,7 +109,7 @@ class Secret:
         return text, edge_problem(text) or self._check(text)
 
 
-def fixed(name: str, text: str, check: Check) -> Secret:
+def fixed(name: str, text: str, check: SecretCheck) -> Secret:
     """A secret whose value cannot change."""
     return Secret(name, lambda: text, check)
 
@@ -200,6 +200,33 @@ def public_key(text: str) -> str:
                 load_der_public_key(raw)
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
         return "is no public key (wanted PEM, or its base64)"
+    return ""
+
+
+def private_key(text: str) -> str:
+    """For keys that decrypt: an RSA private key as PEM, of at least 2048 bits and without a password."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(text.strip().encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "is no private key (wanted PEM, without a password)"
+    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
+        return "should be an RSA key of at least 2048 bits"
+    return ""
+
+
+def jwk_set(text: str) -> str:
+    """For the public keys of senders that sign with JWTs: a JWK set (RFC 7517)."""
+    from jwt import PyJWKSet
+    from jwt.exceptions import PyJWTError
+
+    try:
+        PyJWKSet.from_json(text)
+    except (PyJWTError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return 'is no JWK set with keys in it (wanted {"keys": [...]})'
     return ""
 
 

@@ -18,4 +18,7 @@ else:
         return dataclass(slots=slots, unsafe_hash=frozen)
 
 
-__all__ = ["value_class"]
+#: A sender's name where an edit does not say who wrote: in its entry stands the author of the message in the end.
+AS_BEFORE = "\ue000author\ue001"
+
+__all__ = ["AS_BEFORE", "value_class"]

@@ -110,16 +110,16 @@ class MailDesk:
         """What is due goes out, as the workers do it."""
         self.now_ms += 1000
         self.outbox.redis.delete(self.outbox.prefix + "wake")
-        generation = self.outbox.ring(now_ms=self.now_ms)
+        generation = self.outbox.lane.ring(now_ms=self.now_ms)
         if not generation:
             return
         settled = []
-        for item in self.outbox.claim(generation, now_ms=self.now_ms).items:
+        for item in self.outbox.lane.claim(generation, now_ms=self.now_ms).items:
             document = Document.decode(item.document) if item.document else Document(item.external_id)
             fold(document, (Patch.decode(pending.patch) for pending in item.pending))
             events = [(pending.event_id, "delivered") for pending in item.pending if pending.counted]
             settled.append(Done(item, document.encode(), events))  # type: ignore[arg-type]
-        assert not self.outbox.settle(settled, now_ms=self.now_ms).lost
+        assert not self.outbox.lane.settle(settled, now_ms=self.now_ms).lost
         self.outbox.redis.delete(self.outbox.prefix + "wake")
 
     def conversations(self) -> dict[str, list[str]]:

@@ -8,10 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from relay.errors import PayloadInvalid
+from relay.event import Person
 from relay.sources import base
 from relay.sources.base import Credentials, Inbound
 from relay.sources.mail import (
     attribution,
+    automatic,
     bodies,
     calendar,
     evidence,
@@ -20,11 +22,14 @@ from relay.sources.mail import (
     headers,
     mime,
     nesting,
+    people,
     repair,
     reply,
     rtf,
+    thread_ids,
     winmail,
 )
+from relay.sources.mail.headers import MailHeaders
 from relay.sources.proof import cut
 from relay.sources.read import (
     charset,
@@ -209,7 +214,7 @@ ROWS: dict[str, Row] = {
         items=raw(lambda one: list(json_scan.items(one, (0, len(one)))), JSON, (b"[", b"1]")),
         small_value=raw(lambda one: json_scan.small_value(one, (0, len(one))), JSON, (b'"', b'"')),
         large_text=raw(lambda one: json_scan.large_text(one, (0, len(one))), JSON, (b'"', b'"')),
-        follow=raw(lambda one: json_scan.follow(one, "a.b.0.token"), JSON, *IN_JSON),
+        scan_path=raw(lambda one: json_scan.scan_path(one, "a.b.0.token"), JSON, *IN_JSON),
         whole=raw(json_scan.whole, [b" ", b"\n", b"a"]),
     ),
     **rows(
@@ -219,7 +224,7 @@ ROWS: dict[str, Row] = {
         clean_shallow_html=Row(markup.clean_shallow_html, ["<p>x</p>", "<br>", "&amp;", "a", "\n"]),
         text_of_html=Row(markup.text_of_html, PAGES, (("<p>", ""),)),
         html_of_text=text(markup.html_of_text),
-        is_deep=Row(markup.is_deep, PAGES),
+        is_deep_markup=Row(markup.is_deep_markup, PAGES),
     ),
     **rows(moment, moment_us=text(moment.moment_us, "1", "2026-01-01T", "Mon, ")),
     **rows(
@@ -243,9 +248,10 @@ ROWS: dict[str, Row] = {
         part_head=raw(lambda one: multipart.part_head(one, 0, len(one)), PARTS),
         parse_parameters=Row(multipart.parse_parameters, HEADS),
     ),
-    # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep` first.
+    # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep_markup` first.
     **rows(
-        page, read_page=Row(lambda one: markup.is_deep(one) or page.read_page(one), PAGES, (("<p>", ""),))
+        page,
+        read_page=Row(lambda one: markup.is_deep_markup(one) or page.read_page(one), PAGES, (("<p>", ""),)),
     ),
     **rows(
         pick,
@@ -327,10 +333,44 @@ ROWS: dict[str, Row] = {
         header_block=Row(headers.header_block, TEXTS),
         unfolded=text(headers.unfolded, "\r\n "),
         decoded=text(headers.decoded, "=?utf-8?b?YQ==?= ", "=?a?q?"),
-        message_ids=text(headers.message_ids, "<a@b> ", "<a"),
         addresses=text(headers.addresses, '"a" <a@b>, ', "<", "\\"),
         date_us=text(headers.date_us, "Mon, "),
         attachment=text(lambda one: headers.attachment(one, one, 1)),
+    ),
+    **rows(
+        thread_ids,
+        message_ids=text(thread_ids.message_ids, "<a@b> ", "<a", "=?utf-8?q?=3Ca=40b=3E?= ", "<a b"),
+        is_id=text(thread_ids.is_id, "a@", "1"),
+        normal=text(thread_ids.normal, "a@", ".", "<"),
+        conversation_of=text(thread_ids.conversation_of, "AdiA", "="),
+    ),
+    **rows(
+        automatic,
+        classify=text(
+            lambda one: automatic.classify(
+                MailHeaders([("Auto-Submitted", one), ("Content-Type", one), ("Precedence", one)]),
+                subject=one,
+                author=one,
+                sender=one,
+                envelope_from=one,
+            ),
+            "automatic reply",
+            "multipart/report; ",
+            "report-type=",
+            "mailer-daemon",
+        ),
+    ),
+    **rows(
+        people,
+        author_of=text(lambda one: people.author_of(MailHeaders([("From", one)]), one, None), "a@b, "),
+        writer_of=text(
+            lambda one: people.writer_of(
+                Person(name=one, email=one + "@a"), MailHeaders([("Reply-To", one)]), (), one
+            ),
+            "no-reply",
+            " via ",
+            "a@b, ",
+        ),
     ),
     **rows(mime, read_mime=raw(mime.read_mime, MAILS, *IN_MAIL)),
     **rows(nesting, is_too_nested=raw(nesting.is_too_nested, MAILS, *IN_MAIL)),
@@ -365,6 +405,8 @@ ROWS: dict[str, Row] = {
 NOT_TEXT = {
     "relay.sources.read.multipart:encode_multipart": "makes samples",
     "relay.sources.proof.cut:all_places": "reads the config",
+    "relay.sources.mail.thread_ids:thread_ids": "hashes what was cut before",
+    "relay.sources.mail.thread_ids:keys_of_mails": "hashes what was cut before",
 }
 
 

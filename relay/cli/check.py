@@ -14,21 +14,30 @@ import click
 from relay.cli.place import Place, place_options
 from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
-from relay.planhat.checks import Check
-from relay.rules.file.load import examine
+from relay.planhat.checks import DoctorLine
+from relay.rules.file.load import examine_config
 from relay.rules.native_syncs import doubled_sources
 from relay.settings import Settings
-from relay.sources.base import Adapter, Inbound
+from relay.sources.base import Adapter, Inbound, Parsed, Skipped
+from relay.sources.read.privacy import UNSAID
 from relay.sources.registry import build_adapter
 
 #: When an example's request came in; adapters ask for it where a payload holds no time. 2026-01-02T03:04:05Z.
 _EXAMPLE_TIME_S = 1_767_323_045.0
 
 
+#: Their JSON is an administrator's, who may have forgotten to say what is private.
+_TRIGGERED = frozenset({"zendesk", "freshdesk", "gorgias", "servicenow"})
+_UNSAID = (
+    "a comment may be a note that only agents see, and the trigger's JSON does not say: add is_public to it "
+    "(Zendesk: {{ticket.latest_comment.is_public}}) or use the public comment's placeholder; privacy: strict skips the others"
+)
+
+
 def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
     """Every mistake and warning of the file, in its order; an empty list: it holds."""
     try:
-        first = examine(path, environ)
+        first = examine_config(path, environ)
     except ConfigInvalid as error:
         return error.mistakes
     adapters: dict[str, Adapter] = {}
@@ -50,27 +59,55 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
                 Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto)
             )
 
+    unsaid: set[str] = set()
+
     def parse(name: str, body: bytes, headers: Mapping[str, str]) -> Sequence[Event]:
         adapter = adapters.get(name)
-        return parse_payload(adapter, body, headers, now_s=_EXAMPLE_TIME_S) if adapter else []
+        if adapter is None:
+            return []
+        parsed = parse_whole(adapter, body, headers, now_s=_EXAMPLE_TIME_S)
+        if any(_says_nothing(one) for one in parsed):
+            unsaid.add(name)
+        return [one for one in parsed if isinstance(one, Event)]
 
     mistakes = first.mistakes
     if any(
         "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
     ):
-        mistakes = examine(path, environ, parse=parse).mistakes
+        mistakes = examine_config(path, environ, parse=parse).mistakes
+    found += [
+        Mistake(
+            _UNSAID, path, first.config.lines.get(f"sources.{name}") or None, f"sources.{name}", "warning"
+        )
+        for name, source in first.config.sources.items()
+        if name in unsaid or (source.options.privacy == "as_told" and source.adapter in _TRIGGERED)
+    ]
     return sorted((*mistakes, *found), key=lambda mistake: mistake.line or 0)
 
 
 def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Event]:
     """The events of a request's body, without proof of who sent it. Raises ValueError with a sentence."""
+    return [one for one in parse_whole(adapter, body, headers, now_s=now_s) if isinstance(one, Event)]
+
+
+def parse_whole(
+    adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float
+) -> Sequence[Parsed]:
+    """As `parse_payload`, with what is skipped and parked."""
     types = sorted(adapter.content_types)
     guess = "application/json" if "application/json" in types or not types else types[0]
     inbound = Inbound(body=body, headers={"content-type": guess, **headers})
     try:
-        return [parsed for parsed in adapter.parse(inbound, now_s=now_s) if isinstance(parsed, Event)]
+        return adapter.parse(inbound, now_s=now_s)
     except SourceError as error:
         raise ValueError(f"not what this source sends: {error}") from error
+
+
+def _says_nothing(parsed: Parsed) -> bool:
+    """Whether this comes of a template that does not say who may read the comment."""
+    if isinstance(parsed, Skipped):
+        return parsed.reason == UNSAID
+    return isinstance(parsed, Event) and UNSAID in parsed.remarks
 
 
 @click.command()
@@ -113,7 +150,9 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
     path, environ = context.settings.config, context.environ
     mistakes = check_file(path, environ)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
-    told = _Told(path, mistakes, notes=[] if errors else doubled_sources(examine(path, environ).config))
+    told = _Told(
+        path, mistakes, notes=[] if errors else doubled_sources(examine_config(path, environ).config)
+    )
     if live and not errors:
         told.tenant = _compare(path, environ, context.settings)
         told.grave = _grave(path, environ, told.tenant)
@@ -131,8 +170,8 @@ class _Told:
 
     path: str
     mistakes: Sequence[Mistake]
-    tenant: Sequence[Check] = ()
-    grave: Sequence[Check] = ()
+    tenant: Sequence[DoctorLine] = ()
+    grave: Sequence[DoctorLine] = ()
     notes: Sequence[tuple[str, str]] = ()
 
     @property
@@ -175,16 +214,16 @@ class _Told:
             click.echo(f"{self.path}: {' and '.join(parts)}", err=True)
 
 
-def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[Check]:
+def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[DoctorLine]:
     from relay.cli.tenant import tenant_checks
 
-    loaded = examine(path, environ)
+    loaded = examine_config(path, environ)
     return list(tenant_checks(settings, loaded.config, loaded.book, everything=False))
 
 
-def _grave(path: str, environ: Mapping[str, str], found: Sequence[Check]) -> list[Check]:
+def _grave(path: str, environ: Mapping[str, str], found: Sequence[DoctorLine]) -> list[DoctorLine]:
     """What is no warning: Planhat cannot be asked, or what it does not know is to be refused."""
-    refuse = examine(path, environ).config.planhat.undefined_fields == "refuse"
+    refuse = examine_config(path, environ).config.planhat.undefined_fields == "refuse"
     return [
         one
         for one in found
@@ -193,7 +232,7 @@ def _grave(path: str, environ: Mapping[str, str], found: Sequence[Check]) -> lis
 
 
 def _summary(path: str, environ: Mapping[str, str] = os.environ) -> str:
-    config = examine(path, environ).config
+    config = examine_config(path, environ).config
     examples = sum(len(rule.get("examples") or ()) for rule in config.rules)
     return ", ".join(
         (

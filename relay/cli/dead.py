@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -161,13 +162,23 @@ def _print_letter(found: dict[str, Any]) -> None:
 @click.option(
     "--company", default="", help="The companyId to send it to (extid-..., srcid-..., or Planhat's _id)."
 )
+@click.option(
+    "--raw",
+    "raw_file",
+    type=click.Path(dir_okay=False),
+    help='A file with the whole request body as it should have come ("-": standard input): for one that cannot be read.',
+)
 @_json_and_place
-def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, place: Place) -> None:
-    """Change what a replay will send. The raw event stays as it came; who changed what and when is kept.
+def edit(
+    dead_id: str, values: Sequence[str], company: str, raw_file: str | None, as_json: bool, place: Place
+) -> None:
+    """Change what a replay will send. The raw event stays as it came; who changed what and when is kept. An edit that
+    cannot help, since the body can still not be read, is refused.
 
     \b
-    Example:
+    Examples:
         relay dead edit dead_0123456789abcdef01234567 --set subject="Hello" --company extid-acme
+        relay dead edit dead_0123456789abcdef01234567 --raw mended.json
     """
     from relay.cli.context import open_context
     from relay.operations.dead.edit import edit_dead
@@ -181,16 +192,27 @@ def edit(dead_id: str, values: Sequence[str], company: str, as_json: bool, place
             changes[path] = json.loads(text)
         except ValueError:
             changes[path] = text
-    if not changes and not company:
-        raise UserError("nothing to change: give --set PATH=VALUE or --company ID")
+    raw = _read_raw(raw_file) if raw_file else None
+    if not changes and not company and raw is None:
+        raise UserError("nothing to change: give --set PATH=VALUE, --company ID or --raw FILE")
     context = open_context(place)
-    context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company)
-    found = edit_dead(context, dead_id, payload=changes, company=company, by=operator())
+    context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company, raw=raw is not None)
+    found = edit_dead(context, dead_id, payload=changes, company=company, raw=raw, by=operator())
     if as_json:
         _echo_json(found)
     else:
         _print_letter(found)
         click.echo(f"kept; try it: relay dead replay {dead_id}")
+
+
+def _read_raw(file: str) -> str:
+    try:
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return body.decode()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: is no UTF-8 text") from error
 
 
 def _choice(command: _F) -> _F:

@@ -15,7 +15,7 @@ from relay.cli.place import Place, place_options
 from relay.errors import OutboxUnavailable, RelayError
 
 #: A clock that is off by more makes good signatures look stale.
-MAX_SKEW_S = 30
+_MAX_SKEW_S = 30
 
 
 @click.command()
@@ -60,21 +60,25 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
     except RelayError as error:
         yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
     yield from _redis_checks(context)
+    yield from _source_checks(context, config)
     yield from _planhat_checks(context, config)
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import examine, try_write
+    from relay.outbox.durability import CLUSTER, examine_durability, try_write
     from relay.outbox.processes import delivering, read_processes
     from relay.outbox.room import nearly_full
 
     try:
-        found = examine(context.redis)
+        found = examine_durability(context.redis)
     except OutboxUnavailable as error:
         yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
         return
     fsync = found.fsync or f"not told: {found.not_told}"
     yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
+    if found.cluster:
+        sentence, _, do = CLUSTER.partition("; ")
+        yield _line("redis", False, sentence, do)
     for problem in found.problems:
         sentence, _, do = problem.partition("; ")
         yield _line("redis durability", False, sentence, do)
@@ -97,7 +101,7 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     seconds, micros = context.redis.time()
     skew_s = abs(time.time() - (seconds + micros / 1e6))
     yield _line(
-        "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
+        "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
     now_ms = context.outbox.now_ms()
     processes = read_processes(context.outbox, now_ms=now_ms)
@@ -123,6 +127,32 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         f"{state.state} {state.reason}".strip(),
         "`relay resume`" if state.state == "paused" else "see Planhat's checks below",
     )
+
+
+def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+    """What came in without its words, or without saying whether it is public."""
+    from relay.operations.stats import REMARKED_MS, remarks_in_words
+
+    try:
+        now_ms = context.outbox.now_ms()
+        remarks = context.outbox.remarks(since_ms=now_ms - REMARKED_MS)
+    except OutboxUnavailable:
+        return
+    known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}
+    problems = [
+        problem
+        for name, counts in known.items()
+        for problem in remarks_in_words({name: counts}, chosen=config is not None and _chosen(config, name))
+    ]
+    for problem in problems:
+        found, _, do = problem.partition("; ")
+        yield _line("words", False, found, do)
+    if not problems:
+        yield _line("words", True, "what came in had its words, or says why not")
+
+
+def _chosen(config: Any, name: str) -> bool:
+    return bool(config.sources[name].options.privacy)
 
 
 def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:

@@ -1,17 +1,26 @@
-"""`relay send`: posts a sample as the provider would, signed with the config's secret."""
+"""`relay send`: posts a sample as the provider would, signed with the config's secret; or prints the request."""
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from relay.cli.context import CliContext
+    from relay.sources.base import Adapter, Sample
 
 
 @click.command()
@@ -22,6 +31,9 @@ from relay.errors import NotFound, UserError
 )
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--rate", type=float, help="Messages a second; as fast as they are accepted otherwise.")
+@click.option(
+    "--print", "print_", is_flag=True, help="Send nothing: show the request, and a curl line that sends it."
+)
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="The answers as JSON lines.")
 def send(
@@ -30,6 +42,7 @@ def send(
     url: str | None,
     count: int,
     rate: float | None,
+    print_: bool,
     place: Place,
     as_json: bool,
 ) -> None:
@@ -41,66 +54,102 @@ def send(
         relay send --source slack
         relay send --source slack --count 1000 --rate 50
         relay send --source support-mail mail.json
+        relay send --source slack --print
     """
     import httpx
 
     from relay.cli.context import open_context
-    from relay.sources.base import Sample
 
     context = open_context(place)
-    base = url or context.relay_url
+    base = url or _address(context, only_shown=print_)
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
             f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
         )
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
-    own_body = _read(payload)
-    adapter = ready.adapter
-    refused = 0
-    began = time.monotonic()
     # Unique for a day at up to 10,000 a second; samples put it into their microseconds, which is taken off again.
     serial = int(time.time() * 10_000) % 10**9
+    sender = _Sender(ready.adapter, target, ready.config.options.public_url or target, serial, _read(payload))
+    if print_:
+        for number in range(count):
+            _print(sender.signed(number), target, as_json)
+        return
+    try:
+        with httpx.Client(timeout=30, trust_env=False) as client:
+            if count == 1:
+                answer = sender.post(client, 0)
+                _say(answer, as_json)
+                refused = int(answer["http"] >= 300)
+            else:
+                refused = _send_many(sender, client, source, count, rate, as_json)
+    except httpx.HTTPError as error:
+        raise NotFound(
+            f"{target}: no answer ({type(error).__name__}); is the relay running? `relay up` starts it"
+        ) from error
+    sys.exit(1 if refused else 0)
 
-    def post(client: httpx.Client, number: int) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """One source's samples, signed for `public`, the address that the sender knows, and posted to `target`."""
+
+    adapter: Adapter
+    target: str
+    public: str
+    serial: int
+    own_body: bytes | None
+
+    def signed(self, number: int) -> Sample:
+        from relay.sources.base import Sample
+
         now_s = time.time()
-        sample = adapter.sample(serial=serial + number, now_s=now_s - (serial + number) / 1e6)
-        if own_body is not None:
-            sample = Sample(body=own_body, headers=sample.headers, method=sample.method)
-        signed = adapter.sign(sample, now_s=now_s, url=ready.config.options.public_url or target)
-        answer = client.request(signed.method, target, content=signed.body, headers=dict(signed.headers))
+        sample = self.adapter.sample(serial=self.serial + number, now_s=now_s - (self.serial + number) / 1e6)
+        if self.own_body is not None:
+            sample = Sample(body=self.own_body, headers=sample.headers, method=sample.method)
+        return self.adapter.sign(sample, now_s=now_s, url=self.public)
+
+    def post(self, client: httpx.Client, number: int) -> dict[str, Any]:
+        signed = self.signed(number)
+        answer = client.request(signed.method, self.target, content=signed.body, headers=dict(signed.headers))
         try:
             body = answer.json()
         except ValueError:
             body = {"body": answer.text[:200]}
         return {"http": answer.status_code, **(body if isinstance(body, dict) else {"body": body})}
 
+
+def _address(context: CliContext, *, only_shown: bool) -> str:
+    """Where the relay is; where a request is only shown, the address that it would have. Raises NothingRuns."""
+    from relay.cli.context import NothingRuns
+
     try:
-        with httpx.Client(timeout=30, trust_env=False) as client:
-            if count == 1:
-                answer = post(client, 0)
-                refused = int(answer["http"] >= 300)
-                _say(answer, as_json)
-            else:
-                with click.progressbar(length=count, label=f"sending to {source}", file=sys.stderr) as bar:
-                    for number in range(count):
-                        if rate:
-                            time.sleep(max(0.0, began + number / rate - time.monotonic()))
-                        answer = post(client, number)
-                        refused += int(answer["http"] >= 300)
-                        if as_json:
-                            click.echo(json.dumps(answer))
-                        bar.update(1)
-                took_s = time.monotonic() - began
-                if not as_json:
-                    click.echo(
-                        f"{count - refused} of {count} accepted in {took_s:.1f} s ({count / took_s:.0f}/s)"
-                    )
-    except httpx.HTTPError as error:
-        raise NotFound(
-            f"{target}: no answer ({type(error).__name__}); is the relay running? `relay up` starts it"
-        ) from error
-    sys.exit(1 if refused else 0)
+        return context.relay_url
+    except NothingRuns:
+        if not only_shown:
+            raise
+        return f"http://{context.settings.host}:{context.settings.port}"
+
+
+def _send_many(
+    sender: _Sender, client: httpx.Client, source: str, count: int, rate: float | None, as_json: bool
+) -> int:
+    """How many were refused."""
+    refused = 0
+    began = time.monotonic()
+    with click.progressbar(length=count, label=f"sending to {source}", file=sys.stderr) as bar:
+        for number in range(count):
+            if rate:
+                time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            answer = sender.post(client, number)
+            refused += int(answer["http"] >= 300)
+            if as_json:
+                click.echo(json.dumps(answer))
+            bar.update(1)
+    took_s = time.monotonic() - began
+    if not as_json:
+        click.echo(f"{count - refused} of {count} accepted in {took_s:.1f} s ({count / took_s:.0f}/s)")
+    return refused
 
 
 def _read(payload: str | None) -> bytes | None:
@@ -112,6 +161,35 @@ def _read(payload: str | None) -> bytes | None:
         return Path(payload).read_bytes()
     except OSError as error:
         raise UserError(f"{payload}: {error.strerror}") from error
+
+
+def _print(request: Sample, target: str, as_json: bool) -> None:
+    """The request as it would go out. A signature with a time in it is good for some minutes."""
+    try:
+        body, encoding = request.body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        body, encoding = base64.b64encode(request.body).decode(), "base64"
+    curl = curl_line(request, target)
+    if as_json:
+        told = {"method": request.method, "url": target, "headers": dict(request.headers)}
+        click.echo(json.dumps({**told, "body": body, "encoding": encoding, "curl": curl}))
+        return
+    click.echo(f"{request.method} {target}")
+    for name, value in request.headers.items():
+        click.echo(f"{name}: {value}")
+    click.echo(f"\n{body}\n\n{curl}")
+
+
+def curl_line(request: Sample, target: str) -> str:
+    """A command for a shell that sends these very bytes."""
+    parts = ["curl", "-sS", "-X", request.method, target]
+    for name, value in request.headers.items():
+        parts += ["-H", f"{name}: {value}"]
+    head = shlex.join(parts)
+    try:
+        return f"{head} --data-binary {shlex.quote(request.body.decode())}"
+    except UnicodeDecodeError:
+        return f"echo {base64.b64encode(request.body).decode()} | base64 -d | {head} --data-binary @-"
 
 
 def _say(answer: dict[str, Any], as_json: bool) -> None:

@@ -69,6 +69,9 @@ def _print(found: dict[str, Any]) -> None:
             click.echo("  ".join(cells))
     else:
         click.echo("no event has come in yet")
+    for name, counts in found["remarks"].items():
+        if counts:
+            click.echo(f"{name}: " + ", ".join(f"{word} {number}" for word, number in counts.items()))
     click.echo("the books balance" if found["balanced"] else "THE BOOKS DO NOT BALANCE")
     for warning in found["warnings"]:
         click.echo(f"! {warning}")

@@ -11,11 +11,11 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from relay.door.beside import Settled
+from relay.door.beside import MappedBeside
 from relay.door.house import House, Source
 from relay.door.large import LargeBody
 from relay.door.mapping import Mapper, clean, prove
@@ -36,31 +36,35 @@ from relay.sources.base import Inbound, Reply
 from relay.value import value_class
 
 
-class Keeps(Protocol):
+class SpoolsRequests(Protocol):
     """Where requests wait while the outbox is away: the spool."""
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None: ...
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None: ...
 
 
 class ReadsLarge(Protocol):
-    async def read(self, source: str, head: Inbound, body: LargeBody, *, now_s: float) -> Settled | Reply: ...
+    async def read(
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+    ) -> MappedBeside | Reply: ...
 
     async def read_again(
         self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
     ) -> Sequence[Entry]: ...
 
 
-class Records(Protocol):
+class RecordsEvents(Protocol):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]: ...
 
 
 @value_class(frozen=True, slots=True)
 class Accepted:
-    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order."""
+    """`status` is the word of the answer; `event_ids` are those of its events, in the request's order. `remarks` are
+    what an operator should know of the new ones among them."""
 
     status: Literal["accepted", "duplicate", "ignored"]
     event_ids: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -70,11 +74,11 @@ class Intake:
     long; `find_threads` asks which conversations mails belong to. None: none."""
 
     house: House
-    records: Records
+    records: RecordsEvents
     clock: Callable[[], float] = time.time
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
-    spool: Keeps | None = None
+    spool: SpoolsRequests | None = None
     beside: ReadsLarge | None = None
     find_threads: FindThreads | None = None
     #: Threads for proofs that may ask the network: nobody else waits for one of them.
@@ -179,10 +183,16 @@ class Intake:
         except OutboxUnavailable:
             if self.spool is None:
                 raise
-            await self.spool.keep(source.config.name, inbound(), now_s)
+            await self.spool.spool_request(source.config.name, inbound(), now_s)
             ids = tuple(entry.event_id for entry in entries)
             return Accepted("ignored" if noted else "accepted", () if noted else ids, skipped)
-        return Accepted("ignored", skipped=skipped) if noted else summarise(entries, recorded, skipped)
+        if noted:
+            return Accepted("ignored", skipped=skipped)
+        accepted = _summarise(entries, recorded, skipped)
+        if any(entry.remarks for entry in entries):
+            new = (entry for entry, one in zip(entries, recorded, strict=True) if not one.duplicate_of)
+            accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
+        return accepted
 
     async def map_placed(self, source: Source, inbound: Inbound, *, now_s: float) -> list[Entry]:
         """`map`, with the threads that are known."""
@@ -206,7 +216,7 @@ class Intake:
         return mapped.entries, mapped.skipped
 
 
-def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+def _summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
     if len(recorded) == 1 and entries[0].verdict != "filtered":
         # Nearly every request is one event.
         one = recorded[0]

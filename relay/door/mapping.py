@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 
 from relay.door.house import House, Source
 from relay.door.redaction import Redactor
-from relay.errors import MappingFailed
+from relay.errors import MappingFailed, PayloadInvalid
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
 from relay.outbox.items import Entry
 from relay.rules.rule import Filtered
-from relay.sources.base import Inbound, Parked, Parsed, Reply, Skipped
+from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
+from relay.sources.read.unknown import holds_words
 from relay.value import value_class
 
 #: What a request holds, redacted, and whether the request itself was already without what is to be redacted.
@@ -25,7 +26,7 @@ _NONE: Mapping[str, str] = {}
 
 
 @value_class(frozen=True, slots=True)
-class Mapped:
+class _Mapped:
     """The entries of a request, and why what it skipped was skipped. `kept`: the body, where it is not packed with the first
     entry."""
 
@@ -64,7 +65,7 @@ class Mapper:
 
     def read(self, source: Source, inbound: Inbound, *, now_s: float) -> Read:
         """What the clean request holds. Raises PayloadInvalid."""
-        found: Sequence[Parsed] = source.adapter.parse(inbound, now_s=now_s)
+        found = parse_or_park(source.adapter, inbound, now_s)
         return (found, True) if self.redact is None else _redacted(self.redact, found)
 
     def map(
@@ -77,7 +78,7 @@ class Mapper:
         verify_us: int = 0,
         pack_body: bool = True,
         threads: Mapping[str, str] = _NONE,
-    ) -> Mapped:
+    ) -> _Mapped:
         """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
         themselves, by event id. Raises PayloadInvalid."""
         name = source.config.name
@@ -112,7 +113,7 @@ class Mapper:
         if inbound.once and not entries:
             # Nothing is relayed, but what proved this is used up.
             entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b""))
-        return Mapped(entries, tuple(skipped), b"" if pack_body else kept)
+        return _Mapped(entries, tuple(skipped), b"" if pack_body else kept)
 
     def _base(self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int) -> dict[str, Any]:
         base = {
@@ -153,6 +154,10 @@ class Mapper:
         }
         if raw_of:
             facts["raw_of"] = raw_of
+        remarks = event.remarks
+        if empty := event.empty:
+            facts["empty"] = empty
+            remarks = (*remarks, f"empty:{empty}")
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
@@ -170,7 +175,7 @@ class Mapper:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead)
+            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, remarks=remarks)
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
             return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
@@ -184,7 +189,19 @@ class Mapper:
             pack(facts, body),
             external_id=patch.external_id,
             patch=patch.encode(),
+            remarks=remarks,
         )
+
+
+def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[Parsed]:
+    """What the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds words:
+    most senders repeat what was answered with a 4xx for ever, or never again. Raises PayloadInvalid for any other."""
+    try:
+        return adapter.parse(inbound, now_s=now_s)
+    except PayloadInvalid as error:
+        if not holds_words(inbound):
+            raise
+        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
 
 
 def _numbered(once: Sequence[str], index: int) -> tuple[str, ...]:

@@ -72,6 +72,8 @@ async def record_placed(
             return written, recorded
         mapped = {entry.event_id: entry for entry in await again(threads)}
         places = [n for n, one in enumerate(recorded) if one.thread]
+        if any(written[n].event_id not in mapped for n in places):
+            raise OutboxUnavailable("a mail could not be mapped again for its thread")
         for n in places:
             written[n] = mapped[written[n].event_id]
         outcomes = await record([(written[n], rate_per_s) for n in places])

@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from relay.outbox.bell import DEAD_QUEUE
 from relay.outbox.scripts import reaching_redis
@@ -16,12 +17,17 @@ from relay.telemetry import log
 
 
 def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
-    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life."""
+    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life. None where this
+    user may not read RQ's keys."""
     from rq import Worker
 
+    found: list[dict[str, Any]] = []
     with reaching_redis():
-        found = []
-        for worker in Worker.all(connection=client, serializer="json"):
+        try:
+            workers = Worker.all(connection=client, serializer="json")
+        except NoPermissionError:
+            return found
+        for worker in workers:
             seen = worker.last_heartbeat
             if seen is not None and seen.tzinfo is None:
                 seen = seen.replace(tzinfo=UTC)
@@ -45,8 +51,8 @@ def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
                 kind: Any = client.type(key)
                 parts: list[bytes] = [key]
                 if kind == b"hash":
-                    held: Any = client.hgetall(key)
-                    parts += [*held, *held.values()]
+                    stored: Any = client.hgetall(key)
+                    parts += [*stored, *stored.values()]
                 elif kind == b"stream":
                     rows: Any = client.xrange(key)
                     parts += [value for _, row in rows for value in row.values()]

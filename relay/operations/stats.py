@@ -12,13 +12,13 @@ from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.durability import examine
+from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis, unless_full
+from relay.outbox.scripts import reaching_redis, run_commands, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -26,6 +26,8 @@ WORKER_ABSENT_S = 90.0
 OLD_PENDING_S = 300.0
 #: That Redis was set back is said for so long.
 SET_BACK_TOLD_MS = 86_400_000
+#: A remark that was not made again for so long is old news.
+REMARKED_MS = 24 * 3600 * 1000
 #: Differences found at Planhat that are told at once; the metric counts them all.
 DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
@@ -35,7 +37,7 @@ SAMPLES_KEPT = 360
 
 def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str, Any]:
     """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
-    beside them `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
+    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
@@ -57,8 +59,9 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             "paused_sources": paused,
         },
         "pending_items": outbox.pending_items(),
-        "dead_letters": outbox.dead_count(),
+        "dead_letters": outbox.dead.count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
+        "remarks": outbox.remarks(),
         "workers": workers,
         "processes": [
             {
@@ -77,13 +80,17 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
-    stats["warnings"] = [*_warnings(stats, silent), *_damage(outbox)]
+    stats["warnings"] = [
+        *_warnings(stats, silent),
+        *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
+        *_damage(outbox),
+    ]
     return stats
 
 
 def _redis(outbox: Outbox) -> dict[str, Any]:
     """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
-    found = examine(outbox.redis)
+    found = examine_durability(outbox.redis)
     full = nearly_full(found)
     return {
         "version": found.version,
@@ -113,8 +120,8 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
-    rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
+        answer: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
+    rows = sorted((orjson.loads(row) for row in answer), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
         for row in rows[:DAMAGE_SHOWN]
@@ -129,10 +136,10 @@ def _tuned(delivery: Delivery) -> dict[str, str]:
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
-        held: Any = outbox.redis.hmget(
+        stored: Any = outbox.redis.hmget(
             outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
-    total, calls = (float(value or 0) for value in held)
+    total, calls = (float(value or 0) for value in stored)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
@@ -184,6 +191,36 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     return found
 
 
+#: What an event without words comes of, and what to do about it.
+_EMPTY = {
+    "look_up": "the sender tells ids only; give the source `enrich:` with a token",
+    "trigger": "the trigger's JSON carries no text; add the comment's placeholder to it",
+    "fields": "the outbound message lacks the field with the text; add it there",
+}
+_UNSAID = (
+    "their JSON does not say whether the comment is public; add is_public to it (Zendesk: "
+    "{{ticket.latest_comment.is_public}}), use the public comment's placeholder, or set privacy: as_told"
+)
+
+
+def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool = False) -> list[str]:
+    """What is to be done about what came in, a sentence each: events without words, and (unless `chosen`: their source
+    says `privacy:` itself) comments of unknown privacy."""
+    found = []
+    for source, counts in remarks.items():
+        for word, number in counts.items():
+            kind, _, reason = word.partition(":")
+            if kind == "empty" and reason in _EMPTY:
+                found.append(f"{source}: events without words came, {number} so far: {_EMPTY[reason]}.")
+        if chosen:
+            continue
+        if unsaid := counts.get("skipped:privacy_unsaid"):
+            found.append(f"{source}: comments were skipped, {unsaid} so far: {_UNSAID}.")
+        if unsaid := counts.get("privacy_unsaid"):
+            found.append(f"{source}: comments were relayed, {unsaid} so far, although {_UNSAID}.")
+    return found
+
+
 # -- plots --------------------------------------------------------------------------------------------------------
 
 
@@ -208,20 +245,21 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + keys.SAMPLES
     with unless_full():
         if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
-            pipe = outbox.redis.pipeline(transaction=False)
-            pipe.rpush(key, orjson.dumps(sample))
-            pipe.ltrim(key, -SAMPLES_KEPT, -1)
-            pipe.expire(key, 86400)
-            pipe.execute()
+            run_commands(
+                outbox.redis,
+                outbox.prefix,
+                ("RPUSH", keys.SAMPLES, orjson.dumps(sample)),
+                ("LTRIM", keys.SAMPLES, -SAMPLES_KEPT, -1),
+                ("EXPIRE", keys.SAMPLES, 86400),
+            )
 
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
-    return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
+        stored: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
+    return [sample for sample in map(orjson.loads, stored) if sample["at_ms"] >= since_ms]
 
 
 def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
@@ -244,7 +282,7 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
     """One row a source, `configured` (name -> adapter) and those only known from the books: its counts, last event,
     signature failures and refusals by reason (of the last refused requests that are kept)."""
     now_ms = now_ms or outbox.now_ms()
-    ledger = outbox.ledger()
+    ledger, remarks = outbox.ledger(), outbox.remarks()
     names = sorted({*configured, *ledger})
     with reaching_redis():
         pipe = outbox.redis.pipeline(transaction=False)
@@ -269,11 +307,22 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
             "counts": ledger.get(name, {}),
             "last_event_at": iso(last.get(name)),
             "signature_failures": int(count or 0),
+            "skipped": _counted(remarks.get(name, {}), "skipped"),
+            "empty": _counted(remarks.get(name, {}), "empty"),
+            "privacy_unsaid": remarks.get(name, {}).get("privacy_unsaid", 0),
             "refusals": sorted(refused.get(name, {}).items(), key=lambda pair: -pair[1]),
             "last_refusal_at": iso(last_refused.get(name)),
         }
         for name, count in zip(names, failures, strict=True)
     ]
+
+
+def _counted(remarks: Mapping[str, int], kind: str) -> list[tuple[str, int]]:
+    """The reasons of one kind, the most frequent first."""
+    found = [
+        (word.partition(":")[2], number) for word, number in remarks.items() if word.startswith(f"{kind}:")
+    ]
+    return sorted(found, key=lambda pair: -pair[1])
 
 
 def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int]:
@@ -295,7 +344,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             if found:
                 ids[name] = found.decode()
     moments = {}
-    for (name, _), held in zip(ids.items(), outbox.events(list(ids.values())), strict=True):
-        if held:
-            moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
+    for (name, _), stored in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
+        if stored:
+            moments[name] = int(orjson.loads(stored[2].partition(b"\n")[0]).get("received_ms") or 0)
     return moments

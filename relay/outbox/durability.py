@@ -24,6 +24,10 @@ CONFIRM_MS: Final = 1_400
 #: Scripts say what they may do while memory is full (`#!lua flags=allow-oom`), which older servers do not read.
 OLDEST: Final = (7, 0)
 
+CLUSTER: Final = (
+    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
+)
+
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, or nobody.
 Confirmed = Literal["always", "waitaof", "nobody"]
 
@@ -50,7 +54,7 @@ class Durability:
         return not self.no_waitaof and self.fsync != "always"
 
 
-def examine(client: redis.Redis) -> Durability:
+def examine_durability(client: redis.Redis) -> Durability:
     """Asks, and writes nothing. Raises OutboxUnavailable where Redis does not answer."""
     with reaching_redis():
         pipe = client.pipeline(transaction=False)

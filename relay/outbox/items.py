@@ -29,6 +29,16 @@ def balanced(counts: Mapping[str, int]) -> bool:
     return counts.get("accepted", 0) == sum(states) and min(states) >= 0
 
 
+#: Before a remark's word: when it was last counted, in ms.
+LAST = "last:"
+_REMARKS = ("skipped:", "empty:")
+
+
+def is_remark(word: str) -> bool:
+    """Whether a count of a source is one beside the books: see `Outbox.remarks`."""
+    return word.startswith(_REMARKS) or word == "privacy_unsaid"
+
+
 @value_class(frozen=True, slots=True)
 class Entry:
     """One event as the door writes it. `verdict`:
@@ -41,6 +51,7 @@ class Entry:
     `threading` is that of a mail, which was mapped for `thread`; where it belongs to another, nothing is kept and it is to be
     mapped again. `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
     `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
+    `remarks` are words to count it by, outside of the books ("empty:no_text"); they are not stored with it.
     """
 
     event_id: str
@@ -53,6 +64,7 @@ class Entry:
     dead: bytes = b""
     known_as: str = ""
     kept_keys: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     #: `record`, `patch` and `dead` are as the vault seals them already.
     sealed: bool = False
     thread: str = ""
@@ -175,7 +187,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed."""
+    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed. `amended`: how often the record was changed,
+    by which whoever changes it, or acts on it, knows that it is still the one that was read."""
 
     dead_id: str
     source: str
@@ -184,3 +197,4 @@ class DeadLetter:
     record: bytes
     patches: tuple[Pending, ...] = field(default=())
     events: tuple[str, ...] = ()
+    amended: int = 0

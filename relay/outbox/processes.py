@@ -16,11 +16,12 @@ import orjson
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 from relay.release import release
 
 #: Who was silent for so long is forgotten.
 _FORGET_MS: Final = 3_600_000
+_AHEAD_MS: Final = 2_000
 
 Role = Literal["web", "supervisor", "flush", "dead-letter"]
 
@@ -39,7 +40,8 @@ class Process:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def alive(self, now_ms: int) -> bool:
-        return now_ms <= self.due_ms
+        # A sign from the future is one from before the clock went back: whoever lives has given another since.
+        return self.seen_ms - _AHEAD_MS <= now_ms <= self.due_ms
 
 
 def give_sign(
@@ -67,21 +69,21 @@ def give_sign(
             ("ZADD", keys.HEARTBEATS, now_ms, who),
             ("ZREMRANGEBYSCORE", keys.HEARTBEATS, "-inf", now_ms - _FORGET_MS),
         )
-    keep_books(outbox.redis, outbox.prefix, *commands)
+    run_commands(outbox.redis, outbox.prefix, *commands)
 
 
 def leave(outbox: Outbox, who: str) -> None:
     """An orderly end: nobody waits for the next sign."""
-    keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
+    run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
     """Those of the last hour, by name."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
-        held: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
+        stored: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
     found, forgotten = [], []
-    for name, value in held.items():
+    for name, value in stored.items():
         try:
             told = orjson.loads(value)
             process = Process(
@@ -100,7 +102,7 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
         else:
             found.append(process)
     if forgotten:
-        keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
+        run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
     return sorted(found, key=lambda process: process.who)
 
 

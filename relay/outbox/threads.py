@@ -16,7 +16,7 @@ from typing import Any
 import redis
 
 from relay.outbox import keys
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.thread_ids import ThreadIds
 
 #: Keys removed in one command.
@@ -53,7 +53,7 @@ class Threads:
         """The thread of each, "" where none is known. Raises OutboxUnavailable."""
         if not asked:
             return []
-        return names_of(run(self._redis, "thread", self._prefix, find_args(asked)))
+        return names_of(run_script(self._redis, "thread", self._prefix, find_args(asked)))
 
     def where(self, asked: Sequence[ThreadIds]) -> list[str]:
         """The thread in which each stands that was recorded: what it names says nothing more."""

@@ -10,6 +10,7 @@ from jinja2 import nodes
 from relay.config import Config
 from relay.errors import MappingFailed
 from relay.event import Event
+from relay.patch import STAND_INS
 from relay.rules.examples import document_of
 from relay.rules.language.references import path_text, paths_in
 from relay.rules.language.sandbox import refill
@@ -35,7 +36,7 @@ from relay.rules.rule import (
     scope_of,
 )
 
-MAX_SHOWN_CHARS = 2000
+_MAX_SHOWN_CHARS = 2000
 
 
 def explain(config: Config, rulebook: RuleBook, event: Event) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _inputs(tree: nodes.Node, context: Context) -> dict[str, Any]:
         text = path_text(path)
         if len(path) > 1 and text not in inputs:
             value = _evaluate(text, context)
-            inputs[text] = value[:MAX_SHOWN_CHARS] if isinstance(value, str) else value
+            inputs[text] = value[:_MAX_SHOWN_CHARS] if isinstance(value, str) else value
     return inputs
 
 
@@ -172,6 +173,8 @@ def _rendered(rule: Rule, part: FieldRule, context: Context, causes: list[str]) 
     told = _field(part.name, part.slot, part.way, context, value)
     if value is None:
         told["note"] = "renders to nothing: left out"
+    elif part.way in STAND_INS:
+        told["note"] = "stands until an event gives a value"
     return told
 
 

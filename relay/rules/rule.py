@@ -15,11 +15,11 @@ from typing import Any
 from relay.conversation import safe_external_id
 from relay.errors import MappingFailed, Mistake
 from relay.event import Event
-from relay.patch import Action, Patch, Way
+from relay.patch import STAND_INS, Action, Patch, Way
 from relay.planhat.fields import Field, value_fault
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
-from relay.value import value_class
+from relay.value import AS_BEFORE, value_class
 
 ANY_SOURCE = "*"
 COMPANY_ID = re.compile(
@@ -175,9 +175,14 @@ class RuleBook:
         fields: dict[str, tuple[Way, Any]] = {}
         if upsert:
             for part in rule.fields:
+                # A fallback stands behind the fields: what has a value already needs none.
+                if part.way in STAND_INS and part.name in fields:
+                    continue
                 value = render_field(rule, part, context)
                 if value is not None:
                     fields[part.name] = (part.way, value)
+        if event.sender.name == AS_BEFORE:
+            fields = {name: (way, _unsigned(way, value)) for name, (way, value) in fields.items()}
         return Patch(
             external_id=external_id_of(rule, self.id_slot(rule, event.source), context),
             event_id=event.id,
@@ -191,11 +196,21 @@ class RuleBook:
             company=company_asks(rule, context),
             rule=rule.name,
             revision=revision,
+            author=_author(event) if upsert and event.keeps_author else "",
         )
 
     def id_slot(self, rule: Rule, source: str) -> Slot | None:
         """The rule's own externalId, or that of the first upsert rule for the same source."""
         return rule.external_id or first_external_id(self.rules_for(source))
+
+
+def _author(event: Event) -> str:
+    return event.sender.name or event.sender.email or event.sender.id
+
+
+def _unsigned(way: Way, value: Any) -> Any:
+    """A field of an edit that does not say who wrote: only an entry can ask the message's author for it."""
+    return value.replace(AS_BEFORE, "") if isinstance(value, str) and way != "append" else value
 
 
 def _entry_id(rule: Rule, event: Event) -> str:
@@ -221,7 +236,7 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
     try:
         value = slot.template(context) if slot.template is not None else slot.render(context)
     except TemplateFailed as error:
-        raise rule.failed(f"conversation.{part.name}", part.slot, str(error), error.line) from error
+        raise rule.failed(part.slot.where, part.slot, str(error), error.line) from error
     if value.__class__ is str and value and not value.isspace():
         # Nearly every value is one of these, and Planhat takes it as it is.
         if part.takes_text and (not part.only or value in part.only):
@@ -233,7 +248,7 @@ def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
 
 
 def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
-    where = f"conversation.{part.name}"
+    where = part.slot.where
     if value in _NOTHING or (isinstance(value, str) and not value.strip()):
         if part.only:
             raise rule.failed(where, part.slot, "is empty")
@@ -247,7 +262,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
     if part.field is None:
         fault = _custom_fault(value)
     else:
-        value = fit(part.field, value)
+        value = fit_to_field(part.field, value)
         if value == []:
             return None
         fault = value_fault(part.field, value) or ""
@@ -256,7 +271,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
     return value if part.form is None else part.form(value) or None
 
 
-def fit(field: Field, value: Any) -> Any:
+def fit_to_field(field: Field, value: Any) -> Any:
     """`value` in the type that the property has, where that loses nothing."""
     if field.date:
         if isinstance(value, str) and _UTC_MS.fullmatch(value):
@@ -377,7 +392,7 @@ def slots_of(rule: Rule) -> Iterator[tuple[str, Slot]]:
     if rule.external_id is not None:
         yield "conversation.externalId", rule.external_id
     for part in rule.fields:
-        yield f"conversation.{part.name}", part.slot
+        yield f"{'fallback' if part.way in STAND_INS else 'conversation'}.{part.name}", part.slot
     for key, slot in rule.company:
         yield f"company.{key}", slot
     if rule.company_id is not None:

@@ -8,7 +8,7 @@ from relay.source_options import SourceOptions
 from relay.sources.base import Adapter
 from relay.sources.read.look_up import LookUp
 
-#: name in the config -> "module:class". Presets of `generic` share its class and read `options.adapter`.
+#: name in the config -> "module:class". Presets of `generic` share its class, senders that a table describes another; both read `options.adapter`.
 ADAPTERS: dict[str, str] = {
     "slack": "relay.sources.providers.slack:Slack",
     "sendgrid": "relay.sources.providers.sendgrid:SendGrid",
@@ -41,6 +41,26 @@ ADAPTERS: dict[str, str] = {
     "gorgias": "relay.sources.providers.generic:Generic",
     "salesforce": "relay.sources.providers.salesforce:Salesforce",
     "servicenow": "relay.sources.providers.generic:Generic",
+    "pylon": "relay.sources.described.adapter:Described",
+    "plain": "relay.sources.providers.plain:Plain",
+    "unthread": "relay.sources.described.adapter:Described",
+    "fathom": "relay.sources.providers.fathom:Fathom",
+    "fireflies": "relay.sources.described.adapter:Described",
+    "linear": "relay.sources.described.adapter:Described",
+    "zoho_desk": "relay.sources.described.adapter:Described",
+    "dialpad": "relay.sources.providers.dialpad:Dialpad",
+    "ringcentral": "relay.sources.providers.ringcentral:RingCentral",
+    "whatsapp": "relay.sources.providers.whatsapp:WhatsApp",
+    "google_chat": "relay.sources.providers.google_chat:GoogleChat",
+    "typeform": "relay.sources.providers.typeform:Typeform",
+    "delighted": "relay.sources.providers.delighted:Delighted",
+    "missive": "relay.sources.described.adapter:Described",
+    "discourse": "relay.sources.described.adapter:Described",
+    "kustomer": "relay.sources.described.adapter:Described",
+    "groove": "relay.sources.described.adapter:Described",
+    "livechat": "relay.sources.providers.livechat:LiveChat",
+    "pipedrive": "relay.sources.described.adapter:Described",
+    "productboard": "relay.sources.described.adapter:Described",
 }
 
 #: name -> "module:constant": what `enrich:` may look up at the provider.

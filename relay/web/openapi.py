@@ -97,6 +97,11 @@ _SCHEMAS: dict[str, Schema] = {
             "pending_items": _COUNT,
             "dead_letters": _COUNT,
             "batch": {"type": "object"},
+            "remarks": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": _COUNT},
+                "description": "Beside the books, by source: `skipped:<reason>`, `empty:<reason>` (events without words), `privacy_unsaid`",
+            },
             "workers": _list(_object({"name": _TEXT, "queues": _list(_TEXT), "state": _TEXT})),
             "warnings": _list(_TEXT),
             "at": _MOMENT,
@@ -142,7 +147,7 @@ _SCHEMAS: dict[str, Schema] = {
             "answer": {},
             "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
             "event": {"type": ["object", "null"]},
-            "document": {"type": ["object", "null"]},
+            "api_document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
         {**_ITEM_MORE, "edits": _list({"type": "object"})},
@@ -183,6 +188,11 @@ _SCHEMAS: dict[str, Schema] = {
                 "minLength": 1,
                 "maxLength": 1000,
                 "description": "the companyId to send it to",
+            },
+            "raw": {
+                "type": "string",
+                "minLength": 1,
+                "description": "the whole request body as it should have come; refused where it can still not be read",
             },
         },
         closed=True,
@@ -247,7 +257,7 @@ _ID = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string
 
 
 @cache
-def document() -> dict[str, Any]:
+def api_document() -> dict[str, Any]:
     try:
         release = version("planhat-relay")
     except PackageNotFoundError:

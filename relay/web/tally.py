@@ -20,6 +20,7 @@ from starlette.types import Scope
 
 from relay.errors import NotAuthentic
 from relay.outbox import keys
+from relay.outbox.items import LAST, is_remark
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.shared_metrics import BUCKETS
 
@@ -75,10 +76,18 @@ class Tally:
     def ignored(self, source: str) -> None:
         self._add(source, "ignored")
 
-    def skipped(self, source: str, reasons: Sequence[str]) -> None:
+    def skipped(self, source: str, reasons: Sequence[str], *, ignored: bool = True) -> None:
+        """Counts what an adapter skipped, each by its reason, too. `ignored`: nothing else was in the request."""
         for reason in reasons:
             if reason != "filtered":
-                self._add(source, "ignored")
+                self._add(source, f"skipped:{reason}")
+                if ignored:
+                    self._add(source, "ignored")
+
+    def remarked(self, source: str, words: Sequence[str]) -> None:
+        """Counts what an operator should know of events that came in."""
+        for word in words:
+            self._add(source, word)
 
     def rejected(self, source: str, error: Exception, *, reason: str, scope: Scope, kind: str) -> None:
         if source:
@@ -114,6 +123,8 @@ class Tally:
                 for (source, word), number in counts.items():
                     pipe.sadd(self._prefix + keys.SOURCES, source)
                     pipe.hincrby(self._prefix + keys.ledger(source), word, number)
+                    if is_remark(word):
+                        pipe.hset(self._prefix + keys.ledger(source), LAST + word, now_ms)
                 if refused:
                     stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
                     pipe.lpush(self._prefix + keys.REJECTED, *stamped)

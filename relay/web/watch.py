@@ -13,7 +13,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.durability import Durability, examine, try_write
+from relay.outbox.durability import CLUSTER, Durability, examine_durability, try_write
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.room import nearly_full, room_left
@@ -23,9 +23,6 @@ FRESH_S: Final = 0.2
 #: Who asks is answered after this, also where Redis has not answered.
 ANSWER_S: Final = 2.5
 _NO_ANSWER: Final = "Redis: no answer in time"
-CLUSTER: Final = (
-    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class RedisWatch:
 
     def _look(self) -> Seen:
         try:
-            found = examine(self._outbox.redis)
+            found = examine_durability(self._outbox.redis)
             problems = found.problems if self._require_durable else ()
             if found.cluster:
                 problems = (CLUSTER, *problems)

@@ -45,7 +45,7 @@ def door(redis_url: str, tmp_path: Path) -> Iterator[Opened]:
 
 def thread_of(door: Opened, body: bytes) -> str:
     (event_id,) = door.mail(body).json()["event_ids"]
-    found = door.side.outbox.event(event_id)
+    found = door.side.outbox.events.get(event_id)
     assert found
     head = found[2].partition(b"\n")[0].decode()
     return head.partition('"thread":"')[2].partition('"')[0]
@@ -115,7 +115,9 @@ def test_spooled_mails_find_their_conversation(
         spooler = Spooler(Spool(tmp_path / "spool"), intake)
         for n in order:
             headers = {"Message-ID": f"<{n}@a>", **({"In-Reply-To": f"<{n - 1}@a>"} if n > 1 else {})}
-            await spooler.keep("mail", Inbound(postmark_mail(f"m-{n}", headers), {}), 1_800_000_000.0)
+            await spooler.spool_request(
+                "mail", Inbound(postmark_mail(f"m-{n}", headers), {}), 1_800_000_000.0
+            )
         assert await spooler.drain() == 4
         spooler.spool.close()
         await recorder.close()
@@ -150,7 +152,7 @@ def test_a_spooled_mail_whose_conversation_was_erased_stays_away(
             intake = Intake(house=desk.house, records=recorder, find_threads=find_threads)
             spooler = Spooler(Spool(tmp_path / "spool"), intake, covered=covered)
             headers = {"Message-ID": "<3@a>", "In-Reply-To": "<2@a>"}
-            await spooler.keep("mail", Inbound(postmark_mail("m-3", headers), {}), 1_800_000_000.0)
+            await spooler.spool_request("mail", Inbound(postmark_mail("m-3", headers), {}), 1_800_000_000.0)
             assert await spooler.drain() == 1
             spooler.spool.close()
         await recorder.close()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, fold
+from relay.patch import MAX_COMPANY_ASKS, PATCH_SCHEMA, Document, Patch, Way, fold
+from relay.value import AS_BEFORE
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 MESSAGES = st.sampled_from(["m1", "m2", "m3", ""])
@@ -18,7 +19,7 @@ PEOPLE = st.lists(st.fixed_dictionaries({"id": st.sampled_from(["p", "q"]), "nam
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
-        "subject": st.tuples(st.sampled_from(["replace", "first"]), WORDS),
+        "subject": st.tuples(st.sampled_from(["replace", "first", "fallback", "placeholder"]), WORDS),
         "type": st.tuples(st.just("replace"), WORDS),
         "description": st.tuples(st.sampled_from(["append", "replace"]), WORDS),
         "endusers": st.tuples(st.just("union"), PEOPLE),
@@ -44,11 +45,13 @@ def patches(draw: st.DrawFn) -> Patch:
         company_id=draw(st.sampled_from(["", "extid-a", "extid-b"])),
         company=draw(st.sampled_from([{}, {"email": "ann@example.com"}])),
         revision=draw(st.integers(0, 1)),
+        author=draw(st.sampled_from(["", "Ann", "Bo"])) if action == "upsert" else "",
     )
 
 
 def state(document: Document) -> tuple[Any, ...]:
-    return (document.registers, document.retracted, document.messages, document.asks, document.render())
+    held = (document.registers, document.retracted, document.messages, document.authors, document.asks)
+    return (*held, document.render())
 
 
 @given(st.lists(patches(), max_size=8), st.randoms(use_true_random=False))
@@ -107,6 +110,55 @@ def retract(event: str, version: int, message: str) -> Patch:
     )
 
 
+@given(st.lists(patches(), max_size=8))
+def test_a_fallback_never_wins_over_a_value(events: list[Patch]) -> None:
+    told = fold(Document("x"), events).render().get("subject")
+    for better in (("replace", "first"), ("replace", "first", "fallback")):
+        if any(p.fields.get("subject", ("",))[0] in better for p in events):
+            kept = [p for p in events if p.fields.get("subject", better)[0] in better]
+            assert told == fold(Document("x"), kept).render().get("subject")
+
+
+def test_an_edit_that_does_not_say_who_wrote_keeps_the_author_in_any_order() -> None:
+    said = Patch(
+        "x",
+        "e1",
+        "crisp",
+        1,
+        "2026-01-01T00:00:01.000Z",
+        {"description": ("append", "<b>A &amp; B</b>: hi")},
+        message_id="m1",
+        author="A & B",
+    )
+    edited = Patch(
+        "x",
+        "e2",
+        "crisp",
+        2,
+        "2026-01-01T00:00:02.000Z",
+        {"description": ("append", f"<b>{AS_BEFORE}</b>: hello")},
+        message_id="m1",
+    )
+    for events in ([said, edited], [edited, said]):
+        assert fold(Document("x"), events).render() == {"description": "<b>A &amp; B</b>: hello"}
+    assert fold(Document("x"), [edited]).render() == {"description": "<b>Unknown</b>: hello"}
+
+
+def test_a_fallback_stands_until_something_better_comes_whatever_its_version() -> None:
+    steps: tuple[tuple[Way, str], ...] = (
+        ("placeholder", "Ticket 12"),
+        ("fallback", "It stops at row 500"),
+        ("first", "Export fails"),
+    )
+    document = Document("x")
+    for n, (way, subject) in enumerate(steps, 1):
+        document.absorb(
+            Patch("x", f"e{n}", "desk", n, f"2026-01-01T00:00:0{n}.000Z", {"subject": (way, subject)})
+        )
+        assert document.render() == {"subject": subject}
+        assert document.contributors() == {f"e{n}"}
+
+
 def test_an_edit_replaces_its_entry_and_stays_in_its_place() -> None:
     document = fold(Document("x"), [upsert("e1", 1, "one", "m1"), upsert("e2", 2, "two", "m2")])
     fold(document, [upsert("e3", 3, "one, mended", "m1")])
@@ -153,9 +205,9 @@ def test_this_release_reads_what_the_one_before_wrote_and_refuses_what_it_cannot
     document = fold(Document("x"), [patch])
     for kind, written in ((Patch, patch.encode()), (Document, document.encode())):
         raw = orjson.loads(written)
-        assert kind.decode(orjson.dumps(raw | {"v": SCHEMA - 1})) == kind.decode(written)
+        assert kind.decode(orjson.dumps(raw | {"v": PATCH_SCHEMA - 1})) == kind.decode(written)
         with pytest.raises(ValueError, match="schema"):
-            kind.decode(orjson.dumps(raw | {"v": SCHEMA + 1}))
+            kind.decode(orjson.dumps(raw | {"v": PATCH_SCHEMA + 1}))
 
 
 def test_keys_that_a_newer_release_adds_are_passed_over() -> None:

@@ -224,7 +224,7 @@ def test_the_map_is_forgotten_when_the_conversation_is(desk: MailDesk) -> None:
     desk.arrive(*mail("b", answers="a"))
     keys = desk.outbox.redis.keys(desk.outbox.prefix + "thread*")
     assert keys
-    assert all(0 < desk.outbox.redis.ttl(key) <= desk.outbox.documents_s for key in keys)
+    assert all(0 < desk.outbox.redis.ttl(key) <= desk.outbox.retention.documents_s for key in keys)
 
 
 def test_each_mail_keeps_its_thread_alive(desk: MailDesk) -> None:

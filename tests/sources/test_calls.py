@@ -64,8 +64,8 @@ def test_zoom_a_meeting_its_summary_and_its_recording_are_one_thread() -> None:
     assert (recording.attachments[0].name, recording.url) == ("shared_screen", "https://rec.example.com/s")
 
 
-def test_zoom_what_only_begins_is_custom_and_comings_and_goings_are_skipped() -> None:
-    assert event("zoom", "meeting_started.json").kind == "custom"
+def test_zoom_what_only_begins_and_comings_and_goings_are_skipped() -> None:
+    assert parse("zoom", "meeting_started.json") == [Skipped("type")]
     assert parse("zoom", "participant_joined.json") == [Skipped("type")]
     phone = event("zoom", "phone_ended.json")
     assert (phone.kind, phone.thread, phone.subject) == ("call.ended", "777", "+15550100123 -> +15550100199")
@@ -337,7 +337,7 @@ def test_jira_a_comment_its_edit_and_its_deletion_are_one_message() -> None:
     assert {one.message_id for one in (created, edited, deleted)} == {"20500"}
     assert {one.thread for one in (created, edited, deleted)} == {"10500"}
     assert created.version < edited.version < deleted.version
-    assert created.html == "Please *try* again &lt;now&gt;."
+    assert created.html == "<p>Please <strong>try</strong> again &lt;now&gt;.</p>"
 
 
 def test_jira_an_old_servers_comment_is_the_same_comment() -> None:

@@ -33,16 +33,21 @@ LOGIN = frozenset(
     {"postmark", "cloudmailin", "freshdesk", "gorgias", "servicenow", "salesforce", "cloudevents", "ses"}
 )
 #: Their proof does not cover the body (Gong: a secret in the URL; its JWT has tests of its own).
-BODY_UNSIGNED = LOGIN | {"mailgun", "aircall", "graph", "gong"}
+BODY_UNSIGNED = LOGIN | {
+    *("mailgun", "aircall", "graph", "gong", "google_chat", "zoho_desk", "groove", "livechat", "pipedrive"),
+    *("productboard", "ringcentral"),
+}
 #: A request signed a day ago must be refused.
 STAMPED = frozenset(
     {
         *("slack", "standard_webhooks", "svix", "resend", "stripe", "calendly", "crisp"),
-        *("zoom", "hubspot", "front"),
+        *("zoom", "hubspot", "front", "pylon", "fathom"),
     }
 )
 #: One message a thread: a call that was analysed has no replies.
-SINGLE_HAPPENINGS = frozenset({"gong"})
+SINGLE_HAPPENINGS = frozenset(
+    {"gong", "fathom", "fireflies", "dialpad", "typeform", "delighted", "productboard"}
+)
 #: Options beside the secrets.
 SPECIAL: dict[str, dict[str, Any]] = {
     "ses": {"topics": (TOPIC,), "certificate_files": (certificate_file(),)},

@@ -264,7 +264,7 @@ def test_an_envelope_with_its_own_id_is_found_by_the_usual_names() -> None:
     assert found.delivery_id == "sv-2026-000042"
     assert found.thread == "5435"
     assert found.text == "Fast and friendly"
-    assert found.subject == "survey.answered"
+    assert (found.subject, found.label) == ("", "survey.answered")
     assert (found.sender.id, found.sender.name, found.sender.email) == (
         "59",
         "Ana Example",

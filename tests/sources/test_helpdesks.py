@@ -82,7 +82,7 @@ def test_zendesk_a_triggers_own_words_are_understood() -> None:
     found = event("zendesk", "trigger.json", {"x-zendesk-webhook-invocation-id": "inv-1"})
     assert (found.kind, found.thread, found.message_id) == ("ticket.commented", "7301", "88001")
     assert (found.subject, found.text) == ("Import fails on row 12", "Row 12 has two dates.")
-    assert (found.sender.email, found.tags) == ("kim@customer.example.com", ("import", "csv"))
+    assert (found.recipients[0].email, found.tags) == ("kim@customer.example.com", ("import", "csv"))
     assert (found.time, found.delivery_id) == ("2026-03-04T08:05:00.000Z", "inv-1")
 
 

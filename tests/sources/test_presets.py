@@ -245,7 +245,7 @@ def test_crisps_notes_and_automated_messages_are_skipped_unless_kept() -> None:
     assert parse(crisp(), payload("crisp/picker.json")) == [Skipped("bot")]
     assert one(crisp("private"), payload("crisp/note.json")).text == "Called them"
     kept = one(crisp("bots"), payload("crisp/picker.json"))
-    assert (kept.text, kept.sender.bot) == ("Which plan?", True)
+    assert (kept.text, kept.sender.bot) == ("Which plan?\n- A", True)
 
 
 def test_a_crisp_website_hook_proves_itself_by_a_key_in_the_url() -> None:

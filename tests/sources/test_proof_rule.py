@@ -26,7 +26,7 @@ KEY = {"x-own-key": "a-key-of-32-letters-0123456789ab"}
 #: Sign nothing: a login is all they have.
 ONLY_LOGIN = LOGIN - {"ses", "salesforce", "freshdesk", "gorgias", "servicenow", "cloudevents"}
 #: Their proof lies in the body, where a head says nothing of it.
-IN_BODY = frozenset({"mailgun", "aircall", "graph", "salesforce", "ses"})
+IN_BODY = frozenset({"mailgun", "aircall", "graph", "salesforce", "ses", "dialpad", "livechat"})
 
 
 def both(name: str) -> Adapter:

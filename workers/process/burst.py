@@ -24,11 +24,11 @@ def burst() -> int:
     deadline = time.monotonic() + 6.0
     while not STOPPING():
         context.rethread()
-        generation = context.outbox.ring()
+        generation = context.outbox.lane.ring()
         if generation:
             while generation and not STOPPING():
                 context.flush.run(generation)
-                generation = context.outbox.ring()
+                generation = context.outbox.lane.ring()
             deadline = time.monotonic() + 6.0
         elif (
             not _due(context.outbox) or time.monotonic() > deadline or context.delivery.read().state != "open"

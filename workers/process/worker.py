@@ -18,10 +18,11 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.worker_registration import REDIS_WORKER_KEYS
 
-from relay.errors import NotOurs, OutboxUnavailable
+from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
+from relay.outbox.durability import CLUSTER, examine_durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role
 from relay.outbox.reasons import unavailable_reason
@@ -100,10 +101,13 @@ def work_queue(queue: str, parent: int) -> int:
 
 
 def _wait_for_own_lane(signs: Signs) -> None:
-    """Until it is known that the lane is ours. Raises NotOurs where it is another relay's."""
+    """Until it is known that the lane is ours. Raises NotOurs where it is another relay's, UserError for a server that cannot
+    be worked with."""
     said = ""
     while not STOPPING():
         try:
+            if examine_durability(worker_context().redis).cluster:
+                raise UserError(CLUSTER)
             worker_context().require_own_lane()
             return
         except OutboxUnavailable as error:

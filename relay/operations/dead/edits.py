@@ -1,4 +1,5 @@
-"""A person's edit of a dead letter: fields of the raw payload, fields of the conversation, or the company.
+"""A person's edit of a dead letter: the raw request as a whole, fields of its payload, fields of the conversation, or
+the company.
 
 The letter keeps every edit (what it was, what it became, who, when) and the raw event stays as it came: an edit is
 applied each time the letter is mapped again.
@@ -13,12 +14,17 @@ from typing import Any
 import orjson
 
 from relay.description import safe_html
+from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
-from relay.patch import Patch, Way
+from relay.patch import STAND_INS, Patch, Way
 from relay.planhat.fields import WRITABLE, field_named
-from relay.rules.rule import fit
+from relay.rules.rule import fit_to_field
+from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
+MAX_RAW_BYTES = 512 * 1024
+#: Of a raw request the log keeps its beginning.
+LOGGED_CHARS = 500
 _MISSING = object()
 #: The externalId says which conversation it is; the company has a way of its own.
 _FIXED = frozenset({"externalId", "companyId"})
@@ -27,34 +33,40 @@ _FIXED = frozenset({"externalId", "companyId"})
 @dataclass(frozen=True, slots=True)
 class Edits:
     """What stands now: dotted paths of the raw payload, fields of the conversation ("custom.Name" for custom ones),
-    and the companyId ("": not edited)."""
+    the companyId ("": not edited), and the raw body that stands for the one that came (None: not edited)."""
 
     payload: Mapping[str, Any]
     fields: Mapping[str, Any]
     company: str = ""
+    raw: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.payload or self.fields or self.company)
+        return bool(self.payload or self.fields or self.company or self.raw is not None)
 
     def mend(self, body: bytes) -> bytes:
-        """The raw body with the edited values. Only JSON bodies are ever edited."""
-        value = orjson.loads(body)
+        """The raw body with the edited values. Single values are edited in JSON bodies only."""
+        if self.raw is not None:
+            body = self.raw.encode("utf-8", "replace")
+        if not self.payload:
+            return body
+        value = parse_lenient(body)
         for path, new in self.payload.items():
             write_path(value, path, new)
         return orjson.dumps(value)
 
     def mender(self) -> Callable[[bytes], bytes] | None:
-        """`mend`, or None where nothing of the payload was edited."""
-        return self.mend if self.payload else None
+        """`mend`, or None where nothing of the request was edited."""
+        return self.mend if self.payload or self.raw is not None else None
 
 
 def read_edits(record: Mapping[str, Any]) -> Edits:
-    held = record.get("edited")
-    held = held if isinstance(held, dict) else {}
+    stored = record.get("edited")
+    stored = stored if isinstance(stored, dict) else {}
     return Edits(
-        payload=dict(held.get("payload") or {}),
-        fields=dict(held.get("fields") or {}),
-        company=str(held.get("company") or ""),
+        payload=dict(stored.get("payload") or {}),
+        fields=dict(stored.get("fields") or {}),
+        company=str(stored.get("company") or ""),
+        raw=stored["raw"] if isinstance(stored.get("raw"), str) else None,
     )
 
 
@@ -65,29 +77,36 @@ def add_edits(
     payload: Mapping[str, Any],
     fields: Mapping[str, Any],
     company: str,
+    raw: str | None = None,
     by: str,
     at: str,
 ) -> dict[str, Any]:
     """The record with the edits in it. A `payload` path that the raw body does not have but that is a field of the
-    conversation counts as that. Raises InputInvalid, naming the path."""
-    raw = _json_or_missing(body)
+    conversation counts as that; `raw` takes the place of the whole body, and of what was edited in it before. Raises
+    InputInvalid, naming the path."""
     edited = read_edits(record)
-    new_payload, new_fields = dict(edited.payload), dict(edited.fields)
     log = list(record.get("edits") or [])
+    if raw is not None:
+        log.append(_raw_entry(body, edited, raw, by, at))
+        edited = replace(edited, raw=raw, payload={})
+    mended = body if edited.raw is None else edited.raw.encode("utf-8", "replace")
+    parsed = _json_or_missing(mended)
+    new_payload, new_fields = dict(edited.payload), dict(edited.fields)
     if not company and isinstance(fields.get("companyId"), str):
         company = fields["companyId"]
         fields = {name: value for name, value in fields.items() if name != "companyId"}
     for path, value in payload.items():
-        was = _MISSING if raw is _MISSING else read_path(raw, path)
+        was = _MISSING if parsed is _MISSING else read_path(parsed, path)
         if was is not _MISSING:
             log.append(_entry("payload", path, edited.payload.get(path, was), value, by, at))
             new_payload[path] = value
         elif _is_field(path):
             log.append(_field_entry(record, edited, path, value, by, at))
             new_fields[path] = value
-        elif raw is _MISSING:
+        elif parsed is _MISSING:
             raise InputInvalid(
-                "the raw event has expired or is not JSON; edit fields of the conversation", f"payload.{path}"
+                "the raw event has expired or is not JSON; edit it as a whole (raw), or fields of the conversation",
+                f"payload.{path}",
             )
         else:
             raise InputInvalid("not in the raw payload, and no field of a conversation", f"payload.{path}")
@@ -103,8 +122,26 @@ def add_edits(
     return {
         **record,
         "edits": log,
-        "edited": {"payload": new_payload, "fields": new_fields, "company": company or edited.company},
+        "edited": {
+            "payload": new_payload,
+            "fields": new_fields,
+            "company": company or edited.company,
+            **({"raw": edited.raw} if edited.raw is not None else {}),
+        },
     }
+
+
+def _raw_entry(body: bytes | None, edited: Edits, raw: str, by: str, at: str) -> dict[str, Any]:
+    """What the log says of an edited raw body. Raises InputInvalid where there is none, or no text."""
+    if body is None:
+        raise InputInvalid("the raw event has expired; edit fields of the conversation", "raw")
+    if len(raw.encode("utf-8", "replace")) > MAX_RAW_BYTES:
+        raise InputInvalid(f"larger than {MAX_RAW_BYTES // 1024} KiB", "raw")
+    try:
+        was = body.decode() if edited.raw is None else edited.raw
+    except UnicodeDecodeError:
+        raise InputInvalid("the raw event is no text", "raw") from None
+    return _entry("raw", "raw", was[:LOGGED_CHARS], raw[:LOGGED_CHARS], by, at)
 
 
 def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
@@ -118,6 +155,9 @@ def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
         value = _as_a_rule_would(name, given)
         carriers = [n for n, patch in enumerate(changed) if name in patch.fields]
         way: Way = changed[carriers[-1]].fields[name][0] if carriers else "replace"
+        if way in STAND_INS:
+            # What a person writes must not give way to the next message.
+            way = "first"
         if way == "append":
             carriers = [max(carriers, key=lambda n: (changed[n].version, changed[n].event_id))]
         for n in carriers or [newest]:
@@ -132,7 +172,7 @@ def _as_a_rule_would(name: str, value: Any) -> Any:
     field = field_named(name)
     if name == "description" and isinstance(value, str):
         return safe_html(value)
-    return fit(field, value) if field is not None and field.date else value
+    return fit_to_field(field, value) if field is not None and field.date else value
 
 
 def _is_field(name: str) -> bool:
@@ -158,8 +198,8 @@ def _json_or_missing(body: bytes | None) -> Any:
     if body is None:
         return _MISSING
     try:
-        value = orjson.loads(body)
-    except ValueError:
+        value = parse_lenient(body)
+    except PayloadInvalid:
         return _MISSING
     return value if isinstance(value, (dict, list)) else _MISSING
 

@@ -22,6 +22,8 @@ _MAIL = Family("mail", ("Support email", "Email thread"))
 _DESK = Family("help_desk", ("Help-desk ticket", "Support ticket"))
 _CHAT = Family("chat", ("Slack thread", "Chat thread"))
 _CALL = Family("call", ("Call recording", "Phone call", "Meeting"))
+_LIVE = Family("chat", ("Chat thread",))
+_SURVEY = Family("chat", ("Survey response",))
 _OTHER = Family("generic", ())
 
 FAMILIES: dict[str, Family] = {
@@ -56,8 +58,28 @@ FAMILIES: dict[str, Family] = {
     "gorgias": _DESK,
     "salesforce": _DESK,
     "servicenow": _DESK,
+    "pylon": _DESK,
+    "plain": _DESK,
+    "unthread": _DESK,
+    "fathom": _CALL,
+    "fireflies": _CALL,
+    "linear": _DESK,
+    "zoho_desk": _DESK,
+    "dialpad": _CALL,
+    "ringcentral": Family("chat", ("Text message", "SMS thread")),
+    "whatsapp": Family("chat", ("WhatsApp thread", "Text message", "Chat thread")),
+    "google_chat": Family("chat", ("Google Chat thread", "Chat thread")),
+    "typeform": _SURVEY,
+    "delighted": _SURVEY,
+    "missive": _DESK,
+    "discourse": Family("chat", ("Community topic", "Chat thread")),
+    "kustomer": _DESK,
+    "groove": _DESK,
+    "livechat": _LIVE,
+    "pipedrive": Family("help_desk", ("Deal note", "Note thread")),
+    "productboard": Family("help_desk", ("Product feedback",)),
 }
-ADAPTERS = tuple(FAMILIES)
+ADAPTERS_WITH_RULES = tuple(FAMILIES)
 MAIL_ADAPTERS = tuple(adapter for adapter, family in FAMILIES.items() if family is _MAIL)
 
 

@@ -11,17 +11,31 @@ from typing import Any
 from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
-from relay.rules.defaults import ADAPTERS
-from relay.rules.file.shape import Anything, Flag, Many, Names, Quantity, SecretText, Table, Text, Whole
+from relay.rules.defaults import ADAPTERS_WITH_RULES
+from relay.rules.file.shape import (
+    Anything,
+    Flag,
+    Many,
+    Names,
+    Quantity,
+    SecretFileName,
+    SecretText,
+    TableShape,
+    Text,
+    Whole,
+)
+from relay.secret import jwk_set
+from relay.source_options import JWT_PAIRED, JWT_SHARED
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
-LOOKUPS = ("enduser_email", "company_domain")
-KEEPABLE = ("bots", "private", "drafts", "auto_replies")
+_LOOKUPS = ("enduser_email", "company_domain")
+PRIVACY = ("strict", "as_told")
+KEEPABLE = ("bots", "private", "drafts", "auto_replies", "apps")
 SKIPPABLE = ("lists", "bulk", "auto_generated")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _YEARS = 10 * 365 * 86400.0
 
-PLANHAT = Table(
+PLANHAT = TableShape(
     {
         "types": Many(Text("a conversation type"), "the custom conversation types that exist in the tenant"),
         "calls_per_minute": Whole(
@@ -37,7 +51,7 @@ PLANHAT = Table(
             3600,
             "2s to 1h",
         ),
-        "batch": Table(
+        "batch": TableShape(
             {
                 "max_items": Whole(
                     "conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000
@@ -47,7 +61,7 @@ PLANHAT = Table(
             },
             "upper bounds of one call; size and wait tune themselves below them",
         ),
-        "retry": Table(
+        "retry": TableShape(
             {
                 "first": Quantity("duration", "the first wait after a failure", 0.01, _YEARS, "10ms or more"),
                 "cap": Quantity("duration", "the longest wait", 0.01, _YEARS, "10ms or more"),
@@ -113,9 +127,31 @@ _SECRETS = Many(
     True,
 )
 
-SOURCE = Table(
+_JWT = TableShape(
     {
-        "adapter": Text("which provider this is", choices=ADAPTERS),
+        "header": Text("the header that carries the token; left out: the body is the token"),
+        "algorithms": Many(
+            Text("an algorithm", choices=(*JWT_PAIRED, *JWT_SHARED)), "what the sender signs with", True
+        ),
+        "keys": Many(SecretText("a public key", kind="public_key"), "public keys for RS256 and ES256", True),
+        "jwks_file": SecretFileName("a file with the sender's JWK set, read again when it changes", jwk_set),
+        "secrets": Many(
+            SecretText("a secret, best as ${NAME} or ${file:/path}"),
+            "for HS256; left out: the source's own",
+            True,
+        ),
+        "issuer": Many(Text("an issuer"), "what iss must be", True),
+        "audience": Many(Text("an audience"), "what aud must hold", True),
+        "claims": Names(Text("a value"), "claims that must have these values"),
+        "body_claim": Text("the claim that holds the body's SHA-256"),
+        "tolerance": Quantity("duration", "how old a token without exp may be", 1, 259_200, "1s to 3d"),
+    },
+    "senders that sign with a JSON Web Token",
+)
+
+SOURCE = TableShape(
+    {
+        "adapter": Text("which provider this is", choices=ADAPTERS_WITH_RULES),
         "secrets": _SECRETS,
         "basic_auth": Many(
             SecretText('"user:password"', wanted='a login such as "user:password"', kind="login"),
@@ -123,7 +159,7 @@ SOURCE = Table(
             True,
         ),
         "bearer": Many(SecretText("a token"), "bearer tokens for unsigned senders", True),
-        "api_key": Table(
+        "api_key": TableShape(
             {
                 "header": Text(
                     "the header that carries the key", pattern=r"[A-Za-z0-9-]+", wanted="a header's name"
@@ -143,7 +179,7 @@ SOURCE = Table(
             pattern=r"https?://[^\s]+",
             wanted="a URL such as https://relay.example.com/hooks/twilio",
         ),
-        "signature": Table(
+        "signature": TableShape(
             {
                 "header": Text("the header that carries the signature"),
                 "hash": Text("the hash of the HMAC", choices=("sha1", "sha256", "sha384", "sha512")),
@@ -151,6 +187,8 @@ SOURCE = Table(
                 "prefix": Text("what stands before the signature, such as sha256="),
                 "signed": Text('what is signed, such as "{timestamp}.{body}"'),
                 "timestamp_header": Text("the header that carries the time"),
+                "timestamp_field": Text("where the signed body says when it was sent"),
+                "id_header": Text("the header that carries the delivery's id"),
                 "tolerance": Quantity("duration", "how old a request may be", 0, 86400, "0s to 1d"),
                 "unit": Text("the unit of the time", choices=("s", "ms")),
                 "key": Text("how the secret is written", choices=("text", "base64", "hex")),
@@ -158,6 +196,28 @@ SOURCE = Table(
                 "style": Text("a signature of several parts", choices=("stripe",)),
             },
             "how `generic` checks a signature",
+        ),
+        "jwt": _JWT,
+        "handshake": TableShape(
+            {
+                "echo": Text(
+                    "what the sender asks with: header NAME, query NAME, or field PATH of a JSON body",
+                    pattern=r"(?:header|query|field) \S{1,200}",
+                    wanted="header NAME, query NAME or field PATH",
+                ),
+                "as": Text(
+                    "how it is given back: text (default), json, or header NAME",
+                    pattern=r"text|json|header [A-Za-z0-9-]{1,100}",
+                    wanted="text, json or header NAME",
+                ),
+            },
+            "senders that ask before they send",
+            required=("echo",),
+        ),
+        "private_keys": Many(
+            SecretText("a private key in PEM, best as ${file:/path}", kind="private_key"),
+            "what Microsoft Graph's resource data is decrypted with; any may fit",
+            True,
         ),
         "topics": Many(Text("a topic's ARN"), "SNS topics that are accepted", True),
         "certificate_files": Many(
@@ -167,6 +227,10 @@ SOURCE = Table(
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
+        "privacy": Text(
+            "what of a comment that its sender's JSON calls neither public nor private: strict skips it, as_told relays it",
+            choices=PRIVACY,
+        ),
         "skip": Many(
             Text("what to skip", choices=SKIPPABLE),
             "mails that are otherwise relayed with a tag: those of lists, in bulk, of machines",
@@ -180,7 +244,7 @@ SOURCE = Table(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
         ),
         "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
-        "enrich": Table(
+        "enrich": TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
                 "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
@@ -206,7 +270,7 @@ SOURCE = Table(
     },
 )
 
-COMPANY_STEP = Table(
+COMPANY_STEP = TableShape(
     {
         "table": Names(
             Names(
@@ -214,7 +278,7 @@ COMPANY_STEP = Table(
             ),
             "tables by the name that a rule's `company:` asks with, such as domain",
         ),
-        "planhat": Text("looked up by the workers", choices=LOOKUPS),
+        "planhat": Text("looked up by the workers", choices=_LOOKUPS),
         "default": Text("the companyId when nothing else is found"),
     },
     "one way of finding a companyId; the first hit wins",
@@ -222,24 +286,22 @@ COMPANY_STEP = Table(
 
 _SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 EVENT_KEYS = (
+    *("id", "source", "adapter", "kind", "time", "version", "thread", "subject", "text", "html", "quoted"),
     *(
-        "id",
-        "source",
-        "adapter",
-        "kind",
-        "time",
-        "version",
-        "thread",
-        "subject",
-        "text",
-        "html",
-        "quoted",
         "sender",
+        "recipients",
+        "channel",
+        "ticket",
+        "message_id",
+        "url",
+        "attachments",
+        "tags",
+        "label",
+        "empty",
     ),
-    *("recipients", "channel", "ticket", "message_id", "url", "attachments", "tags"),
 )
 
-EXAMPLE = Table(
+EXAMPLE = TableShape(
     {
         "event": Anything(
             "what of the event matters; the rest is filled in",
@@ -260,7 +322,7 @@ EXAMPLE = Table(
     "an event and what is expected of it; checked by `relay check`",
 )
 
-RULE = Table(
+RULE = TableShape(
     {
         "name": Text("the rule's name, as it stands on events, dead letters and in messages"),
         "source": Many(
@@ -286,6 +348,10 @@ RULE = Table(
                 },
             },
         ),
+        "fallback": Anything(
+            "what a field holds until an event gives it a value; never wins over one, however early it came",
+            {"type": "object"},
+        ),
         "company": Names(
             Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"
         ),
@@ -304,7 +370,7 @@ RULE = Table(
     },
 )
 
-KEEP = Table(
+KEEP = TableShape(
     {
         "events": Quantity(
             "duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"
@@ -325,7 +391,7 @@ KEEP = Table(
     "how long what is kept",
 )
 
-SPOOL = Table(
+SPOOL = TableShape(
     {
         "dir": Text("a folder on a disk that survives the process"),
         "max_bytes": Quantity("size", "no more than this is kept there", 1_000_000, 10**13, "1MB or more"),
@@ -334,13 +400,13 @@ SPOOL = Table(
     required=("dir",),
 )
 
-PEOPLE = Table(
+PEOPLE = TableShape(
     {"create": Flag("make endusers in Planhat of people whom it does not know (default false)")},
     "people whom Planhat does not know",
 )
 
 _SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
-SANDBOX = Table(
+SANDBOX = TableShape(
     {
         "types": Many(Text("a conversation type"), "conversation types; left out: planhat.types"),
         "companies": Many(_SEED_ROW, "companies beside those of the tables, as extid-..., or objects"),
@@ -352,7 +418,7 @@ SANDBOX = Table(
     "what `relay up` gives its sandbox of Planhat",
 )
 
-REDACTION = Table(
+REDACTION = TableShape(
     {
         "field": Text("a dotted path of the payload; * stands for any key"),
         "pattern": Text("a regular expression over all texts"),
@@ -361,7 +427,7 @@ REDACTION = Table(
     "what is taken out of a request before anything of it is stored",
 )
 
-CONFIG = Table(
+CONFIG = TableShape(
     {
         "planhat": PLANHAT,
         "sources": Names(

@@ -16,14 +16,14 @@ from relay.config import (
     Redaction,
     Retry,
     SourceConfig,
-    Spool,
+    SpoolConfig,
 )
 from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 from relay.rules.defaults import MAIL_ADAPTERS
 from relay.rules.file.shape import did_you_mean
-from relay.rules.file.yaml_file import Path, Source
+from relay.rules.file.yaml_file import Path, YamlSource
 from relay.rules.rule import COMPANY_ID
 from relay.source_options import SourceOptions
 
@@ -39,10 +39,12 @@ _PLAIN_PLANHAT = (
     "activity_tags",
 )
 #: Kept out of `SourceOptions.raw`, which anybody may print.
-_CREDENTIALS = ("secrets", "basic_auth", "bearer", "public_keys", "api_key", "enrich")
+_CREDENTIALS = (
+    *("secrets", "basic_auth", "bearer", "public_keys", "private_keys", "api_key", "enrich", "jwt"),
+)
 
 
-def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
+def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Config:
     """`values` as the tables read them; `source.value` as they stand in the file; `text` is the file."""
     planhat = _planhat(values.get("planhat", {}), source)
     sources = {
@@ -58,7 +60,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
         companies=_companies(values.get("companies", ()), source),
         keep=Keep(**{f"{key}_s": value for key, value in values.get("keep", {}).items()}),
         rules=tuple(rule for rule in rules if isinstance(rule, dict)) if isinstance(rules, list) else (),
-        spool=Spool(**spool) if spool and "dir" in spool else None,
+        spool=SpoolConfig(**spool) if spool and "dir" in spool else None,
         redact=_redactions(values.get("redact", ()), source),
         people=People(**values.get("people", {})),
         sandbox=_sandbox(values.get("sandbox", {}), source),
@@ -69,7 +71,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
     )
 
 
-def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
+def _planhat(values: Mapping[str, Any], source: YamlSource) -> PlanhatConfig:
     batch = values.get("batch", {})
     given = {
         "max_items": batch.get("max_items"),
@@ -113,7 +115,7 @@ def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
     return planhat
 
 
-def _sandbox(values: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
+def _sandbox(values: Mapping[str, Any], source: YamlSource) -> Mapping[str, Any]:
     try:
         read_seed(values)
     except SeedInvalid as error:
@@ -142,6 +144,9 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         api_key_header=key.get("header", ""),
         api_keys=_all_of(key.get("values", ())),
         public_keys=_all_of(values.get("public_keys", ())),
+        private_keys=_all_of(values.get("private_keys", ())),
+        jwt=_jwt(values.get("jwt", {})),
+        handshake=values.get("handshake", {}),
         public_url=values.get("public_url", ""),
         signature=values.get("signature", {}),
         topics=values.get("topics", ()),
@@ -151,6 +156,7 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         keep=frozenset(values.get("keep", ())),
         skip=frozenset(values.get("skip", ())),
         thread_subject=values.get("thread_subject", ""),
+        privacy=values.get("privacy", ""),
         unauthenticated=values.get("unauthenticated", False),
         raw={key: value for key, value in written.items() if key not in _CREDENTIALS},
     )
@@ -165,6 +171,11 @@ def _source(name: str, values: Mapping[str, Any], written: Mapping[str, Any]) ->
     )
 
 
+def _jwt(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what is secret, or may change, as callables."""
+    return {**values, **{key: _all_of(values[key]) for key in ("keys", "secrets") if key in values}}
+
+
 def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:
     """As written, with the credentials as callables: a changed file counts at once."""
     if not values or not isinstance(written, dict):
@@ -172,7 +183,7 @@ def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:
     return {**written, **{key: values[key] for key in ("token", "login") if key in values}}
 
 
-def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: Source) -> None:
+def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: YamlSource) -> None:
     for name, held in sources.items():
         at: Path = ("sources", name, "type")
         if held.type and held.type.lower() in RESERVED_TYPES:
@@ -187,7 +198,7 @@ def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, 
         _check_mail_options(name, held.options, source)
 
 
-def _check_mail_options(name: str, options: SourceOptions, source: Source) -> None:
+def _check_mail_options(name: str, options: SourceOptions, source: YamlSource) -> None:
     given = [key for key in ("skip", "thread_subject") if getattr(options, key)]
     if given and options.adapter and options.adapter not in MAIL_ADAPTERS:
         source.add(
@@ -207,7 +218,7 @@ def _check_mail_options(name: str, options: SourceOptions, source: Source) -> No
         source.add(at, "fits an empty subject, and so any: all mails would be one conversation")
 
 
-def _companies(steps: Sequence[Mapping[str, Any]], source: Source) -> tuple[CompanyStep, ...]:
+def _companies(steps: Sequence[Mapping[str, Any]], source: YamlSource) -> tuple[CompanyStep, ...]:
     companies: list[CompanyStep] = []
     for n, step in enumerate(steps):
         at: Path = ("companies", n)
@@ -233,13 +244,13 @@ def _companies(steps: Sequence[Mapping[str, Any]], source: Source) -> tuple[Comp
     return tuple(companies)
 
 
-def _check_company_id(company: str, path: Path, source: Source) -> None:
+def _check_company_id(company: str, path: Path, source: YamlSource) -> None:
     if not COMPANY_ID.fullmatch(company):
         hint = f"; did you mean 'extid-{company}'?" if "-" not in company and len(company) < 60 else ""
         source.add(path, f"{company!r} should be a Planhat id (24 hex digits), extid-... or srcid-...{hint}")
 
 
-def _redactions(given: Sequence[Mapping[str, Any]], source: Source) -> tuple[Redaction, ...]:
+def _redactions(given: Sequence[Mapping[str, Any]], source: YamlSource) -> tuple[Redaction, ...]:
     redactions = []
     for n, values in enumerate(given):
         if ("field" in values) == ("pattern" in values):

@@ -88,6 +88,23 @@ KEPT_TESTS = [
 MAX_CHARS = 1_000_000
 MAX_FILTERED_CHARS = 2_000_000
 
+#: A subject is cut to a line: no more of a text is looked at for one.
+MAX_LINE_SOURCE_CHARS = 20_000
+#: Tags that are HTML's for sure: a plain text may say "<open>".
+_MARKUP = re.compile(
+    r"</?(?:p|br|div|span|a|b|i|u|em|strong|font|table|tr|td|ul|ol|li|h[1-6]|img|pre|code|blockquote|html|body)\b[^<>]*>"
+    r"|&(?:amp|lt|gt|quot|nbsp|#\d{1,6});",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"[*_`~\[#>\r\t]|  ")
+_LINE_START = re.compile(r"(?m)^[ \t]{0,8}(?:#{1,6}[ \t]|>[ \t]?|[-*+][ \t])")
+_MARKDOWN_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\((?:https?:|mailto:)[^()\s]{1,2000}\)")
+_EMPHASIS = (
+    re.compile(r"`{1,3}([^`]{1,2000})`{1,3}"),
+    re.compile(r"(?<![\w*])\*{1,3}([^\s*](?:[^*\n]{0,2000}[^\s*])?)\*{1,3}(?![\w*])"),
+    re.compile(r"(?<![\w_])_{1,3}([^\s_](?:[^_\n]{0,2000}[^\s_])?)_{1,3}(?![\w_])"),
+    re.compile(r"(?<![\w~])~{1,2}([^\s~](?:[^~\n]{0,2000}[^\s~])?)~{1,2}(?![\w~])"),
+)
 _SLACK_LINK = re.compile(r"<([^<>|]{1,3000})(?:\|([^<>]{0,3000}))?>")
 
 
@@ -205,9 +222,51 @@ def _readable(found: re.Match[str]) -> str:
     if target[0] == "#":
         return f"#{label or target[1:]}"
     if target[0] == "!":
-        return label or f"@{target[1:].split('^', 1)[0]}"
+        what, _, which = target[1:].partition("^")
+        return label or "@" + (which if what == "subteam" and which else what)
     bare = target.removeprefix("mailto:")
     return f"{label} ({bare})" if label and label != bare else bare
+
+
+def line(value: Any) -> str:
+    """A text as one plain line, for a subject: no tags, no marks of Markdown or Slack around words, no line breaks."""
+    text = _text(value)[:MAX_LINE_SOURCE_CHARS]
+    if _MARKUP.search(text):
+        text = plain(text)
+    if "\n" not in text and not _MARKED.search(text):
+        return text.strip()
+    text = _MARKDOWN_LINK.sub(r"\1", _LINE_START.sub("", text))
+    for pattern in _EMPHASIS:
+        text = pattern.sub(r"\1", text)
+    return " ".join(text.split())
+
+
+def files(value: Any) -> str:
+    """Attachments as HTML, a paragraph each: the name (a link where it has an address), type and size."""
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        return ""
+    return "".join(_file(one) for one in value if isinstance(one, Mapping))
+
+
+def _file(file: Mapping[str, Any]) -> str:
+    name, url, kind, size = (file.get(key) for key in ("name", "url", "type", "size"))
+    shown = html.escape(" ".join(_text(name).split()) or "Attachment")
+    link = _text(url).strip()
+    if link.lower().startswith(("https://", "http://")):
+        shown = f'<a href="{html.escape(link)}">{shown}</a>'
+    more = [html.escape(_text(kind))] if kind else []
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        more.append(size_of(size))
+    return f"<p>{shown} ({', '.join(more)})</p>" if more else f"<p>{shown}</p>"
+
+
+def size_of(count: int) -> str:
+    """A count of bytes for a reader: "812 bytes", "12 kB", "3.4 MB"."""
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{round(count / 1000)} kB"
+    return f"{count / 1_000_000:.1f} MB"
 
 
 def default(value: Any, instead: Any = "", also_empty: Any = True) -> Any:
@@ -260,7 +319,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "e": escape,
     "email": email,
     "escape": escape,
+    "files": files,
     "join": join,
+    "line": line,
     "mention": mention,
     "nl2br": nl2br,
     "plain": plain,

@@ -22,7 +22,8 @@ Quick = Callable[[Event], Any]
 
 _PLAIN = frozenset(
     "id source adapter kind time version thread subject text html message_id url sender.id sender.name "  # noqa: SIM905
-    "sender.email sender.bot channel.id channel.name ticket.id ticket.status ticket.priority ticket.assignee".split()
+    "sender.email sender.bot channel.id channel.name ticket.id ticket.status ticket.priority ticket.assignee "
+    "label empty".split()
 )
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
@@ -167,6 +168,8 @@ def _field(node: nodes.Node) -> Quick | None:
     path = ".".join(reversed(steps))
     if path == "tags":
         return lambda event: list(event.tags)
+    if path == "attachments":
+        return lambda event: [file.view() for file in event.attachments]
     return operator.attrgetter(path) if path in _PLAIN else None
 
 

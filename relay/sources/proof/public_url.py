@@ -31,4 +31,7 @@ def signed_urls(options: SourceOptions, inbound: Inbound) -> list[str]:
     found = [base + tail]
     if path and not base.endswith(path):
         found.insert(0 if urlsplit(base).path in ("", "/") else 1, base.rstrip("/") + path + tail)
+    if path.endswith("/") != base.endswith("/") and urlsplit(base).path not in ("", "/"):
+        # Registered there with the slash at its end, and here without, or the other way round.
+        found.append((base.rstrip("/") if base.endswith("/") else f"{base}/") + tail)
     return found

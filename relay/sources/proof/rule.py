@@ -1,6 +1,6 @@
 """One rule for what a source was configured with: all of it must hold.
 
-`secrets` (and `public_keys`) ask for the sender's own proof: a signature, or a token. `basic_auth`, `bearer` and `api_key` ask
+`secrets` (and `public_keys`, `jwt`) ask for the sender's own proof: a signature, or a token. `basic_auth`, `bearer` and `api_key` ask
 for a login. With both, a request needs both; of several secrets one, of several logins one. `unauthenticated: true` lets
 everyone in only where neither is there. What was asked for at the start is asked for from then on: a secret that is emptied
 later turns nothing off.
@@ -20,14 +20,14 @@ TOKEN_HEADER = "x-webhook-token"  # noqa: S105 - a name, no secret
 URL_SECRET_NAMES = ("token", "secret", "key")
 
 
-class Rule:
+class ProofRule:
     """`secret`: the sender's own proof is wanted; `login`: a login is."""
 
     __slots__ = ("login", "options", "secret")
 
     def __init__(self, options: SourceOptions) -> None:
         self.options = options
-        self.secret = has_secret(options) or any(options.public_keys())
+        self.secret = has_secret(options) or any(options.public_keys()) or bool(options.jwt)
         self.login = has_login(options)
 
     def check_login(self, head: Inbound) -> None:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.errors import NotAuthentic
+from relay.errors import NotAuthentic, PayloadInvalid
 from relay.sources.base import Inbound, content_key, require_recent, same
 from relay.sources.proof.credentials import keyed_digest
+from relay.sources.read.json_scan import scan_path
+from relay.sources.read.moment import moment_us
 from relay.sources.read.pick import header as header_text
 
 #: Of a list of signatures in one header, no more are looked at.
-MAX_SIGNATURES = 16
+_MAX_SIGNATURES = 16
 
 _KEYS = frozenset(
     {
@@ -28,6 +30,7 @@ _KEYS = frozenset(
         "prefix",
         "signed",
         "timestamp_header",
+        "timestamp_field",
         "id_header",
         "tolerance",
         "key",
@@ -49,7 +52,8 @@ _PLACES = ("{body}", "{timestamp}", "{id}")
 class Signature:
     """`signed` is split at its places: ("", "{timestamp}", ".", "{body}", ""). `key` says how a secret is
     read: `text` verbatim, `base64` or `hex` decoded. With `style` "stripe" the header is `t=SECONDS,v1=HEX`,
-    with several `v1=` while a secret rolls. `unit` is the timestamp's, "s" or "ms"; both are understood."""
+    with several `v1=` while a secret rolls. `unit` is the timestamp's, "s" or "ms"; both are understood. `timestamp_field` is
+    where the time stands in the signed body, for senders that have it there and in no header."""
 
     header: str
     hash: str = "sha256"
@@ -57,6 +61,7 @@ class Signature:
     prefix: str = ""
     signed: tuple[str, ...] = ("", "{body}", "")
     timestamp_header: str = ""
+    timestamp_field: str = ""
     id_header: str = ""
     tolerance_s: float = 300
     key: str = "text"
@@ -97,10 +102,23 @@ class Signature:
                 found |= same(one, wanted)
         if not found:
             raise NotAuthentic("signature")
+        if self.timestamp_field and self.tolerance_s:
+            self._check_field(inbound.body, now_s)
+
+    def _check_field(self, body: bytes, now_s: float) -> None:
+        """The time within the body, which is proven by now. Raises NotAuthentic."""
+        try:
+            sent_us = moment_us(scan_path(body, self.timestamp_field))
+        except PayloadInvalid:
+            sent_us = None
+        if sent_us is None:
+            raise NotAuthentic("timestamp")
+        if abs(now_s - sent_us / 1_000_000) > self.tolerance_s:
+            raise NotAuthentic("stale")
 
     @property
     def signs_time(self) -> bool:
-        return bool(self.tolerance_s) and "{timestamp}" in self.signed
+        return bool(self.tolerance_s) and ("{timestamp}" in self.signed or bool(self.timestamp_field))
 
     @property
     def signs_id(self) -> bool:
@@ -135,7 +153,7 @@ class Signature:
     def _split(self, inbound: Inbound, given: str) -> tuple[str, list[str]]:
         parts = [given]
         if "," not in self.prefix:
-            parts = [part.strip() for part in given.split(",", MAX_SIGNATURES)[:MAX_SIGNATURES]]
+            parts = [part.strip() for part in given.split(",", _MAX_SIGNATURES)[:_MAX_SIGNATURES]]
         if self.style == "stripe":
             pairs = [part.partition("=") for part in parts]
             sent_at = next((value for name, _, value in pairs if name == "t"), "")
@@ -215,6 +233,7 @@ def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | 
         prefix=str(values.get("prefix") or ""),
         signed=_split_places(signed),
         timestamp_header=timestamp_header.lower(),
+        timestamp_field=str(values.get("timestamp_field") or ""),
         id_header=str(values.get("id_header") or "").lower(),
         tolerance_s=_tolerance_s(values.get("tolerance", 300)),
         key=key,

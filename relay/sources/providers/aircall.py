@@ -26,8 +26,9 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers
-from relay.sources.proof.rule import Rule, require_proof
-from relay.sources.read.json_scan import follow
+from relay.sources.proof.rule import ProofRule, require_proof
+from relay.sources.read.attached import read_files
+from relay.sources.read.json_scan import scan_path
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
@@ -37,6 +38,20 @@ _ORDER = (
     *("hold", "unhold", "voicemail_left", "hungup", "ended", "assigned", "tagged", "untagged", "commented"),
     *("archived", "unarchived"),
 )
+#: Of a call's AI insights, by the word that an event's name begins with.
+_INSIGHTS = {
+    "summary": "Summary",
+    "custom_summary": "Summary",
+    "transcription": "Transcription",
+    "topics": "Topics",
+    "topic": "Topics",
+    "action_item": "Action items",
+    "action_items": "Action items",
+    "sentiment": "Sentiment",
+    "sentiments": "Sentiment",
+}
+_WORDS = ("text", "content", "value", "description", "summary", "title")
+_WHO = ("speaker", "participant_name", "name", "label", "participant_type", "phone_number")
 _ENDED = frozenset({"ended", "hungup", "voicemail_left"})
 
 
@@ -47,7 +62,7 @@ class Aircall(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -57,7 +72,7 @@ class Aircall(BaseAdapter):
         if not self._rule.secret:
             return
         try:
-            given = follow(inbound.body, "token")
+            given = scan_path(inbound.body, "token")
         except PayloadInvalid:
             raise NotAuthentic("missing") from None
         self._rule.check_token(given if isinstance(given, str) else "")
@@ -76,6 +91,8 @@ class Aircall(BaseAdapter):
         resource = resource or family
         if resource == "integration":
             return Skipped("lifecycle")
+        if family in _INSIGHTS:
+            return self._insight(body, body["data"], family, now_s)
         if resource not in ("call", "message"):
             return Skipped("type")
         item = body["data"]
@@ -94,7 +111,9 @@ class Aircall(BaseAdapter):
             message_id = f"comment-{comment.maybe_ident('id') or key}"
         else:
             kind = "call.ended" if change in _ENDED else "custom"
-            text, message_id = _told(item) if change in _ENDED else "", thread
+            # What comes after the end (a tag, the archive) stands in the same entry, so it says the same.
+            over = change in _ENDED or item.maybe_text("status") == "done"
+            text, message_id = _told(item) if over else "", thread
         agent, contact = _agent(item), _contact(item)
         outbound = item.maybe_text("direction") == "outbound"
         sender = agent if outbound or comment.value else contact
@@ -115,9 +134,34 @@ class Aircall(BaseAdapter):
             channel=_line(item),
             message_id=message_id,
             url=item.maybe_text("asset") or item.maybe_text("direct_link"),
-            attachments=_recordings(item),
+            attachments=() if comment.value else _recordings(item),
             tags=tuple(name for tag in item.items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=key,
+            label="Call",
+            payload=_without_token(body.value),
+        )
+
+    def _insight(self, body: Walk, item: Walk, family: str, now_s: float) -> Parsed:
+        """What Aircall's own AI made of a call: summary, transcription, topics, action items."""
+        thread = item.maybe_ident("call_id") or item.maybe("call").ident("id")
+        time_us = moment_us(body.value.get("timestamp")) or int(now_s * 1_000_000)
+        text = _insight_text(item.value.get("content", item.value.get(family)), _INSIGHTS[family])
+        if not text:
+            return Skipped("thin")
+        key = f"{body.text('event')}:{thread}:{body.maybe_ident('timestamp')}"
+        return Event(
+            id=event_id(self.options.name, key),
+            source=self.options.name,
+            adapter=self.name,
+            kind="message.created",
+            time=iso_from_us(time_us),
+            version=time_us,
+            thread=thread,
+            text=text,
+            html=html_of_text(text),
+            message_id=f"{family}-{thread}",
+            delivery_id=key,
+            label="Call",
             payload=_without_token(body.value),
         )
 
@@ -149,7 +193,7 @@ class Aircall(BaseAdapter):
             recipients=_recipients(item),
             channel=_line(item),
             message_id=message_id,
-            attachments=tuple(Attachment(url=url) for url in item.texts("media_url")),
+            attachments=read_files(item.value.get("media_url")) or read_files(item.value.get("media")),
             delivery_id=key,
             payload=_without_token(body.value),
         )
@@ -254,6 +298,33 @@ def _told(item: Walk) -> str:
         head = f"{whole // 60} min {whole % 60} s"
     notes = [note for entry in item.items("comments") if (note := entry.maybe_text("content"))]
     return "\n".join([head, *notes])
+
+
+def _insight_text(content: Any, title: str) -> str:
+    """Its words under a title: a text, a list, or an object of utterances or named fields."""
+    if isinstance(content, str):
+        lines = [content.strip()]
+    elif isinstance(content, list):
+        lines = [_entry(one) for one in content]
+    else:
+        walk = Walk(content if isinstance(content, dict) else {})
+        lines = [walk.maybe_text("text") or walk.maybe_text("content")]
+        for name in ("utterances", "fields", "items", "participants", "action_items", "topics"):
+            lines += [_entry(one.value) for one in walk.items(name)] or [
+                f"- {one}" for one in walk.texts(name)
+            ]
+    found = [line for line in lines if line]
+    return "\n".join([f"{title}:", *found]) if found else ""
+
+
+def _entry(one: Any) -> str:
+    """One line: what was said and by whom, or a field's name and value."""
+    if isinstance(one, str):
+        return f"- {one}"
+    walk = Walk(one if isinstance(one, dict) else {})
+    words = next((text for key in _WORDS if (text := walk.maybe_text(key))), "")
+    who = next((text for key in _WHO if (text := walk.maybe_text(key))), "")
+    return f"{who}: {words}" if who and words else words
 
 
 def _recordings(item: Walk) -> tuple[Attachment, ...]:

@@ -13,7 +13,7 @@ from relay.event import Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import BaseAdapter, Inbound, Parsed, Sample, Skipped, Walk, iso_from_us, json_object
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.moment import moment_us
 
@@ -32,7 +32,7 @@ class Calendly(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook signing key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
@@ -70,11 +70,12 @@ class Calendly(BaseAdapter):
                 time=iso_from_us(version),
                 version=version,
                 thread=thread,
-                subject=meeting.maybe_text("name") or "Calendly meeting",
+                subject=meeting.maybe_text("name"),
                 text=_story(what, invitee, meeting),
                 sender=Person(id=thread, name=invitee.maybe_text("name"), email=invitee.maybe_text("email")),
                 recipients=_guests(meeting),
                 message_id=what,
+                label="Calendly meeting",
                 url=invitee.maybe_text("reschedule_url"),
                 delivery_id=delivery,
                 payload=payload,
@@ -118,6 +119,12 @@ def _story(what: str, invitee: Walk, meeting: Walk) -> str:
     if start := meeting.maybe_text("start_time"):
         end = meeting.maybe_text("end_time")
         lines.append(_period(start, end))
+    if place := meeting.maybe("location").maybe_text("location"):
+        lines.append(place)
+    if what == "invitee.canceled" and invitee.value.get("rescheduled") is True:
+        lines.append("Rescheduled: another time was booked instead")
+    elif what == "invitee.created" and invitee.maybe_text("old_invitee"):
+        lines.append("Rescheduled: booked instead of another time")
     cancellation = invitee.maybe("cancellation")
     for label, key in (("By", "canceled_by"), ("Reason", "reason")):
         if value := cancellation.maybe_text(key):

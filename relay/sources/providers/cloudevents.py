@@ -6,7 +6,8 @@ Delivery".
 
 from __future__ import annotations
 
-from base64 import b64encode
+import binascii
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -21,13 +22,16 @@ from relay.sources.base import (
     Parsed,
     Reply,
     Sample,
+    Skipped,
     any_same,
     content_key,
     iso_from_us,
     parse_json,
 )
-from relay.sources.providers.generic import MAX_ITEMS, Generic
+from relay.sources.proof.kinds import SignatureProof
+from relay.sources.providers.generic import MAX_BATCH_ITEMS, Generic
 from relay.sources.read import pick
+from relay.sources.read.either import read_either
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _BATCH = "application/cloudevents-batch+json"
@@ -53,16 +57,15 @@ class CloudEvents(Generic):
                 for prefix in ("webhook", "svix")
                 for name in ("id", "timestamp")
             )
-            return (
-                self._rule.once(*sent, inbound.body) if self._signature is None else super().nonces(inbound)
-            )
+            if not isinstance(self._proof, SignatureProof):
+                return self._rule.once(*sent, inbound.body)
         return super().nonces(inbound)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The abuse protection's validation request: we allow the origin and the rate that are asked for."""
         origin = inbound.headers.get("webhook-request-origin", "")
         if inbound.method != "OPTIONS" or not origin:
-            return None
+            return super().handshake(inbound, now_s=now_s)
         headers = {"allow": "POST", "webhook-allowed-rate": "*"}
         rate = inbound.headers.get("webhook-request-rate", "")
         if rate.isascii() and rate.isdigit():
@@ -80,7 +83,7 @@ class CloudEvents(Generic):
         items = parse_json(inbound.body)
         if isinstance(items, dict) and content_type != _BATCH:
             return [self._event(items, inbound, now_s)]
-        if not isinstance(items, list) or len(items) > MAX_ITEMS:
+        if not isinstance(items, list) or len(items) > MAX_BATCH_ITEMS:
             raise PayloadInvalid("wanted an event, or a list of events")
         return [self._item(item, n, inbound, now_s) for n, item in enumerate(items)]
 
@@ -95,15 +98,19 @@ class CloudEvents(Generic):
 
     def _event(
         self, envelope: dict[str, Any], inbound: Inbound, now_s: float, *, unsigned: bool = False
-    ) -> Event:
+    ) -> Event | Skipped:
         for key in _REQUIRED:
             if not isinstance(envelope.get(key), str) or not envelope[key]:
                 raise PayloadInvalid("wanted a string", key)
         if not envelope["specversion"].startswith("1."):
             raise PayloadInvalid("wanted CloudEvents 1.x", "specversion")
         own_id, origin, event_type = envelope["id"], envelope["source"], envelope["type"]
+        data = _data(envelope)
+        if data is not None:
+            envelope = {**envelope, "data": data}
         event = self.event_of(envelope, inbound, delivery=own_id, kind=event_type, now_s=now_s)
-        data = envelope.get("data")
+        if isinstance(event, Skipped):
+            return event
         among = pick.places(data) if isinstance(data, dict) else []
         flat = pick.flatten(among)
         about = pick.ident(envelope.get("subject"))
@@ -111,6 +118,7 @@ class CloudEvents(Generic):
         if sent_us is None:
             sent_us = event.version
         suffix = ".".join(event_type.split(".")[-2:])
+        text, html = read_either(data) if isinstance(data, str) else (event.text, event.html)
         own = replace(
             event,
             id=event_id(event.source, f"{origin}\x1f{own_id}"),
@@ -118,9 +126,12 @@ class CloudEvents(Generic):
             time=iso_from_us(sent_us),
             version=sent_us,
             thread=(pick.thread_of(among, flat) if among else "") or about or own_id,
-            subject=pick.first_text((flat,), pick.SUBJECT) or about or event_type,
-            text=pick.first_text((flat,), pick.TEXT) or (data if isinstance(data, str) else ""),
+            # The envelope's subject may be a title, and is mostly a path or an id.
+            subject=pick.first_text((flat,), pick.SUBJECT) or (about if " " in about else ""),
+            text=text,
+            html=html,
             message_id=pick.first_ident((flat,), pick.MESSAGE) or own_id,
+            label=about or event_type,
         )
         return self._mapped(own, envelope) if self._fields else own
 
@@ -140,6 +151,31 @@ class CloudEvents(Generic):
             },
         }
         return Sample(orjson.dumps(body), {"content-type": "application/cloudevents+json; charset=utf-8"})
+
+
+def _data(envelope: dict[str, Any]) -> Any:
+    """The event's data; where it came as bytes (`data_base64`), what they hold: JSON by its content type, or text."""
+    data, encoded = envelope.get("data"), envelope.get("data_base64")
+    if data is not None or not isinstance(encoded, str):
+        return data
+    try:
+        raw = b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise PayloadInvalid("wanted base64", "data_base64") from None
+    kind = envelope.get("datacontenttype")
+    # Without a content type the data of a JSON envelope is JSON.
+    if not isinstance(kind, str) or kind.partition(";")[0].strip().lower().endswith(("/json", "+json")):
+        try:
+            return parse_json(raw)
+        except PayloadInvalid:
+            if isinstance(kind, str):
+                raise
+    elif not kind.lower().startswith("text/"):
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _of_headers(inbound: Inbound, content_type: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Source: Crisp, "Web Hooks (v1)", "Signing secret".
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
@@ -22,9 +23,11 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
+from relay.sources.read.attached import read_file
 from relay.sources.read.moment import moment_us
+from relay.value import AS_BEFORE
 
 _SIGNATURE = {
     "header": "x-crisp-signature",
@@ -32,6 +35,7 @@ _SIGNATURE = {
     "signed": "[{timestamp};{body}]",
     "unit": "ms",
 }
+_FILES = frozenset({"file", "animation", "audio", "image", "video"})
 _KINDS = {
     "message:send": "message.created",
     "message:received": "message.created",
@@ -46,7 +50,7 @@ class Crisp(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the hook's signing secret or key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
@@ -87,6 +91,15 @@ class Crisp(BaseAdapter):
         if what == "message:updated":
             delivery += f":{body.maybe_ident('timestamp')}"
         user, source = data.maybe("user"), self.options.name
+        sender = Person(
+            id=user.maybe_text("user_id") or data.maybe_text("from"),
+            name=user.maybe_text("nickname"),
+            email=user.maybe_text("email"),
+            bot=bot,
+        )
+        if what == "message:updated" and not (sender.name or sender.email):
+            # An edit tells the new content alone: who wrote it stands with the message.
+            sender = Person(name=AS_BEFORE)
         return Event(
             id=event_id(source, delivery),
             source=source,
@@ -96,15 +109,11 @@ class Crisp(BaseAdapter):
             version=version,
             thread=session,
             text="" if what == "message:removed" else _text(data),
-            sender=Person(
-                id=user.maybe_text("user_id") or data.maybe_text("from"),
-                name=user.maybe_text("nickname"),
-                email=user.maybe_text("email"),
-                bot=bot,
-            ),
+            sender=sender,
             message_id=fingerprint,
             attachments=_attachments(data),
             delivery_id=delivery,
+            keeps_author=what != "message:updated",
             payload=payload,
         )
 
@@ -133,18 +142,31 @@ def _text(data: Walk) -> str:
     if text := data.maybe_text("content"):
         return text
     content = data.maybe("content")
-    return content.maybe_text("text") or content.maybe_text("explain") or content.maybe_text("name")
+    lines = [content.maybe_text("text") or content.maybe_text("explain")]
+    if data.maybe_text("type") not in _FILES:
+        lines[0] = lines[0] or content.maybe_text("name")
+    lines += [_choice(choice) for choice in content.items("choices")]
+    for card in content.items("targets"):
+        lines += [card.maybe_text("title"), card.maybe_text("description")]
+    if value := content.maybe_text("value"):
+        lines.append(value)
+    return "\n".join(line for line in lines if line)
+
+
+def _choice(choice: Walk) -> str:
+    """An entry of a list; the one that was taken has a tick."""
+    label = choice.maybe_text("label") or choice.maybe_text("value")
+    return f"{'☑' if choice.value.get('selected') is True else '-'} {label}" if label else ""
 
 
 def _attachments(data: Walk) -> tuple[Attachment, ...]:
-    if data.maybe_text("type") not in ("file", "animation", "audio"):
+    kind = data.maybe_text("type")
+    if kind not in _FILES:
         return ()
-    content = data.maybe("content")
-    return (
-        Attachment(
-            name=content.maybe_text("name"), type=content.maybe_text("type"), url=content.maybe_text("url")
-        ),
-    )
+    file = read_file({**data.maybe("content").value, "length": None})
+    if file is None:
+        return ()
+    return (replace(file, name=file.name if data.maybe("content").maybe_text("name") else kind),)
 
 
 def _sample_message(what: str, session: str, moment_ms: int, serial: int, author: str, text: str) -> Sample:

@@ -26,18 +26,14 @@ from relay.sources.base import (
     iso_from_us,
 )
 from relay.sources.proof.credentials import login_headers
-from relay.sources.proof.rule import Rule, require_proof, token_of
-from relay.sources.read.markup import clean_html, text_of_html
-from relay.sources.read.templated import Fields, read_templated
+from relay.sources.proof.rule import ProofRule, require_proof, token_of
+from relay.sources.read.either import read_either
+from relay.sources.read.privacy import UNSAID, Audience, audience, withheld
+from relay.sources.read.templated import Comment, Fields, read_templated
 
 #: `triggered_event` looks like JSON and is none: {status:{from:4,to:6}}
 _TRIGGER = re.compile(r"(\w+)\s*:\s*(?:\{\s*from\s*:\s*([^,{}]*),\s*to\s*:\s*([^,{}]*)\}|([^,{}]*))")
 _DONE = frozenset({"resolved", "closed", "4", "5"})
-_COMMENT = (
-    *("latestpubliccomment", "ticketlatestpubliccomment", "latestcomment", "ticketlatestcomment"),
-    *("comment", "note", "notebody", "reply", "body", "message"),
-)
-_PRIVATE_COMMENT = ("latestprivatecomment", "ticketlatestprivatecomment")
 
 
 class Freshdesk(BaseAdapter):
@@ -47,8 +43,7 @@ class Freshdesk(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "a long random value that the URL carries as ?token=")
-        self._rule = Rule(options)
-        self._keep_private = "private" in options.keep
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -65,41 +60,33 @@ class Freshdesk(BaseAdapter):
             return [Parked(str(error), content_key(inbound.body))]
 
     def _event(self, inbound: Inbound, payload: dict[str, Any], now_s: float) -> Parsed:
-        wrapped = payload.get("freshdesk_webhook")
-        fields = Fields(wrapped if isinstance(wrapped, dict) else payload)
+        fields = Fields(payload)
         ticket_id = fields.text("ticketid", "id", "displayid", "ticketdisplayid")
         if not ticket_id:
             raise PayloadInvalid('the webhook\'s content names no ticket: add "ticket_id": "{{ticket.id}}"')
         triggers = _triggers(fields.text("triggeredevent", "event", "tickettriggeredevent"))
-        if (
-            triggers.get("note_type") == "private"
-            or fields.flag("private", "isprivate") is True
-            or fields.flag("public", "ispublic") is False
-        ):
-            if not self._keep_private:
-                return Skipped("private")
-            comment = fields.text(*_PRIVATE_COMMENT, *_COMMENT)
-        else:
-            comment = fields.text(*_COMMENT)
-        status = fields.text("ticketstatus", "status")
+        told, comment = _heard(fields, triggers, payload)
+        status = fields.text("status", "ticketstatus")
         delivery = content_key(inbound.body)
-        kind, raw = _what(triggers, status, fields, comment)
-        message_id = f"{ticket_id}-description" if kind == "ticket.created" else delivery
+        kind, said = _what(triggers, status, fields, comment)
+        unsaid = said is comment and bool(said) and not told
+        if told == "private" or unsaid:
+            why = withheld(told, self.options, strict_by_default=comment.any_latest)
+            if why:
+                return Skipped(why)
         time_us = fields.moment_us(
-            "timestamp", "time", "ticketupdatedat", "updatedat", "ticketcreatedat", "createdat"
+            "timestamp", "time", "updatedat", "ticketupdatedat", "createdat", "ticketcreatedat"
         ) or int(now_s * 1_000_000)
         requester = Person(
-            id=fields.text("requesterid", "ticketrequesterid", "contactid"),
-            name=fields.text("requestername", "ticketrequestername", "contactname", "ticketfrom"),
-            email=fields.text("requesteremail", "ticketrequesteremail", "ticketfromemail", "contactemail"),
+            id=fields.text("requesterid", "contactid"),
+            name=fields.text("requestername", "contactname", "ticketfrom"),
+            email=fields.text("requesteremail", "ticketfromemail", "contactemail"),
         )
-        agent = Person(
-            name=fields.text("authorname", "commentauthor", "agentname", "ticketagentname"),
-            email=fields.text("authoremail", "agentemail", "ticketagentemail"),
-        )
-        # Who commented is told only by a template that says so; a note is seldom the requester's.
-        sender = agent if kind == "ticket.commented" else requester
+        rating = _rating(fields) if kind != "ticket.created" else ""
+        if rating:
+            kind, said = "ticket.commented", Comment(*read_either(rating))
         url = fields.text("ticketurl", "ticketportalurl", "url", "link")
+        spoken = kind in ("ticket.created", "ticket.commented")
         return Event(
             id=event_id(self.options.name, delivery),
             source=self.options.name,
@@ -109,20 +96,24 @@ class Freshdesk(BaseAdapter):
             version=time_us,
             thread=ticket_id,
             subject=fields.text("ticketsubject", "subject", "title"),
-            text=text_of_html(raw),
-            html=clean_html(raw),
-            sender=sender,
+            text=said.text,
+            html=said.html,
+            sender=requester if kind == "ticket.created" or rating else _author(fields),
             recipients=_recipients(fields, requester),
             ticket=Ticket(
                 id=ticket_id,
                 status=status,
-                priority=fields.text("ticketpriority", "priority"),
-                assignee=fields.text("ticketagentemail", "agentemail", "ticketagentname", "agentname"),
+                priority=fields.text("priority", "ticketpriority"),
+                assignee=fields.text("agentemail", "ticketagentemail", "agentname", "ticketagentname"),
             ),
-            message_id=message_id,
+            message_id=f"{ticket_id}-description" if kind == "ticket.created" else delivery,
             url=url if url.startswith(("https://", "http://")) else "",
+            attachments=fields.files() if spoken else (),
             tags=fields.words("tickettags", "tags"),
             delivery_id=delivery,
+            # Simple mode tells that a note was written, and not what it says.
+            unworded="trigger" if spoken else "",
+            remarks=(UNSAID,) if unsaid else (),
             payload=payload,
         )
 
@@ -178,15 +169,49 @@ def _triggers(text: str) -> dict[str, str]:
     }
 
 
-def _what(triggers: dict[str, str], status: str, fields: Fields, comment: str) -> tuple[str, str]:
-    """Kind, and the HTML that belongs to it."""
-    description = fields.text("ticketdescription", "description", "ticketdescriptionhtml")
+def _heard(fields: Fields, triggers: dict[str, str], payload: dict[str, Any]) -> tuple[Audience, Comment]:
+    """Who may read what was written last, and what that is."""
+    comment, hidden = fields.comment(), fields.comment(private=True)
+    told = audience(payload)
+    note = triggers.get("note_type", "").lower()
+    # The latest comment of all and the latest private one are the same: it is private.
+    repeats = bool(hidden) and bool(comment) and hidden.text == comment.text and not comment.named_public
+    if note == "private" or told == "private" or repeats:
+        return "private", hidden or comment
+    if note == "public" or comment.named_public or "reply_sent" in triggers:
+        return "public", comment
+    return told, comment
+
+
+def _author(fields: Fields) -> Person:
+    """Who commented, where the template says so. The ticket's agent and its requester are no authors."""
+    return Person(
+        id=fields.text("authorid", "commentauthorid"),
+        name=fields.text("authorname", "author", "commentauthor", "commentauthorname", "performername"),
+        email=fields.text("authoremail", "commentauthoremail", "performeremail"),
+    )
+
+
+def _rating(fields: Fields) -> str:
+    """A customer's answer to the survey, as a line: rating and remark."""
+    rating = fields.text("surveyrating", "satisfactionrating", "csatrating", "feedbackrating")
+    remark = fields.text(
+        "surveyfeedback", "surveyremark", "satisfactionfeedback", "feedback", "surveycomment"
+    )
+    if not rating and not remark:
+        return ""
+    return ": ".join(part for part in (f"Rating {rating}".strip() if rating else "Rating", remark) if part)
+
+
+def _what(triggers: dict[str, str], status: str, fields: Fields, comment: Comment) -> tuple[str, Comment]:
+    """Kind, and what was written."""
+    description = fields.description()
     if triggers.get("ticket_action") == "created" or (not triggers and description and not comment):
         return "ticket.created", description
     if "note_type" in triggers or "reply_sent" in triggers or "comment_added" in triggers:
         return "ticket.commented", comment
     if triggers.get("status", "") in _DONE or ("status" in triggers and status.lower() in _DONE):
-        return "ticket.solved", ""
+        return "ticket.solved", Comment()
     if not triggers and comment:
         return "ticket.commented", comment
-    return "ticket.updated", ""
+    return "ticket.updated", Comment()

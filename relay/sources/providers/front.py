@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic
-from relay.event import Attachment, Event, Person, Recipient, Ticket, event_id
+from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
@@ -29,8 +29,10 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
-from relay.sources.proof.rule import Rule
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.attached import pictures_in, read_files
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
 _SPOKEN = frozenset({"inbound", "outbound", "out_reply", "forward"})
@@ -53,7 +55,7 @@ class Front(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the application's signing key, or the API secret for rules")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if options.scheme not in ("", "application", "rule"):
             raise ValueError(f"source {options.name!r}: scheme must be application or rule")
         self._keep = options.keep
@@ -139,8 +141,9 @@ class Front(BaseAdapter):
         if what in _PRIVATE:  # a comment's body is plain text
             text, html = raw.strip(), html_of_text(raw.strip())
         else:
-            text = message.maybe_text("text").strip() or text_of_html(raw)
-            html = clean_html(raw) if raw else html_of_text(text)
+            plain, html = read_either(raw)
+            text = message.maybe_text("text").strip() or plain
+            html = html or html_of_text(text)
         assignee = conversation.maybe("assignee")
         return Event(
             id=event_id(self.options.name, delivery),
@@ -162,7 +165,7 @@ class Front(BaseAdapter):
             ),
             message_id=message.maybe_ident("id") or delivery,
             url=f"https://app.frontapp.com/open/{thread}" if thread.replace("_", "").isalnum() else "",
-            attachments=_attachments(message),
+            attachments=read_files(message.value.get("attachments")) or (() if text else pictures_in(raw)),
             tags=tuple(name for tag in conversation.items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=delivery,
             payload=body.value,
@@ -279,18 +282,4 @@ def _recipients(message: Walk, conversation: Walk) -> tuple[Recipient, ...]:
     handle = customer.maybe_text("handle")
     if "@" in handle and handle != sender:
         found.append(Recipient(name=customer.maybe_text("name"), email=handle, role="participant"))
-    return tuple(found)
-
-
-def _attachments(message: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in message.items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("filename"),
-                type=file.maybe_text("content_type"),
-                size=file.maybe_size("size"),
-                url=file.maybe_text("url"),
-            )
-        )
     return tuple(found)

@@ -6,18 +6,9 @@ Source: Gong, "Understanding webhooks: URL includes key, signed JWT header".
 
 from __future__ import annotations
 
-import binascii
-import hashlib
-from base64 import b64decode, urlsafe_b64decode
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event, Person, Recipient, event_id
@@ -34,16 +25,13 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import has_login, has_secret, login_headers
+from relay.sources.proof.jwt import JwtRules, verify_jwt
+from relay.sources.proof.jwt_proof import HeaderJwt
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import TOKEN_HEADER, Rule, require_free_authorization, token_of
+from relay.sources.proof.rule import TOKEN_HEADER, ProofRule, require_free_authorization, token_of
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
-_LEEWAY_S = 60
-#: A token that expires later is refused: it would outlive the memory of what it was sent with.
-MAX_LIFE_S = 72 * 3600.0
-#: A token is some 900 characters long.
-_MAX_TOKEN = 8192
 _MAX_PARTIES = 500
 
 
@@ -60,59 +48,31 @@ class Gong(BaseAdapter):
                 f"source {options.name!r}: gong needs public_keys: [the rule's public key], or secrets: [a long random "
                 "value that the URL carries as ?token=] (or unauthenticated: true)"
             )
-        self._rule = Rule(options)
-        self._keyed = bool(keys)
+        self._rule = ProofRule(options)
+        self._rules = JwtRules(("RS256",), options.public_keys, body_claim="body_sha256")
+        self._jwt: HeaderJwt | None = None
         if keys:
-            self.proof_window_s = MAX_LIFE_S + _LEEWAY_S
             require_free_authorization(options)
             require_public_url(options)
-            if any(_public_key(key) is None for key in keys):
+            if self._rules.problem():
                 raise ValueError(f"source {options.name!r}: public_keys: wanted RSA keys as PEM or base64")
+            self._jwt = HeaderJwt("authorization", self._rules)
+            self.proof_window_s = self._jwt.window_s
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
-        token = self._jwt(head)
-        if token:
-            self._verify_jwt(head, token, now_s)
+        if self._jwt is not None and (token := self._jwt.token(head)):
+            claims = verify_jwt(token.encode(), self._rules, now_s=now_s)
+            url = claims.get("webhook_url")
+            if not isinstance(url, str) or not any_same(url, signed_urls(self.options, head)):
+                raise NotAuthentic("claims")
         elif self._rule.secret:
             # The keys are no tokens: without `secrets` nothing but a JWT will do.
             self._rule.check_token(token_of(head))
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        token = self._jwt(inbound)
-        if not token:
-            return
-        digest = _json_part(token.split(".")[1]).get("body_sha256")
-        wanted = hashlib.sha256(inbound.body).hexdigest()
-        if not isinstance(digest, str) or not any_same(digest.lower(), [wanted]):
-            raise NotAuthentic("claims")
-
-    def _jwt(self, head: Inbound) -> str:
-        _, _, token = head.headers.get("authorization", "").rpartition(" ")
-        return token if self._keyed and token.count(".") == 2 else ""
-
-    def _verify_jwt(self, head: Inbound, token: str, now_s: float) -> None:
-        """The algorithm is fixed: a token that names another one ("none", HS256) is refused. So is one that lives longer than
-        a delivery is remembered."""
-        keys = [key for key in self.options.public_keys() if key]
-        if len(token) > _MAX_TOKEN:
-            raise NotAuthentic("token")
-        signed, _, signature = token.rpartition(".")
-        algorithm, _, body = signed.partition(".")
-        if _json_part(algorithm).get("alg") != "RS256":
-            raise NotAuthentic("algorithm")
-        raw_signature = _part(signature)
-        if not any(_signed_by(key, raw_signature, signed.encode("ascii", "replace")) for key in keys):
-            raise NotAuthentic("signature")
-        claims = _json_part(body)
-        expires_s = claims.get("exp")
-        if isinstance(expires_s, bool) or not isinstance(expires_s, (int, float)):
-            raise NotAuthentic("claims")
-        if not now_s - _LEEWAY_S <= expires_s <= now_s + MAX_LIFE_S:
-            raise NotAuthentic("stale")
-        url = claims.get("webhook_url")
-        if not isinstance(url, str) or not any_same(url, signed_urls(self.options, head)):
-            raise NotAuthentic("claims")
+        if self._jwt is not None and self._jwt.token(inbound):
+            self._jwt.verify(inbound, now_s=now_s)
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
@@ -194,47 +154,6 @@ class Gong(BaseAdapter):
         if secret:
             headers[TOKEN_HEADER] = secret
         return Sample(sample.body, headers, sample.method)
-
-
-def _part(encoded: str) -> bytes:
-    try:
-        return urlsafe_b64decode(encoded.encode("ascii") + b"=" * (-len(encoded) % 4))
-    except (binascii.Error, ValueError):
-        raise NotAuthentic("token") from None
-
-
-def _json_part(encoded: str) -> dict[str, Any]:
-    try:
-        value = orjson.loads(_part(encoded))
-    except orjson.JSONDecodeError:
-        raise NotAuthentic("token") from None
-    if not isinstance(value, dict):
-        raise NotAuthentic("token")
-    return value
-
-
-@lru_cache(maxsize=16)
-def _public_key(text: str) -> RSAPublicKey | None:
-    """A PEM, its base64 without the frame lines, or None for what is no RSA key."""
-    try:
-        if "BEGIN" in text:
-            key = load_pem_public_key(text.replace("\\n", "\n").encode())
-        else:
-            key = load_der_public_key(b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, RSAPublicKey) else None
-
-
-def _signed_by(text: str, signature: bytes, signed: bytes) -> bool:
-    key = _public_key(text)
-    if key is None:
-        return False
-    try:
-        key.verify(signature, signed, PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _people(call: Walk, meta: Walk) -> tuple[Person, tuple[Recipient, ...]]:

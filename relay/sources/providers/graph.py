@@ -29,7 +29,7 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.json_scan import items, members, small_value
 from relay.sources.read.moment import moment_us
 
@@ -46,7 +46,7 @@ class Graph(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the subscription's clientState")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -118,9 +118,11 @@ class Graph(BaseAdapter):
             time=iso_from_us(version),
             version=version,
             thread=_thread(resource, own_id),
-            subject=f"{kind_of or 'Microsoft Graph resource'} {change}",
+            label=f"{kind_of or 'Microsoft Graph resource'} {change}",
             message_id=own_id,
             delivery_id=delivery,
+            # Ids alone: the words are Graph's to give.
+            unworded="look_up",
             payload=shown,
         )
 

@@ -29,8 +29,10 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
-from relay.sources.proof.rule import Rule
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.attached import pictures_in, read_files
+from relay.sources.read.either import read_either
+from relay.sources.read.markup import html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
 
 #: The event, and of which type the thread is that it is about.
@@ -55,7 +57,7 @@ class HelpScout(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook's secret key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_drafts = "drafts" in options.keep
 
@@ -86,14 +88,49 @@ class HelpScout(BaseAdapter):
         what = inbound.headers.get("x-helpscout-event", "")
         if what == "helpscout.test":
             return [Skipped("handshake")]
-        if what and not what.startswith("convo."):
+        if what and not what.startswith(("convo.", "satisfaction.")):
             return [Skipped("type")]
         try:
             if not what:
                 raise PayloadInvalid("the header X-HelpScout-Event is missing")
-            return [self._event(inbound, what, Walk(json_object(inbound.body)), now_s)]
+            item = Walk(json_object(inbound.body))
+            if what.startswith("satisfaction."):
+                return [self._rating(inbound, what, item, now_s)]
+            return [self._event(inbound, what, item, now_s)]
         except PayloadInvalid as error:
             return [Parked(str(error), content_key(what, inbound.body))]
+
+    def _rating(self, inbound: Inbound, what: str, item: Walk, now_s: float) -> Parsed:
+        """A customer's answer to "how did we do": great, okay or not good, and what they wrote."""
+        thread_id = item.maybe_ident("conversationId") or item.ident("ticketId")
+        rating, remark = item.maybe_text("rating"), item.maybe_text("comments")
+        customer = item.maybe("customer")
+        emails = [entry.maybe_text("value") for entry in customer.items("emails")]
+        time_us = moment_us(item.value.get("modifiedAt")) or moment_us(item.value.get("createdAt"))
+        time_us = time_us or int(now_s * 1_000_000)
+        text = "\n".join(line for line in (f"Rating: {rating}" if rating else "", remark) if line)
+        delivery = content_key(what, inbound.body)
+        return Event(
+            id=event_id(self.options.name, delivery),
+            source=self.options.name,
+            adapter=self.name,
+            kind="ticket.commented",
+            time=iso_from_us(time_us),
+            version=time_us,
+            thread=thread_id,
+            text=text,
+            html=html_of_text(text),
+            sender=Person(
+                id=customer.maybe_ident("id"),
+                name=_full_name(customer)
+                or f"{customer.maybe_text('firstName')} {customer.maybe_text('lastName')}".strip(),
+                email=customer.maybe_text("email") or next(iter(emails), ""),
+            ),
+            ticket=Ticket(id=thread_id),
+            message_id=f"rating-{item.maybe_ident('id') or thread_id}",
+            delivery_id=delivery,
+            payload=item.value,
+        )
 
     def _event(self, inbound: Inbound, what: str, item: Walk, now_s: float) -> Parsed:
         thread_id = item.maybe_ident("id") or _id_in_uri(item) or item.ident("id")
@@ -111,6 +148,7 @@ class HelpScout(BaseAdapter):
             message_id = thread_id  # the whole conversation
         spoken = kind in ("ticket.created", "ticket.commented")
         raw = part.maybe_text("body") if spoken else ""
+        text, html = read_either(raw)
         preview = item.maybe_text("preview") if spoken and not raw else ""
         time_us = _moment(item, part if spoken else Walk({}), what) or int(now_s * 1_000_000)
         assignee = item.maybe("assignee")
@@ -124,8 +162,8 @@ class HelpScout(BaseAdapter):
             version=time_us,
             thread=thread_id,
             subject=item.maybe_text("subject"),
-            text=text_of_html(raw) or preview,
-            html=clean_html(raw) or html_of_text(preview),
+            text=text or preview,
+            html=html or html_of_text(preview),
             sender=_sender(item, part, what),
             recipients=_recipients(item),
             ticket=Ticket(
@@ -135,9 +173,11 @@ class HelpScout(BaseAdapter):
             ),
             message_id=message_id,
             url=f"https://secure.helpscout.net/conversation/{thread_id}" if thread_id.isdigit() else "",
-            attachments=_attachments(part) if spoken else (),
+            attachments=_files(part, raw) if spoken else (),
             tags=tuple(name for tag in item.items("tags") if (name := tag.maybe_text("tag"))),
             delivery_id=delivery,
+            # The conversation's threads may be missing from its webhook.
+            unworded="" if part.value else "look_up" if spoken else "",
             payload=item.value,
         )
 
@@ -263,25 +303,19 @@ def _sender(item: Walk, part: Walk, what: str) -> Person:
     return Person(id=by.maybe_ident("id"), name=name, email=by.maybe_text("email"))
 
 
+def _files(part: Walk, html: str) -> tuple[Attachment, ...]:
+    files = part.maybe("_embedded").items("attachments")
+    found = read_files(
+        [{**file.value, "url": file.maybe("_links").maybe("web").maybe_text("href")} for file in files]
+    )
+    return found or (() if text_of_html(html) else pictures_in(html))
+
+
 def _recipients(item: Walk) -> tuple[Recipient, ...]:
     customer = item.maybe("primaryCustomer")
     found = [Recipient(email=email, role=role) for role in ("cc", "bcc") for email in item.texts(role)]
     if customer.maybe_text("email"):
         found.insert(
             0, Recipient(name=_full_name(customer), email=customer.maybe_text("email"), role="participant")
-        )
-    return tuple(found)
-
-
-def _attachments(part: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in part.maybe("_embedded").items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("filename"),
-                type=file.maybe_text("mimeType"),
-                size=file.maybe_size("size"),
-                url=file.maybe("_links").maybe("web").maybe_text("href"),
-            )
         )
     return tuple(found)

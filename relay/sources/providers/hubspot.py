@@ -32,7 +32,7 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.moment import moment_us
 
 #: HubSpot signs the URL with these decoded (and no others).
@@ -52,7 +52,7 @@ class HubSpot(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._versions = options.versions or ("v3",)
         unknown = [version for version in self._versions if version not in _VERSIONS]
         if unknown:
@@ -104,7 +104,9 @@ class HubSpot(BaseAdapter):
         tail = inbound.body + sent_at_ms.encode()
         found = False
         for url in signed_urls(self.options, inbound):
-            found |= matches_base64(given, secrets, _head(inbound, _decoded(url)) + tail)
+            # Its document decodes some characters of the URL; its own libraries sign it as it stands.
+            for variant in {url, _decoded(url)}:
+                found |= matches_base64(given, secrets, _head(inbound, variant) + tail)
         if not found:
             raise NotAuthentic("signature")
 
@@ -178,6 +180,7 @@ class HubSpot(BaseAdapter):
             message_id=message_id or key,
             url=f"https://app.hubspot.com/live-messages/{portal}/inbox/{thread}" if portal.isdigit() else "",
             delivery_id=item.maybe_ident("eventId"),
+            unworded="look_up" if change in ("newMessage", "creation") else "",
             also_seen=seen,
             payload=item.value,
         )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic
-from relay.event import Attachment, Event, Person, Recipient, Ticket, event_id
+from relay.event import Event, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -26,8 +26,18 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
-from relay.sources.read.markup import clean_html, html_of_text, text_of_html
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.attached import pictures_in, read_files
+from relay.sources.read.either import read_either
+from relay.sources.read.intercom_item import (
+    assignee_of,
+    owner_of,
+    participants_of,
+    sender_of,
+    status_of,
+    subject_of,
+    url_of,
+)
 from relay.sources.read.moment import moment_us
 
 #: Parts that nobody wrote, whatever their body says.
@@ -41,7 +51,7 @@ class Intercom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
@@ -99,16 +109,39 @@ class Intercom(BaseAdapter):
             # The whole conversation: no message of it is named.
             return [self._event(notice, thread, item, "message.deleted", Walk({}), message_id=thread)]
         thread = item.ident("id")
+        if topic.startswith("conversation.rating"):
+            return [self._rating(notice, thread, item)]
         parts = item.maybe("conversation_parts").items("conversation_parts")
         found: list[Parsed] = []
-        if not parts and topic.endswith(".created"):
-            parts = [_first_message(item)]
+        if topic.endswith(".created"):
+            # A part that is already there does not stand for the opening.
+            first = _first_message(item)
+            rest = [part for part in parts if part.maybe_ident("id") != first.maybe_ident("id")]
+            parts = (
+                [first, *rest]
+                if first.maybe_text("body") or first.items("attachments") or not parts
+                else parts
+            )
         for part in parts:
             found.append(self._part(notice, thread, item, part, n=len(found)))
         if not found:
             kind = "ticket.solved" if topic.endswith(".closed") else "ticket.updated"
             found.append(self._event(notice, thread, item, kind, Walk({})))
         return found
+
+    def _rating(self, notice: _Notice, thread: str, item: Walk) -> Event:
+        """What the customer thought of it: the rating, and their remark."""
+        rating = item.maybe("conversation_rating")
+        stars, remark = rating.maybe_ident("rating"), rating.maybe_text("remark")
+        body = f"Rating: {stars} of 5" if stars else ""
+        by = rating.maybe("contact").value or rating.maybe("customer").value or owner_of(item).value
+        said = {
+            "body": "\n".join(line for line in (body, remark) if line),
+            "id": f"rating-{thread}",
+            "author": by,
+            "created_at": rating.value.get("created_at"),
+        }
+        return self._event(notice, thread, item, "ticket.commented", Walk(said))
 
     def _part(self, notice: _Notice, thread: str, item: Walk, part: Walk, *, n: int) -> Parsed:
         topic, what = notice.topic, part.maybe_text("part_type")
@@ -136,7 +169,7 @@ class Intercom(BaseAdapter):
         topic = notice.topic
         if topic == "ticket.created":
             description = item.maybe("ticket_attributes").maybe_text("_default_description_")
-            opening = {"body": description, "id": f"{thread}-description", "author": _owner(item).value}
+            opening = {"body": description, "id": f"{thread}-description", "author": owner_of(item).value}
             return [self._event(notice, thread, item, "ticket.created", Walk(opening))]
         parts = item.maybe("ticket_parts").items("ticket_parts")
         if outer.value.get("ticket_part"):
@@ -149,7 +182,7 @@ class Intercom(BaseAdapter):
             return [self._part(notice, thread, item, newest, n=0)]
         if topic == "ticket.note.created" and not self._keep_private:
             return [Skipped("private")]
-        done = topic == "ticket.closed" or _status(item).lower() in ("resolved", "closed")
+        done = topic == "ticket.closed" or status_of(item).lower() in ("resolved", "closed")
         return [self._event(notice, thread, item, "ticket.solved" if done else "ticket.updated", Walk({}))]
 
     def _event(
@@ -168,6 +201,8 @@ class Intercom(BaseAdapter):
         if kind in ("message.created", "ticket.commented"):
             time_us = moment_us(part.value.get("created_at")) or time_us
         raw = part.maybe_text("body")
+        # Bodies are HTML, and from API 2.15 on may be plain text.
+        text, html = read_either(raw)
         source, delivery = self.options.name, notice.delivery
         key = delivery if n == 0 else f"{delivery}:{part_id or n}"
         seen = f"part:{thread}:{part_id}:{kind}:{time_us}"
@@ -181,20 +216,20 @@ class Intercom(BaseAdapter):
             # Intercom counts whole seconds; its part numbers only grow.
             version=time_us + _tie(part_id),
             thread=thread,
-            subject=_subject(item),
-            text=text_of_html(raw),
-            html=clean_html(raw) if "<" in raw else html_of_text(raw),
-            sender=_sender(part.maybe("author"), item),
-            recipients=_participants(item),
+            subject=subject_of(item),
+            text=text,
+            html=html,
+            sender=sender_of(part, item),
+            recipients=participants_of(item),
             ticket=Ticket(
                 id=item.maybe_ident("id") or thread,
-                status=_status(item),
+                status=status_of(item),
                 priority=item.maybe_text("priority"),
-                assignee=_assignee(item),
+                assignee=assignee_of(item),
             ),
             message_id=message_id or part_id or delivery,
-            url=_url(item, notice.body),
-            attachments=_attachments(part),
+            url=url_of(item, notice.body),
+            attachments=read_files(part.value.get("attachments")) + pictures_in(raw),
             tags=tuple(name for tag in item.maybe("tags").items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=delivery,
             # A reply that assigns, too, is announced under two topics.
@@ -278,92 +313,8 @@ def _first_message(item: Walk) -> Walk:
     return Walk({"created_at": item.value.get("created_at"), **first.value}, first.path)
 
 
-def _owner(item: Walk) -> Walk:
-    contacts = item.maybe("contacts").items("contacts")
-    return contacts[0] if contacts else item.maybe("user")
-
-
-def _sender(author: Walk, item: Walk) -> Person:
-    kind = author.maybe_text("type")
-    person_id = author.maybe_ident("id")
-    name, email = author.maybe_text("name"), author.maybe_text("email")
-    user = item.maybe("user")
-    if person_id and user.maybe_ident("id") == person_id:
-        name, email = name or user.maybe_text("name"), email or user.maybe_text("email")
-    bot = kind in ("bot", "operator") or author.value.get("from_ai_agent") is True
-    return Person(id=person_id, name=name, email=email, bot=bot)
-
-
-def _participants(item: Walk) -> tuple[Recipient, ...]:
-    """The customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
-    author = item.maybe("source").maybe("author")
-    people = [author] if author.maybe_text("type") in ("user", "lead", "contact") else []
-    people += [item.maybe("user"), *item.maybe("contacts").items("contacts")]
-    found: dict[str, Recipient] = {}
-    for person in people:
-        name, email = person.maybe_text("name"), person.maybe_text("email")
-        if name or email:
-            key = person.maybe_ident("id") or email
-            found.setdefault(key, Recipient(name=name, email=email, role="participant"))
-    return tuple(found.values())
-
-
-def _subject(item: Walk) -> str:
-    title = (
-        item.maybe("ticket_attributes").maybe_text("_default_title_")
-        or item.maybe_text("title")
-        or item.maybe("source").maybe_text("subject")
-        or item.maybe("conversation_message").maybe_text("subject")
-    )
-    return text_of_html(title)
-
-
-def _status(item: Walk) -> str:
-    state = item.value.get("ticket_state")
-    if isinstance(state, dict):
-        walk = Walk(state)
-        return walk.maybe_text("internal_label") or walk.maybe_text("category")
-    if isinstance(state, str):
-        return state
-    return item.maybe_text("state")
-
-
-def _assignee(item: Walk) -> str:
-    assignee = item.maybe("assignee")
-    return (
-        assignee.maybe_text("email")
-        or assignee.maybe_text("name")
-        or item.maybe_ident("admin_assignee_id")
-        or assignee.maybe_ident("id")
-    )
-
-
-def _url(item: Walk, body: Walk) -> str:
-    web = item.maybe("links").maybe_text("conversation_web")
-    if web.startswith("https://"):
-        return web
-    app, item_id = body.maybe_text("app_id"), item.maybe_ident("id")
-    if not (app.isalnum() and item_id.isalnum()) or item.maybe_text("type") != "conversation":
-        return ""
-    return f"https://app.intercom.com/a/apps/{app}/conversations/{item_id}"
-
-
 def _tie(part_id: str) -> int:
     return int(part_id[-6:]) if part_id.isascii() and part_id.isdigit() else 0
-
-
-def _attachments(part: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in part.items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("name"),
-                type=file.maybe_text("content_type"),
-                size=file.maybe_size("filesize"),
-                url=file.maybe_text("url"),
-            )
-        )
-    return tuple(found)
 
 
 def _sample_notice(topic: str, item: dict[str, Any], serial: int, created_s: int) -> Sample:

@@ -1,7 +1,7 @@
-"""Jira and Jira Service Management: issues and their comments.
+"""Jira and Jira Service Management: issues and their comments, by webhooks and by automation rules.
 
-Source: Atlassian, "Webhooks" (Jira Cloud), "Secure your webhook"; the header has no "-256" in its name although
-the hash is SHA-256.
+Source: Atlassian, "Webhooks" (Jira Cloud), "Secure your webhook", "Send web request" (automation); the header has no
+"-256" in its name although the hash is SHA-256.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex
-from relay.sources.proof.rule import Rule, delivery_of, require_proof, token_of
-from relay.sources.read.markup import html_of_text
+from relay.sources.proof.rule import ProofRule, delivery_of, require_proof, token_of
+from relay.sources.read.adf import read_adf
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import audience, is_private, is_strict
+from relay.sources.read.wiki import read_wiki
 
+_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,63}")
 _ISSUE_IN_URL = re.compile(r"/issue/(\d+)/comment/")
-_BLOCKS = frozenset(
-    {"paragraph", "heading", "listItem", "blockquote", "codeBlock", "rule", "tableRow", "panel"}
-)
 _COMMENT_KINDS = {
     "comment_created": "ticket.commented",
     "comment_updated": "message.updated",
@@ -47,7 +47,7 @@ class Jira(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
@@ -76,8 +76,11 @@ class Jira(BaseAdapter):
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
         body = Walk(payload)
-        what = body.text("webhookEvent")
         delivery = delivery_of(inbound, "x-atlassian-webhook-identifier")
+        what = body.maybe_text("webhookEvent")
+        if not what:
+            body = _of_automation(body)
+            what = _event_of(body)
         if what in _COMMENT_KINDS:
             return [self._comment(body, what, delivery, now_s)]
         if what in ("jira:issue_created", "jira:issue_updated", "jira:issue_deleted"):
@@ -85,7 +88,7 @@ class Jira(BaseAdapter):
         return [Skipped("type")]
 
     def _comment(self, body: Walk, what: str, delivery: str, now_s: float) -> Parsed:
-        comment, issue = body["comment"], body.maybe("issue")
+        issue, comment = body.maybe("issue"), body["comment"]
         found = _ISSUE_IN_URL.search(comment.maybe_text("self"))
         thread = issue.maybe_ident("id") or (found[1] if found else "")
         if not thread:
@@ -96,7 +99,11 @@ class Jira(BaseAdapter):
         self, body: Walk, issue: Walk, comment: Walk, kind: str, thread: str, delivery: str, now_s: float
     ) -> Parsed:
         # A comment turned private must vanish as much as a deleted one.
-        private = comment.value.get("jsdPublic") is False or bool(comment.value.get("visibility"))
+        told = audience(comment.value)
+        properties = (entry.value.get("value") for entry in comment.items("properties"))
+        private = told == "private" or is_private(*properties)
+        if not told and not private and is_strict(self.options) and kind != "message.deleted":
+            return Skipped("privacy_unsaid")
         if private and kind != "message.deleted" and not self._keep_private:
             if kind != "message.updated":
                 return Skipped("private")
@@ -107,8 +114,8 @@ class Jira(BaseAdapter):
             return Skipped("bot")
         stamp = comment.value.get("updated" if updated else "created")
         time_us = moment_us(body.value.get("timestamp")) or moment_us(stamp) or int(now_s * 1_000_000)
-        comment_id = comment.ident("id")
-        text = "" if kind == "message.deleted" else _said(comment.value.get("body"))
+        comment_id = comment.maybe_ident("id") or delivery
+        said = ("", "") if kind == "message.deleted" else _said(comment.value.get("body"))
         # Old servers tell a comment as an update of its issue, and as itself.
         seen = event_id(self.options.name, f"comment:{comment_id}:{kind}:{comment.maybe_text('updated')}")
         return self._event(
@@ -118,9 +125,13 @@ class Jira(BaseAdapter):
             thread,
             delivery,
             time_us,
-            text=text,
+            said=said,
             sender=sender,
             message_id=comment_id,
+            # A picture in a comment is a file of its issue.
+            attachments=tuple(
+                file for file in _attachments(issue.maybe("fields")) if file.name and file.name in said[0]
+            ),
             also_seen=(seen,) if kind != "message.deleted" else (),
         )
 
@@ -143,7 +154,7 @@ class Jira(BaseAdapter):
                 thread,
                 delivery,
                 time_us,
-                text=_said(fields.value.get("description")),
+                said=_said(fields.value.get("description")),
                 sender=reporter if reporter.id else sender,
                 message_id=f"{thread}-description",
                 attachments=_attachments(fields),
@@ -155,8 +166,26 @@ class Jira(BaseAdapter):
                 "issue_comment_deleted": "message.deleted",
             }.get(how, "ticket.commented")
             return self._commented(body, issue, body["comment"], kind, thread, delivery, now_s)
+        if _changed(body, "description"):
+            message_id, said = f"{thread}-description", _said(fields.value.get("description"))
+            kind = "message.updated"
+            return self._event(
+                body, issue, kind, thread, delivery, time_us, said=said, sender=sender, message_id=message_id
+            )
+        added = _changed(body, "Attachment")
+        files = tuple(file for file in _attachments(fields) if file.name in added) if added else ()
         kind = "ticket.solved" if _was_done(body, fields) else "ticket.updated"
-        return self._event(body, issue, kind, thread, delivery, time_us, sender=sender, message_id=delivery)
+        return self._event(
+            body,
+            issue,
+            kind,
+            thread,
+            delivery,
+            time_us,
+            sender=sender,
+            message_id=delivery,
+            attachments=files,
+        )
 
     def _event(
         self,
@@ -167,7 +196,7 @@ class Jira(BaseAdapter):
         delivery: str,
         time_us: int,
         *,
-        text: str = "",
+        said: tuple[str, str] = ("", ""),
         sender: Person,
         message_id: str,
         attachments: tuple[Attachment, ...] = (),
@@ -185,8 +214,8 @@ class Jira(BaseAdapter):
             version=time_us,
             thread=thread,
             subject=fields.maybe_text("summary"),
-            text=text,
-            html=html_of_text(text),
+            text=said[0],
+            html=said[1],
             sender=sender,
             channel=Channel(id=project.maybe_text("key"), name=project.maybe_text("name")),
             ticket=Ticket(
@@ -195,6 +224,7 @@ class Jira(BaseAdapter):
                 priority=fields.maybe("priority").maybe_text("name"),
                 assignee=assignee.maybe_text("emailAddress") or assignee.maybe_text("displayName"),
             ),
+            label=key,
             message_id=message_id,
             url=_url(issue, key),
             attachments=attachments,
@@ -266,13 +296,51 @@ def _sample(delivery: str, body: dict[str, Any]) -> Sample:
     return Sample(orjson.dumps(body), headers)
 
 
+def _of_automation(body: Walk) -> Walk:
+    """What an automation rule sends, as a webhook would: the issue may be the whole body, a comment a mere text.
+    Raises PayloadInvalid where there is no issue."""
+    value = body.value
+    if not isinstance(value.get("issue"), dict) and isinstance(value.get("fields"), dict):
+        value = {**value, "issue": {key: inner for key, inner in value.items() if key != "comment"}}
+    comment = value.get("comment")
+    if isinstance(comment, str):
+        comment = {"body": comment} if comment.strip() else None
+    if not isinstance(comment, dict) or not comment.get("body"):
+        comment = None
+    if comment is None or not isinstance(value.get("issue"), dict):
+        Walk(value)["issue"]  # says what is missing
+    return Walk({**value, "comment": comment})
+
+
+def _event_of(body: Walk) -> str:
+    """Which webhook a rule's request stands for. What the issue was opened with is one entry, however often it comes."""
+    if body.value.get("comment"):
+        return "comment_created"
+    fields = body.maybe("issue").maybe("fields")
+    told = _said(fields.value.get("description"))[0] or fields.items("attachment")
+    return "jira:issue_created" if told else "jira:issue_updated"
+
+
 def _person(user: Walk) -> Person:
+    name, email = user.maybe_text("displayName"), user.maybe_text("emailAddress")
+    if not email and _ADDRESS.fullmatch(name):
+        # A customer of Service Management who has no name yet.
+        email = name
     return Person(
         id=user.maybe_text("accountId") or user.maybe_text("key") or user.maybe_text("name"),
-        name=user.maybe_text("displayName"),
-        email=user.maybe_text("emailAddress"),
+        name=name,
+        email=email,
         bot=user.maybe_text("accountType") == "app",
     )
+
+
+def _changed(body: Walk, field: str) -> set[str]:
+    """What this change made of a field, under each of its entries in the changelog; nothing that was taken away."""
+    return {
+        new
+        for change in body.maybe("changelog").items("items")
+        if change.maybe_text("field") == field and (new := change.maybe_text("toString"))
+    }
 
 
 def _was_done(body: Walk, fields: Walk) -> bool:
@@ -295,37 +363,11 @@ def _url(issue: Walk, key: str) -> str:
     return f"{base}/browse/{key}"
 
 
-def _said(body: Any) -> str:
-    """Jira's API 2 writes wiki markup, API 3 a document of nodes."""
+def _said(body: Any) -> tuple[str, str]:
+    """Text and HTML: Jira's API 2 writes wiki markup, API 3 a document of nodes."""
     if isinstance(body, str):
-        return body.replace("\r\n", "\n").strip()
-    if not isinstance(body, dict):
-        return ""
-    pieces: list[str] = []
-    # The door refuses JSON nested deeper than some dozens of levels.
-    _read_node(body, pieces)
-    return "".join(pieces).strip()
-
-
-def _read_node(node: dict[str, Any], pieces: list[str]) -> None:
-    walk = Walk(node)
-    what, attributes = walk.maybe_text("type"), walk.maybe("attrs")
-    if what == "text":
-        pieces.append(walk.maybe_text("text"))
-    elif what in ("mention", "emoji", "status", "inlineCard", "date"):
-        pieces.append(
-            attributes.maybe_text("text")
-            or attributes.maybe_text("shortName")
-            or attributes.maybe_text("url")
-        )
-    elif what == "hardBreak":
-        pieces.append("\n")
-    if what == "listItem":
-        pieces.append("- ")
-    for child in walk.items("content"):
-        _read_node(child.value, pieces)
-    if what in _BLOCKS and pieces and not pieces[-1].endswith("\n"):
-        pieces.append("\n")
+        return read_wiki(body)
+    return read_adf(body) if isinstance(body, dict) else ("", "")
 
 
 def _attachments(fields: Walk) -> tuple[Attachment, ...]:

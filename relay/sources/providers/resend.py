@@ -6,18 +6,19 @@ without one the event is relayed with what it has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import orjson
 
-from relay.event import Attachment
+from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.sample import sample_mails
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.standard import (
     look_at_standard_head,
     sign_standard_webhooks,
@@ -32,7 +33,7 @@ class Resend(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook's signing secret, whsec_...")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         if self._rule.check_head(head, head.headers.get("svix-signature", "")):
@@ -68,7 +69,9 @@ class Resend(MailAdapter):
             delivery_id=inbound.headers.get("svix-id", ""),
             payload=payload,
         )
-        return self.event(mail, now_s=now_s)
+        found = self.event(mail, now_s=now_s)
+        # Resend's webhook tells what a mail is about; its words are fetched by the workers (`enrich`).
+        return replace(found, unworded="look_up") if isinstance(found, Event) else found
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
         found = []

@@ -10,7 +10,7 @@ from typing import ClassVar
 from xml.sax.saxutils import escape
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.event import Event, Person, Ticket, event_id
+from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
@@ -20,12 +20,16 @@ from relay.sources.base import (
     Parked,
     Parsed,
     Sample,
+    Skipped,
     content_key,
     iso_from_us,
 )
 from relay.sources.proof.credentials import has_secret, login_headers
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.either import looks_like_html, read_either
+from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import audience, withheld
 from relay.sources.read.xml import Element, first_leaf, parse_xml
 
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -39,6 +43,9 @@ _ACK = (
 #: Where the organization's id stands.
 _ORGANIZATION = ("Envelope", "Body", "notifications", "OrganizationId")
 _KINDS = {"Case": "ticket.updated", "CaseComment": "ticket.commented", "EmailMessage": "email.received"}
+#: Their fields may tell that they are not for the customer.
+_WITH_AUDIENCE = frozenset({"CaseComment"})
+_TEXTS = ("Description", "CommentBody", "TextBody", "Body", "Comments__c", "Comments")
 _TIMES = ("LastModifiedDate", "SystemModstamp", "CreatedDate")
 
 
@@ -53,7 +60,7 @@ class Salesforce(BaseAdapter):
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if not (self._rule.login or has_secret(options) or options.unauthenticated):
             raise ValueError(
                 f"source {options.name!r}: salesforce signs nothing, so it needs basic_auth, or secrets: "
@@ -90,9 +97,14 @@ class Salesforce(BaseAdapter):
             return Parked("notification without Id or sObject", notification or content_key(one.told()))
         values = {child.name: child.text for child in record.children if child.text}
         kind = record.type.rpartition(":")[2]
+        # A record is the customer's to see unless it says otherwise: few have a field for it.
+        told = audience(values) or ("" if kind in _WITH_AUDIENCE else "public")
+        if why := withheld(told, self.options):
+            return Skipped(why)
         moment = next((found for key in _TIMES if (found := moment_us(values.get(key))) is not None), None)
         version = int(now_s * 1_000_000) if moment is None else moment
         record_id = values.get("Id") or notification
+        text, html = _said(values)
         source = self.options.name
         return Event(
             id=event_id(source, notification),
@@ -104,23 +116,25 @@ class Salesforce(BaseAdapter):
             thread=values.get("ParentId", record_id)
             if kind in ("CaseComment", "EmailMessage")
             else record_id,
-            subject=values.get("Subject")
-            or values.get("Name")
-            or values.get("CaseNumber")
-            or ("" if kind in _KINDS else kind),
-            text=values.get("Description") or values.get("CommentBody") or values.get("TextBody") or "",
+            subject=values.get("Subject") or values.get("Name") or values.get("Title") or "",
+            text=text,
+            html=html,
             sender=Person(
-                id=values.get("ContactId", ""),
+                id=values.get("ContactId") or values.get("CreatedById", ""),
                 name=values.get("SuppliedName") or values.get("FromName") or "",
                 email=values.get("SuppliedEmail")
                 or values.get("ContactEmail")
                 or values.get("FromAddress")
                 or values.get("Email", ""),
             ),
+            recipients=_recipients(values),
             ticket=_ticket(values) if kind == "Case" else Ticket(),
             message_id=notification,
             url=_url(outer.leaf("EnterpriseUrl"), record_id),
             delivery_id=notification,
+            label=values.get("CaseNumber") or kind,
+            # An outbound message has the fields that its workflow chose.
+            unworded="fields" if kind in ("CaseComment", "EmailMessage", "FeedItem", "FeedComment") else "",
             # The session id would let its holder act in Salesforce: it goes no further.
             payload={
                 "organization_id": outer.leaf("OrganizationId"),
@@ -147,6 +161,23 @@ class Salesforce(BaseAdapter):
         if secret:
             body = body.replace(b"00D000000000SAMPLE", escape(secret).encode())
         return Sample(body, {**sample.headers, **login_headers(self.options)}, sample.method)
+
+
+def _said(values: dict[str, str]) -> tuple[str, str]:
+    html = values.get("HtmlBody", "")
+    text = next((values[key] for key in _TEXTS if values.get(key)), "")
+    if html:
+        return text or text_of_html(html), clean_html(html)
+    return read_either(text) if looks_like_html(text) else (text, "")
+
+
+def _recipients(values: dict[str, str]) -> tuple[Recipient, ...]:
+    return tuple(
+        Recipient(email=address.strip(), role=role)
+        for key, role in (("ToAddress", "to"), ("CcAddress", "cc"))
+        for address in values.get(key, "").split(";")
+        if "@" in address
+    )
 
 
 def _ticket(values: dict[str, str]) -> Ticket:

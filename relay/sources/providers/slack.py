@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.event import Attachment, Channel, Event, Person, event_id
+from relay.event import Channel, Event, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -28,8 +28,8 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
-from relay.sources.read.slack_markup import render_html, render_text
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.slack_message import files_of, said, sender_of
 
 #: Subtypes that hold what a person (or program) said; "" is the plain message.
 _SPOKEN = frozenset({"", "thread_broadcast", "file_share", "me_message", "bot_message", "document_mention"})
@@ -51,8 +51,9 @@ class Slack(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "Slack's signing secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_bots = "bots" in options.keep
+        self._keep_apps = "apps" in options.keep
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         sent_at_s = head.headers.get("x-slack-request-timestamp", "")
@@ -140,7 +141,7 @@ class Slack(BaseAdapter):
     def _event(
         self, body: Walk, event: Walk, message: Walk, kind: str, ts: str, version: int, content: str
     ) -> Parsed:
-        sender = _sender(message)
+        sender = sender_of(message, apps=self._keep_apps)
         if sender.bot and not self._keep_bots:
             return Skipped("bot")
         channel = event.text("channel")
@@ -149,7 +150,7 @@ class Slack(BaseAdapter):
         if thread_ts:
             _microseconds(thread_ts, "event.thread_ts")
         message_id = f"{channel}-{ts}"
-        raw = "" if kind == "message.deleted" else _said(message)
+        text, html = ("", "") if kind == "message.deleted" else said(message)
         source = self.options.name
         return Event(
             id=event_id(source, delivery),
@@ -159,13 +160,13 @@ class Slack(BaseAdapter):
             time=iso_from_us(version),
             version=version,
             thread=f"{channel}-{thread_ts or ts}",
-            text=render_text(raw),
-            html=render_html(raw),
+            text=text,
+            html=html,
             sender=sender,
             channel=Channel(id=channel, name=event.maybe_text("channel_name")),
             message_id=message_id,
             url=f"https://slack.com/archives/{channel}/p{ts.replace('.', '')}" if channel.isalnum() else "",
-            attachments=_attachments(message),
+            attachments=files_of(message),
             delivery_id=delivery,
             also_seen=(event_id(source, f"content:{message_id}:{content}"),),
             payload=body.value,
@@ -223,47 +224,6 @@ def _maybe_microseconds(ts: str) -> int:
 
 def _ts(moment_us: int) -> str:
     return f"{moment_us // 1_000_000}.{moment_us % 1_000_000:06d}"
-
-
-def _sender(message: Walk) -> Person:
-    """Modern bots carry `bot_id` and no subtype; classic ones have a `username` and no user."""
-    get = message.value.get
-    user, bot_id = message.maybe_text("user"), message.maybe_text("bot_id")
-    if bot_id or get("subtype") == "bot_message" or get("bot_profile") or user == "USLACKBOT":
-        name = message.maybe_text("username") or message.maybe("bot_profile").maybe_text("name")
-        return Person(id=user or bot_id, name=name, bot=True)
-    profile = get("user_profile")
-    if not isinstance(profile, dict):
-        return Person(id=user)
-    walk = Walk(profile)
-    name = walk.maybe_text("real_name") or walk.maybe_text("display_name") or walk.maybe_text("name")
-    return Person(id=user, name=name, email=walk.maybe_text("email"))
-
-
-def _said(message: Walk) -> str:
-    """The text; programs often put theirs into legacy attachments alone."""
-    text = message.maybe_text("text")
-    if text:
-        return text
-    parts = (part.maybe_text("text") or part.maybe_text("fallback") for part in message.items("attachments"))
-    return "\n".join(part for part in parts if part)
-
-
-def _attachments(message: Walk) -> tuple[Attachment, ...]:
-    if "files" not in message.value:
-        return ()
-    found = []
-    for file in message.items("files"):
-        size = file.value.get("size")
-        found.append(
-            Attachment(
-                name=file.maybe_text("name") or file.maybe_text("title"),
-                type=file.maybe_text("mimetype"),
-                size=size if type(size) is int and size >= 0 else None,
-                url=file.maybe_text("permalink") or file.maybe_text("url_private"),
-            )
-        )
-    return tuple(found)
 
 
 def _sample_message(moment_us: int, text: str, more: dict[str, Any]) -> Sample:

@@ -9,6 +9,7 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from functools import lru_cache
+from html import unescape
 from typing import Any, ClassVar
 
 import nh3
@@ -30,14 +31,19 @@ from relay.sources.base import (
     same,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
-from relay.sources.proof.rule import Rule, require_free_authorization
-from relay.sources.read.markup import clean_html, is_deep, text_of_html
+from relay.sources.proof.rule import ProofRule, require_free_authorization
+from relay.sources.read.attached import pictures_in
+from relay.sources.read.markup import clean_html, is_deep_markup, text_of_html
 from relay.sources.read.moment import moment_us
 
 _KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
 _AT = re.compile(r"<at[^<>]*>[^<>]*</at>")
 #: What a message needs; its boxes (div, span) go, their content stays.
 _TAGS = nh3.ALLOWED_TAGS - {"div", "span"}
+_EMOJI_TAG = re.compile(
+    r"<emoji\b[^<>]{0,1000}>|<img\b[^<>]{0,2000}schema\.skype\.com/Emoji[^<>]{0,2000}>", re.IGNORECASE
+)
+_ALT = re.compile(r"""\balt\s*=\s*["']([^"'<>]{1,40})["']""", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
 
 
@@ -52,7 +58,7 @@ class Teams(BaseAdapter):
         for secret in options.secrets():
             if secret and not _key(secret):
                 raise ValueError(f"source {options.name!r}: the Teams security token must be base64")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         require_free_authorization(options)
         self._keep_bots = "bots" in options.keep
 
@@ -94,6 +100,7 @@ class Teams(BaseAdapter):
         version = int(now_s * 1_000_000) if found is None else found
         deleted = what == "messageDelete"
         html = "" if deleted else _html(body)
+        text = "" if deleted else _text(_with_emoji(body.maybe_text("text")) or html)
         source = self.options.name
         delivery = f"{what}:{conversation}:{activity}:{stamp if what == 'messageUpdate' else ''}"
         return [
@@ -105,7 +112,7 @@ class Teams(BaseAdapter):
                 time=iso_from_us(version),
                 version=version,
                 thread=conversation,
-                text="" if deleted else _text(body.maybe_text("text") or html),
+                text=text,
                 html=html,
                 sender=Person(
                     id=author.maybe_text("aadObjectId") or author.maybe_text("id"),
@@ -114,7 +121,7 @@ class Teams(BaseAdapter):
                 ),
                 channel=_channel(body.maybe("channelData")),
                 message_id=activity,
-                attachments=_attachments(body),
+                attachments=() if deleted else _attachments(body) or (() if text else _pictures(body)),
                 delivery_id=activity,
                 payload=payload,
             )
@@ -156,11 +163,30 @@ def _text(raw: str) -> str:
 def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
-            told = _without_mentions(attachment.maybe_text("content"))
-            if is_deep(told):
+            told = _without_mentions(_with_emoji(attachment.maybe_text("content")))
+            if is_deep_markup(told):
                 return clean_html(told)
             return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
     return ""
+
+
+def _with_emoji(html: str) -> str:
+    """The HTML with each emoji as its character: Teams writes it as a picture, or as an element of its own."""
+    if "moji" not in html:
+        return html
+    return _EMOJI_TAG.sub(
+        lambda found: unescape(alt[1]) if (alt := _ALT.search(found[0])) else found[0], html
+    ).replace("</emoji>", "")
+
+
+def _pictures(body: Walk) -> tuple[Attachment, ...]:
+    """What a message of a picture alone consists of."""
+    return tuple(
+        picture
+        for attachment in body.items("attachments")
+        if attachment.maybe_text("contentType") == "text/html"
+        for picture in pictures_in(attachment.maybe_text("content"))
+    )
 
 
 def _without_mentions(html: str) -> str:

@@ -1,7 +1,8 @@
 """Twilio: messages (SMS, WhatsApp), calls that ended, and Twilio Conversations.
 
-Source: Twilio, "Webhooks security" (signature over the URL and the sorted parameters, `bodySHA256` for JSON),
-"Incoming message webhook", "Voice status callback", "Conversations webhooks".
+Source: Twilio, "Webhooks security" (signature over the URL and the sorted parameters, `bodySHA256` for JSON), its
+Python helper 9.13 (SharedKey signatures: a header names the hash), "Incoming message webhook", "Voice status callback",
+"Recording status callback", "Conversations webhooks".
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
@@ -28,10 +29,15 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
+from relay.sources.read.attached import name_in, read_files
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import as_list, form_pairs
 
+#: What signed the request: the auth token (no such header), or a SharedKey, whose secret is one of `secrets`.
+_SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+_HASHES = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _FORM = "application/x-www-form-urlencoded"
 #: Twilio never sends more; a form is sorted before anyone is known.
 _MAX_FIELDS = 500
@@ -53,7 +59,7 @@ class Twilio(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the account's auth token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if has_secret(options):
             require_public_url(options)
 
@@ -64,6 +70,9 @@ class Twilio(BaseAdapter):
         if not self._rule.secret:
             return
         given = inbound.headers["x-twilio-signature"]
+        hash_name = _HASHES.get(_algorithm(inbound.headers.get(_SETTINGS_HEADER, "")))
+        if hash_name is None:
+            raise NotAuthentic("algorithm")
         form = _is_form(inbound)
         parameters = _sorted_parameters(inbound.body) if form else ""
         found = False
@@ -72,7 +81,7 @@ class Twilio(BaseAdapter):
                 continue
             for variant in _with_and_without_port(url):
                 signed = (variant + parameters).encode("utf-8", "surrogatepass")
-                found |= matches_base64(given, self.options.secrets(), signed, "sha1")
+                found |= matches_base64(given, self.options.secrets(), signed, hash_name)
         if not found:
             raise NotAuthentic("signature")
 
@@ -108,7 +117,7 @@ class Twilio(BaseAdapter):
         sid = fields["MessageSid"] or fields["SmsSid"] or fields["SmsMessageSid"]
         sender, to = fields.wanted("From"), fields.wanted("To")
         time_us = int(now_s * 1_000_000)  # a message carries no time
-        text = fields["Body"]
+        text = _said(fields)
         return Event(
             id=event_id(self.options.name, sid),
             source=self.options.name,
@@ -117,7 +126,7 @@ class Twilio(BaseAdapter):
             time=iso_from_us(time_us),
             version=time_us,
             thread=f"{sender}:{to}",
-            subject=fields["ProfileName"] or _number(sender),
+            subject=fields["ProfileName"],
             text=text,
             html=html_of_text(text),
             sender=Person(id=_number(sender), name=fields["ProfileName"]),
@@ -126,23 +135,33 @@ class Twilio(BaseAdapter):
             message_id=sid,
             attachments=_media(fields),
             delivery_id=sid,
+            label=_number(sender),
             payload=fields.values,
         )
 
     def _call(self, fields: _Fields, now_s: float) -> Parsed:
-        status = fields["CallStatus"]
-        if status not in _FINAL_CALL:
+        status, sid = fields["CallStatus"], fields["CallSid"]
+        recording = fields["RecordingUrl"]
+        told = bool(fields["TranscriptionText"]) or (
+            recording and fields["RecordingStatus"] in ("", "completed")
+        )
+        if status not in _FINAL_CALL and not told:
             return Skipped("status")
-        sid = fields["CallSid"]
         sender, to = fields["From"], fields["To"]
         time_us = moment_us(fields["Timestamp"]) or int(now_s * 1_000_000)
-        seconds = fields["CallDuration"] or fields["Duration"]
+        over = status in _FINAL_CALL
+        seconds = fields["CallDuration"] or fields["Duration"] if over else fields["RecordingDuration"]
         lasted = f", {seconds} s" if seconds.isascii() and seconds.isdigit() and len(seconds) < 9 else ""
-        text = f"Call {status}{lasted}"
+        text = f"Call {status}{lasted}" if over else f"Recording{lasted}"
         if fields["TranscriptionText"]:
             text += f"\n{fields['TranscriptionText']}"
-        key = f"{sid}:{status}"
-        recording = fields["RecordingUrl"]
+        # A recording and its transcription come apart from the call's end, and stand as one entry beside it.
+        entry = "" if over else f":{fields['RecordingSid'] or 'recording'}"
+        key = (
+            f"{sid}:{status}"
+            if over
+            else f"{sid}{entry}:{'words' if fields['TranscriptionText'] else 'file'}"
+        )
         return Event(
             id=event_id(self.options.name, key),
             source=self.options.name,
@@ -151,15 +170,16 @@ class Twilio(BaseAdapter):
             time=iso_from_us(time_us),
             version=time_us,
             thread=sid,
-            subject=f"Call from {_number(sender)} to {_number(to)}",
+            subject=f"Call from {_number(sender)} to {_number(to)}" if sender and to else "",
             text=text,
             html=html_of_text(text),
             sender=Person(id=_number(sender), name=fields["CallerName"]),
             recipients=(Recipient(name=_number(to)),) if to else (),
             channel=Channel(id=_number(to), name="voice"),
-            message_id=sid,
+            message_id=f"{sid}{entry}",
             attachments=(Attachment(name="recording", url=recording),) if recording else (),
             delivery_id=key,
+            label="Call",
             payload=fields.values,
         )
 
@@ -200,6 +220,7 @@ class Twilio(BaseAdapter):
             sender=Person(id=_number(author), email=author if "@" in author else ""),
             channel=Channel(id=thread, name=fields["FriendlyName"]),
             message_id=sid,
+            attachments=() if deleted else _files(fields["Media"]),
             delivery_id=key,
             payload=fields.values,
         )
@@ -244,16 +265,22 @@ class _Fields:
         return self[name]
 
 
+def _algorithm(settings: str) -> str:
+    """The hash that "key=..,algorithm=HMAC_SHA256" names; Twilio's old one where it names none."""
+    for part in settings.split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == "algorithm" and value.strip():
+            return value.strip().upper()
+    return "HMAC_SHA1"
+
+
 def _is_form(inbound: Inbound) -> bool:
     """A form, unless the request says JSON. A JSON body is only proven where the signed URL names its hash."""
     return not inbound.headers.get("content-type", _FORM).lower().startswith("application/json")
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise PayloadInvalid("more fields than a message has") from None
+    return form_pairs(body, _MAX_FIELDS)
 
 
 def _sorted_parameters(body: bytes) -> str:
@@ -299,10 +326,35 @@ def _media(fields: _Fields) -> tuple[Attachment, ...]:
     if not (count.isascii() and count.isdigit() and len(count) < 4):
         return ()
     return tuple(
-        Attachment(type=fields[f"MediaContentType{n}"], url=url)
+        Attachment(name=_kind(kind := fields[f"MediaContentType{n}"], url), type=kind, url=url)
         for n in range(min(int(count), _MAX_MEDIA))
         if (url := fields[f"MediaUrl{n}"])
     )
+
+
+def _kind(content_type: str, url: str) -> str:
+    """What to call a file that has no name: "image", "audio", "contact"."""
+    if "vcard" in content_type:
+        return "contact"
+    return name_in(url) or content_type.partition("/")[0]
+
+
+def _files(media: str) -> tuple[Attachment, ...]:
+    """The files of a Conversations message: a list as JSON; their addresses are the account's own."""
+    return read_files(
+        [{**one, "name": one.get("Filename")} for one in as_list(media.encode()) if isinstance(one, dict)]
+    )
+
+
+def _said(fields: _Fields) -> str:
+    """What was written, tapped or shared: a list's entry, a button, a place. WhatsApp's own words for each."""
+    lines = [fields["Body"]]
+    lines += [fields[name] for name in ("ButtonText", "ListTitle", "ListDescription", "ReactionEmoji")]
+    if fields["Latitude"] and fields["Longitude"]:
+        place = ", ".join(word for word in (fields["Label"], fields["Address"]) if word)
+        where = f"{fields['Latitude']},{fields['Longitude']}"
+        lines.append(f"Location: {place} ({where})" if place else f"Location: {where}")
+    return "\n".join(dict.fromkeys(line for line in lines if line.strip()))
 
 
 def _sample_message(sid: str, serial: int, text: str) -> Sample:

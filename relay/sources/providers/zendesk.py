@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.event import Attachment, Event, Person, Ticket, event_id
+from relay.event import Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -22,21 +22,23 @@ from relay.sources.base import (
     Sample,
     Skipped,
     Walk,
-    content_key,
     hmac_bytes,
     iso_from_us,
 )
 from relay.sources.proof.credentials import login_headers, matches_base64
 from relay.sources.proof.freshness import require_moment, window_s
-from relay.sources.proof.rule import Rule, delivery_of, require_proof
-from relay.sources.read.markup import clean_html, html_of_text
+from relay.sources.proof.rule import ProofRule, delivery_of, require_proof
+from relay.sources.providers.zendesk_trigger import trigger_event
+from relay.sources.read.attached import pictures_in, read_files
+from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
-from relay.sources.read.templated import Fields, read_templated
+from relay.sources.read.privacy import audience, withheld
+from relay.sources.read.templated import read_templated
 
 _SIGNATURE = "x-zendesk-webhook-signature"
 _SIGNED_AT = "x-zendesk-webhook-signature-timestamp"
 #: Zendesk documents no window. It repeats a delivery within minutes, and does not say whether it signs anew.
-WINDOW_S = 3600.0
+_WINDOW_S = 3600.0
 
 _PREFIX = "zen:event-type:"
 _GONE = {
@@ -44,7 +46,6 @@ _GONE = {
     "ticket.permanently_deleted": "DELETED",
     "ticket.marked_as_spam": "SPAM",
 }
-_SOLVED = frozenset({"solved", "closed"})
 
 
 class Zendesk(BaseAdapter):
@@ -55,9 +56,8 @@ class Zendesk(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's signing secret")
-        self._rule = Rule(options)
-        self.proof_window_s = window_s(options, WINDOW_S)
-        self._keep_private = "private" in options.keep
+        self._rule = ProofRule(options)
+        self.proof_window_s = window_s(options, _WINDOW_S)
         self._keep_bots = "bots" in options.keep
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
@@ -65,7 +65,7 @@ class Zendesk(BaseAdapter):
             sent_at = head.headers.get(_SIGNED_AT, "")
             if not sent_at:
                 raise NotAuthentic("missing")
-            require_moment(moment_us(sent_at), self.options, now_s=now_s, default_s=WINDOW_S)
+            require_moment(moment_us(sent_at), self.options, now_s=now_s, default_s=_WINDOW_S)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
         """The secret looks like base64 but is the key verbatim."""
@@ -86,7 +86,8 @@ class Zendesk(BaseAdapter):
             payload = read_templated(inbound)
             if _is_event(payload):
                 return [self._event(Walk(payload))]
-            return [self._templated(payload, inbound, now_s)]
+            delivery = self._delivery_key(inbound)
+            return [trigger_event(payload, inbound, self.options, delivery=delivery, now_s=now_s)]
         except PayloadInvalid as error:
             # Zendesk does not repeat what was answered with a 400.
             return [Parked(str(error), self._delivery_key(inbound))]
@@ -112,9 +113,11 @@ class Zendesk(BaseAdapter):
         author = comment.maybe("author") if comment.value.get("author") else actor
         kind, text, message_id = self._what(what, change, detail, change_of, comment, ticket_id, delivery)
         sender = _person(author) if author.value else _actor(detail, what)
-        private = comment.value.get("is_public") is False and kind != "message.deleted"
-        if private and not self._keep_private:
-            return Skipped("private")
+        if kind != "message.deleted" and (comment.value or kind == "ticket.created"):
+            said_of = audience(comment.value) if comment.value else audience(detail.value)
+            # Messages of a messaging ticket are the customer's talk: there are no private ones.
+            if why := withheld(said_of if family == "ticket" else said_of or "public", self.options):
+                return Skipped(why)
         if sender.bot and kind == "message.created" and not self._keep_bots:
             return Skipped("bot")
         status = _GONE.get(what) or detail.maybe_text("status")
@@ -142,9 +145,11 @@ class Zendesk(BaseAdapter):
                 assignee=detail.maybe_ident("assignee_id"),
             ),
             message_id=message_id,
-            attachments=_attachments(comment),
+            attachments=read_files(comment.value.get("attachments")) or (() if text else pictures_in(html)),
             tags=tuple(detail.texts("tags")),
             delivery_id=delivery,
+            # `messaging_ticket.message_added` may tell the ticket's id alone.
+            unworded="" if comment.value else "look_up" if family == "messaging_ticket" else "",
             payload=body.value,
         )
 
@@ -160,8 +165,9 @@ class Zendesk(BaseAdapter):
     ) -> tuple[str, str, str]:
         """Kind, text and message id."""
         comment_id = comment.maybe_ident("id") or delivery
+        body = comment.maybe_text("body") or text_of_html(comment.maybe_text("html_body"))
         if what == "messaging_ticket.message_added":
-            return "message.created", comment.maybe_text("body"), comment_id
+            return "message.created", body, comment_id
         if change == "created":
             return (
                 "ticket.created",
@@ -169,114 +175,13 @@ class Zendesk(BaseAdapter):
                 f"{ticket_id}-description",
             )
         if change == "comment_added":
-            return "ticket.commented", comment.maybe_text("body"), comment_id
+            return "ticket.commented", body, comment_id
         if change in ("comment_made_private", "comment_redacted") and comment.value:
-            text = comment.maybe_text("body") if change == "comment_redacted" else ""
+            text = body if change == "comment_redacted" else ""
             return ("message.updated" if text else "message.deleted"), text, comment_id
         if change == "status_changed" and change_of.maybe_text("current").lower() == "solved":
             return "ticket.solved", "", delivery
         return "ticket.updated", "", delivery
-
-    def _templated(self, payload: dict[str, Any], inbound: Inbound, now_s: float) -> Parsed:
-        fields = Fields(payload)
-        ticket_id = fields.text("ticketid", "id", "ticket", "ticketnumber")
-        if not ticket_id:
-            raise PayloadInvalid('the trigger\'s body names no ticket: add "ticket_id": "{{ticket.id}}"')
-        public = fields.flag("ispublic", "commentispublic", "public", "ticketlatestcommentispublic")
-        if public is False and not self._keep_private:
-            return Skipped("private")
-        delivery = self._delivery_key(inbound)
-        comment = fields.text(
-            *(
-                "comment",
-                "commentbody",
-                "latestcomment",
-                "latestpubliccomment",
-                "ticketlatestcomment",
-            ),
-            *("ticketlatestpubliccomment", "message", "body", "text", "commentvalue"),
-        )
-        description = fields.text("description", "ticketdescription")
-        what = fields.text("type", "event", "eventtype", "action").lower()
-        status = fields.text("status", "ticketstatus")
-        created = "creat" in what or what.startswith("new")
-        if created or (description and not comment):
-            kind, text, message_id = (
-                "ticket.created",
-                description or comment,
-                f"{ticket_id}-description",
-            )
-        elif comment or "comment" in what:
-            message_id = fields.text("commentid", "ticketlatestcommentid") or content_key(inbound.body)
-            kind, text = "ticket.commented", comment
-        else:
-            kind = "ticket.solved" if status.lower() in _SOLVED else "ticket.updated"
-            text, message_id = "", delivery
-        time_us = (
-            fields.moment_us(
-                *(
-                    "timestamp",
-                    "time",
-                    "updatedat",
-                    "ticketupdatedatwithtimestamp",
-                    "updatedatwithtimestamp",
-                ),
-                *("ticketupdatedat", "createdat", "ticketcreatedat", "date"),
-            )
-            or moment_us(inbound.headers.get("x-zendesk-webhook-signature-timestamp", ""))
-            or int(now_s * 1_000_000)
-        )
-        source = self.options.name
-        return Event(
-            id=event_id(source, delivery),
-            source=source,
-            adapter=self.name,
-            kind=kind,
-            time=iso_from_us(time_us),
-            version=time_us,
-            thread=ticket_id,
-            subject=fields.text("subject", "tickettitle", "title", "ticketsubject"),
-            text=text,
-            html=clean_html(text),
-            sender=Person(
-                id=fields.text("requesterid", "ticketrequesterid", "authorid", "currentuserid"),
-                name=fields.text(
-                    "authorname",
-                    "currentusername",
-                    "requestername",
-                    "ticketrequestername",
-                    "name",
-                ),
-                email=fields.text(
-                    *(
-                        "authoremail",
-                        "currentuseremail",
-                        "requesteremail",
-                        "ticketrequesteremail",
-                        "email",
-                    )
-                ),
-            ),
-            ticket=Ticket(
-                id=ticket_id,
-                status=status,
-                priority=fields.text("priority", "ticketpriority"),
-                assignee=fields.text(
-                    *(
-                        "assigneeemail",
-                        "ticketassigneeemail",
-                        "assignee",
-                        "assigneename",
-                    ),
-                    *("ticketassigneename", "assigneeid"),
-                ),
-            ),
-            message_id=message_id,
-            url=fields.text("ticketurl", "url", "link", "ticketlink"),
-            tags=fields.words("tags", "tickettags"),
-            delivery_id=delivery,
-            payload=payload,
-        )
 
     def sample(self, *, serial: int, now_s: float) -> Sample:
         return self.sample_thread(serial=serial, now_s=now_s)[0]
@@ -350,22 +255,6 @@ def _actor(detail: Walk, what: str) -> Person:
 def _position(change_of: Walk) -> int:
     position = change_of.maybe("meta").maybe("sequence").maybe_number("position") or 0
     return int(min(max(position, 0), 999))
-
-
-def _attachments(comment: Walk) -> tuple[Attachment, ...]:
-    if "attachments" not in comment.value:
-        return ()
-    found = []
-    for file in comment.items("attachments"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("filename") or file.maybe_text("file_name"),
-                type=file.maybe_text("content_type"),
-                size=file.maybe_size("size"),
-                url=file.maybe_text("content_url"),
-            )
-        )
-    return tuple(found)
 
 
 def _sample_event(

@@ -1,6 +1,7 @@
 """Zoom: meetings, recordings, summaries and phone calls, once they are over.
 
-Source: Zoom, "Using webhooks" (verification, URL validation), "Meeting events", "Phone events".
+Phone events: `zoom_phone`.
+Source: Zoom, "Using webhooks" (verification, URL validation), "Meeting events", "Recording events".
 """
 
 from __future__ import annotations
@@ -27,17 +28,22 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
+from relay.sources.providers.zoom_phone import phone_events
+from relay.sources.read.markdown import read_markdown
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
-#: What is worth a conversation's entry after the meeting; its order is that of arrival at the end.
-_AFTER = (
-    *("meeting.ended", "webinar.ended", "meeting.summary_completed", "meeting.summary_updated"),
-    *("recording.completed", "recording.transcript_completed"),
+#: What is worth a conversation's entry after the meeting.
+_AFTER = frozenset(
+    {
+        *("ended", "summary_completed", "summary_updated", "completed", "transcript_completed"),
+        *("aic_transcript_completed", "summary_recovered"),
+    }
 )
-_FAMILIES = frozenset({"meeting", "webinar", "recording", "phone"})
-_NOISE = ("participant", "sharing", "breakout", "chat_message", "alert", "reaction", "live_streaming", "risk")
+#: Taken away for good; what is in the trash may come back.
+_GONE = frozenset({"deleted", "summary_deleted"})
+_FAMILIES = frozenset({"meeting", "webinar", "recording"})
 
 
 class Zoom(BaseAdapter):
@@ -47,7 +53,7 @@ class Zoom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's secret token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         given = head.headers.get("x-zm-signature", "")
@@ -99,20 +105,22 @@ class Zoom(BaseAdapter):
         if what == "endpoint.url_validation":
             return [Skipped("handshake")]
         family, _, change = what.partition(".")
-        if family == "app_deauthorized" or what == "app_deauthorized":
+        if what == "app_deauthorized" or family == "app_deauthorized":
             return [Skipped("lifecycle")]
-        if family not in _FAMILIES or any(word in change for word in _NOISE):
+        if family == "phone":
+            item = body["payload"]["object"]
+            return phone_events(self.options, body, item, change, now_s=now_s)
+        if family not in _FAMILIES or (change not in _AFTER and change not in _GONE):
             return [Skipped("type")]
-        item = body["payload"]["object"]
-        return [self._event(body, item, what, now_s)]
+        return [self._event(body, body["payload"]["object"], what, change, now_s)]
 
-    def _event(self, body: Walk, item: Walk, what: str, now_s: float) -> Event:
+    def _event(self, body: Walk, item: Walk, what: str, change: str, now_s: float) -> Event:
         thread = (
             item.maybe_ident("uuid")
             or item.maybe_ident("meeting_uuid")
-            or item.maybe_ident("call_id")
-            or item.maybe_ident("call_history_uuid")
+            or item.maybe_ident("webinar_uuid")
             or item.maybe_ident("id")
+            or item.maybe_ident("meeting_id")
         )
         if not thread:
             raise PayloadInvalid("wanted an id", "payload.object.uuid")
@@ -121,29 +129,33 @@ class Zoom(BaseAdapter):
             time_us = moment_us(item.value.get("end_time")) or moment_us(item.value.get("start_time"))
         if time_us is None:
             time_us = int(now_s * 1_000_000)
-        over = what in _AFTER or (what.startswith("phone.") and what.endswith(("_ended", "_completed")))
-        topic = item.maybe_text("topic") or item.maybe_text("meeting_topic")
-        text = _said(item, what)
+        topic = (
+            item.maybe_text("topic") or item.maybe_text("meeting_topic") or item.maybe_text("webinar_topic")
+        )
+        deleted = change in _GONE
+        text, html = ("", "") if deleted else _said(item, change)
         key = f"{what}:{thread}:{body.maybe_ident('event_ts') or time_us}"
         source = self.options.name
         return Event(
             id=event_id(source, key),
             source=source,
             adapter=self.name,
-            kind="call.ended" if over else "custom",
+            kind="message.deleted" if deleted else "call.ended",
             time=iso_from_us(time_us),
             version=time_us,
             thread=thread,
-            subject=topic or _phone_subject(item),
+            subject=topic,
             text=text,
-            html=html_of_text(text),
+            html=html,
             sender=_host(item),
             recipients=_recipients(item),
             channel=Channel(id=item.maybe_ident("id") or item.maybe_ident("meeting_id"), name=topic),
-            message_id=f"{thread}:{what}",
+            message_id=_message_id(thread, what, change),
             url=item.maybe_text("share_url") or item.maybe_text("summary_doc_url"),
-            attachments=_recordings(item),
+            attachments=() if deleted else _recordings(item),
             delivery_id=key,
+            label="Meeting",
+            unworded="look_up" if "transcript" in change or "summary" in change else "",
             payload=body.value,
         )
 
@@ -187,54 +199,66 @@ class Zoom(BaseAdapter):
         return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
 
-def _said(item: Walk, what: str) -> str:
-    """A summary's words; for a meeting or call that ended, when and how long it was."""
-    lines = [item.maybe_text("summary_overview") or item.maybe("summary").maybe_text("summary_overview")]
-    lines += [
-        f"{detail.maybe_text('label')}: {detail.maybe_text('summary')}".strip(": ")
-        for detail in item.items("summary_details")
+def _message_id(thread: str, what: str, change: str) -> str:
+    """A summary that is updated replaces the one before it; what is deleted names what it takes away, a meeting as a
+    whole by its thread."""
+    if change == "deleted" and not what.startswith("recording."):
+        return thread
+    if "summary" in change:
+        return f"{thread}:summary"
+    if change == "deleted":
+        return f"{thread}:recording.completed"
+    return f"{thread}:{what}"
+
+
+def _said(item: Walk, change: str) -> tuple[str, str]:
+    """A summary's words as text and HTML; for a meeting that ended, when and how long it was."""
+    content = item.maybe_text("summary_content")
+    if content:
+        return read_markdown(content)
+    text = _summary(item)
+    if not text and change == "ended":
+        text = _span(item)
+    return text, html_of_text(text)
+
+
+def _summary(item: Walk) -> str:
+    """A summary in its older form, in parts; what a host edited stands for what the program wrote."""
+    edited, whole = item.maybe("edited_summary"), item.maybe("summary")
+    lines = [
+        next((text for one in (edited, item, whole) if (text := one.maybe_text("summary_overview"))), "")
     ]
-    steps = item.texts("next_steps")
+    details = (
+        edited.items("summary_details") or item.items("summary_details") or whole.items("summary_details")
+    )
+    if not details:
+        lines.append(edited.maybe_text("summary_details"))
+    lines += [
+        f"{detail.maybe_text('label')}: {detail.maybe_text('summary')}".strip(": ") for detail in details
+    ]
+    steps = edited.texts("next_steps") or item.texts("next_steps") or whole.texts("next_steps")
     if steps:
         lines.append("Next steps:\n" + "\n".join(f"- {step}" for step in steps))
-    content = item.maybe_text("summary_content")
-    if content and not any(lines):
-        lines.append(content)
-    found = "\n".join(line for line in lines if line)
-    if found or not what.endswith("ended"):
-        return found
-    begun, ended = (
-        item.maybe_text("start_time"),
-        item.maybe_text("end_time") or item.maybe_text("call_end_time"),
-    )
-    begun_us, ended_us = moment_us(begun), moment_us(ended)
+    return "\n".join(line for line in lines if line)
+
+
+def _span(item: Walk) -> str:
+    begun_us, ended_us = moment_us(item.value.get("start_time")), moment_us(item.value.get("end_time"))
     if begun_us is None or ended_us is None or ended_us < begun_us:
-        return ""
+        return "Meeting ended"
     return (
         f"{iso_from_us(begun_us)[:16].replace('T', ' ')} UTC, {round((ended_us - begun_us) / 60_000_000)} min"
     )
 
 
-def _phone_subject(item: Walk) -> str:
-    numbers = [item.maybe(side).maybe_ident("phone_number") for side in ("caller", "callee")]
-    return " -> ".join(number for number in numbers if number)
-
-
 def _host(item: Walk) -> Person:
     email = item.maybe_text("host_email") or item.maybe_text("meeting_host_email")
     host_id = item.maybe_ident("host_id") or item.maybe_ident("meeting_host_id")
-    if host_id or email:
-        return Person(id=host_id, email=email)
-    caller = item.maybe("caller")
-    return Person(
-        id=caller.maybe_ident("user_id") or caller.maybe_ident("phone_number"), name=caller.maybe_text("name")
-    )
+    return Person(id=host_id, email=email)
 
 
 def _recipients(item: Walk) -> tuple[Recipient, ...]:
-    callee = item.maybe("callee")
-    name = callee.maybe_text("name") or callee.maybe_ident("phone_number")
-    found = [Recipient(name=name)] if name else []
+    found = []
     for participant in item.items("participants"):
         name = participant.maybe_text("user_name") or participant.maybe_text("name")
         if name or participant.maybe_text("email"):
@@ -253,6 +277,9 @@ def _recordings(item: Walk) -> tuple[Attachment, ...]:
                 url=file.maybe_text("play_url") or file.maybe_text("download_url"),
             )
         )
+    transcript = item.maybe_text("download_url") or item.maybe_text("transcript_download_url")
+    if transcript:
+        found.append(Attachment(name="transcript", url=transcript))
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from relay.event import Person
+from relay.event import Channel, Person, Ticket
 from relay.sources.read.moment import moment_us
 
 #: What may be mapped by `fields: {thread: data.ticket.id}`.
@@ -20,45 +20,92 @@ FIELD_KEYS = frozenset(
 
 #: Names are compared without case, "_" and "-": `ticket_id`, `ticketId` and `Ticket-Id` are one.
 #: Where senders put what happened, inside their envelope.
-_ENVELOPES = ("data", "payload", "eventdata", "body", "detail")
-_INNER = ("object", "ticket", "conversation", "message", "comment", "item")
+_ENVELOPES = ("data", "payload", "eventdata", "event", "body", "detail")
+_INNER = (
+    *("object", "ticket", "conversation", "message", "comment", "item", "reply", "note", "review", "issue"),
+    *("pullrequest", "discussion", "release", "case", "incident", "post", "article"),
+)
+#: What somebody said, as an object of its own; and lists of such, of which the newest is meant.
+_MESSAGES = (
+    *("comment", "message", "reply", "note", "review", "post", "article", "response", "lastmessage"),
+    *("latestmessage", "latestcomment", "lastcomment", "newmessage"),
+)
+_MESSAGE_LISTS = ("messages", "comments", "replies", "notes", "conversationparts", "posts", "articles")
 #: Where senders put many at once.
 _BATCHES = ("items", "events", "records", "notifications", "messages", "value", "data")
 
-TYPE = ("type", "eventtype", "event", "eventname", "topic", "trigger", "action")
-DELIVERY = ("eventid", "deliveryid", "webhookeventid", "notificationid")
+TYPE = ("type", "eventtype", "event", "eventname", "eventfqn", "topic", "trigger", "action")
+DELIVERY_PATHS = ("eventid", "deliveryid", "webhookeventid", "notificationid")
 TIME = (
-    *("timestamp", "time", "occurredat", "eventtime", "sentat", "sentatdate", "updatedat", "sysupdatedon"),
+    *(
+        "timestamp",
+        "time",
+        "eventtimestamp",
+        "occurredat",
+        "eventtime",
+        "sentat",
+        "sentatdate",
+        "updatedat",
+        "sysupdatedon",
+    ),
     *("createdat", "createddatetime", "created", "date"),
 )
 THREAD = ("threadid", "conversationid", "ticketid", "caseid", "issueid", "sessionid", "threadkey")
 THREAD_OBJECTS = (
-    *("thread", "conversation", "ticket", "case", "issue", "object", "item", "data", "payload", "eventdata"),
+    *("thread", "conversation", "ticket", "case", "issue", "pullrequest", "discussion", "incident"),
 )
-OWN_ID = ("id", "sysid", "number")
+#: Boxes whose id is the thread's only where nothing better names one.
+_BOXES = ("object", "item", "data", "payload", "eventdata")
+OWN_ID = ("id", "sysid", "csid", "number")
 MESSAGE = ("messageid", "commentid")
 SUBJECT = ("subject", "title", "summary", "shortdescription", "topicname")
 TEXT = (
     *(
         "text",
+        "strippedtext",
         "plaintextbody",
         "bodytext",
         "textbody",
         "rawtextbody",
-        "message",
-        "body",
-        "content",
-        "comment",
+        "bodyplain",
+        "plainbody",
     ),
+    *("message", "body", "content", "comment", "messagetext", "commenttext", "commentbody", "messagebody"),
+    *("comments", "additionalcomments", "reply", "replytext", "answer", "remark", "feedback", "transcript"),
     *("description", "lastmessage", "note", "plain", "summary"),
 )
-HTML = ("html", "bodyhtml", "htmlbody", "rawhtmlbody")
-URL = ("url", "htmlurl", "permalink", "link", "weburl", "ticketurl", "appticketurl", "appurl")
-PERSON = ("from", "sender", "author", "user", "actor", "requester", "customer", "contact", "person", "caller")
+HTML = (
+    *("html", "bodyhtml", "htmlbody", "rawhtmlbody", "contenthtml", "htmlcontent", "texthtml", "htmltext"),
+    *("commenthtml", "messagehtml", "strippedhtml", "descriptionhtml", "richtext"),
+)
+#: An answer that is a number alone.
+RATING = ("rating", "score", "npsscore", "csat", "csatscore", "satisfactionrating", "stars")
+URL = (
+    *(
+        "htmlurl",
+        "permalink",
+        "weburl",
+        "url",
+        "link",
+        "ticketurl",
+        "appticketurl",
+        "appurl",
+        "conversationurl",
+    ),
+)
+PERSON = (
+    *("from", "sender", "author", "user", "createdby", "actor", "requester", "customer", "contact", "person"),
+    *("caller", "callerid", "openedby", "submitter"),
+)
 EMAIL = ("email", "useremail", "fromemail", "senderemail", "requesteremail", "customeremail", "address")
-NAME = ("name", "displayname", "fullname", "nickname", "customername")
+NAME = ("name", "displayname", "fullname", "nickname", "customername", "login", "displayvalue")
+#: An object that stands for a value: ServiceNow's, Telegram's, rich texts'.
+_VALUES = ("displayvalue", "text", "plaintext", "plain", "value", "content", "body", "html", "rendered")
 AUTHOR_NAME = ("customername", "username", "fromname")
 
+_IDS = ("id", "sysid", "csid")
+#: Whose value is a name where it is no object (ServiceNow's `caller_id`).
+_NAMED = frozenset({"caller", "callerid", "openedby", "author", "customer", "requester"})
 #: A longer key is none of the names above.
 _MAX_KEY_CHARS = 40
 
@@ -98,6 +145,34 @@ def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for key, value in place.items()
         if value and (value.__class__ is str or value.__class__ is int)
     }
+
+
+def message_in(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What was said, as an object under bare names: a comment, a reply, or the newest of a list of them; {} where the
+    payload has none."""
+    for place in among:
+        for name in _MESSAGES:
+            inner = place.get(name)
+            if isinstance(inner, dict) and inner:
+                return bare(inner)
+    for place in among:
+        for name in _MESSAGE_LISTS:
+            listed = place.get(name)
+            if isinstance(listed, list) and (found := [bare(one) for one in listed if isinstance(one, dict)]):
+                return max(enumerate(found), key=lambda one: (first_moment_us((one[1],), TIME) or 0, one[0]))[
+                    1
+                ]
+    return {}
+
+
+def worded(place: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with the text of each inner object that stands for a text: {"body": {"plain": ".."}}."""
+    found = dict(place)
+    for name in (*HTML, *TEXT):
+        value = place.get(name)
+        if isinstance(value, dict) and (text := first_text((bare(value),), _VALUES)):
+            found[name] = text
+    return found
 
 
 def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -157,7 +232,7 @@ def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) ->
             if isinstance(value, dict):
                 person = bare(value)
                 found = Person(
-                    id=ident(person.get("id")),
+                    id=ident(person.get("id") or person.get("sysid") or person.get("value")),
                     name=first_text((person,), NAME),
                     email=first_text((person,), EMAIL),
                     bot=person.get("type") in ("bot", "Bot") or person.get("bot") is True,
@@ -166,6 +241,8 @@ def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) ->
                     return found
             elif isinstance(value, str) and "@" in value and " " not in value.strip():
                 return Person(email=value.strip("<> "))
+            elif name in _NAMED and isinstance(value, str) and (" " in value.strip() or value.isalpha()):
+                return Person(name=value.strip())
     return Person(name=first_text((flat,), AUTHOR_NAME), email=first_text((flat,), EMAIL))
 
 
@@ -174,11 +251,12 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
     found = first_ident((flat,), THREAD)
     if found:
         return found
-    for place in among:
-        for name in THREAD_OBJECTS:
-            value = place.get(name)
-            if isinstance(value, dict) and (found := ident(value.get("id") or value.get("Id"))):
-                return found
+    for names in (THREAD_OBJECTS, _BOXES):
+        for place in among:
+            for name in names:
+                value = place.get(name)
+                if isinstance(value, dict) and (found := first_ident((bare(value),), _IDS)):
+                    return found
     links = among[0].get("links")
     if isinstance(links, dict):
         for name in THREAD_OBJECTS:
@@ -187,6 +265,41 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
             if isinstance(href, str) and (found := href.rstrip("/").rpartition("/")[2]):
                 return found
     return first_ident(among[:1], OWN_ID)
+
+
+def author_of(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
+    """Who said it; only where the message itself does not tell, whom the payload names."""
+    found = first_person((message,), {}) if message else Person()
+    return found if found != Person() else first_person(among, flat)
+
+
+def channel_of(among: list[dict[str, Any]]) -> Channel:
+    for place in among:
+        value = place.get("channel")
+        if isinstance(value, dict):
+            return Channel(id=ident(value.get("id")), name=first_text((value,), ("name",)))
+        if value:
+            return Channel(id=ident(value))
+    return Channel()
+
+
+def ticket_of(among: list[dict[str, Any]], flat: dict[str, Any]) -> Ticket:
+    ticket_id = first_ident((flat,), ("ticketid", "caseid"))
+    for place in among:
+        if isinstance(inner := place.get("ticket"), dict):
+            ticket_id = ticket_id or ident(inner.get("id"))
+            break
+    return Ticket(
+        id=ticket_id,
+        status=first_ident((flat,), ("status", "state")),
+        priority=ident(flat.get("priority")),
+        assignee=first_ident((flat,), ("assignee", "assigneeid")),
+    )
+
+
+def tags_of(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    value = payload.get("tags")
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def follow(payload: Any, path: str) -> Any:

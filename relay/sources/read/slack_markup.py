@@ -90,7 +90,9 @@ def _text_of(inside: str) -> str:
     if head == "#":
         return f"#{label}" if label else f"<{target}>"
     if head == "!":
-        return label or "@" + target[1:].partition("^")[0]
+        what, _, which = target[1:].partition("^")
+        # A group is known by its id here; a rule can put a name there.
+        return label or "@" + (which if what == "subteam" and which else what)
     url = _unescape(target)
     bare = url.removeprefix("mailto:").removeprefix("tel:")
     if not label or label in (url, bare) or url.endswith(f"://{label}"):

@@ -1,39 +1,81 @@
 """Payloads whose keys an administrator chose: Zendesk triggers, Freshdesk automations.
 
-Keys are compared without case, blanks, dashes and underscores: "Ticket ID", "ticket_id" and "ticketID" are one.
+Keys are compared without case, blanks, dashes and underscores: "Ticket ID", "ticket_id" and "ticketID" are one; so are
+`ticket.comment.body` and `comment_body`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import Inbound, json_object
+from relay.event import Attachment
+from relay.sources.base import Inbound
+from relay.sources.read.attached import files_in
+from relay.sources.read.either import read_either
+from relay.sources.read.lenient import parse_lenient
+from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import form_pairs
+from relay.sources.read.pick import bare
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
 #: No provider's form has more fields.
-MAX_FIELDS = 1000
+_MAX_FIELDS = 1000
+_MAX_LEVELS = 4
+#: Names of boxes that say nothing of what is in them.
+_BOXES = frozenset({"ticket", "data", "payload", "event", "detail", "freshdeskwebhook", "webhook", "object"})
+
+_OF = r"(?:tickets?|latest|last|newest|current|new|the)*"
+_THING = r"(?P<kind>comments?|replies|reply|notes?|messages?|answer|response)"
+_SAID = re.compile(
+    rf"{_OF}(?P<who>public|private|internal|customer|agent|requester|enduser)?{_THING}"
+    r"(?P<form>html|formatted|rich|htmlbody|bodyhtml|richbody|bodyrich|bodyformatted|htmltext|texthtml"
+    r"|plain|text|body|value|content|plainbody|bodyplain|plaintext|textplain|bodytext|textbody)?"
+)
+_HTML = frozenset(
+    {"html", "formatted", "rich", "htmlbody", "bodyhtml", "richbody", "bodyrich", "bodyformatted"}
+    | {"htmltext", "texthtml"}
+)
+#: Without a name of its own, what is left that a text is called by.
+_BARE_TEXT = ("body", "bodytext", "text", "plainbody", "plaintext", "content", "value")
+_BARE_HTML = ("bodyhtml", "htmlbody", "html", "richbody")
+_DESCRIPTION = re.compile(rf"{_OF}(?:ticket)?description(?P<form>html|text|formatted|plain)?")
+#: A flag of the same name, or a placeholder that found nothing.
+_NO_TEXT = frozenset({"", "true", "false", "yes", "no", "0", "1", "null", "none", "nil"})
+_HIDDEN_FROM_CUSTOMERS = frozenset({"private", "internal"})
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a template says was written. `named_public`: its key says so (`latest_public_comment`); `any_latest`: it
+    is the latest comment of either kind (`latest_comment`)."""
+
+    text: str = ""
+    html: str = ""
+    named_public: bool = False
+    any_latest: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.html)
 
 
 class Fields:
     """The payload's values by plain name; those of objects inside also with the object's name before them."""
 
-    __slots__ = ("values",)
+    __slots__ = ("_places", "values")
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.values: dict[str, Any] = {}
-        for key, value in payload.items():
-            name = _BETWEEN.sub("", key).lower()
-            if isinstance(value, dict):
-                for inner_key, inner in value.items():
-                    self.values.setdefault(name + _BETWEEN.sub("", inner_key).lower(), inner)
-            else:
-                self.values.setdefault(name, value)
+        self._places: list[dict[str, Any]] = []
+        for names, value in sorted(_leaves(payload, (), self._places), key=lambda leaf: len(leaf[0])):
+            self.values.setdefault("".join(names), value)
+            kept = [name for name in names[:-1] if name not in _BOXES]
+            self.values.setdefault("".join((*kept, names[-1])), value)
 
     def text(self, *names: str) -> str:
         """The first that is not empty of these, as text; "" where there is none."""
@@ -45,25 +87,44 @@ class Fields:
                 return str(value)
         return ""
 
+    def comment(self, *, private: bool = False) -> Comment:
+        """What was written last: under a name that says so, else under that of any text. `private` gives what only
+        agents may read, where it stands apart (`latest_private_comment`)."""
+        texts: dict[bool, list[tuple[int, str, str]]] = {True: [], False: []}
+        for name, value in self.values.items():
+            found = _SAID.fullmatch(name)
+            if found is None or not isinstance(value, str) or value.strip().lower() in _NO_TEXT:
+                continue
+            if (found["who"] in _HIDDEN_FROM_CUSTOMERS) != private:
+                continue
+            is_html = found["form"] in _HTML
+            # A plural holds the whole history: only where there is nothing else.
+            rank = (found["kind"] in ("comments", "notes", "messages", "replies")) * 10
+            rank += 0 if found["who"] == "public" else 1
+            texts[is_html].append((rank, name, value.strip()))
+        plain_of, html_of = (min(texts[which], default=(0, "", "")) for which in (False, True))
+        if not (plain_of[2] or html_of[2]) and not private:
+            plain_of = (0, "", self.text(*_BARE_TEXT))
+            html_of = (0, "", self.text(*_BARE_HTML))
+        return _comment(plain_of[1], plain_of[2], html_of[1], html_of[2])
+
+    def description(self) -> Comment:
+        """What the ticket was opened with."""
+        texts = {True: "", False: ""}
+        for name, value in self.values.items():
+            found = _DESCRIPTION.fullmatch(name)
+            if found is not None and isinstance(value, str) and value.strip():
+                is_html = found["form"] in _HTML
+                texts[is_html] = texts[is_html] or value.strip()
+        return _comment("", texts[False], "", texts[True])
+
+    def files(self) -> tuple[Attachment, ...]:
+        return files_in(self._places)
+
     def moment_us(self, *names: str) -> int | None:
         for name in names:
             if (found := moment_us(self.values.get(name))) is not None:
                 return found
-        return None
-
-    def flag(self, *names: str) -> bool | None:
-        """A yes or no, as a JSON boolean or as a word; None where there is none."""
-        for name in names:
-            value = self.values.get(name)
-            if isinstance(value, bool):
-                return value
-            if isinstance(value, str) and value.strip().lower() in (
-                "true",
-                "false",
-                "yes",
-                "no",
-            ):
-                return value.strip().lower() in ("true", "yes")
         return None
 
     def words(self, *names: str) -> tuple[str, ...]:
@@ -78,22 +139,43 @@ class Fields:
 
 
 def read_templated(inbound: Inbound) -> dict[str, Any]:
-    """The body as a JSON object or a form. Raises PayloadInvalid with a sentence for the administrator:
-    placeholders are not escaped, so a quotation mark in a subject breaks the JSON around it."""
+    """The body as a JSON object (mended where a placeholder broke it in one way only) or a form. Raises PayloadInvalid
+    with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
-        try:
-            pairs = parse_qsl(
-                inbound.body.decode("utf-8", "replace"),
-                keep_blank_values=True,
-                max_num_fields=MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise PayloadInvalid("not a form") from error
+        pairs = form_pairs(inbound.body, _MAX_FIELDS)
         return dict(reversed(pairs))
     if inbound.body.lstrip()[:1] == b"<":
         raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
     try:
-        return json_object(inbound.body)
+        value = parse_lenient(inbound.body)
     except PayloadInvalid as error:
         raise PayloadInvalid(f"{error.message} (the template's placeholders are not escaped)") from error
+    if not isinstance(value, dict):
+        raise PayloadInvalid("wanted a JSON object (the template's placeholders are not escaped)")
+    return value
+
+
+def _leaves(
+    value: Mapping[str, Any], above: tuple[str, ...], places: list[dict[str, Any]]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value that is no object, under the names that lead to it."""
+    places.append(bare(dict(value)))
+    for key, inner in value.items():
+        name = _BETWEEN.sub("", key).lower()
+        if isinstance(inner, dict):
+            if len(above) < _MAX_LEVELS:
+                yield from _leaves(inner, (*above, name), places)
+        else:
+            yield (*above, name), inner
+
+
+def _comment(text_name: str, text: str, html_name: str, html: str) -> Comment:
+    names = [name for name in (text_name, html_name) if name]
+    said = (text_of_html(html), clean_html(html)) if html else read_either(text)
+    return Comment(
+        text=said[0],
+        html=said[1],
+        named_public=bool(names) and all("public" in name for name in names),
+        any_latest=any("latest" in name and "public" not in name for name in names),
+    )
