@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import nodes
 
 from relay.description import safe_html
-from relay.patch import STAND_INS, Way
 from relay.planhat.fields import (
     DEFAULT_TYPE,
     RESERVED_TYPES,
@@ -18,6 +17,7 @@ from relay.planhat.fields import (
     field_named,
     value_fault,
 )
+from relay.registers import STAND_INS, Way
 from relay.rules.file.shape import did_you_mean, name_of
 from relay.rules.file.yaml_file import Absent, Path, YamlSource
 from relay.rules.language.references import dotted_path

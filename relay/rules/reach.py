@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.patch import STAND_INS
+from relay.registers import STAND_INS
 from relay.rules.file.yaml_file import Path, YamlSource
 from relay.rules.language.references import EVENT_SHAPE, dotted_path, path_text
 from relay.rules.language.template import parse_expression

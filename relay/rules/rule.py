@@ -15,8 +15,9 @@ from typing import Any
 from relay.conversation import safe_external_id
 from relay.errors import MappingFailed, Mistake
 from relay.event import Event
-from relay.patch import STAND_INS, Action, Patch, Way
+from relay.patch import Action, Patch
 from relay.planhat.fields import Field, value_fault
+from relay.registers import STAND_INS, Way
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
 from relay.value import AS_BEFORE, value_class
