@@ -32,7 +32,7 @@ def sandbox_of(given: Config) -> Sandbox:
 
 
 def test_types_are_those_of_the_config_and_of_its_sources() -> None:
-    source = SourceConfig("mail", "postmark", SourceOptions(), type="Support email")
+    source = SourceConfig("mail", "postmark", SourceOptions("mail", "postmark"), type="Support email")
     given = config(types=("Slack thread", "Support email"), sources={"mail": source})
     assert tenant_of_config(given)["types"] == ["Slack thread", "Support email"]
     assert tenant_of_config(config(types=("A",), sandbox={"types": ["B"]}))["types"] == ["B"]
