@@ -148,14 +148,45 @@ def test_every_item_has_a_result_and_one_failure_makes_the_exit_code_1(sandbox: 
 
 
 def test_what_get_prints_can_be_sent_back(sandbox: Sandbox) -> None:
-    sandbox.store.upsert([item("a", subject="s", custom={"A": 1})])
+    sandbox.store.upsert([item("a", subject="s", custom={"A": 1}, source="slack")])
     printed = run("get", "extid-a", "--json").stdout
-    # In the document's answers, and not in its table of properties.
-    unlisted = ("__v", "days", "source")
-    fields = {name: value for name, value in json.loads(printed).items() if name not in unlisted}
-    result = run("upsert", given=json.dumps([fields]))
+    assert {"source", "days", "__v"} <= json.loads(printed).keys()
+    result = run("upsert", "--json", given=f"[{printed}]")
     assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["unchanged"] == 1
     assert "generates them itself" in result.stderr
+    assert "days" in result.stderr
+    assert " source" not in result.stderr, "that one is writable"
+
+
+def test_every_result_tells_the_id_that_planhat_gave(sandbox: Sandbox) -> None:
+    for word in ("created", "updated", "unchanged"):
+        sent = [item("a", subject=word if word != "unchanged" else "updated"), item("b", subject="x")]
+        told = json.loads(run("upsert", "--json", given=json.dumps(sent)).stdout)
+        [first, second] = told["items"]
+        # Planhat does not tell a change from a creation where nothing was created.
+        assert first["outcome"] in (word, "delivered" if word == "updated" else word)
+        for one in (first, second):
+            assert one["_id"] == sandbox.store.get(f"extid-{one['externalId']}")["_id"]  # type: ignore[index]
+
+
+def test_with_a_tenants_name_there_are_links_to_the_records(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.store.upsert([item("a", subject="s")])
+    key = sandbox.store.get("extid-a")["_id"]  # type: ignore[index]
+    link = f"https://ws.planhat.com/acme-inc/home/data-explorer/conversation?preview=Conversation.{key}"
+    assert "ws.planhat.com" not in run("get", "extid-a").stdout
+    config = tmp_path / "relay.yaml"
+    config.write_text("planhat: {tenant: acme-inc, types: [T]}\nsources: {}\n")
+    monkeypatch.setenv("RELAY_CONFIG", str(config))
+    assert link in run("get", "extid-a").stdout
+    told = json.loads(run("upsert", "--json", given=lines(item("a", subject="t"))).stdout)
+    assert told["items"][0]["planhat_link"] == link
+    # What is printed as JSON is what can be sent back.
+    assert "ws.planhat.com" not in run("get", "extid-a", "--json").stdout
+    config.write_text("nonsense: [")
+    assert run("get", "extid-a").exit_code == 0
 
 
 def test_items_without_a_key_are_sent_with_a_warning(sandbox: Sandbox) -> None:
