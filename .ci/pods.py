@@ -371,6 +371,9 @@ def look_inside(podman: Podman) -> None:
         print(f"{component}: {inside} memory limit {int(limit) // 2**20} MiB", flush=True)
         if {key: inside[key] for key in wanted} != wanted:
             raise SystemExit(f"{component}: not confined as the chart says: {inside}, wanted {wanted}")
+        needed = {"web": ["operator-token"], "worker": ["planhat-token"]}[component]
+        if inside["secrets"] != needed:
+            raise SystemExit(f"{component}: has the secrets {inside['secrets']}, and needs {needed}")
 
 
 def refuse_a_wrong_config(cluster: Cluster) -> None:

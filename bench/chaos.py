@@ -391,10 +391,10 @@ class Run:
         outbox = self.house.outbox()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            dead = outbox.dead_ids(limit=1000)
+            dead = outbox.dead.ids(limit=1000)
             self.tally.dead += len(dead)
             for dead_id in dead:
-                outbox.redrive(dead_id)
+                outbox.dead.redrive(dead_id)
             books = self._books()
             if not books["pending"] and not books["dead"] and books["accepted"] >= len(self.accepted):
                 return

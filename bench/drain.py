@@ -125,7 +125,7 @@ def let_drain(client: redis.Redis, *, until: int) -> float:
     outbox, delivery = Outbox(client), Delivery(client)
     delivery.resume()
     began = time.perf_counter()
-    Bell(client).ring_flush(outbox.ring())
+    Bell(client).ring_flush(outbox.lane.ring())
     while pending(outbox) > until:
         if time.perf_counter() - began > _TIMEOUT_S:
             raise RuntimeError(f"not drained after {_TIMEOUT_S} s")

@@ -96,7 +96,7 @@ def _drain(folder: Path, events: int) -> Path:
         worker = ["workers", "--queue", "flush", "--parent", str(os.getpid())]
         with Process([sys.executable, "-m", "bench.sampler", str(out), *worker], folder / "w.log", own):
             let_drain(client, until=0)
-            Bell(client).ring_flush(Outbox(client).ring())
+            Bell(client).ring_flush(Outbox(client).lane.ring())
     return out
 
 

@@ -26,7 +26,7 @@ from relay.config import Redaction
 from relay.door.redaction import build_redactor
 from relay.door.spooling import decode
 from relay.errors import ConfigInvalid, NotAuthentic, PayloadInvalid, VerificationUnavailable
-from relay.rules.file.load import examine
+from relay.rules.file.load import examine_config
 from relay.rules.language.template import Compiled, TemplateFailed, TemplateInvalid, new_context
 from relay.sources.base import Inbound, Sample
 from relay.sources.mail.mime import read_mime
@@ -295,7 +295,7 @@ def config_target(mutate: Mutator, folder: Path) -> Callable[[], tuple[bytes, Ca
         def act() -> None:
             path.write_bytes(body)
             try:
-                examine(str(path), {"X": "x", "SLACK_SIGNING_SECRET": "s"})
+                examine_config(str(path), {"X": "x", "SLACK_SIGNING_SECRET": "s"})
             except ConfigInvalid:
                 return
 

@@ -108,21 +108,21 @@ class Backlog:
         figures |= self._timed("claim", CLAIM, lambda: items.extend(self._claim(generation)))
         done = [settlement(FoldedItem.of(item)) for item in items]
         parts = [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)]
-        figures |= self._timed("settle", len(done), lambda: [self.outbox.settle(part) for part in parts])
-        self.outbox.release(generation)
+        figures |= self._timed("settle", len(done), lambda: [self.outbox.lane.settle(part) for part in parts])
+        self.outbox.lane.release(generation)
         return figures
 
     def _own(self) -> int:
         """The lane, under a generation that no flush job has; delivery is paused, so none will take it."""
         ends = time.monotonic() + 20
         while time.monotonic() < ends:
-            if self.outbox.own(_GENERATION, 60_000):
+            if self.outbox.lane.own(_GENERATION, 60_000):
                 return _GENERATION
             time.sleep(0.05)
         raise RuntimeError("the lane does not become free")
 
     def _claim(self, generation: int) -> tuple[Item, ...]:
-        claim = self.outbox.claim(generation, CLAIM, lease_ms=600_000, wake_ms=60_000)
+        claim = self.outbox.lane.claim(generation, CLAIM, lease_ms=600_000, wake_ms=60_000)
         if len(claim.items) != CLAIM:
             raise RuntimeError(f"{len(claim.items)} of {CLAIM} items were claimed")
         return claim.items

@@ -120,7 +120,7 @@ def main() -> None:
         ):
             time.sleep(0.2)
         counts = outbox.ledger()["hook"]
-        lost = sum(outbox.event(event_id) is None for event_id in accepted)
+        lost = sum(outbox.events.get(event_id) is None for event_id in accepted)
         print(
             "| sent | 202 | tries refused (web killed) | in the ledger | duplicates seen | lost | twice |\n|---|---|---|---|---|---|---|"
         )

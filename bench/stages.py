@@ -123,10 +123,10 @@ class Stages:
         answers = self._each("record", outbox.record, groups)
         # The first group rang; nobody works here, so its generation is ours.
         generation = next(rung for rung, _ in answers if rung)
-        outbox.own(generation, 60_000)
+        outbox.lane.own(generation, 60_000)
         claims = self._each(
             "claim",
-            lambda _: outbox.claim(generation, CLAIM, lease_ms=600_000, wake_ms=60_000).items,
+            lambda _: outbox.lane.claim(generation, CLAIM, lease_ms=600_000, wake_ms=60_000).items,
             range(-(-len(entries) // CLAIM)),
         )
         items: list[Item] = [item for claim in claims for item in claim]
@@ -135,7 +135,9 @@ class Stages:
         folded_items = self._each("fold", FoldedItem.of, items)
         self._each("encode", self._encode, folded_items)
         done = self._each("settlement", settlement, folded_items)
-        self._each("settle", outbox.settle, [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)])
+        self._each(
+            "settle", outbox.lane.settle, [done[at : at + SETTLE] for at in range(0, len(done), SETTLE)]
+        )
 
     @staticmethod
     def _encode(folded_item: FoldedItem) -> Any:

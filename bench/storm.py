@@ -34,7 +34,7 @@ from relay.outbox.pipe import Asked, Pipe
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document, Patch, fold
 from relay.planhat.report import Answer, Unavailable, read_report
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import PlanhatLookUps
 from workers.flush.loop import Flush
 from workers.pace.pace import Pace
@@ -70,8 +70,8 @@ class DoomedPipe(Pipe):
 
     client: Doomed
 
-    def send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Asked:
-        sent: Asked = self.client.doing(lambda: super(DoomedPipe, self).send(name, args, keep=keep))
+    def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
+        sent: Asked = self.client.doing(lambda: super(DoomedPipe, self).send(name, args, corked=corked))
         return sent
 
     def read_up_to(self, asked: Asked) -> None:
@@ -168,11 +168,11 @@ class Storm:
             self.something()
         self.calm = True
         self.drain()
-        self.tally.dead += self.outbox.dead_count()
+        self.tally.dead += self.outbox.dead.count()
         self.check(with_dead=False)
         self.planhat.bad = set()
-        for dead_id in self.outbox.dead_ids(limit=1000):
-            self.outbox.redrive(dead_id)
+        for dead_id in self.outbox.dead.ids(limit=1000):
+            self.outbox.dead.redrive(dead_id)
         self.drain()
         self.check(with_dead=True)
         self.tally.seeds += 1
@@ -251,7 +251,7 @@ class Storm:
             client.fuse, client.after = self.chance.randint(1, 40), self.chance.random() < 0.5
         outbox, delivery = Outbox(client), Delivery(client)
         if self.chance.random() < 0.5:
-            outbox.pipe = DoomedPipe(client, outbox.prefix)
+            outbox.lane.pipe = DoomedPipe(client, outbox.prefix)
         config = Config(
             planhat=PlanhatConfig(
                 calls_per_minute=100_000,
@@ -264,7 +264,7 @@ class Storm:
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
             )
             no_lookups = cast(PlanhatLookUps, None)  # a default company is never looked up
-            directory = Directory(
+            directory = CompanyDirectory(
                 client,
                 (CompanyStep("default", value="c1"),),
                 no_lookups,
@@ -275,14 +275,14 @@ class Storm:
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=SharedMetrics(client),
                 beside=self.beside, chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
-            generation = outbox.ring() or int(client.get(outbox.prefix + keys.GENERATION) or 0)
+            generation = outbox.lane.ring() or int(client.get(outbox.prefix + keys.GENERATION) or 0)
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
         finally:
-            if outbox.pipe:
+            if outbox.lane.pipe:
                 # Its process is over, and so are its sockets.
-                outbox.pipe._break(redis.ConnectionError("died"))
+                outbox.lane.pipe._break(redis.ConnectionError("died"))
 
     def beside(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
         """What is done while a call is under way is done before it or after it, as far as chance lets it get."""
@@ -356,11 +356,13 @@ class Storm:
         assert books["accepted"] == self.number, books
         states = Counter(
             found[0]
-            for found in self.outbox.events([event_id("slack", str(n + 1)) for n in range(self.number)])
+            for found in self.outbox.events.get_many(
+                [event_id("slack", str(n + 1)) for n in range(self.number)]
+            )
             if found
         )
         assert all(states[state] == books[state] for state in STATES), (states, books)
-        dead = {letter.external_id for letter in self.outbox.dead_letters(self.outbox.dead_ids(limit=1000))}
+        dead = {letter.external_id for letter in self.outbox.dead.get_many(self.outbox.dead.ids(limit=1000))}
         assert not (with_dead and dead), dead
         twice = Counter(record["externalId"] for record in self.planhat.records.values())
         assert not twice or max(twice.values()) == 1, twice

@@ -38,11 +38,13 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
 def children(pid: int) -> dict[int, str]:
     """pid -> command line of a process's children."""
     found: dict[int, str] = {}
-    try:
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        pass
+    # Each of its threads has its own.
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in task.read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
     return found
 
 

@@ -97,7 +97,7 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
-class Spool:
+class SpoolConfig:
     dir: str
     max_bytes: int = 1_000_000_000
 
@@ -122,7 +122,7 @@ class Config:
     companies: tuple[CompanyStep, ...] = ()
     keep: Keep = Keep()
     rules: tuple[Mapping[str, Any], ...] = ()
-    spool: Spool | None = None
+    spool: SpoolConfig | None = None
     redact: tuple[Redaction, ...] = ()
     people: People = People()
     #: What `relay up` gives its sandbox, as `relay.planhat.sandbox.seed` reads it.

@@ -10,6 +10,8 @@ from typing import Protocol
 class Pattern(Protocol):
     """A compiled pattern over UTF-8 bytes."""
 
+    def search(self, text: bytes) -> object: ...
+
     def sub(self, repl: bytes | Callable[..., bytes], text: bytes) -> bytes: ...
 
 

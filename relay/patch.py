@@ -30,7 +30,7 @@ from typing import Any, Literal
 import orjson
 
 from relay.custom_names import differ_in_case_alone, newest_of_each_case
-from relay.description import blocks_of, fit, join, mend_registers
+from relay.description import blocks_of, fit_to_planhat, join, mend_registers
 from relay.errors import NewerRecord
 from relay.value import AS_BEFORE, value_class
 
@@ -43,7 +43,7 @@ WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 STAND_INS: tuple[Way, ...] = ("fallback", "placeholder")
 
 #: Version of both stored forms. N reads N-1. 2: with fallbacks.
-SCHEMA = 2
+PATCH_SCHEMA = 2
 #: Ways that keep one value.
 _SINGLE = ("replace", "first", *STAND_INS)
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
@@ -80,7 +80,7 @@ class Patch:
     def encode(self) -> bytes:
         return orjson.dumps(
             {
-                "v": SCHEMA,
+                "v": PATCH_SCHEMA,
                 "x": self.external_id,
                 "e": self.event_id,
                 "s": self.source,
@@ -126,10 +126,10 @@ class Patch:
 
 
 def _require_schema(what: str, version: Any) -> None:
-    if isinstance(version, int) and version > SCHEMA:
-        raise NewerRecord(f"{what} of schema {version}; this release reads {SCHEMA}")
-    if version not in (SCHEMA, SCHEMA - 1):
-        raise ValueError(f"{what} of schema {version!r}; this release reads {SCHEMA}")
+    if isinstance(version, int) and version > PATCH_SCHEMA:
+        raise NewerRecord(f"{what} of schema {version}; this release reads {PATCH_SCHEMA}")
+    if version not in (PATCH_SCHEMA, PATCH_SCHEMA - 1):
+        raise ValueError(f"{what} of schema {version!r}; this release reads {PATCH_SCHEMA}")
 
 
 # Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
@@ -188,7 +188,7 @@ class Document:
         """The first half of `encode`: what the patches made of it, which delivery does not change."""
         return orjson.dumps(
             {
-                "v": SCHEMA,
+                "v": PATCH_SCHEMA,
                 "x": self.external_id,
                 "f": self.registers,
                 "d": self.retracted,
@@ -320,7 +320,7 @@ class Document:
             # Nearly every field has one way only: not looking for its newest entry is a fifth of a fold.
             value = register[3] if register and len(ways) == 1 else self._value(name, ways)
             if name == DESCRIPTION and value.__class__ is str:
-                value = fit(value)
+                value = fit_to_planhat(value)
             empty = not value and not isinstance(value, (int, float))
             # "" is sent where what we wrote was taken back: it must not stay in Planhat.
             if empty and not (value == "" and self._was_retracted(ways)):

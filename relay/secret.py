@@ -30,7 +30,7 @@ _PLACEHOLDERS = frozenset(
 )
 
 #: What is wrong with a value: the end of a sentence that begins with the secret's name; "" where it holds.
-Check = Callable[[str], str]
+SecretCheck = Callable[[str], str]
 
 
 class SecretUnreadable(Exception):
@@ -74,7 +74,7 @@ class Secret:
 
     __slots__ = ("_check", "_good", "_read", "_seen", "name", "problem")
 
-    def __init__(self, name: str, read: Callable[[], str], check: Check) -> None:
+    def __init__(self, name: str, read: Callable[[], str], check: SecretCheck) -> None:
         self.name = name
         self._read = read
         self._check = check
@@ -109,7 +109,7 @@ class Secret:
         return text, edge_problem(text) or self._check(text)
 
 
-def fixed(name: str, text: str, check: Check) -> Secret:
+def fixed(name: str, text: str, check: SecretCheck) -> Secret:
     """A secret whose value cannot change."""
     return Secret(name, lambda: text, check)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from relay.bounds import Bounds
 from relay.errors import SettingsInvalid
 from relay.secret import (
-    Check,
     Secret,
+    SecretCheck,
     SecretFile,
     SecretUnreadable,
     Strength,
@@ -90,7 +90,7 @@ class Settings:
             if environ.get(f"RELAY_{name}", "") and environ.get(f"RELAY_{name}_FILE", ""):
                 raise SettingsInvalid(f"RELAY_{name} and RELAY_{name}_FILE are both set; leave one out")
 
-        def secret(name: str, check: Check) -> Callable[[], str]:
+        def secret(name: str, check: SecretCheck) -> Callable[[], str]:
             require_one(name)
             # A variable that is there and empty is a mistake, not a wish to go without: the secret got lost on its way.
             for variable in (f"RELAY_{name}_FILE", f"RELAY_{name}"):

@@ -20,8 +20,9 @@ from relay.planhat.client import Planhat
 from relay.planhat.report import Answer
 from relay.planhat.sandbox import Fault, Sandbox
 from relay.planhat.sandbox.store import Store
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.flush.doubt import Doubts
+from workers.flush.fitting import fitting_of
 from workers.flush.loop import GATHER_S, Flush
 from workers.flush.recall import Recall
 from workers.pace.pace import Pace
@@ -71,7 +72,7 @@ class Kit:
             wait=lambda seconds: self.stop,
             chance=Random(7),
         )
-        self.directory = Directory(
+        self.directory = CompanyDirectory(
             client,
             steps,
             self.planhat,
@@ -85,6 +86,14 @@ class Kit:
             self.pace,
             self.directory,
             upsert or (lambda body, timeout_s: self.planhat.upsert_raw(body, timeout_s=timeout_s)),
+            fitting=fitting_of(
+                self.config,
+                self.outbox,
+                self.planhat,
+                self.pace,
+                self.metrics,
+                counted=lambda operation, status: self.looked_up.append(operation),
+            ),
             bell=self.bell,
             metrics=self.metrics,
             stopping=lambda: self.stop,
@@ -115,7 +124,7 @@ class Kit:
         return generation
 
     def generation(self) -> int:
-        return self.outbox.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)
+        return self.outbox.lane.ring() or int(self.outbox.redis.get(self.outbox.prefix + "generation") or 0)
 
     def run(self) -> int:
         return self.flush.run(self.generation())
@@ -129,7 +138,7 @@ class Kit:
         return {word: number for word, number in total.items() if number}
 
     def state(self, event: str) -> str:
-        found = self.outbox.event(event)
+        found = self.outbox.events.get(event)
         assert found is not None
         return found[0]
 

@@ -14,7 +14,7 @@ import redis
 from starlette.types import ASGIApp
 
 from relay.door.house import House, Source, furnish
-from relay.door.intake import Intake, Records
+from relay.door.intake import Intake, RecordsEvents
 from relay.operations.context import WebContext
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
@@ -138,8 +138,12 @@ class Shop:
     def claim(self, now_ms: int) -> list[Item]:
         # What came in has rung for a worker already; this one takes the lane over.
         self._let_go()
-        generation = self.outbox.ring(now_ms=now_ms)
-        return list(self.outbox.claim(generation, lease_ms=20_000, now_ms=now_ms).items) if generation else []
+        generation = self.outbox.lane.ring(now_ms=now_ms)
+        return (
+            list(self.outbox.lane.claim(generation, lease_ms=20_000, now_ms=now_ms).items)
+            if generation
+            else []
+        )
 
     def deliver(self, now_ms: int = NOON + 1500) -> int:
         """What is due goes to Planhat at once, as the workers do it; how many conversations."""
@@ -161,7 +165,7 @@ class Shop:
                     planhat_id=document.planhat_id,
                 )
             )
-        assert not self.outbox.settle(settled, now_ms=now_ms).lost
+        assert not self.outbox.lane.settle(settled, now_ms=now_ms).lost
         self._let_go()
         return len(items)
 
@@ -184,7 +188,7 @@ class Shop:
             }
             dead_id = "dead_" + item.pending[0].event_id[4:]
             settled.append(Bury(item, dead_id, orjson.dumps(record)))
-        self.outbox.settle(settled, now_ms=now_ms)
+        self.outbox.lane.settle(settled, now_ms=now_ms)
         self._let_go()
         return [what.dead_id for what in settled]
 
@@ -243,7 +247,7 @@ class Caller:
         return self.request("POST", path, **more)
 
 
-class Nowhere(Records):
+class Nowhere(RecordsEvents):
     async def record(self, entries: Iterable[tuple[Entry, float]]) -> list[Any]:
         raise AssertionError("the shop records by itself")
 

@@ -231,7 +231,7 @@ class Fleet:
             began_s = self.now_s
             status, took_s = self._planhat(items, size)
             self.now_s += took_s
-            self.pace.keep()
+            self.pace.save()
             self.calls.append(Call(began_s, items, size, took_s, status, began_s - oldest_s))
             if status == 429:
                 self.pace.hold(Hold("rate_limited", "429", self.world.retry_after_s))

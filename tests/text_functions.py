@@ -209,7 +209,7 @@ ROWS: dict[str, Row] = {
         items=raw(lambda one: list(json_scan.items(one, (0, len(one)))), JSON, (b"[", b"1]")),
         small_value=raw(lambda one: json_scan.small_value(one, (0, len(one))), JSON, (b'"', b'"')),
         large_text=raw(lambda one: json_scan.large_text(one, (0, len(one))), JSON, (b'"', b'"')),
-        follow=raw(lambda one: json_scan.follow(one, "a.b.0.token"), JSON, *IN_JSON),
+        scan_path=raw(lambda one: json_scan.scan_path(one, "a.b.0.token"), JSON, *IN_JSON),
         whole=raw(json_scan.whole, [b" ", b"\n", b"a"]),
     ),
     **rows(
@@ -219,7 +219,7 @@ ROWS: dict[str, Row] = {
         clean_shallow_html=Row(markup.clean_shallow_html, ["<p>x</p>", "<br>", "&amp;", "a", "\n"]),
         text_of_html=Row(markup.text_of_html, PAGES, (("<p>", ""),)),
         html_of_text=text(markup.html_of_text),
-        is_deep=Row(markup.is_deep, PAGES),
+        is_deep_markup=Row(markup.is_deep_markup, PAGES),
     ),
     **rows(moment, moment_us=text(moment.moment_us, "1", "2026-01-01T", "Mon, ")),
     **rows(
@@ -243,9 +243,10 @@ ROWS: dict[str, Row] = {
         part_head=raw(lambda one: multipart.part_head(one, 0, len(one)), PARTS),
         parse_parameters=Row(multipart.parse_parameters, HEADS),
     ),
-    # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep` first.
+    # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep_markup` first.
     **rows(
-        page, read_page=Row(lambda one: markup.is_deep(one) or page.read_page(one), PAGES, (("<p>", ""),))
+        page,
+        read_page=Row(lambda one: markup.is_deep_markup(one) or page.read_page(one), PAGES, (("<p>", ""),)),
     ),
     **rows(
         pick,

@@ -28,10 +28,10 @@ _JOB_TIMEOUT_S = 120
 
 def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) -> int:
     """How many were put up. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
-    dead_ids = outbox.unposted_dead(limit)
+    dead_ids = outbox.dead.unposted(limit)
     if not dead_ids or not _post(client, outbox, dead_ids):
         return 0
-    outbox.mark_posted(dead_ids)
+    outbox.dead.mark_posted(dead_ids)
     return len(dead_ids)
 
 
@@ -70,13 +70,13 @@ def _registry(client: redis.Redis) -> FailedJobRegistry:
 
 def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
     """Whether RQ took them. Raises OutboxUnavailable."""
-    letters, registry = outbox.dead_letters(dead_ids), _registry(client)
+    letters, registry = outbox.dead.get_many(dead_ids), _registry(client)
     try:
         # RQ lists a queue only once something was enqueued in it; dashboards would not show ours.
         client.sadd(Queue.redis_queues_keys, f"{Queue.redis_queue_namespace_prefix}{DEAD_QUEUE}")
         with client.pipeline(transaction=True) as pipe:
             for letter in letters:
-                _post_one(client, pipe, registry, letter, outbox.dead_s)
+                _post_one(client, pipe, registry, letter, outbox.retention.dead_s)
             pipe.execute()
     except (RedisError, OSError):
         return False

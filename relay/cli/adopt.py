@@ -31,6 +31,7 @@ def adopt(yes: bool, as_json: bool, place: Place) -> None:
     from relay.outbox.owner import Ownership, holder_of
 
     context = open_context(place)
+    context.require_named()
     settings = context.settings
     if not settings.planhat_token():
         raise UserError("set RELAY_PLANHAT_TOKEN: whose lane it is to be is told by the token")

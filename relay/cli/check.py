@@ -14,8 +14,8 @@ import click
 from relay.cli.place import Place, place_options
 from relay.errors import ConfigInvalid, Mistake, SourceError
 from relay.event import Event
-from relay.planhat.checks import Check
-from relay.rules.file.load import examine
+from relay.planhat.checks import DoctorLine
+from relay.rules.file.load import examine_config
 from relay.rules.native_syncs import doubled_sources
 from relay.settings import Settings
 from relay.sources.base import Adapter, Inbound, Parsed, Skipped
@@ -37,7 +37,7 @@ _UNSAID = (
 def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
     """Every mistake and warning of the file, in its order; an empty list: it holds."""
     try:
-        first = examine(path, environ)
+        first = examine_config(path, environ)
     except ConfigInvalid as error:
         return error.mistakes
     adapters: dict[str, Adapter] = {}
@@ -74,7 +74,7 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
     if any(
         "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
     ):
-        mistakes = examine(path, environ, parse=parse).mistakes
+        mistakes = examine_config(path, environ, parse=parse).mistakes
     found += [
         Mistake(
             _UNSAID, path, first.config.lines.get(f"sources.{name}") or None, f"sources.{name}", "warning"
@@ -150,7 +150,9 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
     path, environ = context.settings.config, context.environ
     mistakes = check_file(path, environ)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
-    told = _Told(path, mistakes, notes=[] if errors else doubled_sources(examine(path, environ).config))
+    told = _Told(
+        path, mistakes, notes=[] if errors else doubled_sources(examine_config(path, environ).config)
+    )
     if live and not errors:
         told.tenant = _compare(path, environ, context.settings)
         told.grave = _grave(path, environ, told.tenant)
@@ -168,8 +170,8 @@ class _Told:
 
     path: str
     mistakes: Sequence[Mistake]
-    tenant: Sequence[Check] = ()
-    grave: Sequence[Check] = ()
+    tenant: Sequence[DoctorLine] = ()
+    grave: Sequence[DoctorLine] = ()
     notes: Sequence[tuple[str, str]] = ()
 
     @property
@@ -212,16 +214,16 @@ class _Told:
             click.echo(f"{self.path}: {' and '.join(parts)}", err=True)
 
 
-def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[Check]:
+def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[DoctorLine]:
     from relay.cli.tenant import tenant_checks
 
-    loaded = examine(path, environ)
+    loaded = examine_config(path, environ)
     return list(tenant_checks(settings, loaded.config, loaded.book, everything=False))
 
 
-def _grave(path: str, environ: Mapping[str, str], found: Sequence[Check]) -> list[Check]:
+def _grave(path: str, environ: Mapping[str, str], found: Sequence[DoctorLine]) -> list[DoctorLine]:
     """What is no warning: Planhat cannot be asked, or what it does not know is to be refused."""
-    refuse = examine(path, environ).config.planhat.undefined_fields == "refuse"
+    refuse = examine_config(path, environ).config.planhat.undefined_fields == "refuse"
     return [
         one
         for one in found
@@ -230,7 +232,7 @@ def _grave(path: str, environ: Mapping[str, str], found: Sequence[Check]) -> lis
 
 
 def _summary(path: str, environ: Mapping[str, str] = os.environ) -> str:
-    config = examine(path, environ).config
+    config = examine_config(path, environ).config
     examples = sum(len(rule.get("examples") or ()) for rule in config.rules)
     return ", ".join(
         (

@@ -36,7 +36,7 @@ def running_up(data: str) -> dict[str, Any]:
 
 
 @dataclass
-class Context:
+class CliContext:
     """Everything a command may need, made when first asked for. Raises UserError and NothingRuns from its properties."""
 
     place: Place = field(default_factory=Place)
@@ -76,11 +76,24 @@ class Context:
         """The running relay's address. Raises NothingRuns: no port is guessed."""
         if self.up:
             return str(self.up["relay"])
+        self.require_named()
         if self._set("PORT") or self._set("HOST"):
             return f"http://{self.settings.host}:{self.settings.port}"
         raise NothingRuns(
             f"no relay to send to: no `relay up` runs in {self.place.data}, and neither --url nor RELAY_PORT names one. "
             f"`relay up` starts one; --data names another folder"
+        )
+
+    def require_named(self) -> None:
+        """Raises NothingRuns where a folder was named on the command line and no `relay up` runs there: whatever else the
+        environment names is another relay."""
+        if self.place.named and not self.up:
+            raise self._nothing_runs()
+
+    def _nothing_runs(self) -> NothingRuns:
+        return NothingRuns(
+            f"no relay runs in {self.place.data} (no `relay up` there). Start it with `relay up --data "
+            f"{self.place.data}`, name another folder with --data, or a Redis with RELAY_REDIS_URL"
         )
 
     def operator_token(self) -> str:
@@ -134,12 +147,10 @@ class Context:
 
         set_rq_prefix(self.settings.key_prefix)
 
+        self.require_named()
         named = bool(self.up) or self._set("REDIS_URL")
         if not named and (self.place.wanted or Path(self.place.data).is_dir()):
-            raise NothingRuns(
-                f"no relay runs in {self.place.data} (no `relay up` there). Start it with `relay up --data "
-                f"{self.place.data}`, name another folder with --data, or a Redis with RELAY_REDIS_URL"
-            )
+            raise self._nothing_runs()
         client = connect(self.settings.redis_url)
         try:
             # Not PING: a server with a full disk refuses that one, and lets itself be read.
@@ -177,8 +188,8 @@ class Context:
         write_audit(self.outbox, AuditLine(operator(), what, socket.gethostname(), told))
 
 
-def open_context(place: Place) -> Context:
-    return Context(place)
+def open_context(place: Place) -> CliContext:
+    return CliContext(place)
 
 
 def operator() -> str:

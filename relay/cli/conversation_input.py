@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
 
 
-class InputInvalid(UserError):
+class ConversationsUnreadable(UserError):
     """A file or an option that cannot be sent; says where."""
 
 
@@ -31,7 +31,7 @@ def _read(file: str) -> bytes:
         with open(file, "rb") as opened:
             return opened.read()
     except OSError as error:
-        raise InputInvalid(f"{file}: cannot be read: {error.strerror}") from error
+        raise ConversationsUnreadable(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def read_items(file: str) -> list[Any]:
@@ -41,7 +41,7 @@ def read_items(file: str) -> list[Any]:
         try:
             items = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+            raise ConversationsUnreadable(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
         return list(items)
     lines: list[Any] = []
     for number, line in enumerate(content.splitlines(), start=1):
@@ -49,7 +49,7 @@ def read_items(file: str) -> list[Any]:
             try:
                 lines.append(orjson.loads(line))
             except orjson.JSONDecodeError as error:
-                raise InputInvalid(
+                raise ConversationsUnreadable(
                     f"{name}:{number}: should be a JSON array, or one JSON object a line: {error.msg}"
                 ) from error
     return lines
@@ -92,36 +92,40 @@ def read_document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
         try:
             document = orjson.loads(_read(file))
         except orjson.JSONDecodeError as error:
-            raise InputInvalid(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+            raise ConversationsUnreadable(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
         if not isinstance(document, dict):
-            raise InputInvalid(f"{name}: should be one JSON object")
+            raise ConversationsUnreadable(f"{name}: should be one JSON object")
     for setting in settings:
         name, found, value = setting.partition("=")
         if not found:
-            raise InputInvalid(f"--set {name}: should be NAME=VALUE")
+            raise ConversationsUnreadable(f"--set {name}: should be NAME=VALUE")
         field = field_named(name)
         if field is not None and field.type not in ("string", "objectId"):
             try:
                 document[name] = orjson.loads(value)
             except orjson.JSONDecodeError as error:
-                raise InputInvalid(f"--set {name}: should be JSON, being of type {field.type}") from error
+                raise ConversationsUnreadable(
+                    f"--set {name}: should be JSON, being of type {field.type}"
+                ) from error
         else:
             document[name] = value
     if not document:
-        raise InputInvalid("nothing to send: name a file with a JSON object, or properties with --set")
+        raise ConversationsUnreadable(
+            "nothing to send: name a file with a JSON object, or properties with --set"
+        )
     return _with_whole_dates(document)
 
 
 def _with_whole_dates(document: Mapping[str, Any]) -> dict[str, Any]:
     """The same with plain dates completed: Planhat refuses `2025-08-11` on a creation, and does not say why."""
     from relay.planhat.fields import field_named
-    from relay.rules.rule import fit
+    from relay.rules.rule import fit_to_field
 
     whole = dict(document)
     for name, value in document.items():
         field = field_named(name)
         if field is not None and field.date and isinstance(value, str):
-            whole[name] = fit(field, value)
+            whole[name] = fit_to_field(field, value)
     return whole
 
 
@@ -130,12 +134,14 @@ def refuse_faults(document: Mapping[str, Any], *, partial: bool) -> None:
 
     faults = faults_of(document, partial=partial)
     if faults:
-        raise InputInvalid("\n".join(faults))
+        raise ConversationsUnreadable("\n".join(faults))
 
 
 def read_bytes(text: str) -> int:
     digits = text.rstrip("KMIBkmib ")
     unit = text[len(digits) :].strip().upper()
     if not (digits.isascii() and digits.isdigit()) or unit not in _SIZES or not int(digits):
-        raise InputInvalid(f"--max-bytes: should be a size such as 500KB, 4MB or 1MiB, not {text!r}")
+        raise ConversationsUnreadable(
+            f"--max-bytes: should be a size such as 500KB, 4MB or 1MiB, not {text!r}"
+        )
     return int(digits) * _SIZES[unit]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from relay.cli.conversation_input import (
-    InputInvalid,
+    ConversationsUnreadable,
     read_bytes,
     read_document,
     read_items,
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-def _plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """Errors as sentences on standard error: 1 for what Planhat or the network did, 2 for the user's mistake."""
+def _plainly(command: Callable[P, None]) -> Callable[..., None]:
+    """Where the relay is may stand behind the command too. Errors as sentences on standard error: 1 for what Planhat or the
+    network did, 2 for the user's mistake."""
 
     def run(*arguments: P.args, **options: P.kwargs) -> None:
+        place = options.pop("place")
+        if isinstance(place, Place) and (place.named or place.config or place.env_file):
+            click.get_current_context().obj = place
         try:
             command(*arguments, **options)
         except UserError as error:
@@ -48,7 +52,7 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
                 click.echo(f"Planhat says: {detail}", err=True)
             sys.exit(1)
 
-    return update_wrapper(run, command)
+    return place_options(update_wrapper(run, command))
 
 
 @contextmanager
@@ -57,7 +61,9 @@ def _planhat() -> Iterator[Planhat]:
     from relay.planhat.client import Planhat
 
     held = click.get_current_context().obj
-    settings = open_context(held if isinstance(held, Place) else Place()).settings
+    context = open_context(held if isinstance(held, Place) else Place())
+    context.require_named()
+    settings = context.settings
     with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
         yield planhat
 
@@ -182,7 +188,7 @@ def update(key: str, file: str | None, settings: tuple[str, ...], as_json: bool)
     """
     document = read_document(file, settings)
     if "_id" in document:
-        raise InputInvalid("_id: the conversation is named by KEY; leave it out of the changes")
+        raise ConversationsUnreadable("_id: the conversation is named by KEY; leave it out of the changes")
     refuse_faults(document, partial=True)
     with _planhat() as planhat:
         print_one(planhat.update(key, document), as_json)
@@ -202,7 +208,9 @@ def delete(keys: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """
     if not yes:
         if not sys.stdin.isatty():
-            raise InputInvalid("deleting cannot be undone: say --yes when there is no terminal to ask on")
+            raise ConversationsUnreadable(
+                "deleting cannot be undone: say --yes when there is no terminal to ask on"
+            )
         click.confirm(f"Delete {len(keys)} conversation{'s'[: len(keys) != 1]} for good?", abort=True)
     gone: list[Mapping[str, Any]] = []
     failed = 0

@@ -15,7 +15,7 @@ from relay.cli.place import Place, place_options
 from relay.errors import OutboxUnavailable, RelayError
 
 #: A clock that is off by more makes good signatures look stale.
-MAX_SKEW_S = 30
+_MAX_SKEW_S = 30
 
 
 @click.command()
@@ -65,12 +65,12 @@ def _checks(context: Any) -> Iterator[dict[str, Any]]:
 
 
 def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import CLUSTER, examine, try_write
+    from relay.outbox.durability import CLUSTER, examine_durability, try_write
     from relay.outbox.processes import delivering, read_processes
     from relay.outbox.room import nearly_full
 
     try:
-        found = examine(context.redis)
+        found = examine_durability(context.redis)
     except OutboxUnavailable as error:
         yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
         return
@@ -101,7 +101,7 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
     seconds, micros = context.redis.time()
     skew_s = abs(time.time() - (seconds + micros / 1e6))
     yield _line(
-        "clock against redis", skew_s < MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
+        "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
     now_ms = context.outbox.now_ms()
     processes = read_processes(context.outbox, now_ms=now_ms)
@@ -131,10 +131,11 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
 
 def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
     """What came in without its words, or without saying whether it is public."""
-    from relay.operations.stats import remarks_in_words
+    from relay.operations.stats import REMARKED_MS, remarks_in_words
 
     try:
-        remarks = context.outbox.remarks()
+        now_ms = context.outbox.now_ms()
+        remarks = context.outbox.remarks(since_ms=now_ms - REMARKED_MS)
     except OutboxUnavailable:
         return
     known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from relay.cli.context import Context
+from relay.cli.context import CliContext
 from relay.cli.place import Place, place_options
 from relay.errors import PlanhatError, RelayError, UserError
 
@@ -80,7 +80,7 @@ def erase(
     sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
 
 
-def _erasure(context: Context, needle: Any) -> Any:
+def _erasure(context: CliContext, needle: Any) -> Any:
     from relay.operations.erase import Erasure
     from relay.operations.remap import Remapper
     from relay.operations.tombstones import erased_of
@@ -102,7 +102,7 @@ def _erasure(context: Context, needle: Any) -> Any:
     return Erasure(context, needle, erased, remapper=remapper, progress=progress)
 
 
-def _would_go(context: Context, needle: Any, erasure: Any) -> dict[str, Any]:
+def _would_go(context: CliContext, needle: Any, erasure: Any) -> dict[str, Any]:
     found = erasure.search()
     return {
         "events": len(found.events),
@@ -117,7 +117,7 @@ def _would_go(context: Context, needle: Any, erasure: Any) -> dict[str, Any]:
 
 
 def _erase_spool(
-    context: Context, needle: Any, conversations: Any, *, dry_run: bool = False
+    context: CliContext, needle: Any, conversations: Any, *, dry_run: bool = False
 ) -> dict[str, int]:
     from relay.operations.erase_spool import RowTest, erase_spool
 
@@ -132,7 +132,7 @@ def _erase_spool(
     return erase_spool(spool.dir, context.outbox.vault, holds, max_bytes=spool.max_bytes, dry_run=dry_run)
 
 
-def _erase_planhat(context: Context, erasure: Any) -> int:
+def _erase_planhat(context: CliContext, erasure: Any) -> int:
     """How many were deleted there. What Planhat does not answer to stays on the list."""
     from relay.errors import PlanhatNotFound
     from relay.planhat.client import Planhat
@@ -153,7 +153,7 @@ def _erase_planhat(context: Context, erasure: Any) -> int:
     return deleted
 
 
-def _rewrite(context: Context) -> bool:
+def _rewrite(context: CliContext) -> bool:
     """A rewrite of the append-only file, so that what was erased leaves the disk too; waits for it."""
     try:
         context.redis.bgrewriteaof()

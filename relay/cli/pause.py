@@ -44,13 +44,13 @@ def resume(source: str, as_json: bool, place: Place) -> None:
 
 def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
     from relay.cli.context import open_context
-    from relay.operations.hold import hold_delivery, known_sources, release_delivery
+    from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 
     context = open_context(place)
     if source and source not in known_sources(context.outbox, _configured(context)):
         raise NotFound(f"no source {source!r}: neither in the config nor in the books")
     context.audit("pause" if hold else "resume", source=source)
-    state = hold_delivery(context.delivery, source) if hold else release_delivery(context.delivery, source)
+    state = pause_delivery(context.delivery, source) if hold else resume_delivery(context.delivery, source)
     if as_json:
         click.echo(json.dumps(state, indent=2))
     elif hold:

@@ -51,8 +51,8 @@ def prune(
         relay prune --before 6h --free 500MB --yes
     """
     from relay.cli.context import open_context
-    from relay.operations.hold import known_sources
     from relay.operations.moments import parse_moment
+    from relay.operations.pause import known_sources
     from relay.operations.prune import Pruning, Wanted
     from relay.units import parse_size
 

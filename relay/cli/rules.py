@@ -67,10 +67,11 @@ def _head(adapter: str, source: str, type_: str) -> str:
 #: Proofs that cannot be found by trying: what the sender has to be given, or whose topic it is.
 _PROOFS = {
     "ses": (
-        '    topics: ["${{{variable}_TOPIC}}"]      # the ARN of the SNS topic; Amazon signs what it sends\n'
+        "    topics: [arn:aws:sns:eu-central-1:111122223333:inbound-mail]   # yours; Amazon signs what it sends\n"
+        '    basic_auth: ["${{{variable}_LOGIN}}"]  # user:password, in the URL that the topic posts to\n'
         "    # certificate_files: [samples.pem]  # for `relay send`: a certificate of your own with its private key\n"
     ),
-    "cloudevents": '    bearer: ["${{{variable}_TOKEN}}"]\n',
+    "cloudevents": '    bearer: ["${{{variable}_SECRET}}"]\n',
     "gorgias": '    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password, as a header of the integration\n',
     "servicenow": '    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password\n',
     "teams": '    secrets: ["${{{variable}_SECRET}}"]      # the token that Teams showed, in base64\n',

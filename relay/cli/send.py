@@ -19,6 +19,7 @@ from relay.errors import NotFound, UserError
 if TYPE_CHECKING:
     import httpx
 
+    from relay.cli.context import CliContext
     from relay.sources.base import Adapter, Sample
 
 
@@ -60,12 +61,12 @@ def send(
     from relay.cli.context import open_context
 
     context = open_context(place)
+    base = url or _address(context, only_shown=print_)
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
             f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
         )
-    base = url or context.relay_url
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
     # Unique for a day at up to 10,000 a second; samples put it into their microseconds, which is taken off again.
     serial = int(time.time() * 10_000) % 10**9
@@ -116,6 +117,18 @@ class _Sender:
         except ValueError:
             body = {"body": answer.text[:200]}
         return {"http": answer.status_code, **(body if isinstance(body, dict) else {"body": body})}
+
+
+def _address(context: CliContext, *, only_shown: bool) -> str:
+    """Where the relay is; where a request is only shown, the address that it would have. Raises NothingRuns."""
+    from relay.cli.context import NothingRuns
+
+    try:
+        return context.relay_url
+    except NothingRuns:
+        if not only_shown:
+            raise
+        return f"http://{context.settings.host}:{context.settings.port}"
 
 
 def _send_many(

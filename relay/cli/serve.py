@@ -16,7 +16,7 @@ import click
 from relay.errors import OutboxUnavailable, UserError
 
 #: Requests that are under way at SIGTERM get this long; Kubernetes' grace is longer.
-GRACE_S = 8
+_GRACE_S = 8
 
 
 @click.command()
@@ -109,7 +109,7 @@ def run_web(settings: Any) -> None:
         "date_header": False,
         "lifespan": "on",
         "ws": "none",
-        "timeout_graceful_shutdown": GRACE_S,
+        "timeout_graceful_shutdown": _GRACE_S,
         "forwarded_allow_ips": settings.trusted_proxies,
     }
     apart = bool(settings.operator_port)

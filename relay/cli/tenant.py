@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 from relay.config import Config
 from relay.errors import SettingsInvalid
-from relay.planhat.checks import Check
+from relay.planhat.checks import DoctorLine
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 
 
 def tenant_checks(
     settings: Settings, config: Config | None, book: RuleBook | None, *, everything: bool = True
-) -> Iterator[Check]:
+) -> Iterator[DoctorLine]:
     """Ask Planhat what it has, line by line. Without `everything`: what the rules write alone, reading only. Never raises."""
     from relay.planhat.address import cluster_urls
     from relay.planhat.checks import MODELS, check_planhat
@@ -23,12 +23,14 @@ def tenant_checks(
     from relay.rules.written import written_custom_fields
 
     if not settings.planhat_token():
-        yield Check("planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE")
+        yield DoctorLine(
+            "planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE"
+        )
         return
     try:
         planhat = Planhat(settings.planhat_url, settings.planhat_token, timeout_s=15)
     except SettingsInvalid as error:
-        yield Check("planhat", False, settings.planhat_url, str(error))
+        yield DoctorLine("planhat", False, settings.planhat_url, str(error))
         return
     needed = MODELS if everything else [model for model in MODELS if model[0] == "customfields"]
     with planhat:

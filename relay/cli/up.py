@@ -13,7 +13,7 @@ import click
 from relay.cli.context import operator
 from relay.cli.place import Place, place_options
 from relay.cli.up_folder import close_folder, example, example_environ, make_secrets, write_private
-from relay.cli.up_parts import STOP_S, Part, Stop, free_port, wait_ready, watch
+from relay.cli.up_parts import STOP_S, Stop, UpPart, free_port, wait_ready, watch
 from relay.errors import UserError
 from relay.outbox.embedded import EmbeddedServer
 from relay.settings import Settings
@@ -80,7 +80,7 @@ class Installation:
     made: dict[str, str] = field(default_factory=dict)
     sandbox: str = ""
     planhat: str = ""
-    parts: list[Part] = field(default_factory=list)
+    parts: list[UpPart] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -96,7 +96,7 @@ class Installation:
             port = free_port("127.0.0.1", 8081, or_any=True)
             self.sandbox = self.planhat = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port)]
-            self.parts.append(Part("sandbox", [*command, "--state", str(self.folder / "sandbox")]))
+            self.parts.append(UpPart("sandbox", [*command, "--state", str(self.folder / "sandbox")]))
         self.environ = {
             **environ,
             **self.made,
@@ -111,8 +111,8 @@ class Installation:
             self.environ.setdefault("RELAY_PLANHAT_TOKEN", "sandbox")
         Settings.read(self.environ)
         _check_config(self.config, self.environ)
-        self.parts.append(Part("web", [sys.executable, "-m", "relay.cli", "serve"]))
-        self.parts.append(Part("workers", [sys.executable, "-m", "workers"]))
+        self.parts.append(UpPart("web", [sys.executable, "-m", "relay.cli", "serve"]))
+        self.parts.append(UpPart("workers", [sys.executable, "-m", "workers"]))
 
     def start(self) -> None:
         for part in self.parts:

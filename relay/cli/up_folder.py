@@ -51,7 +51,7 @@ def make_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
             continue
         path = (folder / name).absolute()
         try:
-            _write_new(path, secrets.token_urlsafe(24) + "\n")
+            _write_new(path, secrets.token_hex(32) + "\n")
         except FileExistsError:
             pass
         except OSError as error:

@@ -26,7 +26,7 @@ STOP_S = {"web": 3.5, "workers": 4.0, "sandbox": 1.0}
 
 
 @dataclass
-class Part:
+class UpPart:
     """One child process. It ends with its parent even when that is killed (Linux)."""
 
     name: str
@@ -92,7 +92,7 @@ def free_port(host: str, port: int, *, or_any: bool = False) -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_ready(url: str, parts: list[Part], stopping: Stop) -> None:
+def wait_ready(url: str, parts: list[UpPart], stopping: Stop) -> None:
     """Until /readyz says yes. Raises RelayError where a part ends first, or it takes too long."""
     import urllib.request
 
@@ -112,7 +112,7 @@ def wait_ready(url: str, parts: list[Part], stopping: Stop) -> None:
         raise RelayError(f"the web side was not ready within {READY_TIMEOUT_S:.0f} s; ask {url}/readyz why")
 
 
-def watch(server: EmbeddedServer, parts: list[Part], stopping: Stop, changed: Callable[[], None]) -> None:
+def watch(server: EmbeddedServer, parts: list[UpPart], stopping: Stop, changed: Callable[[], None]) -> None:
     """Restarts what dies, with a growing pause, until asked to stop."""
     keeper = Keeper(server)
     while not stopping.asked:

@@ -11,8 +11,8 @@ back what the editor made of their writes (August to October 2026); its list cla
 
 from __future__ import annotations
 
-from relay.description.entries import MAX_CHARS, block_of, edges, fit, join
-from relay.description.plain import plain_text, words_of
+from relay.description.entries import MAX_CHARS, block_of, edges, fit_to_planhat, join
+from relay.description.plain import plain_text, words_of_html
 from relay.description.safe import safe_html
 from relay.description.stored import blocks_of, mend_registers
 
@@ -21,10 +21,10 @@ __all__ = [
     "block_of",
     "blocks_of",
     "edges",
-    "fit",
+    "fit_to_planhat",
     "join",
     "mend_registers",
     "plain_text",
     "safe_html",
-    "words_of",
+    "words_of_html",
 ]

@@ -7,13 +7,13 @@ from typing import Final
 
 from relay.description.vocabulary import names
 
-MAX_DEPTH: Final = 100
+_MAX_DEPTH: Final = 100
 #: End tags in comments, attributes and foreign elements close nothing, so that depth can be hidden from a count; with so
 #: few elements the quadratic time is a fraction of a second.
-MAX_ELEMENTS: Final = 5_000
-MAX_TAGS: Final = 30_000
+_MAX_ELEMENTS: Final = 5_000
+_MAX_TAGS: Final = 30_000
 #: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
-MAX_REOPENED: Final = 200_000
+_MAX_REOPENED: Final = 200_000
 #: Attributes of one tag are compared with each other.
 MAX_TAG_CHARS: Final = 20_000
 
@@ -33,9 +33,9 @@ def is_deep(markup: str) -> bool:
     do, opens nothing, but counts among the elements: a comment that is none could hide the rest.
     """
     tags = markup.count("<")
-    if tags > MAX_TAGS:
+    if tags > _MAX_TAGS:
         return True
-    if tags <= MAX_DEPTH and len(markup) <= MAX_TAG_CHARS:
+    if tags <= _MAX_DEPTH and len(markup) <= MAX_TAG_CHARS:
         return False
     depth = elements = formats = reopened = comment_ends = 0
     opened: dict[str, int] = {}
@@ -57,7 +57,7 @@ def is_deep(markup: str) -> bool:
             opened[name] = opened.get(name, 0) + step
             depth += step
             formats += step if name in _FORMATS else 0
-        if depth > MAX_DEPTH or elements > MAX_ELEMENTS or reopened > MAX_REOPENED:
+        if depth > _MAX_DEPTH or elements > _MAX_ELEMENTS or reopened > _MAX_REOPENED:
             return True
         if name is not None and len(found[3]) > MAX_TAG_CHARS:
             return True

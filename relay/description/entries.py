@@ -40,7 +40,7 @@ def edges(text: str) -> frozenset[int]:
 def join(entries: Sequence[str], *, limit: int = MAX_CHARS) -> str:
     """Give entries of safe HTML as one: each is blocks of its own, the oldest first, as many of the newest as fit."""
     if len(entries) == 1:
-        return fit(entries[0], limit=limit)
+        return fit_to_planhat(entries[0], limit=limit)
     text = "".join(
         [
             entry if entry[:1] == "<" else f"<p>{entry}</p>"
@@ -51,7 +51,7 @@ def join(entries: Sequence[str], *, limit: int = MAX_CHARS) -> str:
     return text if _short(text, limit) else _newest(entries, limit)
 
 
-def fit(text: str, *, limit: int = MAX_CHARS) -> str:
+def fit_to_planhat(text: str, *, limit: int = MAX_CHARS) -> str:
     """Give safe HTML that Planhat has room for: cut at its end where it is longer, with a note."""
     if _short(text, limit):
         return text
@@ -72,7 +72,7 @@ def _newest(entries: Sequence[str], limit: int) -> str:
     note = f"<p><em>{left_out:,} earlier {'entry is' if left_out == 1 else 'entries are'} left out here: Planhat keeps {limit:,} characters.</em></p>"
     kept.append(note)
     kept.reverse()
-    return fit("".join(kept), limit=limit)
+    return fit_to_planhat("".join(kept), limit=limit)
 
 
 def _units(text: str) -> int:

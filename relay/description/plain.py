@@ -26,7 +26,7 @@ def plain_text(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 
 
-def words_of(markup: str) -> list[str]:
+def words_of_html(markup: str) -> list[str]:
     """Give the words that a reader of this HTML sees, in their order."""
     return html.unescape(without_tags(markup)).split()
 

@@ -10,16 +10,16 @@ from selectolax.lexbor import LexborNode
 
 from relay.description.links import image_name, link_of
 from relay.description.page import Marks, Page
-from relay.description.tables import Table, table_of
+from relay.description.tables import HtmlTable, table_of
 from relay.description.vocabulary import BLOCKS, HEADINGS, LISTS, MARKS, MEDIA, UNSEEN
 
-MAX_NODES: Final = 100_000
+_MAX_NODES: Final = 100_000
 _HIDDEN: Final = re.compile(
     r"(?:^|;)\s{0,9}(?:display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all)\b", re.IGNORECASE
 )
 _ORDER: Final = {"a": 0, "strong": 1, "em": 2}
 
-Step = Callable[[], None] | LexborNode
+_Step = Callable[[], None] | LexborNode
 
 
 class TooLong(Exception):
@@ -39,14 +39,14 @@ class Reader:
 
     def read(self, root: LexborNode) -> str:
         """Give everything below a node as safe HTML. Raises TooLong."""
-        todo: list[Step] = _children(root)
+        todo: list[_Step] = _children(root)
         while todo:
             step = todo.pop()
             if not isinstance(step, LexborNode):
                 step()
                 continue
             self._seen += 1
-            if self._seen > MAX_NODES:
+            if self._seen > _MAX_NODES:
                 raise TooLong
             tag = step.tag
             if tag == "-text":
@@ -57,7 +57,7 @@ class Reader:
 
     # ---- one node
 
-    def _enter(self, tag: str, node: LexborNode) -> list[Step]:
+    def _enter(self, tag: str, node: LexborNode) -> list[_Step]:
         """Take in an element; what is left to do for it, the last first."""
         page = self._page
         if tag == "br":
@@ -77,7 +77,7 @@ class Reader:
             return _children(node)
         return self._block(tag, node)
 
-    def _block(self, tag: str, node: LexborNode) -> list[Step]:
+    def _block(self, tag: str, node: LexborNode) -> list[_Step]:
         page = self._page
         if tag == "hr":
             page.rule()
@@ -116,7 +116,7 @@ class Reader:
             # A blank that holds its place: the editor joins others.
             self._page.text("\xa0" * len(indent) + bare if bare else "", self._marks_now())
 
-    def _marked(self, mark: tuple[str, str], node: LexborNode) -> list[Step]:
+    def _marked(self, mark: tuple[str, str], node: LexborNode) -> list[_Step]:
         self._marks.append(mark)
         return [self._end_mark, *_children(node)]
 
@@ -128,7 +128,7 @@ class Reader:
             return ()
         return tuple(sorted(dict(self._marks).items(), key=lambda mark: _ORDER[mark[0]]))
 
-    def _media(self, tag: str, node: LexborNode) -> list[Step]:
+    def _media(self, tag: str, node: LexborNode) -> list[_Step]:
         """An image is a link to it, called by its own words; a film or a frame is a link too. Nothing is embedded."""
         attributes = node.attributes
         words = image_name(tag, attributes)
@@ -145,9 +145,9 @@ class Reader:
 
     # ---- tables
 
-    def _table(self, table: Table) -> list[Step]:
+    def _table(self, table: HtmlTable) -> list[_Step]:
         """The steps that write a table as lines, the last first."""
-        steps: list[Step] = []
+        steps: list[_Step] = []
         for number, line in enumerate(table.lines()):
             if number and line.paragraph:
                 steps.append(self._page.end_paragraph)

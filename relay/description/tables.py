@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class _Line:
     """A line: texts, and cells whose content stands there. `paragraph`: it begins a new paragraph."""
 
     parts: list[str | LexborNode]
@@ -41,20 +41,20 @@ class Line:
 
 
 @dataclass(slots=True)
-class Table:
+class HtmlTable:
     """Rows of cells, those without a word left out."""
 
     rows: list[list[Cell]] = field(default_factory=list)
     caption: LexborNode | None = None
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[_Line]:
         """Give the table line by line.
 
         Under a row of headings each cell is a line "Heading: value", each row a paragraph. A row of two cells is one line
         "Name: value". Any other row is one line, with bars between its cells.
         """
         if self.caption is not None:
-            yield Line([self.caption])
+            yield _Line([self.caption])
         first = True
         headings = self._headings()
         for row in self.rows[1:] if headings else self.rows:
@@ -63,9 +63,9 @@ class Table:
                 heading = headings[number] if number < len(headings) else None
                 new = (first and self.caption is not None) or (bool(headings) and number == 0 and not first)
                 if headings:
-                    yield Line(_named(heading, cell), new)
+                    yield _Line(_named(heading, cell), new)
                 elif number == 0:
-                    yield Line(_joined(cells), new)
+                    yield _Line(_joined(cells), new)
                 first = False
 
     def _headings(self) -> list[Cell]:
@@ -88,9 +88,9 @@ def _joined(cells: list[Cell]) -> list[str | LexborNode]:
     return parts
 
 
-def table_of(node: LexborNode, looked: int) -> tuple[Table | None, int]:
+def table_of(node: LexborNode, looked: int) -> tuple[HtmlTable | None, int]:
     """Read a table of data; None where it is none. `looked`: how many nodes were looked at so far, and are with it."""
-    table = Table()
+    table = HtmlTable()
     if node.attributes.get("role") == "presentation":
         return None, looked
     for row in _rows(node, table):
@@ -107,7 +107,7 @@ def table_of(node: LexborNode, looked: int) -> tuple[Table | None, int]:
     return (table if max(map(len, table.rows), default=0) > 1 else None), looked
 
 
-def _rows(node: LexborNode, table: Table) -> Iterator[LexborNode]:
+def _rows(node: LexborNode, table: HtmlTable) -> Iterator[LexborNode]:
     for child in _elements(node):
         if child.tag == "tr":
             yield child

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -21,10 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.door import messages
-from relay.door.large import LargeBody
+from relay.door.large import LargeBody, held_bytes
 from relay.door.mapping import parked_entry
 from relay.door.messages import HungUp, Message
-from relay.errors import TooMuchAtOnce
+from relay.errors import PayloadInvalid, TooMuchAtOnce
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
 from relay.sources.base import Inbound, Parked, Reply, content_key
@@ -36,12 +37,16 @@ MAX_WAITING = 8
 START_S = 20.0
 #: A process without work for so long is ended: it holds as much memory as the web process itself.
 IDLE_S = 300.0
+#: A body's size times this, and the rest beside it, is what reading it may take (three times is usual). It is looked at so often meanwhile: a limit of the system's would count what a parser reserves and never touches.
+MEMORY_FACTOR = 4
+MEMORY_REST_BYTES = 16 * 1024 * 1024
+LOOK_S = 0.01
 #: What a dead letter of a mail says that could not be read within its limits.
 BEYOND_LIMITS = "reading it took more time or memory than one request may take"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class MappedBeside:
     """What became of a large request. `inbound` is what was proven, clean and without its body, which `body` holds."""
 
     inbound: Inbound
@@ -55,6 +60,14 @@ class Today:
 
     number: int
     text: str
+
+
+@dataclass(slots=True)
+class Heard:
+    """How far a request has come: `clean` is what may be kept of it, without its body."""
+
+    authentic: bool = False
+    clean: Inbound | None = None
 
 
 class Beside:
@@ -87,7 +100,9 @@ class Beside:
         """The config has changed."""
         self._today = Today(self._today.number + 1, text)
 
-    async def read(self, source: str, head: Inbound, body: LargeBody, *, now_s: float) -> Settled | Reply:
+    async def read(
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+    ) -> MappedBeside | Reply:
         """The request proven, cleaned and mapped; `body` then holds the clean one. Raises SourceError, TryLater."""
         if self._waiting >= MAX_WAITING:
             raise TooMuchAtOnce("too many large bodies wait to be read")
@@ -140,50 +155,51 @@ class Beside:
 
     def _ask(
         self, process: _Process, facts: dict[str, Any], body: LargeBody, source: str, now_s: float
-    ) -> Settled | Reply:
-        proven: list[Inbound] = []
+    ) -> MappedBeside | Reply:
         for again in (True, False):
+            heard = Heard()
             try:
-                return self._asked(process, facts, body, proven)
-            except (HungUp, TimeoutError, OSError) as error:
+                return self._asked(process, facts, body, heard)
+            except (HungUp, TimeoutError, MemoryError, OSError) as error:
                 process.kill()
-                log(
-                    "body.beyond_limits",
-                    level=logging.ERROR,
-                    source=source,
-                    bytes=body.size,
-                    proven=bool(proven),
-                    why=type(error).__name__,
-                )
-                if proven:
-                    return Settled(proven[0], [self._parked(source, proven[0], body, now_s)], ())
-                if isinstance(error, TimeoutError) or not again:
+                why = type(error).__name__
+                log("body.beyond_limits", level=logging.ERROR, source=source, bytes=body.size, why=why)
+                if heard.clean is not None:
+                    return MappedBeside(heard.clean, [self._parked(source, heard.clean, body, now_s)], ())
+                if heard.authentic:
+                    # Nothing may be kept of what could not be redacted.
+                    raise PayloadInvalid(BEYOND_LIMITS) from error
+                if isinstance(error, (TimeoutError, MemoryError)) or not again:
                     raise TooMuchAtOnce("the proof could not be checked within its limits") from error
                 # It may have died of something else, before it had even read this.
         raise AssertionError("two tries end above")
 
     def _asked(
-        self, process: _Process, facts: dict[str, Any], body: LargeBody, proven: list[Inbound]
-    ) -> Settled | Reply:
-        """What the process says; `proven` is filled on the way. Raises HungUp, TimeoutError, OSError."""
+        self, process: _Process, facts: dict[str, Any], body: LargeBody, heard: Heard
+    ) -> MappedBeside | Reply:
+        """What the process says; `heard` is filled on the way. Raises HungUp, TimeoutError, MemoryError, OSError."""
         process.be_ready(self._path, self._environ, self._today)
         ends = time.monotonic() + self._limit_s
+        most_bytes = process.held_bytes() + MEMORY_FACTOR * body.size + MEMORY_REST_BYTES
         process.send(Message({**facts, "limit": self._limit_s}, files=[body.fd]))
         while True:
-            answer = process.receive(ends)
+            answer = process.receive(ends, most_bytes)
             what = answer.facts["is"]
-            if what == "proven":
-                proven.append(messages.inbound_of(answer.facts, b""))
+            if what == "authentic":
+                heard.authentic = True
+            elif what == "clean":
+                heard.clean = messages.inbound_of(answer.facts, b"")
                 if answer.files:
                     body.become(answer.files[0])
             elif what == "reply":
-                return messages.reply_of(answer)
+                return messages.reply_from(answer)
             elif what == "error":
                 raise messages.error_of(answer)
             elif what == "failed":
                 raise RuntimeError(f"a large body could not be read: {answer.facts['trace']}")
             else:
-                return Settled(proven[0], messages.entries_of(answer), tuple(answer.facts["skipped"]))
+                assert heard.clean is not None
+                return MappedBeside(heard.clean, messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
     def _parked(self, source: str, proven: Inbound, body: LargeBody, now_s: float) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
@@ -230,11 +246,21 @@ class _Process:
     def send(self, message: Message) -> None:
         assert self._line is not None
         self._line.settimeout(START_S)
-        messages.send(self._line, message)
+        messages.send_message(self._line, message)
 
-    def receive(self, ends: float) -> Message:
-        """Raises HungUp, TimeoutError."""
+    def held_bytes(self) -> int:
+        return held_bytes(self.process.pid) if self.process is not None else 0
+
+    def receive(self, ends: float, most_bytes: int = 0) -> Message:
+        """Raises HungUp, TimeoutError, and MemoryError where the process holds more than `most_bytes` meanwhile."""
         assert self._line is not None
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN)
+        while not poll.poll(LOOK_S * 1000):
+            if time.monotonic() >= ends:
+                raise TimeoutError
+            if most_bytes and self.held_bytes() > most_bytes:
+                raise MemoryError
         self._line.settimeout(max(0.001, ends - time.monotonic()))
         self.used_at = time.monotonic()
         return messages.receive(self._line)

@@ -3,9 +3,9 @@ the web process hangs up, and is ended by the system when a request takes more t
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -16,23 +16,21 @@ from typing import Any
 from relay.door import messages
 from relay.door.house import House, furnish
 from relay.door.killswitch import KillSwitch
-from relay.door.large import LargeBody
+from relay.door.large import LargeBody, held_bytes
 from relay.door.mapping import Mapper, clean, prove
 from relay.door.messages import HungUp, Message
 from relay.door.redaction import Redactor, build_redactor
 from relay.errors import RelayError
+from relay.memory import tune_malloc
 from relay.outbox.vault import Vault
 from relay.rules.file.load import load
 from relay.sources.base import Reply
 
-#: A body's own size times this, and the rest beside it, is what reading it may take. The web process holds the body once more.
-MEMORY_FACTOR = 3
-MEMORY_REST_BYTES = 48 * 1024 * 1024
 #: After such a body the process ends itself rather than keep what the C library does not give back.
 TOO_FAT_BYTES = 64 * 1024 * 1024
 
 
-class Reader:
+class _Reader:
     """Today's config, ready, and what changes from moment to moment."""
 
     def __init__(self, path: str, environ: Mapping[str, str]) -> None:
@@ -51,7 +49,7 @@ class Reader:
         self._redact = build_redactor(config.redact, key=lambda: self._veil_key)
 
     def read(self, line: socket.socket, facts: dict[str, Any], body: LargeBody) -> None:
-        """Says what became of the request: `error` or `reply`, or `proven` and then `mapped`."""
+        """Says what became of the request: `error` or `reply`, or `authentic`, `clean`, `mapped`, one after the other."""
         assert self._house is not None
         self._veil_key = bytes.fromhex(facts["veil_key"])
         self._vault_keys = facts["vault_keys"]
@@ -60,17 +58,18 @@ class Reader:
         try:
             proven = prove(source, messages.inbound_of(facts, body.read()), now_s=now_s)
             if isinstance(proven, Reply):
-                messages.send(line, messages.reply_message(proven))
+                messages.send_message(line, messages.reply_message(proven))
                 return
+            messages.send_message(line, Message({"is": "authentic"}))
             inbound = clean(source, proven, self._redact)
-            told = Message({"is": "proven", **messages.inbound_facts(inbound)})
+            told = Message({"is": "clean", **messages.inbound_facts(inbound)})
             if inbound.body is proven.body or inbound.body == proven.body:
-                messages.send(line, told)
+                messages.send_message(line, told)
             else:
                 with LargeBody() as cleaned:
                     cleaned.append(inbound.body)
                     told.files = [cleaned.fd]
-                    messages.send(line, told)
+                    messages.send_message(line, told)
             del proven
             filters = self._killswitch if self._killswitch.armed else None
             mapper = Mapper(self._house, self._redact, filters)
@@ -79,7 +78,7 @@ class Reader:
             answer = messages.error_message(error)
             if answer is None:
                 raise
-            messages.send(line, answer)
+            messages.send_message(line, answer)
             return
         kept = mapped.kept
         del inbound
@@ -87,22 +86,24 @@ class Reader:
             self._vault.seal_entry(entry, b"" if number else kept)
             for number, entry in enumerate(mapped.entries)
         ]
-        messages.send(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
+        messages.send_message(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
 
 
-def serve(line: socket.socket) -> None:
+def _serve(line: socket.socket) -> None:
     """Until the web process hangs up."""
     start = messages.receive(line).facts
-    reader = Reader(start["path"], start["environ"])
+    reader = _Reader(start["path"], start["environ"])
     lean = 0
     while True:
         message = messages.receive(line)
         if message.facts["is"] == "config":
             reader.take(message.facts["text"])
-            lean = _data_bytes()
-            messages.send(line, Message({"is": "ready"}))
+            lean = held_bytes(os.getpid())
+            messages.send_message(line, Message({"is": "ready"}))
             continue
-        with LargeBody(message.files[0]) as body, _Limits(message.facts["limit"], body.size):
+        # Whatever holds it, the system ends this process when its time is over.
+        signal.setitimer(signal.ITIMER_REAL, message.facts["limit"] + 1)
+        with LargeBody(message.files[0]) as body:
             try:
                 reader.read(line, message.facts, body)
             except (OSError, HungUp):
@@ -111,36 +112,14 @@ def serve(line: socket.socket) -> None:
                 # Whatever could still be said would need memory too.
                 os._exit(1)
             except Exception:
-                messages.send(line, Message({"is": "failed", "trace": traceback.format_exc(limit=-6)}))
-        if _data_bytes() > lean + TOO_FAT_BYTES:
-            return
-
-
-class _Limits:
-    """Of one request: the system ends this process where it takes longer, and refuses it memory beyond its share."""
-
-    def __init__(self, seconds: float, size: int) -> None:
-        self._seconds = seconds
-        self._bytes = MEMORY_FACTOR * size + MEMORY_REST_BYTES
-
-    def __enter__(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, self._seconds + 1)
-        if sys.platform == "linux":
-            resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + self._bytes, resource.RLIM_INFINITY))
-
-    def __exit__(self, *_: object) -> None:
+                messages.send_message(
+                    line, Message({"is": "failed", "trace": traceback.format_exc(limit=-6)})
+                )
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if sys.platform == "linux":
-            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-def _data_bytes() -> int:
-    """What this process holds in memory of its own."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[5]) * resource.getpagesize()
-    except OSError:
-        return 0
+        # A ring of objects would keep the body's texts until the next one is there as well.
+        gc.collect()
+        if held_bytes(os.getpid()) > lean + TOO_FAT_BYTES:
+            return
 
 
 def main() -> None:
@@ -149,9 +128,11 @@ def main() -> None:
     logging.getLogger("relay").setLevel(logging.ERROR)
     # Who answers goes before who reads.
     os.nice(5)
+    # What a large body took is given back when it is done, and not kept in pieces that the next one does not fit into.
+    tune_malloc(keep_bytes=4 * 1024 * 1024, block_bytes=256 * 1024)
     line = socket.socket(fileno=int(sys.argv[1]))
     try:
-        serve(line)
+        _serve(line)
     except (HungUp, ConnectionError, BrokenPipeError):
         return
 

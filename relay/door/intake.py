@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from relay.door.beside import Settled
+from relay.door.beside import MappedBeside
 from relay.door.house import House, Source
 from relay.door.large import LargeBody
 from relay.door.mapping import Mapper, clean, prove
@@ -27,17 +27,19 @@ from relay.sources.base import Inbound, Reply
 from relay.value import value_class
 
 
-class Keeps(Protocol):
+class SpoolsRequests(Protocol):
     """Where requests wait while the outbox is away: the spool."""
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None: ...
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None: ...
 
 
 class ReadsLarge(Protocol):
-    async def read(self, source: str, head: Inbound, body: LargeBody, *, now_s: float) -> Settled | Reply: ...
+    async def read(
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+    ) -> MappedBeside | Reply: ...
 
 
-class Records(Protocol):
+class RecordsEvents(Protocol):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]: ...
 
 
@@ -59,11 +61,11 @@ class Intake:
     long. None: none."""
 
     house: House
-    records: Records
+    records: RecordsEvents
     clock: Callable[[], float] = time.time
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
-    spool: Keeps | None = None
+    spool: SpoolsRequests | None = None
     beside: ReadsLarge | None = None
     #: Threads for proofs that may ask the network: nobody else waits for one of them.
     fetching: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "proof"))
@@ -142,12 +144,12 @@ class Intake:
         except OutboxUnavailable:
             if self.spool is None:
                 raise
-            await self.spool.keep(source.config.name, inbound(), now_s)
+            await self.spool.spool_request(source.config.name, inbound(), now_s)
             ids = tuple(entry.event_id for entry in entries)
             return Accepted("ignored" if noted else "accepted", () if noted else ids, skipped)
         if noted:
             return Accepted("ignored", skipped=skipped)
-        accepted = summarise(entries, recorded, skipped)
+        accepted = _summarise(entries, recorded, skipped)
         if any(entry.remarks for entry in entries):
             new = (entry for entry, one in zip(entries, recorded, strict=True) if not one.duplicate_of)
             accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
@@ -162,7 +164,7 @@ class Intake:
         return mapped.entries, mapped.skipped
 
 
-def summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
+def _summarise(entries: Sequence[Entry], recorded: Sequence[Recorded], skipped: tuple[str, ...]) -> Accepted:
     if len(recorded) == 1 and entries[0].verdict != "filtered":
         # Nearly every request is one event.
         one = recorded[0]

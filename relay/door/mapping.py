@@ -21,7 +21,7 @@ from relay.value import value_class
 
 
 @value_class(frozen=True, slots=True)
-class Mapped:
+class _Mapped:
     """The entries of a request, and why what it skipped was skipped. `kept`: the body, where it is not packed with the first
     entry."""
 
@@ -66,7 +66,7 @@ class Mapper:
         now_s: float,
         verify_us: int = 0,
         pack_body: bool = True,
-    ) -> Mapped:
+    ) -> _Mapped:
         """The clean request as entries for the outbox. Raises PayloadInvalid."""
         name = source.config.name
         found = parse_or_park(source.adapter, inbound, now_s)
@@ -97,7 +97,7 @@ class Mapper:
         if inbound.once and not entries:
             # Nothing is relayed, but what proved this is used up.
             entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b""))
-        return Mapped(entries, tuple(skipped), b"" if pack_body else kept)
+        return _Mapped(entries, tuple(skipped), b"" if pack_body else kept)
 
     def _base(self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int) -> dict[str, Any]:
         base = {

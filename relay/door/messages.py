@@ -27,9 +27,9 @@ from relay.sources.base import Inbound, Reply
 
 _HEAD = struct.Struct("<I")
 FILE_FROM_BYTES = 256 * 1024
-MAX_FILES = 32
+_MAX_FILES = 32
 #: Entries of a thousand events, each with a patch of a megabyte at the very most.
-MAX_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 
 @dataclass(slots=True)
@@ -45,12 +45,12 @@ class HungUp(Exception):
     """The process at the other end is gone."""
 
 
-def send(line: socket.socket, message: Message) -> None:
+def send_message(line: socket.socket, message: Message) -> None:
     """Raises OSError. Large blobs travel as files in memory: nobody copies them on the way."""
     with ExitStack() as held:
         files, sizes, inline = list(message.files), [], []
         for blob in message.blobs:
-            if len(blob) >= FILE_FROM_BYTES and len(files) < MAX_FILES:
+            if len(blob) >= FILE_FROM_BYTES and len(files) < _MAX_FILES:
                 body = held.enter_context(LargeBody())
                 body.append(blob)
                 files.append(body.fd)
@@ -72,7 +72,7 @@ def send(line: socket.socket, message: Message) -> None:
 
 def receive(line: socket.socket) -> Message:
     """The next message; its files are the receiver's to close. Raises HungUp, TimeoutError."""
-    head, files, _, _ = socket.recv_fds(line, _HEAD.size, MAX_FILES)
+    head, files, _, _ = socket.recv_fds(line, _HEAD.size, _MAX_FILES)
     if not head:
         raise HungUp
     head += _exactly(line, _HEAD.size - len(head))
@@ -90,7 +90,7 @@ def receive(line: socket.socket) -> Message:
 
 
 def _exactly(line: socket.socket, size: int) -> bytes:
-    if size > MAX_BYTES:
+    if size > _MAX_BYTES:
         raise HungUp
     pieces = bytearray()
     while len(pieces) < size:
@@ -175,7 +175,7 @@ def reply_message(reply: Reply) -> Message:
     return Message(facts, [reply.body])
 
 
-def reply_of(message: Message) -> Reply:
+def reply_from(message: Message) -> Reply:
     facts = message.facts
     return Reply(facts["status"], message.blobs[0], facts["content_type"], facts["headers"])
 

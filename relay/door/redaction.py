@@ -22,7 +22,7 @@ from relay.event import Event
 from relay.linear_pattern import compile_pattern
 from relay.sources.base import Inbound, loads
 from relay.sources.proof.cut import strike
-from relay.sources.read.multipart import clean_parts, parse_parameters
+from relay.sources.read.multipart import MAX_PARTS, clean_parts, form_pairs, parse_parameters
 
 #: Of an event, what identifies it stays: it was made of the redacted request already.
 _IDENTITY = frozenset(
@@ -30,6 +30,7 @@ _IDENTITY = frozenset(
 )
 _MAX_FIELDS = 10_000
 _MAX_DEPTH = 64
+_LARGE_CHARS = 1_000_000
 
 
 class Redactor:
@@ -64,18 +65,19 @@ class Redactor:
             value = loads(body)
         except PayloadInvalid:
             return self._clean_bytes(body)
-        return orjson.dumps(self._value(value))
-
-    def _value(self, value: Any) -> Any:
+        struck = False
         for path, how in self._fields:
-            strike(value, path, self._veil_value if how == "hash" else None)
-        return self._walk(value, 0) if self._patterns else value
+            struck |= strike(value, path, self._veil_value if how == "hash" else None)
+        cleaned = self._walk(value, 0) if self._patterns else value
+        # Of a large body with nothing to redact in it no copy is made.
+        return orjson.dumps(cleaned) if struck or cleaned != value else body
 
     def _form(self, body: bytes) -> bytes:
         try:
-            pairs = _pairs(body.decode("utf-8"))
+            body.decode("utf-8")
         except UnicodeDecodeError:
             return self._clean_bytes(body)
+        pairs = form_pairs(body, MAX_PARTS)
         kept = []
         for name, text in pairs:
             cleaned = self._field(name, text)
@@ -134,13 +136,26 @@ class Redactor:
         if isinstance(value, str):
             return self._text(value, depth)
         if isinstance(value, list):
-            return [self._walk(item, depth + 1) for item in value]
+            return [self._within(value, place, depth) for place in range(len(value))]
         if isinstance(value, dict):
             return {
-                self._clean(name) if isinstance(name, str) else name: self._walk(item, depth + 1)
-                for name, item in value.items()
+                self._clean(name) if isinstance(name, str) else name: self._within(value, name, depth)
+                for name in tuple(value)
             }
         return value
+
+    def _within(self, holder: Any, place: Any, depth: int) -> Any:
+        """What stands there, cleaned. A large text is taken out of its holder meanwhile: encoded, cleaned and decoded there would
+        be four of it at once."""
+        text = holder[place]
+        if isinstance(text, str) and len(text) > _LARGE_CHARS and text[0] not in "{[":
+            del text
+            raw = [holder[place].encode("utf-8", "surrogatepass")]
+            if not any(pattern.search(raw[0]) for pattern, _ in self._patterns):
+                return holder[place]
+            holder[place] = None
+            return self._clean_bytes(raw.pop()).decode("utf-8", "surrogatepass")
+        return self._walk(holder[place], depth + 1)
 
     def _text(self, text: str, depth: int) -> str:
         """A text, or the JSON that it is (SNS puts its message into one)."""
@@ -156,10 +171,14 @@ class Redactor:
     def _clean(self, text: str) -> str:
         if not self._patterns or not text:
             return text
-        return self._clean_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        raw = text.encode("utf-8", "surrogatepass")
+        cleaned = self._clean_bytes(raw)
+        return text if cleaned is raw else cleaned.decode("utf-8", "surrogatepass")
 
     def _clean_bytes(self, text: bytes) -> bytes:
         for pattern, how in self._patterns:
+            if pattern.search(text) is None:
+                continue
             text = pattern.sub(self._veil_match if how == "hash" else b"", text)
         return text
 

@@ -25,15 +25,15 @@ from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
 from relay.telemetry import log
 
-SCHEMA = 1
+SPOOL_SCHEMA = 1
 #: Rows drained at once; between two parts the event loop serves live requests.
-PART = 100
+_PART = 100
 
 
 def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
     return orjson.dumps(
         {
-            "v": SCHEMA,
+            "v": SPOOL_SCHEMA,
             "source": source,
             "at": received_s,
             "method": inbound.method,
@@ -49,11 +49,11 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
 def decode(row: bytes) -> tuple[str, Inbound, float]:
     """Raises NewerRecord for a newer release's row, ValueError or KeyError for what is no row."""
     raw = orjson.loads(row)
-    if isinstance(raw, dict) and isinstance(raw.get("v"), int) and raw["v"] > SCHEMA:
-        raise NewerRecord(f"a spooled request of schema {raw['v']}; this release reads {SCHEMA}")
+    if isinstance(raw, dict) and isinstance(raw.get("v"), int) and raw["v"] > SPOOL_SCHEMA:
+        raise NewerRecord(f"a spooled request of schema {raw['v']}; this release reads {SPOOL_SCHEMA}")
     if (
         not isinstance(raw, dict)
-        or raw.get("v") not in (SCHEMA, SCHEMA - 1)
+        or raw.get("v") not in (SPOOL_SCHEMA, SPOOL_SCHEMA - 1)
         or not isinstance(raw.get("headers"), dict)
         or not isinstance(raw.get("query"), dict)
     ):
@@ -92,7 +92,7 @@ class Spooler:
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None:
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None:
         """Returns once the request is on disk. Raises OutboxUnavailable where the spool cannot take it either."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -123,7 +123,7 @@ class Spooler:
         left where they are, and counted."""
         came = newer = last = 0
         while self.spool.count:
-            rows = await asyncio.to_thread(self.spool.oldest, PART, after=last)
+            rows = await asyncio.to_thread(self.spool.oldest, _PART, after=last)
             if not rows:
                 break
             last = rows[-1].row_id

@@ -22,14 +22,15 @@ from relay.event import Event
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
-from relay.rules.backtest import Page, Pair, map_both, pack_rows, summarise, unpack_rows
+from relay.rules.backtest import ChangesPage, Pair, map_both, pack_rows, summarise, unpack_rows
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 
 #: Events read in one round trip, and dealt to a process at a time.
-PART = 500
+_PART = 500
 #: Below this, starting processes costs more than they save.
 ALONE_BELOW = 40_000
 
@@ -66,8 +67,8 @@ def backtest(
     `progress` hears how many more are done. Raises ConfigInvalid for either file, OutboxUnavailable."""
     old, new = _sides(order)
     now_ms = old.outbox.now_ms()
-    since_ms = max(since_ms, now_ms - old.outbox.events_s * 1000 - 60_000)
-    ids = list(old.outbox.event_ids(since_ms=since_ms, until_ms=min(until_ms, now_ms), source=source))
+    since_ms = max(since_ms, now_ms - old.outbox.retention.events_s * 1000 - 60_000)
+    ids = list(old.outbox.events.ids(since_ms=since_ms, until_ms=min(until_ms, now_ms), source=source))
     window = (since_ms, until_ms)
     jobs = jobs or os.cpu_count() or 1
     with TemporaryDirectory(prefix="relay-backtest-") as folder:
@@ -88,8 +89,8 @@ def _together(
     folder: str,
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
-    shares = [ids[start : start + PART * 10] for start in range(0, len(ids), PART * 10)]
-    pages: list[Page] = []
+    shares = [ids[start : start + _PART * 10] for start in range(0, len(ids), _PART * 10)]
+    pages: list[ChangesPage] = []
     try:
         with ProcessPoolExecutor(
             max_workers=min(jobs, len(shares)),
@@ -130,13 +131,7 @@ def _sides(order: Order) -> tuple[Side, Side]:
     settings = Settings.read(order.environ)
     outbox = Outbox(connect(order.redis_url), base=settings.key_prefix, vault=Vault(settings.encryption_keys))
     old, new = load(order.old_file, order.environ), load(order.new_file, order.environ)
-    keep = old[0].keep
-    outbox.keep(
-        events_s=int(keep.events_s),
-        documents_s=int(keep.documents_s),
-        dedupe_s=int(keep.dedupe_s),
-        dead_s=int(keep.dead_s),
-    )
+    outbox.retention = Retention.of(old[0].keep)
     return Side(outbox, *old), Side(outbox, *new)
 
 
@@ -145,12 +140,12 @@ def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) ->
     before, after = Remapper(old, 0), Remapper(new, 0)
     alike = {
         name
-        for name, held in old.config.sources.items()
+        for name, found in old.config.sources.items()
         if name in new.config.sources
-        and _as_written(held.options.raw) == _as_written(new.config.sources[name].options.raw)
+        and _as_written(found.options.raw) == _as_written(new.config.sources[name].options.raw)
     }
     rest = iter(ids)
-    while part := list(islice(rest, PART)):
+    while part := list(islice(rest, _PART)):
         for stored in read_stored(old, part):
             if stored is None:
                 yield None, None

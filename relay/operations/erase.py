@@ -21,7 +21,7 @@ from relay.operations.rq_jobs import forget_failed_jobs, forget_jobs_that
 from relay.outbox import keys
 from relay.outbox.address_digest import address_digest
 from relay.outbox.audit import amend_audit
-from relay.outbox.erased import Erased, Kind, Standing
+from relay.outbox.erased import Erased, ErasedKind, Standing
 from relay.outbox.notes import read_notes
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
@@ -34,7 +34,7 @@ _PASSES = 3
 
 
 @dataclass(slots=True)
-class Found:
+class _Found:
     """`own`: the events that hold the person. `events`: all whose raw form goes, id -> conversation ("" where it has none). `waiting`: conversation -> events whose patches wait and go.
     `documents`: conversation -> Planhat's `_id` ("" where it is not known)."""
 
@@ -68,16 +68,16 @@ class Erasure:
         self._erased = erased
         self._remapper = remapper
         self._progress = progress
-        self.kind: Kind = "email" if needle.email else "conversation"
+        self.kind: ErasedKind = "email" if needle.email else "conversation"
         self.value = needle.email or needle.conversation
         #: What stands in the audit in the place of the name.
         self.mark = f"erased-{erased.digest(self.kind, self.value)[:8]}"
 
     # -- searching -------------------------------------------------------------------------------------------
 
-    def search(self) -> Found:
+    def search(self) -> _Found:
         """What would go. Raises OutboxUnavailable."""
-        found = Found(conversations={self.value} if self.kind == "conversation" else set())
+        found = _Found(conversations={self.value} if self.kind == "conversation" else set())
         self._events(found)
         self._conversations(found)
         self._dead(found)
@@ -85,7 +85,7 @@ class Erasure:
         self._rest(found)
         return found
 
-    def _events(self, found: Found) -> None:
+    def _events(self, found: _Found) -> None:
         seen = 0
         for part in self._parts(keys.event("*")):
             for stored, homes in self._stored(part):
@@ -100,7 +100,7 @@ class Erasure:
             seen += len(part)
             self._progress(seen)
 
-    def _rest(self, found: Found) -> None:
+    def _rest(self, found: _Found) -> None:
         for part in self._parts(keys.event("*")):
             for stored, homes in self._stored(part):
                 if found.conversations.intersection(homes):
@@ -131,7 +131,7 @@ class Erasure:
             return False
         return self._needle.in_value(event.view()) or self._needle.in_value(dict(event.payload))
 
-    def _conversations(self, found: Found) -> None:
+    def _conversations(self, found: _Found) -> None:
         outbox = self._outbox
         named = set(found.conversations)
         for key in (keys.document, keys.patches):
@@ -156,10 +156,10 @@ class Erasure:
             if ours:
                 found.conversations.add(external_id)
 
-    def _dead(self, found: Found) -> None:
+    def _dead(self, found: _Found) -> None:
         outbox, offset = self._outbox, 0
-        while ids := outbox.dead_ids(offset=offset, limit=_PART):
-            for letter in outbox.dead_letters(ids):
+        while ids := outbox.dead.ids(offset=offset, limit=_PART):
+            for letter in outbox.dead.get_many(ids):
                 stored = b"\n".join([letter.record, *(pending.patch for pending in letter.patches)])
                 if (
                     letter.external_id in found.conversations
@@ -210,10 +210,10 @@ class Erasure:
         self._leave([Standing(external_id) for external_id in in_flight])
         return report
 
-    def _take(self, found: Found, report: dict[str, Any], in_flight: set[str]) -> None:
+    def _take(self, found: _Found, report: dict[str, Any], in_flight: set[str]) -> None:
         outbox = self._outbox
         for dead_id in found.dead:
-            report["dead_letters"] += outbox.discard(dead_id) >= 0
+            report["dead_letters"] += outbox.dead.discard(dead_id) >= 0
         forget_failed_jobs(outbox.redis, found.dead)
         of: dict[str, list[str]] = {external_id: [] for external_id in (*found.documents, *found.waiting)}
         for event_id, external_id in found.events.items():
@@ -253,7 +253,7 @@ class Erasure:
     # -- in Planhat ------------------------------------------------------------------------------------------
 
     @staticmethod
-    def stands(found: Found) -> list[Standing]:
+    def stands(found: _Found) -> list[Standing]:
         """What of it Planhat has, as far as the documents tell."""
         return [Standing(external_id, planhat_id) for external_id, planhat_id in found.documents.items()]
 
@@ -262,21 +262,24 @@ class Erasure:
         return self._erased.standing(self.kind, self.value)
 
     def left_planhat(self, one: Standing) -> None:
-        self._erased.set_standing(self.kind, self.value, [other for other in self.standing() if other != one])
+        self._erased.change_standing(
+            self.kind, self.value, lambda standing: [other for other in standing if other != one]
+        )
 
     def _lookups(self) -> int:
         """Cached look-ups of the address; how many."""
         digest = address_digest(self._needle.email)
         prefix = self._outbox.prefix
         with reaching_redis():
-            gone: Any = self._outbox.redis.delete(
-                prefix + keys.looked_up_enduser(digest), prefix + keys.looked_up_user(digest)
-            )
-        return int(gone)
+            gone: Any = self._outbox.redis.delete(prefix + keys.looked_up_enduser(digest))
+            ours: Any = self._outbox.redis.hdel(prefix + keys.TEAM, digest)
+            # Descriptions that were read back may quote anybody.
+            self._outbox.redis.delete(prefix + keys.READBACK_TEXTS)
+        return int(gone) + int(ours)
 
     def _leave(self, standing: Sequence[Standing]) -> None:
         if standing:
-            self._erased.set_standing(self.kind, self.value, [*self.standing(), *standing])
+            self._erased.change_standing(self.kind, self.value, lambda left: [*left, *standing])
 
 
 def _planhat_id(document: bytes) -> str:

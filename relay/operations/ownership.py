@@ -9,7 +9,7 @@ from typing import Final
 
 from relay.errors import OutboxUnavailable, PlanhatError, PlanhatForbidden, PlanhatNotFound
 from relay.outbox.delivery import Delivery
-from relay.outbox.owner import OURS, Ownership, Relation, Seen
+from relay.outbox.owner import OURS, Ownership, Relation, SeenInPlanhat
 from relay.planhat.client import Planhat
 
 _TIMEOUT_S: Final = 4.0
@@ -18,7 +18,7 @@ _ASK_EVERY_S: Final = 10.0
 _PROVE_EVERY_S: Final = 5.0
 
 
-class Guard:
+class LaneGuard:
     """One process's. `claim`: a lane that is nobody's becomes ours."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Guard:
         self._proved_at = self._clock()
         with Planhat(self._url, self._token, timeout_s=_TIMEOUT_S) as planhat:
 
-            def sees(planhat_id: str) -> Seen:
+            def sees(planhat_id: str) -> SeenInPlanhat:
                 try:
                     planhat.get(planhat_id, timeout_s=_TIMEOUT_S)
                 except PlanhatNotFound:

@@ -12,7 +12,7 @@ from relay.errors import NotFound
 from relay.operations.moments import iso
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 
 KEPT_S = 86_400
 
@@ -37,7 +37,7 @@ class Operation:
             "state": "running",
             "started_ms": now_ms,
         }
-        keep_books(
+        run_commands(
             outbox.redis,
             outbox.prefix,
             ("HSET", operation._name, *(word for pair in facts.items() for word in pair)),
@@ -49,7 +49,7 @@ class Operation:
 
     def step(self, **facts: int | str) -> None:
         words = [word for pair in facts.items() for word in pair]
-        keep_books(self._outbox.redis, self._outbox.prefix, ("HSET", self._name, *words))
+        run_commands(self._outbox.redis, self._outbox.prefix, ("HSET", self._name, *words))
 
     def end(self, state: str, **facts: int | str) -> None:
         """`done`, `cancelled` or `failed`."""
@@ -57,9 +57,9 @@ class Operation:
 
     def resume(self) -> dict[str, str]:
         """Running again; gives what it was asked and its cursor. Raises NotFound."""
-        held = self._held()
+        stored = self._held()
         self.step(state="running", cancel=0)
-        return held
+        return stored
 
     def cancelled(self) -> bool:
         with reaching_redis():
@@ -73,27 +73,27 @@ class Operation:
 
     def read(self) -> dict[str, Any]:
         """As the API shows it. Raises NotFound."""
-        held = self._held()
+        stored = self._held()
         counted = ("total", "done", "changed", "failed", "skipped")
-        numbers: dict[str, Any] = {name: int(held[name]) for name in counted if name in held}
+        numbers: dict[str, Any] = {name: int(stored[name]) for name in counted if name in stored}
         return {
             "id": self.operation_id,
-            "kind": held.get("kind"),
-            "by": held.get("by"),
-            "state": held.get("state"),
-            "asked": orjson.loads(held.get("asked") or "{}"),
-            "started_at": iso(int(held.get("started_ms") or 0)),
-            "ended_at": iso(int(held.get("ended_ms") or 0)),
-            "cancelling": held.get("cancel") == "1" and held.get("state") == "running",
+            "kind": stored.get("kind"),
+            "by": stored.get("by"),
+            "state": stored.get("state"),
+            "asked": orjson.loads(stored.get("asked") or "{}"),
+            "started_at": iso(int(stored.get("started_ms") or 0)),
+            "ended_at": iso(int(stored.get("ended_ms") or 0)),
+            "cancelling": stored.get("cancel") == "1" and stored.get("state") == "running",
             **numbers,
         }
 
     def _held(self) -> dict[str, str]:
         with reaching_redis():
-            held: Any = self._outbox.redis.hgetall(self._key)
-        if not held:
+            stored: Any = self._outbox.redis.hgetall(self._key)
+        if not stored:
             raise NotFound(f"nobody knows the operation {self.operation_id[:40]!r}; they are kept for a day")
-        return {name.decode(): value.decode() for name, value in held.items()}
+        return {name.decode(): value.decode() for name, value in stored.items()}
 
 
 def read_operations(outbox: Outbox, limit: int = 10) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from relay.errors import NewerRecord
+from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.patch import Document
 
 #: Names that are looked at, measured and given to one script.
@@ -91,8 +92,8 @@ class Pruning:
 
     def _logs(self) -> Iterator[tuple[int, str]]:
         """(minute, key) of each list of events that begins before the moment, of the source asked for."""
-        prefix = f"{self.outbox.prefix}log:"
-        for key in self._keys("log:*"):
+        prefix = self.outbox.prefix + keys.LOGS
+        for key in self._keys(keys.LOGS + "*"):
             source, _, minute = key[len(prefix) :].rpartition(":")
             if self.wanted.source and source != self.wanted.source:
                 continue
@@ -103,15 +104,15 @@ class Pruning:
         left = length
         for start in range(0, length, _PART):
             with reaching_redis():
-                held: Any = self.outbox.redis.lrange(name, start, start + _PART - 1)
-            ids = [event_id.decode() for event_id in held]
+                stored: Any = self.outbox.redis.lrange(name, start, start + _PART - 1)
+            ids = [event_id.decode() for event_id in stored]
             if not whole:
                 # The minute in which the moment lies: each by its own time.
                 ids = self._received_before(ids)
-            went = self._go("events", [(event_id, "") for event_id in ids], "event:")
+            went = self._go("events", [(event_id, "") for event_id in ids], keys.event)
             self.found.events += went
             left -= went
-            self._seen(len(held))
+            self._seen(len(stored))
             if self._enough():
                 return
         if whole and left == 0 and not self.wanted.dry_run:
@@ -120,9 +121,9 @@ class Pruning:
 
     def _received_before(self, event_ids: Sequence[str]) -> list[str]:
         kept = []
-        for event_id, held in zip(event_ids, self.outbox.events(event_ids), strict=True):
-            if held:
-                facts = orjson.loads(held[2].partition(b"\n")[0])
+        for event_id, stored in zip(event_ids, self.outbox.events.get_many(event_ids), strict=True):
+            if stored:
+                facts = orjson.loads(stored[2].partition(b"\n")[0])
                 if int(facts.get("received_ms") or 0) < self.wanted.before_ms:
                     kept.append(event_id)
         return kept
@@ -130,9 +131,9 @@ class Pruning:
     # -- documents -------------------------------------------------------------------------------------------
 
     def _documents(self) -> None:
-        start = len(self.outbox.prefix) + len("document:")
+        start = len(self.outbox.prefix + keys.document(""))
         part: list[str] = []
-        for key in self._keys("document:*", counted=True):
+        for key in self._keys(keys.document("*"), counted=True):
             part.append(key[start:])
             if len(part) == _PART:
                 self._quiet(part)
@@ -146,14 +147,14 @@ class Pruning:
             return
         with reaching_redis():
             stored: Any = self.outbox.redis.mget(
-                [f"{self.outbox.prefix}document:{name}" for name in external_ids]
+                [self.outbox.prefix + keys.document(name) for name in external_ids]
             )
         rows = []
         for name, value in zip(external_ids, stored, strict=True):
             document = self._read(value)
             if document and self._fits(document):
                 rows.append((name, document.planhat_id))
-        self.found.documents += self._go("documents", rows, "document:")
+        self.found.documents += self._go("documents", rows, keys.document)
 
     def _read(self, stored: bytes | None) -> Document | None:
         try:
@@ -176,28 +177,30 @@ class Pruning:
         while True:
             with reaching_redis():
                 answer: Any = self.outbox.redis.scan(cursor, match=self.outbox.prefix + pattern, count=2_000)
-            cursor, keys = answer
-            for key in keys:
+            cursor, names = answer
+            for key in names:
                 yield key.decode()
             if counted:
                 self._seen(2_000)
             if not cursor:
                 return
 
-    def _go(self, mode: str, rows: Sequence[tuple[str, str]], kind: str) -> int:
+    def _go(self, mode: str, rows: Sequence[tuple[str, str]], key: Callable[[str], str]) -> int:
         """How many went, or would go; their bytes are counted."""
         if not rows:
             return 0
         with reaching_redis():
             pipe = self.outbox.redis.pipeline(transaction=False)
             for name, _ in rows:
-                pipe.memory_usage(f"{self.outbox.prefix}{kind}{name}")
+                pipe.memory_usage(self.outbox.prefix + key(name))
             sizes = dict(zip((name for name, _ in rows), pipe.execute(), strict=True))
         if self.wanted.dry_run:
             went = self._would_go(mode, [name for name, _ in rows])
         else:
-            args = [0, self.outbox.mark_years, mode, *(word for row in rows for word in row)]
-            went = [name.decode() for name in run(self.outbox.redis, "prune", self.outbox.prefix, args)]
+            args = [0, self.outbox.retention.mark_years, mode, *(word for row in rows for word in row)]
+            went = [
+                name.decode() for name in run_script(self.outbox.redis, "prune", self.outbox.prefix, args)
+            ]
         self.found.bytes += sum(sizes.get(name) or 0 for name in went)
         return len(went)
 
@@ -206,9 +209,9 @@ class Pruning:
             pipe = self.outbox.redis.pipeline(transaction=False)
             for name in names:
                 if mode == "events":
-                    pipe.getrange(f"{self.outbox.prefix}event:{name}", 0, 0)
+                    pipe.getrange(self.outbox.prefix + keys.event(name), 0, 0)
                 else:
-                    pipe.exists(f"{self.outbox.prefix}patches:{name}")
+                    pipe.exists(self.outbox.prefix + keys.patches(name))
             found = pipe.execute()
         stays = (b"", b"p", b"x") if mode == "events" else (1,)
-        return [name for name, held in zip(names, found, strict=True) if held not in stays]
+        return [name for name, stored in zip(names, found, strict=True) if stored not in stays]

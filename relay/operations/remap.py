@@ -54,7 +54,7 @@ def read_stored(
     reads, to be looked through."""
     outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
-    for packed in outbox.events(event_ids):
+    for packed in outbox.events.get_many(event_ids):
         try:
             found.append((packed[0], packed[1], unpack(packed[2])) if packed else None)
         except NewerRecord:
@@ -62,18 +62,20 @@ def read_stored(
             found.append((late[0], late[1], unpack_newer(late[2])) if late else None)
         except ValueError:
             found.append(None)
-    owners = sorted({str(held[2].facts["raw_of"]) for held in found if held and held[2].facts.get("raw_of")})
+    owners = sorted(
+        {str(answer[2].facts["raw_of"]) for answer in found if answer and answer[2].facts.get("raw_of")}
+    )
     bodies: dict[str, bytes] = {}
-    for owner, held_owner in zip(owners, outbox.events(owners), strict=True):
+    for owner, held_owner in zip(owners, outbox.events.get_many(owners), strict=True):
         if held_owner:
             with suppress(ValueError):
                 bodies[owner] = unpack(held_owner[2]).body
     stored: list[Stored | None] = []
-    for event_id, held in zip(event_ids, found, strict=True):
-        if held is None:
+    for event_id, answer in zip(event_ids, found, strict=True):
+        if answer is None:
             stored.append(None)
             continue
-        state, settled_ms, archived = held
+        state, settled_ms, archived = answer
         owner = str(archived.facts.get("raw_of") or "")
         body = bodies.get(owner) if owner else archived.body
         if archived.facts.get("withheld"):
@@ -82,7 +84,7 @@ def read_stored(
     return stored
 
 
-def inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
+def _inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
     """The request as it came, credentials aside. Only for what has a body."""
     target = str(stored.facts.get("target", ""))
     headers = stored.facts.get("headers")
@@ -117,7 +119,7 @@ class Remapper:
         adapter = self._adapter(stored.source)
         received_s = float(stored.facts.get("received_ms") or 0) / 1000
         try:
-            parsed = adapter.parse(inbound_of(stored, mend), now_s=received_s)
+            parsed = adapter.parse(_inbound_of(stored, mend), now_s=received_s)
         except SourceError as error:
             raise MappingFailed(f"not what {stored.source} sends: {error}") from error
         for one in parsed:

@@ -20,7 +20,7 @@ from relay.operations.tombstones import Tombs, erased_of
 from relay.outbox.notes import Note, write_notes
 from relay.patch import Document, Patch
 
-PART = 100
+_PART = 100
 #: While something has waited for longer, a replay stands aside.
 LIVE_WAITS_MS = 5_000
 SAMPLE_TOLD = 20
@@ -65,7 +65,7 @@ def replay_events(
     now_ms = now_ms or outbox.now_ms()
     until_ms = min(until_ms or now_ms, now_ms)
     # What is older than events are kept is not there: no need to look through its minutes.
-    since_ms = max(since_ms, now_ms - outbox.events_s * 1000 - _MINUTE_MS)
+    since_ms = max(since_ms, now_ms - outbox.retention.events_s * 1000 - _MINUTE_MS)
     remapper = Remapper(context, now_ms)
     tombs = Tombs(erased_of(context))
     tally, told, cancelled = ReplayTally(), list[dict[str, Any]](), False
@@ -167,19 +167,19 @@ def _send(context: OperatorContext, again: Sequence[tuple[str, str, Patch]], by:
 
 
 def _named(ids: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    for start in range(0, len(ids), PART):
-        yield 0, list(ids[start : start + PART])
+    for start in range(0, len(ids), _PART):
+        yield 0, list(ids[start : start + _PART])
 
 
 def _parts(
     context: OperatorContext, since_ms: int, until_ms: int, source: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """(minute, at most `PART` event ids), oldest first."""
+    """(minute, at most `_PART` event ids), oldest first."""
     for minute in range(since_ms // _MINUTE_MS, until_ms // _MINUTE_MS + 1):
         at_ms = minute * _MINUTE_MS
-        ids = list(context.outbox.event_ids(since_ms=at_ms, until_ms=at_ms, source=source))
-        for start in range(0, len(ids), PART):
-            yield minute, ids[start : start + PART]
+        ids = list(context.outbox.events.ids(since_ms=at_ms, until_ms=at_ms, source=source))
+        for start in range(0, len(ids), _PART):
+            yield minute, ids[start : start + _PART]
 
 
 def _live_waits(context: OperatorContext) -> bool:
@@ -192,8 +192,8 @@ def changed_fields(context: OperatorContext, patch: Patch) -> dict[str, dict[str
     """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
     where nothing does. For a conversation that is not known any more everything is new."""
     outbox = context.outbox
-    held = outbox.document(patch.external_id)
-    before = _document(patch.external_id, held)
+    stored = outbox.document(patch.external_id)
+    before = _document(patch.external_id, stored)
     for pending in outbox.waiting_patches(patch.external_id):
         try:
             before.absorb(Patch.decode(pending.patch))
@@ -220,10 +220,10 @@ def flat(fields: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _document(external_id: str, held: bytes | None) -> Document:
-    if held is not None:
+def _document(external_id: str, stored: bytes | None) -> Document:
+    if stored is not None:
         try:
-            return Document.decode(held)
+            return Document.decode(stored)
         except (ValueError, KeyError):
             pass
     return Document(external_id)

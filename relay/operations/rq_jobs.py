@@ -51,8 +51,8 @@ def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
                 kind: Any = client.type(key)
                 parts: list[bytes] = [key]
                 if kind == b"hash":
-                    held: Any = client.hgetall(key)
-                    parts += [*held, *held.values()]
+                    stored: Any = client.hgetall(key)
+                    parts += [*stored, *stored.values()]
                 elif kind == b"stream":
                     rows: Any = client.xrange(key)
                     parts += [value for _, row in rows for value in row.values()]

@@ -16,7 +16,7 @@ from relay.operations.progress import Operation
 from relay.outbox.outbox import Outbox
 from relay.telemetry import log
 
-PATIENCE_S = 5.0
+_PATIENCE_S = 5.0
 
 
 def run_beside(
@@ -26,7 +26,7 @@ def run_beside(
     asked: Mapping[str, Any],
     work: Callable[[Operation], dict[str, Any]],
     *,
-    patience_s: float = PATIENCE_S,
+    patience_s: float = _PATIENCE_S,
 ) -> dict[str, Any]:
     """`work`'s answer with `operation` (its id) and `state` beside it; after `patience_s` without one, `{"count": so far,
     "operation", "state": "running"}`. Raises what `work` raises in time."""

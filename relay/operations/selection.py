@@ -9,7 +9,7 @@ from typing import Any
 
 from relay.errors import UserError
 from relay.operations.moments import parse_moment
-from relay.outbox.dead import DeadHead, scan_dead
+from relay.outbox.dead import DeadHead
 from relay.outbox.outbox import Outbox
 
 MAX_IDS = 10_000
@@ -37,7 +37,7 @@ class Selection:
     everything: bool = False
 
     def fits(self, head: DeadHead) -> bool:
-        if self.cause and self.cause not in (cause_of(head.facts), str(head.facts.get("cause"))):
+        if self.cause and self.cause not in (cause_group(head.facts), str(head.facts.get("cause"))):
             return False
         return not self.source or self.source == head.source
 
@@ -110,7 +110,7 @@ def select(outbox: Outbox, selection: Selection) -> list[str]:
     """The ids of the letters, newest first; named ids in their order, whether or not they exist."""
     if selection.ids:
         return list(selection.ids)
-    heads = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    heads = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
     return [head.dead_id for head in heads if selection.fits(head)]
 
 
@@ -124,7 +124,7 @@ _VARIABLE = (
 )
 
 
-def cause_of(facts: Mapping[str, Any]) -> str:
+def cause_group(facts: Mapping[str, Any]) -> str:
     """The cause that groups a letter: its own, without what changes from letter to letter."""
     cause = str(facts.get("cause") or "unknown")
     for pattern, word in _VARIABLE:

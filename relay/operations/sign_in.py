@@ -15,7 +15,7 @@ CODE_S = 15 * 60
 def make_code(outbox: Outbox, *, name: str = "", role: Literal["operator", "reader"] = "operator") -> str:
     """A code that opens the console once, within 15 minutes, under `name`. Raises OutboxUnavailable."""
     code = secrets.token_urlsafe(24)
-    Sessions(outbox).keep_code(code, {"role": role, "name": name}, CODE_S)
+    Sessions(outbox).store_code(code, {"role": role, "name": name}, CODE_S)
     return code
 
 

@@ -12,13 +12,13 @@ from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery
-from relay.outbox.durability import examine
+from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis, unless_full
+from relay.outbox.scripts import reaching_redis, run_commands, unless_full
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -26,6 +26,8 @@ WORKER_ABSENT_S = 90.0
 OLD_PENDING_S = 300.0
 #: That Redis was set back is said for so long.
 SET_BACK_TOLD_MS = 86_400_000
+#: A remark that was not made again for so long is old news.
+REMARKED_MS = 24 * 3600 * 1000
 #: Differences found at Planhat that are told at once; the metric counts them all.
 DAMAGE_SHOWN = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
@@ -57,7 +59,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             "paused_sources": paused,
         },
         "pending_items": outbox.pending_items(),
-        "dead_letters": outbox.dead_count(),
+        "dead_letters": outbox.dead.count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "remarks": outbox.remarks(),
         "workers": workers,
@@ -78,13 +80,17 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
-    stats["warnings"] = [*_warnings(stats, silent), *_damage(outbox)]
+    stats["warnings"] = [
+        *_warnings(stats, silent),
+        *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
+        *_damage(outbox),
+    ]
     return stats
 
 
 def _redis(outbox: Outbox) -> dict[str, Any]:
     """What is known of the server now: `durable`, who vouches for a write being on disk, how full it is, and `problems`."""
-    found = examine(outbox.redis)
+    found = examine_durability(outbox.redis)
     full = nearly_full(found)
     return {
         "version": found.version,
@@ -114,8 +120,8 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
 def _damage(outbox: Outbox) -> list[str]:
     """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
     with reaching_redis():
-        held: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
-    rows = sorted((orjson.loads(row) for row in held), key=lambda row: row["at_ms"], reverse=True)
+        answer: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
+    rows = sorted((orjson.loads(row) for row in answer), key=lambda row: row["at_ms"], reverse=True)
     return [
         f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
         for row in rows[:DAMAGE_SHOWN]
@@ -130,10 +136,10 @@ def _tuned(delivery: Delivery) -> dict[str, str]:
 def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     """How many items a call carried, on average since the counters began; empty before the first."""
     with reaching_redis():
-        held: Any = outbox.redis.hmget(
+        stored: Any = outbox.redis.hmget(
             outbox.prefix + keys.METRICS, "relay_batch_items||sum", "relay_batch_items||count"
         )
-    total, calls = (float(value or 0) for value in held)
+    total, calls = (float(value or 0) for value in stored)
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
@@ -180,7 +186,6 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
     releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
     if len(releases) > 1:
         found.append(f"Several releases are running: {', '.join(releases)}.")
-    found += remarks_in_words(stats["remarks"])
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found
@@ -212,15 +217,15 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
         for word, number in counts.items():
             kind, _, reason = word.partition(":")
             if kind == "empty" and reason in _EMPTY:
-                found.append(f"{source}: {number} events came without words: {_EMPTY[reason]}.")
+                found.append(f"{source}: events without words came, {number} so far: {_EMPTY[reason]}.")
             if kind == "skipped" and reason in _LIFECYCLE:
-                found.append(f"{source}: {_LIFECYCLE[reason]} ({number} of the last day).")
+                found.append(f"{source}: {_LIFECYCLE[reason]}, {number} so far.")
         if chosen:
             continue
         if unsaid := counts.get("skipped:privacy_unsaid"):
-            found.append(f"{source}: {unsaid} comments were skipped: {_UNSAID}.")
+            found.append(f"{source}: comments were skipped, {unsaid} so far: {_UNSAID}.")
         if unsaid := counts.get("privacy_unsaid"):
-            found.append(f"{source}: {unsaid} comments were relayed although {_UNSAID}.")
+            found.append(f"{source}: comments were relayed, {unsaid} so far, although {_UNSAID}.")
     return found
 
 
@@ -248,20 +253,21 @@ def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
         "calls": stats["delivery"]["calls_last_minute"],
         "dead": stats["dead_letters"],
     }
-    key = outbox.prefix + keys.SAMPLES
     with unless_full():
         if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
-            pipe = outbox.redis.pipeline(transaction=False)
-            pipe.rpush(key, orjson.dumps(sample))
-            pipe.ltrim(key, -SAMPLES_KEPT, -1)
-            pipe.expire(key, 86400)
-            pipe.execute()
+            run_commands(
+                outbox.redis,
+                outbox.prefix,
+                ("RPUSH", keys.SAMPLES, orjson.dumps(sample)),
+                ("LTRIM", keys.SAMPLES, -SAMPLES_KEPT, -1),
+                ("EXPIRE", keys.SAMPLES, 86400),
+            )
 
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
     with reaching_redis():
-        held: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
-    return [sample for sample in map(orjson.loads, held) if sample["at_ms"] >= since_ms]
+        stored: Any = outbox.redis.lrange(outbox.prefix + keys.SAMPLES, 0, -1)
+    return [sample for sample in map(orjson.loads, stored) if sample["at_ms"] >= since_ms]
 
 
 def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
@@ -346,7 +352,7 @@ def _last_events(outbox: Outbox, names: list[str], now_ms: int) -> dict[str, int
             if found:
                 ids[name] = found.decode()
     moments = {}
-    for (name, _), held in zip(ids.items(), outbox.events(list(ids.values())), strict=True):
-        if held:
-            moments[name] = int(orjson.loads(held[2].partition(b"\n")[0]).get("received_ms") or 0)
+    for (name, _), stored in zip(ids.items(), outbox.events.get_many(list(ids.values())), strict=True):
+        if stored:
+            moments[name] = int(orjson.loads(stored[2].partition(b"\n")[0]).get("received_ms") or 0)
     return moments

@@ -9,7 +9,7 @@ from relay.operations.context import KeyedContext
 from relay.outbox.erased import Erased
 from relay.outbox.veil_key import VeilKey
 
-ERASED = "it was erased: `relay erase` took this person or conversation away"
+WAS_ERASED = "it was erased: `relay erase` took this person or conversation away"
 
 
 def erased_of(context: KeyedContext) -> Erased:

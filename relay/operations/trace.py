@@ -14,7 +14,7 @@ from relay.event import event_id as make_event_id
 from relay.operations.moments import iso
 from relay.outbox.archive import unpack
 from relay.outbox.items import DeadLetter, State
-from relay.outbox.notes import event_known_as, events_of, read_notes
+from relay.outbox.notes import read_notes
 from relay.outbox.outbox import Outbox
 from relay.patch import Document, Patch
 
@@ -30,7 +30,7 @@ def find(outbox: Outbox, some_id: str, sources: Iterable[str]) -> dict[str, Any]
     event_id, external_id = _resolve(outbox, some_id, sources)
     if event_id and not external_id:
         external_id = _home_of(outbox, event_id)
-    ids = events_of(outbox, external_id, EVENTS_TOLD) if external_id else []
+    ids = outbox.events.of(external_id, EVENTS_TOLD) if external_id else []
     waiting = outbox.waiting_patches(external_id) if external_id else []
     ids = list(dict.fromkeys([*ids, *(pending.event_id for pending in waiting)]))[-EVENTS_TOLD:]
     if event_id and event_id not in ids:
@@ -65,10 +65,10 @@ def _unknown(some_id: str) -> str:
 
 def _resolve(outbox: Outbox, some_id: str, sources: Iterable[str]) -> tuple[str, str]:
     """(event id or "", externalId or "")."""
-    if some_id.startswith("evt_") and outbox.event(some_id) is not None:
+    if some_id.startswith("evt_") and outbox.events.get(some_id) is not None:
         return some_id, ""
     if some_id.startswith("dead_"):
-        letter = outbox.dead_letter(some_id)
+        letter = outbox.dead.get(some_id)
         if letter:
             return next(iter(letter.events), ""), letter.external_id
     external_id = outbox.external_id_of(some_id)
@@ -78,16 +78,16 @@ def _resolve(outbox: Outbox, some_id: str, sources: Iterable[str]) -> tuple[str,
         if (
             outbox.document(candidate) is not None
             or outbox.waiting_patches(candidate)
-            or events_of(outbox, candidate, 1)
-            or outbox.dead_of(candidate)
+            or outbox.events.of(candidate, 1)
+            or outbox.dead.of(candidate)
         ):
             return "", candidate
     names = sorted({*sources, *outbox.sources()})
     # Mail is known by its Message-ID, which people paste with or without its angle brackets.
     bare = some_id.strip("<>")
     keys = dict.fromkeys((some_id, f"mail:<{bare}>", f"mail:{bare}"))
-    found = outbox.find_event((name, make_event_id(name, key)) for name in names for key in keys)
-    found = found or event_known_as(outbox, some_id, names)
+    found = outbox.events.find((name, make_event_id(name, key)) for name in names for key in keys)
+    found = found or outbox.events.known_as(some_id, names)
     if found:
         return found, ""
     raise NotFound(_unknown(some_id))
@@ -97,10 +97,10 @@ def _home_of(outbox: Outbox, event_id: str) -> str:
     for note in reversed(read_notes(outbox, [event_id]).get(event_id, [])):
         if note.get("external_id"):
             return str(note["external_id"])
-    held = outbox.event(event_id)
-    if held:
+    stored = outbox.events.get(event_id)
+    if stored:
         try:
-            return str(unpack(held[2]).facts.get("external_id") or "")
+            return str(unpack(stored[2]).facts.get("external_id") or "")
         except ValueError:
             return ""
     return ""
@@ -120,7 +120,7 @@ class _Conversation:
             except (ValueError, KeyError):
                 self.document = None
         self.letters: list[DeadLetter] = (
-            outbox.dead_letters(outbox.dead_of(external_id)) if external_id else []
+            outbox.dead.get_many(outbox.dead.of(external_id)) if external_id else []
         )
 
     def told(self, waiting: int) -> dict[str, Any]:
@@ -159,10 +159,10 @@ def _stories(
 ) -> list[dict[str, Any]]:
     notes = read_notes(outbox, event_ids)
     stories = []
-    for event_id, held in zip(event_ids, outbox.events(event_ids), strict=True):
-        if held is None:
+    for event_id, stored in zip(event_ids, outbox.events.get_many(event_ids), strict=True):
+        if stored is None:
             continue
-        state, settled_ms, record = held
+        state, settled_ms, record = stored
         try:
             facts = unpack(record).facts
         except ValueError:
@@ -175,7 +175,7 @@ def _stories(
         letters = conversations[external_id].letters
         if state == "dead" and not any(event_id in letter.events for letter in letters):
             # A letter of the door has no conversation yet; its id is its event's.
-            letters = outbox.dead_letters(["dead_" + event_id[4:]])
+            letters = outbox.dead.get_many(["dead_" + event_id[4:]])
         stories.append(
             _story(event_id, state, settled_ms, facts, mine, external_id, conversations[external_id], letters)
         )

@@ -17,7 +17,7 @@ import orjson
 
 from relay.errors import NewerRecord
 
-SCHEMA = 1
+ARCHIVE_SCHEMA = 1
 #: Headers that are credentials or nobody's business after the door.
 DROPPED_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"}
@@ -31,17 +31,19 @@ class Archived:
 
 
 def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
-    return b"%b\n%b" % (orjson.dumps({"v": SCHEMA, **facts}), body)
+    return b"%b\n%b" % (orjson.dumps({"v": ARCHIVE_SCHEMA, **facts}), body)
 
 
 def unpack(record: bytes) -> Archived:
     """Raises NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
     head, _, body = record.partition(b"\n")
     facts = orjson.loads(head)
-    if isinstance(facts.get("v"), int) and facts["v"] > SCHEMA:
-        raise NewerRecord(f"an archived event of schema {facts['v']}; this release reads {SCHEMA}")
-    if facts.get("v") not in (SCHEMA, SCHEMA - 1):
-        raise ValueError(f"an archived event of schema {facts.get('v')!r}; this release reads {SCHEMA}")
+    if isinstance(facts.get("v"), int) and facts["v"] > ARCHIVE_SCHEMA:
+        raise NewerRecord(f"an archived event of schema {facts['v']}; this release reads {ARCHIVE_SCHEMA}")
+    if facts.get("v") not in (ARCHIVE_SCHEMA, ARCHIVE_SCHEMA - 1):
+        raise ValueError(
+            f"an archived event of schema {facts.get('v')!r}; this release reads {ARCHIVE_SCHEMA}"
+        )
     return Archived(facts=facts, body=body)
 
 

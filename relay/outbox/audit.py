@@ -14,9 +14,9 @@ import orjson
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 
-KEPT_MS = 400 * 86_400_000
+_KEPT_MS = 400 * 86_400_000
 MOST_LINES = 100_000
 #: A line tells what was done, not everything that was named.
 _MAX_LIST, _MAX_TEXT = 20, 200
@@ -41,7 +41,9 @@ def write_audit(outbox: Outbox, line: AuditLine, *, now_ms: int = 0) -> bytes:
     """Adds a line, at Redis's time, and gives its place for `note_outcome`. Raises OutboxUnavailable: then the act must not be
     done."""
     sealed = outbox.vault.seal(_encode(line))
-    place: bytes = run(outbox.redis, "audit", outbox.prefix, [now_ms, KEPT_MS, MOST_LINES, "add", sealed])
+    place: bytes = run_script(
+        outbox.redis, "audit", outbox.prefix, [now_ms, _KEPT_MS, MOST_LINES, "add", sealed]
+    )
     return place + _SEP + sealed
 
 
@@ -49,7 +51,7 @@ def note_outcome(outbox: Outbox, place: bytes, line: AuditLine, outcome: str) ->
     """Says in a line that was just written that nothing came of the act, and why. Raises OutboxUnavailable."""
     changed = replace(line, of={**line.of, "refused": outcome})
     instead = place.partition(_SEP)[0] + _SEP + outbox.vault.seal(_encode(changed))
-    run(outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", place, instead])
+    run_script(outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", place, instead])
 
 
 def read_audit(
@@ -95,7 +97,9 @@ def amend_audit(outbox: Outbox, change: Callable[[bytes], bytes | None], *, dry_
                 pairs += [row, place + _SEP + outbox.vault.seal(changed)]
     if not dry_run:
         for start in range(0, len(pairs), _PART):
-            run(outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", *pairs[start : start + _PART]])
+            run_script(
+                outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", *pairs[start : start + _PART]]
+            )
     return len(pairs) // 2
 
 
@@ -108,10 +112,10 @@ def _decode(outbox: Outbox, row: bytes) -> AuditLine:
     place, _, sealed = row.partition(_SEP)
     at_ms, number = (int(part) for part in place.split(b"."))
     try:
-        held = orjson.loads(outbox.vault.open(sealed))
+        stored = orjson.loads(outbox.vault.open(sealed))
     except ValueError:
         return AuditLine("?", "cannot be read: its key is gone", at_ms=at_ms, number=number)
-    return AuditLine(held["who"], held["what"], held["address"], held["of"], at_ms, number)
+    return AuditLine(stored["who"], stored["what"], stored["address"], stored["of"], at_ms, number)
 
 
 def _place(cursor: str) -> tuple[int, int]:

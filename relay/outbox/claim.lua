@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, keep 0|1, mark_years) -> {owned, now_ms, token, more 0|1, life, since_ms, item...}
+-- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, stay 0|1, mark_years) -> {owned, now_ms, token, more 0|1, life, since_ms, item...}
 -- A lease is a due time in the future under a token. Sources share a claim fairly; paused ones are passed over.
 -- An item, flat: external_id, source, crashes, refusals, first_ms, document|""|"?", patch_count, patch...
 -- "?": the document is forgotten, and Planhat has, or may have, this conversation (its mark stands, or nobody knows since Redis
 -- was set back). life: how often that happened; since_ms: events accepted by then may have been delivered before.
 -- What ran out unsettled twice is handed out alone, after one crash in small company, so that one poison item among
--- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step, unless `keep`: no
+-- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step, unless `stay`: no
 -- wake-up is lost. One call for many items wherever Redis has one: a call costs more than what it does here.
 local P = KEYS[1]
 local MARK_MS = 31536000000

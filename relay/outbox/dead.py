@@ -1,18 +1,25 @@
-"""Looking through many dead letters: heads only, newest first, in parts. One letter in full: `Outbox.dead_letter`."""
+"""Dead letters: what was given up on, with its patches, to be replayed or discarded by a person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from secrets import token_hex
+from typing import Any, Final
 
 import orjson
 
 from relay.outbox import keys
-from relay.outbox.outbox import Outbox
+from relay.outbox.items import DeadLetter
 from relay.outbox.scripts import reaching_redis
+from relay.outbox.store import LETTER_OF, Store
 
-_PART = 500
+#: In the place of a number of events: the letter was amended since it was read.
+AMENDED: Final = -2
+_HEADS_AT_ONCE: Final = 500
+
+#: (event_id, source, "pending" or "filtered", externalId, patch): what today's rules make of an event.
+Redriven = tuple[str, str, str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,57 +34,173 @@ class DeadHead:
     facts: dict[str, Any]
 
 
-def scan_dead(outbox: Outbox, *, since_ms: int = 0, until_ms: int = 0, after: str = "") -> Iterator[DeadHead]:
-    """Dead letters of a span of time (0: open), newest first. `after` is the last head of an earlier page, as
-    `cursor_of` gave it; ValueError where it is no cursor. Letters that come or go meanwhile shift nothing."""
-    top: float | str = until_ms or "+inf"
-    skip_id = ""
-    if after:
-        stamp, _, skip_id = after.partition(".")
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 15 and skip_id):
-            raise ValueError("not a cursor of this list")
-        top = int(stamp) if not until_ms else min(int(stamp), until_ms)
-    offset = 0
-    while True:
+class DeadLetters:
+    """One store's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def ids(self, *, offset: int = 0, limit: int = 100) -> list[str]:
+        """A page of the ids, newest first."""
         with reaching_redis():
-            names: Any = outbox.redis.zrevrangebyscore(
-                outbox.prefix + keys.DEAD, top, since_ms or "-inf", start=offset, num=_PART, withscores=True
+            names: Any = self._store.redis.zrevrange(
+                self._store.prefix + keys.DEAD, offset, offset + limit - 1
             )
-            pipe = outbox.redis.pipeline(transaction=False)
-            for name, _ in names:
-                pipe.hmget(
-                    outbox.prefix + keys.dead_letter(name.decode()),
-                    "source",
-                    "external",
-                    "at",
-                    "events",
-                    "record",
-                )
+        return [name.decode() for name in names]
+
+    def count(self) -> int:
+        """How many there are."""
+        with reaching_redis():
+            return int(self._store.redis.zcard(self._store.prefix + keys.DEAD))
+
+    def of(self, external_id: str) -> list[str]:
+        """The ids of one conversation's."""
+        with reaching_redis():
+            names: Any = self._store.redis.smembers(self._store.prefix + keys.dead_of(external_id))
+        return sorted(name.decode() for name in names)
+
+    def get_many(self, dead_ids: Sequence[str]) -> list[DeadLetter]:
+        """The letters that still exist, in the order asked for."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for dead_id in dead_ids:
+                pipe.hgetall(self._store.prefix + keys.dead_letter(dead_id))
+                pipe.lrange(self._store.prefix + keys.dead_patches(dead_id), 0, -1)
             rows = pipe.execute()
-        for (name, score), (source, external, at, events, record) in zip(names, rows, strict=True):
-            dead_id = name.decode()
-            if record is None or (skip_id and int(score) == top and dead_id >= skip_id):
-                continue
-            yield DeadHead(
-                dead_id=dead_id,
-                source=source.decode(),
-                external_id=external.decode(),
-                at_ms=int(at),
-                events=tuple(word for word in events.decode().split(",") if word),
-                facts=_facts(outbox, record),
-            )
-        if len(names) < _PART:
-            return
-        offset += _PART
+        letters = []
+        for n, dead_id in enumerate(dead_ids):
+            stored, patches = rows[2 * n], rows[2 * n + 1]
+            if stored:
+                letters.append(
+                    DeadLetter(
+                        dead_id=dead_id,
+                        source=stored[b"source"].decode(),
+                        external_id=stored[b"external"].decode(),
+                        at_ms=int(stored[b"at"]),
+                        record=self._store.opened(stored[b"record"]),
+                        patches=tuple(self._store.pending(entry, lenient=True) for entry in patches),
+                        events=tuple(name for name in stored[b"events"].decode().split(",") if name),
+                        amended=int(stored.get(b"amended", 0)),
+                    )
+                )
+        return letters
 
+    def get(self, dead_id: str) -> DeadLetter | None:
+        """One in full, None where it is gone."""
+        found = self.get_many([dead_id])
+        return found[0] if found else None
 
-def _facts(outbox: Outbox, record: bytes) -> dict[str, Any]:
-    try:
-        facts = orjson.loads(outbox.vault.open(record))
-    except ValueError:
-        facts = None
-    # A letter that cannot be read must not hide the others.
-    return facts if isinstance(facts, dict) else {"cause": "the stored record cannot be read", "stage": ""}
+    def scan(self, *, since_ms: int = 0, until_ms: int = 0, after: str = "") -> Iterator[DeadHead]:
+        """Dead letters of a span of time (0: open), newest first. `after` is the last head of an earlier page, as
+        `cursor_of` gave it; ValueError where it is no cursor. Letters that come or go meanwhile shift nothing."""
+        top: float | str = until_ms or "+inf"
+        skip_id = ""
+        if after:
+            stamp, _, skip_id = after.partition(".")
+            if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 15 and skip_id):
+                raise ValueError("not a cursor of this list")
+            top = int(stamp) if not until_ms else min(int(stamp), until_ms)
+        offset = 0
+        while True:
+            with reaching_redis():
+                names: Any = self._store.redis.zrevrangebyscore(
+                    self._store.prefix + keys.DEAD,
+                    top,
+                    since_ms or "-inf",
+                    start=offset,
+                    num=_HEADS_AT_ONCE,
+                    withscores=True,
+                )
+                pipe = self._store.redis.pipeline(transaction=False)
+                for name, _ in names:
+                    pipe.hmget(
+                        self._store.prefix + keys.dead_letter(name.decode()),
+                        "source",
+                        "external",
+                        "at",
+                        "events",
+                        "record",
+                    )
+                rows = pipe.execute()
+            for (name, score), (source, external, at, events, record) in zip(names, rows, strict=True):
+                dead_id = name.decode()
+                if record is None or (skip_id and int(score) == top and dead_id >= skip_id):
+                    continue
+                yield DeadHead(
+                    dead_id=dead_id,
+                    source=source.decode(),
+                    external_id=external.decode(),
+                    at_ms=int(at),
+                    events=tuple(word for word in events.decode().split(",") if word),
+                    facts=self._facts(record),
+                )
+            if len(names) < _HEADS_AT_ONCE:
+                return
+            offset += _HEADS_AT_ONCE
+
+    def _facts(self, record: bytes) -> dict[str, Any]:
+        try:
+            facts = orjson.loads(self._store.vault.open(record))
+        except ValueError:
+            facts = None
+        # A letter that cannot be read must not hide the others.
+        return (
+            facts if isinstance(facts, dict) else {"cause": "the stored record cannot be read", "stage": ""}
+        )
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def amend(self, letter: DeadLetter, record: bytes) -> bool:
+        """Replaces the letter's record (an edit, a further failed try). False where it was amended since it was read: look
+        again. A letter that is gone stays so."""
+        args = [letter.dead_id, self._store.vault.seal(record), letter.amended]
+        return int(self._store.run("amend_dead", args)) >= 0
+
+    def redrive(self, dead_id: str, again: Sequence[Redriven] = (), *, now_ms: int = 0) -> int:
+        """Events put back to work, -1 where the letter is gone already. `again`: from today's rules; what is not named
+        goes back with its stored patch."""
+        return self.redrive_many([(dead_id, None, again)], now_ms=now_ms)[0]
+
+    def redrive_many(
+        self, letters: Sequence[tuple[str, int | None, Sequence[Redriven]]], *, now_ms: int = 0
+    ) -> list[int]:
+        """`redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is said
+        again, and answered as the first time. `AMENDED` where a letter is no longer as it was read; None: however it is."""
+        rows = []
+        for dead_id, amended, again in letters:
+            args: list[Any] = ["" if amended is None else amended, len(again)]
+            for event_id, source, verdict, external_id, patch in again:
+                sealed = self._store.vault.seal(patch) if patch else b""
+                args += (event_id, source, LETTER_OF[verdict], external_id, sealed)
+            rows.append((dead_id, "again", args))
+        return self._redrive(rows, now_ms)
+
+    def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
+        """Events that are given up, -1 where the letter is gone already."""
+        return self.discard_many([dead_id], now_ms=now_ms)[0]
+
+    def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
+        """Events of each letter that are given up, -1 where it is gone already."""
+        return self._redrive([(dead_id, "discard", ["", 0]) for dead_id in dead_ids], now_ms)
+
+    def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:
+        order = token_hex(8)
+        calls = [[now_ms, dead_id, mode, order, *args] for dead_id, mode, args in rows]
+        return [int(moved) for moved in self._store.run_many("redrive", calls)]
+
+    def unposted(self, limit: int = 100) -> list[str]:
+        """Dead letters that have no failed RQ job yet."""
+        with reaching_redis():
+            names: Any = self._store.redis.srandmember(self._store.prefix + keys.UNPOSTED, limit)
+        return [name.decode() for name in names]
+
+    def mark_posted(self, dead_ids: Sequence[str]) -> None:
+        """These have their failed RQ job now."""
+        if dead_ids:
+            with reaching_redis():
+                self._store.redis.srem(self._store.prefix + keys.UNPOSTED, *dead_ids)
 
 
 def cursor_of(head: DeadHead) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 
 #: Version of the stored form. N reads N-1.
-SCHEMA = 1
+DEAD_SCHEMA = 1
 
 #: Where it ended: no rule or template could map it, no company was found, Planhat refused it.
 Stage = Literal["map", "resolve", "deliver"]
@@ -33,7 +33,7 @@ def encode_record(
     `field` and `line` say where in the rules it failed."""
     return orjson.dumps(
         {
-            "v": SCHEMA,
+            "v": DEAD_SCHEMA,
             "cause": cause,
             "reason": reason or cause,
             "stage": stage,
@@ -51,4 +51,4 @@ def encode_record(
 
 def encode_amended(record: Mapping[str, Any]) -> bytes:
     """A record that was read and changed, as JSON bytes of this release's schema."""
-    return orjson.dumps({**record, "v": SCHEMA})
+    return orjson.dumps({**record, "v": DEAD_SCHEMA})

@@ -15,10 +15,10 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
-from relay.outbox.scripts import keep_books, reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_commands, run_script
 
 #: Instead of a wait: no call is to be made until a person says so.
-PAUSED: Final = -1
+NO_CALLS_WANTED: Final = -1
 
 DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
 
@@ -56,8 +56,8 @@ class Delivery:
 
     def read(self) -> DeliveryState:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.DELIVERY)  # type: ignore[assignment]
-        return _state(held)
+            stored: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.DELIVERY)  # type: ignore[assignment]
+        return _state(stored)
 
     def back_off(self, until_ms: int, reason: str) -> None:
         """After 429, 5xx and time-outs. A person's pause is kept."""
@@ -83,15 +83,15 @@ class Delivery:
         self._change("resume", source, 0, "")
 
     def _change(self, mode: str, what: str, at_ms: int, reason: str) -> None:
-        run(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
+        run_script(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():
-            held: set[bytes] = self._redis.smembers(self._prefix + keys.PAUSED)  # type: ignore[assignment]
-        return frozenset(name.decode() for name in held)
+            stored: set[bytes] = self._redis.smembers(self._prefix + keys.PAUSED)  # type: ignore[assignment]
+        return frozenset(name.decode() for name in stored)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `PAUSED` where a
+        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
         person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
@@ -114,7 +114,7 @@ class Delivery:
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
         spread_from = per_minute if at_once is None else at_once
-        return run(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
+        return run_script(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
 
     def calls_used(self, *, now_ms: int) -> int:
         """Calls in the 60 s before `now_ms`."""
@@ -124,20 +124,20 @@ class Delivery:
 
     def tune(self) -> dict[str, str]:
         with reaching_redis():
-            held: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.TUNE)  # type: ignore[assignment]
-        return {key.decode(): value.decode() for key, value in held.items()}
+            stored: dict[bytes, bytes] = self._redis.hgetall(self._prefix + keys.TUNE)  # type: ignore[assignment]
+        return {key.decode(): value.decode() for key, value in stored.items()}
 
     def set_tune(self, values: dict[str, str]) -> None:
         words = [word for pair in values.items() for word in pair]
-        keep_books(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
+        run_commands(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
 
 
-def _state(held: Mapping[bytes, bytes]) -> DeliveryState:
-    word = held.get(b"state", b"open").decode()
+def _state(stored: Mapping[bytes, bytes]) -> DeliveryState:
+    word = stored.get(b"state", b"open").decode()
     return DeliveryState(
         state=word if word in ("open", "backing_off", "blocked", "paused") else "open",  # type: ignore[arg-type]
-        until_ms=int(held.get(b"until_ms", b"0")),
-        reason=held.get(b"reason", b"").decode(),
-        failures=int(held.get(b"failures", b"0")),
-        reopened_ms=int(held.get(b"reopened_ms", b"0")),
+        until_ms=int(stored.get(b"until_ms", b"0")),
+        reason=stored.get(b"reason", b"").decode(),
+        failures=int(stored.get(b"failures", b"0")),
+        reopened_ms=int(stored.get(b"reopened_ms", b"0")),
     )

@@ -54,7 +54,7 @@ class Durability:
         return not self.no_waitaof and self.fsync != "always"
 
 
-def examine(client: redis.Redis) -> Durability:
+def examine_durability(client: redis.Redis) -> Durability:
     """Asks, and writes nothing. Raises OutboxUnavailable where Redis does not answer."""
     with reaching_redis():
         pipe = client.pipeline(transaction=False)

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.telemetry import log
 
 FLUSHED: Final = "flushed or replaced"
@@ -86,48 +86,53 @@ class Epoch:
         """What happened since the last look; None: all is as it was. Raises OutboxUnavailable."""
         # A look whose answer was lost has left its number all the same.
         before, good_ms = self._number, self._good_ms
-        held = self._run("look", "")
-        grown = (int(held[1]), int(held[2]), int(held[3]))
+        stored = self._run("look", "")
+        grown = (int(stored[1]), int(stored[2]), int(stored[3]))
         what, lost = "", 0
-        if self._epoch and held[0] != self._epoch:
+        if self._epoch and stored[0] != self._epoch:
             what, lost = FLUSHED, self._grown[0]
         elif (
             self._told_set_back
-            or self._outbox.set_back
+            or self._outbox.lane.set_back
             or any(now < then for now, then in zip(grown, self._grown, strict=True))
-            or (self._looks and held[4] and int(held[4]) not in (self._looks, self._looks + 1))
+            or (self._looks and stored[4] and int(stored[4]) not in (self._looks, self._looks + 1))
         ):
             what, lost = SET_BACK, max(0, self._grown[0] - grown[0])
         self._looks += 1
-        self._epoch, self._grown, self._number, self._good_ms = held[0], grown, int(held[5]), int(held[6])
+        self._epoch, self._grown, self._number, self._good_ms = (
+            stored[0],
+            grown,
+            int(stored[5]),
+            int(stored[6]),
+        )
         self._told_set_back = False
         if not what:
             return None
-        self._outbox.forget_claims()
-        noted = self._run("changed", what, number=before, good_ms=good_ms or int(held[6]))
+        self._outbox.lane.forget_claims()
+        noted = self._run("changed", what, number=before, good_ms=good_ms or int(stored[6]))
         self._number = int(noted[5])
-        return Change(what, lost, first=int(held[5]) <= before)
+        return Change(what, lost, first=int(stored[5]) <= before)
 
     def adopt(self) -> None:
         """What was delivered so far went to another Planhat: none of it is known there."""
-        held = self._run("adopted", "adopted by another Planhat", number=self._number)
-        self._number = int(held[5])
+        stored = self._run("adopted", "adopted by another Planhat", number=self._number)
+        self._number = int(stored[5])
 
     def _run(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0) -> Any:
         args = [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what]
-        return run(self._outbox.redis, "life", self._outbox.prefix, args)
+        return run_script(self._outbox.redis, "life", self._outbox.prefix, args)
 
 
 def read_life(outbox: Outbox) -> Life:
     with reaching_redis():
-        held: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + keys.LIFE)  # type: ignore[assignment]
+        stored: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + keys.LIFE)  # type: ignore[assignment]
     return Life(
-        number=int(held.get(b"number", 0)),
-        what=held.get(b"what", b"").decode(),
-        at_ms=int(held.get(b"at_ms", 0)),
-        unsure=held.get(b"unsure") == b"1",
-        offset=int(held.get(b"offset", 0)),
-        found=int(held.get(b"found", 0)),
-        clock_back=int(held.get(b"clock_back", 0)),
-        clock_back_ms=int(held.get(b"clock_back_ms", 0)),
+        number=int(stored.get(b"number", 0)),
+        what=stored.get(b"what", b"").decode(),
+        at_ms=int(stored.get(b"at_ms", 0)),
+        unsure=stored.get(b"unsure") == b"1",
+        offset=int(stored.get(b"offset", 0)),
+        found=int(stored.get(b"found", 0)),
+        clock_back=int(stored.get(b"clock_back", 0)),
+        clock_back_ms=int(stored.get(b"clock_back_ms", 0)),
     )

@@ -7,7 +7,7 @@ Keys: `erased` (zset: event id -> when), `erased_names` (hash: hash -> when, ms)
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -17,14 +17,14 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_script
 from relay.outbox.veil_key import VeilKey
 
 #: As long as a stored event, a dead letter or a backup of ours could bring something back.
-KEPT_MS = 400 * 86_400_000
+_KEPT_MS = 400 * 86_400_000
 _PART = 1_000
 
-Kind = Literal["email", "conversation"]
+ErasedKind = Literal["email", "conversation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,18 @@ class Erased:
         parts = [(list(waiting[at : at + _PART]), list[str]()) for at in range(0, len(waiting), _PART)]
         parts += [([], rest[at : at + _PART]) for at in range(0, len(rest), _PART)]
         for going, raw in parts or [([], [])]:
-            args = [0, KEPT_MS, external_id, planhat_id, int(document), len(going), *going, *raw]
-            gone = run(self._outbox.redis, "forget", self._outbox.prefix, args)
+            args = [0, _KEPT_MS, external_id, planhat_id, int(document), len(going), *going, *raw]
+            gone = run_script(self._outbox.redis, "forget", self._outbox.prefix, args)
             events, patches, flying = events + int(gone[0]), patches + int(gone[1]), flying or bool(gone[2])
         return Forgotten(events, patches, flying)
 
-    def digest(self, kind: Kind, value: str) -> str:
+    def digest(self, kind: ErasedKind, value: str) -> str:
         """What a name is remembered by."""
         return self._key.digest(kind, value)
 
     # -- tombstones ------------------------------------------------------------------------------------------
 
-    def remember(self, kind: Kind, value: str) -> None:
+    def remember(self, kind: ErasedKind, value: str) -> None:
         with reaching_redis():
             digest, now_ms = self._key.digest(kind, value), self._outbox.now_ms()
             self._outbox.redis.hset(self._outbox.prefix + keys.ERASED_NAMES, digest, now_ms)
@@ -91,9 +91,9 @@ class Erased:
     def tombstones(self) -> Tombstones:
         """As they stand now."""
         with reaching_redis():
-            held: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
-        names = {name.decode(): int(at_ms) for name, at_ms in held.items()}
-        oldest = self._outbox.now_ms() - KEPT_MS if names else 0
+            stored: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
+        names = {name.decode(): int(at_ms) for name, at_ms in stored.items()}
+        oldest = self._outbox.now_ms() - _KEPT_MS if names else 0
         return Tombstones(self._key, {name: at_ms for name, at_ms in names.items() if at_ms > oldest})
 
     def ids(self, event_ids: Sequence[str]) -> frozenset[str]:
@@ -111,28 +111,36 @@ class Erased:
 
     # -- what still stands in Planhat ------------------------------------------------------------------------
 
-    def standing(self, kind: Kind, value: str) -> list[Standing]:
+    def standing(self, kind: ErasedKind, value: str) -> list[Standing]:
         """What an erasure of `value` left in Planhat."""
+        return self._opened(self._stored_standing(kind, value))
+
+    def change_standing(
+        self, kind: ErasedKind, value: str, change: Callable[[list[Standing]], Iterable[Standing]]
+    ) -> None:
+        """Replaces what is left by what `change` makes of it; asked again where somebody else was quicker."""
+        while True:
+            stored = self._stored_standing(kind, value)
+            rows = sorted({(one.external_id, one.planhat_id) for one in change(self._opened(stored))})
+            after = self._fernet().encrypt(orjson.dumps(rows)) if rows else b""
+            args = [keys.ERASED_STANDING, self._key.digest(kind, value), stored, after]
+            if run_script(self._outbox.redis, "swap_field", self._outbox.prefix, args):
+                return
+
+    def _stored_standing(self, kind: ErasedKind, value: str) -> bytes:
+        key, digest = self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
         with reaching_redis():
-            held: Any = self._outbox.redis.hget(
-                self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
-            )
-        if not held:
+            stored: Any = self._outbox.redis.hget(key, digest)
+        return stored or b""
+
+    def _opened(self, stored: bytes) -> list[Standing]:
+        if not stored:
             return []
         try:
-            rows = orjson.loads(self._fernet().decrypt(held))
+            rows = orjson.loads(self._fernet().decrypt(stored))
         except (InvalidToken, ValueError):
             return []
         return [Standing(*row) for row in rows]
-
-    def set_standing(self, kind: Kind, value: str, standing: Iterable[Standing]) -> None:
-        rows = sorted({(one.external_id, one.planhat_id) for one in standing})
-        key, digest = self._outbox.prefix + keys.ERASED_STANDING, self._key.digest(kind, value)
-        with reaching_redis():
-            if rows:
-                self._outbox.redis.hset(key, digest, self._fernet().encrypt(orjson.dumps(rows)))
-            else:
-                self._outbox.redis.hdel(key, digest)
 
     def _fernet(self) -> Fernet:
         return Fernet(urlsafe_b64encode(blake2b(self._key(), digest_size=32, person=b"relay-stand").digest()))

@@ -28,6 +28,16 @@ def balanced(counts: Mapping[str, int]) -> bool:
     return counts.get("accepted", 0) == sum(states) and min(states) >= 0
 
 
+#: Before a remark's word: when it was last counted, in ms.
+LAST = "last:"
+_REMARKS = ("skipped:", "empty:")
+
+
+def is_remark(word: str) -> bool:
+    """Whether a count of a source is one beside the books: see `Outbox.remarks`."""
+    return word.startswith(_REMARKS) or word == "privacy_unsaid"
+
+
 @value_class(frozen=True, slots=True)
 class Entry:
     """One event as the door writes it. `verdict`:
@@ -162,7 +172,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed."""
+    """`record` is what `Bury`/`Entry.dead` stored; `patches` wait to be replayed. `amended`: how often the record was changed,
+    by which whoever changes it, or acts on it, knows that it is still the one that was read."""
 
     dead_id: str
     source: str
@@ -171,3 +182,4 @@ class DeadLetter:
     record: bytes
     patches: tuple[Pending, ...] = field(default=())
     events: tuple[str, ...] = ()
+    amended: int = 0

@@ -12,6 +12,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     planhat:<_id>       string  externalId
     delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
     doubt               zset    externalId -> when to look again at what Planhat has of it (ms)
+    newer               zset    externalId -> when it was last found to be a newer release's to read (ms)
     seen:<source>:<key> string  event id; dedupe memory
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
@@ -38,7 +39,10 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     generation          string  counts flush jobs
     claims              string  counts claims: their tokens
     readback            hash    type -> when a conversation of it was last read back (ms)
-    warnings            hash    "rule|field" -> JSON: what Planhat stored otherwise than it was sent
+    warnings            hash    "by|rule|field" -> JSON: what Planhat stored otherwise than it was sent, or shows to nobody
+    readback:texts      hash    "rule" -> a description as it was sent and as it stands (sealed); expires
+    tenant:fields       string  JSON: the tenant's custom fields of conversations, and when they were read (ms)
+    tenant:tags         string  JSON: the tenant's activity tags, likewise
     metrics             hash    counters and histograms that more than one process moves
     samples             list    what the console's plots show
     samples:taken       string  that a sample is fresh; expires
@@ -65,7 +69,10 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
 What companies and people were found, and who waits for one (addresses are hashed, values hold ids only):
 
     directory:email:<hash>  string  JSON: [[enduser id, company id], ...]; [] for nobody; expires
-    directory:user:<hash>   string  JSON: [user id, ...]; expires
+    directory:team          hash    hash of an address -> user id: our own people; expires
+    directory:team:next     hash    the list that is about to replace it
+    directory:team:at       string  when the list was read (ms); expires
+    directory:team:domains  string  JSON: the domains of our own people; expires
     directory:domains       hash    domain -> company ids, blank between them; the whole table is replaced at once
     directory:domains:next  hash    the table that is about to replace it
     directory:domains:at    string  when the table was read (ms); expires
@@ -86,6 +93,7 @@ SOURCES: Final = "sources"
 PAUSED: Final = "paused"
 HELD: Final = "held"
 DOUBT: Final = "doubt"
+NEWER: Final = "newer"
 WAITING: Final = "waiting"
 REJECTED: Final = "rejected"
 DROPS: Final = "drops"
@@ -100,6 +108,9 @@ GENERATION: Final = "generation"
 CLAIMS: Final = "claims"
 READBACK: Final = "readback"
 WARNINGS: Final = "warnings"
+READBACK_TEXTS: Final = "readback:texts"
+TENANT_FIELDS: Final = "tenant:fields"
+TENANT_TAGS: Final = "tenant:tags"
 METRICS: Final = "metrics"
 SAMPLES: Final = "samples"
 SAMPLES_TAKEN: Final = "samples:taken"
@@ -119,6 +130,10 @@ VEIL_KEY: Final = "veil_key"
 ERASED: Final = "erased"
 ERASED_NAMES: Final = "erased_names"
 ERASED_STANDING: Final = "erased_standing"
+TEAM: Final = "directory:team"
+TEAM_NEXT: Final = "directory:team:next"
+TEAM_AT: Final = "directory:team:at"
+TEAM_DOMAINS: Final = "directory:team:domains"
 DOMAINS: Final = "directory:domains"
 DOMAINS_NEXT: Final = "directory:domains:next"
 DOMAINS_AT: Final = "directory:domains:at"
@@ -224,7 +239,3 @@ def code(digest: str) -> str:
 
 def looked_up_enduser(digest: str) -> str:
     return f"directory:email:{digest}"
-
-
-def looked_up_user(digest: str) -> str:
-    return f"directory:user:{digest}"

@@ -1,4 +1,4 @@
-"""What a person did with an event (replayed, edited, discarded), and which events a conversation has.
+"""What a person did with an event: replayed, edited, discarded.
 
 A note is written before the act: a crash in between leaves a note too many, never an act without one.
 """
@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from relay.outbox import keys
+from relay.outbox.events import EVENTS_KEPT
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 
-#: Notes kept of one event, and events remembered of one conversation.
+#: Notes kept of one event.
 NOTES_KEPT = 20
-EVENTS_KEPT = 1_000
+
 _COMMANDS_AT_ONCE = 600
 
 
@@ -42,17 +43,17 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
         commands += (
             ("RPUSH", key, outbox.vault.seal(orjson.dumps(facts))),
             ("LTRIM", key, -NOTES_KEPT, -1),
-            ("EXPIRE", key, outbox.events_s),
+            ("EXPIRE", key, outbox.retention.events_s),
         )
         if note.external_id:
             of = keys.events_of(note.external_id)
             commands += (
                 ("RPUSH", of, note.event_id),
                 ("LTRIM", of, -EVENTS_KEPT, -1),
-                ("EXPIRE", of, outbox.events_s),
+                ("EXPIRE", of, outbox.retention.events_s),
             )
     for start in range(0, len(commands), _COMMANDS_AT_ONCE):
-        keep_books(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
+        run_commands(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
 
 
 def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -78,19 +79,3 @@ def _note(outbox: Outbox, sealed: bytes) -> dict[str, Any]:
         # Its key is gone; that somebody did something is still to be seen.
         return {"what": "cannot be read", "at_ms": 0}
     return facts if isinstance(facts, dict) else {}
-
-
-def event_known_as(outbox: Outbox, delivery_id: str, sources: Sequence[str]) -> str | None:
-    """The event that a provider's delivery id stands for, where the event's own id is not made of it."""
-    if not sources:
-        return None
-    with reaching_redis():
-        held: Any = outbox.redis.mget([outbox.prefix + keys.known(source, delivery_id) for source in sources])
-    return next((value.decode() for value in held if value), None)
-
-
-def events_of(outbox: Outbox, external_id: str, limit: int = 100) -> list[str]:
-    """The ids of a conversation's last events, oldest first."""
-    with reaching_redis():
-        found: Any = outbox.redis.lrange(outbox.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1)
-    return list(dict.fromkeys(name.decode() for name in found))[-limit:]

@@ -13,14 +13,14 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
 
 #: Another token was at work so recently: it is not the same relay's older one.
 AT_WORK_MS: Final = 60_000
 
 #: What Planhat says of a conversation's `_id`: it stands there, it does not, the token is refused, or there is no answer.
-Seen = Literal["there", "gone", "refused", "away"]
-Sees = Callable[[str], Seen]
+SeenInPlanhat = Literal["there", "gone", "refused", "away"]
+Sees = Callable[[str], SeenInPlanhat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Ownership:
         owner = self._run("look", holder)
         if not owner.url or holder in owner.holders:
             return OURS
-        answers: set[Seen] = set()
+        answers: set[SeenInPlanhat] = set()
         for witness in owner.witnesses:
             answers.add(sees(witness))
             if "there" in answers:
@@ -131,15 +131,15 @@ class Ownership:
     def _run(
         self, mode: Literal["look", "claim", "add", "witness", "replace"], holder: str, planhat_id: str = ""
     ) -> Owner:
-        answer: list[Any] = run(
+        answer: list[Any] = run_script(
             self._outbox.redis, "owner", self._outbox.prefix, [0, mode, self._url, holder, planhat_id]
         )
-        held = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
+        stored = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
         return Owner(
-            url=held.get("url", b"").decode(),
-            since_ms=int(held.get("since_ms", 0)),
-            holders={name[7:]: int(at) for name, at in held.items() if name.startswith("holder:")},
-            witnesses=tuple(name[8:] for name in held if name.startswith("witness:")),
+            url=stored.get("url", b"").decode(),
+            since_ms=int(stored.get("since_ms", 0)),
+            holders={name[7:]: int(at) for name, at in stored.items() if name.startswith("holder:")},
+            witnesses=tuple(name[8:] for name in stored if name.startswith("witness:")),
         )
 
 

@@ -15,7 +15,7 @@ import hiredis
 import redis
 from redis.exceptions import RedisError
 
-from relay.outbox.scripts import run, script_text
+from relay.outbox.scripts import run_script, script_text
 
 #: So many answers may be outstanding; their arguments are kept meanwhile.
 MOST_OUTSTANDING: Final = 8
@@ -40,7 +40,7 @@ class Asked:
         if isinstance(self._answer, RedisError | OSError):
             # Nobody knows whether it was run: each script may be said twice, as after any other lost answer. It goes
             # by the ordinary way, which is patient with a Redis that blinks and knows what to do about a lost script.
-            self._answer = run(self._pipe.client, self._name, self._pipe.prefix, self._args)
+            self._answer = run_script(self._pipe.client, self._name, self._pipe.prefix, self._args)
         self._args = ()
         return self._answer
 
@@ -60,8 +60,8 @@ class Pipe:
         self._outstanding: deque[Asked] = deque()
         self._kept: bytes = b""
 
-    def send(self, name: str, args: Sequence[Any], *, keep: bool = False) -> Asked:
-        """`keep`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
+    def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
+        """`corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
         it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])
@@ -74,7 +74,7 @@ class Pipe:
                 self._open()
             # hiredis directly: redis-py looks at each argument in Python before it gives them all to it.
             packed = hiredis.pack_command(("EVALSHA", sha, 1, self.prefix, *args))
-            if keep:
+            if corked:
                 self._push()
                 self._kept = packed
             else:

@@ -16,7 +16,7 @@ import orjson
 
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import keep_books, reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 from relay.release import release
 
 #: Who was silent for so long is forgotten.
@@ -69,21 +69,21 @@ def give_sign(
             ("ZADD", keys.HEARTBEATS, now_ms, who),
             ("ZREMRANGEBYSCORE", keys.HEARTBEATS, "-inf", now_ms - _FORGET_MS),
         )
-    keep_books(outbox.redis, outbox.prefix, *commands)
+    run_commands(outbox.redis, outbox.prefix, *commands)
 
 
 def leave(outbox: Outbox, who: str) -> None:
     """An orderly end: nobody waits for the next sign."""
-    keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
+    run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
     """Those of the last hour, by name."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
-        held: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
+        stored: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
     found, forgotten = [], []
-    for name, value in held.items():
+    for name, value in stored.items():
         try:
             told = orjson.loads(value)
             process = Process(
@@ -102,7 +102,7 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
         else:
             found.append(process)
     if forgotten:
-        keep_books(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
+        run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
     return sorted(found, key=lambda process: process.who)
 
 

@@ -25,7 +25,7 @@ GROUP_ENTRIES = 500
 GROUP_BYTES = 2_000_000
 #: With WAITAOF: how many groups wait for their fsync at once, and how long one gathers before it is sent.
 GROUPS_CONFIRMING = 16
-GATHER_S = 0.005
+_GATHER_S = 0.005
 #: What a write may take, its confirmation included. Slack gives up after 3 s.
 CALL_S = 2.0
 #: How long WAITAOF may take before the group is told to try later.
@@ -121,7 +121,7 @@ class Recorder:
                 task = asyncio.get_running_loop().create_task(self._commit(group, size, confirm=True))
                 self._confirming.add(task)
                 task.add_done_callback(self._confirming.discard)
-                await asyncio.sleep(GATHER_S)
+                await asyncio.sleep(_GATHER_S)
         finally:
             self._writer = None
 

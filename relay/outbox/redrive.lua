@@ -1,21 +1,23 @@
 #!lua flags=allow-oom
--- redrive(prefix; now_ms|0, dead_id, mode again|discard, order, count, [event_id, source, verdict p|f, external_id, patch]...) -> moved|-1
+-- redrive(prefix; now_ms|0, dead_id, mode again|discard, order, amended|"", count, [event_id, source, verdict p|f, external_id, patch]...) -> moved|-1|-2
 -- A dead letter goes back to work, or away for good, in one step: nothing is deleted before it waits elsewhere.
 -- `again` without entries puts the stored patches back; with entries, what today's rules made of the events.
+-- -2: the letter was amended since it was read: what was made of it is not what it says now ("": however it is).
 -- -1: nobody knows the letter (replayed by someone else, or expired). The same order said twice, because its first answer was
 -- lost, is answered as the first time; "": it has none.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
-local letter, mode, order, count = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local letter, mode, order, amended, count = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local key = P .. 'dead:' .. letter
-local held = redis.call('HMGET', key, 'source', 'external', 'events')
+local held = redis.call('HMGET', key, 'source', 'external', 'events', 'amended')
 if not held[1] then
   local done = redis.call('GET', P .. 'redriven:' .. letter)
   local of, said = string.match(done or '', '^(.*)\31(%d+)$')
   if order ~= '' and of == order then return tonumber(said) end
   return -1
 end
+if amended ~= '' and (held[4] or '0') ~= amended then return -2 end
 local stamp = string.format('%013d', now)
 local moved = 0
 
@@ -46,7 +48,7 @@ end
 if mode == 'discard' then
   for event in pairs(waiting) do turn(event, sources[event] or held[1], 'discarded', 'z') end
 else
-  local at = 6
+  local at = 7
   for _ = 1, count do
     local event, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     if waiting[event] then

@@ -47,7 +47,7 @@ def unless_full() -> Iterator[None]:
             raise
 
 
-def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
+def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
     """One script, all of it or nothing. Raises OutboxUnavailable."""
     sha, text = script_text(name)
     with reaching_redis():
@@ -57,7 +57,7 @@ def run(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any
             return client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
 
 
-def run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+def run_script_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
     """One script for each of `calls`, sent together; each is all of it or nothing. It must be one that may be said twice: where
     the answers got lost on the way, everything is. Raises OutboxUnavailable."""
     for last in (False, False, True):
@@ -80,11 +80,11 @@ def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Seque
         return list(pipe.execute()[1:])
 
 
-def keep_books(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
+def run_commands(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
     """Small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
     argument...) each; their answers. Raises OutboxUnavailable."""
     args: list[Any] = []
     for command, key, *arguments in commands:
         args += (command, key, len(arguments), *arguments)
-    answers: list[Any] = run(client, "bookkeeping", prefix, args)
+    answers: list[Any] = run_script(client, "commands", prefix, args)
     return answers

@@ -23,7 +23,7 @@ class Sessions:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    def keep(self, session: str, facts: Mapping[str, Any], ttl_s: int) -> None:
+    def store(self, session: str, facts: Mapping[str, Any], ttl_s: int) -> None:
         self._set(self._key(keys.session, session), facts, ttl_s)
 
     def read(self, session: str) -> dict[str, Any] | None:
@@ -35,7 +35,7 @@ class Sessions:
         with reaching_redis():
             self._outbox.redis.delete(self._key(keys.session, session))
 
-    def keep_code(self, code: str, facts: Mapping[str, Any], ttl_s: int) -> None:
+    def store_code(self, code: str, facts: Mapping[str, Any], ttl_s: int) -> None:
         self._set(self._key(keys.code, code), facts, ttl_s)
 
     def take_code(self, code: str) -> dict[str, Any] | None:

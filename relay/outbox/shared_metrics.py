@@ -71,8 +71,8 @@ class SharedMetrics:
         self._flushed_at = time.monotonic()
 
     def read(self) -> dict[str, float]:
-        held: Any = self._redis.hgetall(self._key)
-        return {field.decode(): float(value) for field, value in held.items()}
+        stored: Any = self._redis.hgetall(self._key)
+        return {field.decode(): float(value) for field, value in stored.items()}
 
 
 @lru_cache(maxsize=1024)
@@ -90,11 +90,11 @@ def escape_label(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def exposition(held: Mapping[str, float]) -> Iterable[str]:
+def exposition(stored: Mapping[str, float]) -> Iterable[str]:
     """What `SharedMetrics.read` gave, as Prometheus text lines."""
     counters: dict[str, list[tuple[str, float]]] = {}
     histograms: dict[str, dict[str, dict[str, float]]] = {}
-    for field, value in sorted(held.items()):
+    for field, value in sorted(stored.items()):
         name, labels, *bound = field.split("|")
         if bound:
             histograms.setdefault(name, {}).setdefault(labels, {})[bound[0]] = value

@@ -164,8 +164,8 @@ class Spool:
             self._db.executemany("INSERT INTO aside (why, row) VALUES (?, ?)", [(why, row) for row in sealed])
             self._db.execute("COMMIT")
 
-    def erase(self, holds: Callable[[bytes], bool]) -> int:
-        """Removes every row, set aside or not, of which `holds` says so; the bytes leave the files too."""
+    def erase(self, fits: Callable[[bytes], bool]) -> int:
+        """Removes every row, set aside or not, which `fits`; the bytes leave the files too."""
         gone = 0
         with self._lock:
             for table in ("spool", "aside"):
@@ -175,7 +175,7 @@ class Spool:
                         plain = self._vault.open(row)
                     except ValueError:
                         plain = bytes(row)
-                    if holds(plain):
+                    if fits(plain):
                         self._db.execute(f"DELETE FROM {table} WHERE id = ?", (row_id,))  # noqa: S608
                         gone += 1
             # The write-ahead log still has them: into the file with it, where they are overwritten.
@@ -201,19 +201,19 @@ class Spool:
 def _own(folder: Path) -> IO[str]:
     """The folder's lock, held until it is closed or its process ends. Raises UserError where another holds it."""
     handle = os.open(folder / "spool.lock", os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
-    held = open(handle, "a+", encoding="ascii")  # noqa: SIM115
+    file = open(handle, "a+", encoding="ascii")  # noqa: SIM115
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        held.seek(0)
-        owner = held.read(20).strip()
-        held.close()
+        file.seek(0)
+        owner = file.read(20).strip()
+        file.close()
         raise UserError(
             f"spool.dir {folder}: in use by another `relay serve`{f' (process {owner})' if owner.isdigit() else ''}; "
             "give each its own folder"
         ) from error
-    held.seek(0)
-    held.truncate()
-    held.write(str(os.getpid()))
-    held.flush()
-    return held
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -50,12 +50,12 @@ class VeilKey:
     def _read(self) -> bytes:
         redis, vault, key = self._outbox.redis, self._outbox.vault, self._outbox.prefix + keys.VEIL_KEY
         with reaching_redis():
-            held: Any = redis.get(key)
-            if not held:
+            stored: Any = redis.get(key)
+            if not stored:
                 redis.set(key, vault.seal(secrets.token_bytes(32)), nx=True)
-                held = redis.get(key)
+                stored = redis.get(key)
             try:
-                kept = vault.open(held or b"")
+                kept = vault.open(stored or b"")
             except ValueError as error:
                 raise OutboxUnavailable(
                     "the key of redacted values cannot be read: it was sealed with an encryption key that is no longer given"

@@ -79,7 +79,7 @@ class Stopped(Exception):
 
 
 class BulkUpsert:
-    """Sends batches and settles every row. `tell` hears of waits, in a sentence."""
+    """Sends batches and decides on every row. `tell` hears of waits, in a sentence."""
 
     def __init__(
         self,

@@ -13,12 +13,12 @@ from typing import Final
 
 from relay.errors import PlanhatError
 from relay.planhat.client import Planhat, Probe
-from relay.planhat.custom_fields import Kind, compare, read_definitions
+from relay.planhat.custom_fields import FieldKind, compare_fields, read_definitions
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.planhat.limits import LIST_MAX
 from relay.planhat.report import Forbidden, Report, Unauthorized, not_the_api
 
-MAX_SKEW_S: Final = 30.0
+_MAX_SKEW_S: Final = 30.0
 TOKEN_WARNING_DAYS: Final = 14
 #: Planhat grants by model; each with what the relay needs it for.
 MODELS: Final[tuple[tuple[str, str], ...]] = (
@@ -34,7 +34,7 @@ _NO_PROBE: Final = Probe(0, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorLine:
     """One line of the doctor: what was looked at, whether it is well, what was found, what to do about it."""
 
     name: str
@@ -50,11 +50,11 @@ def check_planhat(
     token_expires: str,
     now_s: float,
     today: date,
-    custom_fields: Mapping[str, Kind | None] | None = None,
+    custom_fields: Mapping[str, FieldKind | None] | None = None,
     clusters: Iterable[str] = (),
     models: Iterable[tuple[str, str]] = MODELS,
     writing: bool = True,
-) -> Iterator[Check]:
+) -> Iterator[DoctorLine]:
     """All checks, in the order in which mending them helps. Ends early when nothing further can be known.
 
     `now_s` is Unix time; `token_expires` an ISO date or ""; `types` those of the config, `custom_fields` what its rules
@@ -68,7 +68,7 @@ def check_planhat(
         for model, why in models:
             probe = probes[model] = planhat.probe(model)
             if probe.is_page:
-                yield Check(
+                yield DoctorLine(
                     "planhat",
                     False,
                     not_the_api(probe.status),
@@ -88,12 +88,12 @@ def check_planhat(
         if custom_fields is not None and probes.get("customfields", _NO_PROBE).status == 200:
             yield from check_custom_fields(planhat, custom_fields)
     except PlanhatError as error:
-        yield Check(
+        yield DoctorLine(
             "planhat", False, str(error), "is RELAY_PLANHAT_URL right, and can this machine reach it?"
         )
 
 
-def _token_check(planhat: Planhat, clusters: Iterable[str]) -> Check:
+def _token_check(planhat: Planhat, clusters: Iterable[str]) -> DoctorLine:
     """A 401 means a wrong token or a wrong region: which, the other clusters know."""
     asked: list[str] = []
     for url in clusters:
@@ -104,14 +104,14 @@ def _token_check(planhat: Planhat, clusters: Iterable[str]) -> Check:
                 continue
         asked.append(url.removeprefix("https://"))
         if probe.status in (200, 403) and not probe.is_page:
-            return Check(
+            return DoctorLine(
                 "planhat region",
                 False,
                 f"refused here (401), and taken by {url}: the token is right and the region is wrong",
                 f"set RELAY_PLANHAT_URL to {url}",
             )
     nowhere = f"; {', '.join(asked)} refuse it as well" if asked else ""
-    return Check(
+    return DoctorLine(
         "planhat token",
         False,
         f"refused (401){nowhere}",
@@ -126,25 +126,25 @@ def _token_check(planhat: Planhat, clusters: Iterable[str]) -> Check:
     )
 
 
-def check_custom_fields(planhat: Planhat, written: Mapping[str, Kind | None]) -> Iterator[Check]:
+def check_custom_fields(planhat: Planhat, written: Mapping[str, FieldKind | None]) -> Iterator[DoctorLine]:
     """What the rules write beside what the tenant has, to the letter. Raises PlanhatError."""
     if not written:
         return
-    findings = compare(written, read_definitions(planhat.custom_fields()))
+    findings = compare_fields(written, read_definitions(planhat.custom_fields()))
     for finding in findings:
-        yield Check(f"custom field {finding.name}", False, finding.what, finding.do)
+        yield DoctorLine(f"custom field {finding.name}", False, finding.what, finding.do)
     if not findings:
-        yield Check("custom fields", True, f"all {len(written)} that rules write are defined")
+        yield DoctorLine("custom fields", True, f"all {len(written)} that rules write are defined")
 
 
-def check_token_age(token_expires: str, today: date) -> Check:
+def check_token_age(token_expires: str, today: date) -> DoctorLine:
     """How long the token lasts, by what the config says."""
     try:
         days = (date.fromisoformat(token_expires[:10]) - today).days
     except ValueError:
-        return Check("planhat token age", False, "token_expires is no date", "write it as 2027-01-31")
+        return DoctorLine("planhat token age", False, "token_expires is no date", "write it as 2027-01-31")
     found = f"ends in {days} days" if days >= 0 else f"ended {-days} days ago"
-    return Check(
+    return DoctorLine(
         "planhat token age",
         days > TOKEN_WARNING_DAYS,
         found,
@@ -153,22 +153,22 @@ def check_token_age(token_expires: str, today: date) -> Check:
     )
 
 
-def _model_check(model: str, why: str, status: int) -> Check:
+def _model_check(model: str, why: str, status: int) -> DoctorLine:
     if status == 200:
-        return Check(f"planhat {model}", True, "readable")
+        return DoctorLine(f"planhat {model}", True, "readable")
     if status == 403:
         do = f"grant the token's private app read access to {model} ({why})"
-        return Check(f"planhat {model}", False, "forbidden (403)", do)
+        return DoctorLine(f"planhat {model}", False, "forbidden (403)", do)
     do = "too many calls: something else uses this token" if status == 429 else "look at status.planhat.com"
-    return Check(f"planhat {model}", False, f"answered {status}", do)
+    return DoctorLine(f"planhat {model}", False, f"answered {status}", do)
 
 
-def _write_check(planhat: Planhat) -> Check:
+def _write_check(planhat: Planhat) -> DoctorLine:
     answer = planhat.upsert_raw(b"[]")
     refused = isinstance(answer, (Forbidden, Unauthorized)) or (
         isinstance(answer, Report) and answer.wholly_forbidden and bool(answer.errors)
     )
-    return Check(
+    return DoctorLine(
         "planhat conversations, writing",
         not refused,
         "forbidden" if refused else "nothing speaks against it",
@@ -176,20 +176,20 @@ def _write_check(planhat: Planhat) -> Check:
     )
 
 
-def _clock_check(written: str, now_s: float) -> Iterator[Check]:
+def _clock_check(written: str, now_s: float) -> Iterator[DoctorLine]:
     try:
         skew_s = abs(parsedate_to_datetime(written).timestamp() - now_s)
     except (ValueError, TypeError, OverflowError):
         return
-    yield Check(
+    yield DoctorLine(
         "clock against planhat",
-        skew_s <= MAX_SKEW_S,
+        skew_s <= _MAX_SKEW_S,
         f"{skew_s:.0f} s apart",
         "set this machine's clock by NTP",
     )
 
 
-def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[Check]:
+def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[DoctorLine]:
     """Planhat lists no types: only what stands in its newest conversations can be seen. A type that nobody has used
     yet is therefore no failure; one that the tenant writes in another way is."""
     rows = planhat.list_page(limit=LIST_MAX, sort="-createDate", select=("type",))
@@ -197,7 +197,7 @@ def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[Check]:
     for name in types:
         other = tenants_spelling(name, seen)
         if other:
-            yield Check(
+            yield DoctorLine(
                 f"type {name}",
                 False,
                 f"the tenant's own is {other!r}: types are matched exactly",
@@ -210,7 +210,7 @@ def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[Check]:
             else f"not used in the newest {len(rows)} conversations; if Planhat does not know it, what is sent becomes"
             f" a {DEFAULT_TYPE}"
         )
-        yield Check(f"type {name}", True, found)
+        yield DoctorLine(f"type {name}", True, found)
 
 
 def tenants_spelling(name: str, seen: Iterable[str]) -> str:

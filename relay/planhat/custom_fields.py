@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from relay.planhat.fields import ISO_DATE
 
-Kind = Literal["text", "number", "checkbox", "date", "url", "list"]
+FieldKind = Literal["text", "number", "checkbox", "date", "url", "list"]
 """What a rule writes, as far as can be told without an event."""
 
 _PARENTS: Final = frozenset({"conversation", "conversations"})
@@ -24,7 +24,7 @@ _DATES: Final = frozenset({"date", "day"})
 _LISTS: Final = frozenset({"multipicklist", "team members", "endusers"})
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
-_SUGGESTED: Final[Mapping[Kind, str]] = {
+_SUGGESTED: Final[Mapping[FieldKind, str]] = {
     "text": "text",
     "number": "number",
     "checkbox": "checkbox",
@@ -53,7 +53,7 @@ def read_definitions(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def compare(written: Mapping[str, Kind | None], definitions: Mapping[str, str]) -> list[Finding]:
+def compare_fields(written: Mapping[str, FieldKind | None], definitions: Mapping[str, str]) -> list[Finding]:
     """Give what is wrong with the custom fields that are written, in the order of their names. Kind None: nobody knows."""
     by_case = {name.casefold(): name for name in definitions}
     found: list[Finding] = []
@@ -81,12 +81,12 @@ def compare(written: Mapping[str, Kind | None], definitions: Mapping[str, str]) 
     return found
 
 
-def creation(name: str, kind: Kind | None = None) -> str:
+def creation(name: str, kind: FieldKind | None = None) -> str:
     """Say what to create so that a field is seen."""
     return f"create a custom field of conversations in Planhat that is called exactly {name!r}, type {_SUGGESTED[kind or 'text']}"
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> FieldKind:
     """Give what kind of value this is."""
     if isinstance(value, bool):
         return "checkbox"
@@ -114,7 +114,7 @@ def misfit(type_: str, value: Any) -> str:
     return "" if _may_hold(type_, kind) else f"is of type {type_} and got a {kind}"
 
 
-def _may_hold(type_: str, kind: Kind) -> bool:
+def _may_hold(type_: str, kind: FieldKind) -> bool:
     if type_ in _NUMBERS:
         return kind == "number"
     if type_ == "checkbox":

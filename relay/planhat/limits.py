@@ -32,5 +32,5 @@ USERS_MAX: Final = 10_000
 CUSTOM_FIELDS_MAX: Final = 2_000
 """`limit` of the other lists. Source: Planhat's pages on companies, endusers, custom fields and users."""
 
-MAX_BODY_BYTES: Final = 32_000_000
+REQUEST_BYTES_MAX: Final = 32_000_000
 """Documented for analytics.planhat.com only; for this API nobody says. An assumption, tested by the contract suite."""

@@ -1,12 +1,12 @@
 """What became of each conversation of a batch, and how Planhat's answer is turned into that. Pure but for `send`.
 
-Exactly one outcome per item: what the answer names is settled by name; where the counts add up, they settle the rest;
+Exactly one outcome per item: what the answer names is decided by name; where the counts add up, they decide the rest;
 what is left in doubt is halved and sent again, which changes nothing in Planhat, because an upsert is keyed. For p bad
 items among n this takes at most 2*p*ceil(log2 n)+1 calls (each item that is refused as a duplicate costs at most one
 more: its sequential second try), and no good item is sent more than ceil(log2 n)+2 times.
 
 A failure of the whole call (429, 5xx, time-out, 401, total 403, an answer nobody can read) is a verdict on no item:
-it stops the batch and postpones what is unsettled, and `Hold` says what it means for delivery.
+it stops the batch and postpones what is undecided, and `Hold` says what it means for delivery.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class _Doubt:
 
 
 class Resolution:
-    """One batch on its way to one outcome per item. Iterate `run()`: it yields what each call newly settled.
+    """One batch on its way to one outcome per item. Iterate `run()`: it yields what each call newly decided.
 
     `send` makes one call for the given items, in order. `stop()` is asked before each further call. After `run`:
     `calls`, `hold` (why delivery stops, or None), `too_large` (a 413 came), `doubted` (something had to be halved).
@@ -146,7 +146,7 @@ class Resolution:
         self._send = send
         self._stop = stop
         self._stopped = False
-        self._settled: dict[int, Outcome] = {}
+        self._outcomes: dict[int, Outcome] = {}
         self._fresh: dict[int, Outcome] = {}
         self._presumed: list[int] = []
         self._again: list[int] = []
@@ -158,23 +158,23 @@ class Resolution:
     def run(self) -> Iterator[dict[int, Outcome]]:
         if not self.batch:
             return
-        yield from self._settle(tuple(range(len(self.batch))), presume=True)
+        yield from self._resolve(tuple(range(len(self.batch))), presume=True)
         while not self._over() and (self._presumed or self._again):
             # First what only needs to be seen once more; then, one after the other, those that may have lost a race.
             group, self._presumed = tuple(self._presumed), []
             if not group:
                 group, self._again = tuple(self._again), []
                 self._tried_again.update(group)
-            yield from self._settle(group, presume=False)
-        reason = self.hold.reason if self.hold else "stopped before it was settled"
+            yield from self._resolve(group, presume=False)
+        reason = self.hold.reason if self.hold else "stopped before it was decided"
         for position in range(len(self.batch)):
-            if position not in self._settled:
+            if position not in self._outcomes:
                 self._note(position, Postponed(reason, self.hold, position in self._perhaps))
         yield from self._news()
 
     # -- one group -------------------------------------------------------------------------------------------
 
-    def _settle(self, group: tuple[int, ...], *, presume: bool) -> Iterator[dict[int, Outcome]]:
+    def _resolve(self, group: tuple[int, ...], *, presume: bool) -> Iterator[dict[int, Outcome]]:
         doubt = self._ask(group)
         yield from self._news()
         yield from self._halve(doubt, presume=presume)
@@ -186,13 +186,13 @@ class Resolution:
             return
         self.doubted = True
         if len(rest) == 1:
-            yield from self._settle(rest, presume=presume)
+            yield from self._resolve(rest, presume=presume)
             return
         if doubt.together:
             middle = (len(rest) + 1) // 2
             for half in (rest[:middle], rest[middle:]):
                 if not self._over():
-                    yield from self._settle(half, presume=presume)
+                    yield from self._resolve(half, presume=presume)
             return
         left, right, hinted = self._cut(doubt)
         found = self._ask(left)
@@ -216,7 +216,7 @@ class Resolution:
             return
         yield from self._halve(found, presume=presume)
         if not self._over():
-            yield from self._settle(right, presume=presume)
+            yield from self._resolve(right, presume=presume)
 
     def _cut(self, doubt: _Doubt) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
         if self._hints_hold and doubt.suspects and len(doubt.suspects) < len(doubt.rest):
@@ -228,7 +228,7 @@ class Resolution:
     # -- one call --------------------------------------------------------------------------------------------
 
     def _ask(self, group: tuple[int, ...]) -> _Doubt:
-        """One call. Settles what its answer settles and gives back what it leaves open."""
+        """One call. Decides what its answer decides and gives back what it leaves open."""
         if self._over():
             return _Doubt(group)
         if self.calls and self._stop():
@@ -312,9 +312,9 @@ class Resolution:
                 Unchanged(known) if unchanged else Delivered(known, _all_created(report, created))
             )
             # Nearly every batch ends here, and Planhat waits for the next one.
-            settled: dict[int, Outcome] = dict.fromkeys(rest, outcome)
-            self._settled.update(settled)
-            self._fresh.update(settled)
+            decided: dict[int, Outcome] = dict.fromkeys(rest, outcome)
+            self._outcomes.update(decided)
+            self._fresh.update(decided)
             return _Doubt(complaints=complaints)
         if loose and left <= 0 and (len(loose) >= len(rest) or len(group) == 1):
             # Everything that is left was complained of, whichever complaint is whose.
@@ -336,7 +336,7 @@ class Resolution:
         )
 
     def _by_name(self, report: Report, sent: Sequence[Row], open_: dict[int, int]) -> tuple[int, int]:
-        """Settles what the answer names as taken, and removes it from `open_`; how many of those were created, and how
+        """Decides what the answer names as taken, and removes it from `open_`; how many of those were created, and how
         many there were."""
         names: tuple[tuple[Key, bool | None], ...] = (
             *((key, True) for key in report.inserted),
@@ -375,7 +375,7 @@ class Resolution:
         self._note(position, Refused(f"too large for Planhat alone: {size} bytes", "413", too_large=True))
 
     def _note(self, position: int, outcome: Outcome) -> None:
-        self._settled[position] = outcome
+        self._outcomes[position] = outcome
         self._fresh[position] = outcome
 
     def _news(self) -> Iterator[dict[int, Outcome]]:
@@ -388,7 +388,7 @@ class Resolution:
 
 
 def _all_created(report: Report, already: int) -> bool | None:
-    """Whether what no name settles was created, `already` created ones being named. None: the counts do not tell."""
+    """Whether what no name decides was created, `already` created ones being named. None: the counts do not tell."""
     if report.nonupdates:
         return None
     if report.created > already:

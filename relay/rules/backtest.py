@@ -19,16 +19,16 @@ from relay.patch import Document, Patch
 from relay.rules.rule import Filtered, RuleBook
 
 MAX_SAMPLES = 5
-MAX_SHOWN_CHARS = 300
+_MAX_SHOWN_CHARS = 300
 _MISSING = object()
-KINDS = ("same", "new", "changed", "dropped")
+_KINDS = ("same", "new", "changed", "dropped")
 
 #: An event as old and new adapters read it; either may be None where it cannot be read (any more).
 Pair = tuple[Event | None, Event | None]
 
 
 @dataclass(slots=True)
-class Page:
+class ChangesPage:
     """The patches of some events. `rows` are (conversation, side, offset, length), side 1 for today's rules, 2 for
     new ones, 3 for both alike; `touched` the conversations that some event maps differently. Pages add up."""
 
@@ -50,9 +50,9 @@ class Page:
         self.size += len(data)
 
 
-def map_both(pairs: Iterable[Pair], old: RuleBook, new: RuleBook, file: IO[bytes]) -> Page:
+def map_both(pairs: Iterable[Pair], old: RuleBook, new: RuleBook, file: IO[bytes]) -> ChangesPage:
     """Maps each event by both books onto a page."""
-    page = Page(file)
+    page = ChangesPage(file)
     for before, after in pairs:
         if before is None and after is None:
             page.unreadable += 1
@@ -98,13 +98,13 @@ def _alike(left: Patch, right: Patch) -> bool:
     )
 
 
-def compare(pairs: Iterable[Pair], old: RuleBook, new: RuleBook) -> dict[str, Any]:
+def compare_rules(pairs: Iterable[Pair], old: RuleBook, new: RuleBook) -> dict[str, Any]:
     """The diff of `summarise` over one run of events."""
     with TemporaryFile() as file:
         return summarise([map_both(pairs, old, new, file)])
 
 
-def summarise(pages: list[Page]) -> dict[str, Any]:
+def summarise(pages: list[ChangesPage]) -> dict[str, Any]:
     """`{"events", "unreadable", "conversations": {"same", "new", "changed", "dropped"}, "by_source", "by_rule",
     "fields", "moves", "failures", "samples"}`. A conversation whose externalId differs is one dropped, one new."""
     touched: set[str] = set().union(*(page.touched for page in pages))
@@ -136,7 +136,7 @@ def summarise(pages: list[Page]) -> dict[str, Any]:
     }
 
 
-def _documents(pages: list[Page], touched: set[str]) -> Iterator[tuple[str, Document, Document]]:
+def _documents(pages: list[ChangesPage], touched: set[str]) -> Iterator[tuple[str, Document, Document]]:
     """Each touched conversation as today's and as the new rules would have it."""
     where: dict[str, list[tuple[int, int, int, int]]] = {external_id: [] for external_id in touched}
     for number, page in enumerate(pages):
@@ -157,7 +157,7 @@ def _documents(pages: list[Page], touched: set[str]) -> Iterator[tuple[str, Docu
 
 
 def _zeros() -> dict[str, int]:
-    return dict.fromkeys(KINDS, 0)
+    return dict.fromkeys(_KINDS, 0)
 
 
 @dataclass(slots=True)
@@ -166,7 +166,9 @@ class _Told:
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
     by_rule: dict[str, dict[str, int]] = field(default_factory=dict)
     fields: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {kind: [] for kind in KINDS[1:]})
+    samples: dict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: {kind: [] for kind in _KINDS[1:]}
+    )
 
     def count(self, kind: str, source: str, rule: str | None) -> None:
         self.totals[kind] += 1
@@ -179,7 +181,7 @@ class _Told:
         if not before and not after:
             return
         kind = "new" if not before else "dropped" if not after else "changed"
-        changes = differences(before, after)
+        changes = _differences(before, after)
         if not changes:
             kind = "same"
         rule = left.rule if kind == "dropped" else right.rule
@@ -207,7 +209,7 @@ def shown(document: Document) -> dict[str, Any]:
     return flat
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Field -> {"old", "new"}; a side that lacks the field lacks the key."""
     changes: dict[str, dict[str, Any]] = {}
     for name in (*before, *(name for name in after if name not in before)):
@@ -220,8 +222,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
 
 def _short(change: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        side: value[:MAX_SHOWN_CHARS] + "…"
-        if isinstance(value, str) and len(value) > MAX_SHOWN_CHARS
+        side: value[:_MAX_SHOWN_CHARS] + "…"
+        if isinstance(value, str) and len(value) > _MAX_SHOWN_CHARS
         else value
         for side, value in change.items()
     }
@@ -230,7 +232,7 @@ def _short(change: Mapping[str, Any]) -> dict[str, Any]:
 _ROW = struct.Struct(">BQI")
 
 
-def pack_rows(page: Page) -> bytes:
+def pack_rows(page: ChangesPage) -> bytes:
     """The page's rows for another process: small, and quick to read back."""
     parts = []
     for external_id, side, offset, length in page.rows:

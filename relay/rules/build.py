@@ -19,11 +19,11 @@ from relay.planhat.fields import (
     value_fault,
 )
 from relay.rules.file.shape import did_you_mean, name_of
-from relay.rules.file.yaml_file import Absent, Path, Source
-from relay.rules.language.references import path_of
+from relay.rules.file.yaml_file import Absent, Path, YamlSource
+from relay.rules.language.references import dotted_path
 from relay.rules.language.template import parse_expression
 from relay.rules.reach import conjuncts, guards_of
-from relay.rules.rule import ANY_SOURCE, COMPANY_ID, FieldRule, Rule, Slot, fit
+from relay.rules.rule import ANY_SOURCE, COMPANY_ID, FieldRule, Rule, Slot, fit_to_field
 from relay.rules.slots import build_condition, build_slot
 from relay.rules.ways import ELSEWHERE, read_ways, unknown_field
 
@@ -32,10 +32,10 @@ _NO_MESSAGE = frozenset({"ticket.updated", "ticket.solved"})
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RuleSurroundings:
     """What a rule is checked against. `types` are the tenant's; `steps` the names that companies are asked by."""
 
-    source: Source
+    source: YamlSource
     types: tuple[str, ...]
     sources: tuple[str, ...]
     asks: frozenset[str]
@@ -44,7 +44,7 @@ class Surroundings:
     safe_descriptions: bool = True
 
 
-def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule | None:
+def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> Rule | None:
     """The rule at `rules[index]`, whose shape has been read; None when it cannot run. Complains to `around.source`."""
     source, at = around.source, ("rules", index)
     before = len(_errors(source))
@@ -103,11 +103,11 @@ def build_rule(raw: Mapping[str, Any], index: int, around: Surroundings) -> Rule
     return rule if len(_errors(source)) == before else None
 
 
-def _errors(source: Source) -> list[Any]:
+def _errors(source: YamlSource) -> list[Any]:
     return [mistake for mistake in source.mistakes if mistake.severity != "warning"]
 
 
-def _external_id(conversation: Mapping[str, Any], path: Path, action: str, source: Source) -> Slot | None:
+def _external_id(conversation: Mapping[str, Any], path: Path, action: str, source: YamlSource) -> Slot | None:
     value = conversation.get("externalId")
     if value is None or (isinstance(value, str) and not isinstance(value, Absent) and not value.strip()):
         if action == "upsert":
@@ -129,7 +129,11 @@ def _external_id(conversation: Mapping[str, Any], path: Path, action: str, sourc
 
 
 def _fields(
-    conversation: Mapping[str, Any], ways: Mapping[str, Way], path: Path, action: str, around: Surroundings
+    conversation: Mapping[str, Any],
+    ways: Mapping[str, Way],
+    path: Path,
+    action: str,
+    around: RuleSurroundings,
 ) -> tuple[FieldRule, ...]:
     source = around.source
     fields: list[FieldRule] = []
@@ -174,7 +178,7 @@ def _fields(
     return tuple(fields)
 
 
-def _fallbacks(value: Any, path: Path, action: str, around: Surroundings) -> tuple[FieldRule, ...]:
+def _fallbacks(value: Any, path: Path, action: str, around: RuleSurroundings) -> tuple[FieldRule, ...]:
     """What a field holds until an event gives it a value."""
     if value is None or isinstance(value, Absent):
         return ()
@@ -222,7 +226,7 @@ def _listed(types: tuple[str, ...]) -> str:
     )
 
 
-def _check_type(slot: Slot, path: Path, around: Surroundings) -> None:
+def _check_type(slot: Slot, path: Path, around: RuleSurroundings) -> None:
     if slot.template is not None:
         around.source.add(
             path,
@@ -244,20 +248,20 @@ def _check_type(slot: Slot, path: Path, around: Surroundings) -> None:
         )
 
 
-def _check_constant(field: Field, slot: Slot, value: Any, path: Path, source: Source) -> None:
+def _check_constant(field: Field, slot: Slot, value: Any, path: Path, source: YamlSource) -> None:
     """A constant value is known now, so it is checked now."""
     if slot.template is not None or _has_templates(slot):
         return
     if value in (None, "", [], {}):
         source.add(path, "is empty: leave it out", severity="warning")
         return
-    fitted = fit(field, value)
+    fitted = fit_to_field(field, value)
     fault = value_fault(field, value if fitted == [] else fitted)
     if fault:
         source.add(path, fault)
 
 
-def _check_appends(rule: Rule, at: Path, source: Source) -> None:
+def _check_appends(rule: Rule, at: Path, source: YamlSource) -> None:
     """An entry of an appended text is known by its message's id: without one it can be neither edited nor taken out."""
     appended = [part.name for part in rule.fields if part.way == "append"]
     if not appended or rule.when is None or rule.when.template is None:
@@ -277,7 +281,7 @@ def _check_appends(rule: Rule, at: Path, source: Source) -> None:
                 severity="warning",
             )
     if any(
-        isinstance(part, nodes.Not) and path_of(part.node) == ("event", "message_id")
+        isinstance(part, nodes.Not) and dotted_path(part.node) == ("event", "message_id")
         for part in conjuncts(parse_expression(rule.when.text))
     ):
         source.add(
@@ -289,7 +293,7 @@ def _has_templates(slot: Slot) -> bool:
     return slot.template is not None or any(_has_templates(part) for _, part in slot.parts or ())
 
 
-def _custom(value: Any, ways: Mapping[str, Way], path: Path, source: Source) -> list[FieldRule]:
+def _custom(value: Any, ways: Mapping[str, Way], path: Path, source: YamlSource) -> list[FieldRule]:
     if not isinstance(value, dict):
         source.add(path, f"should be a mapping of your own fields, not {name_of(value)}")
         return []
@@ -308,7 +312,7 @@ def _custom(value: Any, ways: Mapping[str, Way], path: Path, source: Source) -> 
     return fields
 
 
-def _company_id(value: Any, path: Path, source: Source) -> Slot | None:
+def _company_id(value: Any, path: Path, source: YamlSource) -> Slot | None:
     if value is None:
         return None
     slot = build_slot(value, path, source, where="companyId", key=True)
@@ -322,7 +326,7 @@ def _check_company(
     company_id: Slot | None,
     action: str,
     at: Path,
-    around: Surroundings,
+    around: RuleSurroundings,
 ) -> None:
     source = around.source
     if around.is_default:

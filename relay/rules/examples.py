@@ -11,7 +11,7 @@ from relay.errors import MappingFailed
 from relay.event import KINDS, Attachment, Channel, Event, Person, Recipient, Ticket, event_id
 from relay.patch import Document, Patch
 from relay.rules.file.shape import did_you_mean, name_of
-from relay.rules.file.yaml_file import Path, Source
+from relay.rules.file.yaml_file import Path, YamlSource
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.references import EVENT_SHAPE
 from relay.rules.rule import ANY_SOURCE, Filtered, Mapped, Rule, RuleBook
@@ -88,7 +88,7 @@ def run_examples(
     raws: Sequence[Mapping[str, Any]],
     rules: Mapping[int, Rule],
     book: RuleBook,
-    source: Source,
+    source: YamlSource,
     adapters: Mapping[str, str],
     parse: Parse | None = None,
 ) -> None:
@@ -111,7 +111,7 @@ def run_examples(
 
 
 def _events(
-    example: Mapping[str, Any], name: str, adapter: str, source: Source, parse: Parse | None
+    example: Mapping[str, Any], name: str, adapter: str, source: YamlSource, parse: Parse | None
 ) -> Sequence[Event]:
     path = example.get("payload_file")
     if path is None:

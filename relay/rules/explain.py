@@ -36,7 +36,7 @@ from relay.rules.rule import (
     scope_of,
 )
 
-MAX_SHOWN_CHARS = 2000
+_MAX_SHOWN_CHARS = 2000
 
 
 def explain(config: Config, rulebook: RuleBook, event: Event) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _inputs(tree: nodes.Node, context: Context) -> dict[str, Any]:
         text = path_text(path)
         if len(path) > 1 and text not in inputs:
             value = _evaluate(text, context)
-            inputs[text] = value[:MAX_SHOWN_CHARS] if isinstance(value, str) else value
+            inputs[text] = value[:_MAX_SHOWN_CHARS] if isinstance(value, str) else value
     return inputs
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import nodes
 
 from relay.patch import STAND_INS
-from relay.rules.file.yaml_file import Path, Source
-from relay.rules.language.references import EVENT_SHAPE, path_of, path_text
+from relay.rules.file.yaml_file import Path, YamlSource
+from relay.rules.language.references import EVENT_SHAPE, dotted_path, path_text
 from relay.rules.language.template import parse_expression
 from relay.rules.rule import ANY_SOURCE, Guard, Rule
 
@@ -17,7 +17,7 @@ from relay.rules.rule import ANY_SOURCE, Guard, Rule
 _Demands = tuple[dict[str, frozenset[Any]], frozenset[str]]
 
 
-def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], source: Source) -> None:
+def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], source: YamlSource) -> None:
     """Complains of each rule whose every event an earlier one takes. `rules` with their places in the file."""
     demands = {index: demands_of(rule) for index, rule in rules}
     for n, (index, rule) in enumerate(rules):
@@ -46,7 +46,7 @@ def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], sourc
             )
 
 
-def check_ways(rules: Sequence[tuple[int, Rule]], source: Source) -> None:
+def check_ways(rules: Sequence[tuple[int, Rule]], source: YamlSource) -> None:
     """Complains of a field that two rules writing the same conversations merge in different ways."""
     seen: dict[tuple[str, str, str], tuple[str, Rule]] = {}
     for index, rule in rules:
@@ -128,7 +128,7 @@ def _allowed(tree: nodes.Node) -> tuple[tuple[str | int, ...], frozenset[Any]] |
     left, right = tree.expr, operand.expr
     if operand.op == "eq" and isinstance(left, nodes.Const):
         left, right = right, left
-    path = path_of(left)
+    path = dotted_path(left)
     if path is None:
         return None
     if operand.op == "eq" and isinstance(right, nodes.Const):

@@ -262,7 +262,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
     if part.field is None:
         fault = _custom_fault(value)
     else:
-        value = fit(part.field, value)
+        value = fit_to_field(part.field, value)
         if value == []:
             return None
         fault = value_fault(part.field, value) or ""
@@ -271,7 +271,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
     return value if part.form is None else part.form(value) or None
 
 
-def fit(field: Field, value: Any) -> Any:
+def fit_to_field(field: Field, value: Any) -> Any:
     """`value` in the type that the property has, where that loses nothing."""
     if field.date:
         if isinstance(value, str) and _UTC_MS.fullmatch(value):

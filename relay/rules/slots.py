@@ -8,10 +8,10 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.rules.file.yaml_file import Absent, Path, Source
+from relay.rules.file.yaml_file import Absent, Path, YamlSource
 from relay.rules.language.references import Doubt, doubts_in, faults_in
 from relay.rules.language.template import (
-    Fault,
+    TemplateFault,
     TemplateInvalid,
     compiled,
     parse_expression,
@@ -21,7 +21,7 @@ from relay.rules.language.template import (
 from relay.rules.rule import Slot
 
 
-def build_condition(value: Any, path: Path, source: Source) -> Slot | None:
+def build_condition(value: Any, path: Path, source: YamlSource) -> Slot | None:
     """A `when`; None for one that always holds, or that does not compile (complained of to `source`)."""
     if value is None or isinstance(value, Absent):
         return None
@@ -47,7 +47,7 @@ def build_condition(value: Any, path: Path, source: Source) -> Slot | None:
 class _Study:
     """What can be said of a template alone. `inner` is the expression of one that is exactly one `{{ ... }}`."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[TemplateFault, ...]
     doubts: tuple[Doubt, ...]
     inner: str | None = None
 
@@ -64,14 +64,14 @@ def _study(text: str, *, expression: bool = False) -> _Study:
     return _Study(tuple(faults_in(tree)), tuple(doubts_in(tree)), inner)
 
 
-def _report(study: _Study, path: Path, source: Source) -> None:
+def _report(study: _Study, path: Path, source: YamlSource) -> None:
     for fault in study.faults:
         source.add(path, fault.message, offset=fault.line - 1)
     for doubt in study.doubts:
         source.add(path, doubt.message, severity="warning", offset=doubt.line - 1)
 
 
-def _report_invalid(error: TemplateInvalid, path: Path, source: Source) -> None:
+def _report_invalid(error: TemplateInvalid, path: Path, source: YamlSource) -> None:
     message = str(error).rstrip(".")
     if any(
         f"{m.message}" and m.where == source.where(path) and "unknown" in m.message for m in source.mistakes
@@ -80,7 +80,7 @@ def _report_invalid(error: TemplateInvalid, path: Path, source: Source) -> None:
     source.add(path, f"does not compile: {message}", offset=error.line - 1)
 
 
-def build_slot(value: Any, path: Path, source: Source, *, where: str, key: bool = False) -> Slot | None:
+def build_slot(value: Any, path: Path, source: YamlSource, *, where: str, key: bool = False) -> Slot | None:
     """`key`: every part of the template has to render to something."""
     line, block = source.line(path), path in source.blocks
     if isinstance(value, Absent):

@@ -7,7 +7,7 @@ from typing import Any, cast
 from relay.patch import WAYS, Way
 from relay.planhat.fields import EXTRAS, FIELDS, WRITABLE, Field, field_named
 from relay.rules.file.shape import did_you_mean, name_of
-from relay.rules.file.yaml_file import Path, Source
+from relay.rules.file.yaml_file import Path, YamlSource
 
 _WRITABLE_NAMES = tuple(name for table in (FIELDS, EXTRAS) for name in table if name in WRITABLE)
 #: Set elsewhere in a rule, or only by the relay itself.
@@ -18,7 +18,7 @@ ELSEWHERE = {
 }
 
 
-def read_ways(value: Any, path: Path, source: Source) -> dict[str, Way]:
+def read_ways(value: Any, path: Path, source: YamlSource) -> dict[str, Way]:
     """Field, or "custom", or "custom.Name" -> way."""
     ways: dict[str, Way] = {}
     if value is None:
@@ -36,7 +36,7 @@ def read_ways(value: Any, path: Path, source: Source) -> dict[str, Way]:
     return ways
 
 
-def _add_way(ways: dict[str, Way], key: str, way: Any, at: Path, source: Source) -> None:
+def _add_way(ways: dict[str, Way], key: str, way: Any, at: Path, source: YamlSource) -> None:
     if isinstance(way, list):
         source.add(at, f"a field has one way to merge, not {len(way)}; use one of {', '.join(WAYS)}")
         return

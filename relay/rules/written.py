@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.custom_names import clashes
-from relay.planhat.custom_fields import Kind, kind_of
-from relay.rules.file.yaml_file import Source
+from relay.planhat.custom_fields import FieldKind, kind_of
+from relay.rules.file.yaml_file import YamlSource
 from relay.rules.rule import FieldRule, Rule, RuleBook
 
 CUSTOM: Final = "custom."
 _EVENT_FIELD: Final = re.compile(r"event\.[a-z_]+(?:\.[a-z_]+)?")
-_KINDS: Final[dict[str, Kind | None]] = {
+_KINDS: Final[dict[str, FieldKind | None]] = {
     "event.time": "date",
     "event.url": "url",
     "event.sender.bot": "checkbox",
@@ -30,13 +30,13 @@ class Written:
     """One custom field. `kind` None: only an event can tell. `rules`: those that write it, by name."""
 
     name: str
-    kind: Kind | None
+    kind: FieldKind | None
     rules: tuple[str, ...]
 
 
 def written_custom_fields(book: RuleBook) -> list[Written]:
     """Give every custom field that a rule of this book writes, the adapters' own rules included, sorted by name."""
-    kinds: dict[str, set[Kind | None]] = {}
+    kinds: dict[str, set[FieldKind | None]] = {}
     rules: dict[str, dict[str, None]] = {}
     for rule in _rules_of(book):
         for part in rule.fields:
@@ -50,7 +50,7 @@ def written_custom_fields(book: RuleBook) -> list[Written]:
     ]
 
 
-def check_custom_names(placed: Iterable[tuple[int, Rule]], source: Source) -> None:
+def check_custom_names(placed: Iterable[tuple[int, Rule]], source: YamlSource) -> None:
     """Complain of custom fields whose names differ in nothing but case, in one rule or in two: conversations of both may
     stand in one request."""
     written: dict[str, tuple[int, str]] = {}
@@ -74,7 +74,7 @@ def _rules_of(book: RuleBook) -> Iterable[Rule]:
     return [rule for rule in seen.values() if rule.action == "upsert"]
 
 
-def _kind(part: FieldRule) -> Kind | None:
+def _kind(part: FieldRule) -> FieldKind | None:
     slot = part.slot
     if slot.parts is not None:
         return "list"

@@ -24,7 +24,7 @@ from relay.outbox.sessions import Sessions
 from relay.secret import Strength
 from relay.web.guessing import Guesses
 from relay.web.peer import network_of, require_plain_host, require_same_origin, told_address
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
 COOKIE = "relay_session"
 SESSION_S = 12 * 3600
@@ -34,8 +34,8 @@ BEARER_TRIES = 30
 _NAME = re.compile(r"[^\w .@+-]")
 _SESSION = re.compile(r"s2\.[A-Za-z0-9_-]{32,64}", re.ASCII)
 
-Role = Literal["operator", "reader"]
-ROLES: tuple[Role, ...] = ("operator", "reader")
+_Role = Literal["operator", "reader"]
+ROLES: tuple[_Role, ...] = ("operator", "reader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Operator:
 
     name: str
     address: str = ""
-    role: Role = "operator"
+    role: _Role = "operator"
     sees_payloads: bool = True
     session: str = ""
     csrf: str = ""
@@ -68,7 +68,7 @@ class Access:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._sessions = sessions
-        self._tokens: dict[Role, Callable[[], str]] = {"operator": operator, "reader": reader}
+        self._tokens: dict[_Role, Callable[[], str]] = {"operator": operator, "reader": reader}
         self._readers_see_payloads = readers_see_payloads
         self._clock = clock
         self._guesses = Guesses(clock)
@@ -92,7 +92,7 @@ class Access:
         session = request.cookies.get(COOKIE, "")
         held = self._session(session)
         if held is None:
-            raise Refused(
+            raise RequestRefused(
                 401,
                 "not_signed_in",
                 "the operator token is wanted: Authorization: Bearer, or sign in at /console",
@@ -104,15 +104,15 @@ class Access:
     def require_change(self, operator: Operator) -> None:
         """Raises Refused for a reader."""
         if not operator.may_change:
-            raise Refused(403, "readers_only_look", "the reader token looks and changes nothing")
+            raise RequestRefused(403, "readers_only_look", "the reader token looks and changes nothing")
 
     def require_own_page(self, request: HTTPConnection, operator: Operator, given_csrf: str) -> None:
         """For a form of the console. Raises Refused where another page sent it."""
         require_same_origin(request)
         if not operator.session or not _same(given_csrf, operator.csrf):
-            raise Refused(403, "csrf", "this form is too old or not ours; load the page again")
+            raise RequestRefused(403, "csrf", "this form is too old or not ours; load the page again")
 
-    def _operator(self, role: Role, who: str, address: str, session: str = "") -> Operator:
+    def _operator(self, role: _Role, who: str, address: str, session: str = "") -> Operator:
         return Operator(
             name=who if role == "operator" else f"{who} (reader)",
             address=address,
@@ -136,7 +136,7 @@ class Access:
         role = held.get("role") if held else None
         if role not in ROLES or not self._tokens[role]():
             self._guesses.failed("code", network, BEARER_TRIES)
-            raise Refused(
+            raise RequestRefused(
                 401,
                 "not_signed_in",
                 "this sign-in link was used or is too old; `relay sign-in` makes another",
@@ -147,7 +147,7 @@ class Access:
         """Signs out: the cookie opens nothing any more, wherever it is."""
         self._sessions.end(operator.session)
 
-    def _open(self, request: HTTPConnection, role: Role, name: str) -> tuple[str, Operator]:
+    def _open(self, request: HTTPConnection, role: _Role, name: str) -> tuple[str, Operator]:
         session = f"s2.{secrets.token_urlsafe(24)}"
         clean = _NAME.sub("", name).strip()[:60]
         facts = {
@@ -157,7 +157,7 @@ class Access:
             # Not the token: what only who has the token could have made.
             "opened_with": _mac(self._tokens[role](), "session", session),
         }
-        self._sessions.keep(session, facts, SESSION_S)
+        self._sessions.store(session, facts, SESSION_S)
         who = f"console:{clean}" if clean else "console"
         return session, self._operator(role, who, told_address(request), session)
 
@@ -174,11 +174,11 @@ class Access:
 
     # -- tokens ----------------------------------------------------------------------------------------------
 
-    def _check(self, request: HTTPConnection, way: str, given: str) -> Role:
+    def _check(self, request: HTTPConnection, way: str, given: str) -> _Role:
         """Whose token it is. A strong one is never locked out, whoever guesses beside it; guesses are only slowed down."""
         network = network_of(request)
         limit = BEARER_TRIES if way == "bearer" else SIGN_IN_TRIES
-        found: Role | None = None
+        found: _Role | None = None
         for role in ROLES:
             token = self._tokens[role]()
             if token and _same(given, token) and found is None:
@@ -187,7 +187,7 @@ class Access:
             self._guesses.require_patience(way, network, limit)
         if found is None:
             self._guesses.failed(way, network, limit)
-            raise Refused(401, "not_signed_in", "that is no token of this relay")
+            raise RequestRefused(401, "not_signed_in", "that is no token of this relay")
         return found
 
 

@@ -19,9 +19,9 @@ from relay.errors import (
     UserError,
 )
 from relay.operations.selection import InputInvalid
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
+_MAX_BODY_BYTES = 2 * 1024 * 1024
 #: Answers hold payloads: nobody keeps a copy, and no browser takes them for anything but data.
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -52,7 +52,7 @@ def refusal(
 
 def refusal_of(error: Exception) -> Response:
     """The answer to an error of ours; what is not ours is raised on."""
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         headers = {"WWW-Authenticate": 'Bearer realm="relay"'} if error.status == 401 else {}
         if error.retry_after_s:
             headers["Retry-After"] = str(error.retry_after_s)
@@ -80,7 +80,7 @@ def refusal_of(error: Exception) -> Response:
 async def read_object(request: Request, known: frozenset[str]) -> dict[str, Any]:
     """The body as a JSON object with known keys only: a misspelt filter must not widen what is done. Raises
     BadRequest, InputInvalid."""
-    body = await read_body(request)
+    body = await read_request_body(request)
     try:
         value = orjson.loads(body)
     except ValueError:
@@ -93,12 +93,12 @@ async def read_object(request: Request, known: frozenset[str]) -> dict[str, Any]
     return value
 
 
-async def read_body(request: Request) -> bytes:
+async def read_request_body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise BadRequest(f"larger than {MAX_BODY_BYTES} bytes", 413, "too_large")
+        if size > _MAX_BODY_BYTES:
+            raise BadRequest(f"larger than {_MAX_BODY_BYTES} bytes", 413, "too_large")
         parts.append(part)
     return b"".join(parts)

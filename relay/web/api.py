@@ -20,7 +20,7 @@ from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
-from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
@@ -37,19 +37,19 @@ from relay.operations.trace import event_story, find
 from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
 from relay.web.audited import Audit, named_in
-from relay.web.openapi import document
+from relay.web.openapi import api_document
 from relay.web.peer import require_same_origin
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
 _SAFE = frozenset({"GET", "HEAD"})
 MAX_PAGE = 500
 
-Handler = Callable[[Request, Operator, dict[str, Any]], Any]
+_Handler = Callable[[Request, Operator, dict[str, Any]], Any]
 
 
-def routes(context: WebContext, access: Access | None = None) -> list[Route]:
+def api_routes(context: WebContext, access: Access | None = None) -> list[Route]:
     return made(Api(context, access or access_of(context)))
 
 
@@ -94,7 +94,7 @@ class Api:
     def route(
         self,
         path: str,
-        handler: Handler,
+        handler: _Handler,
         keys: frozenset[str] | None = None,
         *,
         method: str = "",
@@ -116,7 +116,7 @@ class Api:
                         self._access.require_change(operator)
                     body = await read_object(request, keys or frozenset())
                 return answer(await run_in_threadpool(answered, request, operator, body))
-            except (RelayError, Refused, BadRequest) as error:
+            except (RelayError, RequestRefused, BadRequest) as error:
                 return refusal_of(error)
 
         def answered(request: Request, operator: Operator, body: dict[str, Any]) -> Any:
@@ -136,7 +136,7 @@ class Api:
     # -- looking ---------------------------------------------------------------------------------------------
 
     def openapi(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return document()
+        return api_document()
 
     def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         found = read_stats(self._context.outbox, self._context.delivery)
@@ -285,10 +285,10 @@ class Api:
         return operation.read()
 
     def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return hold_delivery(self._context.delivery, self._source(body))
+        return pause_delivery(self._context.delivery, self._source(body))
 
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return release_delivery(self._context.delivery, self._source(body))
+        return resume_delivery(self._context.delivery, self._source(body))
 
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")

@@ -30,7 +30,7 @@ from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
 from relay.operations.context import WebContext
-from relay.operations.ownership import Guard
+from relay.operations.ownership import LaneGuard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
@@ -45,6 +45,7 @@ from relay.outbox.processes import give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
@@ -77,27 +78,24 @@ class WebSide:
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
-        keep, base = config.keep, settings.key_prefix
+        base = settings.key_prefix
         self.outbox = Outbox(
             self.redis,
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=house.dedupe_s,
-            dead_s=keep.dead_s,
+            retention=Retention.of(config.keep, dedupe_s=house.dedupe_s),
             base=base,
             vault=self.vault,
         )
         self.veil_key = VeilKey(self.outbox, settings.redaction_key)
         self.epoch = Epoch(self.outbox)
         self.delivery = Delivery(self.redis, base=base)
-        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.release)
+        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.lane.release)
         self.tally = Tally(base=base)
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
         for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
             self.metrics.add(name, {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.guard = Guard(
+        self.guard = LaneGuard(
             Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
             self.delivery,
             settings.planhat_url,
@@ -208,14 +206,7 @@ class WebSide:
         self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
         self._look_for_the_key()
-        keep = config.keep
-        self.outbox.keep(
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=house.dedupe_s,
-            dead_s=keep.dead_s,
-            delivered_s=keep.delivered_s,
-        )
+        self.outbox.retention = Retention.of(config.keep, dedupe_s=house.dedupe_s)
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 
@@ -381,7 +372,7 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     if not access.configured:
         log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
         return []
-    return [*api.routes(context, access), *console.routes(context, access)]
+    return [*api.api_routes(context, access), *console.routes(context, access)]
 
 
 def create_app(

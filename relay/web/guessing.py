@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
 _WINDOW_S = 60.0
 #: Networks remembered; the one that guessed longest ago is forgotten first.
@@ -24,7 +24,7 @@ class Guesses:
         tries = self._recent(f"{way} {network}")
         if len(tries) >= limit:
             wait_s = max(1, int(tries[-limit] + _WINDOW_S - self._clock()) + 1)
-            raise Refused(429, "too_many_tries", f"too many wrong tokens; wait {wait_s} s", wait_s)
+            raise RequestRefused(429, "too_many_tries", f"too many wrong tokens; wait {wait_s} s", wait_s)
 
     def failed(self, way: str, network: str, limit: int) -> None:
         key = f"{way} {network}"

@@ -43,7 +43,7 @@ class Health:
         self._delivery = delivery
         self._tally = tally
         self._watch = watch
-        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane, base=outbox.base)
+        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane_name, base=outbox.base)
         #: Sentences on secrets whose last good value is in use: said, but no reason to refuse events.
         self._damaged_secrets = damaged_secrets
         self.stopping = False
@@ -157,7 +157,7 @@ class Health:
     def _dead_causes(self) -> dict[str, int]:
         """Dead letters by cause; only the newest thousand are read, a label is no place for more."""
         causes: dict[str, int] = {}
-        for letter in self._outbox.dead_letters(self._outbox.dead_ids(limit=1000)):
+        for letter in self._outbox.dead.get_many(self._outbox.dead.ids(limit=1000)):
             cause = str(orjson.loads(letter.record).get("cause", ""))[:100]
             causes[cause] = causes.get(cause, 0) + 1
         return causes

@@ -29,7 +29,7 @@ from relay.errors import (
 )
 from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
-from relay.web.inbound import Gone, announced, read_body, read_head
+from relay.web.inbound import Gone, announced, read_head, read_inbound
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
 
@@ -98,7 +98,7 @@ class Hooks:
         limit = source.max_body_bytes
         large_from = min(self.large_from, source.adapter.inline_bytes)
         if request is not None and not request.more_body:
-            body = await read_body(request, receive, limit, large_from)
+            body = await read_inbound(request, receive, limit, large_from)
             if isinstance(body, bytes):
                 return await self.intake.receive(source, read_head(scope, source, body))
             head = read_head(scope, source)
@@ -106,7 +106,7 @@ class Hooks:
             head = read_head(scope, source)
             # What the head alone proves false is not worth a body's memory.
             self.intake.look_at_head(source, head)
-            body = await read_body(request, receive, limit, large_from, announced(head))
+            body = await read_inbound(request, receive, limit, large_from, announced(head))
             if isinstance(body, bytes):
                 return await self.intake.receive(source, head.with_body(body))
         with body:

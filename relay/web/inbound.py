@@ -21,7 +21,7 @@ from relay.errors import (
 from relay.sources.base import Inbound
 from relay.web.protocol import Incoming
 
-MAX_HEADERS = 100
+_MAX_HEADERS = 100
 _NO_QUERY: Mapping[str, str] = {}
 
 
@@ -32,8 +32,8 @@ class Gone(Exception):
 def read_head(scope: Scope, source: Source, body: bytes = b"") -> Inbound:
     """The request, without its body or with one that is there already. Raises PayloadInvalid, BodyTooLarge, ContentTypeInvalid."""
     raw_headers = scope["headers"]
-    if len(raw_headers) > MAX_HEADERS:
-        raise PayloadInvalid(f"more than {MAX_HEADERS} headers")
+    if len(raw_headers) > _MAX_HEADERS:
+        raise PayloadInvalid(f"more than {_MAX_HEADERS} headers")
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in raw_headers}
     if len(headers) < len(raw_headers):
         headers = _joined(raw_headers)
@@ -66,7 +66,7 @@ def announced(head: Inbound) -> int:
     return int(length[:12]) if length.isascii() and length.isdigit() else 0
 
 
-async def read_body(
+async def read_inbound(
     request: Incoming | None, receive: Receive, limit: int, large_from: int, announced: int = 0
 ) -> bytes | LargeBody:
     """The body, of at most `limit` bytes; one of more than `large_from` as a `LargeBody`, which is to be closed. `request` is

@@ -147,7 +147,7 @@ _SCHEMAS: dict[str, Schema] = {
             "answer": {},
             "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
             "event": {"type": ["object", "null"]},
-            "document": {"type": ["object", "null"]},
+            "api_document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
         {**_ITEM_MORE, "edits": _list({"type": "object"})},
@@ -257,7 +257,7 @@ _ID = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string
 
 
 @cache
-def document() -> dict[str, Any]:
+def api_document() -> dict[str, Any]:
     try:
         release = version("planhat-relay")
     except PackageNotFoundError:

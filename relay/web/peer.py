@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
 #: Headers that proxies add. Those of a proxy that is trusted (RELAY_TRUSTED_PROXIES) were taken in by the server before.
 _PROXY_HEADERS = (
@@ -35,7 +35,7 @@ def address_of(request: HTTPConnection) -> str:
     whoever it was has no claim to be anybody."""
     host = request.client.host if request.client else ""
     if not host:
-        raise Refused(
+        raise RequestRefused(
             403, "unknown_peer", "it is not known who asks: the connection has no other end any more"
         )
     return host
@@ -67,7 +67,7 @@ def require_plain_host(request: HTTPConnection) -> None:
     """A Host header is a name and perhaps a port, given once; "localhost:80@evil" is neither. Raises Refused."""
     given = request.headers.getlist("host")
     if len(given) > 1 or (given and given[0] and not _HOST.fullmatch(given[0])):
-        raise Refused(400, "bad_host", "the Host header is no host name")
+        raise RequestRefused(400, "bad_host", "the Host header is no host name")
 
 
 def require_same_origin(request: HTTPConnection) -> None:
@@ -81,7 +81,7 @@ def require_same_origin(request: HTTPConnection) -> None:
     ):
         foreign = True
     if foreign:
-        raise Refused(403, "cross_site", "another site sent this")
+        raise RequestRefused(403, "cross_site", "another site sent this")
 
 
 def comes_over_tls(request: HTTPConnection) -> bool:

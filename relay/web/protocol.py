@@ -17,11 +17,13 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from relay.bounds import SMALL_BODY_BYTES
+
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from relay.bounds import Bounds
-    from relay.web.traffic import Traffic
+    from relay.web.traffic import BodyRoom, Traffic
 
 _NEVER = float("inf")
 #: Of more headers, nothing is kept. Each costs several times its bytes.
@@ -33,7 +35,7 @@ MAX_AHEAD = 32
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_S = 5.0
 #: The application has so long to answer a sender whose time is up; then this does.
-ANSWER_S = 2.0
+_ANSWER_S = 2.0
 #: A sender that does not read its answer.
 STUCK_S = 30.0
 #: Chunks of a body: after the first ones, so many bytes each on average, and so much beside them for each byte of theirs.
@@ -78,6 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. `deadline`: when it is to be looked at next, on the loop's clock."""
 
     traffic: ClassVar[Traffic]
+    room: ClassVar[BodyRoom]
     bounds: ClassVar[Bounds]
 
     phase: Phase = "idle"
@@ -250,11 +253,11 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if cycle.response_complete or cycle.why:
             self._throw_away(size)
-        elif self.traffic.room.take(size, cycle.held_bytes):
+        elif self.room.take(cycle, self, size, cycle.held_bytes):
             cycle.held_bytes += size
             super().on_body(body)
         else:
-            self._tell("crowded")
+            self.give_way()
 
     def _throw_away(self, size: int) -> None:
         self._drained += size
@@ -270,6 +273,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.phase = "answering"
         if not cycle.why:
+            if cycle.held_bytes > SMALL_BODY_BYTES:
+                self.room.whole(cycle)
             super().on_message_complete()
 
     # -- an answer --------------------------------------------------------------------------------------------
@@ -288,7 +293,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_back(self, cycle: Any) -> None:
         if cycle.held_bytes:
-            self.traffic.room.give_back(cycle.held_bytes)
+            self.room.give_back(cycle, cycle.held_bytes)
             cycle.held_bytes = 0
 
     def _answered(self, cycle: RequestResponseCycle) -> None:
@@ -321,6 +326,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.deadline = _NEVER
 
     # -- where a bound is met -----------------------------------------------------------------------------------
+
+    def give_way(self) -> None:
+        """There is no room for more of the body under way."""
+        self._give_back(self.cycle)
+        self._tell("crowded")
 
     def expire(self, now: float) -> None:
         """The deadline has come."""
@@ -374,7 +384,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.why = why
         cycle.message_event.set()
         self._drained = 0
-        self.deadline = self.loop.time() + ANSWER_S
+        self.deadline = self.loop.time() + _ANSWER_S
 
     def _end_after_answers(self) -> None:
         """Reads no more; closes once what was asked is answered."""
@@ -447,4 +457,6 @@ def _refusal(status: int) -> bytes:
 
 def bounded(traffic: Traffic) -> type[BoundedProtocol]:
     """The protocol class for one listener: uvicorn makes one of it a connection."""
-    return type("Bounded", (BoundedProtocol,), {"traffic": traffic, "bounds": traffic.bounds})
+    return type(
+        "Bounded", (BoundedProtocol,), {"traffic": traffic, "room": traffic.room, "bounds": traffic.bounds}
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """`status` 400, 401, 403 or 429; `code` and the message are for the answer."""
 
     def __init__(self, status: int, code: str, message: str, retry_after_s: int = 0) -> None:

@@ -20,6 +20,7 @@ from starlette.types import Scope
 
 from relay.errors import NotAuthentic
 from relay.outbox import keys
+from relay.outbox.items import LAST, is_remark
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.shared_metrics import BUCKETS
 
@@ -122,6 +123,8 @@ class Tally:
                 for (source, word), number in counts.items():
                     pipe.sadd(self._prefix + keys.SOURCES, source)
                     pipe.hincrby(self._prefix + keys.ledger(source), word, number)
+                    if is_remark(word):
+                        pipe.hset(self._prefix + keys.ledger(source), LAST + word, now_ms)
                 if refused:
                     stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
                     pipe.lpush(self._prefix + keys.REJECTED, *stamped)

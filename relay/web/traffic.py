@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from relay.bounds import SMALL_BODY_BYTES, Bounds
 
 #: How often deadlines are looked at, at least: what is to end after 10 s ends within 10.5 s.
-SWEEP_S = 0.5
+_SWEEP_S = 0.5
 #: A full listener closes connections that have waited so long without a whole head, oldest first, for new ones.
 IDLE_ENOUGH_S = 2.0
 #: So many more are told that there are too many; beyond that a connection is closed without a word.
@@ -37,23 +37,45 @@ class Connection(Protocol):
     def abort(self) -> None: ...
 
 
+class BodyHolder(Protocol):
+    def give_way(self) -> None:
+        """Gives back what the body under way holds, and tells who reads it that no more will come."""
+
+
 @dataclass(slots=True)
 class BodyRoom:
-    """How many bytes of bodies the process holds, over all its listeners."""
+    """How many bytes of bodies the process holds, over all its listeners.
+
+    Where they are too many, the large body that began last gives way: were it whichever sends next, a few that come together
+    would all be refused, and again when they come back together."""
 
     bounds: Bounds
     held_bytes: int = 0
+    #: Large bodies that are still coming, by request, in the order in which they became large.
+    coming: dict[Any, BodyHolder] = field(default_factory=dict)
 
-    def take(self, size: int, own: int) -> bool:
-        """Whether there is room for `size` more bytes of a body that holds `own` already; then they are taken."""
-        bounds = self.bounds
-        limit = bounds.bodies_bytes if own + size <= SMALL_BODY_BYTES else bounds.large_bytes
-        if self.held_bytes + size > limit:
-            return False
+    def take(self, request: Any, holder: BodyHolder, size: int, own: int) -> bool:
+        """Whether there is room for `size` more bytes of a body of which `own` are held already; then they are taken."""
+        if own + size <= SMALL_BODY_BYTES:
+            if self.held_bytes + size > self.bounds.bodies_bytes:
+                return False
+        else:
+            self.coming.setdefault(request, holder)
+            while self.held_bytes + size > self.bounds.large_bytes:
+                last = next(reversed(self.coming))
+                if last is request:
+                    return False
+                self.coming.pop(last).give_way()
         self.held_bytes += size
         return True
 
-    def give_back(self, size: int) -> None:
+    def whole(self, request: Any) -> None:
+        """It does not give way any more."""
+        self.coming.pop(request, None)
+
+    def give_back(self, request: Any, size: int) -> None:
+        if size > SMALL_BODY_BYTES:
+            self.coming.pop(request, None)
         self.held_bytes -= size
 
 
@@ -68,12 +90,12 @@ class Traffic:
     connections: set[Connection] = field(default_factory=set)
     _idle: deque[Connection] = field(default_factory=deque)
     _timer: asyncio.TimerHandle | None = None
-    _sweep_s: float = SWEEP_S
+    _sweep_s: float = _SWEEP_S
 
     def __post_init__(self) -> None:
         bounds = self.bounds
         shortest_s = min(bounds.head_s, bounds.first_byte_s, bounds.body_s, bounds.idle_s)
-        self._sweep_s = min(SWEEP_S, shortest_s / 5)
+        self._sweep_s = min(_SWEEP_S, shortest_s / 5)
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for one more. Where not, it has a moment to hear so, or none at all: then it is closed."""

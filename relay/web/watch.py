@@ -13,7 +13,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.durability import CLUSTER, Durability, examine, try_write
+from relay.outbox.durability import CLUSTER, Durability, examine_durability, try_write
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.room import nearly_full, room_left
@@ -105,7 +105,7 @@ class RedisWatch:
 
     def _look(self) -> Seen:
         try:
-            found = examine(self._outbox.redis)
+            found = examine_durability(self._outbox.redis)
             problems = found.problems if self._require_durable else ()
             if found.cluster:
                 problems = (CLUSTER, *problems)

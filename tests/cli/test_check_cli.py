@@ -18,7 +18,7 @@ from relay.cli.check import check_file
 from relay.errors import ConfigInvalid, NotFound, UserError
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
-from relay.rules.defaults import ADAPTERS
+from relay.rules.defaults import ADAPTERS_WITH_RULES
 from tests.environ import WEAK
 from tests.places import CONFIGS, ROOT
 
@@ -192,7 +192,7 @@ def test_shown_default_rules_can_be_copied_as_they_are(adapter: str, config: Pat
     assert (result.exit_code, "mistake" in result.stderr) == (0, False)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", ADAPTERS_WITH_RULES)
 def test_a_whole_config_to_start_from_holds_once_its_secret_is_set(adapter: str, config: Path) -> None:
     config.write_text(run("rules", "show", adapter, "--whole").stdout)
     variable = adapter.upper()

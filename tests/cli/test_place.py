@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.cli.context import Context, NothingRuns
+from relay.cli.context import CliContext, NothingRuns
 from relay.cli.place import Place, read_env_file
 from relay.cli.up_folder import close_folder, make_secrets
 from relay.errors import OutboxUnavailable, UserError
@@ -21,7 +21,7 @@ from tests.places import ROOT
 COMMANDS = [
     ["stats"], ["trace", "x"], ["dead", "list"], ["dead", "show", "x"], ["pause"], ["resume"], ["rejected"], ["audit"],
     ["drop", "--list"], ["replay", "--since", "1h", "--dry-run"], ["erase", "--email", "a@b.c", "--yes"],
-    ["send", "--source", "x"], ["sign-in"], ["backtest", "none.yaml"],
+    ["send", "--source", "x"], ["sign-in"], ["backtest", "none.yaml"], ["conversations", "list"], ["doctor"], ["adopt"],
 ]  # fmt: skip
 
 
@@ -46,6 +46,21 @@ def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, wor
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_folder_that_was_named_is_not_changed_for_what_the_environment_names(
+    tmp_path: Path, words: list[str]
+) -> None:
+    elsewhere = {
+        "RELAY_REDIS_URL": "redis://127.0.0.1:9/0",
+        "RELAY_PORT": "9",
+        "RELAY_PLANHAT_URL": "http://127.0.0.1:9",
+        "RELAY_PLANHAT_TOKEN": "an-invented-token",
+    }
+    done = relay(tmp_path, *words, "--data", "elsewhere", **elsewhere)
+    assert done.returncode == 1
+    assert "no `relay up` there" in done.stderr or "no `relay up` runs in elsewhere" in done.stderr
+
+
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
@@ -57,9 +72,9 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_relay_that_has_ended_is_not_taken_for_the_one_on_the_default_port(tmp_path: Path) -> None:
     (tmp_path / ".relay").mkdir()
     with pytest.raises(NothingRuns, match=r"\.relay"):
-        _ = Context(Place()).redis
+        _ = CliContext(Place()).redis
     with pytest.raises(NothingRuns, match=r"\.relay"):
-        _ = Context(Place()).relay_url
+        _ = CliContext(Place()).relay_url
 
 
 def test_a_default_redis_that_does_not_answer_is_named_with_what_else_was_tried(
@@ -68,10 +83,10 @@ def test_a_default_redis_that_does_not_answer_is_named_with_what_else_was_tried(
     with pytest.raises(
         OutboxUnavailable, match=r"127\.0\.0\.1:6379/0 \(the default\); no `relay up` runs in \.relay"
     ):
-        _ = Context(Place()).redis
+        _ = CliContext(Place()).redis
     monkeypatch.setenv("RELAY_REDIS_URL", "redis://me:hush@127.0.0.1:9/0")
     with pytest.raises(OutboxUnavailable, match="RELAY_REDIS_URL") as told:
-        _ = Context(Place()).redis
+        _ = CliContext(Place()).redis
     assert "hush" not in str(told.value)
 
 
@@ -88,7 +103,7 @@ def up_in(folder: Path, **more: object) -> Path:
 
 
 def test_beside_a_running_up_nothing_else_is_needed(tmp_path: Path) -> None:
-    context = Context(Place(data=str(up_in(tmp_path / "data"))))
+    context = CliContext(Place(data=str(up_in(tmp_path / "data"))))
     assert context.settings.redis_url == "unix:///up.sock"
     assert context.settings.config.endswith("up.yaml")
     assert context.settings.planhat_token() == "sandbox"
@@ -103,11 +118,11 @@ def test_a_folder_that_is_named_goes_before_the_environment(
     data = str(up_in(tmp_path / "data"))
     monkeypatch.setenv("RELAY_REDIS_URL", "redis://elsewhere")
     monkeypatch.setenv("RELAY_CONFIG", "mine.yaml")
-    assert Context(Place(data=data)).settings.redis_url == "redis://elsewhere"
-    assert Context(Place(data=data)).settings.config == "mine.yaml"
-    assert Context(Place(data=data, named=True)).settings.redis_url == "unix:///up.sock"
-    assert Context(Place(data=data, named=True)).settings.config.endswith("up.yaml")
-    assert Context(Place(data=data, named=True, config="third.yaml")).settings.config == "third.yaml"
+    assert CliContext(Place(data=data)).settings.redis_url == "redis://elsewhere"
+    assert CliContext(Place(data=data)).settings.config == "mine.yaml"
+    assert CliContext(Place(data=data, named=True)).settings.redis_url == "unix:///up.sock"
+    assert CliContext(Place(data=data, named=True)).settings.config.endswith("up.yaml")
+    assert CliContext(Place(data=data, named=True, config="third.yaml")).settings.config == "third.yaml"
 
 
 def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
@@ -117,12 +132,12 @@ def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
     (tmp_path / "conf" / ".env").write_text("A=beside\nRELAY_REDIS_URL=redis://from-env-file\nB=beside\n")
     (tmp_path / "other.env").write_text("A=named\n")
     monkeypatch.setenv("B", "environment")
-    beside = Context(Place(config=str(tmp_path / "conf" / "relay.yaml")))
+    beside = CliContext(Place(config=str(tmp_path / "conf" / "relay.yaml")))
     assert (beside.environ["A"], beside.environ["B"]) == ("beside", "environment")
     assert beside.settings.redis_url == "redis://from-env-file"
-    assert Context(Place(env_file=str(tmp_path / "other.env"))).environ["A"] == "named"
+    assert CliContext(Place(env_file=str(tmp_path / "other.env"))).environ["A"] == "named"
     with pytest.raises(UserError, match=r"none\.env"):
-        _ = Context(Place(env_file="none.env")).environ
+        _ = CliContext(Place(env_file="none.env")).environ
 
 
 def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:

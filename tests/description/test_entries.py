@@ -8,7 +8,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.description import MAX_CHARS, fit, join, safe_html, words_of
+from relay.description import MAX_CHARS, fit_to_planhat, join, safe_html, words_of_html
 from relay.planhat.sandbox.editor import as_edited
 
 ENTRIES = st.lists(
@@ -33,7 +33,7 @@ def test_entries_are_blocks_of_their_own() -> None:
 @given(ENTRIES)
 def test_a_join_is_safe_and_holds_all_words(entries: list[str]) -> None:
     joined = join(entries)
-    assert words_of(joined) == [word for entry in entries for word in words_of(entry)]
+    assert words_of_html(joined) == [word for entry in entries for word in words_of_html(entry)]
     assert as_edited(joined).faithful
     if len([entry for entry in entries if entry]) > 1:
         assert safe_html(joined) == joined
@@ -52,7 +52,7 @@ def test_the_oldest_entries_give_way_and_the_newest_stay() -> None:
 
 
 def test_an_entry_that_is_too_long_alone_is_cut_at_its_end() -> None:
-    text = fit("<p>" + "word " * 200_000 + "</p>")
+    text = fit_to_planhat("<p>" + "word " * 200_000 + "</p>")
     assert units(text) <= MAX_CHARS
     assert text.startswith("<p>word word")
     assert "The rest is left out here: it has 1,000,007 characters" in text
@@ -63,8 +63,8 @@ def test_an_entry_that_is_too_long_alone_is_cut_at_its_end() -> None:
 
 
 def test_characters_that_take_two_units_count_twice() -> None:
-    assert fit("👾" * (MAX_CHARS // 2)) == "👾" * (MAX_CHARS // 2)
-    text = fit("👾" * (MAX_CHARS // 2 + 1))
+    assert fit_to_planhat("👾" * (MAX_CHARS // 2)) == "👾" * (MAX_CHARS // 2)
+    text = fit_to_planhat("👾" * (MAX_CHARS // 2 + 1))
     assert units(text) <= MAX_CHARS
     text.encode()
 

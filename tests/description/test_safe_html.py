@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from relay.description import plain_text, safe_html, words_of
+from relay.description import plain_text, safe_html, words_of_html
 from relay.description.quick import quick_html
 from relay.planhat.sandbox.editor import as_edited
 
@@ -145,7 +145,7 @@ def test_what_only_looks_like_a_tag_is_text(given_: str, safe: str) -> None:
 def test_what_is_too_deep_for_a_parser_keeps_its_words() -> None:
     nested = "<div>" * 50_000 + "deep <b>down</b>" + "</div>" * 50_000 + "x"
     assert safe_html(nested) == "<p>deep down</p><p>x</p>"
-    assert words_of(safe_html("<ul><li>" * 60 + "deep")) == ["deep"]
+    assert words_of_html(safe_html("<ul><li>" * 60 + "deep")) == ["deep"]
 
 
 # ---- properties
@@ -181,7 +181,7 @@ def test_the_editor_keeps_all_of_it(markup: str) -> None:
     view = as_edited(safe)
     assert view.faithful
     assert view.words_lost == ()
-    assert words_of(view.html) == words_of(safe)
+    assert words_of_html(view.html) == words_of_html(safe)
 
 
 @given(ANY)
@@ -209,7 +209,7 @@ def test_no_word_of_a_text_is_lost(text: str) -> None:
     """A text that holds no HTML, whatever angle brackets it has."""
     if plain_text(text) == text and not re.search(r"<[/!?]?[a-zA-Z:]", text):
         assert (
-            words_of(safe_html(text))
+            words_of_html(safe_html(text))
             == re.sub(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ud800-\udfff]", "", text).split()
         )
 
@@ -217,7 +217,7 @@ def test_no_word_of_a_text_is_lost(text: str) -> None:
 @given(st.text(alphabet="ab<>&\n \"'", max_size=60))
 def test_an_escaped_text_comes_out_as_it_was(text: str) -> None:
     rule_made = f"<p><b>Ann</b>: {html.escape(text)}</p>".replace("\n", "<br>")
-    assert words_of(safe_html(rule_made)) == ["Ann:", *text.split()]
+    assert words_of_html(safe_html(rule_made)) == ["Ann:", *text.split()]
 
 
 def test_what_rules_make_of_a_plain_text_takes_no_parser() -> None:

@@ -56,12 +56,12 @@ class Opened:
 
     def archived(self, event_id: str) -> bytes:
         """The body as it is kept."""
-        found = self.side.outbox.event(event_id)
+        found = self.side.outbox.events.get(event_id)
         assert found
         return unpack(found[2]).body
 
     def letters(self) -> list[DeadLetter]:
-        return self.side.outbox.dead_letters(self.side.outbox.dead_ids())
+        return self.side.outbox.dead.get_many(self.side.outbox.dead.ids())
 
 
 def mailgun_proof(token: str, *, secret: str = "key", at_s: float | None = None) -> dict[str, str]:

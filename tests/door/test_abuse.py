@@ -28,7 +28,7 @@ def test_a_deep_body_is_malformed(door: Door) -> None:
 def test_a_template_in_a_payload_stays_text(door: Door) -> None:
     text = "{{ 7 * 7 }} {% for x in range(9) %}x{% endfor %} {{ self.__class__ }}"
     event_id = door.slack(message(1, text=text)).json()["event_ids"][0]
-    found = door.side.outbox.event(event_id)
+    found = door.side.outbox.events.get(event_id)
     assert found
     patches = door.side.outbox.waiting_patches(unpack(found[2]).facts["external_id"])
     assert "{{ 7 * 7 }}" in orjson.dumps(orjson.loads(patches[0].patch)).decode()

@@ -3,6 +3,7 @@ nobody waits for them longer than their time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -49,9 +50,17 @@ def test_a_large_mail_is_what_a_small_one_is(door: Opened) -> None:
     assert readers(door), "a process has read it"
     first, second = (answer.json()["event_ids"][0] for answer in answers[:2])
     assert door.archived(first) == large and door.archived(second) == small
-    one, two = (door.side.outbox.event(event_id) for event_id in (first, second))
+    one, two = (door.side.outbox.events.get(event_id) for event_id in (first, second))
     assert one and two
     assert one[0] == two[0] == "pending"
+
+
+def test_a_mail_of_24_megabytes_is_read(door: Opened) -> None:
+    body = postmark(1, padding=padding(1_000_000) * 24)
+    (event_id,) = door.mail(body).json()["event_ids"]
+    found = door.side.outbox.events.get(event_id)
+    assert found and found[0] == "pending"
+    assert door.archived(event_id) == body
 
 
 def test_the_same_request_has_the_same_event_beside_the_door_and_in_it(
@@ -122,13 +131,13 @@ def test_a_changed_config_is_told(door: Opened) -> None:
 def test_what_takes_longer_than_its_time_is_parked_where_it_was_proven(
     redis_url: str, tmp_path: Path
 ) -> None:
-    with opened(redis_url, tmp_path, bounds=replace(SMALL, beside_s=0.3)) as door:
+    with opened(redis_url, tmp_path, bounds=replace(SMALL, beside_s=0.1)) as door:
         door.mail(postmark(1, padding=padding(50_000)))
         before = readers(door)
         # Some hundred thousand lines and parts: legitimate, and a second's work.
-        part = "--x\r\nContent-Type: text/plain\r\n\r\n" + "line\r\n" * 400
+        part = "--x\r\nContent-Type: text/plain\r\n\r\n" + "line\r\n" * 480
         raw = (
-            "From: ana@customer.example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 900
+            "From: ana@customer.example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 980
         )
         slow = postmark(2, RawEmail=raw, Headers=[])
         began = time.monotonic()
@@ -158,6 +167,16 @@ def test_what_takes_more_memory_than_its_share_is_parked_where_it_was_proven(
     assert door.mail(postmark(3, padding=padding(50_000))).json()["status"] == "accepted"
 
 
+def test_nothing_is_kept_of_what_could_not_be_redacted(redis_url: str, tmp_path: Path) -> None:
+    config = CONFIG + "redact: [{field: Secret, how: drop}]\n"
+    with opened(redis_url, tmp_path, config=config, bounds=SMALL) as door:
+        dense = b'{"Secret": "x", "all": [' + b"{}," * 3_000_000 + b"1]}"
+        headers = {"authorization": "Bearer token", "content-type": "application/json"}
+        answer = door.http.post("/hooks/open", content=dense, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, BEYOND_LIMITS)
+        assert door.letters() == []
+
+
 def test_a_process_that_dies_takes_no_request_with_it(door: Opened) -> None:
     door.mail(postmark(1, padding=padding(50_000)))
     stop = threading.Event()
@@ -165,7 +184,8 @@ def test_a_process_that_dies_takes_no_request_with_it(door: Opened) -> None:
     def kill() -> None:
         while not stop.is_set():
             for pid in readers(door):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.15)
 
     killer = threading.Thread(target=kill)

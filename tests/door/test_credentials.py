@@ -73,7 +73,7 @@ class Keeper:
         self.entries += [entry for entry, _ in entries]
         return [Recorded(entry.event_id) for entry, _ in entries]
 
-    async def keep(self, source: str, inbound: Inbound, received_s: float) -> None:
+    async def spool_request(self, source: str, inbound: Inbound, received_s: float) -> None:
         self.rows.append(encode(source, inbound, received_s))
 
 

@@ -109,7 +109,7 @@ def test_no_canary_leaves_with_a_refusal_or_with_its_failed_job(
         assert kit.books()["dead"] == 1
         kit.metrics.flush()
         post_dead_letters(redis_client, kit.outbox)
-    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     said = [repr(kit.metrics.read()), str(json.loads(letter.record)["cause"])]
     for key in redis_client.scan_iter("rq:*"):
         kind = redis_client.type(key)
@@ -144,7 +144,7 @@ rules:
     for url in serve(side):
         answer = Door(url, side).slack(message(1, text="canary0001zq"))
         assert answer.json()["status"] == "accepted"
-        [letter] = side.outbox.dead_letters(side.outbox.dead_ids())
+        [letter] = side.outbox.dead.get_many(side.outbox.dead.ids())
         said = [str(json.loads(letter.record)["cause"]), side.health.exposition().decode(), answer.text]
     said += [
         record.getMessage() + repr(record.__dict__)

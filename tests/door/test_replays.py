@@ -53,7 +53,7 @@ def test_a_header_deletes_nothing(door: Opened) -> None:
     payload = {"action": "edited", "issue": {"id": 8}, "comment": {"id": 2, "body": "hi"}}
     answer = door.github(payload, **{"x-github-delivery": "d", "x-github-event": "message.deleted"})
     (event_id,) = answer.json()["event_ids"]
-    found = door.side.outbox.event(event_id)
+    found = door.side.outbox.events.get(event_id)
     assert found
     assert orjson.loads(found[2].partition(b"\n")[0])["kind"] == "custom"
 

@@ -267,7 +267,7 @@ def test_a_replay_maps_again_with_todays_rules_and_the_books_follow(shop: Shop) 
 
     assert (found["count"], found["replayed"], found["failed"]) == (1, 1, 0)
     assert shop.counts() == {"accepted": 1, "pending": 1}
-    assert shop.outbox.dead_letter(dead_id) is None
+    assert shop.outbox.dead.get(dead_id) is None
     shop.deliver(shop.outbox.now_ms() + 5)
     conversation = find(shop.outbox, event_id, [])["conversation"]
     assert conversation["fields"]["subject"] == "mended: hello"
@@ -326,7 +326,7 @@ def test_a_dry_run_moves_nothing_and_tells_the_change(shop: Shop) -> None:
 
     assert (found["count"], found["ready"], found["failing"]) == (1, 1, 0)
     assert found["sample"][0]["changes"]["subject"] == {"from": "hello", "to": "mended: hello"}
-    assert shop.outbox.dead_letter(dead_id) is not None
+    assert shop.outbox.dead.get(dead_id) is not None
     assert shop.counts() == {"accepted": 1, "dead": 1}
 
 
@@ -338,7 +338,7 @@ def test_only_the_group_that_is_named_is_replayed(shop: Shop) -> None:
 
     replay_dead(shop.context, Selection(cause="first cause"), by="test")
 
-    assert shop.outbox.dead_ids() == [other]
+    assert shop.outbox.dead.ids() == [other]
 
 
 def test_a_cancelled_replay_stops_and_leaves_the_rest_dead(shop: Shop) -> None:
@@ -655,7 +655,7 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
-    while process.poll() is None and shop.outbox.dead_count() > 120 - after:
+    while process.poll() is None and shop.outbox.dead.count() > 120 - after:
         pass
     process.kill()
     process.wait()

@@ -66,8 +66,8 @@ def test_what_is_dead_or_waits_stays(kit: Kit) -> None:
     found = prune(kit)
     # Five events are dead; one document has something waiting.
     assert found["events"] == 5 and found["documents"] == 9
-    for dead_id in kit.outbox.dead_ids():
-        assert kit.outbox.redrive(dead_id) == 1
+    for dead_id in kit.outbox.dead.ids():
+        assert kit.outbox.dead.redrive(dead_id) == 1
     kit.due_now()
     kit.run()
     assert kit.books() == {"accepted": 11, "delivered": 11}

@@ -17,7 +17,7 @@ from rq.registry import FailedJobRegistry
 from relay.outbox.connection import connect
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
 from tests.operating import Shop
 from workers.dead_jobs import Posters, post_dead_letters
 
@@ -39,12 +39,14 @@ def buried(client: redis.Redis, folder: Path, count: int = 3) -> Shop:
 
 def test_the_same_order_is_answered_as_the_first_time(outbox: Outbox, tmp_path: Path) -> None:
     shop = buried(outbox.redis, tmp_path)
-    [first, second, _] = outbox.dead_ids()
-    args = [0, first, "discard", "order-1", 0]
-    assert [int(run(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
+    [first, second, _] = outbox.dead.ids()
+    args = [0, first, "discard", "order-1", "", 0]
+    assert [int(run_script(outbox.redis, "redrive", outbox.prefix, args)) for _ in range(3)] == [1, 1, 1]
     # Another's order finds it gone.
-    assert int(run(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", 0])) == -1
-    assert outbox.redrive(second) == 1
+    assert (
+        int(run_script(outbox.redis, "redrive", outbox.prefix, [0, first, "discard", "order-2", "", 0])) == -1
+    )
+    assert outbox.dead.redrive(second) == 1
     assert shop.counts() == {"accepted": 3, "pending": 1, "dead": 1, "discarded": 1}
 
 
@@ -53,18 +55,18 @@ def test_a_redis_that_stalls_makes_nothing_skipped(server: EmbeddedServer, tmp_p
     """The first order lies in the server's socket when it is said again: both are carried out, and answered alike."""
     client = connect(server.url, timeout_s=0.5)
     shop = buried(client, tmp_path)
-    ids = shop.outbox.dead_ids()
+    ids = shop.outbox.dead.ids()
     os.kill(server.pid, signal.SIGSTOP)
     waking = threading.Timer(0.8, os.kill, (server.pid, signal.SIGCONT))
     waking.start()
     try:
         if what == "discard":
-            assert shop.outbox.discard_many(ids) == [1, 1, 1]
+            assert shop.outbox.dead.discard_many(ids) == [1, 1, 1]
         else:
-            assert shop.outbox.redrive_many([(dead_id, ()) for dead_id in ids]) == [1, 1, 1]
+            assert shop.outbox.dead.redrive_many([(dead_id, None, ()) for dead_id in ids]) == [1, 1, 1]
     finally:
         waking.join()
-    assert shop.outbox.dead_count() == 0
+    assert shop.outbox.dead.count() == 0
     assert shop.counts()["discarded" if what == "discard" else "pending"] == 3
 
 
@@ -78,7 +80,7 @@ def test_what_a_dashboard_deletes_is_put_up_again(outbox: Outbox, tmp_path: Path
     buried(client, tmp_path, 5)
     assert post_dead_letters(client, outbox) == 5
     names = sorted(failed_jobs(client))
-    assert set(names) == set(outbox.dead_ids())
+    assert set(names) == set(outbox.dead.ids())
     posters = Posters(client, outbox)
     assert posters.tend() == 0
     Job.fetch(names[0], connection=client, serializer="json").delete()
@@ -88,7 +90,7 @@ def test_what_a_dashboard_deletes_is_put_up_again(outbox: Outbox, tmp_path: Path
     # One that was requeued is left alone; one whose letter is gone stays gone.
     registry = FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json"))
     registry.requeue(names[1])
-    outbox.discard(names[2])
+    outbox.dead.discard(names[2])
     Job.fetch(names[2], connection=client, serializer="json").delete()
     assert posters.tend() == 0
     assert failed_jobs(client) == {names[0], *names[3:]}
@@ -98,7 +100,7 @@ def test_many_letters_are_looked_at_in_turn(outbox: Outbox, tmp_path: Path) -> N
     buried(outbox.redis, tmp_path, 40)
     while post_dead_letters(outbox.redis, outbox):
         pass
-    outbox.redis.delete(*(f"rq:job:{name}" for name in outbox.dead_ids(limit=100)))
+    outbox.redis.delete(*(f"rq:job:{name}" for name in outbox.dead.ids(limit=100)))
     posters = Posters(outbox.redis, outbox)
     assert sum(posters.tend(count=10) for _ in range(40)) == 40
     assert len(failed_jobs(outbox.redis)) == 40

@@ -13,9 +13,10 @@ import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer, find_server
+from tests.conftest import ACL
 
-#: What the documentation asks of a user of Redis that is not all-powerful (docs/operating.md).
-ACL = "~relay:* ~rq:* &rq:* -@all +@read +@write +@connection +@transaction +@pubsub +@scripting -@dangerous +info +time +ping"
+#: What the documentation asks of a user of Redis that is not all-powerful, without `CONFIG GET`.
+_ACL = ACL.format(prefix="relay").removesuffix(" +config|get")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def running(
 ) -> Iterator[EmbeddedServer]:
     """A server of this kind, with a user `plain` (password `word`) who may ask CONFIG GET and one `mute` who may not."""
     folder = tempfile.mkdtemp(prefix="rs-")
-    users = (f"user plain on >word {ACL} +config|get", f"user mute on >word {ACL}")
+    users = (f"user plain on >word {_ACL} +config|get", f"user mute on >word {_ACL}")
     server = EmbeddedServer(folder, binary=kind.binary, appendfsync=fsync, extra=(*users, *extra)).start()
     try:
         yield server

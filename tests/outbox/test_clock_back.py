@@ -29,14 +29,14 @@ def free(outbox: Outbox) -> None:
 @pytest.mark.parametrize("gap", [5_000, HOUR, 30 * 24 * HOUR])
 def test_what_was_due_is_due_and_what_waits_waits_as_long(outbox: Outbox, gap: int) -> None:
     outbox.record([entry(number, external_id=f"x{number}") for number in range(4)], now_ms=NOON)
-    outbox.ring(now_ms=NOON, clock=True)
+    outbox.lane.ring(now_ms=NOON, clock=True)
     free(outbox)
-    generation = outbox.ring(now_ms=NOON, clock=True)
-    first, *_ = outbox.claim(generation, 1, now_ms=NOON).items
-    outbox.settle([Later(first, NOON + 300_000)], now_ms=NOON)
+    generation = outbox.lane.ring(now_ms=NOON, clock=True)
+    first, *_ = outbox.lane.claim(generation, 1, now_ms=NOON).items
+    outbox.lane.settle([Later(first, NOON + 300_000)], now_ms=NOON)
     free(outbox)
     now = NOON - gap
-    assert outbox.ring(now_ms=now, clock=True) > 0
+    assert outbox.lane.ring(now_ms=now, clock=True) > 0
     held = scores(outbox, "due:slack")
     waits = held.pop(first.external_id)
     assert waits == NOON + 300_000 - gap
@@ -45,7 +45,7 @@ def test_what_was_due_is_due_and_what_waits_waits_as_long(outbox: Outbox, gap: i
     assert (life.clock_back, life.clock_back_ms) == (1, gap)
     # Once: the clock that it is by now is the clock.
     free(outbox)
-    outbox.ring(now_ms=now + 10_000, clock=True)
+    outbox.lane.ring(now_ms=now + 10_000, clock=True)
     assert read_life(outbox).clock_back == 1 and scores(outbox, "due:slack")[first.external_id] == waits
 
 
@@ -54,12 +54,12 @@ def test_a_hold_and_the_minute_s_calls_end_when_they_would_have(
 ) -> None:
     delivery = Delivery(redis_client)
     outbox.record([entry(1)], now_ms=NOON)
-    outbox.ring(now_ms=NOON, clock=True)
+    outbox.lane.ring(now_ms=NOON, clock=True)
     for number in range(10):
         assert delivery.take_call(10, now_ms=NOON - number) == 0
     delivery.back_off(NOON + 60_000, "503")
     now = NOON - HOUR
-    assert outbox.ring(now_ms=now, clock=True) == 0
+    assert outbox.lane.ring(now_ms=now, clock=True) == 0
     assert delivery.read().until_ms == now + 60_000
     assert delivery.take_call(10, now_ms=now) > 0
     assert delivery.take_call(10, now_ms=now + 61_000) == 0
@@ -68,9 +68,9 @@ def test_a_hold_and_the_minute_s_calls_end_when_they_would_have(
 def test_a_lane_that_a_dead_worker_rang_for_is_free_again(outbox: Outbox, redis_client: redis.Redis) -> None:
     """Its expiry was set by the old clock."""
     outbox.record([entry(1)], now_ms=NOON)
-    outbox.ring(now_ms=NOON, clock=True)
+    outbox.lane.ring(now_ms=NOON, clock=True)
     redis_client.set(outbox.prefix + "wake", 99, px=HOUR)
-    outbox.ring(now_ms=NOON - HOUR, clock=True)
+    outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
     left: Any = redis_client.pttl(outbox.prefix + "wake")
     assert 0 < left <= 5_000
 
@@ -78,10 +78,10 @@ def test_a_lane_that_a_dead_worker_rang_for_is_free_again(outbox: Outbox, redis_
 def test_many_are_brought_back_in_slices(outbox: Outbox) -> None:
     for start in range(0, 5_000, 500):
         outbox.record([entry(n, external_id=f"x{n}") for n in range(start, start + 500)], now_ms=NOON)
-    outbox.ring(now_ms=NOON, clock=True)
+    outbox.lane.ring(now_ms=NOON, clock=True)
     now = NOON - HOUR
     for _ in range(4):
-        outbox.ring(now_ms=now, clock=True)
+        outbox.lane.ring(now_ms=now, clock=True)
     assert set(scores(outbox, "due:slack").values()) == {now}
     assert read_life(outbox).clock_back == 1
 
@@ -89,6 +89,6 @@ def test_many_are_brought_back_in_slices(outbox: Outbox) -> None:
 def test_a_clock_that_goes_on_changes_nothing(outbox: Outbox) -> None:
     outbox.record([entry(1)], now_ms=NOON)
     for step in range(0, 60_000, 500):
-        outbox.ring(now_ms=NOON + step, clock=True)
+        outbox.lane.ring(now_ms=NOON + step, clock=True)
     assert scores(outbox, "due:slack") == {entry(1).external_id: NOON}
     assert read_life(outbox).clock_back == 0

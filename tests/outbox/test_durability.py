@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.outbox.connection import connect
-from relay.outbox.durability import Durability, examine, try_write
+from relay.outbox.durability import Durability, examine_durability, try_write
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 
 PREFIX = "relay:{main}:"
@@ -14,7 +14,7 @@ PREFIX = "relay:{main}:"
 def look(url: str) -> tuple[Durability, str]:
     client = connect(url)
     try:
-        found = examine(client)
+        found = examine_durability(client)
         return found, try_write(client, found, prefix=PREFIX)
     finally:
         client.close()
@@ -54,15 +54,18 @@ def test_who_vouches_for_a_write_being_on_disk(kind: Kind, fsync: str, user: str
 def test_each_look_sees_what_the_server_is_set_to_now(kind: Kind) -> None:
     with running(kind, fsync="always") as server:
         client = connect(as_user(server, "plain"))
-        assert examine(client).confirmed_by == "always"
+        assert examine_durability(client).confirmed_by == "always"
         admin(server).config_set("appendfsync", "everysec")
-        assert examine(client).confirmed_by == ("waitaof" if kind.waitaof else "nobody")
+        assert examine_durability(client).confirmed_by == ("waitaof" if kind.waitaof else "nobody")
         admin(server).config_set("appendfsync", "no")
-        assert examine(client).confirmed_by == "nobody"
+        assert examine_durability(client).confirmed_by == "nobody"
         admin(server).config_set("appendfsync", "always")
-        assert (examine(client).confirmed_by, examine(client).problems) == ("always", ())
+        assert (examine_durability(client).confirmed_by, examine_durability(client).problems) == (
+            "always",
+            (),
+        )
         admin(server).config_set("appendonly", "no")
-        assert ["appendonly no" in problem for problem in examine(client).problems] == [True]
+        assert ["appendonly no" in problem for problem in examine_durability(client).problems] == [True]
         client.close()
 
 
@@ -96,7 +99,7 @@ def test_an_append_only_file_that_is_only_begun_confirms_nothing_yet(kind: Kind)
         for number in range(40):
             client.set(f"{PREFIX}x{number}", "x")
         admin(server).config_set("appendonly", "yes")
-        found = examine(client)
+        found = examine_durability(client)
         refusal = try_write(client, found, prefix=PREFIX)
         if kind.waitaof:
             assert found.confirmed_by == "always" and "did not confirm" in refusal
@@ -108,10 +111,10 @@ def test_a_replica_is_no_place_to_write_until_it_is_promoted() -> None:
     with running(VALKEY, extra=("port 0",)) as server:
         client = connect(server.url)
         admin(server).replicaof("127.0.0.1", "1")
-        found = examine(client)
+        found = examine_durability(client)
         assert any("read-only" in problem for problem in found.problems)
         assert try_write(client, found, prefix=PREFIX) == "Redis: read-only"
         admin(server).replicaof("NO", "ONE")
-        found = examine(client)
+        found = examine_durability(client)
         assert (found.problems, try_write(client, found, prefix=PREFIX)) == ((), "")
         client.close()

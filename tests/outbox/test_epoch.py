@@ -100,12 +100,12 @@ def test_who_got_a_claim_twice_knows_at_once(outbox: Outbox, redis_client: redis
     epoch = Epoch(outbox)
     generation, _ = outbox.record([entry(1)])
     epoch.look()
-    [item] = outbox.claim(generation, lease_ms=1).items
+    [item] = outbox.lane.claim(generation, lease_ms=1).items
     redis_client.decr(outbox.prefix + "claims")
     redis_client.zadd(outbox.prefix + "due:slack", {item.external_id: 1})
-    assert outbox.claim(generation).items and outbox.set_back
+    assert outbox.lane.claim(generation).items and outbox.lane.set_back
     assert epoch.look() == Change(SET_BACK, lost=0, first=True)
-    assert not outbox.set_back and epoch.look() is None
+    assert not outbox.lane.set_back and epoch.look() is None
 
 
 def test_another_process_shares_the_epoch(outbox: Outbox) -> None:

@@ -36,7 +36,6 @@ from relay.operations.selection import Selection
 from relay.operations.tombstones import Tombs, erased_of
 from relay.outbox.address_digest import address_digest
 from relay.outbox.audit import AuditLine, read_audit, write_audit
-from relay.outbox.dead import scan_dead
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.erased import Erased, Standing
 from relay.outbox.items import STATES, Entry, Later
@@ -158,9 +157,9 @@ def test_a_person_goes_from_every_place_and_nobody_else(outbox: Outbox, redis_cl
     assert not redis_client.exists(f"{outbox.prefix}directory:email:{address_digest(ANN)}")
     counts = balanced(outbox)
     assert (counts["pending"], counts["dead"], counts["discarded"]) == (2, 1, 4)
-    assert [head.facts["reason"] for head in scan_dead(outbox)] == [BOB]
+    assert [head.facts["reason"] for head in outbox.dead.scan()] == [BOB]
     assert [p.event_id[-1] for p in outbox.waiting_patches("shared")] == ["8"]
-    assert outbox.event("evt_" + "0" * 23 + "2")
+    assert outbox.events.get("evt_" + "0" * 23 + "2")
     [line] = read_audit(outbox)[0]
     assert (line.what, str(line.of["id"]).startswith("erased-")) == ("look", True)
 
@@ -170,7 +169,7 @@ def test_a_senders_repetition_stays_a_duplicate(outbox: Outbox) -> None:
     erasure_of(outbox, email=ANN).erase()
     _, [again] = outbox.record([entry(1, ANN)])
     assert again.duplicate_of
-    assert outbox.event(again.event_id) is None
+    assert outbox.events.get(again.event_id) is None
 
 
 def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) -> None:
@@ -193,12 +192,12 @@ def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) ->
 def test_what_is_in_flight_cannot_be_settled_afterwards_and_is_told(outbox: Outbox) -> None:
     outbox.record([entry(1, ANN, thread="shared"), entry(2, BOB, thread="shared")])
     held: Any = outbox.redis.get(outbox.prefix + "generation") or 0
-    claim = outbox.claim(outbox.ring() or int(held))
+    claim = outbox.lane.claim(outbox.lane.ring() or int(held))
     assert claim.items
     erasure = erasure_of(outbox, email=ANN)
     assert erasure.erase()["in_flight"] == ["shared"]
     assert erasure.standing() == [Standing("shared")]
-    settled = outbox.settle([Later(claim.items[0], 0, refused=False)])
+    settled = outbox.lane.settle([Later(claim.items[0], 0, refused=False)])
     assert settled.lost == {"shared"}
     assert [p.event_id[-1] for p in outbox.waiting_patches("shared")] == ["2"]
     balanced(outbox)
@@ -212,7 +211,7 @@ def test_sealed_values_are_looked_into(redis_client: redis.Redis) -> None:
     outbox.record([entry(1, ANN), entry(2, BOB), entry(3, ANN, "dead")])
     report = erasure_of(outbox, email=ANN).erase()
     assert (report["events"], report["waiting"], report["dead_letters"]) == (2, 1, 1)
-    assert outbox.event("evt_" + "0" * 23 + "2")
+    assert outbox.events.get("evt_" + "0" * 23 + "2")
 
 
 # -- encodings ---------------------------------------------------------------------------------------------------------
@@ -509,7 +508,7 @@ def test_the_command_reports_and_redis_own_files_hold_nothing_afterwards(
     while ANN.encode() in files() and time.monotonic() < ends:
         time.sleep(0.05)
     assert ANN.encode() not in files()
-    assert BOB.encode() in files() or outbox.event("evt_" + "0" * 23 + "3")
+    assert BOB.encode() in files() or outbox.events.get("evt_" + "0" * 23 + "3")
     [line] = [line for line in read_audit(outbox)[0] if line.what == "erase"]
     assert ANN not in str(line)
     assert command("--email", "no address")[0] == 2

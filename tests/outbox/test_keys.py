@@ -112,7 +112,7 @@ def test_a_spelt_key_would_be_found() -> None:
     wrong = (
         "outbox.prefix + 'due:' + name",
         "f'{self._prefix}ledger:{name}'",
-        "keep_books(client, prefix, ('HSET', 'processes', who))",
+        "run_commands(client, prefix, ('HSET', 'processes', who))",
         "client.get('relay:{main}:wake')",
         "client.get(f'event:{event_id}')",
     )

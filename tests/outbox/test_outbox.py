@@ -55,9 +55,9 @@ def entry(number: int, *, source: str = "slack", external_id: str = "", verdict:
 
 
 def claim(outbox: Outbox, now_ms: int, limit: int = 1000) -> list[Item]:
-    generation = outbox.ring(now_ms=now_ms) or int(outbox.redis.get(outbox.prefix + "generation") or 0)
-    outbox.own(generation)
-    return list(outbox.claim(generation, limit, lease_ms=20_000, now_ms=now_ms).items)
+    generation = outbox.lane.ring(now_ms=now_ms) or int(outbox.redis.get(outbox.prefix + "generation") or 0)
+    outbox.lane.own(generation)
+    return list(outbox.lane.claim(generation, limit, lease_ms=20_000, now_ms=now_ms).items)
 
 
 def done(item: Item, state: State = "delivered") -> Done:
@@ -100,7 +100,7 @@ def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> Non
     outbox.record([entry(2, external_id="x")], now_ms=NOON + 1)
     assert claim(outbox, NOON + 1) == []
 
-    outbox.settle([done(item)], now_ms=NOON + 2)
+    outbox.lane.settle([done(item)], now_ms=NOON + 2)
 
     [next_item] = claim(outbox, NOON + 2)
     assert [p.patch for p in next_item.pending] == [b"patch 2"]
@@ -114,11 +114,11 @@ def test_a_dead_workers_items_come_back_and_its_late_word_is_refused(outbox: Out
     assert claim(outbox, NOON + 19_999) == []
 
     [second] = claim(outbox, NOON + 20_000)
-    late = outbox.settle([done(first)], now_ms=NOON + 20_001)
+    late = outbox.lane.settle([done(first)], now_ms=NOON + 20_001)
 
     assert (second.crashes, set(late.lost)) == (1, {"slack-1"})
     assert balance(outbox)["slack"]["pending"] == 1
-    outbox.settle([done(second)], now_ms=NOON + 20_002)
+    outbox.lane.settle([done(second)], now_ms=NOON + 20_002)
     assert balance(outbox)["slack"]["delivered"] == 1
     assert outbox.pending_items() == 0
 
@@ -126,9 +126,9 @@ def test_a_dead_workers_items_come_back_and_its_late_word_is_refused(outbox: Out
 def test_settling_twice_is_settling_once(outbox: Outbox) -> None:
     outbox.record([entry(1)], now_ms=NOON)
     [item] = claim(outbox, NOON)
-    outbox.settle([done(item)], now_ms=NOON)
+    outbox.lane.settle([done(item)], now_ms=NOON)
 
-    again = outbox.settle([done(item)], now_ms=NOON)
+    again = outbox.lane.settle([done(item)], now_ms=NOON)
 
     assert again.lost == {"slack-1"}
     assert balance(outbox)["slack"]["delivered"] == 1
@@ -137,20 +137,20 @@ def test_settling_twice_is_settling_once(outbox: Outbox) -> None:
 def test_renewing_keeps_a_lease_and_names_what_is_lost(outbox: Outbox) -> None:
     outbox.record([entry(1)], now_ms=NOON)
     [item] = claim(outbox, NOON)
-    assert outbox.renew([item], now_ms=NOON + 15_000) == frozenset()
+    assert outbox.lane.renew([item], now_ms=NOON + 15_000) == frozenset()
     assert claim(outbox, NOON + 30_000) == []
     claim(outbox, NOON + 36_000)
-    assert outbox.renew([item], now_ms=NOON + 36_001) == {"slack-1"}
+    assert outbox.lane.renew([item], now_ms=NOON + 36_001) == {"slack-1"}
 
 
 def test_an_outage_charges_nothing_and_a_refusal_one(outbox: Outbox) -> None:
     outbox.record([entry(1)], now_ms=NOON)
     [item] = claim(outbox, NOON)
-    outbox.settle([Later(item, NOON + 5_000)], now_ms=NOON)
+    outbox.lane.settle([Later(item, NOON + 5_000)], now_ms=NOON)
     assert claim(outbox, NOON + 4_999) == []
     [again] = claim(outbox, NOON + 5_000)
     assert (again.crashes, again.refusals) == (0, 0)
-    outbox.settle([Later(again, NOON + 9_000, refused=True)], now_ms=NOON + 5_000)
+    outbox.lane.settle([Later(again, NOON + 9_000, refused=True)], now_ms=NOON + 5_000)
     [third] = claim(outbox, NOON + 9_000)
     assert (third.crashes, third.refusals, third.first_pending_ms) == (0, 1, NOON)
 
@@ -180,27 +180,27 @@ def test_sources_share_a_claim_fairly_and_a_paused_one_is_held(outbox: Outbox) -
 
 def test_nothing_due_lets_the_lane_go_in_the_same_step(outbox: Outbox) -> None:
     generation, _ = outbox.record([entry(1)], now_ms=NOON)
-    assert outbox.own(generation) and not outbox.own(generation + 1)
-    [item] = outbox.claim(generation, now_ms=NOON).items
-    outbox.settle([done(item)], now_ms=NOON)
-    assert outbox.claim(generation, now_ms=NOON).items == ()
+    assert outbox.lane.own(generation) and not outbox.lane.own(generation + 1)
+    [item] = outbox.lane.claim(generation, now_ms=NOON).items
+    outbox.lane.settle([done(item)], now_ms=NOON)
+    assert outbox.lane.claim(generation, now_ms=NOON).items == ()
     next_generation, _ = outbox.record([entry(2)], now_ms=NOON)
     assert next_generation == generation + 1
-    assert outbox.claim(generation, now_ms=NOON).owned is False
+    assert outbox.lane.claim(generation, now_ms=NOON).owned is False
 
 
 def test_a_buried_item_is_a_dead_letter_and_can_be_replayed(outbox: Outbox) -> None:
     outbox.record([entry(1, external_id="x"), entry(2, external_id="x")], now_ms=NOON)
     [item] = claim(outbox, NOON)
-    outbox.settle([Bury(item, "dead_1", b'{"cause":"bad"}')], now_ms=NOON)
+    outbox.lane.settle([Bury(item, "dead_1", b'{"cause":"bad"}')], now_ms=NOON)
     assert balance(outbox)["slack"]["dead"] == 2
-    letter = outbox.dead_letter("dead_1")
+    letter = outbox.dead.get("dead_1")
     assert letter and letter.record == b'{"cause":"bad"}' and len(letter.patches) == 2
-    assert outbox.unposted_dead() == ["dead_1"] and outbox.dead_of("x") == ["dead_1"]
+    assert outbox.dead.unposted() == ["dead_1"] and outbox.dead.of("x") == ["dead_1"]
 
-    assert outbox.redrive("dead_1", now_ms=NOON + 1) == 2
+    assert outbox.dead.redrive("dead_1", now_ms=NOON + 1) == 2
 
-    assert outbox.redrive("dead_1", now_ms=NOON + 1) == -1
+    assert outbox.dead.redrive("dead_1", now_ms=NOON + 1) == -1
     [again] = claim(outbox, NOON + 1)
     assert [p.patch for p in again.pending] == [b"patch 1", b"patch 2"]
     assert balance(outbox)["slack"]["pending"] == 2
@@ -208,12 +208,12 @@ def test_a_buried_item_is_a_dead_letter_and_can_be_replayed(outbox: Outbox) -> N
 
 def test_an_unmappable_event_is_dead_at_the_door_and_comes_back_mapped(outbox: Outbox) -> None:
     outbox.record([entry(7, verdict="dead")], now_ms=NOON)
-    [dead_id] = outbox.dead_ids()
-    assert outbox.redrive(dead_id, now_ms=NOON) == 0
+    [dead_id] = outbox.dead.ids()
+    assert outbox.dead.redrive(dead_id, now_ms=NOON) == 0
     assert balance(outbox)["slack"]["dead"] == 1
 
     event_id = entry(7).event_id
-    assert outbox.redrive(dead_id, [(event_id, "slack", "pending", "y", b"mapped")], now_ms=NOON) == 1
+    assert outbox.dead.redrive(dead_id, [(event_id, "slack", "pending", "y", b"mapped")], now_ms=NOON) == 1
 
     [item] = claim(outbox, NOON)
     assert (item.external_id, item.pending[0].patch) == ("y", b"mapped")
@@ -222,9 +222,9 @@ def test_an_unmappable_event_is_dead_at_the_door_and_comes_back_mapped(outbox: O
 
 def test_discarding_moves_the_books(outbox: Outbox) -> None:
     outbox.record([entry(7, verdict="dead")], now_ms=NOON)
-    assert outbox.discard(outbox.dead_ids()[0], now_ms=NOON) == 1
+    assert outbox.dead.discard(outbox.dead.ids()[0], now_ms=NOON) == 1
     assert balance(outbox)["slack"]["discarded"] == 1
-    state = outbox.event(entry(7).event_id)
+    state = outbox.events.get(entry(7).event_id)
     assert state and state[0] == "discarded"
 
 
@@ -232,14 +232,14 @@ def test_a_replayed_event_is_counted_once(outbox: Outbox) -> None:
     outbox.record([entry(1, external_id="x")], now_ms=NOON)
     [item] = claim(outbox, NOON)
     assert outbox.replay([(entry(1).event_id, "slack", "x", b"newer")], now_ms=NOON) == 1
-    outbox.settle([done(item)], now_ms=NOON + 1)
+    outbox.lane.settle([done(item)], now_ms=NOON + 1)
     [again] = claim(outbox, NOON + 1)
     assert [(p.patch, p.counted) for p in again.pending] == [(b"newer", False)]
-    outbox.settle([done(again)], now_ms=NOON + 2)
+    outbox.lane.settle([done(again)], now_ms=NOON + 2)
     assert outbox.replay([(entry(1).event_id, "slack", "x", b"third")], now_ms=NOON + 3) == 1
     assert balance(outbox)["slack"]["pending"] == 1
     [third] = claim(outbox, NOON + 3)
-    outbox.settle([done(third, "unchanged")], now_ms=NOON + 4)
+    outbox.lane.settle([done(third, "unchanged")], now_ms=NOON + 4)
     assert balance(outbox)["slack"] | {"unchanged": 1, "delivered": 0} == balance(outbox)["slack"]
 
 
@@ -248,7 +248,7 @@ def test_the_oldest_pending_counts_held_and_leased_items(outbox: Outbox) -> None
     outbox.record([entry(1)], now_ms=NOON)
     assert outbox.oldest_pending_ms(now_ms=NOON + 5) == NOON
     [item] = claim(outbox, NOON + 10)
-    outbox.settle([Later(item, NOON + 900_000, refused=True)], now_ms=NOON + 10)
+    outbox.lane.settle([Later(item, NOON + 900_000, refused=True)], now_ms=NOON + 10)
     outbox.record([entry(2)], now_ms=NOON + 50)
     assert outbox.oldest_pending_ms(now_ms=NOON + 60) == NOON
 
@@ -263,11 +263,11 @@ def test_the_call_budget_is_exact_over_any_minute(outbox: Outbox) -> None:
 
 
 def test_a_source_over_its_rate_keeps_nothing(outbox: Outbox) -> None:
-    from relay.outbox.scripts import run
+    from relay.outbox.scripts import run_script
 
     def record(number: int, now_ms: int) -> bytes:
         args = outbox.record_args([(entry(number), 2.0)], now_ms=now_ms)
-        verdict: bytes = run(outbox.redis, "record", outbox.prefix, args)[4]
+        verdict: bytes = run_script(outbox.redis, "record", outbox.prefix, args)[4]
         return verdict
 
     assert [record(n, NOON) for n in range(3)] == [b"", b"", b"!"]
@@ -302,22 +302,22 @@ def test_a_claim_takes_no_more_bytes_than_asked_for_but_always_one(outbox: Outbo
     entries = [replace(entry(n), patch=b"x" * 1000) for n in range(6)]
     generation, _ = outbox.record(entries, now_ms=NOON)
 
-    claim = outbox.claim(generation, now_ms=NOON, max_bytes=3_300)
+    claim = outbox.lane.claim(generation, now_ms=NOON, max_bytes=3_300)
     assert len(claim.items) == 3 and claim.more
-    claim = outbox.claim(generation, now_ms=NOON, max_bytes=10)
+    claim = outbox.lane.claim(generation, now_ms=NOON, max_bytes=10)
     assert len(claim.items) == 1 and claim.more
-    claim = outbox.claim(generation, now_ms=NOON)
+    claim = outbox.lane.claim(generation, now_ms=NOON)
     assert len(claim.items) == 2 and not claim.more
 
 
 def test_an_empty_claim_lets_the_lane_go_unless_it_is_to_be_kept(outbox: Outbox) -> None:
     generation, _ = outbox.record([entry(1)], now_ms=NOON)
-    [item] = outbox.claim(generation, now_ms=NOON).items
+    [item] = outbox.lane.claim(generation, now_ms=NOON).items
 
-    assert outbox.claim(generation, now_ms=NOON, keep=True).items == ()
-    assert outbox.own(generation), "kept"
-    outbox.settle([done(item)], now_ms=NOON)
-    assert outbox.claim(generation, now_ms=NOON).items == ()
+    assert outbox.lane.claim(generation, now_ms=NOON, stay=True).items == ()
+    assert outbox.lane.own(generation), "kept"
+    outbox.lane.settle([done(item)], now_ms=NOON)
+    assert outbox.lane.claim(generation, now_ms=NOON).items == ()
     assert outbox.record([entry(2)], now_ms=NOON)[0] == generation + 1, "let go of: the next one rings"
 
 
@@ -325,7 +325,7 @@ def test_a_settlement_said_twice_in_one_breath_counts_once(outbox: Outbox) -> No
     outbox.record([entry(1)], now_ms=NOON)
     [item] = claim(outbox, NOON)
 
-    assert outbox.settle([done(item), done(item)], now_ms=NOON).lost == {item.external_id}
+    assert outbox.lane.settle([done(item), done(item)], now_ms=NOON).lost == {item.external_id}
     assert balance(outbox)["slack"]["delivered"] == 1
 
 
@@ -334,9 +334,9 @@ def test_an_event_whose_archive_has_expired_is_settled_and_leaves_no_stump(outbo
     items = claim(outbox, NOON)
     outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
 
-    outbox.settle([done(item) for item in items], now_ms=NOON)
+    outbox.lane.settle([done(item) for item in items], now_ms=NOON)
 
     assert balance(outbox)["slack"]["delivered"] == 2
-    assert outbox.event(entry(1).event_id) is None
-    found = outbox.event(entry(2).event_id)
+    assert outbox.events.get(entry(1).event_id) is None
+    found = outbox.events.get(entry(2).event_id)
     assert found is not None and found[0] == "delivered"

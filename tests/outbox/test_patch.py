@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.patch import MAX_COMPANY_ASKS, SCHEMA, Document, Patch, Way, fold
+from relay.patch import MAX_COMPANY_ASKS, PATCH_SCHEMA, Document, Patch, Way, fold
 from relay.value import AS_BEFORE
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
@@ -205,9 +205,9 @@ def test_this_release_reads_what_the_one_before_wrote_and_refuses_what_it_cannot
     document = fold(Document("x"), [patch])
     for kind, written in ((Patch, patch.encode()), (Document, document.encode())):
         raw = orjson.loads(written)
-        assert kind.decode(orjson.dumps(raw | {"v": SCHEMA - 1})) == kind.decode(written)
+        assert kind.decode(orjson.dumps(raw | {"v": PATCH_SCHEMA - 1})) == kind.decode(written)
         with pytest.raises(ValueError, match="schema"):
-            kind.decode(orjson.dumps(raw | {"v": SCHEMA + 1}))
+            kind.decode(orjson.dumps(raw | {"v": PATCH_SCHEMA + 1}))
 
 
 def test_keys_that_a_newer_release_adds_are_passed_over() -> None:

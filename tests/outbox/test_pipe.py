@@ -31,8 +31,8 @@ def filled(outbox: Outbox, number: int) -> int:
 
 
 def begin(outbox: Outbox, generation: int, limit: int = 10) -> Callable[[], Claim]:
-    return outbox.begin_claim(
-        generation, limit, lease_ms=20_000, wake_ms=60_000, max_bytes=1_000_000, keep=True
+    return outbox.lane.begin_claim(
+        generation, limit, lease_ms=20_000, wake_ms=60_000, max_bytes=1_000_000, stay=True
     )
 
 
@@ -52,7 +52,7 @@ def test_answers_belong_to_their_questions_in_whatever_order_they_are_read(piped
 def test_what_is_sent_later_sees_what_was_sent_earlier(piped: Outbox) -> None:
     generation = filled(piped, 3)
     claim = begin(piped, generation)()
-    told = piped.begin_settle([done(item) for item in claim.items])
+    told = piped.lane.begin_settle([done(item) for item in claim.items])
     after = begin(piped, generation)
     assert after().items == ()
     assert told().lost == frozenset()
@@ -62,11 +62,11 @@ def test_what_is_sent_later_sees_what_was_sent_earlier(piped: Outbox) -> None:
 def test_a_connection_that_breaks_with_answers_outstanding_settles_each_event_once(piped: Outbox) -> None:
     generation = filled(piped, 4)
     claim = begin(piped, generation)()
-    told = [piped.begin_settle([done(item)]) for item in claim.items[:2]]
+    told = [piped.lane.begin_settle([done(item)]) for item in claim.items[:2]]
     # Redis hangs up: what it did with the two nobody here knows.
     for client in piped.redis.client_list():
         piped.redis.client_kill_filter(_id=client["id"], skipme=True)
-    told += [piped.begin_settle([done(item)]) for item in claim.items[2:]]
+    told += [piped.lane.begin_settle([done(item)]) for item in claim.items[2:]]
     for wait in told:
         wait()
     books = piped.ledger()["slack"]
@@ -99,17 +99,17 @@ def test_a_job_that_was_cut_off_leaves_no_answer_for_the_next(piped: Outbox) -> 
     before = signal.signal(signal.SIGALRM, strike)
     try:
         begin(piped, generation, 1)
-        assert piped.pipe is not None
-        waiting = piped.pipe.send("settle", [0, 1, 1, 0])
+        assert piped.lane.pipe is not None
+        waiting = piped.lane.pipe.send("settle", [0, 1, 1, 0])
         piped.redis.client_pause(600)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(TimeOver):
             # Nothing is answered while Redis stands still.
-            piped.pipe.send("settle", [0, 1, 1, 0]).answer()
+            piped.lane.pipe.send("settle", [0, 1, 1, 0]).answer()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    piped.pipe.reset()
+    piped.lane.pipe.reset()
     assert waiting.answer() == []
     assert len(begin(piped, generation, 4)().items) >= 3
 
@@ -117,7 +117,7 @@ def test_a_job_that_was_cut_off_leaves_no_answer_for_the_next(piped: Outbox) -> 
 def test_a_settlement_is_kept_until_something_else_is_sent(piped: Outbox) -> None:
     generation = filled(piped, 4)
     items = begin(piped, generation, 2)().items
-    told = piped.begin_settle([done(item) for item in items])
+    told = piped.lane.begin_settle([done(item) for item in items])
     assert piped.ledger()["slack"]["delivered"] == 0
     begin(piped, generation, 2)()
     assert piped.ledger()["slack"]["delivered"] == 2
@@ -128,23 +128,23 @@ def test_a_settlement_is_kept_until_something_else_is_sent(piped: Outbox) -> Non
 def test_what_is_kept_goes_when_it_is_wanted(piped: Outbox, how: str) -> None:
     generation = filled(piped, 2)
     first, second = begin(piped, generation, 2)().items
-    told = piped.begin_settle([done(first)])
+    told = piped.lane.begin_settle([done(first)])
     if how == "asked":
         assert told().lost == frozenset()
     elif how == "pushed":
-        piped.push()
+        piped.lane.push()
         begin(piped, generation, 1)()
     else:
-        piped.begin_settle([done(second)])()
+        piped.lane.begin_settle([done(second)])()
     assert piped.ledger()["slack"]["delivered"] == (2 if how == "next" else 1)
 
 
 def test_a_kept_settlement_outlives_its_connection(piped: Outbox) -> None:
     generation = filled(piped, 1)
-    told = piped.begin_settle([done(item) for item in begin(piped, generation)().items])
+    told = piped.lane.begin_settle([done(item) for item in begin(piped, generation)().items])
     for client in piped.redis.client_list():
         piped.redis.client_kill_filter(_id=client["id"], skipme=True)
-    piped.push()
+    piped.lane.push()
     assert told().lost == frozenset()
     assert piped.ledger()["slack"]["delivered"] == 1
 
@@ -152,11 +152,11 @@ def test_a_kept_settlement_outlives_its_connection(piped: Outbox) -> None:
 def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Outbox) -> None:
     text = b"x" * 4_000
     generation, _ = piped.record([replace(entry(n), patch=text) for n in range(500)])
-    answer = piped.begin_claim(
-        generation, 500, lease_ms=20_000, wake_ms=60_000, max_bytes=10_000_000, keep=True
+    answer = piped.lane.begin_claim(
+        generation, 500, lease_ms=20_000, wake_ms=60_000, max_bytes=10_000_000, stay=True
     )
     for _ in range(1_000):
-        piped.read_available()
+        piped.lane.read_available()
         if not any(int(client["omem"]) for client in piped.redis.client_list()):
             break
     else:
@@ -165,15 +165,15 @@ def test_an_answer_larger_than_a_socket_leaves_redis_when_it_is_sipped(piped: Ou
 
 
 def test_sipping_where_nothing_was_asked_does_nothing(piped: Outbox, outbox: Outbox) -> None:
-    piped.read_available()
-    outbox.read_available()
+    piped.lane.read_available()
+    outbox.lane.read_available()
     assert filled(piped, 1)
 
 
 def test_a_job_cut_off_while_it_sends_leaves_no_half_command(piped: Outbox) -> None:
     """What comes next would be taken for the rest of it."""
     generation = filled(piped, 4)
-    assert piped.pipe is not None
+    assert piped.lane.pipe is not None
     begin(piped, generation, 1)()
     server = int(piped.redis.info("server")["process_id"])
 
@@ -186,7 +186,7 @@ def test_a_job_cut_off_while_it_sends_leaves_no_half_command(piped: Outbox) -> N
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(TimeOver):
             # More than a socket holds, and nobody reads.
-            piped.pipe.send("settle", [0, 1, 1, 0, b"x" * 16_000_000])
+            piped.lane.pipe.send("settle", [0, 1, 1, 0, b"x" * 16_000_000])
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -196,7 +196,7 @@ def test_a_job_cut_off_while_it_sends_leaves_no_half_command(piped: Outbox) -> N
 
 def test_a_redis_that_is_away_is_told_as_such() -> None:
     away = Outbox(redis.Redis(unix_socket_path="/nowhere/redis.sock"), piped=True)
-    answer = away.begin_settle([])
+    answer = away.lane.begin_settle([])
     with pytest.raises(OutboxUnavailable):
         answer()
 
@@ -204,9 +204,9 @@ def test_a_redis_that_is_away_is_told_as_such() -> None:
 def test_without_a_pipe_the_same_calls_answer_at_once(outbox: Outbox) -> None:
     generation = filled(outbox, 2)
     items = begin(outbox, generation)().items
-    assert outbox.pipe is None
+    assert outbox.lane.pipe is None
     assert (
-        outbox.begin_settle([Done(items[0], b"doc", [(entry(0).event_id, "delivered")])])().lost
+        outbox.lane.begin_settle([Done(items[0], b"doc", [(entry(0).event_id, "delivered")])])().lost
         == frozenset()
     )
 

@@ -136,4 +136,4 @@ def test_a_failover_needs_no_restart_and_acknowledges_nothing_falsely(
         counts = side.outbox.ledger()["slack"]
         assert counts["accepted"] == len(accepted) == sum(counts[state] for state in STATES)
         # Scripts were never loaded on the new primary: they are, by themselves.
-        assert side.outbox.ring() >= 0
+        assert side.outbox.lane.ring() >= 0

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from relay.door.house import furnish
-from relay.door.intake import Intake, Records
+from relay.door.intake import Intake, RecordsEvents
 from relay.door.spooling import Spooler, encode
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.embedded import EmbeddedServer
@@ -148,7 +148,7 @@ def test_a_folder_belongs_to_one_process_and_is_free_when_that_is_killed(tmp_pat
     spool.close()
 
 
-class Nothing(Records):
+class Nothing(RecordsEvents):
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
         return [Recorded(entry.event_id) for entry, _ in entries]
 
@@ -161,7 +161,7 @@ def _spooler(folder: Path) -> Spooler:
 
 def test_what_was_erased_beside_it_ends_a_drain(tmp_path: Path) -> None:
     spooler = _spooler(tmp_path)
-    asyncio.run(spooler.keep("slack", Inbound(body=message(1), headers={}), 1.0))
+    asyncio.run(spooler.spool_request("slack", Inbound(body=message(1), headers={}), 1.0))
     visitor = Spool(tmp_path / "spool", visit=True)
     assert visitor.erase(lambda row: True) == 1
     visitor.close()
@@ -207,7 +207,7 @@ def test_a_source_that_left_the_config_is_set_aside_not_lost(redis_url: str, tmp
 
     async def keep_and_drain() -> int:
         assert side.spooler
-        await side.spooler.keep("gone", Inbound(body=b"{}", headers={}), 1.0)
+        await side.spooler.spool_request("gone", Inbound(body=b"{}", headers={}), 1.0)
         return await side.spooler.drain()
 
     assert asyncio.run(keep_and_drain()) == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay.planhat.custom_fields import compare, kind_of, misfit, read_definitions
+from relay.planhat.custom_fields import compare_fields, kind_of, misfit, read_definitions
 
 
 def test_only_the_fields_of_conversations_count() -> None:
@@ -49,7 +49,7 @@ def test_what_a_type_may_hold(type_: str, value: Any, fits: bool) -> None:
 
 
 def test_a_value_that_is_not_known_yet_is_no_misfit() -> None:
-    assert compare({"Age": None}, {"Age": "number"}) == []
-    [found] = compare({"Age": "text"}, {"Age": "number"})
+    assert compare_fields({"Age": None}, {"Age": "number"}) == []
+    [found] = compare_fields({"Age": "text"}, {"Age": "number"})
     assert not found.undefined
     assert kind_of("https://example.com/x") == "url"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relay.planhat.checks import Check, check_planhat, check_token_age, tenants_spelling
+from relay.planhat.checks import DoctorLine, check_planhat, check_token_age, tenants_spelling
 from relay.planhat.client import Planhat
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
@@ -32,7 +32,7 @@ def sandbox(shared: tuple[Sandbox, str]) -> Sandbox:
 
 def examine(
     url: str, token: str = "secret", *, now_s: float | None = None, expires: str = "", **more: Any
-) -> dict[str, Check]:
+) -> dict[str, DoctorLine]:
     with Planhat(url, token) as planhat:
         found = check_planhat(
             planhat,

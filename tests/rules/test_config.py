@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from relay.cli.check import check_file
 from relay.config import CompanyStep, Config
 from relay.errors import ConfigInvalid
-from relay.rules.file.load import examine, load, load_config
+from relay.rules.file.load import examine_config, load, load_config
 from relay.rules.file.schema import json_schema
 from tests.environ import WEAK
 from tests.places import CONFIGS
@@ -159,7 +159,7 @@ def test_white_space_around_a_variable_is_left_out_and_warned_of(around: str, tm
     file.write_text(MINIMAL % '"${SECRET}"')
     environ = {"SECRET": around % "not-a-real-secret"}
     assert list(load(str(file), environ)[0].sources["slack"].options.secrets()) == ["not-a-real-secret"]
-    [mistake] = examine(str(file), environ).mistakes
+    [mistake] = examine_config(str(file), environ).mistakes
     assert mistake.severity == "warning" and "SECRET begins or ends with white space" in str(mistake)
     assert "not-a-real" not in str(mistake)
 
@@ -266,7 +266,7 @@ def test_a_file_that_is_not_there_or_not_text_gets_a_sentence(tmp_path: Path) ->
 def test_no_file_however_odd_makes_it_stumble(value: Any) -> None:
     text = yaml.safe_dump(value)
     try:
-        for mistake in examine("odd.yaml", {}, text=text).mistakes:
+        for mistake in examine_config("odd.yaml", {}, text=text).mistakes:
             assert mistake.message
     except ConfigInvalid as error:
         assert error.mistakes  # noqa: PT017

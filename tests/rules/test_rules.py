@@ -16,12 +16,12 @@ from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed
 from relay.event import Event
 from relay.planhat.fields import faults_of
-from relay.rules.build import Surroundings, build_rule
-from relay.rules.defaults import ADAPTERS, FAMILIES
+from relay.rules.build import RuleSurroundings, build_rule
+from relay.rules.defaults import ADAPTERS_WITH_RULES, FAMILIES
 from relay.rules.examples import document_of, example_event
 from relay.rules.explain import explain
 from relay.rules.file.load import load, load_rulebook
-from relay.rules.file.yaml_file import Source
+from relay.rules.file.yaml_file import YamlSource
 from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
 from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS as REGISTERED
@@ -319,11 +319,11 @@ def test_the_quick_look_at_single_fields_never_decides_otherwise(
     parts: list[str], kind: str, channel: str, bot: bool, payload: dict[str, str]
 ) -> None:
     text = " and ".join(parts)
-    source = Source("x.yaml", {"rules": [rule(when=text)]})
+    source = YamlSource("x.yaml", {"rules": [rule(when=text)]})
     built = build_rule(
         rule(when=text, source=("slack",)),
         0,
-        Surroundings(source, ("Slack thread",), ("slack",), frozenset()),
+        RuleSurroundings(source, ("Slack thread",), ("slack",), frozenset()),
     )
     assert built is not None
     context = scope_of(
@@ -366,12 +366,12 @@ def test_a_rulebook_can_be_made_from_a_loaded_config(tmp_path: Path) -> None:
 
 
 def test_every_adapter_has_default_rules() -> None:
-    assert set(ADAPTERS) == set(REGISTERED)
+    assert set(ADAPTERS_WITH_RULES) == set(REGISTERED)
     files = {path.stem for path in (ROOT / "relay/rules/defaults").glob("*.yaml")}
     assert files == {family.file for family in FAMILIES.values()}
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", ADAPTERS_WITH_RULES)
 def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path) -> None:
     path = tmp_path / "relay.yaml"
     path.write_text(
@@ -403,7 +403,7 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
     assert mapped(book, event("src", kind="message.deleted")).patch.action == "retract"
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", ADAPTERS_WITH_RULES)
 def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Path) -> None:
     path = tmp_path / "relay.yaml"
     path.write_text(

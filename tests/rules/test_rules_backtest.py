@@ -17,7 +17,7 @@ from relay.event import Event
 from relay.operations import backtest as operation
 from relay.operations.backtest import Order
 from relay.outbox.outbox import Outbox
-from relay.rules.backtest import Page, compare, pack_rows, unpack_rows
+from relay.rules.backtest import ChangesPage, compare_rules, pack_rows, unpack_rows
 from relay.rules.examples import example_event
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
@@ -68,7 +68,7 @@ def event(serial: int, **given: Any) -> Event:
 
 def test_the_same_rules_differ_in_nothing(tmp_path: Path) -> None:
     rules = book(tmp_path, RULE)
-    told = compare([(event(n), event(n)) for n in range(10)], rules, rules)
+    told = compare_rules([(event(n), event(n)) for n in range(10)], rules, rules)
     assert told["conversations"] == {"same": 5, "new": 0, "changed": 0, "dropped": 0}
     assert (told["events"], told["moves"], told["fields"]) == (10, [], {})
 
@@ -76,7 +76,7 @@ def test_the_same_rules_differ_in_nothing(tmp_path: Path) -> None:
 def test_a_changed_field_is_told_with_both_its_values(tmp_path: Path) -> None:
     old = book(tmp_path, RULE)
     new = book(tmp_path, changed(subject="Re: {{ event.text }}", custom={"Channel": "{{ event.kind }}"}))
-    told = compare([(event(n), event(n)) for n in range(4)], old, new)
+    told = compare_rules([(event(n), event(n)) for n in range(4)], old, new)
     assert told["conversations"] == {"same": 0, "new": 0, "changed": 2, "dropped": 0}
     assert told["fields"] == {"subject": 2, "custom.Channel": 2}
     changes = {sample["externalId"]: sample["changes"] for sample in told["samples"]["changed"]}
@@ -90,7 +90,7 @@ def test_only_what_stands_at_the_end_counts(tmp_path: Path) -> None:
     """The first message of each thread maps differently; the second overwrites it in both."""
     old = book(tmp_path, RULE)
     new = book(tmp_path, changed(subject="{{ event.text if event.version % 2 else 'other' }}"))
-    told = compare([(event(n), event(n)) for n in range(4)], old, new)
+    told = compare_rules([(event(n), event(n)) for n in range(4)], old, new)
     assert told["conversations"]["same"] == 2
     assert told["conversations"]["changed"] == 0
 
@@ -101,7 +101,7 @@ def test_new_and_dropped_conversations_are_told_by_rule(tmp_path: Path) -> None:
     new = book(
         tmp_path, {**RULE, "name": "no", "when": 'event.kind == "message.created"', "action": "drop"}, deleted
     )
-    told = compare([(event(0), event(0)), (event(2, kind="ticket.created"),) * 2], old, new)
+    told = compare_rules([(event(0), event(0)), (event(2, kind="ticket.created"),) * 2], old, new)
     assert told["conversations"] == {"same": 0, "new": 1, "changed": 0, "dropped": 1}
     assert told["by_rule"]["other"]["new"] == 1
     assert told["by_rule"]["thread"]["dropped"] == 1
@@ -111,7 +111,7 @@ def test_new_and_dropped_conversations_are_told_by_rule(tmp_path: Path) -> None:
 
 
 def test_a_new_external_id_is_one_dropped_and_one_new(tmp_path: Path) -> None:
-    told = compare(
+    told = compare_rules(
         [(event(0), event(0))],
         book(tmp_path, RULE),
         book(tmp_path, changed(externalId="x-{{ event.thread }}")),
@@ -120,7 +120,7 @@ def test_a_new_external_id_is_one_dropped_and_one_new(tmp_path: Path) -> None:
 
 
 def test_what_new_rules_cannot_map_is_counted_by_cause(tmp_path: Path) -> None:
-    told = compare(
+    told = compare_rules(
         [(event(n), event(n)) for n in range(3)],
         book(tmp_path, RULE),
         book(tmp_path, changed(snippet="{{ 1 / 0 }}")),
@@ -133,7 +133,7 @@ def test_what_new_rules_cannot_map_is_counted_by_cause(tmp_path: Path) -> None:
 def test_rows_survive_the_way_between_processes(tmp_path: Path) -> None:
     rows = [("a", 3, 0, 10), ("x" * 128, 1, 10**12, 4_000_000)]
     with (tmp_path / "f").open("w+b") as file:
-        assert unpack_rows(pack_rows(Page(file, rows=rows))) == rows
+        assert unpack_rows(pack_rows(ChangesPage(file, rows=rows))) == rows
 
 
 # -- over stored events ------------------------------------------------------------------------------------------

@@ -22,11 +22,11 @@ from relay.cli.rules import show
 from relay.cli.send import send
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
-from relay.rules.defaults import ADAPTERS, FAMILIES
+from relay.rules.defaults import ADAPTERS_WITH_RULES, FAMILIES
 from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.flushing import Kit
-from tests.sns_certificate import TOPIC, certificate_file
+from tests.sns_certificate import certificate_file
 from tests.web.test_hooks import serve
 
 pytestmark = pytest.mark.process
@@ -44,7 +44,7 @@ def whole_config(adapter: str, folder: Path) -> dict[str, str]:
         "# certificate_files: [samples.pem]", f"certificate_files: [{certificate_file()}]"
     )
     (folder / "relay.yaml").write_text(text, encoding="utf-8")
-    values = {"LOGIN": f"relay:{SECRET}", "TOPIC": TOPIC}
+    values = {"LOGIN": f"relay:{SECRET}"}
     names = re.findall(r"\$\{([A-Z0-9_]+)\}", text)
     assert names, text
     return {name: values.get(name.rpartition("_")[2], SECRET) for name in names}
@@ -62,7 +62,7 @@ def run(command: object, *arguments: str) -> Result:
     return CliRunner().invoke(command, list(arguments))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", ADAPTERS_WITH_RULES)
 def test_the_first_steps_lead_to_a_conversation(
     adapter: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

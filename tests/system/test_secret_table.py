@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import ConfigInvalid, SettingsInvalid
-from relay.rules.file.load import examine, load_config
+from relay.rules.file.load import examine_config, load_config
 from relay.secret import Secret, SecretFile, Strength, bits, edge_problem, fernet_keys
 from relay.settings import Settings, secret_problems
 from tests.environ import WEAK
@@ -211,7 +211,9 @@ def test_a_config_whose_secret_is_none_is_refused(tmp_path: Path, kind: Kind, wa
     if way == "variable" and value.strip():
         # Left out, and said.
         assert loaded(tmp_path, kind, way, value, WEAK)() == kind.good
-        [mistake] = examine(str(tmp_path / "relay.yaml"), {**WEAK, "THE_SECRET": value.decode()}).mistakes
+        [mistake] = examine_config(
+            str(tmp_path / "relay.yaml"), {**WEAK, "THE_SECRET": value.decode()}
+        ).mistakes
         assert "THE_SECRET begins or ends with white space" in str(mistake) and kind.good not in str(mistake)
         return
     with pytest.raises(ConfigInvalid, match=r"sources\.own") as told:

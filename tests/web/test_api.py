@@ -17,8 +17,8 @@ from relay.web import api
 from relay.web.access import Access, access_of
 from relay.web.answers import refusal
 from relay.web.api import Api
-from relay.web.openapi import document
-from relay.web.refused import Refused
+from relay.web.openapi import api_document
+from relay.web.refused import RequestRefused
 from tests.operating import BROKEN_SUBJECT, Caller, Shop, slack_message
 
 TOKEN = "operators-only-" + "x" * 20
@@ -30,7 +30,9 @@ def app_of(shop: Shop) -> Starlette:
     def nowhere(request: Request, error: Exception) -> Response:
         return refusal(getattr(error, "status_code", 500), "no_route", "no such page or method")
 
-    return Starlette(routes=list(api.routes(shop.context)), exception_handlers={404: nowhere, 405: nowhere})
+    return Starlette(
+        routes=list(api.api_routes(shop.context)), exception_handlers={404: nowhere, 405: nowhere}
+    )
 
 
 def client_of(shop: Shop, *, address: str = "203.0.113.9", headers: dict[str, str] | None = None) -> Caller:
@@ -89,7 +91,7 @@ def knock(access: Access, address: str | None, token: str, **headers: str) -> in
     }  # fmt: skip
     try:
         access.admit(Request(scope))
-    except Refused as refused:
+    except RequestRefused as refused:
         return refused.status
     return 200
 
@@ -452,10 +454,10 @@ def test_a_rule_that_fails_is_told_in_the_replay(redis_client: redis.Redis, tmp_
 def test_the_document_names_every_route(shop: Shop) -> None:
     routes = {
         (route.path.removeprefix("/api/v1").replace(":path", ""), method.lower())
-        for route in api.routes(shop.context)
+        for route in api.api_routes(shop.context)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    described = {(path, method) for path, methods in document()["paths"].items() for method in methods}
+    described = {(path, method) for path, methods in api_document()["paths"].items() for method in methods}
     assert described == routes
 
 
@@ -480,7 +482,7 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
     for number in range(3):
         shop.arrive(str(number), number=number, ts=f"180000000{number}.000100")
     shop.bury("no")
-    schema = schemathesis.openapi.from_dict(document())
+    schema = schemathesis.openapi.from_dict(api_document())
     schema.app = app_of(shop)
     called: dict[str, int] = {}
     deadline = time.monotonic() + 50

@@ -238,10 +238,10 @@ def test_every_form_is_on_the_list(shop: Shop) -> None:
 
 
 def test_every_form_that_changes_something_has_its_word_for_the_audit(shop: Shop) -> None:
-    made: dict[str, console.pages.Way] = {}
+    made: dict[str, console.pages.PageRoute] = {}
 
     class Listing(console.pages.Console):
-        def _route(self, path: str, handler: console.pages.Handler, way: console.pages.Way) -> Route:
+        def _route(self, path: str, handler: console.pages.Handler, way: console.pages.PageRoute) -> Route:
             made[f"{way.method} /console{path.replace('{id}', 'x')}"] = way
             return super()._route(path, handler, way)
 

@@ -57,7 +57,7 @@ class Site:
 
 
 def serve(shop: Shop) -> Iterator[Site]:
-    app = Starlette(routes=[*console.routes(shop.context), *api.routes(shop.context)])
+    app = Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -205,7 +205,7 @@ def test_a_letter_is_mended_by_hand_from_list_to_replay(page: Page, site: Site) 
     assert page.get_by_role("cell", name="console:Ann").is_visible()
     page.get_by_role("button", name="Replay this one").click()
     assert page.get_by_text("it waits for delivery again").is_visible()
-    before = site.shop.outbox.dead_count()
+    before = site.shop.outbox.dead.count()
 
     page.get_by_role("button", name="Replay the group the subject is too long").click()
     assert page.get_by_role("heading", name="Replay 11 dead letters?").is_visible()
@@ -213,7 +213,7 @@ def test_a_letter_is_mended_by_hand_from_list_to_replay(page: Page, site: Site) 
     page.get_by_role("button", name="Replay them").click()
     page.get_by_role("status").get_by_text("done").wait_for()
     shoot(page, "operation-done")
-    assert site.shop.outbox.dead_count() == before - 11
+    assert site.shop.outbox.dead.count() == before - 11
 
 
 def test_the_overview_refreshes_itself_and_pauses(page: Page, site: Site) -> None:

@@ -140,7 +140,7 @@ def test_a_signed_message_is_accepted_and_durable(door: Door) -> None:
     assert answer.status_code == 202
     body = answer.json()
     assert body["status"] == "accepted" and len(body["event_ids"]) == 1
-    found = door.side.outbox.event(body["event_ids"][0])
+    found = door.side.outbox.events.get(body["event_ids"][0])
     assert found and found[0] == "pending"
     assert books(door)["slack"]["pending"] == 1
 

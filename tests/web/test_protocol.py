@@ -185,7 +185,7 @@ def test_a_body_that_trickles_is_bounded_as_a_whole(listener: Listener) -> None:
 def test_where_the_application_does_not_answer_the_protocol_does(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "ANSWER_S", 0.2)
+    monkeypatch.setattr(protocol, "_ANSWER_S", 0.2)
     listener.refused.clear()
     assert status(listener.ask(post(b"/silent", 10))) == 408
     assert listener.refused == [408]

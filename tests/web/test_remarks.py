@@ -86,6 +86,7 @@ def test_events_without_words_and_of_unknown_privacy_are_counted_and_told(desk: 
     assert rows["desk"]["empty"] == [("trigger", 1)]
     assert dict(rows["desk"]["skipped"]) == {"private": 1, "privacy_unsaid": 1}
     assert rows["told"]["privacy_unsaid"] == 1
+    assert desk.side.outbox.remarks(since_ms=10**15)["desk"] == {}, "old news"
     # Who has chosen is not told again.
     assert remarks_in_words({"told": remarks["told"]}, chosen=True) == []
 
@@ -108,7 +109,7 @@ def test_events_without_words_and_of_unknown_privacy_are_counted_and_told(desk: 
 )
 def test_an_unknown_shape_is_kept_where_it_holds_words(desk: Desk, payload: Any, status: int) -> None:
     assert desk.post("calls", payload).status_code == status
-    dead = desk.side.outbox.dead_count()
+    dead = desk.side.outbox.dead.count()
     assert dead == (1 if status == 200 else 0)
 
 

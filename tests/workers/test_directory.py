@@ -15,7 +15,7 @@ from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import FOUND_S, NOT_FOUND_S
 from workers.companies.verdicts import Ambiguous, Ask, Found, Missing, Unsure
 
@@ -88,8 +88,8 @@ def directory(
     *steps: CompanyStep,
     now_ms: int = 1_000_000_000,
     calls: bool = True,
-) -> Directory:
-    return Directory(client, steps, planhat, call=lambda: calls, now_ms=lambda: now_ms)
+) -> CompanyDirectory:
+    return CompanyDirectory(client, steps, planhat, call=lambda: calls, now_ms=lambda: now_ms)
 
 
 def ask(**company: str) -> list[Ask]:
@@ -253,19 +253,6 @@ def test_without_room_in_the_budget_the_rest_of_the_batch_waits(
     assert sum(isinstance(verdict, Unsure) for verdict in many) == 70
 
 
-def test_people_are_found_by_address_where_there_is_exactly_one(
-    redis_client: redis.Redis, planhat: Planhat
-) -> None:
-    home = directory(redis_client, planhat)
-
-    assert home.people("endusers", ["Ann@acme.example", "kim@consult.example", "x@y.example"]) == {
-        "ann@acme.example": "e1"
-    }
-    assert home.people("users", ["sam@ourteam.example", "no@ourteam.example"]) == {
-        "sam@ourteam.example": "u1"
-    }
-
-
 def test_a_new_config_makes_parked_letters_due(redis_client: redis.Redis, planhat: Planhat) -> None:
     home = directory(redis_client, planhat)
     home.parked.config_changed("one")
@@ -307,7 +294,7 @@ def test_the_flush_finds_companies_in_planhat_and_parks_what_it_cannot(
     assert kit.books() == {"accepted": 5, "delivered": 2, "dead": 3}
     causes = {
         letter.external_id: orjson.loads(letter.record)
-        for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+        for letter in kit.outbox.dead.get_many(kit.outbox.dead.ids())
     }
     assert causes["slack-C1-3"]["cause"] == "several companies fit (enduser_email)"
     assert ACME not in causes["slack-C1-3"]["reason"]

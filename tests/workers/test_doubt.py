@@ -116,9 +116,9 @@ def test_the_bell_rings_for_a_look_that_is_due(kit: Kit, slow: Slow) -> None:
     kit.due_now()
     kit.run()
     kit.outbox.redis.delete(kit.outbox.prefix + "wake")
-    assert kit.outbox.ring() == 0
+    assert kit.outbox.lane.ring() == 0
     kit.outbox.redis.zadd(kit.outbox.prefix + "doubt", {"slack-C1-t": 1})
-    assert kit.outbox.ring() > 0
+    assert kit.outbox.lane.ring() > 0
 
 
 def test_what_waits_anyway_is_not_sent_twice(kit: Kit, slow: Slow) -> None:
@@ -128,7 +128,7 @@ def test_what_waits_anyway_is_not_sent_twice(kit: Kit, slow: Slow) -> None:
     kit.due_now()
     kit.run()
     kit.record(patch(2, thread="t"))
-    assert kit.outbox.settle_doubt("slack-C1-t", "again", nudge=nudge("slack-C1-t", "slack", 1)) == 0
+    assert kit.outbox.doubts.conclude("slack-C1-t", "again", nudge=nudge("slack-C1-t", "slack", 1)) == 0
     run(kit)
     assert texts(kit) == ["text 1", "text 2"]
     assert kit.books() == {"accepted": 2, "delivered": 2}

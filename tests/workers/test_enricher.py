@@ -75,8 +75,8 @@ def claimed(bench: OperatorContext, *, serial: int = 1) -> Item:
     sample = source.adapter.sample(serial=serial, now_s=1_772_611_200)
     entries, _ = intake.map(source, Inbound(sample.body, sample.headers), now_s=1_772_611_201)
     generation, _ = bench.outbox.record(entries)
-    bench.outbox.own(generation)
-    (item,) = bench.outbox.claim(generation, 10, lease_ms=20_000).items
+    bench.outbox.lane.own(generation)
+    (item,) = bench.outbox.lane.claim(generation, 10, lease_ms=20_000).items
     return item
 
 

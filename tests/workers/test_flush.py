@@ -136,7 +136,7 @@ def test_one_bad_item_is_refused_twice_and_buried_and_the_others_go(kit: Kit, st
     kit.run()
 
     assert kit.books() == {"accepted": 8, "delivered": 7, "dead": 1}
-    [dead] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [dead] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     record = orjson.loads(dead.record)
     assert record["stage"] == "deliver"
     assert record["cause"].startswith("refused: ")
@@ -158,7 +158,7 @@ def test_a_cause_groups_and_holds_no_personal_data(kit: Kit) -> None:
         kit.due_now()
 
     causes = {
-        orjson.loads(letter.record)["cause"] for letter in kit.outbox.dead_letters(kit.outbox.dead_ids())
+        orjson.loads(letter.record)["cause"] for letter in kit.outbox.dead.get_many(kit.outbox.dead.ids())
     }
 
     [cause] = causes
@@ -204,12 +204,12 @@ def test_an_outage_holds_delivery_and_charges_nobody(
     assert least_s <= wait_s <= most_s
     assert held.failures == 1
     assert kit.books() == {"accepted": 40, "pending": 40}
-    assert kit.outbox.ring() == 0 or wait_s <= 0
+    assert kit.outbox.lane.ring() == 0 or wait_s <= 0
     kit.due_now()
     kit.run()
     assert kit.delivery.read().state == "open"
     assert sum(kit.books().get(word, 0) for word in ("delivered", "unchanged")) == 40
-    assert kit.outbox.dead_count() == 0
+    assert kit.outbox.dead.count() == 0
     assert kit.puts()[1]["items"] == 25, "the first call after an outage is a small probe"
 
 
@@ -230,7 +230,7 @@ def test_a_probe_that_fails_waits_longer(kit: Kit) -> None:
 def test_what_is_paused_stays_and_goes_on_resume(kit: Kit) -> None:
     kit.delivery.pause()
     kit.record(patch(1))
-    assert kit.outbox.ring() == 0
+    assert kit.outbox.lane.ring() == 0
     assert kit.puts() == []
     kit.delivery.resume()
     kit.run()
@@ -247,7 +247,7 @@ def test_an_item_past_its_age_is_given_up_on_only_after_another_failure(
     kit.run()
 
     assert kit.books() == {"accepted": 1, "dead": 1}
-    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     assert orjson.loads(letter.record)["cause"].startswith("given up after 0s")
 
 
@@ -259,7 +259,7 @@ def test_an_item_larger_than_a_batch_is_buried_naming_its_size(
     kit.run()
 
     assert kit.books() == {"accepted": 2, "delivered": 1, "dead": 1}
-    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     record = orjson.loads(letter.record)
     assert record["cause"] == "too large to send"
     assert "bytes alone" in record["reason"]
@@ -324,7 +324,7 @@ def test_a_stored_patch_that_cannot_be_read_is_buried_and_the_others_go(kit: Kit
 
     books = kit.outbox.ledger()["slack"]
     assert (books["delivered"], books["dead"]) == (1, 1)
-    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     assert orjson.loads(letter.record)["cause"] == "cannot be read"
 
 
@@ -332,7 +332,7 @@ def test_an_item_that_kills_its_worker_is_sent_alone_at_the_third_try_and_then_b
     kit.record(*(patch(n) for n in range(5)))
     for attempt in range(3):
         generation = kit.generation()
-        items = kit.outbox.claim(generation, 1000, lease_ms=20_000).items
+        items = kit.outbox.lane.claim(generation, 1000, lease_ms=20_000).items
         assert items, attempt
         kit.outbox.redis.delete(kit.outbox.prefix + "wake")
         if attempt == 2:
@@ -343,7 +343,7 @@ def test_an_item_that_kills_its_worker_is_sent_alone_at_the_third_try_and_then_b
         pass
 
     assert kit.books() == {"accepted": 5, "delivered": 4, "dead": 1}
-    [letter] = kit.outbox.dead_letters(kit.outbox.dead_ids())
+    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
     assert letter.external_id == suspect.external_id
     assert orjson.loads(letter.record)["cause"] == "killed its worker 3 times"
 
@@ -441,7 +441,7 @@ def test_a_slice_ends_with_a_full_call_and_hands_back_what_that_had_no_room_for(
     assert calls == [10, 12]
     assert kit.books() == {"accepted": 40, "delivered": 22, "pending": 18}
     assert len(kit.bell.rung) == 1, "the successor goes on"
-    items = kit.outbox.claim(kit.bell.rung[0]).items
+    items = kit.outbox.lane.claim(kit.bell.rung[0]).items
     assert [(item.crashes, item.refusals) for item in items] == [(0, 0)] * 18, "nobody is charged"
 
 
@@ -479,7 +479,7 @@ def test_an_outage_hands_back_what_was_made_ready_ahead(kit: Kit) -> None:
     assert kit.books() == {"accepted": 30, "pending": 30}
     assert kit.delivery.read().state == "backing_off"
     kit.due_now()
-    items = kit.outbox.claim(kit.generation()).items
+    items = kit.outbox.lane.claim(kit.generation()).items
     assert [(item.crashes, item.refusals) for item in items] == [(0, 0)] * 30, "nobody is charged"
 
 
@@ -505,7 +505,7 @@ def test_a_stop_hands_the_rest_back_uncharged(kit: Kit) -> None:
     kit.run()
 
     assert kit.books() == {"accepted": 30, "delivered": 10, "pending": 20}
-    assert kit.outbox.ring(), "the lane is free at once"
+    assert kit.outbox.lane.ring(), "the lane is free at once"
     kit.outbox.redis.delete(kit.outbox.prefix + "wake")
     kit.stop = False
     kit.flush.tools.upsert = lambda body, timeout_s: kit.planhat.upsert_raw(body, timeout_s=timeout_s)
@@ -651,7 +651,7 @@ def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -
     kit.record(*(patch(n) for n in range(2 * FOLDED_AT_ONCE)))
     lost: list[Settlement] = []
     generation = kit.generation()
-    assert kit.outbox.own(generation)
+    assert kit.outbox.lane.own(generation)
     with Lane(kit.outbox, generation, lease_s=20.0) as lane:
         preparation = Preparation(
             lane,
@@ -668,7 +668,7 @@ def test_what_is_half_made_when_the_job_must_end_goes_back_as_it_was(kit: Kit) -
         assert not preparation.between_parts
         assert not preparation.dry
         back = preparation.put_away()
-    kit.outbox.settle(back)
+    kit.outbox.lane.settle(back)
 
     assert len(back) == 2 * FOLDED_AT_ONCE
     assert not lost
@@ -738,7 +738,7 @@ def test_eight_workers_at_once_make_one_call_at_a_time_and_one_conversation_each
 
     def turn(kit: Kit, generation: int) -> None:
         # As the door and the sweep do: only whoever took a new generation works on it.
-        generation = generation or kit.outbox.ring()
+        generation = generation or kit.outbox.lane.ring()
         if generation:
             kit.flush.run(generation)
 

@@ -1,4 +1,4 @@
-"""Workers run three functions and no other: what else a job names, calls back or posts to is neither imported nor reached."""
+"""Workers run the functions of `workers/jobs.py` and no other: what else a job names, calls back or posts to is neither imported nor reached."""
 
 from __future__ import annotations
 

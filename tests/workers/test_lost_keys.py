@@ -92,7 +92,7 @@ def test_what_waited_for_its_key_too_long_is_a_dead_letter_that_a_replay_brings_
         shop.outbox.vault = Vault(lambda: NEW)
         listed = list_dead(shop.outbox, Selection())
         assert [group["cause"] for group in listed["groups"]] == ["cannot be read"]
-        [dead_id] = shop.outbox.dead_ids()
+        [dead_id] = shop.outbox.dead.ids()
         shown = show_dead(shop.context, dead_id)
         assert "no longer given" in shown["reason"]
         assert replay_dead(shop.context, Selection(ids=(dead_id,)), by="test")["failed"] == 1

@@ -15,7 +15,7 @@ import redis
 
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
-from relay.outbox.owner import Ownership, Seen, holder_of
+from relay.outbox.owner import Ownership, SeenInPlanhat, holder_of
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.outbox.test_outbox import entry
@@ -30,7 +30,7 @@ def of(outbox: Outbox, url: str = HERE, token: str = "one") -> Ownership:
     return Ownership(outbox, url, lambda: token)
 
 
-def nobody(planhat_id: str) -> Seen:
+def nobody(planhat_id: str) -> SeenInPlanhat:
     raise AssertionError("Planhat need not be asked")
 
 
@@ -58,7 +58,7 @@ def test_the_first_has_it_and_a_process_without_a_token_asks_nothing(outbox: Out
     ],
 )
 def test_what_stands_in_planhat_proves_it(
-    outbox: Outbox, url: str, answers: list[Seen], ours: bool, known: bool
+    outbox: Outbox, url: str, answers: list[SeenInPlanhat], ours: bool, known: bool
 ) -> None:
     of(outbox).look(claim=True)
     for name in ("u1", "u2"):

@@ -10,12 +10,12 @@ import pytest
 import redis
 
 from relay.outbox.epoch import Epoch, read_life
-from relay.outbox.outbox import MARK_YEAR_S
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
+from relay.outbox.store import MARK_YEAR_S
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from workers.flush.recognise import recognise
+from workers.flush.recognise import recognise_delivered
 
 _TEXT = re.compile(r"text \d+")
 
@@ -134,7 +134,7 @@ def test_after_a_flush_all_of_redis_nothing_is_overwritten(kit: Kit, redis_clien
     say(kit, 1, thread="new")
     assert texts(kit, "new") == ["text 1"] and reads(kit) == 2
     assert read_life(kit.outbox).unsure
-    assert recognise(kit.outbox, kit.planhat, may_call=lambda: True, metrics=kit.metrics) == 2
+    assert recognise_delivered(kit.outbox, kit.planhat, may_call=lambda: True, metrics=kit.metrics) == 2
     assert not read_life(kit.outbox).unsure
     say(kit, 1, thread="newer")
     assert reads(kit) == 2
@@ -157,10 +157,10 @@ def test_a_long_list_is_read_in_parts_and_goes_on_where_it_ended(kit: Kit) -> No
         allowed[0] -= 1
         return allowed[0] >= 0
 
-    recognise(kit.outbox, kit.planhat, may_call=may_call, metrics=kit.metrics, page=5)
+    recognise_delivered(kit.outbox, kit.planhat, may_call=may_call, metrics=kit.metrics, page=5)
     assert read_life(kit.outbox).unsure and read_life(kit.outbox).offset == 9
     allowed[0] = 100
-    recognise(kit.outbox, kit.planhat, may_call=may_call, metrics=kit.metrics, page=5)
+    recognise_delivered(kit.outbox, kit.planhat, may_call=may_call, metrics=kit.metrics, page=5)
     life = read_life(kit.outbox)
     assert not life.unsure
     year = int(kit.outbox.now_ms() // (MARK_YEAR_S * 1000))
@@ -199,7 +199,7 @@ def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     kit.record(patch(4, thread="t"))
     kit.flush._watch = lambda: None
     kit.run()
-    assert texts(kit) == ["text 1", "text 2", "text 3"] and kit.outbox.set_back
+    assert texts(kit) == ["text 1", "text 2", "text 3"] and kit.outbox.lane.set_back
     kit.flush._watch = lambda: (epoch.look(), None)[1]
     kit.due_now()
     redis_client.delete(kit.outbox.prefix + "wake")
@@ -213,7 +213,7 @@ def test_a_mark_takes_at_most_64_bytes(kit: Kit, count: int) -> None:
     key = f"{outbox.prefix}delivered:{outbox.now_ms() // (MARK_YEAR_S * 1000)}"
     ids = [f"slack-C024BE91L-17000{number}.000100" for number in range(count)]
     for start in range(0, count, 1_000):
-        run(outbox.redis, "mark", outbox.prefix, [0, 2, 0, 0, 0, *ids[start : start + 1_000]])
+        run_script(outbox.redis, "mark", outbox.prefix, [0, 2, 0, 0, 0, *ids[start : start + 1_000]])
     assert outbox.redis.scard(key) == count
     taken: Any = outbox.redis.memory_usage(key, samples=0)
     assert taken / count <= 64

@@ -287,14 +287,14 @@ def test_each_dead_letter_is_a_failed_rq_job_and_its_requeue_replays_it(fleet: F
     assert result is not None
     assert result.exc_string is not None
     assert result.exc_string.startswith("refused: ")
-    assert fleet.outbox.dead_ids() == [dead_id]
+    assert fleet.outbox.dead.ids() == [dead_id]
 
     fleet.sandbox.faults.all.clear()
     registry.requeue(dead_id)
 
     wait_until(lambda: fleet.books() == {"accepted": 2, "delivered": 2}, 15)
     assert registry.get_job_ids(cleanup=False) == []
-    assert fleet.outbox.dead_count() == 0
+    assert fleet.outbox.dead.count() == 0
     assert not Job.exists(dead_id, connection=fleet.redis)
 
 
@@ -320,7 +320,7 @@ def test_an_outage_is_sat_out_and_delivery_resumes_by_itself(fleet: Fleet) -> No
     fleet.record(*(patch(n) for n in range(30)))
 
     wait_until(lambda: fleet.books() == {"accepted": 30, "delivered": 30}, 25)
-    assert fleet.outbox.dead_count() == 0
+    assert fleet.outbox.dead.count() == 0
 
 
 def test_a_burst_delivers_what_is_due_and_exits(fleet: Fleet) -> None:
@@ -358,7 +358,7 @@ def test_two_fleets_share_one_lane_and_lose_nothing(fleet: Fleet) -> None:
 
     wait_until(lambda: "pending" not in fleet.books() and fleet.books().get("accepted") == 3000, 40)
     assert len(fleet.sandbox.store) == 500
-    assert fleet.outbox.dead_count() == 0
+    assert fleet.outbox.dead.count() == 0
     for thread in range(500):
         record = fleet.sandbox.store.get(f"extid-slack-C1-{thread}")
         assert record is not None

@@ -24,7 +24,7 @@ FREE_MAIL: Final = frozenset(
 )
 
 
-class Directory:
+class CompanyDirectory:
     """`call(operation)` takes a place in the fleet's minute: False, no look-up now. `counted(operation, status)` is
     told of each call made."""
 
@@ -72,7 +72,7 @@ class Directory:
             return
         asks = {ask for question in questions for ask in question if not ask.company_id}
         if self._asks_endusers:
-            batch.load_people("endusers", sorted({ask.get("email").casefold() for ask in asks} - {""}))
+            batch.load_endusers(sorted({ask.get("email").casefold() for ask in asks} - {""}))
         if self._asks_domains:
             batch.load_domains(sorted({ask.get("domain").casefold().rstrip(".") for ask in asks} - {""}))
 
@@ -110,24 +110,6 @@ class Directory:
                 return None
             return _one(batch.companies_of(domain), step.kind)
         return None
-
-    # -- people ----------------------------------------------------------------------------------------------
-
-    def people(self, kind: str, emails: Iterable[str]) -> dict[str, str]:
-        """email -> Planhat id, for `users` or `endusers`; who is unknown or twice there is left out. Best effort: what
-        cannot be asked now is left out too, and never delays a delivery."""
-        batch = LookUpBatch(self._cache)
-        wanted = sorted({email.casefold() for email in emails if "@" in email})
-        batch.load_people(kind, wanted)
-        found: dict[str, str] = {}
-        for email in wanted:
-            try:
-                ids = [who for who, _ in batch.endusers(email)] if kind == "endusers" else batch.users(email)
-            except LookUpPostponed:
-                continue
-            if len(set(ids)) == 1:
-                found[email] = ids[0]
-        return found
 
 
 def _one(company_ids: Iterable[str], via: str) -> CompanyVerdict | None:

@@ -1,6 +1,4 @@
-"""Look-ups in Planhat through a cache in Redis, within the fleet's call budget: end users and users by address, companies by
-domain. Every answer is checked here again, since Planhat ignores filters it does not know.
-"""
+"""Look-ups in Planhat through a cache in Redis, within the fleet's call budget: end users by address, companies by domain. Every answer is checked here again, since Planhat ignores filters it does not know."""
 
 from __future__ import annotations
 
@@ -31,10 +29,6 @@ class PlanhatLookUps(Protocol):
 
     def endusers(
         self, *, email: str | None = None, select: Iterable[str] = (), timeout_s: float | None = None
-    ) -> Sequence[Mapping[str, Any]]: ...
-
-    def users(
-        self, *, email: str | None = None, timeout_s: float | None = None
     ) -> Sequence[Mapping[str, Any]]: ...
 
     def companies(
@@ -77,7 +71,6 @@ class LookUpBatch:
         self._offline = offline
         self._left = LOOKUPS_PER_BATCH
         self._endusers: dict[str, list[list[str]]] = {}
-        self._users: dict[str, list[str]] = {}
         self._domains: dict[str, list[str]] = {}
         self._domains_at_ms: int | None = None
         self._domains_looked = False
@@ -94,15 +87,17 @@ class LookUpBatch:
             domain: row.decode().split() for domain, row in zip(domains, rows, strict=False) if row
         }
 
-    def load_people(self, kind: str, emails: Sequence[str]) -> None:
-        """Reads what the cache has of them; `kind`: `endusers` or `users`."""
+    def load_endusers(self, emails: Sequence[str]) -> None:
+        """Reads what the cache has of them."""
         if not emails:
             return
-        cache, key = self._cache, keys.looked_up_enduser if kind == "endusers" else keys.looked_up_user
+        cache = self._cache
+        names = [cache.prefix + keys.looked_up_enduser(address_digest(email)) for email in emails]
         with reaching_redis():
-            rows: Any = cache.redis.mget([cache.prefix + key(address_digest(email)) for email in emails])
-        held: dict[str, Any] = self._endusers if kind == "endusers" else self._users
-        held.update({email: orjson.loads(row) for email, row in zip(emails, rows, strict=True) if row})
+            rows: Any = cache.redis.mget(names)
+        self._endusers.update(
+            {email: orjson.loads(row) for email, row in zip(emails, rows, strict=True) if row}
+        )
 
     def endusers(self, email: str) -> list[list[str]]:
         """[end user's id, company's id] of each with this address. Raises LookUpPostponed."""
@@ -118,27 +113,23 @@ class LookUpBatch:
                 if _has_address(row, email) and row.get("companyId") and row.get("archived") is not True
             ]
             self._endusers[email] = found
-            self._remember(
-                keys.looked_up_enduser, email, found, certain=len({company for _, company in found}) == 1
-            )
+            self._remember(email, found, certain=len({company for _, company in found}) == 1)
         return self._endusers[email]
 
-    def users(self, email: str) -> list[str]:
-        """The ids of our own people with this address. Raises LookUpPostponed."""
-        if email not in self._users:
-            rows = self._look_up(
-                "GET users", lambda: self._cache.planhat.users(email=email, timeout_s=self._cache.timeout_s)
-            )
-            found = [str(row["_id"]) for row in rows if row.get("_id") and _has_address(row, email)]
-            self._users[email] = found
-            self._remember(keys.looked_up_user, email, found, certain=len(found) == 1)
-        return self._users[email]
+    @property
+    def failed(self) -> bool:
+        """Whether a look-up failed, so that no other is made."""
+        return self._failed is not None
+
+    def knows(self, email: str) -> bool:
+        """Tell whether an end user's address needs no call."""
+        return email in self._endusers
 
     def companies_of(self, domain: str) -> list[str]:
         """The ids of the companies with this domain. Raises LookUpPostponed."""
-        held = self._domains.get(domain)
-        if held:
-            return held
+        stored = self._domains.get(domain)
+        if stored:
+            return stored
         stale_ms = self._cache.now_ms() - NOT_FOUND_S * 1000
         if not self._domains_looked and (self._domains_at_ms is None or self._domains_at_ms <= stale_ms):
             self._read_domains()
@@ -202,13 +193,11 @@ class LookUpBatch:
         self._cache.counted(operation, "200")
         return rows
 
-    def _remember(
-        self, key: Callable[[str], str], email: str, found: Sequence[Any], *, certain: bool
-    ) -> None:
+    def _remember(self, email: str, found: Sequence[Any], *, certain: bool) -> None:
         # Nobody and several are what a person will mend in Planhat: looked at again soon.
         with unless_full():
             self._cache.redis.set(
-                self._cache.prefix + key(address_digest(email)),
+                self._cache.prefix + keys.looked_up_enduser(address_digest(email)),
                 orjson.dumps(found),
                 ex=FOUND_S if certain else NOT_FOUND_S,
             )
@@ -222,6 +211,6 @@ def _has_address(row: Mapping[str, Any], email: str) -> bool:
 
 def _domains_of(row: Mapping[str, Any]) -> list[str]:
     # Others have seen lists come back as comma-delimited strings.
-    held = row.get("domains")
-    names = held.split(",") if isinstance(held, str) else held if isinstance(held, list) else []
+    stored = row.get("domains")
+    names = stored.split(",") if isinstance(stored, str) else stored if isinstance(stored, list) else []
     return [name.strip().casefold().rstrip(".") for name in names if isinstance(name, str) and name.strip()]

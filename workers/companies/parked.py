@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from relay.outbox import keys
-from relay.outbox.scripts import keep_books, reaching_redis, run
+from relay.outbox.scripts import reaching_redis, run_commands, run_script
 from workers.companies.lookup_cache import NOT_FOUND_S
 
 
@@ -25,7 +25,7 @@ class ParkedLetters:
         at_ms = self._now_ms() + int(wait_s * 1000)
         rows = [word for dead_id in dead_ids for word in (at_ms, dead_id)]
         if rows:
-            keep_books(self._redis, self._prefix, ("ZADD", keys.PARKED, *rows))
+            run_commands(self._redis, self._prefix, ("ZADD", keys.PARKED, *rows))
 
     def forget(self, dead_ids: Iterable[str]) -> None:
         """These wait no longer."""
@@ -44,4 +44,4 @@ class ParkedLetters:
 
     def config_changed(self, version: str) -> bool:
         """Says whether `version` is news and letters wait; all of them are due now then."""
-        return bool(run(self._redis, "parked_due", self._prefix, [self._now_ms(), version]))
+        return bool(run_script(self._redis, "parked_due", self._prefix, [self._now_ms(), version]))

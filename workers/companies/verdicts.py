@@ -58,11 +58,11 @@ class Ask:
         return cls(company_id, tuple([(key, str(value)) for key, value in company.items() if value]))
 
     def get(self, key: str) -> str:
-        held = dict(self.company)
-        if held.get(key):
-            return held[key].strip()
+        stored = dict(self.company)
+        if stored.get(key):
+            return stored[key].strip()
         if key == "domain":
-            _, at, domain = held.get("email", "").strip().rpartition("@")
+            _, at, domain = stored.get("email", "").strip().rpartition("@")
             return domain if at else ""
         return ""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from relay.config import Config
 from relay.errors import MappingFailed, TryLater
-from relay.event import Event, Recipient
+from relay.event import Attachment, Event, Recipient
 from relay.operations.context import OperatorContext
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.outbox.items import Item, Pending
@@ -30,10 +30,10 @@ PATIENCE_S: Final = 600.0
 BUDGET_S: Final = 5.0
 _NEXT_CLAIM_S: Final = 1.0
 
-Tools = Mapping[str, tuple[EnrichOptions, Lookups]]
+_Tools = Mapping[str, tuple[EnrichOptions, Lookups]]
 
 
-def tools_of(config: Config) -> Tools:
+def tools_of(config: Config) -> _Tools:
     """A look-up for each source with `enrich:`. One that does not hold is logged and left out: its events are
     relayed with what they have."""
     found: dict[str, tuple[EnrichOptions, Lookups]] = {}
@@ -50,7 +50,7 @@ def tools_of(config: Config) -> Tools:
 
 class Enricher:
     def __init__(
-        self, context: OperatorContext, tools: Tools, *, clock: Callable[[], float] = time.monotonic
+        self, context: OperatorContext, tools: _Tools, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._context = context
         self._tools = tools
@@ -87,12 +87,12 @@ class Enricher:
     def _item(self, item: Item, stored: Mapping[str, Stored], remapper: Remapper, *, patient: bool) -> Item:
         made = []
         for pending in item.pending:
-            tool, held = self._tools.get(pending.source), stored.get(pending.event_id)
-            if tool is None or held is None:
+            tool, found = self._tools.get(pending.source), stored.get(pending.event_id)
+            if tool is None or found is None:
                 made.append(pending)
                 continue
             try:
-                made.append(self._pending(pending, held, tool, remapper))
+                made.append(self._pending(pending, found, tool, remapper))
             except TryLater:
                 if patient:
                     raise
@@ -100,11 +100,11 @@ class Enricher:
         return replace(item, pending=tuple(made))
 
     def _pending(
-        self, pending: Pending, held: Stored, tool: tuple[EnrichOptions, Lookups], remapper: Remapper
+        self, pending: Pending, stored: Stored, tool: tuple[EnrichOptions, Lookups], remapper: Remapper
     ) -> Pending:
         options, lookups = tool
         try:
-            event = remapper.event(held)
+            event = remapper.event(stored)
             before = event.view()
             after = enrich(before, options, lookups.fetch, payload=event.payload)
             if after == before:
@@ -130,4 +130,7 @@ def _with(event: Event, view: Mapping[str, Any]) -> Event:
         html=view["html"],
         sender=replace(event.sender, id=sender["id"], name=sender["name"], email=sender["email"]),
         recipients=tuple(Recipient(one["name"], one["email"], one["role"]) for one in view["recipients"]),
+        attachments=tuple(
+            Attachment(one["name"], one["type"], one["size"], one["url"]) for one in view["attachments"]
+        ),
     )

@@ -33,7 +33,7 @@ _MAX_ANSWER_BYTES = 2 * 1024 * 1024
 _ABSENT = (404, 410)
 
 #: Asks for a URL's JSON object: {} for what is not there. Raises TryLater where nobody can say now.
-Fetch = Callable[[str], Mapping[str, Any]]
+_Fetch = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,11 @@ def _credential(given: Any) -> Callable[[], str]:
 
 
 def enrich(
-    view: Mapping[str, Any], options: EnrichOptions, fetch: Fetch, *, payload: Mapping[str, Any] | None = None
+    view: Mapping[str, Any],
+    options: EnrichOptions,
+    fetch: _Fetch,
+    *,
+    payload: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The event's view with what was looked up; the given one stays as it is, and what it has is never replaced.
 
@@ -120,7 +124,7 @@ class Lookups:
         self._not_before = 0.0
 
     def fetch(self, url: str) -> Mapping[str, Any]:
-        """See `Fetch`. After a 429 nothing is asked until the provider's time is over."""
+        """See `_Fetch`. After a 429 nothing is asked until the provider's time is over."""
         now_s = self._clock()
         with self._lock:
             known = self._known.get(url)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from relay.config import Config
 from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.planhat.custom_fields import creation
 from relay.planhat.resolve import Hold
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.verdicts import Ambiguous, Found, Missing, Unsure
 from workers.flush.dead_record import DeadRecord, dead_id
+from workers.flush.fitting import Fit, Fitting
 from workers.flush.fold import FoldedItem, OutgoingItem
 from workers.flush.settle import Settlements
 
@@ -22,10 +23,12 @@ class Addressing:
         self,
         config: Config,
         outbox: Outbox,
-        directory: Directory,
+        directory: CompanyDirectory,
         settling: Settlements,
         metrics: SharedMetrics,
+        fitting: Fitting | None,
     ) -> None:
+        self._fitting = fitting
         self._config = config
         self._outbox = outbox
         self._directory = directory
@@ -100,11 +103,17 @@ class Addressing:
     def outgoing_items(
         self, ready: Sequence[FoldedItem], settlements: list[Settlement]
     ) -> list[OutgoingItem]:
-        people = self._people(ready)
+        """Those that can go, in order; what cannot is settled instead."""
         most = self._config.planhat.batch.max_bytes
         fitting: list[OutgoingItem] = []
-        for folded_item in ready:
-            outgoing = folded_item.outgoing(people(folded_item))
+        fits = self._fitting.fit(ready) if self._fitting else [Fit()] * len(ready)
+        for folded_item, fit in zip(ready, fits, strict=True):
+            if fit.lacking:
+                settlements.append(
+                    self._settling.bury(folded_item.item, _undefined(fit.lacking), folded_item)
+                )
+                continue
+            outgoing = folded_item.outgoing(fit.changes, unasked=fit.unasked)
             size = len(outgoing.row.body)
             if size + 2 > most:
                 reason = f"It is {size} bytes alone; planhat.batch.max_bytes allows {most}."
@@ -117,38 +126,15 @@ class Addressing:
                 fitting.append(outgoing)
         return fitting
 
-    def _people(self, folded_items: Sequence[FoldedItem]) -> Callable[[FoldedItem], dict[str, Any] | None]:
-        if not self._config.planhat.resolve_people:
-            return lambda folded_item: None
-        known = {
-            kind: self._directory.people(
-                kind,
-                [
-                    p["email"]
-                    for folded_item in folded_items
-                    for p in folded_item.fields.get(kind, ())
-                    if _by_email(p)
-                ],
-            )
-            for kind in ("users", "endusers")
-        }
 
-        def found(folded_item: FoldedItem) -> dict[str, Any]:
-            out: dict[str, Any] = {}
-            for kind, ids in known.items():
-                people = folded_item.fields.get(kind)
-                if people:
-                    out[kind] = [
-                        {**{k: v for k, v in p.items() if k != "email"}, "id": ids[p["email"].casefold()]}
-                        if _by_email(p) and p["email"].casefold() in ids
-                        else p
-                        for p in people
-                        # Planhat wants ids: whom it does not know is left out.
-                        if not _by_email(p) or p["email"].casefold() in ids
-                    ]
-            return out
-
-        return found
+def _undefined(names: Sequence[str]) -> DeadRecord:
+    listed = ", ".join(names)
+    return DeadRecord(
+        "deliver",
+        f"custom fields that Planhat does not have: {listed}",
+        f"Planhat would store {listed} and show it to nobody. {'. '.join(creation(name).capitalize() for name in names)}."
+        " Then replay it; or set planhat.undefined_fields to drop or warn.",
+    )
 
 
 def _homeless(verdict: Missing | Ambiguous) -> DeadRecord:
@@ -164,7 +150,3 @@ def _homeless(verdict: Missing | Ambiguous) -> DeadRecord:
         f"several companies fit ({verdict.via})",
         f"Not guessed. Candidates: {', '.join(verdict.candidates)}. Name one in a table under `companies:`.",
     )
-
-
-def _by_email(person: Any) -> bool:
-    return isinstance(person, dict) and isinstance(person.get("email"), str) and not person.get("id")

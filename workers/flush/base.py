@@ -147,13 +147,13 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
         if place is not None:
             found[message] = place
             at = place[1]
-    whole = plain(text.text)
+    whole = plain_document(text.text)
     for _, message, entry in live:
         if message in found:
             continue
         # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
         # the text was rewritten it may be there in other spelling.
-        said = plain(str(entry[3]))
+        said = plain_document(str(entry[3]))
         if message in stored or (not found and said and said in whole):
             del entries[message]
     at, key, number = 0, ("", ""), 0
@@ -188,6 +188,6 @@ def _piece(
     return 1
 
 
-def plain(text: str) -> str:
+def plain_document(text: str) -> str:
     """`text` without tags and needless blanks: what is left when Planhat's editor has written it in its own way."""
     return " ".join(unescape(_TAG.sub(" ", text)).split())

@@ -31,7 +31,7 @@ _GATEWAY_GAVE_UP: Final = frozenset({408, 502, 504, 524})
 MakesCall = Callable[[Callable[[], Answer], Callable[[], bool]], Answer]
 
 
-class Beside:
+class CallThread:
     """Makes a call in a thread of its own, and goes on with something else meanwhile."""
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
 """Looking again: a call that timed out or was cut off may take effect after the one that followed it, and leave Planhat with
 what is older. Once it is quiet, what Planhat has is read back, and sent again where that is less than what was delivered.
 
-Due times lie in the zset `doubt`, put there by the settlement of a delivery that followed a cut-off call.
+Due times lie in the zset `doubt`, put there by the settlement of a delivery that followed a cut-off call, and of one whose
+people could not all be looked up: that one simply goes again.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.telemetry import log
-from workers.flush.base import plain
-from workers.flush.fold import nudge
-from workers.flush.readback import differences
+from workers.flush.base import plain_document
+from workers.flush.comparison import differences
+from workers.flush.fold import UNASKED, nudge
 
 #: Read one by one up to so many; of more, all are sent again, which takes a call or two instead of one each.
 READ_AT_MOST: Final = 200
@@ -27,7 +28,7 @@ _TIMEOUT_S: Final = 10.0
 _LATER_MS: Final = 30_000
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -37,7 +38,7 @@ class Doubts:
     def __init__(
         self,
         outbox: Outbox,
-        planhat: Getter,
+        planhat: _Getter,
         *,
         call: Callable[[], bool],
         metrics: SharedMetrics,
@@ -51,48 +52,55 @@ class Doubts:
 
     def look(self, *, idle: bool) -> int:
         """How many conversations are to be sent again. Raises OutboxUnavailable."""
-        due, waiting = self._outbox.doubts_due(limit=self._read_at_most + 1)
+        due, waiting = self._outbox.doubts.due(limit=self._read_at_most + 1)
         again = 0
         if waiting > self._read_at_most:
             for external_id in due:
                 again += self._again(external_id)
         else:
             for external_id in due[: AT_ONCE_IDLE if idle else AT_ONCE]:
-                if not self._call():
+                looked = self._look_at(external_id)
+                if looked is None:
                     break
-                again += self._look_at(external_id)
+                again += looked
         if again:
             log("doubt.sent_again", conversations=again)
             self._metrics.add("relay_sent_again_total", {}, again)
         return again
 
-    def _look_at(self, external_id: str) -> int:
+    def _look_at(self, external_id: str) -> int | None:
+        """1 where it is to be sent again; None: no call can be made."""
         document = self._document(external_id)
         if document is None:
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
+        if document.sent_hash.endswith(UNASKED):
+            # Nothing to read: who was not looked up is looked up when it goes.
+            return self._again(external_id)
+        if not self._call():
+            return None
         try:
             record = self._planhat.get(document.planhat_id or f"extid-{external_id}", timeout_s=_TIMEOUT_S)
         except PlanhatNotFound:
             # No call of ours deletes: somebody did, and it is not for us to bring it back.
             self._count("404")
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         except PlanhatError as error:
             self._count(type(error).__name__)
-            self._outbox.settle_doubt(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
+            self._outbox.doubts.conclude(external_id, "later", due_ms=self._outbox.now_ms() + _LATER_MS)
             return 0
         self._count("200")
         if has_all(document, record):
-            self._outbox.settle_doubt(external_id, "done")
+            self._outbox.doubts.conclude(external_id, "done")
             return 0
         return self._again(external_id)
 
     def _again(self, external_id: str) -> int:
         document = self._document(external_id)
         if document is None:
-            return self._outbox.settle_doubt(external_id, "done") * 0
-        return self._outbox.settle_doubt(
+            return self._outbox.doubts.conclude(external_id, "done") * 0
+        return self._outbox.doubts.conclude(
             external_id, "again", nudge=nudge(external_id, document.source, self._outbox.about_ms())
         )
 
@@ -111,10 +119,10 @@ def has_all(document: Document, record: Mapping[str, Any]) -> bool:
     """Whether `record` has everything that `document` says. More than that is a person's, and right."""
     if differences(document.render(), record):
         return False
-    text = plain(str(record.get("description") or ""))
+    text = plain_document(str(record.get("description") or ""))
     entries = document.registers.get("description", {}).get("append", {})
     return all(
-        plain(str(entry[3])) in text
+        plain_document(str(entry[3])) in text
         for message, entry in entries.items()
         if message not in document.retracted and entry[3] not in (None, "")
     )

@@ -21,6 +21,9 @@ HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
 UNKNOWN: Final = "?"
 
+#: Ends the hash of what Planhat has where somebody could not be looked up. Equal to no hash.
+UNASKED: Final = "~"
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 #: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have. `read`: what Planhat
@@ -109,14 +112,18 @@ class FoldedItem:
     def note(self, at_ms: int, what: str, **facts: Any) -> None:
         add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
 
-    def outgoing(self, people: dict[str, Any] | None = None) -> OutgoingItem:
-        """The conversation as it goes out. By `_id` where Planhat told it, since an externalId is unique per company
+    def outgoing(self, changes: Mapping[str, Any] | None = None, *, unasked: bool = False) -> OutgoingItem:
+        """The conversation as it goes out, with `changes` (None: left out); `unasked`: to go once more, when what it lacks may
+        be known. By `_id` where Planhat told it, since an externalId is unique per company
         only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
         document = self.document
         head: dict[str, Any] = {"externalId": document.external_id, "companyId": self.company_id}
         if document.planhat_id:
             head["_id"] = document.planhat_id
-        fields = canonical({**self.fields, **people}) if people else self.json
+        sent = {**self.fields, **changes} if changes else self.fields
+        if changes and None in changes.values():
+            sent = {name: value for name, value in sent.items() if value is not None}
+        fields = canonical(sent) if changes else self.json
         body = orjson.dumps(head)
         if len(fields) > len(b"{}"):
             body = body[:-1] + b"," + fields[1:]
@@ -128,7 +135,7 @@ class FoldedItem:
             self.company_id,
             intern(str(self.fields.get("type", ""))),
             document.encode_fold(),
-            self.hash,
+            self.hash + UNASKED if unasked else self.hash,
             document.sent_hash,
             document.company_id,
             document.history,
@@ -136,6 +143,8 @@ class FoldedItem:
             document.marked,
             document.life,
             self.doubtful,
+            unasked,
+            (len(_listed(sent, "users")), len(_listed(sent, "endusers")), len(_listed(sent, "activityTags"))),
         )
 
 
@@ -159,6 +168,10 @@ class OutgoingItem:
     marked: int = 0
     life: int = 0
     doubtful: bool = False
+    #: Somebody could not be looked up: it goes once more, later.
+    unasked: bool = False
+    #: How many users, endusers and tags went with it.
+    counts: tuple[int, int, int] = (0, 0, 0)
 
     def whole(self) -> Document:
         """The folded document, with its memory as it was before this delivery."""
@@ -193,6 +206,11 @@ class OutgoingItem:
         payload = orjson.loads(self.row.body)
         del payload["_id"]
         return replace(self, row=Row(self.row.external_id, orjson.dumps(payload)))
+
+
+def _listed(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[str, State]]:

@@ -23,7 +23,7 @@ from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Preparation, Recalls
 from workers.flush.settle import Settlements, hand_back
 from workers.flush.step import Permission, Situation, Step, next_step
-from workers.flush.verdicts import Reader, Verdicts
+from workers.flush.verdicts import ReadsBack, Verdicts
 from workers.pace.pace import Limits, Pace
 
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
@@ -49,7 +49,7 @@ class Tools:
     upsert: Callable[[bytes, float], Answer]
     bell: Bells
     metrics: SharedMetrics
-    reader: Reader | None
+    reader: ReadsBack | None
     enricher: Enriches | None
     recall: Recalls | None
     beside: MakesCall
@@ -217,7 +217,7 @@ class Job:
     def _end(self, *, hand_over: bool = False) -> None:
         """Nothing more is sent in this slice: what is at hand goes back, and the lane to whoever comes next."""
         self._verdicts.settle(self._preparation.put_away())
-        self._pace.keep()
+        self._pace.save()
         self._verdicts.finish()
         if self._lane.lost:
             return
@@ -245,13 +245,13 @@ class Job:
 
     def _meanwhile(self) -> bool:
         """A little of what can be done while a call is under way. False: there is nothing."""
-        self._pace.keep()
+        self._pace.save()
         if self._ahead is not None and self._ahead():
             return True
         if len(self._verdicts):
             self._verdicts.step()
             return True
-        self._tools.outbox.push()
+        self._tools.outbox.lane.push()
         return False
 
     def _make_ahead(self, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:

@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.items import Claim, Item, Later
-from relay.outbox.outbox import BYTES_PER_CLAIM, Outbox
+from relay.outbox.lane import BYTES_PER_CLAIM
+from relay.outbox.outbox import Outbox
 from workers.flush.fold import perhaps_sent
 
 LANE_TTL_MS: Final = 2_000
@@ -45,11 +46,11 @@ class Lane:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._owning = True
-        self._held: dict[str, Item] = {}
+        self._claimed: dict[str, Item] = {}
         self._renewed_at = self._clock()
         #: (externalId, token) of leases that somebody else has by now.
         self._lost_items: set[tuple[str, str]] = set()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_done, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -63,26 +64,26 @@ class Lane:
             self._owning = False
 
     def claim(
-        self, limit: int, *, max_bytes: int = BYTES_PER_CLAIM, keep: bool = False
+        self, limit: int, *, max_bytes: int = BYTES_PER_CLAIM, stay: bool = False
     ) -> Callable[[], Claim]:
-        """Claims without waiting for the answer; what it gives back waits. Without `keep` an empty claim lets the lane go."""
+        """Claims without waiting for the answer; what it gives back waits. Without `stay` an empty claim lets the lane go."""
         begin = partial(
-            self._outbox.begin_claim, self.generation, limit,
-            lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS, max_bytes=max_bytes, keep=keep,
+            self._outbox.lane.begin_claim, self.generation, limit,
+            lease_ms=self._lease_ms, wake_ms=LANE_TTL_MS, max_bytes=max_bytes, stay=stay,
         )  # fmt: skip
-        if not keep:
+        if not stay:
             # Under the lock: a claim that finds nothing lets the lane go, and the thread must not take it up again.
             with self._lock:
                 claim = begin()()
                 self._owning = claim.owned and bool(claim.items)
-                self._hold(claim)
+                self._note(claim)
             return lambda: claim
         answer = begin()
 
         def wait() -> Claim:
             claim = answer()
             with self._lock:
-                self._hold(claim)
+                self._note(claim)
             return claim
 
         return wait
@@ -93,70 +94,72 @@ class Lane:
 
     def read_available(self) -> None:
         """Takes what has come of the claims on their way."""
-        self._outbox.read_available()
+        self._outbox.lane.read_available()
 
-    def _hold(self, claim: Claim) -> None:
+    def _note(self, claim: Claim) -> None:
         # A number that was given before: Redis is in an older state. Nothing is sent before that is noted.
-        self.lost = self.lost or not claim.owned or self._outbox.set_back
-        if not self._held:
+        self.lost = self.lost or not claim.owned or self._outbox.lane.set_back
+        if not self._claimed:
             self._renewed_at = self._clock()
-        self._held.update((item.external_id, item) for item in claim.items)
+        self._claimed.update((item.external_id, item) for item in claim.items)
 
     @property
-    def holding(self) -> bool:
+    def has_claims(self) -> bool:
         """Whether anything claimed is unsettled."""
-        return bool(self._held)
+        return bool(self._claimed)
 
     def let_go(self) -> None:
         with self._lock:
             if self._owning:
                 self._owning = False
-                self._outbox.release(self.generation)
+                self._outbox.lane.release(self.generation)
 
     def hand_over(self) -> int:
         with self._lock:
             self._owning = False
-            return self._outbox.hand_over(self.generation)
+            return self._outbox.lane.hand_over(self.generation)
 
     def settled(self, external_ids: Iterable[str]) -> None:
         with self._lock:
             for external_id in external_ids:
-                self._held.pop(external_id, None)
+                self._claimed.pop(external_id, None)
 
     def slipped(self) -> bool:
         """Whether a lease was lost. A process that was stopped for a while (a paused machine) finds out here, before
         it sends what someone else may have sent by now."""
         if self._clock() - self._renewed_at > self._lease_ms / 2000:
             with self._lock:
-                held = list(self._held.values())
-            self._renew(held)
+                items = list(self._claimed.values())
+            self._renew(items)
         if not self._lost_items:
             return False
         with self._lock:
-            return any((item.external_id, item.token) in self._lost_items for item in self._held.values())
+            return any((item.external_id, item.token) in self._lost_items for item in self._claimed.values())
 
-    def _renew(self, held: list[Item]) -> None:
+    def _renew(self, items: list[Item]) -> None:
         began = self._clock()
-        lost = self._outbox.renew(held, lease_ms=self._lease_ms)
-        self._lost_items |= {(item.external_id, item.token) for item in held if item.external_id in lost}
+        lost = self._outbox.lane.renew(items, lease_ms=self._lease_ms)
+        self._lost_items |= {(item.external_id, item.token) for item in items if item.external_id in lost}
         self._renewed_at = began
 
-    def _keep(self) -> None:
+    def _renew_until_done(self) -> None:
         while not self._done.wait(_EVERY_S):
             try:
                 with self._lock:
                     if self._done.is_set():
                         return
-                    if self._owning and not self._outbox.own(self.generation, LANE_TTL_MS):
+                    if self._owning and not self._outbox.lane.own(self.generation, LANE_TTL_MS):
                         self._owning, self.lost = False, True
-                    held = list(self._held.values())
-                if held and self._overdue():
+                    items = list(self._claimed.values())
+                if items and self._overdue():
                     due_ms = self._outbox.now_ms() + HAND_BACK_MS
-                    self._outbox.settle([Later(item, due_ms, document=perhaps_sent(item)) for item in held])
-                    self._lost_items.update((item.external_id, item.token) for item in held)
+                    self._outbox.lane.settle(
+                        [Later(item, due_ms, document=perhaps_sent(item)) for item in items]
+                    )
+                    self._lost_items.update((item.external_id, item.token) for item in items)
                     self.let_go()
                     return
-                if held and self._clock() - self._renewed_at >= self._lease_ms / 3000:
-                    self._renew(held)
+                if items and self._clock() - self._renewed_at >= self._lease_ms / 3000:
+                    self._renew(items)
             except OutboxUnavailable:
                 continue

@@ -26,14 +26,15 @@ from relay.config import Config
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.flush.address import Addressing
-from workers.flush.call import Beside, MakesCall
+from workers.flush.call import CallThread, MakesCall
+from workers.flush.fitting import Fitting
 from workers.flush.job import Bells, Job, Tools
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Recalls
 from workers.flush.settle import Settlements
-from workers.flush.verdicts import Reader
+from workers.flush.verdicts import ReadsBack
 from workers.pace.pace import Pace
 
 #: A job drains for so long and then hands over to a successor, so that RQ sees jobs end.
@@ -59,12 +60,13 @@ class Flush:
         config: Config,
         outbox: Outbox,
         pace: Pace,
-        directory: Directory,
+        directory: CompanyDirectory,
         upsert: Callable[[bytes, float], Answer],
         *,
+        fitting: Fitting | None = None,
         bell: Bells,
         metrics: SharedMetrics,
-        reader: Reader | None = None,
+        reader: ReadsBack | None = None,
         enricher: Enriches | None = None,
         recall: Recalls | None = None,
         beside: MakesCall | None = None,
@@ -87,14 +89,14 @@ class Flush:
             outbox=outbox,
             pace=pace,
             settling=settling,
-            addressing=Addressing(config, outbox, directory, settling, metrics),
+            addressing=Addressing(config, outbox, directory, settling, metrics, fitting),
             upsert=upsert,
             bell=bell,
             metrics=metrics,
             reader=reader,
             enricher=enricher,
             recall=recall,
-            beside=beside or Beside(),
+            beside=beside or CallThread(),
             stopping=stopping,
             overdue=overdue,
             slice_s=slice_s,
@@ -106,10 +108,10 @@ class Flush:
         """Drains the lane for one slice; how many items were claimed. Raises OutboxUnavailable when Redis stays away."""
         tools = self.tools
         self._watch()
-        if tools.outbox.pipe:
+        if tools.outbox.lane.pipe:
             # A job that was cut off may have left answers there; its items are due again after their lease.
-            tools.outbox.pipe.reset()
-        if not tools.outbox.own(generation):
+            tools.outbox.lane.pipe.reset()
+        if not tools.outbox.lane.own(generation):
             return 0
         with Lane(
             tools.outbox,

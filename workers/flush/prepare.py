@@ -143,8 +143,8 @@ class Preparation:
         if room <= 0 or room_bytes <= 0:
             return False
         most, most_bytes = min(PART, room), min(PART_BYTES, room_bytes)
-        keep = bool(self._outgoing_items or coming_items) or self._lane.holding
-        self._asked.append((most, most_bytes, self._lane.claim(most, max_bytes=most_bytes, keep=keep)))
+        stay = bool(self._outgoing_items or coming_items) or self._lane.has_claims
+        self._asked.append((most, most_bytes, self._lane.claim(most, max_bytes=most_bytes, stay=stay)))
         return True
 
     def take_in(self, items: Sequence[Item]) -> None:
@@ -245,14 +245,14 @@ class Preparation:
         while self._asked:
             items += self._asked.popleft()[2]().items
         settlements = [*self._settlements, *(hand_back(item) for item in items)]
-        for held in (
+        for part in (
             self._outgoing_items,
             self._folded_items,
             self._unfolded,
             self._settlements,
             self.suspects,
         ):
-            held.clear()
+            part.clear()
         self._size = 0
         return settlements
 

@@ -1,13 +1,12 @@
 """Silent damage is caught: after the first delivery of each type, and a sample later, one conversation is read back and
 compared with what was sent. Planhat turns a type it does not know into `note` without a word, and may drop a field.
 
-Keys, under `relay:{lane}:`: `readback` (hash: type -> when it was last read back, ms), `warnings` (hash: "rule|what" ->
-JSON {"at_ms", "rule", "type", "field", "what"}; no content of any conversation).
+Of a description that Planhat has mangled both texts are kept for the console, sealed and for a week; nothing else of any
+conversation is, and none of it is logged.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -19,21 +18,20 @@ from relay.errors import OutboxUnavailable, PlanhatError
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.planhat.fields import DEFAULT_TYPE
-from relay.telemetry import log
+from workers.flush.comparison import differences
 from workers.flush.fold import OutgoingItem
+from workers.flush.notices import Notices
 from workers.pace.pace import Pace
 
 AGAIN_MS: Final = 3600_000
 #: A sample is read only while the minute's budget is this free.
 _ROOMY: Final = 0.5
-#: What Planhat may rightly write in another way: compared for being there, not for being equal.
-_LOOSE: Final = frozenset(
-    {"description", "snippet", "date", "outDate", "users", "endusers", "companyId", "activityTags"}
-)
+#: How much of two texts is kept for the console, and for how long.
+_TEXT_CHARS: Final = 20_000
+_TEXTS_S: Final = 7 * 86400
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -44,12 +42,13 @@ class Readback:
     def __init__(
         self,
         client: redis.Redis,
-        planhat: Getter,
+        planhat: _Getter,
         pace: Pace,
         *,
         metrics: SharedMetrics,
         now_ms: Callable[[], int],
         stands: Callable[[str], None] = lambda planhat_id: None,
+        seal: Callable[[bytes], bytes] = lambda plain: b"j" + plain,
         lane: str = LANE,
         base: str = BASE,
     ) -> None:
@@ -60,6 +59,8 @@ class Readback:
         self._now_ms = now_ms
         self._stands = stands
         self._prefix = lane_prefix(lane, base)
+        self._seal = seal
+        self._notices = Notices(client, self._prefix, "readback", metrics=metrics, now_ms=now_ms)
         self._next: dict[str, int] = {}
         self._waiting: dict[str, tuple[OutgoingItem, str]] = {}
 
@@ -80,8 +81,8 @@ class Readback:
                 return
 
     def _look_at(self, kind: str, outgoing: OutgoingItem, planhat_id: str, now_ms: int) -> bool:
-        held: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
-        last_ms = int(held or 0)
+        stored: Any = self._redis.hget(self._prefix + keys.READBACK, kind)
+        last_ms = int(stored or 0)
         if last_ms and now_ms - last_ms < AGAIN_MS:
             self._next[kind] = last_ms + AGAIN_MS
             return False
@@ -99,48 +100,26 @@ class Readback:
         if record.get("_id"):
             self._stands(str(record["_id"]))
         document = outgoing.whole()
-        found = differences(document.render(), record)
+        sent, rule = document.render(), document.rule
+        users, endusers, tags = outgoing.counts
+        found = differences(sent, record, {"users": users, "endusers": endusers, "activityTags": tags})
         for field, what in found:
-            self._warn(document.rule, kind, field, what, now_ms)
-        self._forget(document.rule, {field for field, _ in found})
+            self._notices.tell(rule, kind, field, what)
+            if field == "description":
+                self._keep_texts(outgoing, rule, str(sent[field]), str(record.get(field) or ""))
+        self._notices.take_back(rule, {field for field, _ in found})
         return True
 
     def _count(self, status: str) -> None:
         self._metrics.add("relay_planhat_requests_total", {"operation": "GET conversation", "status": status})
 
-    def _warn(self, rule: str, kind: str, field: str, what: str, now_ms: int) -> None:
-        log("readback.differs", level=logging.WARNING, rule=rule, type=kind, field=field, what=what)
-        self._metrics.add("relay_silent_damage_total", {"rule": rule, "field": field})
-        row = {"at_ms": now_ms, "rule": rule, "type": kind, "field": field, "what": what}
-        self._redis.hset(self._prefix + keys.WARNINGS, f"{rule}|{field}", orjson.dumps(row))
-
-    def _forget(self, rule: str, fields: set[str]) -> None:
-        """What is well again is no longer warned of."""
-        key = self._prefix + keys.WARNINGS
-        held: Any = self._redis.hkeys(key)
-        mended = [name for name in held if name.decode().rpartition("|")[0] == rule]
-        mended = [name for name in mended if name.decode().rpartition("|")[2] not in fields]
-        if mended:
-            self._redis.hdel(key, *mended)
-
-
-def differences(sent: Mapping[str, Any], stands: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(field, what happened to it) for what was sent and does not stand there. No values: they are personal."""
-    found: list[tuple[str, str]] = []
-    for field, value in sent.items():
-        there = stands.get(field)
-        if field == "custom" and isinstance(value, Mapping):
-            custom = there if isinstance(there, Mapping) else {}
-            found += [(f"custom.{name}", "dropped") for name in value if name not in custom]
-        elif field == "type" and there is not None and there != value:
-            what = (
-                f"became {DEFAULT_TYPE}: does the type exist in Planhat?"
-                if there == DEFAULT_TYPE
-                else "changed"
-            )
-            found.append((field, what))
-        elif there is None or (there in ("", []) and value not in ("", [])):
-            found.append((field, "dropped"))
-        elif field not in _LOOSE and there != value:
-            found.append((field, "changed"))
-    return found
+    def _keep_texts(self, outgoing: OutgoingItem, rule: str, sent: str, stands: str) -> None:
+        row = {
+            "at_ms": self._now_ms(),
+            "externalId": outgoing.item.external_id,
+            "sent": sent[:_TEXT_CHARS],
+            "stands": stands[:_TEXT_CHARS],
+        }
+        key = self._prefix + keys.READBACK_TEXTS
+        self._redis.hset(key, rule, self._seal(orjson.dumps(row)))
+        self._redis.expire(key, _TEXTS_S)

@@ -26,7 +26,7 @@ _TIMEOUT_S: Final = 10.0
 _LOOK_AGAIN_MS: Final = 5_000
 
 
-class Getter(Protocol):
+class _Getter(Protocol):
     def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]: ...
 
 
@@ -35,7 +35,7 @@ class Recall:
 
     def __init__(
         self,
-        planhat: Getter,
+        planhat: _Getter,
         *,
         call: Callable[[], bool],
         gap_ms: Callable[[], float],

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from relay.errors import PlanhatError
 from relay.outbox.epoch import read_life
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import run
+from relay.outbox.scripts import run_script
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.telemetry import log
 
@@ -30,7 +30,7 @@ class Lister(Protocol):
     ) -> Sequence[Mapping[str, Any]]: ...
 
 
-def recognise(
+def recognise_delivered(
     outbox: Outbox,
     planhat: Lister,
     *,
@@ -65,8 +65,11 @@ def recognise(
             log("recognise.nothing_told", level=logging.WARNING, conversations=len(rows))
             return found
         offset += max(1, len(rows) - min(OVERLAP, page // 2))
-        noted = run(
-            outbox.redis, "mark", outbox.prefix, [0, outbox.mark_years, life.number, offset, int(last), *ids]
+        noted = run_script(
+            outbox.redis,
+            "mark",
+            outbox.prefix,
+            [0, outbox.retention.mark_years, life.number, offset, int(last), *ids],
         )
         if not noted or last:
             log("recognise.done", conversations=found, sure=bool(noted))

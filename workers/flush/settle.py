@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from relay.config import Config
 from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
-from relay.outbox.outbox import MARK_YEAR_S
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.outbox.store import MARK_YEAR_S
 from relay.patch import Document
 from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import log
@@ -29,6 +29,10 @@ _UNREADABLE_S = 60.0
 NEWER_WAITS_MS: Final = 5_000
 #: So long after a delivery, a call for it having been cut off before, what Planhat has is looked at again.
 LOOK_AGAIN_S: Final = 120.0
+
+
+#: Who could not be looked up is asked for again after one to ten times this.
+ASK_AGAIN_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,15 @@ class Settlements:
             events,
             planhat_id or outgoing.row.planhat_id,
             mark=outgoing.marked != year,
-            look_ms=now_ms + self._look_again_ms if outgoing.doubtful else 0,
+            look_ms=self._look_ms(outgoing, now_ms),
         )
+
+    def _look_ms(self, outgoing: OutgoingItem, now_ms: int) -> int:
+        """When it is to be looked at again: once a call that was cut off is quiet, or somebody can be looked up; 0: not."""
+        if outgoing.doubtful:
+            return now_ms + self._look_again_ms
+        # Spread: of many that nobody could look up at once, a minute's budget has room for some.
+        return now_ms + int(ASK_AGAIN_MS * (1 + 9 * self._chance.random())) if outgoing.unasked else 0
 
     def later(
         self,

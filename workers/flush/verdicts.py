@@ -23,7 +23,7 @@ _DONE: Final = object()
 _T = TypeVar("_T")
 
 
-class Reader(Protocol):
+class ReadsBack(Protocol):
     """Reads back what was delivered (see `readback.py`)."""
 
     def consider(self, outgoing: OutgoingItem, planhat_id: str) -> None: ...
@@ -34,7 +34,7 @@ class Reader(Protocol):
 class Verdicts:
     """One job's. `len()` is how many calls' verdicts are not settled yet."""
 
-    def __init__(self, lane: Lane, outbox: Outbox, settling: Settlements, reader: Reader | None) -> None:
+    def __init__(self, lane: Lane, outbox: Outbox, settling: Settlements, reader: ReadsBack | None) -> None:
         self._lane = lane
         self._outbox = outbox
         self._settling = settling
@@ -66,7 +66,7 @@ class Verdicts:
         """Tells Redis; that it heard is looked at later."""
         for part in parts(settlements, lambda what: len(what.document or b"")):
             self._lane.settled(what.item.external_id for what in part)
-            self._unanswered.append(self._outbox.begin_settle(part))
+            self._unanswered.append(self._outbox.lane.begin_settle(part))
             if len(self._unanswered) > _UNANSWERED:
                 self._hear()
 
@@ -76,7 +76,7 @@ class Verdicts:
         """A part a step. Planhat waits for its next call meanwhile, so that little is done beforehand."""
         for part in parts(_taken_from(known), lambda one: len(one[0].fold)):
             settlements = []
-            self._outbox.read_available()
+            self._outbox.lane.read_available()
             for outgoing, outcome in part:
                 settlements.append(self._settling.settlement(outgoing, outcome, facts, now_ms))
                 if self._reader and isinstance(outcome, Delivered):

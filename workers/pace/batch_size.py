@@ -182,12 +182,12 @@ class SizeTuner:
             "excursions": [self._up_ms, self._down_ms],
         }
 
-    def restore(self, held: dict[str, Any], now_ms: int) -> None:
+    def restore(self, learned: dict[str, Any], now_ms: int) -> None:
         """Raises KeyError, ValueError or TypeError for what `stored` has not written."""
-        curve = LatencyCurve.of(held["calls"], now_ms)
-        at, until_ms, hits, half_took_s = held["wall"]
-        up_ms, down_ms = held["excursions"]
-        first = float(held["first"])
+        curve = LatencyCurve.of(learned["calls"], now_ms)
+        at, until_ms, hits, half_took_s = learned["wall"]
+        up_ms, down_ms = learned["excursions"]
+        first = float(learned["first"])
         self.failed_size = FailedSize(float(at), int(until_ms), int(hits), float(half_took_s))
         self.curve, self.first = curve, first
         self._up_ms, self._down_ms = int(up_ms), int(down_ms)

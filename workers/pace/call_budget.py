@@ -77,8 +77,8 @@ class CallBudget:
         """For JSON."""
         return [self._allowed, self._ceiling, self._step, self._moved_ms, self._doublings]
 
-    def restore(self, held: list[Any]) -> None:
+    def restore(self, learned: list[Any]) -> None:
         """Raises ValueError or TypeError for what `stored` has not written."""
-        allowed, ceiling, step, moved_ms, doublings = held
+        allowed, ceiling, step, moved_ms, doublings = learned
         self._allowed, self._ceiling, self._step = float(allowed), float(ceiling), float(step)
         self._moved_ms, self._doublings = int(moved_ms), int(doublings)

@@ -67,7 +67,7 @@ class ByteCeiling:
         """For JSON."""
         return [self.passed, self.failed_size.at, self.failed_size.until_ms, self.failed_size.hits]
 
-    def restore(self, held: list[Any]) -> None:
+    def restore(self, learned: list[Any]) -> None:
         """Raises ValueError or TypeError for what `stored` has not written."""
-        passed, at, until_ms, hits = held
+        passed, at, until_ms, hits = learned
         self.passed, self.failed_size = float(passed), FailedSize(float(at), int(until_ms), int(hits))

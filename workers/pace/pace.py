@@ -24,7 +24,7 @@ from typing import Final
 import orjson
 
 from relay.config import PlanhatConfig
-from relay.outbox.delivery import PAUSED, CallPermit, Delivery, DeliveryState
+from relay.outbox.delivery import NO_CALLS_WANTED, CallPermit, Delivery, DeliveryState
 from relay.planhat.resolve import Hold
 from workers.pace.backoff import Backoff
 from workers.pace.batch_size import SizeTuner
@@ -87,7 +87,7 @@ class Pace:
         self._item_bytes = 0.0
         self._held_by = ""
         self._synced_ms = 0
-        self._unkept = False
+        self._unsaved = False
         self.load()
 
     # -- may we, and how much --------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class Pace:
 
     def limits(self, state: DeliveryState, now_ms: int) -> Limits:
         if now_ms - self._synced_ms > _STALE_MS:
-            self.keep()
+            self.save()
             self.load()
         items, size = (
             self.sizes.size(now_ms, room=self._room(now_ms), gap_s=self._gap_s()),
@@ -157,7 +157,7 @@ class Pace:
         while True:
             self._asked()
             wait_ms = self._delivery.take_call(self.budget.allowed, self._roomy())
-            if wait_ms == PAUSED:
+            if wait_ms == NO_CALLS_WANTED:
                 return False
             if wait_ms == 0:
                 return True
@@ -182,7 +182,7 @@ class Pace:
             # That the probe is refused as well says that it came too early, not how many calls go.
             self.budget.refused(max(0, self._delivery.calls_used(now_ms=now_ms) - 1), now_ms)
         self._held_by = hold.kind
-        self._keep()
+        self._save()
         schedule = Backoff(retry.first_s, retry.cap_s)
         if hold.kind == "blocked":
             until_ms = now_ms + ceil(retry.probe_s * 1000)
@@ -217,27 +217,27 @@ class Pace:
         self.sizes.answered(items, took_s, now_ms, room=self._room(now_ms), gap_s=self._gap_s())
         if self.budget.learned:
             self.budget.answered(self._delivery.calls_used(now_ms=now_ms), now_ms)
-        # Beside the next call (`keep`): between two calls every wait for Redis counts.
-        self._unkept = True
+        # Beside the next call (`save`): between two calls every wait for Redis counts.
+        self._unsaved = True
 
     def too_large(self, sent_bytes: int) -> None:
         """A 413: what was sent is too much."""
         self.bytes.refused(sent_bytes, self._about_ms())
-        self._keep()
+        self._save()
 
     def cut_off(self, state: DeliveryState, *, items: int, took_s: float) -> None:
         """A call of `items` got no whole answer, from Planhat or from a gateway before it. `state`: when it began."""
         self.sizes.cut_off(items, took_s, self._about_ms(), probing=state.state != "open")
-        self._keep()
+        self._save()
 
     # -- what the fleet knows --------------------------------------------------------------------------------
 
     def load(self) -> None:
         """What the fleet has learned. What cannot be read is learned anew."""
         now_ms = self._synced_ms = self._about_ms()
-        held = self._delivery.tune()
+        stored = self._delivery.tune()
         try:
-            learned = orjson.loads(held["learned"])
+            learned = orjson.loads(stored["learned"])
             if learned["version"] != _SCHEMA:
                 return
             self.sizes.restore(learned["sizes"], now_ms)
@@ -247,14 +247,14 @@ class Pace:
         except (KeyError, ValueError, TypeError, OverflowError):
             return
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """The fleet learns what the last call taught, if it does not know yet."""
-        if self._unkept:
-            self._keep()
+        if self._unsaved:
+            self._save()
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         """`items`, `bytes` and `calls` are for people, `learned` (JSON) is what `load` reads."""
-        self._unkept = False
+        self._unsaved = False
         now_ms = self._synced_ms = self._about_ms()
         room = self._room(now_ms)
         learned = {

@@ -23,11 +23,11 @@ def burst() -> int:
     # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
     deadline = time.monotonic() + 6.0
     while not STOPPING():
-        generation = context.outbox.ring()
+        generation = context.outbox.lane.ring()
         if generation:
             while generation and not STOPPING():
                 context.flush.run(generation)
-                generation = context.outbox.ring()
+                generation = context.outbox.lane.ring()
             deadline = time.monotonic() + 6.0
         elif (
             not _due(context.outbox) or time.monotonic() > deadline or context.delivery.read().state != "open"

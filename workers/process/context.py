@@ -12,7 +12,7 @@ from typing import Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
-from relay.operations.ownership import Guard
+from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
@@ -20,6 +20,7 @@ from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from relay.patch import Patch
 from relay.planhat.client import Planhat
@@ -27,16 +28,17 @@ from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
 from relay.telemetry import log
-from workers.companies.directory import Directory
+from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import NOT_FOUND_S
 from workers.companies.verdicts import Ask, Found, Unsure
 from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.doubt import Doubts
+from workers.flush.fitting import fitting_of
 from workers.flush.fold import stored_asks
 from workers.flush.loop import Flush
 from workers.flush.readback import Readback
 from workers.flush.recall import Recall
-from workers.flush.recognise import recognise
+from workers.flush.recognise import recognise_delivered
 from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
@@ -57,13 +59,13 @@ class WorkerContext:
         base = self.settings.key_prefix
         self.outbox = Outbox(self.redis, base=base, vault=Vault(self.settings.encryption_keys), piped=True)
         self.delivery = Delivery(self.redis, base=base)
-        self.bell = Bell(self.redis, unheard=self.outbox.release)
+        self.bell = Bell(self.redis, unheard=self.outbox.lane.release)
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None
         self.metrics = SharedMetrics(self.redis, base=base)
         self.epoch = Epoch(self.outbox)
         self.ownership = Ownership(self.outbox, self.settings.planhat_url, self.settings.planhat_token)
-        self.guard = Guard(
+        self.guard = LaneGuard(
             self.ownership,
             self.delivery,
             self.settings.planhat_url,
@@ -77,7 +79,7 @@ class WorkerContext:
         self.config = Config()
         self.rulebook: RuleBook
         self.flush: Flush
-        self.directory: Directory
+        self.directory: CompanyDirectory
         self._read_config()
 
     @cached_property
@@ -100,14 +102,7 @@ class WorkerContext:
         stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
-        keep = self.config.keep
-        self.outbox.keep(
-            events_s=keep.events_s,
-            documents_s=keep.documents_s,
-            dedupe_s=keep.dedupe_s,
-            dead_s=keep.dead_s,
-            delivered_s=keep.delivered_s,
-        )
+        self.outbox.retention = Retention.of(self.config.keep)
         pace = Pace(
             self.delivery,
             self.config.planhat,
@@ -116,7 +111,7 @@ class WorkerContext:
             wait=STOPPING.wait,
             asked=lambda: self.asked(self.config.planhat.timeout_s + IDLE_DUE_S),
         )
-        self.directory = Directory(
+        self.directory = CompanyDirectory(
             self.redis,
             self.config.companies,
             self.planhat,
@@ -125,6 +120,9 @@ class WorkerContext:
             counted=self._counted,
             base=base,
         )
+        fitting = fitting_of(
+            self.config, self.outbox, self.planhat, pace, self.metrics, counted=self._counted, stop=STOPPING
+        )
         reader = Readback(
             self.redis,
             self.planhat,
@@ -132,6 +130,7 @@ class WorkerContext:
             metrics=self.metrics,
             now_ms=self.outbox.about_ms,
             stands=self.ownership.seen,
+            seal=self.outbox.vault.seal,
             base=base,
         )
         self.flush = Flush(
@@ -140,6 +139,7 @@ class WorkerContext:
             pace,
             self.directory,
             lambda body, timeout_s: self.planhat.upsert_raw(body, timeout_s=timeout_s),
+            fitting=fitting,
             bell=self.bell,
             metrics=self.metrics,
             reader=reader,
@@ -173,7 +173,7 @@ class WorkerContext:
             self.refused = error
             signal.raise_signal(signal.SIGTERM)
             raise OutboxUnavailable(str(error)) from error
-        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.set_back:
+        if time.monotonic() - self._looked_at < 1.0 and not self.outbox.lane.set_back:
             return
         tell(self.epoch.look(), self.metrics)
         self._looked_at = time.monotonic()
@@ -199,7 +199,7 @@ class WorkerContext:
                 return False
             return pace.take_call(stop=STOPPING, patience_s=2.0)
 
-        found = recognise(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
+        found = recognise_delivered(self.outbox, self.planhat, may_call=may_call, metrics=self.metrics)
         self.metrics.flush()
         return found
 
@@ -210,7 +210,7 @@ class WorkerContext:
 
         moved = 0
         due = self.directory.parked.due(_PARKED_PER_JOB)
-        letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead_letters(due)}
+        letters = {dead_record.dead_id: dead_record for dead_record in self.outbox.dead.get_many(due)}
         self.directory.parked.forget(set(due) - set(letters))
         asks: list[list[Ask]] = []
         for dead_record in letters.values():

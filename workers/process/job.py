@@ -1,4 +1,4 @@
-"""Which jobs a worker of ours runs: three functions, by name, and nothing that a job brings along.
+"""Which jobs a worker of ours runs: those of `workers/jobs.py`, by name, and nothing that a job brings along.
 
 RQ imports and calls whatever a job names, its callbacks too, and posts to any URL that a job carries as a webhook. Whoever can
 write to Redis could so run anything here. A job of another kind is failed with a sentence; nothing of it is imported.
@@ -12,7 +12,9 @@ from typing import Any, Final
 from rq.job import Job
 
 #: The functions of `workers/jobs.py`. Their names lie in Redis, in jobs that older releases have made.
-ALLOWED: Final = frozenset({"workers.jobs.flush", "workers.jobs.redrive", "workers.jobs.unpark"})
+ALLOWED: Final = frozenset(
+    {"workers.jobs.flush", "workers.jobs.redrive", "workers.jobs.unpark", "workers.jobs.recognise"}
+)
 
 
 class ForeignJob(Exception):

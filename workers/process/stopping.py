@@ -9,7 +9,7 @@ from typing import Final
 #: What a process ends with whose settings or config do not hold: starting it again would not help.
 WRONG_SETTINGS: Final = 2
 #: After SIGTERM a call under way has so long to end before its claims are handed back.
-GRACE_S: Final = 3.0
+_GRACE_S: Final = 3.0
 
 
 class Stopping:
@@ -31,7 +31,7 @@ class Stopping:
         return self._event.wait(seconds)
 
     def overdue(self) -> bool:
-        return self._since is not None and time.monotonic() - self._since > GRACE_S
+        return self._since is not None and time.monotonic() - self._since > _GRACE_S
 
 
 #: One for the process: RQ's signal handler sets it.

@@ -35,9 +35,9 @@ from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dea
 from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
-SWEEP_S: Final = 0.5
+_SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
-STOP_S: Final = 8.0
+_STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
 _WATCH_EVERY_S: Final = 1.0
@@ -108,7 +108,7 @@ class Supervisor:
         # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
         self._redis = connect(settings.redis_url)
         self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
-        self._bell = Bell(self._redis, unheard=self._outbox.release)
+        self._bell = Bell(self._redis, unheard=self._outbox.lane.release)
         self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
         self._children = [Child(queue) for queue in QUEUES]
         self._started_ms = 0
@@ -135,7 +135,7 @@ class Supervisor:
                     self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
             self._sweep(now)
             if not self._stop:
-                time.sleep(SWEEP_S)
+                time.sleep(_SWEEP_S)
         return self._end(self._children) or code
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -144,7 +144,7 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._touch()
         try:
-            generation = self._outbox.ring()
+            generation = self._outbox.lane.ring()
             if generation:
                 self._bell.ring_flush(generation)
             post_dead_letters(self._redis, self._outbox)
@@ -215,7 +215,7 @@ class Supervisor:
     def _end(self, children: Sequence[Child]) -> int:
         for child in children:
             child.tell(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + _STOP_S
         for child in children:
             if child.process is None:
                 continue

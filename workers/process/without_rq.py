@@ -55,7 +55,7 @@ def drain_without_rq(
             return
         asked()
         try:
-            generation = outbox.ring()
+            generation = outbox.lane.ring()
             if generation:
                 flush().run(generation)
                 continue

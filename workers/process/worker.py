@@ -22,7 +22,7 @@ from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
 from relay.outbox.connection import connect
-from relay.outbox.durability import CLUSTER, examine
+from relay.outbox.durability import CLUSTER, examine_durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role
 from relay.outbox.reasons import unavailable_reason
@@ -106,7 +106,7 @@ def _wait_for_own_lane(signs: Signs) -> None:
     said = ""
     while not STOPPING():
         try:
-            if examine(worker_context().redis).cluster:
+            if examine_durability(worker_context().redis).cluster:
                 raise UserError(CLUSTER)
             worker_context().require_own_lane()
             return

@@ -7,7 +7,7 @@ from typing import Any
 from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
 from relay.operations.progress import Operation
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
+from relay.operations.selection import Selection, cause_group, select
 from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
 
@@ -36,22 +36,22 @@ def discard_dead(
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead_letters(part)
+        letters = outbox.dead.get_many(part)
         now_ms = outbox.now_ms()
         notes: list[Note] = []
-        for letter in held:
+        for letter in letters:
             said = {
                 "what": "discarded",
                 "by": by,
                 "reason": reason or None,
                 "at_ms": now_ms,
                 "dead_id": letter.dead_id,
-                "cause": cause_of(record_of(letter)),
+                "cause": cause_group(record_of(letter)),
             }
             notes += [Note(event_id, said) for event_id in letter.events]
         write_notes(outbox, notes)
-        moved = outbox.discard_many([letter.dead_id for letter in held])
-        gone = [letter.dead_id for letter, number in zip(held, moved, strict=True) if number >= 0]
+        moved = outbox.dead.discard_many([letter.dead_id for letter in letters])
+        gone = [letter.dead_id for letter, number in zip(letters, moved, strict=True) if number >= 0]
         discarded += len(gone)
         skipped += len(part) - len(gone)
         forget_failed_jobs(outbox.redis, gone)

@@ -28,15 +28,31 @@ def edit_dead(
 ) -> dict[str, Any]:
     """Keeps the edit with the letter and gives the letter in full. Raises NotFound, InputInvalid; also where the edit
     cannot help, since the source's adapter would still find no event in the raw request."""
+    at = iso(now_ms or context.outbox.now_ms()) or ""
+    while not _edit_once(context, dead_id, payload or {}, fields or {}, company, raw, by, at):
+        # Somebody else changed the letter in between: the edit is made in what stands now.
+        continue
+    return show_dead(context, dead_id)
+
+
+def _edit_once(
+    context: OperatorContext,
+    dead_id: str,
+    payload: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    company: str,
+    raw: str | None,
+    by: str,
+    at: str,
+) -> bool:
     letter = letter_of(context.outbox, dead_id)
     stored = read_stored(context, letter.events[-1:])
     newest = stored[0] if stored else None
-    at = iso(now_ms or context.outbox.now_ms()) or ""
     record = add_edits(
         record_of(letter),
         newest.body if newest else None,
-        payload=payload or {},
-        fields=fields or {},
+        payload=payload,
+        fields=fields,
         company=company,
         raw=raw,
         by=by,
@@ -44,8 +60,7 @@ def edit_dead(
     )
     if newest is not None and newest.event_id not in {pending.event_id for pending in letter.patches}:
         _require_help(context, newest, record, whole=raw is not None)
-    context.outbox.amend_dead(dead_id, encode_amended(record))
-    return show_dead(context, dead_id)
+    return context.outbox.dead.amend(letter, encode_amended(record))
 
 
 def _require_help(

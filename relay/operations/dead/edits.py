@@ -18,7 +18,7 @@ from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
 from relay.patch import STAND_INS, Patch, Way
 from relay.planhat.fields import WRITABLE, field_named
-from relay.rules.rule import fit
+from relay.rules.rule import fit_to_field
 from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
@@ -60,13 +60,13 @@ class Edits:
 
 
 def read_edits(record: Mapping[str, Any]) -> Edits:
-    held = record.get("edited")
-    held = held if isinstance(held, dict) else {}
+    stored = record.get("edited")
+    stored = stored if isinstance(stored, dict) else {}
     return Edits(
-        payload=dict(held.get("payload") or {}),
-        fields=dict(held.get("fields") or {}),
-        company=str(held.get("company") or ""),
-        raw=held["raw"] if isinstance(held.get("raw"), str) else None,
+        payload=dict(stored.get("payload") or {}),
+        fields=dict(stored.get("fields") or {}),
+        company=str(stored.get("company") or ""),
+        raw=stored["raw"] if isinstance(stored.get("raw"), str) else None,
     )
 
 
@@ -172,7 +172,7 @@ def _as_a_rule_would(name: str, value: Any) -> Any:
     field = field_named(name)
     if name == "description" and isinstance(value, str):
         return safe_html(value)
-    return fit(field, value) if field is not None and field.date else value
+    return fit_to_field(field, value) if field is not None and field.date else value
 
 
 def _is_field(name: str) -> bool:

@@ -14,8 +14,8 @@ from relay.operations.context import OperatorContext
 from relay.operations.dead.edits import read_edits
 from relay.operations.moments import iso
 from relay.operations.remap import Remapper, Stored, read_stored
-from relay.operations.selection import Selection, cause_of
-from relay.outbox.dead import DeadHead, cursor_of, scan_dead
+from relay.operations.selection import Selection, cause_group
+from relay.outbox.dead import DeadHead, cursor_of
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
 
@@ -29,7 +29,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
     """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
     of it (newest first). Raises ValueError where `after` is no cursor."""
     groups: dict[str, dict[str, Any]] = {}
-    heads = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    heads = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
     truncated = False
     for seen, head in enumerate(heads):
         if seen >= GROUPED_AT_MOST:
@@ -37,7 +37,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
             break
         if selection.fits(head):
             _count(groups, head)
-    page = scan_dead(outbox, since_ms=selection.since_ms, until_ms=selection.until_ms, after=after)
+    page = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms, after=after)
     items = list(islice((head for head in page if selection.fits(head)), limit + 1))
     return {
         "groups": [
@@ -56,7 +56,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
 
 
 def _count(groups: dict[str, dict[str, Any]], head: DeadHead) -> None:
-    cause = cause_of(head.facts)
+    cause = cause_group(head.facts)
     at = iso(head.at_ms)
     group = groups.get(cause)
     if group is None:
@@ -84,7 +84,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
         "id": head.dead_id,
         "source": head.source,
         "externalId": head.external_id or head.facts.get("externalId") or None,
-        "cause": cause_of(head.facts),
+        "cause": cause_group(head.facts),
         "stage": head.facts.get("stage"),
         "at": iso(head.at_ms),
         "rule": head.facts.get("rule") or None,
@@ -122,7 +122,7 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
 
 
 def letter_of(outbox: Outbox, dead_id: str) -> DeadLetter:
-    letter = outbox.dead_letter(dead_id)
+    letter = outbox.dead.get(dead_id)
     if letter is None:
         raise NotFound(
             f"nobody knows the dead letter {dead_id[:80]!r}; it was replayed, discarded, or has expired"
@@ -182,13 +182,13 @@ def letters_in_parts(outbox: Outbox, ids: Sequence[str]) -> Iterator[DeadLetter 
     """One after the other, read in small parts; None for one that is gone."""
     for start in range(0, len(ids), 50):
         part = ids[start : start + 50]
-        held = {letter.dead_id: letter for letter in outbox.dead_letters(part)}
+        stored = {letter.dead_id: letter for letter in outbox.dead.get_many(part)}
         for dead_id in part:
-            yield held.get(dead_id)
+            yield stored.get(dead_id)
 
 
 def require_known(outbox: Outbox, selection: Selection, ids: Sequence[str]) -> None:
-    if selection.ids and not outbox.dead_letters(ids):
+    if selection.ids and not outbox.dead.get_many(ids):
         raise NotFound(
             f"nobody knows {'the dead letter ' + ids[0][:80] if len(ids) == 1 else 'any of these dead letters'}; "
             "replayed, discarded, or expired"

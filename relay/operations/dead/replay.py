@@ -16,8 +16,9 @@ from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_of, select
-from relay.operations.tombstones import ERASED, Tombs, erased_of
+from relay.operations.selection import Selection, cause_group, select
+from relay.operations.tombstones import WAS_ERASED, Tombs, erased_of
+from relay.outbox.dead import AMENDED
 from relay.outbox.dead_record import encode_amended
 from relay.outbox.items import DeadLetter
 from relay.outbox.notes import Note, write_notes
@@ -50,7 +51,7 @@ def plan_replay(
     """`stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
     cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
-        raise MappingFailed(ERASED)
+        raise MappingFailed(WAS_ERASED)
     record = record_of(letter)
     edits = read_edits(record)
     remapper = Remapper(context, now_ms)
@@ -65,7 +66,7 @@ def plan_replay(
             remapped: Remapped = remapper.map(stored, mend)
             external_id = remapped.patch.external_id if remapped.patch else ""
             if tombs.cover(remapped.event, external_id, int(stored.facts.get("received_ms") or 0)):
-                raise MappingFailed(ERASED)
+                raise MappingFailed(WAS_ERASED)
             found.append((event_id, stored.source, remapped.patch))
         elif event_id in kept:
             # The raw event has expired, or its source is gone from the config: what it was mapped to then still counts.
@@ -87,7 +88,8 @@ def plan_replay(
 
 
 def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms: int) -> list[int]:
-    """For each letter, in order: events that wait again (or were filtered); -1 where someone else was quicker."""
+    """For each letter, in order: events that wait again (or were filtered); -1 where someone else was quicker,
+    `AMENDED` where the letter was edited since it was planned."""
     notes: list[Note] = []
     for one in planned:
         said = {
@@ -95,7 +97,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             "by": by,
             "at_ms": now_ms,
             "dead_id": one.letter.dead_id,
-            "cause": cause_of(one.record),
+            "cause": cause_group(one.record),
         }
         if one.record.get("edits"):
             said["edits"] = len(one.record["edits"])
@@ -103,10 +105,11 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
             Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in one.events
         ]
     write_notes(context.outbox, notes)
-    return context.outbox.redrive_many(
+    return context.outbox.dead.redrive_many(
         [
             (
                 one.letter.dead_id,
+                one.letter.amended,
                 [
                     (
                         event_id,
@@ -127,29 +130,76 @@ def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: 
     """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
-    letter = outbox.dead_letter(dead_id)
-    if letter is None:
-        return 0
     now_ms = now_ms or outbox.now_ms()
-    try:
-        planned = plan_replay(context, letter, now_ms, Tombs(erased_of(context)))
-    except MappingFailed as error:
-        _note_failure(outbox, letter, error, now_ms)
-        raise
-    return max(0, *carry_out(context, [planned], by=by, now_ms=now_ms))
+    tombs = Tombs(erased_of(context))
+    while True:
+        letter = outbox.dead.get(dead_id)
+        if letter is None:
+            return 0
+        try:
+            planned = plan_replay(context, letter, now_ms, tombs)
+        except MappingFailed as error:
+            _note_failure(outbox, letter, error, now_ms)
+            raise
+        [moved] = carry_out(context, [planned], by=by, now_ms=now_ms)
+        if moved != AMENDED:
+            return max(0, moved)
 
 
 def _note_failure(outbox: Outbox, letter: DeadLetter, error: MappingFailed, now_ms: int) -> None:
-    record = record_of(letter)
-    attempts = [*(record.get("attempts") or []), {"at": iso(now_ms), "status": "map", "error": error.cause}]
-    record["attempts"] = attempts[-ATTEMPTS_KEPT:]
-    if record.get("stage") == "map":
-        record |= {
-            "cause": error.cause,
-            "reason": error.cause,
-            "rule": error.rule or record.get("rule") or "",
-        }
-    outbox.amend_dead(letter.dead_id, encode_amended(record))
+    """Adds the attempt to the letter's record. One that somebody changes at the same time is noted in what stands then."""
+    found: DeadLetter | None = letter
+    while found is not None:
+        record = record_of(found)
+        attempt = {"at": iso(now_ms), "status": "map", "error": error.cause}
+        record["attempts"] = [*(record.get("attempts") or []), attempt][-ATTEMPTS_KEPT:]
+        if record.get("stage") == "map":
+            rule = error.rule or record.get("rule") or ""
+            record |= {"cause": error.cause, "reason": error.cause, "rule": rule}
+        if outbox.dead.amend(found, encode_amended(record)):
+            return
+        found = outbox.dead.get(letter.dead_id)
+
+
+class _Run:
+    """One replay of many letters, and what became of them so far."""
+
+    def __init__(self, context: KeyedContext, by: str, now_ms: int) -> None:
+        self._context = context
+        self._by = by
+        self._now_ms = now_ms
+        self._tombs = Tombs(erased_of(context))
+        self.replayed = self.failed = self.skipped = self.events = 0
+        self.failures: list[dict[str, str]] = []
+
+    def replay(self, dead_ids: Sequence[str]) -> None:
+        """Puts these back. Those that somebody edits at the same time are read and planned again."""
+        while dead_ids:
+            dead_ids = self._once(dead_ids)
+
+    def _once(self, dead_ids: Sequence[str]) -> list[str]:
+        outbox = self._context.outbox
+        letters = outbox.dead.get_many(dead_ids)
+        names = [event_id for letter in letters for event_id in letter.events]
+        stored = dict(zip(names, read_stored(self._context, names), strict=True))
+        planned: list[Plan] = []
+        for letter in letters:
+            try:
+                planned.append(plan_replay(self._context, letter, self._now_ms, self._tombs, stored))
+            except MappingFailed as error:
+                _note_failure(outbox, letter, error, self._now_ms)
+                self.failed += 1
+                if len(self.failures) < TOLD_AT_MOST:
+                    self.failures.append({"id": letter.dead_id, "cause": error.cause})
+        moved = carry_out(self._context, planned, by=self._by, now_ms=self._now_ms)
+        moved_by_id = {one.letter.dead_id: number for one, number in zip(planned, moved, strict=True)}
+        gone = [dead_id for dead_id, number in moved_by_id.items() if number >= 0]
+        amended = [dead_id for dead_id, number in moved_by_id.items() if number == AMENDED]
+        self.replayed += len(gone)
+        self.skipped += len(dead_ids) - len(letters) + len(planned) - len(gone) - len(amended)
+        self.events += sum(number for number in moved if number > 0)
+        forget_failed_jobs(outbox.redis, gone)
+        return amended
 
 
 def replay_dead(
@@ -172,44 +222,26 @@ def replay_dead(
         return _dry_run(context, ids, now_ms)
     if operation:
         operation.step(total=len(ids))
-    tombs = Tombs(erased_of(context))
-    replayed = failed = skipped = events = 0
-    failures: list[dict[str, str]] = []
+    run = _Run(context, by, now_ms)
     cancelled = False
     for seen, part in parts_of(ids):
         progress(seen, len(ids))
         if operation:
-            operation.step(done=replayed, failed=failed, skipped=skipped)
+            operation.step(done=run.replayed, failed=run.failed, skipped=run.skipped)
             if operation.cancelled():
                 cancelled = True
                 break
-        held = outbox.dead_letters(part)
-        names = [event_id for letter in held for event_id in letter.events]
-        stored = dict(zip(names, read_stored(context, names), strict=True))
-        planned: list[Plan] = []
-        for letter in held:
-            try:
-                planned.append(plan_replay(context, letter, now_ms, tombs, stored))
-            except MappingFailed as error:
-                _note_failure(outbox, letter, error, now_ms)
-                failed += 1
-                if len(failures) < TOLD_AT_MOST:
-                    failures.append({"id": letter.dead_id, "cause": error.cause})
-        moved = carry_out(context, planned, by=by, now_ms=now_ms)
-        gone = [one.letter.dead_id for one, number in zip(planned, moved, strict=True) if number >= 0]
-        replayed += len(gone)
-        skipped += len(part) - len(held) + len(planned) - len(gone)
-        events += sum(number for number in moved if number > 0)
-        forget_failed_jobs(outbox.redis, gone)
+        run.replay(part)
     if operation:
-        operation.end("cancelled" if cancelled else "done", done=replayed, failed=failed, skipped=skipped)
+        state = "cancelled" if cancelled else "done"
+        operation.end(state, done=run.replayed, failed=run.failed, skipped=run.skipped)
     return {
         "count": len(ids),
-        "replayed": replayed,
-        "events": events,
-        "failed": failed,
-        "skipped": skipped,
-        "failures": failures,
+        "replayed": run.replayed,
+        "events": run.events,
+        "failed": run.failed,
+        "skipped": run.skipped,
+        "failures": run.failures,
         "cancelled": cancelled,
         "dry_run": False,
     }

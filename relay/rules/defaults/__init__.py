@@ -79,7 +79,7 @@ FAMILIES: dict[str, Family] = {
     "pipedrive": Family("help_desk", ("Deal note", "Note thread")),
     "productboard": Family("help_desk", ("Product feedback",)),
 }
-ADAPTERS = tuple(FAMILIES)
+ADAPTERS_WITH_RULES = tuple(FAMILIES)
 
 
 def read_defaults(adapter: str) -> str:

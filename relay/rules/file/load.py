@@ -12,12 +12,12 @@ from relay.config import (
 )
 from relay.errors import ConfigInvalid, Mistake
 from relay.planhat.fields import DEFAULT_TYPE
-from relay.rules.build import Surroundings, build_rule
+from relay.rules.build import RuleSurroundings, build_rule
 from relay.rules.defaults import FAMILIES, read_defaults
 from relay.rules.examples import Parse, run_examples
 from relay.rules.file.schema import CONFIG, RULE
 from relay.rules.file.values import read_config
-from relay.rules.file.yaml_file import Path, Source, fill_in, read_yaml
+from relay.rules.file.yaml_file import Path, YamlSource, fill_in, read_yaml
 from relay.rules.reach import check_reach, check_ways
 from relay.rules.rule import ANY_SOURCE, Rule, RuleBook, first_external_id
 from relay.rules.written import check_custom_names
@@ -42,7 +42,7 @@ def load(
 ) -> tuple[Config, RuleBook]:
     """The config and its rules, out of the file, or out of `text` that was read from it before. Raises ConfigInvalid with all
     mistakes at once; warnings stand in the book."""
-    loaded = examine(path, environ, parse=parse, text=text)
+    loaded = examine_config(path, environ, parse=parse, text=text)
     if not loaded.holds:
         raise ConfigInvalid([mistake for mistake in loaded.mistakes if mistake.severity != "warning"])
     return loaded.config, loaded.book
@@ -55,7 +55,7 @@ def load_config(path: str, environ: Mapping[str, str]) -> Config:
 
 def load_rulebook(config: Config) -> RuleBook:
     """The rules of a config that was loaded before. Raises ConfigInvalid."""
-    source = Source(config.file, {"rules": list(config.rules)}, lines=_paths(config.lines))
+    source = YamlSource(config.file, {"rules": list(config.rules)}, lines=_paths(config.lines))
     book = _book(config, source, None, None)
     mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
     if mistakes:
@@ -63,7 +63,7 @@ def load_rulebook(config: Config) -> RuleBook:
     return book
 
 
-def examine(
+def examine_config(
     path: str, environ: Mapping[str, str], *, parse: Parse | None = None, text: str | None = None
 ) -> Loaded:
     """Reads the file as far as it can be read, and says everything that is wrong with it. Raises nothing but
@@ -94,13 +94,13 @@ def examine(
 
 
 def _book(
-    config: Config, source: Source, raws: Sequence[Mapping[str, Any]] | None, parse: Parse | None
+    config: Config, source: YamlSource, raws: Sequence[Mapping[str, Any]] | None, parse: Parse | None
 ) -> RuleBook:
     """`raws` are the rules as their shape was read (None: to be read)."""
     if raws is None and config.rules:
         raws = [RULE.read(rule, ("rules", n), source) or {} for n, rule in enumerate(config.rules)]
     raws = raws or ()
-    around = Surroundings(
+    around = RuleSurroundings(
         source=source,
         types=config.planhat.types,
         sources=tuple(config.sources),
@@ -155,7 +155,7 @@ def _asks(config: Config) -> frozenset[str]:
 
 
 def _own_rules(
-    name: str, config: Config, placed: Sequence[tuple[int, Rule]], source: Source
+    name: str, config: Config, placed: Sequence[tuple[int, Rule]], source: YamlSource
 ) -> tuple[Rule, ...]:
     """The rules that events of source `name` meet: the user's, and the adapter's own where no rule names it."""
     rules = [rule for _, rule in placed if rule.concerns(name)]
@@ -170,7 +170,7 @@ def _names(raw: Mapping[str, Any], source: str) -> bool:
     return given == source or (isinstance(given, list) and source in given)
 
 
-def default_rules(held: SourceConfig, config: Config, source: Source | None = None) -> list[Rule]:
+def default_rules(held: SourceConfig, config: Config, source: YamlSource | None = None) -> list[Rule]:
     """The adapter's own rules for this source, ready to run."""
     type_ = held.type
     if not type_:
@@ -185,7 +185,7 @@ def default_rules(held: SourceConfig, config: Config, source: Source | None = No
     written = read_yaml(read_defaults(held.adapter), f"{FAMILIES[held.adapter].file}.yaml")
     date_way = "first" if config.planhat.thread_date == "first" else "replace"
     written.value = {"rules": _named(written.value, held.name, type_, date_way)}
-    around = Surroundings(
+    around = RuleSurroundings(
         source=written,
         types=(*config.planhat.types, type_),
         sources=(held.name,),
@@ -228,7 +228,7 @@ def _until_always(rules: Any) -> tuple[Rule, ...]:
 
 
 def _check_borrowed_ids(
-    placed: Sequence[tuple[int, Rule]], book: RuleBook, sources: Sequence[str], source: Source
+    placed: Sequence[tuple[int, Rule]], book: RuleBook, sources: Sequence[str], source: YamlSource
 ) -> None:
     for index, rule in placed:
         if rule.action not in ("retract", "archive") or rule.external_id is not None:

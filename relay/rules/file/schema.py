@@ -11,7 +11,7 @@ from typing import Any
 from relay.event import KINDS
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
-from relay.rules.defaults import ADAPTERS
+from relay.rules.defaults import ADAPTERS_WITH_RULES
 from relay.rules.file.shape import (
     Anything,
     Flag,
@@ -20,7 +20,7 @@ from relay.rules.file.shape import (
     Quantity,
     SecretFileName,
     SecretText,
-    Table,
+    TableShape,
     Text,
     Whole,
 )
@@ -28,13 +28,13 @@ from relay.secret import jwk_set
 from relay.source_options import JWT_PAIRED, JWT_SHARED
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
-LOOKUPS = ("enduser_email", "company_domain")
+_LOOKUPS = ("enduser_email", "company_domain")
 PRIVACY = ("strict", "as_told")
 KEEPABLE = ("bots", "private", "drafts", "auto_replies", "apps")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _YEARS = 10 * 365 * 86400.0
 
-PLANHAT = Table(
+PLANHAT = TableShape(
     {
         "types": Many(Text("a conversation type"), "the custom conversation types that exist in the tenant"),
         "calls_per_minute": Whole(
@@ -50,7 +50,7 @@ PLANHAT = Table(
             3600,
             "2s to 1h",
         ),
-        "batch": Table(
+        "batch": TableShape(
             {
                 "max_items": Whole(
                     "conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000
@@ -60,7 +60,7 @@ PLANHAT = Table(
             },
             "upper bounds of one call; size and wait tune themselves below them",
         ),
-        "retry": Table(
+        "retry": TableShape(
             {
                 "first": Quantity("duration", "the first wait after a failure", 0.01, _YEARS, "10ms or more"),
                 "cap": Quantity("duration", "the longest wait", 0.01, _YEARS, "10ms or more"),
@@ -126,7 +126,7 @@ _SECRETS = Many(
     True,
 )
 
-_JWT = Table(
+_JWT = TableShape(
     {
         "header": Text("the header that carries the token; left out: the body is the token"),
         "algorithms": Many(
@@ -148,9 +148,9 @@ _JWT = Table(
     "senders that sign with a JSON Web Token",
 )
 
-SOURCE = Table(
+SOURCE = TableShape(
     {
-        "adapter": Text("which provider this is", choices=ADAPTERS),
+        "adapter": Text("which provider this is", choices=ADAPTERS_WITH_RULES),
         "secrets": _SECRETS,
         "basic_auth": Many(
             SecretText('"user:password"', wanted='a login such as "user:password"', kind="login"),
@@ -158,7 +158,7 @@ SOURCE = Table(
             True,
         ),
         "bearer": Many(SecretText("a token"), "bearer tokens for unsigned senders", True),
-        "api_key": Table(
+        "api_key": TableShape(
             {
                 "header": Text(
                     "the header that carries the key", pattern=r"[A-Za-z0-9-]+", wanted="a header's name"
@@ -178,7 +178,7 @@ SOURCE = Table(
             pattern=r"https?://[^\s]+",
             wanted="a URL such as https://relay.example.com/hooks/twilio",
         ),
-        "signature": Table(
+        "signature": TableShape(
             {
                 "header": Text("the header that carries the signature"),
                 "hash": Text("the hash of the HMAC", choices=("sha1", "sha256", "sha384", "sha512")),
@@ -197,7 +197,7 @@ SOURCE = Table(
             "how `generic` checks a signature",
         ),
         "jwt": _JWT,
-        "handshake": Table(
+        "handshake": TableShape(
             {
                 "echo": Text(
                     "what the sender asks with: header NAME, query NAME, or field PATH of a JSON body",
@@ -234,7 +234,7 @@ SOURCE = Table(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
         ),
         "rate_limit": Quantity("rate", "more than this is refused (429)", 0.0001, 1e9, "more than 0"),
-        "enrich": Table(
+        "enrich": TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
                 "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
@@ -260,7 +260,7 @@ SOURCE = Table(
     },
 )
 
-COMPANY_STEP = Table(
+COMPANY_STEP = TableShape(
     {
         "table": Names(
             Names(
@@ -268,7 +268,7 @@ COMPANY_STEP = Table(
             ),
             "tables by the name that a rule's `company:` asks with, such as domain",
         ),
-        "planhat": Text("looked up by the workers", choices=LOOKUPS),
+        "planhat": Text("looked up by the workers", choices=_LOOKUPS),
         "default": Text("the companyId when nothing else is found"),
     },
     "one way of finding a companyId; the first hit wins",
@@ -291,7 +291,7 @@ EVENT_KEYS = (
     ),
 )
 
-EXAMPLE = Table(
+EXAMPLE = TableShape(
     {
         "event": Anything(
             "what of the event matters; the rest is filled in",
@@ -312,7 +312,7 @@ EXAMPLE = Table(
     "an event and what is expected of it; checked by `relay check`",
 )
 
-RULE = Table(
+RULE = TableShape(
     {
         "name": Text("the rule's name, as it stands on events, dead letters and in messages"),
         "source": Many(
@@ -360,7 +360,7 @@ RULE = Table(
     },
 )
 
-KEEP = Table(
+KEEP = TableShape(
     {
         "events": Quantity(
             "duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"
@@ -381,7 +381,7 @@ KEEP = Table(
     "how long what is kept",
 )
 
-SPOOL = Table(
+SPOOL = TableShape(
     {
         "dir": Text("a folder on a disk that survives the process"),
         "max_bytes": Quantity("size", "no more than this is kept there", 1_000_000, 10**13, "1MB or more"),
@@ -390,13 +390,13 @@ SPOOL = Table(
     required=("dir",),
 )
 
-PEOPLE = Table(
+PEOPLE = TableShape(
     {"create": Flag("make endusers in Planhat of people whom it does not know (default false)")},
     "people whom Planhat does not know",
 )
 
 _SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
-SANDBOX = Table(
+SANDBOX = TableShape(
     {
         "types": Many(Text("a conversation type"), "conversation types; left out: planhat.types"),
         "companies": Many(_SEED_ROW, "companies beside those of the tables, as extid-..., or objects"),
@@ -408,7 +408,7 @@ SANDBOX = Table(
     "what `relay up` gives its sandbox of Planhat",
 )
 
-REDACTION = Table(
+REDACTION = TableShape(
     {
         "field": Text("a dotted path of the payload; * stands for any key"),
         "pattern": Text("a regular expression over all texts"),
@@ -417,7 +417,7 @@ REDACTION = Table(
     "what is taken out of a request before anything of it is stored",
 )
 
-CONFIG = Table(
+CONFIG = TableShape(
     {
         "planhat": PLANHAT,
         "sources": Names(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from relay.rules.file.yaml_file import Absent, FileText, Path, Source
-from relay.secret import Check, Secret, SecretFile, anything, given, private_key, public_key
+from relay.rules.file.yaml_file import Absent, FileText, Path, YamlSource
+from relay.secret import Secret, SecretCheck, SecretFile, anything, given, private_key, public_key
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
 _WORDS = {
@@ -37,12 +37,12 @@ def did_you_mean(word: str, known: Sequence[str], *, always: bool = True) -> str
     return f"; known: {', '.join(known)}" if always and known and len(known) <= 40 else ""
 
 
-class Shape:
+class _Shape:
     """`read` gives the value as Python wants it, or None after a complaint."""
 
     description: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> Any:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Any:
         raise NotImplementedError
 
     def schema(self) -> dict[str, Any]:
@@ -54,14 +54,14 @@ class Shape:
 
 
 @dataclass(slots=True)
-class Text(Shape):
+class Text(_Shape):
     description: str = ""
     choices: tuple[str, ...] = ()
     pattern: str = ""
     wanted: str = ""
     check: Callable[[str], str | None] | None = None
 
-    def read(self, value: Any, path: Path, source: Source) -> str | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> str | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -89,14 +89,14 @@ class Text(Shape):
 
 
 @dataclass(slots=True)
-class SecretText(Shape):
+class SecretText(_Shape):
     """A text read at each use; the message never quotes it. `kind` names what it must hold against (`Strength`)."""
 
     description: str = ""
     wanted: str = "a secret"
     kind: Literal["word", "login", "given", "public_key", "private_key", "anything"] = "word"
 
-    def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Callable[[], str] | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -109,7 +109,7 @@ class SecretText(Shape):
             return None
         if path in source.blocks and not isinstance(value, FileText):
             value = value.rstrip("\n")
-        checks: dict[str, Check] = {
+        checks: dict[str, SecretCheck] = {
             "word": source.strength.word,
             "login": source.strength.login,
             "given": given,
@@ -126,14 +126,14 @@ class SecretText(Shape):
 
 
 @dataclass(slots=True)
-class SecretFileName(Shape):
+class SecretFileName(_Shape):
     """The name of a file (relative to the config) whose text is read at each use, as a secret's is: what held stays in use
     where it is damaged later."""
 
     description: str = ""
-    check: Check = anything
+    check: SecretCheck = anything
 
-    def read(self, value: Any, path: Path, source: Source) -> Callable[[], str] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Callable[[], str] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, str) or not value.strip():
@@ -145,7 +145,7 @@ class SecretFileName(Shape):
         return {"type": "string"}
 
 
-def _made(read: Callable[[], str], check: Check, path: Path, source: Source) -> Secret | None:
+def _made(read: Callable[[], str], check: SecretCheck, path: Path, source: YamlSource) -> Secret | None:
     """The secret at `path`, None after a complaint."""
     try:
         secret = Secret(source.where(path), read, check)
@@ -157,12 +157,12 @@ def _made(read: Callable[[], str], check: Check, path: Path, source: Source) -> 
 
 
 @dataclass(slots=True)
-class Whole(Shape):
+class Whole(_Shape):
     description: str = ""
     least: int = 0
     most: int = 2**53
 
-    def read(self, value: Any, path: Path, source: Source) -> int | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> int | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
@@ -181,10 +181,10 @@ class Whole(Shape):
 
 
 @dataclass(slots=True)
-class Flag(Shape):
+class Flag(_Shape):
     description: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> bool | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> bool | None:
         if isinstance(value, Absent):
             return None
         if isinstance(value, str) and value in ("true", "false"):
@@ -199,7 +199,7 @@ class Flag(Shape):
 
 
 @dataclass(slots=True)
-class Quantity(Shape):
+class Quantity(_Shape):
     """A duration, size or rate with its unit; `least` and `most` in seconds, bytes or a second."""
 
     kind: str
@@ -208,7 +208,7 @@ class Quantity(Shape):
     most: float = float("inf")
     bounds: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> float | int | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> float | int | None:
         if isinstance(value, Absent):
             return None
         parse = {"duration": parse_duration, "size": parse_size, "rate": parse_rate}[self.kind]
@@ -243,12 +243,12 @@ class Quantity(Shape):
 
 
 @dataclass(slots=True)
-class Many(Shape):
-    item: Shape
+class Many(_Shape):
+    item: _Shape
     description: str = ""
     single: bool = False
 
-    def read(self, value: Any, path: Path, source: Source) -> tuple[Any, ...] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> tuple[Any, ...] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, list):
@@ -269,15 +269,15 @@ class Many(Shape):
 
 
 @dataclass(slots=True)
-class Names(Shape):
+class Names(_Shape):
     """A mapping whose keys the user chooses."""
 
-    item: Shape
+    item: _Shape
     description: str = ""
     key_pattern: str = ""
     key_wanted: str = ""
 
-    def read(self, value: Any, path: Path, source: Source) -> dict[str, Any] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> dict[str, Any] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, dict):
@@ -301,15 +301,15 @@ class Names(Shape):
 
 
 @dataclass(slots=True)
-class Table(Shape):
+class TableShape(_Shape):
     """A mapping with known keys. `read` gives only the keys that were given and hold."""
 
-    keys: Mapping[str, Shape]
+    keys: Mapping[str, _Shape]
     description: str = ""
     required: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
 
-    def read(self, value: Any, path: Path, source: Source) -> dict[str, Any] | None:
+    def read(self, value: Any, path: Path, source: YamlSource) -> dict[str, Any] | None:
         if isinstance(value, Absent):
             return None
         if not isinstance(value, dict):
@@ -352,13 +352,13 @@ class Table(Shape):
 
 
 @dataclass(slots=True)
-class Anything(Shape):
+class Anything(_Shape):
     """Left as it is: somebody else reads it. `given` is its schema."""
 
     description: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def read(self, value: Any, path: Path, source: Source) -> Any:
+    def read(self, value: Any, path: Path, source: YamlSource) -> Any:
         return value
 
     def schema(self) -> dict[str, Any]:

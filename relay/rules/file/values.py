@@ -16,13 +16,13 @@ from relay.config import (
     Redaction,
     Retry,
     SourceConfig,
-    Spool,
+    SpoolConfig,
 )
 from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 from relay.rules.file.shape import did_you_mean
-from relay.rules.file.yaml_file import Path, Source
+from relay.rules.file.yaml_file import Path, YamlSource
 from relay.rules.rule import COMPANY_ID
 from relay.source_options import SourceOptions
 
@@ -43,7 +43,7 @@ _CREDENTIALS = (
 )
 
 
-def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
+def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Config:
     """`values` as the tables read them; `source.value` as they stand in the file; `text` is the file."""
     planhat = _planhat(values.get("planhat", {}), source)
     sources = {
@@ -59,7 +59,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
         companies=_companies(values.get("companies", ()), source),
         keep=Keep(**{f"{key}_s": value for key, value in values.get("keep", {}).items()}),
         rules=tuple(rule for rule in rules if isinstance(rule, dict)) if isinstance(rules, list) else (),
-        spool=Spool(**spool) if spool and "dir" in spool else None,
+        spool=SpoolConfig(**spool) if spool and "dir" in spool else None,
         redact=_redactions(values.get("redact", ()), source),
         people=People(**values.get("people", {})),
         sandbox=_sandbox(values.get("sandbox", {}), source),
@@ -70,7 +70,7 @@ def read_config(values: Mapping[str, Any], source: Source, text: str) -> Config:
     )
 
 
-def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
+def _planhat(values: Mapping[str, Any], source: YamlSource) -> PlanhatConfig:
     batch = values.get("batch", {})
     given = {
         "max_items": batch.get("max_items"),
@@ -114,7 +114,7 @@ def _planhat(values: Mapping[str, Any], source: Source) -> PlanhatConfig:
     return planhat
 
 
-def _sandbox(values: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
+def _sandbox(values: Mapping[str, Any], source: YamlSource) -> Mapping[str, Any]:
     try:
         read_seed(values)
     except SeedInvalid as error:
@@ -180,7 +180,7 @@ def _enrich(values: Mapping[str, Any], written: Any) -> Mapping[str, Any]:
     return {**written, **{key: values[key] for key in ("token", "login") if key in values}}
 
 
-def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: Source) -> None:
+def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, source: YamlSource) -> None:
     for name, held in sources.items():
         at: Path = ("sources", name, "type")
         if held.type and held.type.lower() in RESERVED_TYPES:
@@ -194,7 +194,7 @@ def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, 
             )
 
 
-def _companies(steps: Sequence[Mapping[str, Any]], source: Source) -> tuple[CompanyStep, ...]:
+def _companies(steps: Sequence[Mapping[str, Any]], source: YamlSource) -> tuple[CompanyStep, ...]:
     companies: list[CompanyStep] = []
     for n, step in enumerate(steps):
         at: Path = ("companies", n)
@@ -220,13 +220,13 @@ def _companies(steps: Sequence[Mapping[str, Any]], source: Source) -> tuple[Comp
     return tuple(companies)
 
 
-def _check_company_id(company: str, path: Path, source: Source) -> None:
+def _check_company_id(company: str, path: Path, source: YamlSource) -> None:
     if not COMPANY_ID.fullmatch(company):
         hint = f"; did you mean 'extid-{company}'?" if "-" not in company and len(company) < 60 else ""
         source.add(path, f"{company!r} should be a Planhat id (24 hex digits), extid-... or srcid-...{hint}")
 
 
-def _redactions(given: Sequence[Mapping[str, Any]], source: Source) -> tuple[Redaction, ...]:
+def _redactions(given: Sequence[Mapping[str, Any]], source: YamlSource) -> tuple[Redaction, ...]:
     redactions = []
     for n, values in enumerate(given):
         if ("field" in values) == ("pattern" in values):

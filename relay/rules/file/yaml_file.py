@@ -53,7 +53,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<
 
 
 @dataclass(slots=True)
-class Source:
+class YamlSource:
     """A file being read. `lines` and `blocks` are by path; a block is a text whose content starts a line later."""
 
     file: str
@@ -101,9 +101,9 @@ def dotted(path: Path) -> str:
     return text
 
 
-def read_yaml(text: str, file: str) -> Source:
+def read_yaml(text: str, file: str) -> YamlSource:
     """`text` as values with lines. What is wrong with the YAML itself stands in `mistakes`."""
-    source = Source(file)
+    source = YamlSource(file)
     if len(text) > MAX_FILE_BYTES:
         source.mistakes.append(Mistake(f"larger than {MAX_FILE_BYTES:,} bytes", file))
         return source
@@ -138,7 +138,7 @@ class _TooMuch(Exception):
 
 
 class _Builder:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: YamlSource) -> None:
         self.source = source
         self.loader = _Loader("")
         self.values = 0
@@ -194,14 +194,14 @@ class _Builder:
         return {**merged, **built}
 
 
-def fill_in(source: Source, environ: Mapping[str, str]) -> None:
+def fill_in(source: YamlSource, environ: Mapping[str, str]) -> None:
     """Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text of `source`; `$${` is a plain `${`.
     White space around a variable's value is left out and warned of. A missing variable, or an unreadable file, is a
     mistake that names it."""
     source.value = _fill(source.value, (), source, environ)
 
 
-def _fill(value: Any, path: Path, source: Source, environ: Mapping[str, str]) -> Any:
+def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {key: _fill(child, (*path, key), source, environ) for key, child in value.items()}
     if isinstance(value, list):

@@ -13,7 +13,7 @@ from jinja2.meta import find_undeclared_variables
 from relay.event import KINDS, Attachment, Event, Recipient
 from relay.rules.file.shape import did_you_mean
 from relay.rules.language.sandbox import GLOBALS, KNOWN_FILTERS, KNOWN_TESTS, VALUES
-from relay.rules.language.template import Fault, refusals
+from relay.rules.language.template import TemplateFault, refusals
 
 ROOTS = ("event", "payload")
 _TEST_NAMES = tuple(name for name in KNOWN_TESTS if name.isalpha())
@@ -38,7 +38,7 @@ class Doubt:
     line: int
 
 
-def faults_in(tree: nodes.Node) -> Iterator[Fault]:
+def faults_in(tree: nodes.Node) -> Iterator[TemplateFault]:
     """Unknown variables, event fields, filters and tests, and parts of the language that are not there."""
     yield from refusals(tree)
     whole = tree if isinstance(tree, nodes.Template) else nodes.Template([nodes.Output([tree])], lineno=1)
@@ -48,25 +48,29 @@ def faults_in(tree: nodes.Node) -> Iterator[Fault]:
         if isinstance(tree, nodes.Name):
             line = tree.lineno
         hint = f"; did you mean event.{name}?" if name in EVENT_SHAPE else did_you_mean(name, ROOTS)
-        yield Fault(f"unknown variable {name!r}{hint}", line)
+        yield TemplateFault(f"unknown variable {name!r}{hint}", line)
     for node in _all(tree, nodes.Filter):
         if node.name not in KNOWN_FILTERS:
-            yield Fault(f"unknown filter {node.name!r}{did_you_mean(node.name, KNOWN_FILTERS)}", node.lineno)
+            yield TemplateFault(
+                f"unknown filter {node.name!r}{did_you_mean(node.name, KNOWN_FILTERS)}", node.lineno
+            )
     for node in _all(tree, nodes.Test):
         if node.name not in KNOWN_TESTS:
-            yield Fault(f"unknown test {node.name!r}{did_you_mean(node.name, _TEST_NAMES)}", node.lineno)
+            yield TemplateFault(
+                f"unknown test {node.name!r}{did_you_mean(node.name, _TEST_NAMES)}", node.lineno
+            )
     seen: set[str] = set()
     for path, line in paths_in(tree):
         fault = _event_fault(path)
         if fault and fault not in seen:
             seen.add(fault)
-            yield Fault(fault, line)
+            yield TemplateFault(fault, line)
 
 
 def doubts_in(tree: nodes.Node) -> Iterator[Doubt]:
     """What is allowed and yet most likely a slip: a kind that no event has."""
     for node in _all(tree, nodes.Compare):
-        if path_of(node.expr) != ("event", "kind"):
+        if dotted_path(node.expr) != ("event", "kind"):
             continue
         for operand in node.ops:
             for constant in _all(operand.expr, nodes.Const):
@@ -78,15 +82,15 @@ def doubts_in(tree: nodes.Node) -> Iterator[Doubt]:
                     )
 
 
-def path_of(node: nodes.Node) -> tuple[str | int, ...] | None:
+def dotted_path(node: nodes.Node) -> tuple[str | int, ...] | None:
     """("event", "sender", "email") of `event.sender.email` or `event["sender"].email`; None for anything else."""
     if isinstance(node, nodes.Name):
         return (node.name,) if node.name in ROOTS else None
     if isinstance(node, nodes.Getattr):
-        head = path_of(node.node)
+        head = dotted_path(node.node)
         return None if head is None else (*head, node.attr)
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-        head = path_of(node.node)
+        head = dotted_path(node.node)
         value = node.arg.value
         return (*head, value) if head is not None and isinstance(value, (str, int)) else None
     return None
@@ -94,7 +98,7 @@ def path_of(node: nodes.Node) -> tuple[str | int, ...] | None:
 
 def paths_in(tree: nodes.Node) -> Iterator[tuple[tuple[str | int, ...], int]]:
     """Each longest path that begins at `event` or `payload`, with its line."""
-    path = path_of(tree)
+    path = dotted_path(tree)
     if path is not None:
         yield path, tree.lineno
         return

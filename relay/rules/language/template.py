@@ -78,7 +78,7 @@ class _Bound(NodeTransformer):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TemplateFault:
     """Something wrong in a template that compiles or not: `line` within the template."""
 
     message: str
@@ -144,15 +144,15 @@ def sole_expression(tree: nodes.Template) -> nodes.Expr | None:
     return parts[0] if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData) else None
 
 
-def refusals(tree: nodes.Node) -> list[Fault]:
+def refusals(tree: nodes.Node) -> list[TemplateFault]:
     """Parts of the language that this sandbox does not have."""
     found = [
-        Fault(f"{words} is not allowed here", node.lineno)
+        TemplateFault(f"{words} is not allowed here", node.lineno)
         for kind, words in _FORBIDDEN.items()
         for node in tree.find_all(kind)
     ]
     found.extend(
-        Fault("a loop cannot be recursive here", node.lineno)
+        TemplateFault("a loop cannot be recursive here", node.lineno)
         for node in tree.find_all(nodes.For)
         if node.recursive
     )

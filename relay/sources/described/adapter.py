@@ -31,7 +31,7 @@ from relay.sources.read.markdown import read_markdown
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import UNSAID, audience, withheld
 
-MAX_ITEMS = 1000
+MAX_DESCRIBED_ITEMS = 1000
 
 
 class Described(ProvenAdapter):
@@ -65,7 +65,7 @@ class Described(ProvenAdapter):
             if not isinstance(items, dict):
                 raise PayloadInvalid("wanted a JSON object" + (" or a list" if self.preset.items else ""))
             return [self._item(items, inbound, "", now_s)]
-        if not self.preset.items or len(items) > MAX_ITEMS:
+        if not self.preset.items or len(items) > MAX_DESCRIBED_ITEMS:
             raise PayloadInvalid("wanted a JSON object" if not self.preset.items else "too many events")
         found: list[Parsed] = []
         for n, item in enumerate(items):

@@ -16,7 +16,7 @@ from relay.sources.mail.lines import Line
 from relay.sources.mail.words import VERB, VERB_ENDS
 
 #: A name, a date and an address at 60 to 78 characters a line.
-MAX_LINES = 4
+_MAX_LINES = 4
 #: Programs that give an address's brackets lines of their own.
 BRACKET_LINES = 2
 #: Words of an attribution that holds no address; somebody's sentence is longer.
@@ -59,7 +59,7 @@ def attribution_start(lines: Sequence[Line], end: int, *, quoted_below: bool) ->
         if _is_attribution(joined, quoted_below):
             return _whole(lines, start, end, joined)
         above = _line_above(lines, start, text)
-        if above is None or end - above >= MAX_LINES or _is_apart(lines[above].text):
+        if above is None or end - above >= _MAX_LINES or _is_apart(lines[above].text):
             return None
         start = above
 
@@ -185,7 +185,7 @@ def _whole(lines: Sequence[Line], start: int, end: int, joined: str) -> int:
             break
         upper = lines[above].text
         open_bracket = text.startswith(("<", "(", "[", "mailto:")) or joined.count(">") > joined.count("<")
-        if end - above >= MAX_LINES + BRACKET_LINES * open_bracket:
+        if end - above >= _MAX_LINES + BRACKET_LINES * open_bracket:
             break
         if _is_apart(upper):
             break

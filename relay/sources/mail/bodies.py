@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from relay.sources.mail.reply import MAX_TEXT_CHARS, PageReply, Reply, reply_of, reply_of_html
+from relay.sources.mail.reply import MAX_TEXT_CHARS, OwnWords, PageReply, reply_of, reply_of_html
 from relay.sources.mail.words import FORWARDED_SUBJECT
 from relay.sources.read.markup import clean_shallow_html, html_of_text
 
@@ -64,7 +64,7 @@ def _clean(page: PageReply) -> str:
     return clean_shallow_html(_PICTURE.sub("", page.html))
 
 
-def _reconciled(of_text: Reply, of_page: PageReply) -> Bodies:
+def _reconciled(of_text: OwnWords, of_page: PageReply) -> Bodies:
     written, shown = _words(of_text.text), _words(of_page.text)
     page_lacks, text_lacks = written - shown, shown - written
     if page_lacks and _all_in(page_lacks, of_page.quoted):

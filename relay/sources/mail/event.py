@@ -145,7 +145,7 @@ def mail_event(
         kind="email.received",
         time=iso_from_us(version),
         version=version,
-        thread=thread_of(mail.headers) or key,
+        thread=_thread_of(mail.headers) or key,
         subject=subject[:2000],
         text=bodies.text,
         html=bodies.html,
@@ -170,7 +170,7 @@ def _fingerprint(mail: Mail, sender: Person, date: str, subject: str) -> str:
     return f"<{content_key(sender.email, date, subject, mail.text, mail.html, files, own_id)}@no-message-id>"
 
 
-def thread_of(headers: MailHeaders) -> str:
+def _thread_of(headers: MailHeaders) -> str:
     """The mail that began the thread, as far as this one says: the first of References, else In-Reply-To."""
     for name in ("references", "in-reply-to"):
         found = message_ids(headers.raw(name))

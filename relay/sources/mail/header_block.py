@@ -16,7 +16,7 @@ from relay.sources.mail.words import FORM_LABELS, ROLE
 
 #: Fields with what is wrapped, and blank lines between.
 MAX_BLOCK_LINES = 24
-MAX_FIELDS = 12
+_MAX_FIELDS = 12
 #: Lines that one field may be wrapped over: a long list of addresses.
 MAX_WRAPPED = 5
 #: Words of a line that points at what follows: "Please look at this mail:".
@@ -89,7 +89,7 @@ def _fields(lines: Sequence[Line], start: int, first: _Field) -> tuple[list[_Fie
     fields = [first]
     wrapped, place = 0, start + 1
     stop = min(len(lines), start + MAX_BLOCK_LINES)
-    while place < stop and len(fields) < MAX_FIELDS:
+    while place < stop and len(fields) < _MAX_FIELDS:
         text = lines[place].text
         if not text:
             # Programs that turn HTML into text leave blank lines between the fields.

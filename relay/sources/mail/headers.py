@@ -18,7 +18,7 @@ from relay.sources.read.moment import moment_us
 
 #: Longer than any header a mail system lets through; what is beyond is cut.
 MAX_VALUE_CHARS = 64 * 1024
-MAX_FIELDS = 2000
+_MAX_FIELDS = 2000
 MAX_ADDRESSES = 500
 
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
@@ -34,7 +34,7 @@ class MailHeaders:
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
         for count, (name, value) in enumerate(pairs):
-            if count >= MAX_FIELDS:
+            if count >= _MAX_FIELDS:
                 break
             self._values.setdefault(name.strip().lower(), []).append(value[:MAX_VALUE_CHARS])
 

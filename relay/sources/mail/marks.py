@@ -11,7 +11,7 @@ import re
 from selectolax.lexbor import LexborNode
 
 from relay.sources.mail.lines import Line, Mark
-from relay.sources.read.page import Page
+from relay.sources.read.page import HtmlPage
 
 _QUOTATION = "quotation"
 _HEADER = "header"
@@ -71,7 +71,7 @@ def _holds_blockquote(node: LexborNode) -> bool:
     return False
 
 
-def marked_lines(page: Page) -> list[Line]:
+def marked_lines(page: HtmlPage) -> list[Line]:
     """The page's lines for the search for quotations."""
     found: list[Line] = []
     for line in page.lines:

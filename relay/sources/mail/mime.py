@@ -19,7 +19,7 @@ from relay.sources.mail.calendar import calendar_text
 from relay.sources.mail.flowed import unflowed
 from relay.sources.mail.headers import MailHeaders, attachment, decoded
 from relay.sources.mail.nesting import is_too_nested
-from relay.sources.mail.parts import Leaf, Part, Structure, children, structure_of
+from relay.sources.mail.parts import Leaf, MailPart, Structure, children, structure_of
 from relay.sources.mail.repair import mended
 from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.mail.winmail import Winmail, read_winmail
@@ -28,7 +28,7 @@ from relay.sources.read.charset import decode_bytes, encodable, printable
 from relay.sources.read.markup import html_of_text, text_of_html
 
 #: 25 MB of base64 are 350,000 lines; each costs the parser up to 4 us.
-MAX_LINES = 500_000
+_MAX_LINES = 500_000
 #: Lines that may begin a part, at 20 us each.
 MAX_DELIMITERS = 20_000
 _STRUCTURED_CHARS = 4096
@@ -64,7 +64,7 @@ def read_mime(raw: bytes) -> MimeMail:
     """The mail. Any bytes give a mail, if an empty one; PayloadInvalid for what would take too long to read."""
     raw = mended(raw)
     lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
-    if lines > MAX_LINES or raw.count(b"\n--") > MAX_DELIMITERS:
+    if lines > _MAX_LINES or raw.count(b"\n--") > MAX_DELIMITERS:
         raise PayloadInvalid("too many lines or parts")
     if is_too_nested(raw):
         raise PayloadInvalid("too many nested parts")
@@ -78,7 +78,7 @@ def read_mime(raw: bytes) -> MimeMail:
         raise PayloadInvalid(f"unreadable MIME ({type(error).__name__})") from None
 
 
-def _read(message: Part) -> MimeMail:
+def _read(message: MailPart) -> MimeMail:
     found = structure_of(message)
     headers = _headers(message, found)
     files = [_attachment(leaf) for leaf in found.files]
@@ -98,7 +98,7 @@ def _read(message: Part) -> MimeMail:
     return MimeMail(headers, text[:MAX_TEXT_CHARS], html[:MAX_TEXT_CHARS], tuple(files), flowed)
 
 
-def _headers(message: Part, found: Structure) -> MailHeaders:
+def _headers(message: MailPart, found: Structure) -> MailHeaders:
     """Raw eight-bit values are read in the body's charset, where they are not UTF-8."""
     values = [(name, str(value)) for name, value in message.raw_items()]
     if all(value.isascii() for _, value in values):
@@ -139,7 +139,7 @@ def _enclosed(found: Structure, *, mails_only: bool) -> str:
     return "\n\n".join(filter(None, shown))[:MAX_TEXT_CHARS]
 
 
-def _inner_mail(message: Part) -> str:
+def _inner_mail(message: MailPart) -> str:
     inner = structure_of(message)
     headers = _headers(message, inner)
     lines = [
@@ -168,7 +168,7 @@ def _attachment(leaf: Leaf) -> Attachment:
     return attachment(name, kind, len(_content(part)))
 
 
-def _content(part: Part) -> bytes:
+def _content(part: MailPart) -> bytes:
     # Without `decode=True` the library decodes by whatever charset the mail names, "punycode" too.
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""

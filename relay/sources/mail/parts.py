@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, TypeAlias
 
-MAX_PARTS = 1000
+_MAX_PARTS = 1000
 #: Deeper than any mail program nests them.
-MAX_DEPTH = 60
+_MAX_DEPTH = 60
 _SHOWN = ("text/plain", "text/html")
 _MEDIA = ("image/", "audio/", "video/")
 
-Part: TypeAlias = "Message[Any, Any]"
+MailPart: TypeAlias = "Message[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A part that holds no parts of its mail's; `kind` is its content type."""
 
-    part: Part
+    part: MailPart
     kind: str
     #: The whole `Content-Type`, so that it is not looked up for every parameter.
     type_line: str = ""
@@ -50,7 +50,7 @@ class Structure:
     seen: int = 0
 
 
-def structure_of(message: Part) -> Structure:
+def structure_of(message: MailPart) -> Structure:
     """The mail's parts by their use. Raises RecursionError for parts nested too deeply."""
     found = Structure()
     _sort([message], "mixed", False, found.text, found.html, found, 0)
@@ -58,7 +58,7 @@ def structure_of(message: Part) -> Structure:
 
 
 def _sort(
-    parts: list[Part],
+    parts: list[MailPart],
     around: str,
     in_alternative: bool,
     text: list[Leaf] | None,
@@ -66,12 +66,12 @@ def _sort(
     found: Structure,
     depth: int,
 ) -> None:
-    if depth > MAX_DEPTH:
+    if depth > _MAX_DEPTH:
         raise RecursionError
     texts_before, pages_before = len(text or ()), len(html or ())
     for place, part in enumerate(parts):
         found.seen += 1
-        if found.seen > MAX_PARTS:
+        if found.seen > _MAX_PARTS:
             return
         type_line = str(part.get("content-type", ""))
         kind = type_line.partition(";")[0].strip().lower()
@@ -108,7 +108,7 @@ def _sort(
             html.extend(text[texts_before:])
 
 
-def _is_inline(part: Part, kind: str, place: int, around: str) -> bool:
+def _is_inline(part: MailPart, kind: str, place: int, around: str) -> bool:
     if part.get_content_disposition() == "attachment":
         return False
     # A multipart without parts is a text that lost its boundary.
@@ -119,7 +119,7 @@ def _is_inline(part: Part, kind: str, place: int, around: str) -> bool:
     return around != "related" and (kind.startswith(_MEDIA) or not part.get_filename())
 
 
-def children(part: Part) -> list[Part]:
+def children(part: MailPart) -> list[MailPart]:
     """The parts inside, those of a mail in the mail too."""
     payload: Any = part.get_payload() if part.is_multipart() else []
     return [child for child in payload if isinstance(child, Message)]

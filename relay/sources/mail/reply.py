@@ -16,8 +16,8 @@ from relay.sources.mail.attribution import closes_attribution, midline_start
 from relay.sources.mail.lines import Line
 from relay.sources.mail.marks import mark_of, marked_lines
 from relay.sources.mail.quotation import MAX_LINES, quoted_lines
-from relay.sources.read.markup import has_tags, html_of_text, is_deep, text_of_html
-from relay.sources.read.page import Page, read_page
+from relay.sources.read.markup import has_tags, html_of_text, is_deep_markup, text_of_html
+from relay.sources.read.page import HtmlPage, read_page
 
 #: Nobody reads more of one mail in a conversation; what is beyond is cut before anything looks at it.
 MAX_TEXT_CHARS = 1_000_000
@@ -29,7 +29,7 @@ _BLANK_LINES = re.compile(r"\n{4,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class OwnWords:
     """`text` is the writer's own, `quoted` what stood around it."""
 
     text: str
@@ -48,22 +48,22 @@ class PageReply:
     unclean: bool = False
 
 
-def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> Reply:
+def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> OwnWords:
     """The text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
     text = text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        return Reply("")
+        return OwnWords("")
     rows = _rows(text)
     lines = _lines(rows, flowed)
     cut = quoted_lines(lines, forwarded=forwarded, answers=answers)
     if not any(cut):
-        return Reply(_joined(rows))
+        return OwnWords(_joined(rows))
     kept = _joined([row for row, gone in zip(rows, cut, strict=True) if not gone])
     if not kept:
-        return Reply(text[:MAX_QUOTE_CHARS].strip())
+        return OwnWords(text[:MAX_QUOTE_CHARS].strip())
     quoted = _joined([row for row, gone in zip(rows, cut, strict=True) if gone])
     marked = any(line.quoted and gone for line, gone in zip(lines, cut, strict=True))
-    return Reply(kept, quoted[:MAX_QUOTE_CHARS], marked)
+    return OwnWords(kept, quoted[:MAX_QUOTE_CHARS], marked)
 
 
 def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) -> PageReply:
@@ -71,7 +71,7 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
     html = html[:MAX_TEXT_CHARS]
     if not html.strip():
         return PageReply("", "")
-    if not has_tags(html) or is_deep(html):
+    if not has_tags(html) or is_deep_markup(html):
         text = text_of_html(html) if "<" in html else unescape(html)
         reply = reply_of(text, forwarded=forwarded, answers=answers)
         return PageReply(html_of_text(reply.text), reply.text, reply.quoted)
@@ -119,11 +119,11 @@ def _joined(rows: list[str]) -> str:
     return _BLANK_LINES.sub("\n\n\n", "\n".join(row.rstrip() for row in rows)).strip()
 
 
-def _text(page: Page) -> str:
+def _text(page: HtmlPage) -> str:
     return _joined([line.text for line in page.lines])
 
 
-def _inner(page: Page, html: str) -> str:
+def _inner(page: HtmlPage, html: str) -> str:
     if page.body is None:
         return html
     for node in page.hidden:
@@ -131,7 +131,7 @@ def _inner(page: Page, html: str) -> str:
     return page.body.inner_html or ""
 
 
-def _without(page: Page, cut: list[bool]) -> str:
+def _without(page: HtmlPage, cut: list[bool]) -> str:
     """The page's HTML with the nodes of the lines that leave taken out."""
     assert page.body is not None
     body = page.body.mem_id

@@ -7,7 +7,7 @@ import struct
 
 from relay.sources.read.charset import decode_bytes
 
-MAX_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = 4 * 1024 * 1024
 _WINDOW = 4096
 _PACKED = 0x75465A4C
 _PLAIN = 0x414C454D
@@ -43,7 +43,7 @@ def unpacked(data: bytes) -> bytes:
         return data[16 : 16 + size]
     if form != _PACKED:
         return b""
-    limit = min(size, MAX_BYTES)
+    limit = min(size, _MAX_BYTES)
     window = bytearray(_BEGIN.ljust(_WINDOW, b"\x00"))
     write, at, out = len(_BEGIN), 16, bytearray()
     while at < len(data) and len(out) < limit:
@@ -90,7 +90,7 @@ def text_of_rtf(rtf: bytes) -> str:
             pieces.append(decode_bytes(bytes(pending), charset))
             pending.clear()
 
-    for found in _TOKEN.finditer(rtf[:MAX_BYTES]):
+    for found in _TOKEN.finditer(rtf[:_MAX_BYTES]):
         byte, code, word, number, sign, brace, text = found.groups()
         if brace == b"{":
             quiet.append(quiet[-1])

@@ -10,7 +10,7 @@ from relay.source_options import JWT_SHARED, SourceOptions
 from relay.sources.proof.credentials import has_secret
 from relay.sources.proof.jwt_proof import read_jwt
 from relay.sources.proof.kinds import BodyToken, HeadToken, Proof, SignatureProof, StandardProof
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
 
 
@@ -30,7 +30,7 @@ class ProofPreset:
     wants: str = ""
 
 
-def choose_proof(options: SourceOptions, rule: Rule, preset: ProofPreset) -> Proof | None:
+def choose_proof(options: SourceOptions, rule: ProofRule, preset: ProofPreset) -> Proof | None:
     """The proof that this source's requests carry beside a login; None where a login is all. Raises ValueError with a
     sentence where the config does not hold."""
     keyed = has_secret(options) or any(options.public_keys())

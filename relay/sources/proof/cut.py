@@ -14,6 +14,7 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import Credentials, Inbound, loads
+from relay.sources.read.multipart import form_pairs
 
 #: What stands in the place of a credential.
 CUT = "[cut]"
@@ -125,8 +126,8 @@ def _without_fields(inbound: Inbound, credentials: Credentials) -> bytes:
 
 def _without_form_fields(body: bytes, credentials: Credentials) -> bytes:
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=1000)
-    except ValueError:
+        pairs = form_pairs(body, 1000)
+    except PayloadInvalid:
         return body
     if not any(name in credentials.paths for name, _ in pairs):
         return body

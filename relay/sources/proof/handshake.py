@@ -16,7 +16,7 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import Inbound, Reply
-from relay.sources.read.json_scan import follow
+from relay.sources.read.json_scan import scan_path
 
 MAX_ECHO_CHARS = 4096
 #: A request that asks with a field holds little beside it.
@@ -56,7 +56,7 @@ class Handshake:
         if inbound.method != "POST" or not 0 < len(inbound.body) <= MAX_ASKING_BYTES:
             return ""
         try:
-            return follow(inbound.body, self.name)
+            return scan_path(inbound.body, self.name)
         except PayloadInvalid:
             return ""
 

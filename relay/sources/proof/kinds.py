@@ -11,7 +11,7 @@ import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.sources.base import Credentials, Inbound, content_key, iso_from_us, json_object
-from relay.sources.proof.rule import TOKEN_HEADER, URL_SECRET_NAMES, Rule
+from relay.sources.proof.rule import TOKEN_HEADER, URL_SECRET_NAMES, ProofRule
 from relay.sources.proof.signature import Signature
 from relay.sources.proof.standard import (
     look_at_standard_head,
@@ -20,7 +20,7 @@ from relay.sources.proof.standard import (
 )
 from relay.sources.read import pick
 from relay.sources.read.form_scan import form_fields, only_field
-from relay.sources.read.json_scan import follow
+from relay.sources.read.json_scan import scan_path
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -128,7 +128,7 @@ class StandardProof(Proof):
 class BodyToken(Proof):
     """A shared token in the body, at a dotted path of JSON or under a form's name."""
 
-    def __init__(self, path: str, rule: Rule) -> None:
+    def __init__(self, path: str, rule: ProofRule) -> None:
         self._path = path
         self._rule = rule
         self.credentials = Credentials(paths=(path,))
@@ -144,10 +144,10 @@ class BodyToken(Proof):
     def _given(self, inbound: Inbound) -> Any:
         content_type = inbound.headers.get("content-type", "")
         if not content_type.lower().startswith(FORMS):
-            return follow(inbound.body, self._path)
+            return scan_path(inbound.body, self._path)
         inner = only_field(inbound.body, content_type)
         if inner is not None and inner.startswith(("{", "[")):
-            return follow(inner.encode("utf-8", "surrogatepass"), self._path)
+            return scan_path(inner.encode("utf-8", "surrogatepass"), self._path)
         return form_fields(inbound.body, content_type, (self._path,)).get(self._path)
 
     def sign(self, body: bytes, *, now_s: float) -> tuple[bytes, dict[str, str]]:
@@ -178,7 +178,7 @@ def _with_moment(body: bytes, path: str, now_s: float) -> bytes:
 class HeadToken(Proof):
     """A shared token in one of `headers`, in `X-Webhook-Token`, or in the URL (`?token=`)."""
 
-    def __init__(self, rule: Rule, headers: Sequence[str] = ()) -> None:
+    def __init__(self, rule: ProofRule, headers: Sequence[str] = ()) -> None:
         self._rule = rule
         self._headers = (*headers, TOKEN_HEADER)
         self.credentials = Credentials(headers=frozenset(self._headers), query=frozenset(URL_SECRET_NAMES))

@@ -9,7 +9,7 @@ from relay.sources.base import BaseAdapter, Inbound, Reply, Sample
 from relay.sources.proof.choose import ProofPreset, choose_proof
 from relay.sources.proof.credentials import login_headers
 from relay.sources.proof.handshake import read_handshake
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 
 
 class ProvenAdapter(BaseAdapter):
@@ -20,7 +20,7 @@ class ProvenAdapter(BaseAdapter):
 
     def __init__(self, options: SourceOptions, preset: ProofPreset) -> None:
         super().__init__(options)
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._proof = choose_proof(options, self._rule, preset)
         described = options.handshake or preset.handshake
         self._handshake = read_handshake(described) if described else None

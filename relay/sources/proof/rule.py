@@ -20,7 +20,7 @@ TOKEN_HEADER = "x-webhook-token"  # noqa: S105 - a name, no secret
 URL_SECRET_NAMES = ("token", "secret", "key")
 
 
-class Rule:
+class ProofRule:
     """`secret`: the sender's own proof is wanted; `login`: a login is."""
 
     __slots__ = ("login", "options", "secret")

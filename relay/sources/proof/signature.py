@@ -15,12 +15,12 @@ from typing import Any
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.sources.base import Inbound, content_key, require_recent, same
 from relay.sources.proof.credentials import keyed_digest
-from relay.sources.read.json_scan import follow
+from relay.sources.read.json_scan import scan_path
 from relay.sources.read.moment import moment_us
 from relay.sources.read.pick import header as header_text
 
 #: Of a list of signatures in one header, no more are looked at.
-MAX_SIGNATURES = 16
+_MAX_SIGNATURES = 16
 
 _KEYS = frozenset(
     {
@@ -108,7 +108,7 @@ class Signature:
     def _check_field(self, body: bytes, now_s: float) -> None:
         """The time within the body, which is proven by now. Raises NotAuthentic."""
         try:
-            sent_us = moment_us(follow(body, self.timestamp_field))
+            sent_us = moment_us(scan_path(body, self.timestamp_field))
         except PayloadInvalid:
             sent_us = None
         if sent_us is None:
@@ -153,7 +153,7 @@ class Signature:
     def _split(self, inbound: Inbound, given: str) -> tuple[str, list[str]]:
         parts = [given]
         if "," not in self.prefix:
-            parts = [part.strip() for part in given.split(",", MAX_SIGNATURES)[:MAX_SIGNATURES]]
+            parts = [part.strip() for part in given.split(",", _MAX_SIGNATURES)[:_MAX_SIGNATURES]]
         if self.style == "stripe":
             pairs = [part.partition("=") for part in parts]
             sent_at = next((value for name, _, value in pairs if name == "t"), "")

@@ -48,7 +48,7 @@ SIGNED_FIELDS = (
 _HASHES: dict[str, type[SHA1] | type[SHA256]] = {"1": SHA1, "2": SHA256}
 
 #: Fetches a URL that was checked before. Raises VerificationUnavailable.
-Fetch = Callable[[str], bytes]
+_Fetch = Callable[[str], bytes]
 
 
 def fetch_from_amazon(url: str) -> bytes:
@@ -104,7 +104,7 @@ def string_to_sign(envelope: Mapping[str, Any]) -> bytes:
 class Certificates:
     """Amazon's certificates: those of `files`, and those fetched, kept in memory. Safe for threads."""
 
-    def __init__(self, files: Sequence[str] = (), fetch: Fetch = fetch_from_amazon) -> None:
+    def __init__(self, files: Sequence[str] = (), fetch: _Fetch = fetch_from_amazon) -> None:
         """Raises ValueError for a file that holds no certificate."""
         self.fetch = fetch
         self._own = [_key_of_file(path) for path in files]

@@ -18,7 +18,7 @@ from relay.sources.base import Inbound, require_recent, same
 from relay.sources.proof.credentials import keyed_digest
 
 #: A sender never lists more signatures; each Ed25519 check costs.
-MAX_SIGNATURES = 16
+_MAX_SIGNATURES = 16
 
 
 def verify_standard_webhooks(
@@ -37,7 +37,7 @@ def verify_standard_webhooks(
     signed = f"{message_id}.{sent_at_s}.".encode("utf-8", "surrogatepass") + inbound.body
     wanted = [b64encode(keyed_digest(key, signed)) for secret in secrets if (key := secret_key(secret))]
     found = False
-    for part in listed.split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES]:
+    for part in listed.split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES]:
         version, _, given = part.partition(",")
         if version == "v1":
             for digest in wanted:

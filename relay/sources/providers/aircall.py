@@ -26,9 +26,9 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers
-from relay.sources.proof.rule import Rule, require_proof
+from relay.sources.proof.rule import ProofRule, require_proof
 from relay.sources.read.attached import read_files
-from relay.sources.read.json_scan import follow
+from relay.sources.read.json_scan import scan_path
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
@@ -62,7 +62,7 @@ class Aircall(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -72,7 +72,7 @@ class Aircall(BaseAdapter):
         if not self._rule.secret:
             return
         try:
-            given = follow(inbound.body, "token")
+            given = scan_path(inbound.body, "token")
         except PayloadInvalid:
             raise NotAuthentic("missing") from None
         self._rule.check_token(given if isinstance(given, str) else "")

@@ -13,7 +13,7 @@ from relay.event import Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import BaseAdapter, Inbound, Parsed, Sample, Skipped, Walk, iso_from_us, json_object
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.moment import moment_us
 
@@ -32,7 +32,7 @@ class Calendly(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook signing key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:

@@ -29,7 +29,7 @@ from relay.sources.base import (
     parse_json,
 )
 from relay.sources.proof.kinds import SignatureProof
-from relay.sources.providers.generic import MAX_ITEMS, Generic
+from relay.sources.providers.generic import MAX_BATCH_ITEMS, Generic
 from relay.sources.read import pick
 from relay.sources.read.either import read_either
 
@@ -83,7 +83,7 @@ class CloudEvents(Generic):
         items = parse_json(inbound.body)
         if isinstance(items, dict) and content_type != _BATCH:
             return [self._event(items, inbound, now_s)]
-        if not isinstance(items, list) or len(items) > MAX_ITEMS:
+        if not isinstance(items, list) or len(items) > MAX_BATCH_ITEMS:
             raise PayloadInvalid("wanted an event, or a list of events")
         return [self._item(item, n, inbound, now_s) for n, item in enumerate(items)]
 

@@ -19,7 +19,7 @@ from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import login_headers, require_login
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import Form, parse_form
 
 
@@ -31,7 +31,7 @@ class CloudMailin(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_login(options)
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)

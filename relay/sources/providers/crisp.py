@@ -23,7 +23,7 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.attached import read_file
 from relay.sources.read.moment import moment_us
@@ -50,7 +50,7 @@ class Crisp(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the hook's signing secret or key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._signature = read_signature(options.signature, preset=_SIGNATURE)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:

@@ -8,7 +8,7 @@ from relay.sources.base import Walk
 from relay.sources.described.adapter import Described, told
 from relay.sources.described.shape import Shape
 
-MAX_ANSWERS = 100
+_MAX_ANSWERS = 100
 
 
 class Delighted(Described):
@@ -16,7 +16,7 @@ class Delighted(Described):
 
     def words(self, payload: dict[str, Any], shape: Shape) -> tuple[str, str]:
         text, _ = super().words(payload, shape)
-        answers = Walk(payload).maybe("event_data").items("additional_answers")[:MAX_ANSWERS]
+        answers = Walk(payload).maybe("event_data").items("additional_answers")[:_MAX_ANSWERS]
         lines = [text, *(_line(answer) for answer in answers)]
         return "\n".join(line for line in lines if line), ""
 

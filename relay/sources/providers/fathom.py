@@ -15,7 +15,7 @@ from relay.sources.described.shape import Shape
 from relay.sources.read.markdown import read_markdown
 
 MAX_PEOPLE = 500
-MAX_LINES = 5000
+_MAX_LINES = 5000
 
 
 class Fathom(Described):
@@ -42,11 +42,11 @@ class Fathom(Described):
         meeting = Walk(payload)
         summary = meeting.maybe("default_summary").maybe_text("markdown_formatted")
         parts = [summary] if summary else []
-        if actions := [_action(item) for item in meeting.items("action_items")[:MAX_LINES]]:
+        if actions := [_action(item) for item in meeting.items("action_items")[:_MAX_LINES]]:
             parts.append("**Action items**\n\n" + "\n".join(line for line in actions if line))
         if parts:
             return read_markdown("\n\n".join(parts))
-        said = (_said(entry) for entry in meeting.items("transcript")[:MAX_LINES])
+        said = (_said(entry) for entry in meeting.items("transcript")[:_MAX_LINES])
         return "\n".join(line for line in said if line), ""
 
 

@@ -26,7 +26,7 @@ from relay.sources.base import (
     iso_from_us,
 )
 from relay.sources.proof.credentials import login_headers
-from relay.sources.proof.rule import Rule, require_proof, token_of
+from relay.sources.proof.rule import ProofRule, require_proof, token_of
 from relay.sources.read.either import read_either
 from relay.sources.read.privacy import UNSAID, Audience, audience, withheld
 from relay.sources.read.templated import Comment, Fields, read_templated
@@ -43,7 +43,7 @@ class Freshdesk(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "a long random value that the URL carries as ?token=")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)

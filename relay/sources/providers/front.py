@@ -29,7 +29,7 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
 from relay.sources.read.markup import html_of_text
@@ -55,7 +55,7 @@ class Front(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the application's signing key, or the API secret for rules")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if options.scheme not in ("", "application", "rule"):
             raise ValueError(f"source {options.name!r}: scheme must be application or rule")
         self._keep = options.keep

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import PayloadInvalid
-from relay.event import KINDS, Channel, Event, Person, Ticket, event_id
+from relay.event import KINDS, Event, Person, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Inbound,
@@ -38,7 +38,7 @@ from relay.sources.read.multipart import parse_form
 from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
 
-MAX_ITEMS = 1000
+MAX_BATCH_ITEMS = 1000
 
 _HUB = ProofPreset(
     signature={"header": "x-hub-signature-256", "hash": "sha256", "encoding": "hex", "prefix": "sha256="}
@@ -107,8 +107,8 @@ class Generic(ProvenAdapter):
     def _batch(
         self, items: list[dict[str, Any]], inbound: Inbound, delivery: str, kind: str, now_s: float
     ) -> list[Parsed]:
-        if len(items) > MAX_ITEMS:
-            raise PayloadInvalid(f"more than {MAX_ITEMS} events in one request")
+        if len(items) > MAX_BATCH_ITEMS:
+            raise PayloadInvalid(f"more than {MAX_BATCH_ITEMS} events in one request")
         key = delivery or content_key(inbound.body)
         return [
             self.event_of(item, inbound, delivery=f"{key}#{n}", kind=kind, now_s=now_s)
@@ -147,13 +147,13 @@ class Generic(ProvenAdapter):
             subject=pick.first_text(found, pick.SUBJECT),
             text="" if removed else said.text,
             html="" if removed else said.html,
-            sender=_author(message, among, flat),
-            channel=_channel(among),
-            ticket=_ticket(among, flat),
+            sender=pick.author_of(message, among, flat),
+            channel=pick.channel_of(among),
+            ticket=pick.ticket_of(among, flat),
             message_id=pick.first_ident(found, pick.MESSAGE) or pick.ident(message.get("id")) or delivery,
             url=pick.first_text(found, pick.URL),
             attachments=files_in((message, *among)),
-            tags=_tags(payload),
+            tags=pick.tags_of(payload),
             delivery_id=delivery,
             label=event_type,
             unworded="no_text" if message or _SPOKEN.search(event_type) else "",
@@ -250,39 +250,10 @@ def _author(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str
 
 def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:
     """An id of the event, never of what it is about: `id` alone could be a ticket's, which comes again."""
-    if found := pick.first_ident((payload,), pick.DELIVERY):
+    if found := pick.first_ident((payload,), pick.DELIVERY_PATHS):
         return found
     own = payload.get("id")
     return own if event_type and isinstance(own, str) and own.startswith(("evt_", "msg_", "ntf_")) else ""
-
-
-def _channel(among: list[dict[str, Any]]) -> Channel:
-    for place in among:
-        value = place.get("channel")
-        if isinstance(value, dict):
-            return Channel(id=pick.ident(value.get("id")), name=pick.first_text((value,), ("name",)))
-        if value:
-            return Channel(id=pick.ident(value))
-    return Channel()
-
-
-def _ticket(among: list[dict[str, Any]], flat: dict[str, Any]) -> Ticket:
-    ticket_id = pick.first_ident((flat,), ("ticketid", "caseid"))
-    for place in among:
-        if isinstance(inner := place.get("ticket"), dict):
-            ticket_id = ticket_id or pick.ident(inner.get("id"))
-            break
-    return Ticket(
-        id=ticket_id,
-        status=pick.first_ident((flat,), ("status", "state")),
-        priority=pick.ident(flat.get("priority")),
-        assignee=pick.first_ident((flat,), ("assignee", "assigneeid")),
-    )
-
-
-def _tags(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    value = payload.get("tags")
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _hide(body: Any, path: str) -> None:

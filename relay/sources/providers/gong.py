@@ -28,7 +28,7 @@ from relay.sources.proof.credentials import has_login, has_secret, login_headers
 from relay.sources.proof.jwt import JwtRules, verify_jwt
 from relay.sources.proof.jwt_proof import HeaderJwt
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import TOKEN_HEADER, Rule, require_free_authorization, token_of
+from relay.sources.proof.rule import TOKEN_HEADER, ProofRule, require_free_authorization, token_of
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 
@@ -48,7 +48,7 @@ class Gong(BaseAdapter):
                 f"source {options.name!r}: gong needs public_keys: [the rule's public key], or secrets: [a long random "
                 "value that the URL carries as ?token=] (or unauthenticated: true)"
             )
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._rules = JwtRules(("RS256",), options.public_keys, body_claim="body_sha256")
         self._jwt: HeaderJwt | None = None
         if keys:

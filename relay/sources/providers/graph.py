@@ -38,7 +38,7 @@ from relay.sources.proof.credentials import login_headers, require_secret
 from relay.sources.proof.jwt import JwtRules, verify_jwt
 from relay.sources.proof.jwt_proof import read_rules
 from relay.sources.proof.resource_data import decrypt_resource
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.chat_message import read_chat_message
 from relay.sources.read.json_scan import Span, items, members, small_value
 from relay.sources.read.moment import moment_us
@@ -64,7 +64,7 @@ class Graph(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the subscription's clientState")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._tokens: JwtRules | None = None
         if options.jwt:
             self._tokens = read_rules(options, {"algorithms": ("RS256",)})

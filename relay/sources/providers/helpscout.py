@@ -29,7 +29,7 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
 from relay.sources.read.markup import html_of_text, text_of_html
@@ -57,7 +57,7 @@ class HelpScout(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook's secret key")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_drafts = "drafts" in options.keep
 

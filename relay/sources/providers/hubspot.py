@@ -32,7 +32,7 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.either import read_either
 from relay.sources.read.hubspot_ticket import RANK as TICKET_RANK
 from relay.sources.read.hubspot_ticket import is_ticket, read_ticket
@@ -55,7 +55,7 @@ class HubSpot(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._versions = options.versions or ("v3",)
         unknown = [version for version in self._versions if version not in _VERSIONS]
         if unknown:

@@ -5,13 +5,12 @@ Source: Intercom, "Setting up webhooks", "Webhook topics", "Webhook notification
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar
 
 import orjson
 
 from relay.errors import NotAuthentic
-from relay.event import Event, Person, Recipient, Ticket, event_id
+from relay.event import Event, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     BaseAdapter,
@@ -27,19 +26,23 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
-from relay.sources.read.markup import text_of_html
+from relay.sources.read.intercom_item import (
+    assignee_of,
+    owner_of,
+    participants_of,
+    sender_of,
+    status_of,
+    subject_of,
+    url_of,
+)
 from relay.sources.read.moment import moment_us
 
 #: Parts that nobody wrote, whatever their body says.
 _MACHINE_PARTS = frozenset({"channel_and_reply_time_expectation"})
 _PRIVATE_PARTS = frozenset({"note", "note_and_reopen"})
-
-
-_OPERATOR = re.compile(r"operator\+[^@]*@intercom\.(?:io|com)$", re.IGNORECASE)
-_BY_AI = ("from_ai_agent", "is_ai_answer")
 
 
 class Intercom(BaseAdapter):
@@ -48,7 +51,7 @@ class Intercom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's client secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 
@@ -131,7 +134,7 @@ class Intercom(BaseAdapter):
         rating = item.maybe("conversation_rating")
         stars, remark = rating.maybe_ident("rating"), rating.maybe_text("remark")
         body = f"Rating: {stars} of 5" if stars else ""
-        by = rating.maybe("contact").value or rating.maybe("customer").value or _owner(item).value
+        by = rating.maybe("contact").value or rating.maybe("customer").value or owner_of(item).value
         said = {
             "body": "\n".join(line for line in (body, remark) if line),
             "id": f"rating-{thread}",
@@ -166,7 +169,7 @@ class Intercom(BaseAdapter):
         topic = notice.topic
         if topic == "ticket.created":
             description = item.maybe("ticket_attributes").maybe_text("_default_description_")
-            opening = {"body": description, "id": f"{thread}-description", "author": _owner(item).value}
+            opening = {"body": description, "id": f"{thread}-description", "author": owner_of(item).value}
             return [self._event(notice, thread, item, "ticket.created", Walk(opening))]
         parts = item.maybe("ticket_parts").items("ticket_parts")
         if outer.value.get("ticket_part"):
@@ -179,7 +182,7 @@ class Intercom(BaseAdapter):
             return [self._part(notice, thread, item, newest, n=0)]
         if topic == "ticket.note.created" and not self._keep_private:
             return [Skipped("private")]
-        done = topic == "ticket.closed" or _status(item).lower() in ("resolved", "closed")
+        done = topic == "ticket.closed" or status_of(item).lower() in ("resolved", "closed")
         return [self._event(notice, thread, item, "ticket.solved" if done else "ticket.updated", Walk({}))]
 
     def _event(
@@ -213,19 +216,19 @@ class Intercom(BaseAdapter):
             # Intercom counts whole seconds; its part numbers only grow.
             version=time_us + _tie(part_id),
             thread=thread,
-            subject=_subject(item),
+            subject=subject_of(item),
             text=text,
             html=html,
-            sender=_sender(part, item),
-            recipients=_participants(item),
+            sender=sender_of(part, item),
+            recipients=participants_of(item),
             ticket=Ticket(
                 id=item.maybe_ident("id") or thread,
-                status=_status(item),
+                status=status_of(item),
                 priority=item.maybe_text("priority"),
-                assignee=_assignee(item),
+                assignee=assignee_of(item),
             ),
             message_id=message_id or part_id or delivery,
-            url=_url(item, notice.body),
+            url=url_of(item, notice.body),
             attachments=read_files(part.value.get("attachments")) + pictures_in(raw),
             tags=tuple(name for tag in item.maybe("tags").items("tags") if (name := tag.maybe_text("name"))),
             delivery_id=delivery,
@@ -308,83 +311,6 @@ def _first_message(item: Walk) -> Walk:
     """The opening message stands apart from the parts: `source` in 2.x, `conversation_message` in 1.x."""
     first = item.maybe("source") if item.value.get("source") else item.maybe("conversation_message")
     return Walk({"created_at": item.value.get("created_at"), **first.value}, first.path)
-
-
-def _owner(item: Walk) -> Walk:
-    contacts = item.maybe("contacts").items("contacts")
-    return contacts[0] if contacts else item.maybe("user")
-
-
-def _sender(part: Walk, item: Walk) -> Person:
-    author = part.maybe("author")
-    kind = author.maybe_text("type")
-    person_id = author.maybe_ident("id")
-    name, email = author.maybe_text("name"), author.maybe_text("email")
-    user = item.maybe("user")
-    if person_id and user.maybe_ident("id") == person_id:
-        name, email = name or user.maybe_text("name"), email or user.maybe_text("email")
-    # Intercom's own agent (Fin) may come as an administrator.
-    bot = kind in ("bot", "operator") or bool(_OPERATOR.match(email))
-    bot = bot or any(one.value.get(key) is True for one in (author, part) for key in _BY_AI)
-    return Person(id=person_id, name=name, email=email, bot=bot)
-
-
-def _participants(item: Walk) -> tuple[Recipient, ...]:
-    """The customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
-    author = item.maybe("source").maybe("author")
-    people = [author] if author.maybe_text("type") in ("user", "lead", "contact") else []
-    people += [item.maybe("user"), *item.maybe("contacts").items("contacts")]
-    found: dict[str, Recipient] = {}
-    for person in people:
-        name, email = person.maybe_text("name"), person.maybe_text("email")
-        if name or email:
-            key = person.maybe_ident("id") or email
-            found.setdefault(key, Recipient(name=name, email=email, role="participant"))
-    return tuple(found.values())
-
-
-def _subject(item: Walk) -> str:
-    ticket = item.maybe("ticket")
-    title = (
-        item.maybe("ticket_attributes").maybe_text("_default_title_")
-        or ticket.maybe("ticket_attributes").maybe_text("_default_title_")
-        or item.maybe_text("title")
-        or ticket.maybe_text("title")
-        or item.maybe("custom_attributes").maybe_text("_default_title_")
-        or item.maybe("source").maybe_text("subject")
-        or item.maybe("conversation_message").maybe_text("subject")
-    )
-    return text_of_html(title)
-
-
-def _status(item: Walk) -> str:
-    state = item.value.get("ticket_state")
-    if isinstance(state, dict):
-        walk = Walk(state)
-        return walk.maybe_text("internal_label") or walk.maybe_text("category")
-    if isinstance(state, str):
-        return state
-    return item.maybe_text("state")
-
-
-def _assignee(item: Walk) -> str:
-    assignee = item.maybe("assignee")
-    return (
-        assignee.maybe_text("email")
-        or assignee.maybe_text("name")
-        or item.maybe_ident("admin_assignee_id")
-        or assignee.maybe_ident("id")
-    )
-
-
-def _url(item: Walk, body: Walk) -> str:
-    web = item.maybe("links").maybe_text("conversation_web")
-    if web.startswith("https://"):
-        return web
-    app, item_id = body.maybe_text("app_id"), item.maybe_ident("id")
-    if not (app.isalnum() and item_id.isalnum()) or item.maybe_text("type") != "conversation":
-        return ""
-    return f"https://app.intercom.com/a/apps/{app}/conversations/{item_id}"
 
 
 def _tie(part_id: str) -> int:

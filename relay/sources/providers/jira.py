@@ -26,7 +26,7 @@ from relay.sources.base import (
     json_object,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex
-from relay.sources.proof.rule import Rule, delivery_of, require_proof, token_of
+from relay.sources.proof.rule import ProofRule, delivery_of, require_proof, token_of
 from relay.sources.read.adf import read_adf
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import audience, is_private, is_strict
@@ -47,7 +47,7 @@ class Jira(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_private = "private" in options.keep
         self._keep_bots = "bots" in options.keep
 

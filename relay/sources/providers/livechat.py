@@ -13,7 +13,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Person
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
-from relay.sources.described.adapter import MAX_ITEMS, Described, told
+from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described, told
 from relay.sources.described.shape import Shape, Who, text_at
 
 _KINDS = {"incoming_event": "message.created", "event_updated": "message.updated"}
@@ -50,8 +50,8 @@ class LiveChat(Described):
         thread = chat.maybe("thread")
         held = Walk({"chat_id": chat.ident("id"), "thread_id": thread.maybe_ident("id")})
         events = thread.items("events")
-        if len(events) > MAX_ITEMS:
-            raise PayloadInvalid(f"more than {MAX_ITEMS} events in one request")
+        if len(events) > MAX_DESCRIBED_ITEMS:
+            raise PayloadInvalid(f"more than {MAX_DESCRIBED_ITEMS} events in one request")
         found = [self._item_of(held, event, chat, "message.created", now_s) for event in events]
         return found or [Skipped("empty")]
 

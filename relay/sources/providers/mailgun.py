@@ -30,7 +30,7 @@ from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
 from relay.sources.proof.freshness import require_window, window_s
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read import pick
 from relay.sources.read.charset import printable
 from relay.sources.read.form_scan import form_fields
@@ -38,7 +38,7 @@ from relay.sources.read.json_scan import members, small_value
 from relay.sources.read.multipart import Form, as_list, encode_multipart, parse_form, parse_parameters
 
 #: Retries go on for eight hours, and nobody says whether they are signed anew.
-WINDOW_S = 9 * 3600
+_WINDOW_S = 9 * 3600
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -49,8 +49,8 @@ class Mailgun(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "Mailgun's HTTP webhook signing key")
-        self._rule = Rule(options)
-        self.proof_window_s = window_s(options, WINDOW_S)
+        self._rule = ProofRule(options)
+        self.proof_window_s = window_s(options, _WINDOW_S)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -64,7 +64,7 @@ class Mailgun(MailAdapter):
             raise NotAuthentic("missing") from None
         if not (sent_at_s and token and given):
             raise NotAuthentic("missing")
-        require_window(sent_at_s, self.options, now_s=now_s, default_s=WINDOW_S)
+        require_window(sent_at_s, self.options, now_s=now_s, default_s=_WINDOW_S)
         signed = (sent_at_s + token).encode("utf-8", "replace")
         if not matches_hex(given, self.options.secrets(), signed):
             raise NotAuthentic("signature")

@@ -18,7 +18,7 @@ from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import login_headers, require_login
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 
 #: What the "Check" button of Postmark's settings posts.
 _CHECK_ID = "00000000-0000-0000-0000-000000000000"
@@ -30,7 +30,7 @@ class Postmark(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_login(options)
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)

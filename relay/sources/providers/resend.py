@@ -18,7 +18,7 @@ from relay.sources.mail.event import Mail, MailAdapter
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.sample import sample_mails
 from relay.sources.proof.credentials import login_headers, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.standard import (
     look_at_standard_head,
     sign_standard_webhooks,
@@ -33,7 +33,7 @@ class Resend(MailAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the webhook's signing secret, whsec_...")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         if self._rule.check_head(head, head.headers.get("svix-signature", "")):

@@ -25,7 +25,7 @@ from relay.sources.base import (
     iso_from_us,
 )
 from relay.sources.proof.credentials import has_secret, login_headers
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.either import looks_like_html, read_either
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
@@ -60,7 +60,7 @@ class Salesforce(BaseAdapter):
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if not (self._rule.login or has_secret(options) or options.unauthenticated):
             raise ValueError(
                 f"source {options.name!r}: salesforce signs nothing, so it needs basic_auth, or secrets: "

@@ -32,13 +32,13 @@ from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import has_login, login_headers
 from relay.sources.proof.freshness import require_window, window_s
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import Form, as_object, encode_multipart, parse_form
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 #: SendGrid tries for 72 hours and does not say whether it signs each attempt anew.
-WINDOW_S = 73 * 3600
+_WINDOW_S = 73 * 3600
 
 
 class SendGrid(MailAdapter):
@@ -56,10 +56,10 @@ class SendGrid(MailAdapter):
                 f"source {options.name!r}: sendgrid needs public_keys: [the verification key of its security "
                 "policy], or basic_auth for the login in the URL (or unauthenticated: true)"
             )
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         #: What is no key of SendGrid's under `secrets` asks for nothing.
         self._wants_signature = bool(self._keys())
-        self.proof_window_s = window_s(options, WINDOW_S)
+        self.proof_window_s = window_s(options, _WINDOW_S)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         self._rule.check_login(head)
@@ -68,7 +68,7 @@ class SendGrid(MailAdapter):
         given, sent_at_s = head.headers.get(_SIGNATURE, ""), head.headers.get(_TIMESTAMP, "")
         if not (given or sent_at_s):
             raise NotAuthentic("missing")
-        require_window(sent_at_s, self.options, now_s=now_s, default_s=WINDOW_S)
+        require_window(sent_at_s, self.options, now_s=now_s, default_s=_WINDOW_S)
         _decoded(given)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:

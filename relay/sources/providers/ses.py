@@ -37,7 +37,7 @@ _TYPES = frozenset({"Notification", "SubscriptionConfirmation", "UnsubscribeConf
 #: SNS takes 256 KB; each byte may be written as six characters.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 #: SNS repeats a message for an hour at most, under the same time.
-WINDOW_S = 6 * 3600.0
+_WINDOW_S = 6 * 3600.0
 _SAMPLE_TOPIC = "arn:aws:sns:eu-central-1:111122223333:inbound-mail"
 _SAMPLE_CERTIFICATE = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-sample.pem"
 
@@ -58,7 +58,7 @@ class Ses(MailAdapter):
         self.certificates = Certificates(options.certificate_files)
         #: A login in the endpoint's URL is asked for beside the signature, from the start and for good.
         self._wants_login = has_login(options)
-        self.proof_window_s = window_s(options, WINDOW_S)
+        self.proof_window_s = window_s(options, _WINDOW_S)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         if self._wants_login:
@@ -79,7 +79,7 @@ class Ses(MailAdapter):
             if self.options.unauthenticated and not self.options.topics:
                 return
             sent_us = moment_us(envelope.get("Timestamp"))
-            require_moment(sent_us, self.options, now_s=now_s, default_s=WINDOW_S)
+            require_moment(sent_us, self.options, now_s=now_s, default_s=_WINDOW_S)
             start, end = spans.get("Message", (0, 0))
             if end - start > MAX_MESSAGE_BYTES:
                 raise NotAuthentic("envelope")

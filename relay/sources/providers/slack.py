@@ -28,7 +28,7 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.slack_message import files_of, said, sender_of
 
 #: Subtypes that hold what a person (or program) said; "" is the plain message.
@@ -51,7 +51,7 @@ class Slack(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "Slack's signing secret")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         self._keep_bots = "bots" in options.keep
         self._keep_apps = "apps" in options.keep
 

@@ -31,7 +31,7 @@ from relay.sources.base import (
     same,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
-from relay.sources.proof.rule import Rule, require_free_authorization, token_of
+from relay.sources.proof.rule import ProofRule, require_free_authorization, token_of
 from relay.sources.read.attached import pictures_in
 from relay.sources.read.chat_message import read_chat_message
 from relay.sources.read.moment import moment_us
@@ -52,7 +52,7 @@ class Teams(BaseAdapter):
         for secret in options.secrets():
             if secret and not _key(secret):
                 raise ValueError(f"source {options.name!r}: the Teams security token must be base64")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         require_free_authorization(options)
         self._keep_bots = "bots" in options.keep
 

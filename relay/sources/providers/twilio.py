@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
@@ -29,11 +29,11 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import name_in, read_files
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
-from relay.sources.read.multipart import as_list
+from relay.sources.read.multipart import as_list, form_pairs
 
 #: What signed the request: the auth token (no such header), or a SharedKey, whose secret is one of `secrets`.
 _SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -59,7 +59,7 @@ class Twilio(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the account's auth token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
         if has_secret(options):
             require_public_url(options)
 
@@ -280,10 +280,7 @@ def _is_form(inbound: Inbound) -> bool:
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise PayloadInvalid("more fields than a message has") from None
+    return form_pairs(body, _MAX_FIELDS)
 
 
 def _sorted_parameters(body: bytes) -> str:

@@ -14,7 +14,7 @@ from relay.sources.described.adapter import Described, told
 from relay.sources.described.shape import Shape, text_at
 from relay.sources.read.attached import name_in
 
-MAX_ANSWERS = 500
+_MAX_ANSWERS = 500
 #: Of an object, the texts under these names.
 _INNER = (
     "label",
@@ -50,7 +50,7 @@ class Typeform(Described):
         form = Walk(payload).maybe("form_response")
         asked = {
             field.maybe_ident("id"): field.maybe_text("title")
-            for field in form.maybe("definition").items("fields")[:MAX_ANSWERS]
+            for field in form.maybe("definition").items("fields")[:_MAX_ANSWERS]
         }
         lines = []
         for answer in _answers(payload):
@@ -63,7 +63,7 @@ class Typeform(Described):
 
 
 def _answers(payload: dict[str, Any]) -> list[Walk]:
-    return Walk(payload).maybe("form_response").items("answers")[:MAX_ANSWERS]
+    return Walk(payload).maybe("form_response").items("answers")[:_MAX_ANSWERS]
 
 
 def _given(answer: Walk) -> str:
@@ -85,7 +85,7 @@ def _given(answer: Walk) -> str:
             )
         return ", ".join(word for word in found if word)
     if isinstance(value, list):
-        return ", ".join(one for one in value[:MAX_ANSWERS] if isinstance(one, str))
+        return ", ".join(one for one in value[:_MAX_ANSWERS] if isinstance(one, str))
     return text_at(answer.value, kind) if kind and kind.isidentifier() else ""
 
 

@@ -13,7 +13,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
-from relay.sources.described.adapter import MAX_ITEMS, Described
+from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described
 from relay.sources.described.shape import Shape, Who, text_at
 
 _MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
@@ -42,8 +42,8 @@ class WhatsApp(Described):
         for entry in Walk(payload).items("entry"):
             for change in entry.items("changes"):
                 found += self._change(change.maybe("value"), now_s)
-                if len(found) > MAX_ITEMS:
-                    raise PayloadInvalid(f"more than {MAX_ITEMS} events in one request")
+                if len(found) > MAX_DESCRIBED_ITEMS:
+                    raise PayloadInvalid(f"more than {MAX_DESCRIBED_ITEMS} events in one request")
         return found or [Skipped("type")]
 
     def _change(self, value: Walk, now_s: float) -> list[Parsed]:

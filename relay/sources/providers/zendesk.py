@@ -27,7 +27,7 @@ from relay.sources.base import (
 )
 from relay.sources.proof.credentials import login_headers, matches_base64
 from relay.sources.proof.freshness import require_moment, window_s
-from relay.sources.proof.rule import Rule, delivery_of, require_proof
+from relay.sources.proof.rule import ProofRule, delivery_of, require_proof
 from relay.sources.providers.zendesk_trigger import trigger_event
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
@@ -38,7 +38,7 @@ from relay.sources.read.templated import read_templated
 _SIGNATURE = "x-zendesk-webhook-signature"
 _SIGNED_AT = "x-zendesk-webhook-signature-timestamp"
 #: Zendesk documents no window. It repeats a delivery within minutes, and does not say whether it signs anew.
-WINDOW_S = 3600.0
+_WINDOW_S = 3600.0
 
 _PREFIX = "zen:event-type:"
 _GONE = {
@@ -56,8 +56,8 @@ class Zendesk(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_proof(options, "the webhook's signing secret")
-        self._rule = Rule(options)
-        self.proof_window_s = window_s(options, WINDOW_S)
+        self._rule = ProofRule(options)
+        self.proof_window_s = window_s(options, _WINDOW_S)
         self._keep_bots = "bots" in options.keep
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
@@ -65,7 +65,7 @@ class Zendesk(BaseAdapter):
             sent_at = head.headers.get(_SIGNED_AT, "")
             if not sent_at:
                 raise NotAuthentic("missing")
-            require_moment(moment_us(sent_at), self.options, now_s=now_s, default_s=WINDOW_S)
+            require_moment(moment_us(sent_at), self.options, now_s=now_s, default_s=_WINDOW_S)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
         """The secret looks like base64 but is the key verbatim."""

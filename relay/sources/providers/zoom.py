@@ -28,7 +28,7 @@ from relay.sources.base import (
     require_recent,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, matches_hex, require_secret
-from relay.sources.proof.rule import Rule
+from relay.sources.proof.rule import ProofRule
 from relay.sources.providers.zoom_phone import phone_events
 from relay.sources.read.markdown import read_markdown
 from relay.sources.read.markup import html_of_text
@@ -53,7 +53,7 @@ class Zoom(BaseAdapter):
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
         require_secret(options, "the app's secret token")
-        self._rule = Rule(options)
+        self._rule = ProofRule(options)
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
         given = head.headers.get("x-zm-signature", "")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from relay.sources.base import Walk
-from relay.sources.read.lines import Line, Piece, html_of_lines, text_of_lines
+from relay.sources.read.lines import Piece, TextLine, html_of_lines, text_of_lines
 
 _TAGS = {"strong": "strong", "em": "em", "strike": "s", "code": "code"}
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
@@ -28,7 +28,7 @@ def read_adf(document: dict[str, Any]) -> tuple[str, str]:
     return text_of_lines(lines), html_of_lines(lines)
 
 
-def _blocks(node: Walk, indent: str, quoted: bool) -> Iterator[Line]:
+def _blocks(node: Walk, indent: str, quoted: bool) -> Iterator[TextLine]:
     kind = node.maybe_text("type")
     children = node.items("content")
     if kind in _LISTS:
@@ -37,22 +37,22 @@ def _blocks(node: Walk, indent: str, quoted: bool) -> Iterator[Line]:
         for row in children if kind == "table" else [node]:
             yield _row(row, quoted)
     elif kind in _CARDS:
-        yield Line([_card(node)], indent, quoted)
+        yield TextLine([_card(node)], indent, quoted)
     elif kind in ("media", "mediaSingle", "mediaGroup"):
         yield from _media(node, indent, quoted)
     elif kind in _INLINE:
-        yield Line(list(_pieces([node])), indent, quoted)
+        yield TextLine(list(_pieces([node])), indent, quoted)
     elif children and all(child.maybe_text("type") in _INLINE for child in children):
-        yield Line(list(_pieces(children)), indent, quoted, heading=kind == "heading")
+        yield TextLine(list(_pieces(children)), indent, quoted, heading=kind == "heading")
     else:
         title = node.maybe("attrs").maybe_text("title")
         if title:
-            yield Line([Piece(title, "strong")], indent, quoted)
+            yield TextLine([Piece(title, "strong")], indent, quoted)
         for child in children:
             yield from _blocks(child, indent, quoted or kind in _QUOTES)
 
 
-def _list(node: Walk, indent: str, quoted: bool) -> Iterator[Line]:
+def _list(node: Walk, indent: str, quoted: bool) -> Iterator[TextLine]:
     ordered = node.maybe_text("type") == "orderedList"
     for number, item in enumerate(node.items("content"), 1):
         kind = item.maybe_text("type")
@@ -65,19 +65,19 @@ def _list(node: Walk, indent: str, quoted: bool) -> Iterator[Line]:
         first = True
         content = item.items("content")
         inline = kind in _ITEMS and content and content[0].maybe_text("type") in _INLINE
-        for line in [Line(list(_pieces(content)), "", quoted)] if inline else _inner(content, quoted):
+        for line in [TextLine(list(_pieces(content)), "", quoted)] if inline else _inner(content, quoted):
             before = mark if first else "  " if not line.mark.strip() else ""
-            yield Line(line.pieces, f"{indent}{before}{line.mark}", quoted)
+            yield TextLine(line.pieces, f"{indent}{before}{line.mark}", quoted)
             first = False
 
 
-def _inner(content: list[Walk], quoted: bool) -> Iterator[Line]:
+def _inner(content: list[Walk], quoted: bool) -> Iterator[TextLine]:
     for child in content:
         nested = child.maybe_text("type") in _LISTS
         yield from _blocks(child, "  " if nested else "", quoted)
 
 
-def _row(row: Walk, quoted: bool) -> Line:
+def _row(row: Walk, quoted: bool) -> TextLine:
     pieces: list[Piece] = []
     for n, cell in enumerate(row.items("content")):
         if n:
@@ -85,14 +85,14 @@ def _row(row: Walk, quoted: bool) -> Line:
         lines = list(_blocks(cell, "", False))
         for m, line in enumerate(lines):
             pieces += [*([Piece(" ")] if m else []), *line.pieces]
-    return Line(pieces, "", quoted)
+    return TextLine(pieces, "", quoted)
 
 
-def _media(node: Walk, indent: str, quoted: bool) -> Iterator[Line]:
+def _media(node: Walk, indent: str, quoted: bool) -> Iterator[TextLine]:
     attributes = node.maybe("attrs")
     shown = attributes.maybe_text("alt") or attributes.maybe_text("url")
     if shown:
-        yield Line([Piece(shown, url=attributes.maybe_text("url"))], indent, quoted)
+        yield TextLine([Piece(shown, url=attributes.maybe_text("url"))], indent, quoted)
     for child in node.items("content"):
         yield from _blocks(child, indent, quoted)
 

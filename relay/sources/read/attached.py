@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from relay.event import Attachment
 from relay.sources.read.pick import bare
 
-MAX_FILES = 200
+_MAX_FILES = 200
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(src|alt)\s*=\s*(?:"([^"<>]{0,3000})"|'([^'<>]{0,3000})')""", re.IGNORECASE)
 #: Under these names a message's files stand.
@@ -64,7 +64,7 @@ def read_files(files: Any) -> tuple[Attachment, ...]:
         files = [files]
     if not isinstance(files, Iterable):
         return ()
-    found = (read_file(one) for one in list(files)[:MAX_FILES])
+    found = (read_file(one) for one in list(files)[:_MAX_FILES])
     return tuple(file for file in found if file is not None)
 
 
@@ -95,7 +95,7 @@ def files_in(places: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
 def pictures_in(html: str) -> tuple[Attachment, ...]:
     """The pictures of an HTML text: what a message of a picture alone consists of."""
     found = []
-    for tag in _PICTURE.findall(html)[:MAX_FILES]:
+    for tag in _PICTURE.findall(html)[:_MAX_FILES]:
         attributes = {name.lower(): unescape(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
         url = attributes.get("src", "").strip()
         if _is_address(url):

@@ -92,7 +92,7 @@ def large_text(body: bytes, span: Span | None) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def follow(body: bytes, path: str) -> Any:
+def scan_path(body: bytes, path: str) -> Any:
     """The small value at a dotted path ("data.items.0.id"), as `pick.follow` finds it in the parsed body. Raises PayloadInvalid
     for what is no JSON."""
     span: Span | None = whole(body)

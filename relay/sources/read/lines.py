@@ -19,7 +19,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A paragraph, a list's item or a table's row. `mark` stands before it ("- ", "1. ", "☑ ")."""
 
     pieces: Sequence[Piece]
@@ -28,7 +28,7 @@ class Line:
     heading: bool = False
 
 
-def text_of_lines(lines: Iterable[Line]) -> str:
+def text_of_lines(lines: Iterable[TextLine]) -> str:
     """As a reader sees it; a link as "label (address)"."""
     return "\n".join(
         f"{'> ' if line.quoted else ''}{line.mark}{''.join(map(_text, line.pieces))}".rstrip()
@@ -36,7 +36,7 @@ def text_of_lines(lines: Iterable[Line]) -> str:
     ).strip()
 
 
-def html_of_lines(lines: Iterable[Line]) -> str:
+def html_of_lines(lines: Iterable[TextLine]) -> str:
     """Paragraphs with strong, em, s, code and links; quoted lines in a blockquote. Needs no further cleaning."""
     parts: list[str] = []
     quoted = False

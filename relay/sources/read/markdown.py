@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 #: A longer text stays as it is: a parser's worst case grows faster than its input.
-MAX_CHARS = 100_000
+_MAX_CHARS = 100_000
 #: A table's row becomes a line, a heading a strong one.
 _PLAINER = (
     (re.compile(r"</t[hd]>\s*<t[hd][^<>]*>"), " | "),
@@ -25,7 +25,7 @@ _PLAINER = (
 
 def read_markdown(text: str) -> tuple[str, str]:
     """Markdown as text and as safe HTML; tags in it are text."""
-    if len(text) > MAX_CHARS:
+    if len(text) > _MAX_CHARS:
         return text.strip(), html_of_text(text.strip())
     html = clean_html(_parser().render(text))
     for pattern, instead in _PLAINER:

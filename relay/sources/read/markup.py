@@ -11,17 +11,17 @@ from relay.sources.read.page import read_page
 
 #: An HTML parser takes quadratic time over elements that never close: 100,000 open `<div>` need 20 s. Deeper
 #: than this (mails nest tables, at most some dozens deep) it is read as text instead.
-MAX_DEPTH = 200
+_MAX_DEPTH = 200
 
 #: End tags in comments, attributes and foreign elements close nothing, so that depth can be hidden from a count;
 #: with so few elements the quadratic time is 0.3 s at most.
-MAX_ELEMENTS = 5000
+_MAX_ELEMENTS = 5000
 
 #: Each costs up to 4 us.
-MAX_TAGS = 30_000
+_MAX_TAGS = 30_000
 
 #: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
-MAX_REOPENED = 400_000
+_MAX_REOPENED = 400_000
 
 #: The cleaner copies the text so far at every character reference: quadratic, 10 ms for so many.
 MAX_REFERENCES = 20_000
@@ -62,7 +62,7 @@ def clean_html(html: str) -> str:
     html = _printable(html)
     if not has_tags(html):
         return html_of_text(unescape(html))
-    if is_deep(html):
+    if is_deep_markup(html):
         return html_of_text(text_of_html(html))
     return clean_shallow_html(html)
 
@@ -79,7 +79,7 @@ def text_of_html(html: str) -> str:
     if "<" not in html and "&" not in html:
         return html.strip()
     html = _printable(html)
-    text = _crude_text(html) if is_deep(html) else read_page(html).text
+    text = _crude_text(html) if is_deep_markup(html) else read_page(html).text
     return _BLANK_LINES.sub("\n\n", text).strip()
 
 
@@ -101,16 +101,16 @@ def _printable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def is_deep(html: str) -> bool:
+def is_deep_markup(html: str) -> bool:
     """Whether a parser may need too long: too many elements open at once, too many tags or references.
 
     Counted per name: an end tag whose element never began closes nothing. What stands in comments, as Word's
     settings do, opens nothing, but counts among the elements: a comment that is none could hide the rest.
     """
     tags = html.count("<")
-    if tags > MAX_TAGS or html.count("&") > MAX_REFERENCES:
+    if tags > _MAX_TAGS or html.count("&") > MAX_REFERENCES:
         return True
-    if tags <= MAX_DEPTH:
+    if tags <= _MAX_DEPTH:
         return False
     depth = elements = comment_ends = 0
     formats = reopened = 0
@@ -132,7 +132,7 @@ def is_deep(html: str) -> bool:
             opened[name] = opened.get(name, 0) + step
             depth += step
             formats += step if name in _FORMATS else 0
-        if depth > MAX_DEPTH or elements > MAX_ELEMENTS or reopened > MAX_REOPENED:
+        if depth > _MAX_DEPTH or elements > _MAX_ELEMENTS or reopened > _MAX_REOPENED:
             return True
     return False
 

@@ -162,6 +162,24 @@ def _urlencoded(body: bytes) -> Iterator[Part]:
         yield Part(field_name(body, start, name_end), value)
 
 
+def form_pairs(body: bytes, most: int) -> list[tuple[str, str]]:
+    """The fields of an urlencoded form as text, in their order, those without a value too. Raises PayloadInvalid for more than
+    `most`."""
+    if body.count(b"&") >= most:
+        raise PayloadInvalid(f"more than {most} fields")
+    found = []
+    for start, end in pairs_between(body):
+        equals = body.find(b"=", start, end)
+        name = body[start : equals if equals >= 0 else end]
+        value = body[equals + 1 : end] if equals >= 0 else b""
+        found.append((_text(percent_decoded(name)), _text(percent_decoded(value))))
+    return found
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
     """Where each pair of an urlencoded form begins and ends. Raises PayloadInvalid for more than anybody sends."""
     if body.count(b"&") >= MAX_PARTS:

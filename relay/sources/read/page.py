@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 #: More nodes than this are read no further: each costs about a microsecond.
-MAX_NODES = 200_000
+_MAX_NODES = 200_000
 
 _BLOCKS = frozenset(
     [
@@ -84,7 +84,7 @@ _HIDDEN = re.compile(
 )
 #: Where the letters of two cells would run into one word.
 _CELLS = frozenset(["td", "th"])
-RULE = "________________"
+_RULE = "________________"
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class PageLine:
 
 
 @dataclass(slots=True)
-class Page:
+class HtmlPage:
     """`hidden` are elements that are not shown; `shared` says that several lines come from one node, so that none of
     them can be taken out alone."""
 
@@ -111,20 +111,20 @@ class Page:
         return "\n".join(line.text for line in self.lines).strip("\n")
 
 
-def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> Page:
+def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> HtmlPage:
     """The page's lines. `note` says of an element what it means for the lines inside it; "" for nothing.
 
     Linear in the page's length as long as few elements are open at once (see `markup.is_deep`).
     """
     body = LexborHTMLParser(html).body
-    reader = _Reader(Page(body), note, may_hide="none" in html or "mso-hide" in html)
+    reader = _Reader(HtmlPage(body), note, may_hide="none" in html or "mso-hide" in html)
     if body is not None:
         reader.read(body)
     return reader.page
 
 
 class _Reader:
-    def __init__(self, page: Page, note: Callable[[LexborNode], str] | None, may_hide: bool) -> None:
+    def __init__(self, page: HtmlPage, note: Callable[[LexborNode], str] | None, may_hide: bool) -> None:
         self.page = page
         self.may_hide = may_hide
         self.note = note
@@ -137,7 +137,7 @@ class _Reader:
         node, depth, seen = body, 0, 0
         #: Whether the element at this depth left a note.
         noted = [False]
-        while seen < MAX_NODES:
+        while seen < _MAX_NODES:
             seen += 1
             inner = self._open(node, noted)
             if inner is not None:
@@ -183,7 +183,7 @@ class _Reader:
         if tag in _BLOCKS:
             self._end_line()
             if tag == "hr":
-                self.pieces.append(RULE)
+                self.pieces.append(_RULE)
                 self.nodes.append(node)
             elif tag == "pre":
                 self.preformatted += 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from relay.event import Person
+from relay.event import Channel, Person, Ticket
 from relay.sources.read.moment import moment_us
 
 #: What may be mapped by `fields: {thread: data.ticket.id}`.
@@ -35,7 +35,7 @@ _MESSAGE_LISTS = ("messages", "comments", "replies", "notes", "conversationparts
 _BATCHES = ("items", "events", "records", "notifications", "messages", "value", "data")
 
 TYPE = ("type", "eventtype", "event", "eventname", "eventfqn", "topic", "trigger", "action")
-DELIVERY = ("eventid", "deliveryid", "webhookeventid", "notificationid")
+DELIVERY_PATHS = ("eventid", "deliveryid", "webhookeventid", "notificationid")
 TIME = (
     *(
         "timestamp",
@@ -265,6 +265,41 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
             if isinstance(href, str) and (found := href.rstrip("/").rpartition("/")[2]):
                 return found
     return first_ident(among[:1], OWN_ID)
+
+
+def author_of(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
+    """Who said it; only where the message itself does not tell, whom the payload names."""
+    found = first_person((message,), {}) if message else Person()
+    return found if found != Person() else first_person(among, flat)
+
+
+def channel_of(among: list[dict[str, Any]]) -> Channel:
+    for place in among:
+        value = place.get("channel")
+        if isinstance(value, dict):
+            return Channel(id=ident(value.get("id")), name=first_text((value,), ("name",)))
+        if value:
+            return Channel(id=ident(value))
+    return Channel()
+
+
+def ticket_of(among: list[dict[str, Any]], flat: dict[str, Any]) -> Ticket:
+    ticket_id = first_ident((flat,), ("ticketid", "caseid"))
+    for place in among:
+        if isinstance(inner := place.get("ticket"), dict):
+            ticket_id = ticket_id or ident(inner.get("id"))
+            break
+    return Ticket(
+        id=ticket_id,
+        status=first_ident((flat,), ("status", "state")),
+        priority=ident(flat.get("priority")),
+        assignee=first_ident((flat,), ("assignee", "assigneeid")),
+    )
+
+
+def tags_of(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    value = payload.get("tags")
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def follow(payload: Any, path: str) -> Any:

@@ -23,7 +23,7 @@ Audience = Literal["public", "private", ""]
 #: Skipped, or remarked of an event, where nothing says who may read it.
 UNSAID = "privacy_unsaid"
 #: Levels of objects that are walked; no sender's message lies deeper.
-MAX_LEVELS = 12
+_MAX_LEVELS = 12
 _MAX_KEY_CHARS = 60
 
 _OF = r"(?:tickets?|case|issue|conversation|latest|last|current|comments?|note|message|reply|post|article|entry|jsd)*"
@@ -80,7 +80,7 @@ def audience(value: Any) -> Audience:
     """Who may read the message that `value` (an object of a sender's JSON) holds. Takes linear time."""
     found: Audience = ""
     level = [value]
-    for _ in range(MAX_LEVELS):
+    for _ in range(_MAX_LEVELS):
         below: list[Any] = []
         for place in level:
             if not isinstance(place, Mapping):

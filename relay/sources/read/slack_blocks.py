@@ -13,15 +13,15 @@ from typing import Any
 from relay.sources.base import Walk
 
 #: No message has more blocks (Slack allows 50) or deeper ones; lists nest up to nine times.
-MAX_PARTS = 2000
-MAX_LEVELS = 16
+_MAX_PARTS = 2000
+_MAX_LEVELS = 16
 _WORD = re.compile(r"\w+")
 
 
 def blocks_markup(blocks: list[Walk]) -> str:
     """The words of the blocks, a line each, as mrkdwn."""
     lines: list[str] = []
-    for block in blocks[:MAX_PARTS]:
+    for block in blocks[:_MAX_PARTS]:
         lines += [line for line in _block(block) if line.strip()]
     return "\n".join(lines)
 
@@ -84,7 +84,7 @@ def _rows(block: Walk) -> Iterator[str]:
 
 
 def _rich(element: Walk, level: int) -> str:
-    if level > MAX_LEVELS:
+    if level > _MAX_LEVELS:
         return ""
     kind = element.maybe_text("type")
     inside = element.items("elements")

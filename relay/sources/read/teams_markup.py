@@ -7,7 +7,7 @@ from html import unescape
 
 import nh3
 
-from relay.sources.read.markup import clean_html, is_deep, text_of_html
+from relay.sources.read.markup import clean_html, is_deep_markup, text_of_html
 
 #: What a message needs; its boxes (div, span) go, their content stays.
 _TAGS = nh3.ALLOWED_TAGS - {"div", "span"}
@@ -21,7 +21,7 @@ _BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
 def teams_html(html: str) -> str:
     """A message's HTML without scripts, boxes and pictures of emoji."""
     told = with_emoji(html)
-    if is_deep(told):
+    if is_deep_markup(told):
         return clean_html(told)
     return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
@@ -20,13 +19,14 @@ from relay.sources.read.either import read_either
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
+from relay.sources.read.multipart import form_pairs
 from relay.sources.read.pick import bare
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
 #: No provider's form has more fields.
-MAX_FIELDS = 1000
-MAX_LEVELS = 4
+_MAX_FIELDS = 1000
+_MAX_LEVELS = 4
 #: Names of boxes that say nothing of what is in them.
 _BOXES = frozenset({"ticket", "data", "payload", "event", "detail", "freshdeskwebhook", "webhook", "object"})
 
@@ -143,14 +143,7 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
-        try:
-            pairs = parse_qsl(
-                inbound.body.decode("utf-8", "replace"),
-                keep_blank_values=True,
-                max_num_fields=MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise PayloadInvalid("not a form") from error
+        pairs = form_pairs(inbound.body, _MAX_FIELDS)
         return dict(reversed(pairs))
     if inbound.body.lstrip()[:1] == b"<":
         raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
@@ -171,7 +164,7 @@ def _leaves(
     for key, inner in value.items():
         name = _BETWEEN.sub("", key).lower()
         if isinstance(inner, dict):
-            if len(above) < MAX_LEVELS:
+            if len(above) < _MAX_LEVELS:
                 yield from _leaves(inner, (*above, name), places)
         else:
             yield (*above, name), inner

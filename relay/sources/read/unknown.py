@@ -11,7 +11,7 @@ from relay.sources.base import Inbound
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.pick import HTML, TEXT, bare
 
-MAX_LEVELS = 8
+_MAX_LEVELS = 8
 _WORDED = frozenset({*TEXT, *HTML, "transcription", "question", "caption", "subject"})
 
 
@@ -32,7 +32,7 @@ def holds_words(inbound: Inbound) -> bool:
 
 def _worded(value: Any) -> bool:
     level = [value]
-    for _ in range(MAX_LEVELS):
+    for _ in range(_MAX_LEVELS):
         below: list[Any] = []
         for place in level:
             if isinstance(place, Mapping):

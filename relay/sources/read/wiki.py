@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from relay.sources.read.lines import Line, Piece, html_of_lines, is_safe, text_of_lines
+from relay.sources.read.lines import Piece, TextLine, html_of_lines, is_safe, text_of_lines
 
 _BLOCK = re.compile(r"\{(code|noformat|quote|panel|color|expand)(?::([^{}\n]{0,300}))?\}", re.IGNORECASE)
 _HEADING = re.compile(r"h[1-6]\.[ \t]+")
@@ -37,7 +37,7 @@ def read_wiki(text: str) -> tuple[str, str]:
     return text_of_lines(lines), html_of_lines(lines)
 
 
-def _lines(text: str) -> Iterator[Line]:
+def _lines(text: str) -> Iterator[TextLine]:
     quoted = False
     verbatim = ""
     numbers: dict[str, int] = {}
@@ -55,19 +55,19 @@ def _lines(text: str) -> Iterator[Line]:
             elif name == "quote":
                 quoted = not quoted
             if title := _TITLE.search(found[2] or ""):
-                yield Line([Piece(title[1], "strong")], "", quoted)
+                yield TextLine([Piece(title[1], "strong")], "", quoted)
         marks = bool(parts)
         parts.append((raw[place:], bool(verbatim)))
         whole = "".join(part for part, _ in parts)
         if marks and not whole.strip():
             continue
         if verbatim or any(literal for part, literal in parts if part.strip()):
-            yield Line([Piece(whole, "code" if whole.strip() else "")], "", quoted)
+            yield TextLine([Piece(whole, "code" if whole.strip() else "")], "", quoted)
         else:
             yield _line(_DATE.sub(r"\1", whole), quoted, numbers)
 
 
-def _line(raw: str, quoted: bool, numbers: dict[str, int]) -> Line:
+def _line(raw: str, quoted: bool, numbers: dict[str, int]) -> TextLine:
     """One line; `numbers` holds how far each level's numbering is, and is emptied by whatever is no item."""
     line = raw.strip()
     if item := _ITEM.match(line):
@@ -78,22 +78,22 @@ def _line(raw: str, quoted: bool, numbers: dict[str, int]) -> Line:
             mark = f"{numbers[level]}. "
         for deeper in [one for one in numbers if len(one) > len(level)]:
             del numbers[deeper]
-        return Line(_pieces(line[item.end() :]), "  " * (len(level) - 1) + mark, quoted)
+        return TextLine(_pieces(line[item.end() :]), "  " * (len(level) - 1) + mark, quoted)
     numbers.clear()
     if line in ("----", "---", "--"):
-        return Line([], "", quoted)
+        return TextLine([], "", quoted)
     if line.startswith("bq. "):
-        return Line(_pieces(line[4:]), "", True)
+        return TextLine(_pieces(line[4:]), "", True)
     if heading := _HEADING.match(line):
-        return Line(_pieces(line[heading.end() :]), "", quoted, heading=True)
+        return TextLine(_pieces(line[heading.end() :]), "", quoted, heading=True)
     if line.startswith("|") and line.count("|") > 1:
         cells = (
             [cell.strip() for cell in line.strip("|").replace("||", "|").split("|")]
             if "[" not in line
             else []
         )
-        return Line(_pieces(" | ".join(cells) if cells else line.strip("|").strip()), "", quoted)
-    return Line(_pieces(line), "", quoted)
+        return TextLine(_pieces(" | ".join(cells) if cells else line.strip("|").strip()), "", quoted)
+    return TextLine(_pieces(line), "", quoted)
 
 
 def _pieces(line: str) -> list[Piece]:

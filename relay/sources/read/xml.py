@@ -9,9 +9,9 @@ from xml.parsers import expat
 
 from relay.errors import PayloadInvalid
 
-MAX_DEPTH = 32
+_MAX_DEPTH = 32
 #: Salesforce's largest message has a hundred records.
-MAX_ELEMENTS = 20_000
+_MAX_ELEMENTS = 20_000
 #: A single field is looked for so far into the document, and among so many elements.
 SCAN_BYTES = 64 * 1024
 SCAN_ELEMENTS = 1000
@@ -59,13 +59,13 @@ def parse_xml(body: bytes) -> Element:
     def start(name: str, attributes: list[str]) -> None:
         nonlocal count
         count += 1
-        if count > MAX_ELEMENTS:
-            raise PayloadInvalid(f"XML of more than {MAX_ELEMENTS} elements")
+        if count > _MAX_ELEMENTS:
+            raise PayloadInvalid(f"XML of more than {_MAX_ELEMENTS} elements")
         element = Element(_local(name), _type_of(attributes))
         stack[-1].children.append(element)
         stack.append(element)
-        if len(stack) > MAX_DEPTH + 1:
-            raise PayloadInvalid(f"XML nested deeper than {MAX_DEPTH}")
+        if len(stack) > _MAX_DEPTH + 1:
+            raise PayloadInvalid(f"XML nested deeper than {_MAX_DEPTH}")
 
     def end(_name: str) -> None:
         stack.pop()
@@ -88,7 +88,7 @@ def first_leaf(body: bytes, path: Sequence[str]) -> str:
     def start(name: str, _attributes: list[str]) -> None:
         nonlocal count
         count += 1
-        if count > SCAN_ELEMENTS or len(open_names) > MAX_DEPTH:
+        if count > SCAN_ELEMENTS or len(open_names) > _MAX_DEPTH:
             raise _Found
         open_names.append(_local(name))
 

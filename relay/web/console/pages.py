@@ -25,7 +25,7 @@ from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
 from relay.operations.explain import explain_request
-from relay.operations.hold import hold_delivery, known_sources, release_delivery
+from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
 from relay.operations.runs import run_beside
 from relay.operations.selection import InputInvalid, Selection, read_moment, read_selection
@@ -38,13 +38,13 @@ from relay.operations.stats import (
 )
 from relay.operations.trace import find
 from relay.web.access import COOKIE, SESSION_S, Access, Operator, access_of
-from relay.web.answers import BadRequest, read_body
+from relay.web.answers import BadRequest, read_request_body
 from relay.web.audited import Audit, named_in
 from relay.web.console.render import HEADERS, page
 from relay.web.peer import comes_over_tls, require_same_origin
-from relay.web.refused import Refused
+from relay.web.refused import RequestRefused
 
-COLUMNS = (
+_COLUMNS = (
     "accepted",
     "pending",
     "delivered",
@@ -94,7 +94,7 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PageRoute:
     """How a page is reached: `act` is the audit's word for what it changes ("": nothing), `asks`: it acts only when the form
     says that the person is sure, `own`: it shows nothing but what was asked with, or what is no payload."""
 
@@ -104,8 +104,8 @@ class Way:
     own: bool = False
 
 
-Form = Mapping[str, str]
-Handler = Callable[[Request, Operator, Form], View | Go]
+_Form = Mapping[str, str]
+Handler = Callable[[Request, Operator, _Form], View | Go]
 
 
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
@@ -150,18 +150,18 @@ class Console:
     # -- requests ---------------------------------------------------------------------------------------------
 
     def get(self, path: str, handler: Handler, *, own: bool = False) -> Route:
-        return self._route(path, handler, Way("GET", own=own))
+        return self._route(path, handler, PageRoute("GET", own=own))
 
     def post(
         self, path: str, handler: Handler, *, act: str = "", asks: bool = False, own: bool = False
     ) -> Route:
-        return self._route(path, handler, Way("POST", act, asks, own))
+        return self._route(path, handler, PageRoute("POST", act, asks, own))
 
-    def _route(self, path: str, handler: Handler, way: Way) -> Route:
+    def _route(self, path: str, handler: Handler, way: PageRoute) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
                 operator = await run_in_threadpool(self._access.admit, request)
-            except Refused as refused:
+            except RequestRefused as refused:
                 return self._turn_away(request, refused)
             except OutboxUnavailable as error:
                 return _redis_away(None, error)
@@ -169,16 +169,18 @@ class Console:
 
         return Route(f"/console{path}", endpoint, methods=[way.method])
 
-    async def _answer(self, request: Request, operator: Operator, handler: Handler, way: Way) -> Response:
+    async def _answer(
+        self, request: Request, operator: Operator, handler: Handler, way: PageRoute
+    ) -> Response:
         try:
-            form: Form = {}
+            form: _Form = {}
             if way.method == "POST":
                 form = await _read_form(request)
                 self._access.require_own_page(request, operator, form.get("csrf", ""))
                 if way.act:
                     self._access.require_change(operator)
             result = await run_in_threadpool(self._result, request, operator, form, handler, way)
-        except Refused as refused:
+        except RequestRefused as refused:
             return _error_page(operator, refused.status, "Not allowed", refused.message)
         except BadRequest as error:
             return _error_page(operator, error.status, "That cannot be read", str(error))
@@ -200,7 +202,7 @@ class Console:
         return page(result.template, context, result.status)
 
     def _result(
-        self, request: Request, operator: Operator, form: Form, handler: Handler, way: Way
+        self, request: Request, operator: Operator, form: _Form, handler: Handler, way: PageRoute
     ) -> View | Go:
         """The handler's, with a line in the audit where it acts or shows what people wrote."""
         if way.act and not (way.asks and form.get("sure") != "yes"):
@@ -213,7 +215,7 @@ class Console:
             return result
         return replace(result, context=self._audit.shown(request, operator, result.context))
 
-    def _turn_away(self, request: Request, refused: Refused) -> Response:
+    def _turn_away(self, request: Request, refused: RequestRefused) -> Response:
         if refused.status != 401:
             return _error_page(None, refused.status, "Not allowed", refused.message)
         target = "/console/sign-in?" + urlencode(
@@ -230,7 +232,7 @@ class Console:
         try:
             if code:
                 opened = await run_in_threadpool(self._access.exchange, request, code)
-                form: Form = request.query_params
+                form: _Form = request.query_params
             else:
                 require_same_origin(request)
                 form = await _read_form(request)
@@ -242,7 +244,7 @@ class Console:
             return _sign_in_page(error.status, str(error), "")
         except OutboxUnavailable as error:
             return _redis_away(None, error)
-        except Refused as refused:
+        except RequestRefused as refused:
             response = _sign_in_page(refused.status, refused.message, "")
             if refused.retry_after_s:
                 response.headers["Retry-After"] = str(refused.retry_after_s)
@@ -258,7 +260,7 @@ class Console:
             self._access.require_own_page(request, operator, form.get("csrf", ""))
             await run_in_threadpool(self._access.end, operator)
             await run_in_threadpool(self._audit.said, operator, "sign out")
-        except (Refused, BadRequest) as refused:
+        except (RequestRefused, BadRequest) as refused:
             return _error_page(None, refused.status, "Not allowed", str(refused))
         except OutboxUnavailable as error:
             return _redis_away(None, error)
@@ -268,11 +270,11 @@ class Console:
 
     # -- overview -----------------------------------------------------------------------------------------------
 
-    def overview(self, request: Request, operator: Operator, form: Form) -> View:
+    def overview(self, request: Request, operator: Operator, form: _Form) -> View:
         context = self._live() | {"operations": read_operations(self._context.outbox, limit=5)}
         return View("overview.html", context, here="")
 
-    def overview_live(self, request: Request, operator: Operator, form: Form) -> View:
+    def overview_live(self, request: Request, operator: Operator, form: _Form) -> View:
         return View("overview_live.html", self._live())
 
     def _live(self) -> dict[str, Any]:
@@ -290,13 +292,13 @@ class Console:
         return {
             "stats": stats,
             "plots": plots,
-            "columns": COLUMNS,
+            "columns": _COLUMNS,
             "budget": self._context.config.planhat.calls_per_minute,
         }
 
     # -- dead letters -----------------------------------------------------------------------------------------
 
-    def dead(self, request: Request, operator: Operator, form: Form) -> View:
+    def dead(self, request: Request, operator: Operator, form: _Form) -> View:
         asked = request.query_params
         wanted = {name: asked.get(name, "")[:1000] for name in ("source", "since", "cause")}
         outbox = self._context.outbox
@@ -312,11 +314,11 @@ class Console:
         sources = sorted(known_sources(outbox, self._context.config.sources))
         return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
 
-    def dead_one(self, request: Request, operator: Operator, form: Form) -> View:
+    def dead_one(self, request: Request, operator: Operator, form: _Form) -> View:
         letter = show_dead(self._context, request.path_params["id"])
         return View("dead_one.html", {"letter": letter}, here="/dead")
 
-    def dead_edit(self, request: Request, operator: Operator, form: Form) -> Go:
+    def dead_edit(self, request: Request, operator: Operator, form: _Form) -> Go:
         dead_id = request.path_params["id"]
         path = form.get("path", "").strip()
         company = form.get("company", "").strip()
@@ -327,19 +329,19 @@ class Console:
         edit_dead(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
         return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
 
-    def dead_replay_one(self, request: Request, operator: Operator, form: Form) -> Go:
+    def dead_replay_one(self, request: Request, operator: Operator, form: _Form) -> Go:
         dead_id = request.path_params["id"]
         done = replay_dead(self._context, Selection(ids=(dead_id,)), by=operator.name)
         if done["failed"]:
             raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
         return Go("/console/dead", "replayed")
 
-    def dead_discard_one(self, request: Request, operator: Operator, form: Form) -> Go:
+    def dead_discard_one(self, request: Request, operator: Operator, form: _Form) -> Go:
         selection = Selection(ids=(request.path_params["id"],))
         discard_dead(self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
         return Go("/console/dead", "discarded")
 
-    def dead_replay(self, request: Request, operator: Operator, form: Form) -> View | Go:
+    def dead_replay(self, request: Request, operator: Operator, form: _Form) -> View | Go:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
             found = replay_dead(self._context, selection, by=operator.name, dry_run=True)
@@ -351,7 +353,7 @@ class Console:
             lambda operation: replay_dead(self._context, selection, by=operator.name, operation=operation),
         )
 
-    def dead_discard(self, request: Request, operator: Operator, form: Form) -> View | Go:
+    def dead_discard(self, request: Request, operator: Operator, form: _Form) -> View | Go:
         selection, asked = self._group(form)
         outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
@@ -366,7 +368,7 @@ class Console:
             ),
         )
 
-    def _group(self, form: Form) -> tuple[Selection, dict[str, str]]:
+    def _group(self, form: _Form) -> tuple[Selection, dict[str, str]]:
         asked = {name: form[name] for name in ("cause", "source", "since") if form.get(name)}
         return read_selection(asked, self._context.outbox.now_ms()), asked
 
@@ -382,7 +384,7 @@ class Console:
 
     # -- trace ------------------------------------------------------------------------------------------------
 
-    def trace(self, request: Request, operator: Operator, form: Form) -> View:
+    def trace(self, request: Request, operator: Operator, form: _Form) -> View:
         asked = request.query_params.get("id", "").strip()[:1000]
         context: dict[str, Any] = {"asked": asked, "found": None, "message": ""}
         status = 200
@@ -395,7 +397,7 @@ class Console:
 
     # -- audit ------------------------------------------------------------------------------------------------
 
-    def audit(self, request: Request, operator: Operator, form: Form) -> View:
+    def audit(self, request: Request, operator: Operator, form: _Form) -> View:
         asked = {name: request.query_params.get(name, "")[:1000] for name in ("since", "after")}
         outbox = self._context.outbox
         since_ms = read_moment(asked, "since", outbox.now_ms(), blank=True)
@@ -407,30 +409,30 @@ class Console:
 
     # -- sources, rules -----------------------------------------------------------------------------------------
 
-    def sources(self, request: Request, operator: Operator, form: Form) -> View:
+    def sources(self, request: Request, operator: Operator, form: _Form) -> View:
         adapters = {name: source.adapter for name, source in self._context.config.sources.items()}
         rows = read_sources(self._context.outbox, adapters)
         return View(
             "sources.html", {"rows": rows, "paused": self._context.delivery.paused_sources()}, here="/sources"
         )
 
-    def pause(self, request: Request, operator: Operator, form: Form) -> Go:
+    def pause(self, request: Request, operator: Operator, form: _Form) -> Go:
         source = self._source(form)
-        hold_delivery(self._context.delivery, source)
+        pause_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "held")
 
-    def resume(self, request: Request, operator: Operator, form: Form) -> Go:
+    def resume(self, request: Request, operator: Operator, form: _Form) -> Go:
         source = self._source(form)
-        release_delivery(self._context.delivery, source)
+        resume_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "resumed")
 
-    def _source(self, form: Form) -> str:
+    def _source(self, form: _Form) -> str:
         source = form.get("source", "")
         if source and source not in known_sources(self._context.outbox, self._context.config.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
 
-    def rules(self, request: Request, operator: Operator, form: Form) -> View:
+    def rules(self, request: Request, operator: Operator, form: _Form) -> View:
         house = self._context.current()
         asked = {"source": form.get("source", ""), "payload": form.get("payload", "")}
         told, message = None, ""
@@ -471,17 +473,17 @@ class Console:
 
     # -- long operations ------------------------------------------------------------------------------------------
 
-    def operation(self, request: Request, operator: Operator, form: Form) -> View:
+    def operation(self, request: Request, operator: Operator, form: _Form) -> View:
         return View(
             "operation.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
         )
 
-    def operation_live(self, request: Request, operator: Operator, form: Form) -> View:
+    def operation_live(self, request: Request, operator: Operator, form: _Form) -> View:
         return View(
             "operation_live.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
         )
 
-    def operation_cancel(self, request: Request, operator: Operator, form: Form) -> Go:
+    def operation_cancel(self, request: Request, operator: Operator, form: _Form) -> Go:
         operation = Operation(self._context.outbox, request.path_params["id"])
         operation.cancel()
         return Go(f"/console/operations/{quote(operation.operation_id, safe='')}", "cancelled")
@@ -499,7 +501,7 @@ async def static(request: Request) -> Response:
 
 async def _read_form(request: Request) -> dict[str, str]:
     """A form as browsers send it (urlencoded), the last value of each name. Raises BadRequest."""
-    body = await read_body(request)
+    body = await read_request_body(request)
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100)
     except ValueError:

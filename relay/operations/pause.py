@@ -15,12 +15,12 @@ def known_sources(outbox: Outbox, configured: Iterable[str]) -> frozenset[str]:
     return frozenset({*configured, *outbox.sources()})
 
 
-def hold_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
+def pause_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
     delivery.pause(source)
     return delivery_state(delivery)
 
 
-def release_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
+def resume_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
     delivery.resume(source)
     return delivery_state(delivery)
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- bookkeeping(prefix; [command, key behind the prefix, count, argument...]...) -> answers
+-- commands(prefix; [command, key behind the prefix, count, argument...]...) -> answers
 -- Small changes beside the events (signs of life, notes, what a long operation has done): all of them in one step, and
 -- also while memory is full, since whoever frees memory needs them.
 local P = KEYS[1]

@@ -1,0 +1,164 @@
+"""What a stranger sends: the bytes of each attack, made by repetition of short pieces, and the config that they are sent to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from bench.traffic import SECRET
+
+MIB = 1024 * 1024
+KEY = "attack-suite-secret-of-some-length-0123"
+LOGIN = "relay:attack-suite-password-0123456789"
+OPERATOR = "attack-suite-operator-token-of-256-bits-0123456789"
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:inbound-mail"
+CONFIG = f"""
+planhat: {{types: [Slack thread, Support email, Help-desk ticket], calls_per_minute: 100}}
+sources:
+  slack: {{adapter: slack, secrets: ["{SECRET}"], type: Slack thread}}
+  postmark: {{adapter: postmark, basic_auth: ["{LOGIN}"], type: Support email}}
+  mailgun: {{adapter: mailgun, secrets: ["{KEY}"], type: Support email}}
+  ses: {{adapter: ses, topics: ["{TOPIC}"], type: Support email}}
+  aircall: {{adapter: aircall, secrets: ["{KEY}"], type: Help-desk ticket}}
+  graph: {{adapter: graph, secrets: ["{KEY}"], type: Help-desk ticket}}
+  salesforce: {{adapter: salesforce, secrets: ["{KEY}"], type: Help-desk ticket}}
+  twilio: {{adapter: twilio, secrets: ["{KEY}"], public_url: "https://hooks.example.com", type: Help-desk ticket}}
+  open: {{adapter: generic, bearer: ["{KEY}"], type: Help-desk ticket, max_body_bytes: 25MiB}}
+companies: [{{default: extid-acme}}]
+redact: [{{pattern: '[A-Z]{{2}}\\d{{10,30}}', how: hash}}, {{field: Secret, how: drop}}]
+"""
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+MULTIPART = "multipart/form-data; boundary=x"
+_BASIC = "Basic " + base64.b64encode(LOGIN.encode()).decode()
+
+
+def request(path: str, body: bytes, content_type: str = JSON, **headers: str) -> bytes:
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+    ]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """Whole requests, `at_once` at a time, each with the answers that are right. `size` is a body's, for the memory."""
+
+    name: str
+    make: Callable[[], bytes]
+    size: int
+    right: frozenset[int]
+    at_once: int = 1
+    times: int = 3
+
+
+def _form(size: int, unit: bytes) -> bytes:
+    return (
+        b"body-plain="
+        + unit * (size // len(unit))
+        + b"&"
+        + urlencode({"timestamp": "1", "token": "t", "signature": "s"}).encode()
+    )
+
+
+def _dense(size: int, unit: bytes, tail: bytes) -> bytes:
+    return b'{"all":[' + unit * (size // len(unit)) + b"1]," + tail
+
+
+def _xml(size: int) -> bytes:
+    return (
+        b"<e:Envelope xmlns:e='x'><e:Body><notifications>"
+        + b"<a/>" * (size // 4)
+        + b"</notifications></e:Body></e:Envelope>"
+    )
+
+
+def _parts(size: int, unit: bytes) -> bytes:
+    return (
+        b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n" + unit * (size // len(unit)) + b"\r\n--x--"
+    )
+
+
+def _mail(number: int, size: int, **more: str) -> bytes:
+    # Bytes of which nothing comes twice, as a compressed attachment has them.
+    noise = base64.b64encode(random.Random(number).randbytes(size * 3 // 4)).decode()
+    return json.dumps(
+        {
+            "From": "ana@customer.example.com",
+            "FromFull": {"Email": "ana@customer.example.com", "Name": "Ana"},
+            "Subject": f"The export stops {number}",
+            "MessageID": f"m-{number}",
+            "TextBody": "It stops after 500 rows.",
+            "Attachments": [
+                {"Name": "rows.bin", "Content": noise, "ContentType": "application/octet-stream"}
+            ],
+            **more,
+        }
+    ).encode()
+
+
+def _numbered(make: Callable[[int], bytes]) -> Callable[[], bytes]:
+    """A request that is another one each time."""
+    numbers: Iterator[int] = iter(range(1, 1_000_000))
+    return lambda: make(next(numbers))
+
+
+def _always(body: bytes) -> Callable[[], bytes]:
+    return lambda: body
+
+
+REFUSED, KEPT = frozenset({401}), frozenset({202})
+HTML = {"quadratic": "<div>" * 200_000, "quotes": "> a\n" * 250_000}
+NESTED = "From: a@customer.example.com\n" + "".join(
+    f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(60)
+)
+
+
+def warm_up() -> bytes:
+    """A mail that is large enough to be read beside the event loop."""
+    return request("/hooks/postmark", _mail(0, 200_000), Authorization=_BASIC)
+
+
+def unproven() -> list[Bodies]:
+    """Nobody signed these."""
+    return [
+        Bodies("24 MiB before a login", _always(request("/hooks/postmark", b"x" * 24 * MIB)), 24 * MIB, REFUSED, at_once=16, times=1),
+        Bodies("12 MiB form to mailgun", _always(request("/hooks/mailgun", _form(12 * MIB, b"a"), FORM)), 12 * MIB, REFUSED),
+        Bodies("24 MiB of %41 to mailgun", _always(request("/hooks/mailgun", _form(24 * MIB, b"%41"), FORM)), 24 * MIB, REFUSED),
+        Bodies("24 MiB JSON of {} to mailgun", _always(request("/hooks/mailgun", _dense(24 * MIB, b"{},", b'"a":1}'))), 24 * MIB, REFUSED),
+        Bodies("24 MiB JSON of [] to ses", _always(request("/hooks/ses", _dense(24 * MIB, b"[],", b'"Type":"Notification"}'))), 24 * MIB, REFUSED),
+        Bodies("24 MiB multipart, a boundary a line", _always(request("/hooks/mailgun", _parts(24 * MIB, b"\r\n--xy"), MULTIPART)), 24 * MIB, REFUSED),
+        Bodies("24 MiB multipart, boundaries in a row", _always(request("/hooks/mailgun", _parts(24 * MIB, b"--x"), MULTIPART)), 24 * MIB, REFUSED),
+        Bodies("1 MiB XML to salesforce", _always(request("/hooks/salesforce", _xml(MIB - 200), "text/xml")), MIB, REFUSED),
+        Bodies("1 MiB JSON to aircall", _always(request("/hooks/aircall", _dense(MIB - 100, b"{},", b'"token":"no"}'))), MIB, REFUSED),
+        Bodies("1 MiB JSON of {} to graph", _always(request("/hooks/graph", b'{"value":[' + b"{}," * (MIB // 3 - 50) + b"{}]}")), MIB, REFUSED),
+        Bodies("1 MiB form to twilio", _always(request("/hooks/twilio", b"a=" + b"%41" * (MIB // 3 - 20), FORM, X_Twilio_Signature="x")), MIB, REFUSED),
+        Bodies("64 KiB JSON to aircall", _always(request("/hooks/aircall", _dense(64 * 1024 - 100, b"{},", b'"token":"no"}'))), 64 * 1024, REFUSED, times=20),
+        Bodies("24 MiB forms to mailgun, four at once", _always(request("/hooks/mailgun", _form(24 * MIB, b"%41"), FORM)), 4 * 24 * MIB, frozenset({401, 503}), at_once=4, times=1),
+    ]  # fmt: skip
+
+
+def proven() -> list[Bodies]:
+    """A customer wrote these, or a sender that is known."""
+
+    def mail(size: int, **more: str) -> Callable[[], bytes]:
+        return _numbered(lambda n: request("/hooks/postmark", _mail(n, size, **more), Authorization=_BASIC))
+
+    open_door = {"Authorization": f"Bearer {KEY}"}
+    return [
+        Bodies("a mail of 24 MiB", mail(23 * MIB), 24 * MIB, KEPT),
+        Bodies("redaction over 23 MiB of text", mail(MIB, Note="DE12 " * (22 * MIB // 5)), 23 * MIB, KEPT),
+        Bodies("a mail of 1,000,000 letters <div>", mail(1000, HtmlBody=HTML["quadratic"]), MIB, KEPT),
+        Bodies("a mail of 1,000,000 letters of quotes", mail(1000, TextBody=HTML["quotes"]), MIB, KEPT),
+        Bodies("a MIME mail of 60 nested parts, empty lines", mail(1000, RawEmail=NESTED + "\n" * 150_000), 155_000, KEPT),
+        Bodies("24 MiB JSON of {}", _always(request("/hooks/open", _dense(24 * MIB, b"{},", b'"a":1}'), **open_door)), 24 * MIB, frozenset({400})),
+        Bodies("24 MiB of letters, one of them wide", _numbered(lambda n: request("/hooks/open", json.dumps({"text": f"{n}" + "a" * (23 * MIB) + "☃"}, ensure_ascii=False).encode(), **open_door)), 24 * MIB, KEPT),
+    ]  # fmt: skip

@@ -1,0 +1,169 @@
+"""What is sent of a folded conversation: people and tags by their ids, custom fields that the tenant has.
+
+The document keeps what the rules said (addresses, names of tags); what Planhat takes of it is decided here, each time anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from relay.config import Config
+from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
+from relay.planhat.custom_fields import compare_fields, kind_of, misfit
+from workers.companies.lookup_cache import LookUpCache, PlanhatLookUps
+from workers.companies.people import People, Resolved, TeamAndEndusers, Wanted
+from workers.flush.fold import FoldedItem
+from workers.flush.notices import Notices
+from workers.pace.pace import Pace
+from workers.tenant.catalogue import Catalogue, Lists
+
+#: People and lists are asked for only while so much of the minute's calls is unused; each call may take so long.
+SPARE: Final = 0.5
+PEOPLE_TIMEOUT_S: Final = 5.0
+_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
+_PEOPLE: Final = ("users", "endusers")
+
+
+class TenantClient(PlanhatLookUps, TeamAndEndusers, Lists, Protocol):
+    """What of `relay.planhat.client.Planhat` is asked."""
+
+
+@dataclass(slots=True)
+class Fit:
+    """`changes`: properties that go out otherwise than they were folded; None: left out. `unasked`: something could not be
+    looked up now, so that it is to go once more. `lacking`: custom fields for whose lack it must not go."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    unasked: bool = False
+    lacking: tuple[str, ...] = ()
+
+
+class Fitting:
+    """One process's."""
+
+    def __init__(self, config: Config, people: People, catalogue: Catalogue, notices: Notices) -> None:
+        self._config = config.planhat
+        self._people = people
+        self._catalogue = catalogue
+        self._notices = notices
+        #: names of custom fields -> (the definitions it was found with, those that the tenant lacks)
+        self._lacking: dict[tuple[str, ...], tuple[Mapping[str, str], frozenset[str]]] = {}
+        #: Rules that something was told of, so that it is taken back where it is well again.
+        self._told_rules: set[str] = set()
+
+    def fit(self, items: Sequence[FoldedItem]) -> list[Fit]:
+        """One for each, in order. Raises OutboxUnavailable."""
+        fits = [Fit() for _ in items]
+        self._fit_people(items, fits)
+        for item, one in zip(items, fits, strict=True):
+            tags = item.fields.get("activityTags")
+            if tags and self._config.activity_tags == "ids":
+                self._fit_tags(tags, one)
+            custom = item.fields.get("custom")
+            if custom:
+                self._fit_custom(item, custom, one)
+        return fits
+
+    # -- people ----------------------------------------------------------------------------------------------
+
+    def _fit_people(self, items: Sequence[FoldedItem], fits: Sequence[Fit]) -> None:
+        asked = [n for n, item in enumerate(items) if any(name in item.fields for name in _PEOPLE)]
+        if not asked:
+            return
+        wanted = [
+            Wanted(items[n].company_id, *(_listed(items[n].fields.get(name)) for name in _PEOPLE))
+            for n in asked
+        ]
+        for n, found in zip(asked, self._people.resolve(wanted), strict=True):
+            fits[n].changes |= _people_of(items[n].fields, found)
+            fits[n].unasked = found.unasked
+
+    # -- tags ------------------------------------------------------------------------------------------------
+
+    def _fit_tags(self, tags: Any, one: Fit) -> None:
+        """Planhat knows tags by id: words are looked up in the tenant's list, and left out where it has none."""
+        words = [tag for tag in _listed(tags) if isinstance(tag, str)]
+        if all(_ID.fullmatch(tag) for tag in words):
+            return
+        known = self._catalogue.tags() or {}
+        folded = {name.casefold(): tag for name, tag in known.items()}
+        ids = [tag if _ID.fullmatch(tag) else known.get(tag) or folded.get(tag.casefold()) for tag in words]
+        one.changes["activityTags"] = list(dict.fromkeys(tag for tag in ids if tag)) or None
+
+    # -- custom fields ---------------------------------------------------------------------------------------
+
+    def _fit_custom(self, item: FoldedItem, custom: Mapping[str, Any], one: Fit) -> None:
+        defined = self._catalogue.custom_fields()
+        if defined is None:
+            return
+        names = tuple(custom)
+        held = self._lacking.get(names)
+        if held is None or held[0] is not defined:
+            held = self._lacking[names] = (defined, frozenset(names) - frozenset(defined))
+        lacking, rule = held[1], item.document.rule
+        odd = [name for name in names if name not in lacking and misfit(defined[name], custom[name])]
+        if lacking or odd:
+            self._tell(item, custom, defined, lacking, odd)
+        elif rule in self._told_rules:
+            self._told_rules.discard(rule)
+            self._notices.take_back(rule, ())
+        if not lacking:
+            return
+        if self._config.undefined_fields == "refuse":
+            one.lacking = tuple(sorted(lacking))
+        elif self._config.undefined_fields == "drop":
+            one.changes["custom"] = {name: custom[name] for name in names if name not in lacking} or None
+
+    def _tell(
+        self,
+        item: FoldedItem,
+        custom: Mapping[str, Any],
+        defined: Mapping[str, str],
+        lacking: frozenset[str],
+        odd: Sequence[str],
+    ) -> None:
+        rule, kind = item.document.rule, str(item.fields.get("type", ""))
+        self._told_rules.add(rule)
+        for finding in compare_fields({name: kind_of(custom[name]) for name in sorted(lacking)}, defined):
+            self._notices.tell(rule, kind, f"custom.{finding.name}", finding.what, finding.do)
+        for name in odd:
+            self._notices.tell(rule, kind, f"custom.{name}", misfit(defined[name], custom[name]))
+
+
+def fitting_of(
+    config: Config,
+    outbox: Outbox,
+    planhat: TenantClient,
+    pace: Pace,
+    metrics: SharedMetrics,
+    *,
+    counted: Callable[[str, str], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Fitting:
+    """Make one whose look-ups take only what the minute has to spare."""
+
+    def call() -> bool:
+        return pace.used(outbox.about_ms()) <= SPARE and pace.take_call(stop=stop, patience_s=0.0)
+
+    client, prefix = outbox.redis, outbox.prefix
+    cache = LookUpCache(client, prefix, planhat, call, outbox.now_ms, counted, PEOPLE_TIMEOUT_S)
+    return Fitting(
+        config,
+        People(cache, planhat, look_up=config.planhat.resolve_people, create=config.people.create),
+        Catalogue(client, prefix, planhat, call=call, now_ms=outbox.now_ms, counted=counted),
+        Notices(client, prefix, "fields", metrics=metrics, now_ms=outbox.about_ms),
+    )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def _people_of(fields: Mapping[str, Any], found: Resolved) -> dict[str, Any]:
+    """Whom Planhat is told of; an empty list would take away whom a person has named there."""
+    named = {"users": found.users, "endusers": found.endusers}
+    return {name: people or None for name, people in named.items() if name in fields}

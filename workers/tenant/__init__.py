@@ -1,0 +1,1 @@
+"""What the tenant has: its custom fields and its activity tags."""
