@@ -9,7 +9,7 @@ from relay.sources.base import Walk
 from relay.sources.mail.bodies import bodies_of
 from relay.sources.read.moment import moment_us
 
-MAX_PEOPLE = 200
+_MAX_PEOPLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def read_mail(message: Walk) -> GraphMail:
         recipients=tuple(
             Recipient(who.maybe_text("name"), who.maybe_text("address"), role)
             for role, key in (("to", "toRecipients"), ("cc", "ccRecipients"))
-            for one in message.items(key)[:MAX_PEOPLE]
+            for one in message.items(key)[:_MAX_PEOPLE]
             if (who := one.maybe("emailAddress")).value
         ),
         url=message.maybe_text("webLink"),
