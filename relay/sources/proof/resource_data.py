@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.padding import PKCS7
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from relay.errors import PayloadInvalid
+from relay.secret import read_private_key
 from relay.sources.base import Walk
 
 _KEY_BYTES = 32
@@ -32,7 +32,7 @@ _PADDING = OAEP(mgf=MGF1(SHA1()), algorithm=SHA1(), label=None)  # noqa: S303
 
 
 def decrypt_resource(encrypted: Walk, private_keys: Sequence[str]) -> bytes:
-    """The resource as JSON. Raises PayloadInvalid where none of the keys (PEM) fits, or somebody has changed the data."""
+    """The resource as JSON. Raises PayloadInvalid where none of the keys fits, or somebody has changed the data."""
     data_key, data = _bytes(encrypted, "dataKey"), _bytes(encrypted, "data")
     signature = _bytes(encrypted, "dataSignature")
     key = _data_key(data_key, tuple(key for key in private_keys if key))
@@ -71,10 +71,9 @@ def _data_key(encrypted: bytes, private_keys: tuple[str, ...]) -> bytes | None:
 @lru_cache(maxsize=16)
 def _private_key(text: str) -> RSAPrivateKey | None:
     try:
-        key = load_pem_private_key(text.encode(), None)
-    except (ValueError, TypeError):
+        return read_private_key(text)
+    except ValueError:
         return None
-    return key if isinstance(key, RSAPrivateKey) else None
 
 
 def _bytes(encrypted: Walk, name: str) -> bytes:
