@@ -238,6 +238,12 @@ SOURCE = TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
                 "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
+                "token_url": Text(
+                    "where the provider gives tokens for the app whose id:secret `login` is (OAuth client credentials)",
+                    pattern=r"https?://\S+",
+                    wanted="a URL",
+                ),
+                "scope": Text("what such a token is asked for, where not the provider's usual scope"),
                 "url": Text(
                     "the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"
                 ),
