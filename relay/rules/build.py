@@ -33,7 +33,8 @@ _NO_MESSAGE = frozenset({"ticket.updated", "ticket.solved"})
 
 @dataclass(frozen=True, slots=True)
 class RuleSurroundings:
-    """What a rule is checked against. `types` are the tenant's; `steps` the names that companies are asked by."""
+    """What a rule is checked against. `types` are the tenant's, or those that all lanes of its events have; `types_of` says which
+    in words; `asks` are the names that companies are asked by."""
 
     source: YamlSource
     types: tuple[str, ...]
@@ -42,6 +43,7 @@ class RuleSurroundings:
     is_default: bool = False
     resolve_people: bool = True
     safe_descriptions: bool = True
+    types_of: str = "planhat.types"
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> Rule | None:
@@ -98,6 +100,7 @@ def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> 
         guards=guards_of(parse_expression(when.text))
         if when is not None and when.template is not None
         else (),
+        lane=raw.get("lane", ""),
     )
     _check_appends(rule, at, source)
     return rule if len(_errors(source)) == before else None
@@ -243,7 +246,7 @@ def _check_type(slot: Slot, path: Path, around: RuleSurroundings) -> None:
         hint = did_you_mean(given, around.types) if around.types else "; none are listed yet"
         around.source.add(
             path,
-            f"{given!r} is not in planhat.types, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
+            f"{given!r} is not in {around.types_of}, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
             f"add it there, or correct it{hint}",
         )
 
