@@ -81,12 +81,19 @@ def _admin(url: str) -> redis.Redis:
 
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator[redis.Redis]:
-    if not LIMITED:
-        with redis.Redis.from_url(redis_url) as client:
-            yield client
-        return
-    with Limited.from_url(redis_url) as limited, _admin(redis_url) as limited.admin:
-        yield limited
+    yield from emptied(redis_url)
+
+
+def emptied(url: str) -> Iterator[redis.Redis]:
+    """A client of a server of `_server`, with nothing in it."""
+    with _admin(url) as admin:
+        admin.flushall()
+        if not LIMITED:
+            yield admin
+            return
+        with Limited.from_url(url) as limited:
+            limited.admin = admin
+            yield limited
 
 
 @pytest.fixture

@@ -89,8 +89,10 @@ import os
 from collections.abc import MutableMapping
 from typing import Final
 
+from relay.lane_name import MAIN
+
 BASE: Final = "relay"
-LANE: Final = "main"
+LANE: Final = MAIN
 
 SOURCES: Final = "sources"
 PAUSED: Final = "paused"

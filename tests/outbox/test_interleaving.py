@@ -215,10 +215,10 @@ def test_counts_outside_of_the_books(redis_client: redis.Redis) -> None:
 def test_a_change_in_several_commands_would_be_found(redis_client: redis.Redis) -> None:
     def add(number: int) -> Act:
         def act(client: redis.Redis) -> None:
-            rows = orjson.loads(client.get("rows") or b"[]")
-            client.set("rows", orjson.dumps([*rows, number]))
+            rows = orjson.loads(client.get("relay:rows") or b"[]")
+            client.set("relay:rows", orjson.dumps([*rows, number]))
 
         return act
 
     with pytest.raises(AssertionError):
-        ends(redis_client, lambda client: None, add(1), add(2), lambda: redis_client.get("rows"))
+        ends(redis_client, lambda client: None, add(1), add(2), lambda: redis_client.get("relay:rows"))

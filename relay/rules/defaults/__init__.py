@@ -53,7 +53,7 @@ FAMILIES: dict[str, Family] = {
     "cloudevents": _OTHER,
     "calendly": Family("generic", ("Meeting",)),
     "teams": Family("chat", ("Teams thread",)),
-    "graph": _OTHER,
+    "graph": Family("chat", ("Teams thread",)),
     "crisp": Family("chat", ("Chat thread",)),
     "gorgias": _DESK,
     "salesforce": _DESK,

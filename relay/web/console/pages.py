@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, OutboxUnavailable, RelayError
 from relay.operations.audit import list_audit
-from relay.operations.context import WebContext
+from relay.operations.context import WebContext, tenant_of
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import list_dead, show_dead
@@ -40,7 +40,9 @@ from relay.operations.trace import find
 from relay.web.access import COOKIE, SESSION_S, Access, Operator, access_of
 from relay.web.answers import BadRequest, read_request_body
 from relay.web.audited import Audit, named_in
+from relay.web.console.differences import differences_page
 from relay.web.console.render import HEADERS, page
+from relay.web.console.view import FormValues, Go, Handler, PageRoute, View
 from relay.web.peer import comes_over_tls, require_same_origin
 from relay.web.refused import RequestRefused
 
@@ -75,39 +77,6 @@ _STATIC = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A page to show: template, its context, which entry of the navigation is lit."""
-
-    template: str
-    context: Mapping[str, Any] = field(default_factory=dict)
-    here: str = "-"
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """Where a form leads; `said` is a key of the messages."""
-
-    path: str
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PageRoute:
-    """How a page is reached: `act` is the audit's word for what it changes ("": nothing), `asks`: it acts only when the form
-    says that the person is sure, `own`: it shows nothing but what was asked with, or what is no payload."""
-
-    method: str
-    act: str = ""
-    asks: bool = False
-    own: bool = False
-
-
-_Form = Mapping[str, str]
-Handler = Callable[[Request, Operator, _Form], View | Go]
-
-
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
     return console_routes(Console(context, access or access_of(context)))
 
@@ -130,6 +99,7 @@ def console_routes(console: Console) -> list[Route]:
         post("/dead/{id}/discard", console.dead_discard_one, act="dead discard"),
         get("/trace", console.trace),
         get("/sources", console.sources),
+        get("/differences", console.differences),
         get("/audit", console.audit, own=True),
         get("/rules", console.rules, own=True),
         post("/rules", console.rules, own=True),
@@ -173,7 +143,7 @@ class Console:
         self, request: Request, operator: Operator, handler: Handler, way: PageRoute
     ) -> Response:
         try:
-            form: _Form = {}
+            form: FormValues = {}
             if way.method == "POST":
                 form = await _read_form(request)
                 self._access.require_own_page(request, operator, form.get("csrf", ""))
@@ -202,7 +172,7 @@ class Console:
         return page(result.template, context, result.status)
 
     def _result(
-        self, request: Request, operator: Operator, form: _Form, handler: Handler, way: PageRoute
+        self, request: Request, operator: Operator, form: FormValues, handler: Handler, way: PageRoute
     ) -> View | Go:
         """The handler's, with a line in the audit where it acts or shows what people wrote."""
         if way.act and not (way.asks and form.get("sure") != "yes"):
@@ -232,7 +202,7 @@ class Console:
         try:
             if code:
                 opened = await run_in_threadpool(self._access.exchange, request, code)
-                form: _Form = request.query_params
+                form: FormValues = request.query_params
             else:
                 require_same_origin(request)
                 form = await _read_form(request)
@@ -270,11 +240,11 @@ class Console:
 
     # -- overview -----------------------------------------------------------------------------------------------
 
-    def overview(self, request: Request, operator: Operator, form: _Form) -> View:
+    def overview(self, request: Request, operator: Operator, form: FormValues) -> View:
         context = self._live() | {"operations": read_operations(self._context.outbox, limit=5)}
         return View("overview.html", context, here="")
 
-    def overview_live(self, request: Request, operator: Operator, form: _Form) -> View:
+    def overview_live(self, request: Request, operator: Operator, form: FormValues) -> View:
         return View("overview_live.html", self._live())
 
     def _live(self) -> dict[str, Any]:
@@ -298,7 +268,7 @@ class Console:
 
     # -- dead letters -----------------------------------------------------------------------------------------
 
-    def dead(self, request: Request, operator: Operator, form: _Form) -> View:
+    def dead(self, request: Request, operator: Operator, form: FormValues) -> View:
         asked = request.query_params
         wanted = {name: asked.get(name, "")[:1000] for name in ("source", "since", "cause")}
         outbox = self._context.outbox
@@ -314,11 +284,11 @@ class Console:
         sources = sorted(known_sources(outbox, self._context.config.sources))
         return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
 
-    def dead_one(self, request: Request, operator: Operator, form: _Form) -> View:
+    def dead_one(self, request: Request, operator: Operator, form: FormValues) -> View:
         letter = show_dead(self._context, request.path_params["id"])
         return View("dead_one.html", {"letter": letter}, here="/dead")
 
-    def dead_edit(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def dead_edit(self, request: Request, operator: Operator, form: FormValues) -> Go:
         dead_id = request.path_params["id"]
         path = form.get("path", "").strip()
         company = form.get("company", "").strip()
@@ -329,19 +299,19 @@ class Console:
         edit_dead(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
         return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
 
-    def dead_replay_one(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def dead_replay_one(self, request: Request, operator: Operator, form: FormValues) -> Go:
         dead_id = request.path_params["id"]
         done = replay_dead(self._context, Selection(ids=(dead_id,)), by=operator.name)
         if done["failed"]:
             raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
         return Go("/console/dead", "replayed")
 
-    def dead_discard_one(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def dead_discard_one(self, request: Request, operator: Operator, form: FormValues) -> Go:
         selection = Selection(ids=(request.path_params["id"],))
         discard_dead(self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
         return Go("/console/dead", "discarded")
 
-    def dead_replay(self, request: Request, operator: Operator, form: _Form) -> View | Go:
+    def dead_replay(self, request: Request, operator: Operator, form: FormValues) -> View | Go:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
             found = replay_dead(self._context, selection, by=operator.name, dry_run=True)
@@ -353,7 +323,7 @@ class Console:
             lambda operation: replay_dead(self._context, selection, by=operator.name, operation=operation),
         )
 
-    def dead_discard(self, request: Request, operator: Operator, form: _Form) -> View | Go:
+    def dead_discard(self, request: Request, operator: Operator, form: FormValues) -> View | Go:
         selection, asked = self._group(form)
         outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
@@ -368,7 +338,7 @@ class Console:
             ),
         )
 
-    def _group(self, form: _Form) -> tuple[Selection, dict[str, str]]:
+    def _group(self, form: FormValues) -> tuple[Selection, dict[str, str]]:
         asked = {name: form[name] for name in ("cause", "source", "since") if form.get(name)}
         return read_selection(asked, self._context.outbox.now_ms()), asked
 
@@ -384,20 +354,30 @@ class Console:
 
     # -- trace ------------------------------------------------------------------------------------------------
 
-    def trace(self, request: Request, operator: Operator, form: _Form) -> View:
+    def trace(self, request: Request, operator: Operator, form: FormValues) -> View:
         asked = request.query_params.get("id", "").strip()[:1000]
         context: dict[str, Any] = {"asked": asked, "found": None, "message": ""}
         status = 200
         if asked:
             try:
-                context["found"] = find(self._context.outbox, asked, self._context.config.sources)
+                context["found"] = find(
+                    self._context.outbox,
+                    asked,
+                    self._context.config.sources,
+                    tenant=tenant_of(self._context),
+                )
             except NotFound as error:
                 context["message"], status = str(error), 404
         return View("trace.html", context, here="/trace", status=status)
 
+    # -- differences ------------------------------------------------------------------------------------------
+
+    def differences(self, request: Request, operator: Operator, form: FormValues) -> View:
+        return differences_page(self._context, request.query_params.get("rule", "")[:1000])
+
     # -- audit ------------------------------------------------------------------------------------------------
 
-    def audit(self, request: Request, operator: Operator, form: _Form) -> View:
+    def audit(self, request: Request, operator: Operator, form: FormValues) -> View:
         asked = {name: request.query_params.get(name, "")[:1000] for name in ("since", "after")}
         outbox = self._context.outbox
         since_ms = read_moment(asked, "since", outbox.now_ms(), blank=True)
@@ -409,30 +389,30 @@ class Console:
 
     # -- sources, rules -----------------------------------------------------------------------------------------
 
-    def sources(self, request: Request, operator: Operator, form: _Form) -> View:
+    def sources(self, request: Request, operator: Operator, form: FormValues) -> View:
         adapters = {name: source.adapter for name, source in self._context.config.sources.items()}
         rows = read_sources(self._context.outbox, adapters)
         return View(
             "sources.html", {"rows": rows, "paused": self._context.delivery.paused_sources()}, here="/sources"
         )
 
-    def pause(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def pause(self, request: Request, operator: Operator, form: FormValues) -> Go:
         source = self._source(form)
         pause_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "held")
 
-    def resume(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def resume(self, request: Request, operator: Operator, form: FormValues) -> Go:
         source = self._source(form)
         resume_delivery(self._context.delivery, source)
         return Go("/console/sources" if source else "/console", "resumed")
 
-    def _source(self, form: _Form) -> str:
+    def _source(self, form: FormValues) -> str:
         source = form.get("source", "")
         if source and source not in known_sources(self._context.outbox, self._context.config.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
 
-    def rules(self, request: Request, operator: Operator, form: _Form) -> View:
+    def rules(self, request: Request, operator: Operator, form: FormValues) -> View:
         house = self._context.current()
         asked = {"source": form.get("source", ""), "payload": form.get("payload", "")}
         told, message = None, ""
@@ -473,17 +453,17 @@ class Console:
 
     # -- long operations ------------------------------------------------------------------------------------------
 
-    def operation(self, request: Request, operator: Operator, form: _Form) -> View:
+    def operation(self, request: Request, operator: Operator, form: FormValues) -> View:
         return View(
             "operation.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
         )
 
-    def operation_live(self, request: Request, operator: Operator, form: _Form) -> View:
+    def operation_live(self, request: Request, operator: Operator, form: FormValues) -> View:
         return View(
             "operation_live.html", {"one": Operation(self._context.outbox, request.path_params["id"]).read()}
         )
 
-    def operation_cancel(self, request: Request, operator: Operator, form: _Form) -> Go:
+    def operation_cancel(self, request: Request, operator: Operator, form: FormValues) -> Go:
         operation = Operation(self._context.outbox, request.path_params["id"])
         operation.cancel()
         return Go(f"/console/operations/{quote(operation.operation_id, safe='')}", "cancelled")
