@@ -465,6 +465,32 @@ def test_what_comes_during_a_call_joins_the_next_where_nothing_else_waits(kit: K
     assert kit.books() == {"accepted": 11, "delivered": 11}
 
 
+def test_after_a_rush_each_call_again_takes_all_that_came_during_the_one_before(kit: Kit) -> None:
+    """A batch made ahead left without what had come since, and with it the next was made ahead too: for good, each event
+    waited a call longer than it had to."""
+    calls: list[list[str]] = []
+    arrived: dict[str, int] = {}
+
+    def upsert(body: bytes, timeout_s: float) -> object:
+        calls.append([row["externalId"] for row in orjson.loads(body)])
+        number = len(calls)
+        # What was made ready ahead is made ready now, at the beginning of the call: the event comes after that.
+        wait_for(lambda: leased(kit) == len(calls[-1]) + (10 if number == 1 else 0) or number > 2)
+        if number <= 6:
+            kit.record(patch(1000 + number))
+            arrived[f"slack-C1-{1000 + number}"] = number
+        return kit.planhat.upsert_raw(body, timeout_s=timeout_s)
+
+    kit.flush.tools.upsert = upsert  # type: ignore[assignment]
+    kit.flush.tools.gather_s = 0.0
+    kit.pace.limits = lambda state, now_ms: Limits(20, 4_000_000)  # type: ignore[method-assign]
+    kit.record(*(patch(n) for n in range(30)))
+    kit.run()
+
+    went = {name: number for number, call in enumerate(calls, 1) for name in call if name in arrived}
+    assert went == {name: number + 1 for name, number in arrived.items()}
+
+
 def test_an_outage_hands_back_what_was_made_ready_ahead(kit: Kit) -> None:
     def upsert(body: bytes, timeout_s: float) -> object:
         wait_for(lambda: leased(kit) == 30)

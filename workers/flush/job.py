@@ -196,18 +196,21 @@ class Job:
 
     def _fill(self, here: _Round) -> None:
         """Makes a batch ready, and settles the one before it alongside: folding is our time, settling is Redis's. With
-        something at hand it goes on for no longer than its patience after the batch before was taken."""
+        something at hand it goes on for no longer than its patience after the batch before was taken, but always until what
+        is due now is among it: else a batch made ahead would leave without it, and each event would wait a call longer."""
         assert here.permit
         assert here.limits
         patience_s = LAST_CALL_S if here.permit.scarce else self._tools.gather_s
         here.filled = True
         preparation = self._preparation
         preparation.begin()
-        while not (len(preparation) and self._since_taken_s() >= patience_s) and preparation.step(
-            here.limits
-        ):
+        while not self._enough(patience_s) and preparation.step(here.limits):
             if len(self._verdicts) and preparation.between_parts:
                 self._verdicts.step()
+
+    def _enough(self, patience_s: float) -> bool:
+        preparation = self._preparation
+        return len(preparation) > 0 and preparation.caught_up and self._since_taken_s() >= patience_s
 
     def _look_about(self) -> None:
         if self._tools.reader:

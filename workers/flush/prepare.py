@@ -87,6 +87,9 @@ class Preparation:
         self._now_ms = now_ms
         #: (most items, most bytes, the answer) of each claim on its way.
         self._asked: deque[tuple[int, int, Callable[[], Claim]]] = deque()
+        #: How many of those were asked before `begin`: what has come since is not among their items.
+        self._asked_before = 0
+        self._caught_up = False
 
     def __len__(self) -> int:
         return len(self._outgoing_items)
@@ -104,9 +107,15 @@ class Preparation:
     def between_parts(self) -> bool:
         return not self._unfolded
 
+    @property
+    def caught_up(self) -> bool:
+        """A claim that was asked for since `begin` is taken in: what was due then is here, as far as there was room."""
+        return self._caught_up and not self._unfolded
+
     def begin(self) -> None:
         """There may be something due again."""
-        self._all_had = False
+        self._all_had = self._caught_up = False
+        self._asked_before = len(self._asked)
 
     def step(self, limits: Limits) -> bool:
         """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
@@ -119,6 +128,10 @@ class Preparation:
                 return False
             self._ask(limits, 0, 0)
         claim = self._asked.popleft()[2]()
+        if self._asked_before:
+            self._asked_before -= 1
+        else:
+            self._caught_up = True
         items: Sequence[Item] = claim.items
         self.claimed += len(items)
         self._all_had = not claim.more
