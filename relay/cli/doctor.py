@@ -87,6 +87,10 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         vouches = {
             "always": "each write is on disk before Redis answers (appendfsync always); nothing is evicted",
             "waitaof": "each write is confirmed to be on disk with WAITAOF; nothing is evicted",
+            "watched": (
+                "each write is waited for until it is on disk, a second and more, since WAITAOF of this server answers too "
+                "early; nothing is evicted. With appendfsync always it takes a millisecond"
+            ),
         }
         if not refusal:
             yield _line("redis durability", True, vouches[found.confirmed_by])

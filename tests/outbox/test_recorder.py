@@ -20,7 +20,8 @@ from tests.outbox.test_outbox import entry
 async def record_many(url: str, count: int, *, wait_aof: bool = False) -> list[list[Recorded]]:
     client = connect_async(url)
     rung: list[int] = []
-    recorder = Recorder(client, Outbox(connect(url)), rang=rung.append, wait_aof=wait_aof)
+    recorder = Recorder(client, Outbox(connect(url)), rang=rung.append)
+    recorder.durable.wait_aof = wait_aof
     answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(count)))
     await recorder.close()
     await client.aclose()
@@ -61,7 +62,7 @@ def test_a_server_that_syncs_each_second_confirms_with_waitaof(short_tmp: Path) 
 
 async def record_many_again(url: str) -> list[list[Recorded]]:
     client = connect_async(url)
-    recorder = Recorder(client, Outbox(connect(url)), rang=lambda generation: None, wait_aof=True)
+    recorder = Recorder(client, Outbox(connect(url)), rang=lambda generation: None)
     answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(50)))
     await recorder.close()
     await client.aclose()
