@@ -102,8 +102,7 @@ def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
         f" of {found.max_bytes / 1e6:.0f}" if found.max_bytes else ""
     )
     yield _line("redis memory", not full, full or f"{used} used", do)
-    seconds, micros = context.redis.time()
-    skew_s = abs(time.time() - (seconds + micros / 1e6))
+    skew_s = abs(time.time() - context.outbox.now_ms() / 1000)
     yield _line(
         "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
