@@ -5,10 +5,11 @@ All durations are seconds, all sizes bytes. Defaults stand here and nowhere else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+from relay.lane_name import MAIN
 from relay.secret import Secret
 from relay.source_options import SourceOptions
 
@@ -67,6 +68,8 @@ class SourceConfig:
     max_body_bytes: int | None = None
     rate_limit: float | None = None
     enrich: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Where its events go, unless the rule that they match names another lane.
+    lane: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,19 @@ class People:
     """`create`: endusers whom Planhat does not know are made there."""
 
     create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaneConfig:
+    """One Planhat tenant. `planhat` is what the file's `planhat:` says, with what the lane says itself in its place. `url` "" and
+    `token` None: those of RELAY_PLANHAT_URL and RELAY_PLANHAT_TOKEN."""
+
+    name: str
+    planhat: PlanhatConfig = PlanhatConfig()
+    companies: tuple[CompanyStep, ...] = ()
+    people: People = People()
+    url: str = ""
+    token: Callable[[], str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,10 @@ class Redaction:
 @dataclass(frozen=True, slots=True)
 class Config:
     """One loaded and checked file. `rules` are the raw mappings in order, compiled by `relay/rules`; `version` is a
-    hash of the file's content and stands on each event; `lines` maps a dotted path ("rules.0.when") to its line."""
+    hash of the file's content and stands on each event; `lines` maps a dotted path ("rules.0.when") to its line.
+
+    `lanes` is empty where the file has none: then `planhat`, `companies` and `people` are those of the lane `main`. A lane's
+    own work takes `for_lane`, in which they are the lane's."""
 
     planhat: PlanhatConfig = PlanhatConfig()
     sources: Mapping[str, SourceConfig] = field(default_factory=dict)
@@ -125,6 +144,7 @@ class Config:
     spool: SpoolConfig | None = None
     redact: tuple[Redaction, ...] = ()
     people: People = People()
+    lanes: Mapping[str, LaneConfig] = field(default_factory=dict)
     #: What `relay up` gives its sandbox, as `relay.planhat.sandbox.seed` reads it.
     sandbox: Mapping[str, Any] = field(default_factory=dict, repr=False)
     file: str = ""
@@ -132,3 +152,23 @@ class Config:
     lines: Mapping[str, int] = field(default_factory=dict)
     #: Every secret of the file: what is wrong with one now is its `problem`.
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
+
+    @property
+    def lane_names(self) -> tuple[str, ...]:
+        """In the file's order; the first is that of whoever names none."""
+        return tuple(self.lanes) or (MAIN,)
+
+    def lane(self, name: str) -> LaneConfig:
+        """Raises KeyError for one that is not there."""
+        if self.lanes:
+            return self.lanes[name]
+        if name != MAIN:
+            raise KeyError(name)
+        return LaneConfig(MAIN, self.planhat, self.companies, self.people)
+
+    def for_lane(self, name: str) -> Self:
+        """The same with this lane's `planhat`, `companies` and `people`; as it is where the file has no lanes, or not this one."""
+        lane = self.lanes.get(name)
+        if lane is None:
+            return self
+        return replace(self, planhat=lane.planhat, companies=lane.companies, people=lane.people)

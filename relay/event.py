@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
+from relay.thread_ids import ThreadIds
 from relay.value import value_class
 
 KINDS = frozenset(
@@ -99,6 +100,7 @@ class Event:
     `thread` is the base of the default externalId; `message_id` identifies one entry of an appended text, so an
     edit or a deletion carries the message_id of what it changes. `also_seen` holds further dedupe keys (as
     `event_id`s) under which the same thing may be delivered once more: Slack's `app_mention` beside `message`.
+    `threading` is set where `thread` is but what this event says: what is known of those that it names decides.
 
     `label` is what to call the thread where no event of it has a subject ("Ticket 12"); it is never the subject.
     `unworded` is why there are no words, where the adapter knows ("look_up": the sender tells ids only). `remarks` are
@@ -131,6 +133,7 @@ class Event:
     unworded: str = ""
     remarks: tuple[str, ...] = ()
     keeps_author: bool = False
+    threading: ThreadIds | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
 
     @property

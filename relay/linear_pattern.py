@@ -4,13 +4,16 @@ nor backreferences; `\\d`, `\\w` and `\\b` are ASCII there."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Pattern(Protocol):
     """A compiled pattern over UTF-8 bytes."""
 
-    def search(self, text: bytes) -> object: ...
+    @property
+    def groups(self) -> int: ...
+
+    def search(self, text: bytes) -> Any: ...
 
     def sub(self, repl: bytes | Callable[..., bytes], text: bytes) -> bytes: ...
 

@@ -32,20 +32,25 @@ import orjson
 from relay.custom_names import differ_in_case_alone, newest_of_each_case
 from relay.description import blocks_of, fit_to_planhat, join, mend_registers
 from relay.errors import NewerRecord
+from relay.registers import (
+    SINGLE_WAYS,
+    STAND_INS,
+    Register,
+    Way,
+    earlier,
+    member_key,
+    newer,
+    newest_entry,
+    speaking_way,
+)
 from relay.value import AS_BEFORE, value_class
 
-Way = Literal["replace", "first", "union", "append", "fallback", "placeholder"]
 Action = Literal["upsert", "retract", "archive"]
 #: The ways that a rule may name.
 WAYS: tuple[Way, ...] = ("replace", "first", "union", "append")
 
-#: What stands where no real value does, the better first.
-STAND_INS: tuple[Way, ...] = ("fallback", "placeholder")
-
 #: Version of both stored forms. N reads N-1. 2: with fallbacks.
 PATCH_SCHEMA = 2
-#: Ways that keep one value.
-_SINGLE = ("replace", "first", *STAND_INS)
 #: Companies asked for are kept for the earliest patches only: a long thread needs no thousandth opinion.
 MAX_COMPANY_ASKS = 8
 #: The field whose entries are blocks of HTML; entries of others are lines.
@@ -132,30 +137,6 @@ def _require_schema(what: str, version: Any) -> None:
         raise ValueError(f"{what} of schema {version!r}; this release reads {PATCH_SCHEMA}")
 
 
-# Registers are JSON lists, [version, event_id, revision, value], because they live in Redis as JSON.
-_Register = list[Any]
-
-
-def _newer(left: _Register, right: _Register) -> bool:
-    """Whether `left` wins over `right` by version, then event, then revision, then the value itself."""
-    a, b = (left[0], left[1], left[2]), (right[0], right[1], right[2])
-    if a != b:
-        return a > b
-    return orjson.dumps(left[3], option=orjson.OPT_SORT_KEYS) > orjson.dumps(
-        right[3], option=orjson.OPT_SORT_KEYS
-    )
-
-
-def _earlier(left: _Register, right: _Register) -> bool:
-    """Whether `left` wins as the first: the smallest version; of one event, its newest mapping."""
-    a, b = (left[0], left[1], -left[2]), (right[0], right[1], -right[2])
-    if a != b:
-        return a < b
-    return orjson.dumps(left[3], option=orjson.OPT_SORT_KEYS) > orjson.dumps(
-        right[3], option=orjson.OPT_SORT_KEYS
-    )
-
-
 @dataclass(slots=True)
 class Document:
     """Everything known of one conversation, and what Planhat was last seen to have of it.
@@ -167,9 +148,9 @@ class Document:
 
     external_id: str
     registers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    retracted: dict[str, _Register] = field(default_factory=dict)
+    retracted: dict[str, Register] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
-    authors: dict[str, _Register] = field(default_factory=dict)
+    authors: dict[str, Register] = field(default_factory=dict)
     asks: list[list[Any]] = field(default_factory=list)
     source: str = ""
     rule: str = ""
@@ -242,9 +223,9 @@ class Document:
             self.rule = patch.rule
         if patch.action == "retract":
             if patch.message_id:
-                mark: _Register = [*stamp, True]
+                mark: Register = [*stamp, True]
                 held = self.retracted.get(patch.message_id)
-                if held is None or _newer(mark, held):
+                if held is None or newer(mark, held):
                     self.retracted[patch.message_id] = mark
             return
         if patch.action == "archive":
@@ -253,9 +234,9 @@ class Document:
         if patch.message_id:
             self.messages[patch.message_id] = 1
             if patch.author:
-                told: _Register = [*stamp, patch.author]
+                told: Register = [*stamp, patch.author]
                 known = self.authors.get(patch.message_id)
-                if known is None or _earlier(told, known):
+                if known is None or earlier(told, known):
                     self.authors[patch.message_id] = told
         version, event_id, revision = stamp
         registers = self.registers
@@ -275,30 +256,30 @@ class Document:
                     self.asks.sort(key=_ask_order)
                     del self.asks[MAX_COMPANY_ASKS:]
 
-    def _absorb_field(self, name: str, way: str, register: _Register, patch: Patch) -> None:
+    def _absorb_field(self, name: str, way: str, register: Register, patch: Patch) -> None:
         ways = self.registers.setdefault(name, {})
         if way == "replace":
             held = ways.get(way)
-            if held is None or _newer(register, held):
+            if held is None or newer(register, held):
                 ways[way] = register
         elif way == "first" or way in STAND_INS:
             held = ways.get(way)
-            if held is None or _earlier(register, held):
+            if held is None or earlier(register, held):
                 ways[way] = register
         elif way == "union":
             members = ways.setdefault(way, {})
             values = register[3] if isinstance(register[3], list) else [register[3]]
             for value in values:
                 key = member_key(value)
-                member: _Register = [*register[:3], value]
+                member: Register = [*register[:3], value]
                 held = members.get(key)
-                if held is None or _newer(member, held):
+                if held is None or newer(member, held):
                     members[key] = member
         else:
             entries = ways.setdefault("append", {})
             held = entries.get(patch.message_id)
             stands_at = patch.time if held is None else min(patch.time, held[4])
-            if held is None or _newer(register, held):
+            if held is None or newer(register, held):
                 entries[patch.message_id] = [*register, stands_at]
             else:
                 held[4] = stands_at
@@ -332,7 +313,9 @@ class Document:
         if custom:
             if differ_in_case_alone(tuple(custom)):
                 # From rules of different times: Planhat refuses a record with both.
-                custom = newest_of_each_case(custom, lambda name: _newest(self.registers[f"custom.{name}"]))
+                custom = newest_of_each_case(
+                    custom, lambda name: newest_entry(self.registers[f"custom.{name}"])
+                )
             fields["custom"] = custom
         if self.retracted and self.messages and "archived" not in self.registers:
             fields["archived"] = self.nothing_left()
@@ -340,9 +323,9 @@ class Document:
 
     def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
-        way = _speaking(ways)
+        way = speaking_way(ways)
         held = ways[way]
-        if way in _SINGLE:
+        if way in SINGLE_WAYS:
             return held[3]
         if way == "union":
             return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
@@ -371,8 +354,8 @@ class Document:
         events: set[str] = set()
         for ways in self.registers.values():
             for way, held in ways.items():
-                if way in _SINGLE:
-                    if way not in STAND_INS or way == _speaking(ways):
+                if way in SINGLE_WAYS:
+                    if way not in STAND_INS or way == speaking_way(ways):
                         events.add(held[1])
                 elif way == "union":
                     events.update(member[1] for member in held.values())
@@ -409,34 +392,3 @@ def fold(document: Document, patches: Iterable[Patch]) -> Document:
 
 def _ask_order(ask: list[Any]) -> tuple[int, str, bytes]:
     return ask[0], ask[1], orjson.dumps(ask[2:], option=orjson.OPT_SORT_KEYS)
-
-
-def member_key(value: Any) -> str:
-    """What a member of a `union` is known by: its id, its address, or all of it."""
-    if isinstance(value, dict):
-        for key in ("id", "_id", "email", "externalId"):
-            if isinstance(value.get(key), str) and value[key]:
-                return str(value[key])
-    if isinstance(value, str):
-        return value
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _newest(ways: Mapping[str, Any]) -> tuple[int, str, int]:
-    return max(_way_version(way, held) for way, held in ways.items())
-
-
-def _speaking(ways: Mapping[str, Any]) -> str:
-    """The way whose value stands: that of the newest patch, a stand-in only where nothing else is."""
-    real = [way for way in ways if way not in STAND_INS]
-    if len(real) > 1:
-        return max(real, key=lambda way: (_way_version(way, ways[way]), way))
-    return real[0] if real else next(way for way in STAND_INS if way in ways)
-
-
-def _way_version(way: str, held: Any) -> tuple[int, str, int]:
-    if way in _SINGLE:
-        return held[0], held[1], held[2]
-    if not held:
-        return (-1, "", 0)
-    return max((entry[0], entry[1], entry[2]) for entry in held.values())

@@ -16,6 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 #: What a token must be worth that opens the console and the API. `secrets.token_urlsafe(24)` has 192.
 TOKEN_BITS = 128
@@ -204,18 +208,30 @@ def public_key(text: str) -> str:
 
 
 def private_key(text: str) -> str:
-    """For keys that decrypt: an RSA private key as PEM, of at least 2048 bits and without a password."""
+    """For keys that decrypt: an RSA private key of at least 2048 bits and without a password."""
+    try:
+        key = read_private_key(text)
+    except ValueError:
+        return "is no RSA private key (wanted PEM without a password, or its base64)"
+    return "" if key.key_size >= 2048 else "should be an RSA key of at least 2048 bits"
+
+
+def read_private_key(text: str) -> RSAPrivateKey:
+    """Read an RSA private key: PEM, or its inside in base64. Raises ValueError for anything else."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
     try:
-        key = load_pem_private_key(text.strip().encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return "is no private key (wanted PEM, without a password)"
-    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
-        return "should be an RSA key of at least 2048 bits"
-    return ""
+        if "-----BEGIN" in text:
+            key = load_pem_private_key(text.strip().encode(), None)
+        else:
+            key = load_der_private_key(b64decode("".join(text.split()), validate=True), None)
+    except (binascii.Error, TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError("no private key") from error
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("no RSA key")
+    return key
 
 
 def jwk_set(text: str) -> str:

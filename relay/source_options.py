@@ -37,5 +37,7 @@ class SourceOptions:
     keep: frozenset[str] = frozenset()
     #: `strict`, `as_told`, or "" (as the adapter has it): see `relay.sources.read.privacy`.
     privacy: str = ""
+    skip: frozenset[str] = frozenset()
+    thread_subject: str = ""
     unauthenticated: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)

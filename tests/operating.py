@@ -31,6 +31,7 @@ SECRET = "not-a-real-secret"
 CONFIG = """\
 planhat:
   types: [Slack thread]
+  tenant: acme-inc
 sources:
   slack:
     adapter: slack
@@ -50,6 +51,7 @@ rules:
       subject: "{subject}"
       description: "{{{{ event.text }}}}"
       date: "{{{{ event.time }}}}"
+      custom: {{Channel: "{{{{ event.channel.id }}}}"}}
     merge: {{subject: first, date: first, description: append}}
     company: {{slack_channel: "{{{{ event.channel.id }}}}"}}
   - name: second

@@ -8,10 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from relay.errors import PayloadInvalid
+from relay.event import Person
 from relay.sources import base
 from relay.sources.base import Credentials, Inbound
 from relay.sources.mail import (
     attribution,
+    automatic,
     bodies,
     calendar,
     evidence,
@@ -20,11 +22,14 @@ from relay.sources.mail import (
     headers,
     mime,
     nesting,
+    people,
     repair,
     reply,
     rtf,
+    thread_ids,
     winmail,
 )
+from relay.sources.mail.headers import MailHeaders
 from relay.sources.proof import cut
 from relay.sources.read import (
     charset,
@@ -328,10 +333,44 @@ ROWS: dict[str, Row] = {
         header_block=Row(headers.header_block, TEXTS),
         unfolded=text(headers.unfolded, "\r\n "),
         decoded=text(headers.decoded, "=?utf-8?b?YQ==?= ", "=?a?q?"),
-        message_ids=text(headers.message_ids, "<a@b> ", "<a"),
         addresses=text(headers.addresses, '"a" <a@b>, ', "<", "\\"),
         date_us=text(headers.date_us, "Mon, "),
         attachment=text(lambda one: headers.attachment(one, one, 1)),
+    ),
+    **rows(
+        thread_ids,
+        message_ids=text(thread_ids.message_ids, "<a@b> ", "<a", "=?utf-8?q?=3Ca=40b=3E?= ", "<a b"),
+        is_id=text(thread_ids.is_id, "a@", "1"),
+        normal=text(thread_ids.normal, "a@", ".", "<"),
+        conversation_of=text(thread_ids.conversation_of, "AdiA", "="),
+    ),
+    **rows(
+        automatic,
+        classify=text(
+            lambda one: automatic.classify(
+                MailHeaders([("Auto-Submitted", one), ("Content-Type", one), ("Precedence", one)]),
+                subject=one,
+                author=one,
+                sender=one,
+                envelope_from=one,
+            ),
+            "automatic reply",
+            "multipart/report; ",
+            "report-type=",
+            "mailer-daemon",
+        ),
+    ),
+    **rows(
+        people,
+        author_of=text(lambda one: people.author_of(MailHeaders([("From", one)]), one, None), "a@b, "),
+        writer_of=text(
+            lambda one: people.writer_of(
+                Person(name=one, email=one + "@a"), MailHeaders([("Reply-To", one)]), (), one
+            ),
+            "no-reply",
+            " via ",
+            "a@b, ",
+        ),
     ),
     **rows(mime, read_mime=raw(mime.read_mime, MAILS, *IN_MAIL)),
     **rows(nesting, is_too_nested=raw(nesting.is_too_nested, MAILS, *IN_MAIL)),
@@ -366,6 +405,8 @@ ROWS: dict[str, Row] = {
 NOT_TEXT = {
     "relay.sources.read.multipart:encode_multipart": "makes samples",
     "relay.sources.proof.cut:all_places": "reads the config",
+    "relay.sources.mail.thread_ids:thread_ids": "hashes what was cut before",
+    "relay.sources.mail.thread_ids:keys_of_mails": "hashes what was cut before",
 }
 
 

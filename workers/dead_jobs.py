@@ -22,6 +22,7 @@ from relay.outbox.scripts import reaching_redis
 
 REDRIVE = "workers.jobs.redrive"
 UNPARK = "workers.jobs.unpark"
+RETHREAD = "workers.jobs.rethread"
 RECOGNISE = "workers.jobs.recognise"
 _JOB_TIMEOUT_S = 120
 
@@ -118,6 +119,11 @@ def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:
     """Enqueues the look at what waits for a company. The same `stamp`: the same job."""
     says = f"see whether letters that wait for a company may go ({lane})"
     _enqueue(client, UNPARK, lane, f"unpark-{lane}-{stamp}", says)
+
+
+def ask_to_rethread(client: redis.Redis, lane: str, stamp: int) -> None:
+    """Enqueues the moving of mails to their conversations. The same `stamp`: the same job."""
+    _enqueue(client, RETHREAD, lane, f"rethread-{lane}-{stamp}", f"move mails to their conversation ({lane})")
 
 
 def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:

@@ -1,5 +1,5 @@
 """What RQ calls. No job carries an event: `flush` is "deliver what is due", `redrive` "put this dead letter back to
-work", `unpark` "see whether the letters that wait for a company may go"."""
+work", `unpark` "see whether the letters that wait for a company may go", `rethread` "move mails to their conversation"."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def recognise(lane: str) -> int:
 def unpark(lane: str) -> int:
     """Events that go back to work, because a table or Planhat knows their company by now."""
     return worker_context().unpark()
+
+
+def rethread(lane: str) -> int:
+    """Mails looked at whose conversation turned out to be part of another."""
+    return worker_context().rethread()

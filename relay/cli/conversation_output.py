@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import orjson
 
+from relay.planhat.address import record_link
+
 if TYPE_CHECKING:
     from relay.planhat.bulk import Result
 
@@ -19,7 +21,9 @@ def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, tenant: str = "") -> None:
+    """A row for each; in a terminal that knows links the `_id` leads to the record."""
+    from rich.style import Style
     from rich.table import Table
     from rich.text import Text
 
@@ -31,7 +35,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
         table.add_column(name, no_wrap=name == "_id", overflow="fold" if name == "externalId" else "ellipsis")
     for row in rows:
         # As Text: what stands in a conversation is never markup.
-        table.add_row(*(Text(_cell(row.get(name))) for name in columns))
+        link = record_link(tenant, _cell(row.get("_id")))
+        styles = {"_id": Style(link=link)} if link else {}
+        table.add_row(*(Text(_cell(row.get(name)), styles.get(name, "")) for name in columns))
     _console().print(table)
 
 
@@ -50,7 +56,7 @@ def _cell(value: Any) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def print_one(conversation: Mapping[str, Any], as_json: bool) -> None:
+def print_one(conversation: Mapping[str, Any], as_json: bool, *, tenant: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -63,10 +69,13 @@ def print_one(conversation: Mapping[str, Any], as_json: bool) -> None:
     for name, value in conversation.items():
         if value not in (None, "", [], {}):
             table.add_row(name, Text(_cell(value)))
+    link = record_link(tenant, _cell(conversation.get("_id")))
+    if link:
+        table.add_row("link", Text(link))
     _console().print(table)
 
 
-def print_results(results: Sequence[Result], as_json: bool) -> None:
+def print_results(results: Sequence[Result], as_json: bool, *, tenant: str = "") -> None:
     counts = {
         word: sum(result.word == word for result in results)
         for word in ("created", "updated", "unchanged", "delivered", "failed")
@@ -77,6 +86,7 @@ def print_results(results: Sequence[Result], as_json: bool) -> None:
                 "position": result.position,
                 "externalId": result.key.external_id,
                 "_id": result.key.planhat_id,
+                "planhat_link": record_link(tenant, result.key.planhat_id or "") or None,
                 "sourceId": result.key.source_id,
                 "outcome": result.word,
                 "message": result.message,

@@ -26,6 +26,7 @@ from relay.errors import PlanhatError, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from relay.cli.context import CliContext
     from relay.planhat.bulk import InputRow, Result
     from relay.planhat.client import Planhat
 
@@ -55,13 +56,25 @@ def _plainly(command: Callable[P, None]) -> Callable[..., None]:
     return place_options(update_wrapper(run, command))
 
 
-@contextmanager
-def _planhat() -> Iterator[Planhat]:
+def _context() -> CliContext:
     from relay.cli.context import open_context
-    from relay.planhat.client import Planhat
 
     held = click.get_current_context().obj
-    context = open_context(held if isinstance(held, Place) else Place())
+    return open_context(held if isinstance(held, Place) else Place())
+
+
+def _tenant() -> str:
+    """For links to records; "" where no config is here, or it names none."""
+    from relay.operations.context import tenant_of
+
+    return tenant_of(_context())
+
+
+@contextmanager
+def _planhat() -> Iterator[Planhat]:
+    from relay.planhat.client import Planhat
+
+    context = _context()
     context.require_named()
     settings = context.settings
     with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
@@ -131,7 +144,8 @@ def list_(
     if as_json:
         print_json(found)
     else:
-        print_table(found, ("_id", *(name for name in columns if name != "_id")) if columns else COLUMNS)
+        shown = ("_id", *(name for name in columns if name != "_id")) if columns else COLUMNS
+        print_table(found, shown, tenant=_tenant())
 
 
 @conversations.command("get")
@@ -146,7 +160,7 @@ def get(key: str, as_json: bool) -> None:
       relay conversations get extid-slack-C1-1.000100
     """
     with _planhat() as planhat:
-        print_one(planhat.get(key), as_json)
+        print_one(planhat.get(key), as_json, tenant=_tenant())
 
 
 @conversations.command("create")
@@ -168,7 +182,7 @@ def create(file: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     document = read_document(file, settings)
     refuse_faults(document, partial=False)
     with _planhat() as planhat:
-        print_one(planhat.create(document), as_json)
+        print_one(planhat.create(document), as_json, tenant=_tenant())
 
 
 @conversations.command("update")
@@ -191,7 +205,7 @@ def update(key: str, file: str | None, settings: tuple[str, ...], as_json: bool)
         raise ConversationsUnreadable("_id: the conversation is named by KEY; leave it out of the changes")
     refuse_faults(document, partial=True)
     with _planhat() as planhat:
-        print_one(planhat.update(key, document), as_json)
+        print_one(planhat.update(key, document), as_json, tenant=_tenant())
 
 
 @conversations.command("delete")
@@ -265,7 +279,7 @@ def upsert(file: str, max_items: int, max_bytes: str, as_json: bool) -> None:
         batches = list(cut(rows, max_items=max_items, max_bytes=limit_bytes))
         results.extend(_send_all(planhat, batches, len(rows)))
     results.sort(key=lambda result: result.position)
-    print_results(results, as_json)
+    print_results(results, as_json, tenant=_tenant())
     if any(result.word == "failed" for result in results):
         sys.exit(1)
 

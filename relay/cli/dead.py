@@ -132,6 +132,8 @@ def _print_letter(found: dict[str, Any]) -> None:
         click.echo(f"  reason: {short(found['reason'])}")
     if found["rule"]:
         click.echo(f"  rule:   {found['rule']}")
+    if found["planhat_link"]:
+        click.echo(f"  link:   {found['planhat_link']}")
     if found["answer"]:
         click.echo(f"  answer: {short(found['answer'])}")
     for attempt in found["attempts"]:

@@ -135,7 +135,7 @@ def _erase_spool(
         spool = None
     if spool is None:
         return {"spool": 0, "damaged_files": 0}
-    holds = RowTest(context.house, needle, frozenset(conversations))
+    holds = RowTest(context.house, needle, frozenset(conversations), find_threads=context.outbox.threads.find)
     return erase_spool(spool.dir, context.outbox.vault, holds, max_bytes=spool.max_bytes, dry_run=dry_run)
 
 

@@ -27,6 +27,7 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
         relay trace slack-C024BE91L-1700000000.000100
     """
     from relay.cli.context import open_context
+    from relay.operations.context import tenant_of
     from relay.operations.trace import find
 
     context = open_context(place)
@@ -35,7 +36,7 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
     except RelayError:
         # A broken config must not hide what happened: the outbox knows the sources that sent something.
         sources = []
-    found = find(context.outbox, some_id, sources)
+    found = find(context.outbox, some_id, sources, tenant=tenant_of(context))
     context.audit("look", page="trace", id=some_id)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -47,7 +48,12 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
 
 def _print_conversation(told: dict[str, Any]) -> None:
     click.echo(f"conversation {told['externalId'] or '(none)'}")
-    for label, key in (("Planhat", "planhat_id"), ("company", "companyId"), ("due", "due_at")):
+    for label, key in (
+        ("Planhat", "planhat_id"),
+        ("link", "planhat_link"),
+        ("company", "companyId"),
+        ("due", "due_at"),
+    ):
         if told[key]:
             click.echo(f"  {label}: {told[key]}")
     if told["waiting"]:

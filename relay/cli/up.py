@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,16 @@ from relay.cli.context import operator
 from relay.cli.place import Place, place_options
 from relay.cli.up_folder import close_folder, example, example_environ, make_secrets, write_private
 from relay.cli.up_parts import STOP_S, Stop, UpPart, free_port, wait_ready, watch
+from relay.cli.up_tenant import SandboxTenant
+from relay.config import Config
 from relay.errors import UserError
 from relay.outbox.embedded import EmbeddedServer
+from relay.planhat.address import base_url
+from relay.planhat.sandbox.server import kept_port
 from relay.settings import Settings
+
+#: The first choice; afterwards the one that the data folder had before.
+SANDBOX_PORT = 8081
 
 
 @click.command()
@@ -59,7 +67,7 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
         if not stopping.asked:
             relay.write_down()
             relay.announce()
-        watch(server, relay.parts, stopping, relay.write_down)
+        watch(server, relay.parts, stopping, relay.write_down, relay.follow)
     finally:
         relay.stop()
     if stopping.asked:
@@ -81,6 +89,7 @@ class Installation:
     sandbox: str = ""
     planhat: str = ""
     parts: list[UpPart] = field(default_factory=list)
+    tenant: SandboxTenant | None = None
 
     @property
     def url(self) -> str:
@@ -89,14 +98,11 @@ class Installation:
     def prepare(self, environ: Mapping[str, str], real_planhat: str) -> None:
         """Decides what the parts are told. Raises UserError for a config or settings that do not hold."""
         self.made = example_environ(self.config, self.folder, environ)
-        self.planhat = real_planhat
         if real_planhat:
+            self.planhat = base_url(real_planhat)
             _require_token(environ)
         else:
-            port = free_port("127.0.0.1", 8081, or_any=True)
-            self.sandbox = self.planhat = f"http://127.0.0.1:{port}"
-            command = [sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port)]
-            self.parts.append(UpPart("sandbox", [*command, "--state", str(self.folder / "sandbox")]))
+            self._prepare_sandbox()
         self.environ = {
             **environ,
             **self.made,
@@ -110,9 +116,33 @@ class Installation:
         if self.sandbox and "RELAY_PLANHAT_TOKEN_FILE" not in self.environ:
             self.environ.setdefault("RELAY_PLANHAT_TOKEN", "sandbox")
         Settings.read(self.environ)
-        _check_config(self.config, self.environ)
+        config = self._load()
+        if self.tenant:
+            self.tenant.write(config)
         self.parts.append(UpPart("web", [sys.executable, "-m", "relay.cli", "serve"]))
         self.parts.append(UpPart("workers", [sys.executable, "-m", "workers"]))
+
+    def _prepare_sandbox(self) -> None:
+        state = self.folder / "sandbox"
+        port = free_port("127.0.0.1", kept_port("127.0.0.1", SANDBOX_PORT, state))
+        self.sandbox = self.planhat = f"http://127.0.0.1:{port}"
+        self.tenant = SandboxTenant(self.folder, self.config, self._load)
+        command = [sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port), "--state", str(state)]
+        self.parts.append(UpPart("sandbox", [*command, "--seed", str(self.tenant.file)]))
+
+    def _load(self) -> Config:
+        """The config as it stands in the file. Raises UserError."""
+        from relay.door.house import furnish
+        from relay.rules.file.load import load
+
+        config, book = load(str(self.config), self.environ)
+        furnish(config, book)
+        return config
+
+    def follow(self) -> None:
+        """What the sandbox has to know of a config that changed."""
+        if self.tenant:
+            self.tenant.follow(self.sandbox, time.monotonic())
 
     def start(self) -> None:
         for part in self.parts:
@@ -183,10 +213,3 @@ class Installation:
 def _require_token(environ: Mapping[str, str]) -> None:
     if not environ.get("RELAY_PLANHAT_TOKEN") and not environ.get("RELAY_PLANHAT_TOKEN_FILE"):
         raise UserError("a real Planhat needs RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE)")
-
-
-def _check_config(config: Path, environ: Mapping[str, str]) -> None:
-    from relay.door.house import furnish
-    from relay.rules.file.load import load
-
-    furnish(*load(str(config), environ))

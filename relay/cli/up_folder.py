@@ -19,7 +19,16 @@ from relay.errors import UserError
 OPERATOR_TOKEN = "operator-token"  # noqa: S105 - a file's name
 REDACTION_KEY = "redaction-key"
 #: What this release and older ones write there; the folder itself may hold more of its owner's.
-_OURS = (OPERATOR_TOKEN, REDACTION_KEY, "example-secrets.json", "up.json", "redis", "sandbox", "spool")
+_OURS = (
+    OPERATOR_TOKEN,
+    REDACTION_KEY,
+    "example-secrets.json",
+    "up.json",
+    "redis",
+    "sandbox",
+    "sandbox-seed.json",
+    "spool",
+)
 #: A setting -> the file that holds what was made for it.
 _MADE = {"OPERATOR_TOKEN": OPERATOR_TOKEN, "REDACTION_KEY": REDACTION_KEY}
 

@@ -78,15 +78,13 @@ class Stop:
         self.asked = True
 
 
-def free_port(host: str, port: int, *, or_any: bool = False) -> int:
-    """`port`, or a free one where it is 0 (or taken, with `or_any`). Raises UserError."""
+def free_port(host: str, port: int) -> int:
+    """`port`, or a free one where it is 0. Raises UserError."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            if or_any:
-                return free_port(host, 0)
             why = "is in use" if error.errno == 98 else f"cannot be used ({error.strerror})"
             raise UserError(f"port {port} on {host} {why}; choose another with --port") from error
         return int(probe.getsockname()[1])
@@ -112,13 +110,20 @@ def wait_ready(url: str, parts: list[UpPart], stopping: Stop) -> None:
         raise RelayError(f"the web side was not ready within {READY_TIMEOUT_S:.0f} s; ask {url}/readyz why")
 
 
-def watch(server: EmbeddedServer, parts: list[UpPart], stopping: Stop, changed: Callable[[], None]) -> None:
-    """Restarts what dies, with a growing pause, until asked to stop."""
+def watch(
+    server: EmbeddedServer,
+    parts: list[UpPart],
+    stopping: Stop,
+    changed: Callable[[], None],
+    follow: Callable[[], None],
+) -> None:
+    """Restarts what dies, with a growing pause, until asked to stop. `changed` hears of a restart, `follow` is called at each turn."""
     keeper = Keeper(server)
     while not stopping.asked:
         time.sleep(0.2)
         if keeper.tend(time.monotonic()):
             changed()
+        follow()
         for part in parts:
             if part.ended() and not stopping.asked:
                 lived_s = time.monotonic() - part.started_at

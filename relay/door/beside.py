@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -104,6 +104,17 @@ class Beside:
         self, source: str, head: Inbound, body: LargeBody, *, now_s: float
     ) -> MappedBeside | Reply:
         """The request proven, cleaned and mapped; `body` then holds the clean one. Raises SourceError, TryLater."""
+        return await self._read({"source": source, "now": now_s}, head, body)
+
+    async def read_again(
+        self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
+    ) -> Sequence[Entry]:
+        """A request that was proven and cleaned before, mapped for other threads: event id -> thread. Raises TryLater."""
+        outcome = await self._read({"source": source, "now": now_s, "threads": dict(threads)}, proven, body)
+        assert isinstance(outcome, MappedBeside)
+        return outcome.entries
+
+    async def _read(self, what: dict[str, Any], head: Inbound, body: LargeBody) -> MappedBeside | Reply:
         if self._waiting >= MAX_WAITING:
             raise TooMuchAtOnce("too many large bodies wait to be read")
         self._waiting += 1
@@ -117,14 +128,8 @@ class Beside:
         process = self._idle.pop()
         loop = asyncio.get_running_loop()
         try:
-            facts = {
-                "is": "job",
-                "source": source,
-                "now": now_s,
-                **messages.inbound_facts(head),
-                **self._facts(),
-            }
-            asked = self._threads.submit(self._ask, process, facts, body, source, now_s)
+            facts = {"is": "job", **what, **messages.inbound_facts(head), **self._facts()}
+            asked = self._threads.submit(self._ask, process, facts, body, what["source"], what["now"])
         except BaseException:
             self._give_back(process)
             raise

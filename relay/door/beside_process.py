@@ -56,12 +56,15 @@ class _Reader:
         self._killswitch.update(facts["drops"])
         source, now_s = self._house.sources[facts["source"]], facts["now"]
         try:
-            proven = prove(source, messages.inbound_of(facts, body.read()), now_s=now_s)
+            given, threads = messages.inbound_of(facts, body.read()), facts.get("threads")
+            # What is mapped once more was proven and cleaned the first time.
+            proven = given if threads is not None else prove(source, given, now_s=now_s)
             if isinstance(proven, Reply):
                 messages.send_message(line, messages.reply_message(proven))
                 return
-            messages.send_message(line, Message({"is": "authentic"}))
-            inbound = clean(source, proven, self._redact)
+            if threads is None:
+                messages.send_message(line, Message({"is": "authentic"}))
+            inbound = clean(source, proven, self._redact) if threads is None else given
             told = Message({"is": "clean", **messages.inbound_facts(inbound)})
             if inbound.body is proven.body or inbound.body == proven.body:
                 messages.send_message(line, told)
@@ -70,10 +73,10 @@ class _Reader:
                     cleaned.append(inbound.body)
                     told.files = [cleaned.fd]
                     messages.send_message(line, told)
-            del proven
+            del given, proven
             filters = self._killswitch if self._killswitch.armed else None
             mapper = Mapper(self._house, self._redact, filters)
-            mapped = mapper.map(source, inbound, now_s=now_s, pack_body=False)
+            mapped = mapper.map(source, inbound, now_s=now_s, pack_body=False, threads=threads or {})
         except RelayError as error:
             answer = messages.error_message(error)
             if answer is None:

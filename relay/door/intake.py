@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,6 +19,15 @@ from relay.door.beside import MappedBeside
 from relay.door.house import House, Source
 from relay.door.large import LargeBody
 from relay.door.mapping import Mapper, clean, prove
+from relay.door.placing import (
+    FindThreads,
+    MapAgain,
+    answers,
+    asking,
+    asking_again,
+    moved,
+    record_placed,
+)
 from relay.door.redaction import Redactor
 from relay.errors import OutboxUnavailable, UnknownSource, WrongMethod
 from relay.event import Event
@@ -37,6 +46,10 @@ class ReadsLarge(Protocol):
     async def read(
         self, source: str, head: Inbound, body: LargeBody, *, now_s: float
     ) -> MappedBeside | Reply: ...
+
+    async def read_again(
+        self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
+    ) -> Sequence[Entry]: ...
 
 
 class RecordsEvents(Protocol):
@@ -58,7 +71,7 @@ class Accepted:
 class Intake:
     """`redact` changes a verified request before anything of it is parsed or stored, and its events; `filters` names why an event is to be
     dropped (the kill switch); `spool` keeps requests while the outbox is away; `beside` reads what would hold the event loop for too
-    long. None: none."""
+    long; `find_threads` asks which conversations mails belong to. None: none."""
 
     house: House
     records: RecordsEvents
@@ -67,6 +80,7 @@ class Intake:
     filters: Callable[[Event], str | None] | None = None
     spool: SpoolsRequests | None = None
     beside: ReadsLarge | None = None
+    find_threads: FindThreads | None = None
     #: Threads for proofs that may ask the network: nobody else waits for one of them.
     fetching: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "proof"))
 
@@ -99,8 +113,19 @@ class Intake:
             return proven
         verify_us = int((time.perf_counter() - began) * 1e6)
         inbound = clean(source, proven, self.redact)
-        entries, skipped = self.map(source, inbound, now_s=now_s, verify_us=verify_us)
-        return await self._record(source, entries, skipped, lambda: inbound, now_s)
+        mapper = Mapper(self.house, self.redact, self.filters)
+        read = mapper.read(source, inbound, now_s=now_s)
+        asked = asking(read[0])
+        if asked is None:
+            mapped = mapper.map(source, inbound, read, now_s=now_s, verify_us=verify_us)
+            return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s)
+        place = partial(mapper.map, source, inbound, read, now_s=now_s, verify_us=verify_us)
+
+        async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
+            return place(threads=threads).entries
+
+        mapped = place(threads=await answers(asked, self.find_threads))
+        return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
         """`receive` for a body that is read beside the event loop."""
@@ -110,12 +135,20 @@ class Intake:
         reply = self._before_verify(source, head, now_s)
         if reply is not None:
             return reply
-        outcome = await self.beside.read(source.config.name, head, body, now_s=now_s)
+        name, beside = source.config.name, self.beside
+        outcome = await beside.read(name, head, body, now_s=now_s)
         if isinstance(outcome, Reply):
             return outcome
-        proven = outcome.inbound
+        proven, entries = outcome.inbound, outcome.entries
+
+        async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
+            return await beside.read_again(name, proven, body, now_s=now_s, threads=threads)
+
+        threads = moved(entries, await answers(asking_again(entries), self.find_threads))
+        if threads:
+            entries = list(await again(threads))
         return await self._record(
-            source, outcome.entries, outcome.skipped, lambda: proven.with_body(body.read()), now_s
+            source, entries, outcome.skipped, lambda: proven.with_body(body.read()), now_s, again
         )
 
     def _before_verify(self, source: Source, head: Inbound, now_s: float) -> Reply | None:
@@ -135,12 +168,18 @@ class Intake:
         skipped: tuple[str, ...],
         inbound: Callable[[], Inbound],
         now_s: float,
+        again: MapAgain | None = None,
     ) -> Accepted:
         if not entries:
             return Accepted("ignored", skipped=skipped)
         noted = entries[0].verdict == "noted"
         try:
-            recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+            if again is None:
+                recorded = await self.records.record([(entry, source.rate_per_s) for entry in entries])
+            else:
+                entries, recorded = await record_placed(
+                    self.records.record, entries, source.rate_per_s, again
+                )
         except OutboxUnavailable:
             if self.spool is None:
                 raise
@@ -155,12 +194,25 @@ class Intake:
             accepted = replace(accepted, remarks=tuple(word for entry in new for word in entry.remarks))
         return accepted
 
+    async def map_placed(self, source: Source, inbound: Inbound, *, now_s: float) -> list[Entry]:
+        """`map`, with the threads that are known."""
+        mapper = Mapper(self.house, self.redact, self.filters)
+        read = mapper.read(source, inbound, now_s=now_s)
+        threads = await answers(asking(read[0]) or {}, self.find_threads)
+        return mapper.map(source, inbound, read, now_s=now_s, threads=threads).entries
+
     def map(
-        self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int = 0
+        self,
+        source: Source,
+        inbound: Inbound,
+        *,
+        now_s: float,
+        verify_us: int = 0,
+        threads: Mapping[str, str] | None = None,
     ) -> tuple[list[Entry], tuple[str, ...]]:
         """The clean request as entries for the outbox, and why what it skipped was skipped."""
         mapper = Mapper(self.house, self.redact, self.filters)
-        mapped = mapper.map(source, inbound, now_s=now_s, verify_us=verify_us)
+        mapped = mapper.map(source, inbound, now_s=now_s, verify_us=verify_us, threads=threads or {})
         return mapped.entries, mapped.skipped
 
 

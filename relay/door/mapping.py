@@ -3,9 +3,9 @@ given. The event loop does it for small bodies, a process beside it for large on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from relay.door.house import House, Source
 from relay.door.redaction import Redactor
@@ -18,6 +18,11 @@ from relay.rules.rule import Filtered
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
 from relay.sources.read.unknown import holds_words
 from relay.value import value_class
+
+#: What a request holds, redacted, and whether the request itself was already without what is to be redacted.
+Read: TypeAlias = tuple[Sequence[Parsed], bool]
+
+_NONE: Mapping[str, str] = {}
 
 
 @value_class(frozen=True, slots=True)
@@ -58,24 +63,30 @@ class Mapper:
     redact: Redactor | None = None
     filters: Callable[[Event], str | None] | None = None
 
+    def read(self, source: Source, inbound: Inbound, *, now_s: float) -> Read:
+        """What the clean request holds. Raises PayloadInvalid."""
+        found = parse_or_park(source.adapter, inbound, now_s)
+        return (found, True) if self.redact is None else _redacted(self.redact, found)
+
     def map(
         self,
         source: Source,
         inbound: Inbound,
+        read: Read | None = None,
         *,
         now_s: float,
         verify_us: int = 0,
         pack_body: bool = True,
+        threads: Mapping[str, str] = _NONE,
     ) -> _Mapped:
-        """The clean request as entries for the outbox. Raises PayloadInvalid."""
+        """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
+        themselves, by event id. Raises PayloadInvalid."""
         name = source.config.name
-        found = parse_or_park(source.adapter, inbound, now_s)
+        found, reached = read or self.read(source, inbound, now_s=now_s)
         base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
         kept = inbound.body
-        if self.redact is not None:
-            found, reached = _redacted(self.redact, found)
-            if not reached:
-                kept, base["withheld"] = b"", "redaction"
+        if not reached:
+            kept, base["withheld"] = b"", "redaction"
         body = kept if pack_body else b""
         entries: list[Entry] = []
         skipped: list[str] = []
@@ -87,9 +98,14 @@ class Mapper:
             if isinstance(parsed, Parked):
                 entry = parked_entry(base, name, parsed, body if not raw_of else b"", raw_of, index)
             else:
-                entry = self._entry(base, parsed, body if not raw_of else b"", raw_of, index)
+                event = parsed
+                if threads and event.id in threads:
+                    event = replace(event, thread=threads[event.id])
+                entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
                 if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
                     entry = replace(entry, known_as=parsed.delivery_id)
+                if event.threading is not None:
+                    entry = replace(entry, thread=event.thread, threading=event.threading)
             if inbound.once:
                 entry = self._remembering(entry, parsed, source, inbound, index, now_s)
             entries.append(entry)

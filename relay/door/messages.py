@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from relay.errors import (
 )
 from relay.outbox.items import Entry
 from relay.sources.base import Inbound, Reply
+from relay.thread_ids import ThreadIds
 
 _HEAD = struct.Struct("<I")
 FILE_FROM_BYTES = 256 * 1024
@@ -136,6 +137,8 @@ def entries_message(
                 "external_id": entry.external_id,
                 "known_as": entry.known_as,
                 "sealed": entry.sealed,
+                "thread": entry.thread,
+                "threading": asdict(entry.threading) if entry.threading else None,
                 "blob": len(message.blobs),
             }
         )
@@ -160,9 +163,17 @@ def entries_of(message: Message) -> list[Entry]:
                 known_as=facts["known_as"],
                 kept_keys=tuple(facts["kept"]),
                 sealed=facts["sealed"],
+                thread=facts["thread"],
+                threading=_threading_of(facts["threading"]),
             )
         )
     return found
+
+
+def _threading_of(facts: Mapping[str, Any] | None) -> ThreadIds | None:
+    if facts is None:
+        return None
+    return ThreadIds(tuple(facts["own"]), tuple(facts["named"]), facts["first"], facts["begins"])
 
 
 def reply_message(reply: Reply) -> Message:

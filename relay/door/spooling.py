@@ -11,13 +11,14 @@ import base64
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
 
 from relay.door.house import Source
 from relay.door.intake import Intake
 from relay.door.mapping import parse_or_park
+from relay.door.placing import record_placed
 from relay.errors import NewerRecord, OutboxUnavailable, OverRate, RelayError, SourceError
 from relay.event import Event
 from relay.outbox.items import Entry
@@ -77,6 +78,10 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
 
 #: (events, their externalIds, when they came in): whether somebody had what they concern erased since then.
 Covered = Callable[[Sequence[Event], Sequence[str], float], bool]
+
+
+class _ErasedMeanwhile(Exception):
+    """What a spooled mail belongs to was erased."""
 
 
 class Spooler:
@@ -153,6 +158,23 @@ class Spooler:
         events = [one for one in parsed if isinstance(one, Event)]
         return self.covered(events, [entry.external_id for entry in entries], received_s)
 
+    async def _bring_one(
+        self, source: Source, inbound: Inbound, entries: Sequence[Entry], received_s: float
+    ) -> None:
+        """Writes one request. A mail that turns out to belong to another thread is looked at once more: that one may be
+        erased."""
+
+        async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
+            mapped, _ = self._intake.map(source, inbound, now_s=received_s, threads=threads)
+            if self._is_covered(source, inbound, mapped, received_s):
+                raise _ErasedMeanwhile
+            return mapped
+
+        try:
+            await record_placed(self._intake.records.record, entries, 0.0, again)
+        except _ErasedMeanwhile:
+            log("spool.erased", source=source.config.name)
+
     async def _bring(self, rows: Sequence[Spooled]) -> tuple[list[int], int, bool]:
         """(rows that came, how many only a newer release reads, whether Redis is away). A part is written together."""
         done: list[int] = []
@@ -164,7 +186,7 @@ class Spooler:
                 source = self._intake.source(name)
                 # An older release kept rows as they came.
                 inbound = source.clean(inbound)
-                entries, _ = self._intake.map(source, inbound, now_s=received_s)
+                entries = await self._intake.map_placed(source, inbound, now_s=received_s)
                 if self._is_covered(source, inbound, entries, received_s):
                     log("spool.erased", source=name)
                     entries = []
@@ -180,8 +202,7 @@ class Spooler:
                 await asyncio.to_thread(self.spool.put_aside, spooled.row_id, type(error).__name__)
             else:
                 if entries:
-                    record = self._intake.records.record([(entry, 0.0) for entry in entries])
-                    coming.append((spooled.row_id, record))
+                    coming.append((spooled.row_id, self._bring_one(source, inbound, entries, received_s)))
                 else:
                     done.append(spooled.row_id)
         outcomes = await asyncio.gather(*(record for _, record in coming), return_exceptions=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from relay.config import Config
 from relay.door.house import House
+from relay.errors import RelayError
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.rules.rule import RuleBook
@@ -32,6 +33,14 @@ class KeyedContext(OperatorContext, Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+
+def tenant_of(context: OperatorContext) -> str:
+    """The tenant's name in Planhat's app, for links to its records; "" where none is set, or the config does not hold."""
+    try:
+        return context.config.planhat.tenant
+    except RelayError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from relay.outbox.sweep import sweep
 from relay.patch import Document
+from relay.sources.mail.thread_ids import keys_of_mails
 
 _PART = 200
 #: What comes in during a search is found by the next one.
@@ -43,6 +44,8 @@ class _Found:
     conversations: set[str] = field(default_factory=set)
     waiting: dict[str, set[str]] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
+    #: Keys of the map of threads.
+    threads: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
@@ -93,6 +96,7 @@ class Erasure:
                     found.own.add(stored.event_id)
                     found.conversations.update(homes)
                     found.events[stored.event_id] = homes[-1] if homes else ""
+                    found.threads |= self._thread_keys(stored)
                     owner = str(stored.facts.get("raw_of") or "")
                     if owner:
                         # Several events came in one request: its body stands with the first of them.
@@ -105,6 +109,7 @@ class Erasure:
             for stored, homes in self._stored(part):
                 if found.conversations.intersection(homes):
                     found.events[stored.event_id] = homes[-1]
+                    found.threads |= self._thread_keys(stored)
                     if owner := str(stored.facts.get("raw_of") or ""):
                         found.events.setdefault(owner, "")
 
@@ -131,6 +136,16 @@ class Erasure:
             return False
         return self._needle.in_value(event.view()) or self._needle.in_value(dict(event.payload))
 
+    def _thread_keys(self, stored: Stored) -> set[str]:
+        """What a mail is known by in the map of threads."""
+        if self._remapper is None or stored.body is None:
+            return set()
+        try:
+            threading = self._remapper.event(stored).threading
+        except (MappingFailed, RelayError):
+            return set()
+        return {*threading.own, threading.first} if threading else set()
+
     def _conversations(self, found: _Found) -> None:
         outbox = self._outbox
         named = set(found.conversations)
@@ -143,6 +158,7 @@ class Erasure:
             if document is not None and (ours or self._needle.in_bytes(document)):
                 ours = True
                 found.documents[external_id] = _planhat_id(document)
+                found.threads |= _thread_keys_of(document)
             whole = self.kind == "conversation" and ours
             hit = {
                 pending.event_id
@@ -201,7 +217,7 @@ class Erasure:
             self._leave(self.stands(found))
             self._take(found, report, in_flight)
         report["jobs"] += forget_jobs_that(self._outbox.redis, self._needle.in_name)
-        report["indexes"] = sweep(self._outbox, self._needle.in_name, self._needle.in_bytes)
+        report["indexes"] += sweep(self._outbox, self._needle.in_name, self._needle.in_bytes)
         report["indexes"] += self._lookups()
         report["audit_lines"] = amend_audit(self._outbox, self._without_name)
         report["conversations"] = sorted(conversations)
@@ -215,6 +231,7 @@ class Erasure:
         for dead_id in found.dead:
             report["dead_letters"] += outbox.dead.discard(dead_id) >= 0
         forget_failed_jobs(outbox.redis, found.dead)
+        report["indexes"] += outbox.threads.forget(found.threads)
         of: dict[str, list[str]] = {external_id: [] for external_id in (*found.documents, *found.waiting)}
         for event_id, external_id in found.events.items():
             of.setdefault(external_id, []).append(event_id)
@@ -287,3 +304,12 @@ def _planhat_id(document: bytes) -> str:
         return Document.decode(document).planhat_id
     except (ValueError, KeyError):
         return ""
+
+
+def _thread_keys_of(document: bytes) -> set[str]:
+    """What the mails of a conversation are known by, where their raw requests have expired."""
+    try:
+        held = Document.decode(document)
+    except (ValueError, KeyError):
+        return set()
+    return set(keys_of_mails(held.source, held.messages))

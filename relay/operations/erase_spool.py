@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relay.door.house import House
 from relay.door.intake import Intake
+from relay.door.placing import asking_again, moved
 from relay.door.spooling import decode
 from relay.errors import RelayError
 from relay.event import Event
 from relay.operations.person import Needle
 from relay.outbox.spool import Spool
 from relay.outbox.vault import Vault
+from relay.thread_ids import ThreadIds
 
 
 class RowTest:
-    """Whether a spooled row is the person's, or of one of the conversations."""
+    """Whether a spooled row is the person's, or of one of the conversations. `find_threads` asks to which a mail belongs."""
 
-    def __init__(self, house: House, needle: Needle, conversations: frozenset[str]) -> None:
+    def __init__(
+        self,
+        house: House,
+        needle: Needle,
+        conversations: frozenset[str],
+        *,
+        find_threads: Callable[[Sequence[ThreadIds]], Sequence[str]] = lambda asked: [""] * len(asked),
+    ) -> None:
         self._intake = Intake(house=house, records=None)  # type: ignore[arg-type] # it only maps here
         self._needle = needle
         self._conversations = conversations
+        self._find_threads = find_threads
 
     def __call__(self, row: bytes) -> bool:
         try:
@@ -38,6 +48,10 @@ class RowTest:
         try:
             source = self._intake.source(name)
             entries, _ = self._intake.map(source, inbound, now_s=received_s)
+            asked = asking_again(entries)
+            names = dict(zip(asked, self._find_threads(list(asked.values())), strict=True))
+            if threads := moved(entries, {event_id: name for event_id, name in names.items() if name}):
+                entries, _ = self._intake.map(source, inbound, now_s=received_s, threads=threads)
             if self._conversations.intersection(entry.external_id for entry in entries):
                 return True
             parsed = source.adapter.parse(inbound, now_s=received_s)

@@ -124,17 +124,25 @@ class Remapper:
             raise MappingFailed(f"not what {stored.source} sends: {error}") from error
         for one in parsed:
             if isinstance(one, Event) and one.id == stored.event_id:
-                return one
+                return self._placed(one, stored)
         # Its id may come from its content, which redaction or an edit changed: then its place in the request tells.
         index = stored.facts.get("index")
         if isinstance(index, int) and 0 <= index < len(parsed):
             found = parsed[index]
             if isinstance(found, Event):
-                return replace(found, id=stored.event_id)
+                return self._placed(replace(found, id=stored.event_id), stored)
             if isinstance(found, Parked):
                 raise MappingFailed(found.cause)
             raise MappingFailed(f"the adapter skips it now: {found.reason}")
         raise MappingFailed("the adapter finds no such event in the raw request any more")
+
+    def _placed(self, event: Event, stored: Stored) -> Event:
+        """A mail in the conversation to which it belongs by now, or to which it belonged when it came."""
+        if event.threading is None:
+            return event
+        known = self._context.outbox.threads.where([event.threading])[0]
+        thread = known or str(stored.facts.get("thread") or "")
+        return replace(event, thread=thread) if thread else event
 
     def map(self, stored: Stored, mend: Mend | None = None) -> Remapped:
         """Raises MappingFailed."""

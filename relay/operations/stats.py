@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from relay.operations.differences import difference_told, list_differences
 from relay.operations.moments import iso
 from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
@@ -29,7 +30,7 @@ SET_BACK_TOLD_MS = 86_400_000
 #: A remark that was not made again for so long is old news.
 REMARKED_MS = 24 * 3600 * 1000
 #: Differences found at Planhat that are told at once; the metric counts them all.
-DAMAGE_SHOWN = 10
+DIFFERENCES_TOLD = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
 SAMPLE_EVERY_S = 10
 SAMPLES_KEPT = 360
@@ -83,7 +84,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
     stats["warnings"] = [
         *_warnings(stats, silent),
         *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
-        *_damage(outbox),
+        *_differences(outbox, now_ms),
     ]
     return stats
 
@@ -117,15 +118,9 @@ def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _damage(outbox: Outbox) -> list[str]:
-    """What Planhat was found to have stored otherwise than it was sent, by rule and field; no values."""
-    with reaching_redis():
-        answer: Any = outbox.redis.hvals(outbox.prefix + keys.WARNINGS)
-    rows = sorted((orjson.loads(row) for row in answer), key=lambda row: row["at_ms"], reverse=True)
-    return [
-        f"Planhat changed what rule {row['rule']} sends as {row['type']}: {row['field']} {row['what']} (seen {iso(row['at_ms'])})."
-        for row in rows[:DAMAGE_SHOWN]
-    ]
+def _differences(outbox: Outbox, now_ms: int) -> list[str]:
+    """What Planhat was found to keep, or to show, otherwise than it was sent; no values."""
+    return [difference_told(row) for row in list_differences(outbox, now_ms=now_ms)[:DIFFERENCES_TOLD]]
 
 
 def _tuned(delivery: Delivery) -> dict[str, str]:
@@ -197,6 +192,12 @@ _EMPTY = {
     "trigger": "the trigger's JSON carries no text; add the comment's placeholder to it",
     "fields": "the outbound message lacks the field with the text; add it there",
 }
+#: What Microsoft Graph says of a subscription, and what to do about it.
+_LIFECYCLE = {
+    "reauthorization_required": "Microsoft Graph asks to authorize the subscription again; renew it before it ends",
+    "subscription_removed": "Microsoft Graph took the subscription away; make it again, and look at what came meanwhile",
+    "missed": "Microsoft Graph could not deliver some notifications; look at the resource for what is missing",
+}
 _UNSAID = (
     "their JSON does not say whether the comment is public; add is_public to it (Zendesk: "
     "{{ticket.latest_comment.is_public}}), use the public comment's placeholder, or set privacy: as_told"
@@ -204,7 +205,7 @@ _UNSAID = (
 
 
 def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool = False) -> list[str]:
-    """What is to be done about what came in, a sentence each: events without words, and (unless `chosen`: their source
+    """What is to be done about what came in, a sentence each: events without words, subscriptions that end, and (unless `chosen`: their source
     says `privacy:` itself) comments of unknown privacy."""
     found = []
     for source, counts in remarks.items():
@@ -212,6 +213,8 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
             kind, _, reason = word.partition(":")
             if kind == "empty" and reason in _EMPTY:
                 found.append(f"{source}: events without words came, {number} so far: {_EMPTY[reason]}.")
+            if kind == "skipped" and reason in _LIFECYCLE:
+                found.append(f"{source}: {_LIFECYCLE[reason]}, {number} so far.")
         if chosen:
             continue
         if unsaid := counts.get("skipped:privacy_unsaid"):

@@ -17,6 +17,7 @@ from relay.outbox.items import DeadLetter, State
 from relay.outbox.notes import read_notes
 from relay.outbox.outbox import Outbox
 from relay.patch import Document, Patch
+from relay.planhat.address import record_link
 
 #: Events told of one conversation, the newest; deliveries told of one event.
 EVENTS_TOLD = 100
@@ -25,8 +26,8 @@ CLOCK_SLACK_MS = 2_000
 _SETTLED: frozenset[State] = frozenset({"delivered", "unchanged", "superseded", "filtered", "discarded"})
 
 
-def find(outbox: Outbox, some_id: str, sources: Iterable[str]) -> dict[str, Any]:
-    """`{"conversation": {..}, "events": [..]}`, the events oldest first. Raises NotFound."""
+def find(outbox: Outbox, some_id: str, sources: Iterable[str], *, tenant: str = "") -> dict[str, Any]:
+    """`{"conversation": {..}, "events": [..]}`, the events oldest first. `tenant`: its name in Planhat's app, for links to the record. Raises NotFound."""
     event_id, external_id = _resolve(outbox, some_id, sources)
     if event_id and not external_id:
         external_id = _home_of(outbox, event_id)
@@ -44,16 +45,19 @@ def find(outbox: Outbox, some_id: str, sources: Iterable[str]) -> dict[str, Any]
     if not stories and not told["known"]:
         raise NotFound(_unknown(some_id))
     del told["known"]
+    for row in (told, *stories):
+        row["planhat_link"] = record_link(tenant, row["planhat_id"] or "") or None
     return {"conversation": told, "events": stories}
 
 
-def event_story(outbox: Outbox, event_id: str) -> dict[str, Any]:
-    """`{"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "history": [..]}`.
+def event_story(outbox: Outbox, event_id: str, *, tenant: str = "") -> dict[str, Any]:
+    """`{"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "planhat_link", "history": [..]}`.
     Raises NotFound."""
     stories = _stories(outbox, [event_id], {})
     if not stories:
         raise NotFound(_unknown(event_id))
-    return stories[0]
+    [story] = stories
+    return {**story, "planhat_link": record_link(tenant, story["planhat_id"] or "") or None}
 
 
 def _unknown(some_id: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from relay.thread_ids import ThreadIds
 from relay.value import value_class
 
 #: The states of the ledger, beside `pending`; each accepted event ends in exactly one.
@@ -47,7 +48,8 @@ class Entry:
     - `dead`: accepted, but cannot be mapped: `dead` is the dead letter's record;
     - `noted`: no event: its keys are remembered, and nothing else.
 
-    `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
+    `threading` is that of a mail, which was mapped for `thread`; where it belongs to another, nothing is kept and it is to be
+    mapped again. `known_as` is the provider's own id of the delivery, where the event id is not made of it: a trace finds it by that.
     `seen_keys` are the dedupe keys, the event's own id first; `kept_keys` are remembered as long as documents. `record` is the archived raw event (already packed).
     `remarks` are words to count it by, outside of the books ("empty:no_text"); they are not stored with it.
     """
@@ -65,14 +67,27 @@ class Entry:
     remarks: tuple[str, ...] = ()
     #: `record`, `patch` and `dead` are as the vault seals them already.
     sealed: bool = False
+    thread: str = ""
+    threading: ThreadIds | None = None
 
 
 @value_class(frozen=True, slots=True)
 class Recorded:
-    """`duplicate_of` is the id under which the same delivery was accepted before, "" where it is new."""
+    """`duplicate_of` is the id under which the same delivery was accepted before, "" where it is new. `thread`: nothing was
+    kept, since the event belongs to this one."""
 
     event_id: str
     duplicate_of: str = ""
+    thread: str = ""
+
+    @classmethod
+    def of(cls, event_id: str, verdict: bytes) -> Recorded:
+        """What `record` says of an entry, unless it is over its rate."""
+        if not verdict:
+            return cls(event_id)
+        if verdict[:1] == b"~":
+            return cls(event_id, thread=verdict[1:].decode("utf-8", "surrogatepass"))
+        return cls(event_id, verdict.decode())
 
 
 @dataclass(slots=True)

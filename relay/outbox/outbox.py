@@ -22,6 +22,7 @@ from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
 from relay.outbox.scripts import reaching_redis, run_commands
 from relay.outbox.store import LETTER_OF, Retention, Store, script_parts
+from relay.outbox.threads import Threads, thread_args
 from relay.outbox.vault import Vault
 
 #: What only a newer release reads is offered every few seconds; who was not for so long has been taken.
@@ -46,6 +47,7 @@ class Outbox(Store):
         self.events = EventArchive(self)
         self.dead = DeadLetters(self)
         self.doubts = OutboxDoubts(self)
+        self.threads = Threads(client, self.prefix)
 
     # -- the door --------------------------------------------------------------------------------------------
 
@@ -61,7 +63,7 @@ class Outbox(Store):
             args += (
                 entry.event_id,
                 entry.source,
-                LETTER_OF[entry.verdict],
+                LETTER_OF[entry.verdict] if entry.threading is None else LETTER_OF[entry.verdict] + "t",
                 entry.external_id,
                 entry.patch if sealed or not entry.patch else seal(entry.patch),
                 entry.record if sealed else seal(entry.record),
@@ -73,6 +75,8 @@ class Outbox(Store):
                 *entry.seen_keys,
                 *entry.kept_keys,
             )
+            if entry.threading is not None:
+                args += thread_args(entry.thread, entry.threading)
         return args
 
     def record(self, entries: Sequence[Entry], *, now_ms: int = 0) -> tuple[int, list[Recorded]]:
@@ -80,8 +84,7 @@ class Outbox(Store):
         all waiting requests at once; this is the same script for everybody else."""
         answer = self.run("record", self.record_args([(e, 0) for e in entries], now_ms=now_ms))
         return int(answer[0]), [
-            Recorded(entry.event_id, verdict.decode())
-            for entry, verdict in zip(entries, answer[4:], strict=True)
+            Recorded.of(entry.event_id, verdict) for entry, verdict in zip(entries, answer[4:], strict=True)
         ]
 
     def replay(self, again: Sequence[tuple[str, str, str, bytes]], *, now_ms: int = 0) -> int:

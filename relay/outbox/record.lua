@@ -3,8 +3,11 @@
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
 -- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
+-- A second letter, t: behind these follow thread, first, begins 0|1, own_count, named_count, own..., named...: the thread that
+-- it was mapped for, and the keys that it is known by in the map of threads, which expires kept_s after a thread's last mail.
 -- total: how many were ever accepted, these `accepted` included; 0 where none of these was.
--- A verdict: "" accepted, "!" over the source's rate, otherwise the id under which it was accepted before.
+-- A verdict: "" accepted, "!" over the source's rate, "~" and a thread: it belongs to that one, and is to be mapped again;
+-- otherwise the id under which it was accepted before.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
@@ -45,6 +48,49 @@ local function over_rate(source, rate)
   return false
 end
 
+-- include thread_place
+
+-- What is known from now on. `t`: where the thread's arguments begin. What was put under the name of a mail that came only now,
+-- and that answers another thread, moves there: `rethread` has the events that are to be mapped again.
+local function remember(id, t, root, held, mine, mine_held)
+  local begins, own, named = ARGV[t + 2] == '1', tonumber(ARGV[t + 3]), tonumber(ARGV[t + 4])
+  if not root then
+    root, held = ARGV[t + 1], (begins and '=' or '?') .. ARGV[t]
+  elseif begins and string.sub(held, 1, 1) == '?' then
+    held = '=' .. ARGV[t]
+    redis.call('DEL', P .. 'threaded:' .. root)
+  end
+  local unsettled = string.sub(held, 1, 1) == '?'
+  if mine and mine ~= root and string.sub(mine_held, 1, 1) == '?' then
+    redis.call('SET', P .. 'thread:' .. mine, root, 'EX', kept_s)
+    local moved = redis.call('LRANGE', P .. 'threaded:' .. mine, 0, -1)
+    if #moved > 0 then
+      redis.call('RPUSH', P .. 'rethread', unpack(moved))
+      redis.call('EXPIRE', P .. 'rethread', events_s)
+      if unsettled then redis.call('RPUSH', P .. 'threaded:' .. root, unpack(moved)) end
+      redis.call('DEL', P .. 'threaded:' .. mine)
+    end
+  end
+  redis.call('SET', P .. 'thread:' .. root, held, 'EX', kept_s)
+  local named_at = t + 5 + own
+  for k = t + 5, named_at + named - 1 do
+    local key = ARGV[k]
+    if key ~= root then
+      -- Its own keys lead to where it is, those that it names stay where they are.
+      local there = k < named_at and redis.call('GET', P .. 'thread:' .. key) or ''
+      if k < named_at and not string.match(there or '', '^[=?]') then
+        redis.call('SET', P .. 'thread:' .. key, root, 'EX', kept_s)
+      elseif redis.call('EXPIRE', P .. 'thread:' .. key, kept_s) == 0 then
+        redis.call('SET', P .. 'thread:' .. key, root, 'EX', kept_s)
+      end
+    end
+  end
+  if unsettled then
+    if redis.call('RPUSH', P .. 'threaded:' .. root, id) > 1000 then redis.call('LTRIM', P .. 'threaded:' .. root, -1000, -1) end
+    redis.call('EXPIRE', P .. 'threaded:' .. root, events_s)
+  end
+end
+
 local pushed = false
 for i = 1, count do
   local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -53,20 +99,33 @@ for i = 1, count do
   local seen_at = at + 11
   local kept_at = seen_at + keys
   at = kept_at + tonumber(ARGV[at + 10])
+  local seen_end, t = at, nil
+  if #verdict == 2 then
+    verdict, t = string.sub(verdict, 1, 1), at
+    at = at + 5 + tonumber(ARGV[at + 3]) + tonumber(ARGV[at + 4])
+  end
   local before = false
-  for k = seen_at, at - 1 do
+  for k = seen_at, seen_end - 1 do
     before = before or redis.call('GET', P .. 'seen:' .. source .. ':' .. ARGV[k])
+  end
+  local root, held, mine, mine_held, elsewhere
+  if t and not before then
+    root, held, mine, mine_held = place(t + 5, tonumber(ARGV[t + 3]), tonumber(ARGV[t + 4]))
+    if root and string.sub(held, 2) ~= ARGV[t] then elsewhere = string.sub(held, 2) end
   end
   if before then
     if verdict ~= 'n' then book(source, 'duplicate', 1) end
     out[i] = before
   elseif verdict == 'n' then
-    note(source, id, seen_at, kept_at, at - 1)
+    note(source, id, seen_at, kept_at, seen_end - 1)
     out[i] = ''
+  elseif elsewhere then
+    out[i] = '~' .. elsewhere
   elseif rate > 0 and over_rate(source, rate) then
     out[i] = '!'
   else
-    note(source, id, seen_at, kept_at, at - 1)
+    if t then remember(id, t, root, held, mine, mine_held) end
+    note(source, id, seen_at, kept_at, seen_end - 1)
     redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
     local log = logs[source]
     if log then log[#log + 1] = id else logs[source] = {id} end
@@ -101,7 +160,12 @@ end
 for source, ids in pairs(logs) do
   local log, length = P .. 'log:' .. source .. ':' .. minute, 0
   for from = 1, #ids, 1000 do length = redis.call('RPUSH', log, unpack(ids, from, math.min(from + 999, #ids))) end
-  if length == #ids then redis.call('EXPIRE', log, events_s) end
+  if length == #ids then
+    redis.call('EXPIRE', log, events_s)
+    local minutes = P .. 'minutes:' .. source .. ':' .. math.floor(minute / 1440)
+    redis.call('SETBIT', minutes, minute % 1440, 1)
+    redis.call('EXPIRE', minutes, events_s + 86400)
+  end
 end
 for source, r in pairs(rates) do
   redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)

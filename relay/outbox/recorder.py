@@ -18,6 +18,8 @@ from relay.outbox.durable_write import DurableWrite, NotConfirmed
 from relay.outbox.items import Entry, Recorded
 from relay.outbox.outbox import Outbox
 from relay.outbox.reasons import perhaps_done, unavailable_reason
+from relay.outbox.threads import find_args, names_of
+from relay.thread_ids import ThreadIds
 
 #: A group larger than this would hold Redis for too long (1,000 small events: about 10 ms).
 GROUP_ENTRIES = 500
@@ -27,6 +29,8 @@ GROUPS_CONFIRMING = 16
 _GATHER_S = 0.005
 #: What a write may take, its confirmation included. Slack gives up after 3 s.
 CALL_S = 2.0
+#: What asking for threads may take. It changes nothing: whoever gets no answer goes on without.
+FIND_S = 0.5
 #: After a failed write the next ones fail at once for this long.
 FAIL_FAST_S = 0.3
 #: A Redis that gave no answer is asked for the time so often, and nothing is written until it tells.
@@ -83,6 +87,18 @@ class Recorder:
         if self._writer is None:
             self._writer = loop.create_task(self._write())
         return await future
+
+    async def find_threads(self, asked: Sequence[ThreadIds]) -> list[str]:
+        """The thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more."""
+        nothing = [""] * len(asked)
+        if self._refuses(asyncio.get_running_loop()):
+            return nothing
+        try:
+            async with asyncio.timeout(FIND_S):
+                return names_of(await self.durable.run("thread", find_args(asked), confirm=False))
+        except (RedisError, OSError):
+            # The write that follows finds out, and says so.
+            return nothing
 
     async def close(self) -> None:
         """Waits until everything that was handed in has its answer."""
@@ -167,7 +183,7 @@ class Recorder:
             else:
                 future.set_result(
                     [
-                        Recorded(entry.event_id, verdict.decode() if verdict else "")
+                        Recorded.of(entry.event_id, verdict)
                         for (entry, _), verdict in zip(entries, mine, strict=True)
                     ]
                 )

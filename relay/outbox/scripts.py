@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,15 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 from relay.errors import OutboxUnavailable
 from relay.outbox.reasons import perhaps_done, unavailable_reason
 
+_INCLUDE = re.compile(r"(?m)^-- include (\w+)$")
+
 
 @cache
 def script_text(name: str) -> tuple[str, str]:
-    """(SHA1, text) of `name`.lua."""
-    text = files("relay.outbox").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    """(SHA1, text) of `name`.lua, with what it includes: a line `-- include other` stands for `other`.lua."""
+    folder = files("relay.outbox")
+    text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    text = _INCLUDE.sub(lambda found: folder.joinpath(f"{found[1]}.lua").read_text(encoding="utf-8"), text)
     return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 

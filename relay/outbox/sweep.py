@@ -22,7 +22,11 @@ _KNOWN = (
     keys.code(""),
     keys.VEIL_KEY,
     keys.METRICS,
+    keys.threaded(""),
+    keys.RETHREAD,
 )
+_THREADS = keys.thread("").encode()
+_AT_ONCE = 1000
 
 
 def sweep(
@@ -35,8 +39,12 @@ def sweep(
     """Takes away keys whose name fits, and of lists, sets, hashes and texts the parts that fit; how many. Values may be sealed."""
     gone = 0
     prefix = outbox.prefix.encode()
+    threads: list[bytes] = []
     with reaching_redis():
         for key in list(outbox.redis.scan_iter(outbox.prefix + "*", count=1000)):
+            if key.startswith(_THREADS, len(prefix)):
+                threads.append(key)
+                continue
             name = key[len(prefix) :].decode("utf-8", "surrogateescape")
             if name.startswith(_KNOWN):
                 continue
@@ -51,6 +59,24 @@ def sweep(
             gone += _parts(
                 outbox, key, lambda part: in_name(part) or in_value(_opened(outbox, part)), dry_run
             )
+        gone += _threads(outbox, threads, in_value, dry_run)
+    return gone
+
+
+def _threads(outbox: Outbox, names: list[bytes], in_value: Callable[[bytes], bool], dry_run: bool) -> int:
+    """Of the map of threads what holds a name: a mail's id may be made of an address. All others hold hashes."""
+    gone = 0
+    for start in range(0, len(names), _AT_ONCE):
+        part = names[start : start + _AT_ONCE]
+        held: Any = outbox.redis.mget(part)
+        fitting = [
+            name
+            for name, value in zip(part, held, strict=True)
+            if value and value[:1] in (b"=", b"?") and in_value(value[1:])
+        ]
+        gone += len(fitting)
+        if fitting and not dry_run:
+            outbox.redis.delete(*fitting)
     return gone
 
 

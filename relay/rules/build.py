@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import nodes
 
 from relay.description import safe_html
-from relay.patch import STAND_INS, Way
 from relay.planhat.fields import (
     DEFAULT_TYPE,
     RESERVED_TYPES,
@@ -18,6 +17,7 @@ from relay.planhat.fields import (
     field_named,
     value_fault,
 )
+from relay.registers import STAND_INS, Way
 from relay.rules.file.shape import did_you_mean, name_of
 from relay.rules.file.yaml_file import Absent, Path, YamlSource
 from relay.rules.language.references import dotted_path
@@ -33,7 +33,8 @@ _NO_MESSAGE = frozenset({"ticket.updated", "ticket.solved"})
 
 @dataclass(frozen=True, slots=True)
 class RuleSurroundings:
-    """What a rule is checked against. `types` are the tenant's; `steps` the names that companies are asked by."""
+    """What a rule is checked against. `types` are the tenant's, or those that all lanes of its events have; `types_of` says which
+    in words; `asks` are the names that companies are asked by."""
 
     source: YamlSource
     types: tuple[str, ...]
@@ -42,6 +43,7 @@ class RuleSurroundings:
     is_default: bool = False
     resolve_people: bool = True
     safe_descriptions: bool = True
+    types_of: str = "planhat.types"
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> Rule | None:
@@ -98,6 +100,7 @@ def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> 
         guards=guards_of(parse_expression(when.text))
         if when is not None and when.template is not None
         else (),
+        lane=raw.get("lane", ""),
     )
     _check_appends(rule, at, source)
     return rule if len(_errors(source)) == before else None
@@ -243,7 +246,7 @@ def _check_type(slot: Slot, path: Path, around: RuleSurroundings) -> None:
         hint = did_you_mean(given, around.types) if around.types else "; none are listed yet"
         around.source.add(
             path,
-            f"{given!r} is not in planhat.types, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
+            f"{given!r} is not in {around.types_of}, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
             f"add it there, or correct it{hint}",
         )
 

@@ -10,7 +10,7 @@ from jinja2 import nodes
 from relay.config import Config
 from relay.errors import MappingFailed
 from relay.event import Event
-from relay.patch import STAND_INS
+from relay.registers import STAND_INS
 from relay.rules.examples import document_of
 from relay.rules.language.references import path_text, paths_in
 from relay.rules.language.sandbox import refill

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from relay.patch import STAND_INS
+from relay.registers import STAND_INS
 from relay.rules.file.yaml_file import Path, YamlSource
 from relay.rules.language.references import EVENT_SHAPE, dotted_path, path_text
 from relay.rules.language.template import parse_expression
@@ -48,7 +48,7 @@ def check_reach(rules: Sequence[tuple[int, Rule]], sources: Sequence[str], sourc
 
 def check_ways(rules: Sequence[tuple[int, Rule]], source: YamlSource) -> None:
     """Complains of a field that two rules writing the same conversations merge in different ways."""
-    seen: dict[tuple[str, str, str], tuple[str, Rule]] = {}
+    seen: dict[tuple[str, str, str, str], tuple[str, Rule]] = {}
     for index, rule in rules:
         if rule.action != "upsert" or rule.external_id is None:
             continue
@@ -56,7 +56,7 @@ def check_ways(rules: Sequence[tuple[int, Rule]], source: YamlSource) -> None:
             for part in rule.fields:
                 if part.name == "type" or part.way in STAND_INS:
                     continue
-                key = (name, rule.external_id.text, part.name)
+                key = (name, rule.lane, rule.external_id.text, part.name)
                 way, other = seen.setdefault(key, (part.way, rule))
                 if way != part.way:
                     places: tuple[Path, ...] = (

@@ -6,7 +6,6 @@ matches, so an event meets only rules that could be its own.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,12 @@ from typing import Any
 from relay.conversation import safe_external_id
 from relay.errors import MappingFailed, Mistake
 from relay.event import Event
-from relay.patch import STAND_INS, Action, Patch, Way
+from relay.patch import Action, Patch
 from relay.planhat.fields import Field, value_fault
+from relay.registers import STAND_INS, Way
 from relay.rules.language.filters import iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
+from relay.rules.storable import custom_fault, storable
 from relay.value import AS_BEFORE, value_class
 
 ANY_SOURCE = "*"
@@ -103,6 +104,8 @@ class Rule:
     line: int | None = None
     is_default: bool = False
     guards: tuple[Guard, ...] = ()
+    #: Where its events go; "": to their source's lane.
+    lane: str = ""
 
     def concerns(self, source: str) -> bool:
         return source in self.sources or ANY_SOURCE in self.sources
@@ -130,8 +133,11 @@ class Rule:
 
 @value_class(frozen=True, slots=True)
 class Mapped:
+    """`lane`: the rule's own, "" where it names none."""
+
     patch: Patch
     rule: str
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,7 @@ class Filtered:
 
     reason: str
     rule: str | None = None
+    lane: str = ""
 
 
 Verdict = Mapped | Filtered
@@ -159,14 +166,18 @@ class RuleBook:
     def rules_for(self, source: str) -> tuple[Rule, ...]:
         return self.by_source.get(source, self.for_any)
 
+    def lane_of(self, rule: str, source: str) -> str:
+        """The lane that a rule names, found by the rule's name; "" where it names none."""
+        return next((one.lane for one in self.rules_for(source) if one.name == rule), "")
+
     def map(self, event: Event, *, revision: int = 0) -> Verdict:
         """What becomes of `event`. Raises MappingFailed, whose cause names rule, field and line and no value."""
         context = scope_of(event)
         for rule in self.rules_for(event.source):
             if rule.matches(context):
                 if rule.action == "drop":
-                    return Filtered("dropped", rule.name)
-                return Mapped(self.patch(rule, event, context, revision=revision), rule.name)
+                    return Filtered("dropped", rule.name, rule.lane)
+                return Mapped(self.patch(rule, event, context, revision=revision), rule.name, rule.lane)
         return Filtered("no rule")
 
     def patch(self, rule: Rule, event: Event, context: Context, *, revision: int = 0) -> Patch:
@@ -260,7 +271,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
     except ValueError as error:
         raise rule.failed(where, part.slot, str(error)) from error
     if part.field is None:
-        fault = _custom_fault(value)
+        fault = custom_fault(value)
     else:
         value = fit_to_field(part.field, value)
         if value == []:
@@ -299,34 +310,6 @@ def _person(text: str) -> dict[str, str]:
 def _is_nobody(person: Any) -> bool:
     """Whether a person has a name at most: nobody can be found by that."""
     return isinstance(person, dict) and not any(person.get(key) for key in ("id", "_id", "email"))
-
-
-def storable(value: Any) -> Any:
-    """`value` as JSON can hold it: half characters become question marks. Raises ValueError for a number beyond 64
-    bits, or one that is none."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise ValueError("is a number that is too large")
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("is no number")
-        return value
-    if isinstance(value, dict):
-        return {str(storable(str(key))): storable(inner) for key, inner in value.items()}
-    return [storable(inner) for inner in value]
-
-
-def _custom_fault(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "a custom field must be a plain value or a list of them"
-    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-        return "a custom field must be a plain value or a list of them"
-    return ""
 
 
 def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:

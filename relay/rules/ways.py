@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from relay.patch import WAYS, Way
+from relay.patch import WAYS
 from relay.planhat.fields import EXTRAS, FIELDS, WRITABLE, Field, field_named
+from relay.registers import Way
 from relay.rules.file.shape import did_you_mean, name_of
 from relay.rules.file.yaml_file import Path, YamlSource
 

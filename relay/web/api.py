@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations.audit import list_audit
-from relay.operations.context import WebContext
+from relay.operations.context import WebContext, tenant_of
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
@@ -147,10 +147,15 @@ class Api:
         return {"sources": read_sources(self._context.outbox, self._adapters())}
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return event_story(self._context.outbox, request.path_params["id"])
+        return event_story(self._context.outbox, request.path_params["id"], tenant=tenant_of(self._context))
 
     def trace(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return find(self._context.outbox, request.path_params["id"], self._adapters())
+        return find(
+            self._context.outbox,
+            request.path_params["id"],
+            self._adapters(),
+            tenant=tenant_of(self._context),
+        )
 
     def dead(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params

@@ -121,7 +121,11 @@ class WebSide:
         self.watch.recorder = self.recorder
         self.killswitch = KillSwitch()
         self.intake = Intake(
-            house=house, records=self.recorder, redact=self._redactor(config), filters=self.killswitch
+            house=house,
+            records=self.recorder,
+            redact=self._redactor(config),
+            filters=self.killswitch,
+            find_threads=self.recorder.find_threads,
         )
         bounds = settings.bounds
         self.beside = Beside(

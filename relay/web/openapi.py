@@ -10,6 +10,10 @@ Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_LINK: Schema = {
+    "type": ["string", "null"],
+    "description": "The record in Planhat's app; null without planhat.tenant, or where it is not known there",
+}
 _MOMENT: Schema = {"type": ["string", "null"], "format": "date-time", "description": "ISO 8601, UTC"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _WHEN: Schema = {
@@ -118,7 +122,8 @@ _SCHEMAS: dict[str, Schema] = {
             "settled_at": _MOMENT,
             "planhat_id": _MAYBE_TEXT,
             "history": _list(_object({"at": _MOMENT, "what": _TEXT})),
-        }
+        },
+        {"planhat_link": _LINK},
     ),
     "Trace": _object({"conversation": {"type": "object"}, "events": _list(_ref("Event"))}),
     "DeadItem": _object(_ITEM, _ITEM_MORE),
@@ -150,7 +155,12 @@ _SCHEMAS: dict[str, Schema] = {
             "api_document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
-        {**_ITEM_MORE, "edits": _list({"type": "object"})},
+        {
+            **_ITEM_MORE,
+            "planhat_id": _MAYBE_TEXT,
+            "planhat_link": _LINK,
+            "edits": _list({"type": "object"}),
+        },
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
     "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),

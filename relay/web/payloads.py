@@ -22,6 +22,8 @@ PAYLOAD_KEYS = frozenset(
         "event",
         "fields",
         "from_email",
+        "kept_text",
+        "sent_text",
     }
     | {"headers", "html", "payload", "preview", "raw", "recipients", "sender", "subject", "target", "text"}
 )

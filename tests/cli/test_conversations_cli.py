@@ -148,14 +148,49 @@ def test_every_item_has_a_result_and_one_failure_makes_the_exit_code_1(sandbox: 
 
 
 def test_what_get_prints_can_be_sent_back(sandbox: Sandbox) -> None:
-    sandbox.store.upsert([item("a", subject="s", custom={"A": 1})])
+    sandbox.store.upsert([item("a", subject="s", custom={"A": 1}, source="slack")])
     printed = run("get", "extid-a", "--json").stdout
-    # In the document's answers, and not in its table of properties.
-    unlisted = ("__v", "days", "source")
-    fields = {name: value for name, value in json.loads(printed).items() if name not in unlisted}
-    result = run("upsert", given=json.dumps([fields]))
+    assert {"source", "days", "__v"} <= json.loads(printed).keys()
+    result = run("upsert", "--json", given=f"[{printed}]")
     assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["failed"] == 0
+    assert sandbox.store.get("extid-a") == json.loads(printed)
     assert "generates them itself" in result.stderr
+    assert "days" in result.stderr
+    assert " source" not in result.stderr, "that one is writable"
+
+
+def test_every_result_tells_the_id_that_planhat_gave(sandbox: Sandbox) -> None:
+    def sent(subject: str) -> list[Any]:
+        given = [item("a", subject=subject), item("b", subject="x")]
+        told: list[Any] = json.loads(run("upsert", "--json", given=json.dumps(given)).stdout)["items"]
+        return told
+
+    known = [one["_id"] for one in sent("one")]
+    assert known == [sandbox.store.get(f"extid-{name}")["_id"] for name in "ab"]  # type: ignore[index]
+    # Of a change the answer names Planhat's id alone: of several items nobody can say whose, and it is not guessed.
+    assert [one["_id"] for one in sent("two")] == [None, None]
+    alone = run("upsert", "--json", given=json.dumps([item("a", subject="three")]))
+    assert json.loads(alone.stdout)["items"][0]["_id"] == known[0]
+
+
+def test_with_a_tenants_name_there_are_links_to_the_records(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.store.upsert([item("a", subject="s")])
+    key = sandbox.store.get("extid-a")["_id"]  # type: ignore[index]
+    link = f"https://ws.planhat.com/acme-inc/home/data-explorer/conversation?preview=Conversation.{key}"
+    assert "ws.planhat.com" not in run("get", "extid-a").stdout
+    config = tmp_path / "relay.yaml"
+    config.write_text("planhat: {tenant: acme-inc, types: [T]}\nsources: {}\n")
+    monkeypatch.setenv("RELAY_CONFIG", str(config))
+    assert link in run("get", "extid-a").stdout
+    told = json.loads(run("upsert", "--json", given=lines(item("a", subject="t"))).stdout)
+    assert told["items"][0]["planhat_link"] == link
+    # What is printed as JSON is what can be sent back.
+    assert "ws.planhat.com" not in run("get", "extid-a", "--json").stdout
+    config.write_text("nonsense: [")
+    assert run("get", "extid-a").exit_code == 0
 
 
 def test_items_without_a_key_are_sent_with_a_warning(sandbox: Sandbox) -> None:

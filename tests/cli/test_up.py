@@ -114,7 +114,9 @@ def test_from_a_signed_webhook_to_a_conversation_and_its_story(short_tmp: Path) 
         assert time.monotonic() - began < 10
     assert [pid for pid in children if processes.alive(pid)] == []
 
+    port = up["sandbox"]
     with running(short_tmp) as (_, up):
+        assert up["sandbox"] == port, "a bookmark of its page holds"
         assert delivered(short_tmp) == 1
         assert relay(short_tmp, "trace", event_id).returncode == 0
 
@@ -134,7 +136,9 @@ def test_mistakes_get_a_sentence_and_exit_code_2(short_tmp: Path) -> None:
     (short_tmp / "broken.yaml").write_text("sources: {slack: {adapter: slak}}\n")
     broken = relay(short_tmp, "up", "--config", "broken.yaml", "--port", str(free_port()))
     assert broken.returncode == 2 and "broken.yaml:1" in broken.stderr
-    for result in (taken, again, unwritable, missing, broken):
+    page = relay(short_tmp, "up", "--planhat", "https://ws.planhat.com/acme", "--port", str(free_port()))
+    assert page.returncode == 2 and "The API is https://api.planhat.com" in page.stderr
+    for result in (taken, again, unwritable, missing, broken, page):
         assert "Traceback" not in result.stderr
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.patch import MAX_COMPANY_ASKS, PATCH_SCHEMA, Document, Patch, Way, fold
+from relay.patch import MAX_COMPANY_ASKS, PATCH_SCHEMA, Document, Patch, fold
+from relay.registers import Way
 from relay.value import AS_BEFORE
 
 WORDS = st.sampled_from(["", "a", "b", "c"])

@@ -15,6 +15,18 @@ from relay.sources.registry import ADAPTERS, LOOKUPS, look_up_of
 KEYS = (
     *("text", "html", "richText", "subject", "senders", "recipients", "deliveryIdentifier", "value", "name"),
     *("user", "profile", "email", "real_name", "_embedded", "threads", "type", "state", "body", "createdBy"),
+    *(
+        "data",
+        "fields",
+        "content",
+        "transcript",
+        "summary",
+        "overview",
+        "sentences",
+        "meeting_attendees",
+        "errors",
+    ),
+    *("messageType", "from", "attachments", "toRecipients", "emailAddress", "address", "properties", "code"),
 )
 ANSWERS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("nora@example.com"),
@@ -35,6 +47,7 @@ def view(**more: Any) -> dict[str, Any]:
         "html": "",
         "sender": {"id": "u 1", "name": "", "email": "", "bot": False},
         "recipients": [],
+        "attachments": [],
     }
     return {**known, **more}
 
@@ -62,6 +75,7 @@ def test_any_answer_is_taken_and_replaces_nothing(name: str, answer: dict[str, A
     fixed = {"subject", "sender", "recipients", *(() if name == "helpscout" else ("text", "html"))}
     assert {key: after[key] for key in fixed} == {key: before[key] for key in fixed}
     look_up.fill(view(), Walk(answer))
+    assert look_up.busy is None or look_up.busy(Walk(answer)) in (True, False)
 
 
 @every_look_up
@@ -70,8 +84,10 @@ def test_what_is_asked_is_one_path_with_its_ids_quoted(name: str) -> None:
     assert look_up is not None
     assert bool(look_up.api) != bool(look_up.example)
     contacts = {"item": {"contacts": {"contacts": [{"id": "u 1"}]}}, "email_id": "e/1"}
+    payload = Walk({"data": contacts, "resource": "chats('t 1')/messages('1')"})
     kind = "ticket.created" if name == "helpscout" else "message.created"
-    path = look_up.path(view(kind=kind), Walk({"data": contacts}))
+    path = look_up.path(view(kind=kind), payload)
     assert path.startswith("/")
     assert " " not in path
-    assert any(id_ in path for id_ in ("t%201", "m%2F1", "u%201", "e%2F1"))
+    asked = path + (str(look_up.question(view(kind=kind), payload)) if look_up.question else "")
+    assert any(id_ in asked for id_ in ("t%201", "m%2F1", "u%201", "e%2F1", "'t 1'"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,38 +10,9 @@ from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
 from relay.event import Event
-from relay.source_options import SourceOptions
-from relay.sources.base import Parsed, Skipped
 from relay.sources.mail.event import Mail, mail_event
 from relay.sources.mail.headers import MailHeaders
-
-NOW_S = 1_772_600_000.0
-OPTIONS = SourceOptions(name="support-mail", adapter="postmark")
-FROM = ("From", "Nora Lind <nora@acme.example>")
-
-
-def parsed(*headers: tuple[str, str], keep_auto: bool = False, now_s: float = NOW_S, **fields: Any) -> Parsed:
-    fields.setdefault("text", "hello")
-    mail = Mail(headers=MailHeaders([FROM, *headers]), **fields)
-    return mail_event(mail, OPTIONS, "postmark", now_s=now_s, keep_auto=keep_auto)
-
-
-def event(*headers: tuple[str, str], **fields: Any) -> Event:
-    found = parsed(*headers, **fields)
-    assert isinstance(found, Event)
-    return found
-
-
-def test_a_thread_is_named_by_the_first_of_its_references() -> None:
-    reply = event(
-        ("Message-ID", "<3@a>"), ("In-Reply-To", "<2@a>"), ("References", "<1@a>\r\n\t<2@a> (a comment)")
-    )
-    assert reply.thread == "<1@a>"
-    assert reply.message_id == "<3@a>"
-
-
-def test_without_references_the_mail_answered_names_the_thread() -> None:
-    assert event(("Message-ID", "<3@a>"), ("In-Reply-To", "Nora's mail of Monday <2@a>")).thread == "<2@a>"
+from tests.sources.mails import NOW_S, OPTIONS, event
 
 
 def test_a_mail_that_answers_nothing_begins_its_own_thread() -> None:
@@ -72,35 +42,6 @@ def test_the_date_orders_mails_and_a_clock_far_ahead_does_not() -> None:
     assert event(("Date", "Tue, 3 Mar 2099 09:15:00 +0100")).version == int(NOW_S * 1_000_000)
     received = event(("Date", "yesterday"), received="2026-03-03T08:16:00Z")
     assert received.time == "2026-03-03T08:16:00.000Z"
-
-
-@pytest.mark.parametrize(
-    ("header", "reason"),
-    [
-        (("Auto-Submitted", "auto-replied; owner-email=x"), "auto_reply"),
-        (("Auto-Submitted", "AUTO-GENERATED"), "auto_reply"),
-        (("X-Autoreply", "yes"), "auto_reply"),
-        (("Precedence", "auto_reply"), "auto_reply"),
-        (("Precedence", "bulk"), "list"),
-        (("List-Id", "News <news.acme.example>"), "list"),
-        (("Content-Type", 'multipart/report; report-type=delivery-status; boundary="x"'), "bounce"),
-        (("Return-Path", "<>"), "bounce"),
-    ],
-)
-def test_what_a_program_wrote_is_skipped_unless_it_is_kept(header: tuple[str, str], reason: str) -> None:
-    assert parsed(header) == Skipped(reason)
-    kept = parsed(header, keep_auto=True)
-    assert isinstance(kept, Event)
-    assert kept.sender.bot
-
-
-def test_a_person_who_says_so_is_no_program() -> None:
-    assert isinstance(parsed(("Auto-Submitted", "no"), ("Precedence", "normal")), Event)
-
-
-def test_a_mailer_daemon_bounces() -> None:
-    assert parsed(envelope_from="") == parsed(envelope_from="<>") == Skipped("bounce")
-    assert parsed(sender="Mail Delivery <MAILER-DAEMON@mx.example>") == Skipped("bounce")
 
 
 def test_the_envelopes_recipient_is_kept_beside_those_of_the_header() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sources.mail.headers import MailHeaders, addresses, decoded, header_block, message_ids
+from relay.sources.mail.headers import MailHeaders, addresses, decoded, header_block
+from relay.sources.mail.thread_ids import message_ids
 from relay.sources.read.charset import decode_bytes, printable
 
 
@@ -62,7 +63,7 @@ def test_a_character_split_over_two_words_is_whole_again() -> None:
 
 def test_message_ids_are_found_among_other_things() -> None:
     assert message_ids("<a@b>\r\n <c@d> (note)") == ["<a@b>", "<c@d>"]
-    assert message_ids("a@b") == ["a@b"]
+    assert message_ids("a@b") == ["<a@b>"]
     assert message_ids("") == []
 
 

@@ -198,7 +198,7 @@ def test_a_graph_batch_becomes_one_event_each_and_hides_the_client_state() -> No
     )
     assert chat.time == "2026-03-04T05:00:00.123Z"
     assert (mail.kind, mail.thread) == ("message.updated", "AAMkSAMPLE")
-    assert lifecycle == Skipped("lifecycle")
+    assert lifecycle == Skipped("reauthorization_required")
     assert "clientState" not in chat.payload
 
 

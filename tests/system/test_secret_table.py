@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +35,13 @@ def made_key() -> str:
     return b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
 
+def made_private_key() -> str:
+    private = rsa.generate_private_key(65537, 2048)
+    return b64encode(private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
+
+
 PUBLIC = (made_key(), made_key())
+PRIVATE = (made_private_key(), made_private_key())
 KEYS = (Fernet.generate_key().decode(), Fernet.generate_key().decode())
 
 
@@ -60,7 +71,11 @@ KINDS = [
     Kind("bearer", GOOD, NEXT, "a", source="adapter: generic, bearer: [VALUE]"),
     Kind("api_key", GOOD, NEXT, "a", source="adapter: generic, api_key: {header: X-K, values: [VALUE]}"),
     Kind("public_keys", *PUBLIC, "a2V5", source="adapter: sendgrid, public_keys: [VALUE]"),
+    Kind("private_keys", *PRIVATE, "a2V5", source=f"adapter: graph, secrets: [{GOOD}], private_keys: [VALUE]"),
+    Kind("jwt secrets", GOOD + NEXT, NEXT + GOOD, "a", source="adapter: generic, jwt: {algorithms: [HS256], secrets: [VALUE]}"),
+    Kind("jwt keys", *PUBLIC, "a2V5", source="adapter: generic, jwt: {algorithms: [ES256], keys: [VALUE]}"),
     Kind("enrich", GOOD, NEXT, "", source=f"adapter: slack, secrets: [{GOOD}], enrich: {{token: VALUE}}"),
+    Kind("enrich login", f"app:{GOOD}", f"app:{NEXT}", "", source=f"adapter: graph, secrets: [{GOOD}], enrich: {{login: VALUE}}"),
 ]  # fmt: skip
 SETTINGS = [kind for kind in KINDS if kind.variable]
 SOURCES = [kind for kind in KINDS if kind.source]
@@ -198,7 +213,8 @@ def loaded(folder: Path, kind: Kind, way: str, value: bytes, environ: dict[str, 
     }[way]
     variables = {"THE_SECRET": text} if way == "variable" else {}
     config = load_config(config_of(folder, kind, written), {**variables, **environ})
-    return next(secret for secret in config.secrets if kind.name != "enrich" or "enrich" in secret.name)
+    room = next((word for word in ("enrich", "private_keys", "jwt") if kind.name.startswith(word)), "")
+    return next(secret for secret in config.secrets if room in secret.name)
 
 
 @pytest.mark.parametrize("kind", SOURCES, ids=by_name)
@@ -226,10 +242,14 @@ def test_a_config_whose_secret_is_none_is_refused(tmp_path: Path, kind: Kind, wa
 def test_a_config_with_a_weak_secret_is_refused_unless_it_is_allowed(
     tmp_path: Path, kind: Kind, way: str
 ) -> None:
-    wanted = "no public key" if kind.name == "public_keys" else "too weak"
+    asymmetric = {
+        **dict.fromkeys(("public_keys", "jwt keys"), "no public key"),
+        "private_keys": "no RSA private key",
+    }
+    wanted = asymmetric.get(kind.name, "too weak")
     with pytest.raises(ConfigInvalid, match=wanted):
         loaded(tmp_path, kind, way, kind.weak.encode(), {})
-    if kind.name != "public_keys":
+    if kind.name not in asymmetric:
         assert loaded(tmp_path, kind, way, kind.weak.encode(), WEAK)() == kind.weak
 
 
@@ -251,6 +271,27 @@ def test_a_configs_file_that_is_damaged_later_leaves_the_last_good_value_in_use(
     assert "sources.own" in problem
     (tmp_path / "value").write_text(kind.after)
     assert (secret(), secret_problems([secret])) == (kind.after, [])
+
+
+def test_a_file_of_keys_that_is_damaged_later_leaves_the_last_good_ones_in_use(tmp_path: Path) -> None:
+    file, good = tmp_path / "keys.json", '{"keys": [{"kty": "oct", "k": "AAAA", "kid": "1"}]}'
+    kind = Kind(
+        "jwks_file", "", "", "", source="adapter: generic, jwt: {algorithms: [RS256], jwks_file: keys.json}"
+    )
+    for none in (None, "", "[]", "{}", '{"keys": []}', "\ufeff"):
+        if none is not None:
+            file.write_text(none)
+        with pytest.raises(ConfigInvalid, match="jwks_file"):
+            load_config(config_of(tmp_path, kind, ""), {})
+    file.write_text(good)
+    [secret] = load_config(config_of(tmp_path, kind, ""), {}).secrets
+    assert (secret(), secret_problems([secret])) == (good, [])
+    file.write_text('{"keys": [')
+    assert secret() == good
+    [problem] = secret_problems([secret])
+    assert "sources.own" in problem
+    file.write_text(good.replace("AAAA", "BBBB"))
+    assert (secret(), secret_problems([secret])) == (good.replace("AAAA", "BBBB"), [])
 
 
 @pytest.mark.parametrize(

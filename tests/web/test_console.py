@@ -17,11 +17,14 @@ from relay.outbox.audit import read_audit
 from relay.outbox.sessions import Sessions
 from relay.web import console
 from relay.web.access import COOKIE, Access, access_of
+from relay.web.console.frame import Frame
+from relay.web.console.view import Handler, PageRoute
 from tests.operating import BROKEN_SUBJECT, NOON, Caller, Shop
 
 TOKEN = "operators-only-" + "x" * 20
 PAGES = (
-    "/console", "/console/dead", "/console/trace", "/console/sources", "/console/audit", "/console/rules",
+    "/console", "/console/dead", "/console/trace", "/console/sources", "/console/rules", "/console/differences",
+    "/console/audit",
 )  # fmt: skip
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} \u202e\x07"
 
@@ -238,14 +241,14 @@ def test_every_form_is_on_the_list(shop: Shop) -> None:
 
 
 def test_every_form_that_changes_something_has_its_word_for_the_audit(shop: Shop) -> None:
-    made: dict[str, console.pages.PageRoute] = {}
+    made: dict[str, PageRoute] = {}
 
-    class Listing(console.pages.Console):
-        def _route(self, path: str, handler: console.pages.Handler, way: console.pages.PageRoute) -> Route:
+    class Listing(Frame):
+        def route(self, path: str, handler: Handler, way: PageRoute) -> Route:
             made[f"{way.method} /console{path.replace('{id}', 'x')}"] = way
-            return super()._route(path, handler, way)
+            return super().route(path, handler, way)
 
-    console.pages.console_routes(Listing(shop.context, access_of(shop.context)))
+    console.console_routes(Listing(shop.context, access_of(shop.context)))
     silent = [name for name, way in made.items() if way.method == "POST" and not way.act]
     # It explains what was pasted into it.
     assert silent == ["POST /console/rules"]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from relay.errors import TryLater
-from workers.enrich.lookups import EnrichOptions, Lookups, enrich, read_enrich
+from workers.enrich.lookups import EnrichOptions, Lookups, Question, enrich, read_enrich
 
 
 def view(**more: Any) -> dict[str, Any]:
@@ -32,9 +32,14 @@ class Provider:
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any, dict[str, str]]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.posted: list[bytes] = []
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                provider.posted.append(self.rfile.read(int(self.headers["content-length"])))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 provider.asked.append((self.path, self.headers.get("authorization", "")))
                 status, body, headers = provider.answers.get(self.path, (404, {}, {}))
@@ -197,9 +202,9 @@ def test_help_scout_resend_and_intercom_are_asked_for_what_they_left_out() -> No
     }
     asked: list[str] = []
 
-    def fetch(url: str) -> Mapping[str, Any]:
-        asked.append(url)
-        return answers[url]
+    def fetch(question: Question) -> Mapping[str, Any]:
+        asked.append(question.url)
+        return answers[question.url]
 
     thin = view(kind="ticket.commented", thread="9100", text="a preview", html="a preview")
     done = enrich(thin, EnrichOptions("helpscout"), fetch, payload={"id": 9100})
@@ -214,6 +219,194 @@ def test_help_scout_resend_and_intercom_are_asked_for_what_they_left_out() -> No
     assert len(asked) == 3
 
 
+def graph(provider: Provider, clock: list[float]) -> tuple[EnrichOptions, Lookups]:
+    options = read_enrich(
+        "graph", {"login": "app-1:s3cret&x", "token_url": f"{provider.url}/token", "url": provider.url}
+    )
+    assert options is not None
+    return options, Lookups(options, clock=lambda: clock[0])
+
+
+CHAT = "chats('19:c@thread.v2')/messages('1772600400123')"
+CHAT_PATH = "/chats('19:c@thread.v2')/messages('1772600400123')"
+CHAT_MESSAGE = {
+    "id": "1772600400123",
+    "messageType": "message",
+    "createdDateTime": "2026-03-04T05:00:00.123Z",
+    "from": {"user": {"id": "u-1", "displayName": "Ana Example"}},
+    "body": {"contentType": "html", "content": "<p>Is the <b>export</b> up again?</p>"},
+    "attachments": [
+        {"contentType": "reference", "name": "log.txt", "contentUrl": "https://example.com/log.txt"}
+    ],
+}
+
+
+def test_a_teams_message_is_asked_for_with_a_token_for_the_app(
+    provider: Provider, clock: list[float]
+) -> None:
+    provider.answer("/token", {"access_token": "lent-1", "expires_in": 3600, "token_type": "Bearer"})
+    provider.answer(CHAT_PATH, CHAT_MESSAGE)
+    options, ask = graph(provider, clock)
+    found = enrich(view(id="evt_1"), options, ask.fetch, payload={"resource": CHAT})
+    assert (found["text"], found["sender"]["name"]) == ("Is the export up again?", "Ana Example")
+    assert [one["name"] for one in found["attachments"]] == ["log.txt"]
+    assert provider.posted == [
+        b"grant_type=client_credentials&client_id=app-1&client_secret=s3cret%26x"
+        b"&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+    ]
+    # An edit is asked for anew, with the token that still holds; the same event is not asked for twice.
+    provider.answer(CHAT_PATH, {**CHAT_MESSAGE, "body": {"contentType": "text", "content": "It is."}})
+    for event, text in (("evt_1", "Is the export up again?"), ("evt_2", "It is.")):
+        again = enrich(view(id=event), options, ask.fetch, payload={"resource": CHAT})
+        assert again["text"] == text
+    assert [path for path, _ in provider.asked] == ["/token", CHAT_PATH, CHAT_PATH]
+    assert {proof for path, proof in provider.asked if path == CHAT_PATH} == {"Bearer lent-1"}
+
+
+def test_a_token_that_ends_or_is_refused_is_replaced(provider: Provider, clock: list[float]) -> None:
+    provider.answer("/token", {"access_token": "lent-1", "expires_in": 3600})
+    provider.answer(CHAT_PATH, CHAT_MESSAGE)
+    options, ask = graph(provider, clock)
+    enrich(view(id="evt_1"), options, ask.fetch, payload={"resource": CHAT})
+    clock[0] += 3541
+    provider.answer("/token", {"access_token": "lent-2", "expires_in": 3600})
+    enrich(view(id="evt_2"), options, ask.fetch, payload={"resource": CHAT})
+    provider.answer(CHAT_PATH, {}, 401)
+    with pytest.raises(TryLater):
+        enrich(view(id="evt_3"), options, ask.fetch, payload={"resource": CHAT})
+    provider.answer("/token", {"access_token": "lent-3", "expires_in": 3600})
+    provider.answer(CHAT_PATH, CHAT_MESSAGE)
+    enrich(view(id="evt_3"), options, ask.fetch, payload={"resource": CHAT})
+    used = [proof for path, proof in provider.asked if path == CHAT_PATH]
+    assert used == ["Bearer lent-1", "Bearer lent-2", "Bearer lent-2", "Bearer lent-3"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({}, 401), ({"error": "invalid_client"}, 200), (b"<html>", 200), ({"access_token": "a\nb"}, 200)],
+)
+def test_without_a_token_nothing_is_asked(
+    provider: Provider, clock: list[float], body: Any, status: int
+) -> None:
+    provider.answer("/token", body, status)
+    options, ask = graph(provider, clock)
+    with pytest.raises(TryLater):
+        enrich(view(id="evt_1"), options, ask.fetch, payload={"resource": CHAT})
+    assert [path for path, _ in provider.asked] == ["/token"]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["", "../../beta/me", "chats/../users", "https://elsewhere.example.com/x", "x?$expand=y", "x#y"],
+)
+def test_a_notification_leads_to_no_other_place(
+    provider: Provider, clock: list[float], resource: str
+) -> None:
+    provider.answer("/token", {"access_token": "lent-1", "expires_in": 3600})
+    options, ask = graph(provider, clock)
+    assert enrich(view(id="evt_1"), options, ask.fetch, payload={"resource": resource})["text"] == ""
+    for path, _ in provider.asked:
+        assert ".." not in path
+        assert "?" not in path
+        assert not path.startswith("//")
+
+
+def test_a_mail_is_asked_for_with_its_people(provider: Provider, clock: list[float]) -> None:
+    provider.answer("/token", {"access_token": "lent-1", "expires_in": 3600})
+    provider.answer(
+        "/Users/u-1/Messages/AAMk==",
+        {
+            "id": "AAMk==",
+            "subject": "Export fails",
+            "body": {"contentType": "html", "content": "<p>Since this morning.</p>"},
+            "from": {"emailAddress": {"name": "Ana Example", "address": "ana@example.com"}},
+            "toRecipients": [{"emailAddress": {"name": "", "address": "help@example.org"}}],
+        },
+    )
+    options, ask = graph(provider, clock)
+    found = enrich(view(id="e"), options, ask.fetch, payload={"resource": "Users/u-1/Messages/AAMk=="})
+    assert (found["subject"], found["text"]) == ("Export fails", "Since this morning.")
+    assert found["sender"]["email"] == "ana@example.com"
+    assert found["recipients"] == [{"name": "", "email": "help@example.org", "role": "to"}]
+
+
+def test_a_meeting_is_asked_for_by_graphql(provider: Provider, clock: list[float]) -> None:
+    meeting = {
+        "title": "Quarterly review",
+        "host_email": "sam@example.org",
+        "meeting_attendees": [
+            {"displayName": "Sam Support", "email": "sam@example.org"},
+            {"displayName": "Ana Example", "email": "ana@example.com"},
+        ],
+        "summary": {"overview": "", "action_items": None},
+        "sentences": [{"speaker_name": "Ana", "text": "Can we add a team?"}, {"text": "In May."}],
+    }
+    provider.answer("/graphql", {"data": {"transcript": meeting}})
+    options, ask = lookups(provider, "fireflies", clock)
+    told = view(id="evt_1", kind="call.ended", thread="ASxw")
+    found = enrich(told, options, ask.fetch)
+    assert (found["subject"], found["text"]) == (
+        "Quarterly review",
+        "Ana: Can we add a team?\nSomebody: In May.",
+    )
+    assert found["sender"]["name"] == "Sam Support"
+    assert found["recipients"] == [{"name": "Ana Example", "email": "ana@example.com", "role": "to"}]
+    asked = orjson.loads(provider.posted[0])
+    assert asked["variables"] == {"transcriptId": "ASxw"}
+    assert provider.asked == [("/graphql", "Bearer t0ken")]
+    # The summary comes with the next event.
+    meeting["summary"] = {"overview": "A second team in May.", "action_items": "Send the offer"}
+    found = enrich({**told, "id": "evt_2"}, options, ask.fetch)
+    assert found["text"] == "Summary\nA second team in May.\nAction items\nSend the offer"
+
+
+@pytest.mark.parametrize(("code", "later"), [("too_many_requests", True), ("object_not_found", False)])
+def test_an_error_with_status_200_is_no_answer(
+    provider: Provider, clock: list[float], code: str, later: bool
+) -> None:
+    provider.answer("/graphql", {"data": {"transcript": None}, "errors": [{"code": code, "message": "m"}]})
+    options, ask = lookups(provider, "fireflies", clock)
+    told = view(id="evt_1", kind="call.ended", thread="ASxw")
+    if later:
+        with pytest.raises(TryLater):
+            enrich(told, options, ask.fetch)
+    else:
+        assert enrich(told, options, ask.fetch)["text"] == ""
+
+
+def test_slacks_pause_with_status_200_is_kept(provider: Provider, clock: list[float]) -> None:
+    provider.answer("/api/users.info?user=U1", {"ok": False, "error": "ratelimited"})
+    options, ask = lookups(provider, "slack", clock)
+    with pytest.raises(TryLater):
+        enrich(view(sender={"id": "U1"}), options, ask.fetch)
+
+
+def test_a_note_and_a_new_ticket_are_asked_for(provider: Provider, clock: list[float]) -> None:
+    provider.answer(
+        "/v2/notes/note%2F1", {"data": {"fields": {"name": "Second team", "content": "<p>They want it.</p>"}}}
+    )
+    options, ask = lookups(provider, "productboard", clock)
+    found = enrich(view(id="evt_1", kind="ticket.created", thread="note/1"), options, ask.fetch)
+    assert (found["subject"], found["text"]) == ("Second team", "They want it.")
+    parts = {"content": [{"content": "They want it."}, {"content": "In May."}]}
+    provider.answer("/v2/notes/note%2F1", {"data": {"fields": parts}})
+    found = enrich(view(id="evt_2", kind="message.updated", thread="note/1"), options, ask.fetch)
+    assert found["text"] == "They want it.\nIn May."
+
+    provider.answer(
+        "/crm/v3/objects/tickets/77?properties=subject,content",
+        {"id": "77", "properties": {"subject": "Export fails", "content": "Since this morning."}},
+    )
+    options, ask = lookups(provider, "hubspot", clock)
+    notice = {"subscriptionType": "ticket.creation", "objectId": 77}
+    ticket = view(kind="ticket.created", thread="ticket-77", message_id="ticket-77")
+    found = enrich(ticket, options, ask.fetch, payload=notice)
+    assert (found["subject"], found["text"]) == ("Export fails", "Since this morning.")
+    # A conversation that began has no ticket's words.
+    began = {"subscriptionType": "conversation.creation", "objectId": 77}
+    assert enrich(view(kind="ticket.created"), options, ask.fetch, payload=began)["text"] == ""
+
+
 @pytest.mark.parametrize(
     ("adapter", "raw", "word"),
     [
@@ -223,6 +416,8 @@ def test_help_scout_resend_and_intercom_are_asked_for_what_they_left_out() -> No
         ("zendesk", {"token": "x"}, "url"),
         ("zendesk", {"token": "x", "url": "http://acme.zendesk.com"}, "https"),
         ("slack", {"token": "x", "timeout": "soon"}, "duration"),
+        ("graph", {"token": "x", "token_url": "https://login.example.com/token"}, "login"),
+        ("graph", {"login": "a:b", "token_url": "http://login.example.com/token"}, "https"),
     ],
 )
 def test_options_that_do_not_hold_are_refused_with_a_sentence(

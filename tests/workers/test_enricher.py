@@ -21,7 +21,7 @@ from relay.rules.rule import RuleBook
 from relay.sources.base import Inbound
 from tests.environ import WEAK
 from workers.enrich.enricher import PATIENCE_S, Enricher, tools_of
-from workers.enrich.lookups import EnrichOptions
+from workers.enrich.lookups import EnrichOptions, Question
 
 CONFIG = """
 planhat: {types: [Help-desk ticket]}
@@ -54,8 +54,8 @@ class Asked:
         self.answer = answer
         self.urls: list[str] = []
 
-    def fetch(self, url: str) -> Mapping[str, Any]:
-        self.urls.append(url)
+    def fetch(self, question: Question) -> Mapping[str, Any]:
+        self.urls.append(question.url)
         if self.answer is None:
             raise TryLater("not now", 7.0)
         return self.answer

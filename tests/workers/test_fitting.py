@@ -9,6 +9,8 @@ import orjson
 import pytest
 import redis
 
+from relay.operations.dead.look import list_dead
+from relay.operations.selection import Selection
 from relay.operations.stats import read_stats
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
@@ -79,10 +81,11 @@ def test_by_choice_it_is_a_dead_letter_that_says_what_to_create(kit: Kit) -> Non
     wrote(kit, 1, {"Channel": "#acme", "Mood": "good"})
     wrote(kit, 2, {"Channel": "#acme"})
     assert kit.books() == {"accepted": 2, "delivered": 1, "dead": 1}
-    [letter] = kit.outbox.dead.get_many(kit.outbox.dead.ids())
-    dead = orjson.loads(letter.record)
-    assert "Mood" in str(dead)
-    assert "called exactly 'Mood'" in str(dead)
+    [group] = list_dead(kit.outbox, Selection())["groups"]
+    assert group["cause"] == "custom fields that Planhat does not have: Mood"
+    letter = kit.outbox.dead.get(group["sample"])
+    assert letter is not None
+    assert "called exactly 'Mood'" in orjson.loads(letter.record)["reason"]
     assert kit.store.get("extid-slack-C1-1") is None
 
 
@@ -115,20 +118,43 @@ def test_a_value_that_its_field_cannot_hold_is_told(kit: Kit, name: str, value: 
     assert [row["what"] for row in told(kit).values()] == ([what] if what else [])
 
 
-def test_what_was_told_is_taken_back_once_it_is_well(kit: Kit) -> None:
-    wrote(kit, 1, {"Mood": "good"})
+def test_what_was_told_is_taken_back_once_it_is_defined(
+    kit: Kit, redis_client: redis.Redis, shared: tuple[Sandbox, str]
+) -> None:
+    wrote(kit, 1, {"Mood": "good", "Channel": "#acme"})
     wrote(kit, 2, {"Mood": "good"}, rule="another")
     assert len(kit.outbox.redis.hgetall(kit.outbox.prefix + "warnings")) == 2
+    # That one conversation has no such value says nothing of the field.
     wrote(kit, 3, {"Channel": "#acme"})
-    rows = kit.outbox.redis.hgetall(kit.outbox.prefix + "warnings")
-    assert [str(name).split("|")[1].rstrip("'") for name in rows] == ["another"]
+    assert len(kit.outbox.redis.hgetall(kit.outbox.prefix + "warnings")) == 2
+
+    row = {"at_ms": kit.outbox.now_ms(), "listed": {"Channel": "text", "Mood": "text"}}
+    kit.outbox.redis.set(kit.outbox.prefix + "tenant:fields", orjson.dumps(row))
+    # Another process, as after a restart.
+    again = Kit(redis_client, shared[1], sandbox=kit.sandbox)
+    wrote(again, 4, {"Mood": "good", "Channel": "#acme"})
+    rows: Any = kit.outbox.redis.hgetall(kit.outbox.prefix + "warnings")
+    assert [name.decode().split("|")[1] for name in rows] == ["another"]
+
+
+def test_a_name_in_another_case_says_how_it_should_be_written_when_it_is_refused(
+    redis_client: redis.Redis, shared: tuple[Sandbox, str]
+) -> None:
+    shared[0].reset()
+    kit = Kit(redis_client, shared[1], sandbox=shared[0], undefined_fields="refuse")
+    wrote(kit, 1, {"channel": "#acme"})
+    [group] = list_dead(kit.outbox, Selection())["groups"]
+    letter = kit.outbox.dead.get(group["sample"])
+    assert letter is not None
+    reason = orjson.loads(letter.record)["reason"]
+    assert "write it as 'Channel'" in reason
+    assert "create" not in reason
 
 
 def test_it_stands_in_the_stats_as_a_sentence(kit: Kit) -> None:
     wrote(kit, 1, {"Mood": "good"})
     [sentence] = [s for s in read_stats(kit.outbox, kit.delivery)["warnings"] if "Mood" in s]
-    assert "rule slack-thread" in sentence
-    assert "custom.Mood is not defined in Planhat" in sentence
+    assert sentence.startswith("Rule slack-thread (Slack thread): custom.Mood is not defined in Planhat")
     assert "create a custom field" in sentence.lower()
     assert "Planhat changed" not in sentence
 

@@ -1,5 +1,5 @@
 """Who took part in a conversation, as Planhat wants to be told: `{"id": ...}`, found by address. Best effort: what cannot be
-asked now never delays a delivery; the conversation goes out again later (`Resolved.unasked`).
+asked now never delays a delivery; the conversation goes out again later (`PeopleFound.unasked`).
 
 Our own team is one list, read as a whole; endusers are looked up one by one, through the cache that companies are found by.
 """
@@ -25,7 +25,7 @@ from workers.companies.lookup_cache import FOUND_S, NOT_FOUND_S, LookUpBatch, Lo
 #: Looked up, or made, for one part of a batch: Planhat's answer to the batch waits for the worker meanwhile.
 LOOKUPS_PER_PART: Final = 10
 #: No further one begins later than this into the part.
-PATIENCE_S: Final = 1.0
+LOOK_UPS_PATIENCE_S: Final = 1.0
 #: After a failure nobody is looked up for so long.
 QUIET_S: Final = 30.0
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
@@ -46,7 +46,7 @@ class TeamAndEndusers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PeopleWanted:
     """The people of one conversation as its rule names them, and its company."""
 
     company_id: str
@@ -55,7 +55,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Resolved:
+class PeopleFound:
     """Those that Planhat knows. `unasked`: somebody could not be looked up now."""
 
     users: list[dict[str, Any]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Resolved:
     unasked: bool = False
 
 
-class People:
+class PeopleLookUp:
     """`cache.call()` takes a place in the fleet's minute only while there is plenty. `create`: endusers whom nobody knows are
     made. `look_up`: off where `planhat.resolve_people` is."""
 
@@ -83,10 +83,13 @@ class People:
         self._clock = clock
         self._quiet_until = float("-inf")
 
-    def resolve(self, wanted: Sequence[Wanted]) -> list[Resolved]:
+    def resolve(self, wanted: Sequence[PeopleWanted]) -> list[PeopleFound]:
         """One answer for each, in order. Raises OutboxUnavailable."""
         emails = {
-            email for one in wanted for person in (*one.users, *one.endusers) if (email := address_of(person))
+            email
+            for one in wanted
+            for person in (*one.users, *one.endusers)
+            if (email := mail_address_of(person))
         }
         if not emails or not self._look_up:
             return [_with_ids_alone(one) for one in wanted]
@@ -100,10 +103,10 @@ class People:
 class _Part:
     """One part's people: the team and the cache first, then at most `LOOKUPS_PER_PART` calls."""
 
-    def __init__(self, home: People, emails: Sequence[str]) -> None:
+    def __init__(self, home: PeopleLookUp, emails: Sequence[str]) -> None:
         self._home = home
         self._cache = home._cache
-        self._until = home._clock() + PATIENCE_S
+        self._until = home._clock() + LOOK_UPS_PATIENCE_S
         self._left = LOOKUPS_PER_PART
         self._made: dict[str, str] = {}
         self._own_domains: frozenset[str] = frozenset()
@@ -112,18 +115,18 @@ class _Part:
         self._endusers = LookUpBatch(self._cache)
         self._endusers.load_endusers([email for email in emails if email not in self._team])
 
-    def resolved(self, wanted: Wanted) -> Resolved:
-        found = Resolved()
+    def resolved(self, wanted: PeopleWanted) -> PeopleFound:
+        found = PeopleFound()
         users: dict[str, dict[str, Any]] = {}
         endusers: dict[str, dict[str, Any]] = {}
         for person in wanted.users:
-            email = address_of(person)
+            email = mail_address_of(person)
             known = self._team.get(email, "") if email else id_of(person)
             if known:
                 users[known] = {"id": known, **_owner(person)}
             found.unasked |= bool(email) and not self._team_known
         for person in wanted.endusers:
-            email = address_of(person)
+            email = mail_address_of(person)
             if email in self._team:
                 # One of ours, whatever the rule takes them for.
                 continue
@@ -255,7 +258,7 @@ class _Part:
         self._home._quiet_until = self._home._clock() + QUIET_S
 
 
-def address_of(person: Any) -> str:
+def mail_address_of(person: Any) -> str:
     """The address that a person is to be found by, in small letters; "" for who has an id, or neither."""
     if not isinstance(person, Mapping) or id_of(person):
         return ""
@@ -276,10 +279,10 @@ def _owner(person: Any) -> dict[str, bool]:
     return {"isOwner": True} if person.get("isOwner") is True else {}
 
 
-def _with_ids_alone(wanted: Wanted) -> Resolved:
+def _with_ids_alone(wanted: PeopleWanted) -> PeopleFound:
     def known(people: Iterable[Any], *, owners: bool) -> list[dict[str, Any]]:
         return [
             {"id": one, **(_owner(person) if owners else {})} for person in people if (one := id_of(person))
         ]
 
-    return Resolved(known(wanted.users, owners=True), known(wanted.endusers, owners=False))
+    return PeopleFound(known(wanted.users, owners=True), known(wanted.endusers, owners=False))

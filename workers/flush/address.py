@@ -8,8 +8,8 @@ from relay.config import Config
 from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.planhat.custom_fields import creation
-from relay.planhat.resolve import Hold
+from relay.planhat.custom_fields import Finding
+from relay.planhat.outcomes import Hold
 from workers.companies.directory import CompanyDirectory
 from workers.companies.verdicts import Ambiguous, Found, Missing, Unsure
 from workers.flush.dead_record import DeadRecord, dead_id
@@ -127,13 +127,14 @@ class Addressing:
         return fitting
 
 
-def _undefined(names: Sequence[str]) -> DeadRecord:
-    listed = ", ".join(names)
+def _undefined(lacking: Sequence[Finding]) -> DeadRecord:
+    listed = ", ".join(finding.name for finding in lacking)
+    do = "; ".join(f"{finding.name} {finding.what}: {finding.do}" for finding in lacking)
     return DeadRecord(
         "deliver",
         f"custom fields that Planhat does not have: {listed}",
-        f"Planhat would store {listed} and show it to nobody. {'. '.join(creation(name).capitalize() for name in names)}."
-        " Then replay it; or set planhat.undefined_fields to drop or warn.",
+        f"Planhat would store {listed} and show it to nobody. {do}. Then replay it; or set planhat.undefined_fields to drop or"
+        " warn.",
     )
 
 

@@ -19,7 +19,8 @@ from html import unescape
 from typing import Any, Final
 
 from relay.description import block_of, edges, safe_html
-from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch, Way, fold, member_key
+from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch, fold
+from relay.registers import Way, member_key
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"

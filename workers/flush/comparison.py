@@ -45,6 +45,13 @@ def differences(
     return found
 
 
+def compared_fields(sent: Mapping[str, Any]) -> set[str]:
+    """Name what `differences` may name for what was sent."""
+    custom = sent.get("custom")
+    names = {f"custom.{name}" for name in custom} if isinstance(custom, Mapping) else set()
+    return {field for field in sent if field != "custom"} | names
+
+
 def _what(field: str, value: Any, there: Any, stands: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     if field in _COUNTED:
         return _fewer(counts.get(field, 0), there)

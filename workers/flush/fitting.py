@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 from relay.config import Config
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.planhat.custom_fields import compare_fields, kind_of, misfit
+from relay.planhat.custom_fields import Finding, compare_fields, kind_of, misfit
 from workers.companies.lookup_cache import LookUpCache, PlanhatLookUps
-from workers.companies.people import People, Resolved, TeamAndEndusers, Wanted
+from workers.companies.people import PeopleFound, PeopleLookUp, PeopleWanted, TeamAndEndusers
 from workers.flush.fold import FoldedItem
 from workers.flush.notices import Notices
 from workers.pace.pace import Pace
@@ -39,21 +39,22 @@ class Fit:
 
     changes: dict[str, Any] = field(default_factory=dict)
     unasked: bool = False
-    lacking: tuple[str, ...] = ()
+    lacking: tuple[Finding, ...] = ()
 
 
 class Fitting:
     """One process's."""
 
-    def __init__(self, config: Config, people: People, catalogue: Catalogue, notices: Notices) -> None:
+    def __init__(self, config: Config, people: PeopleLookUp, catalogue: Catalogue, notices: Notices) -> None:
         self._config = config.planhat
         self._people = people
         self._catalogue = catalogue
         self._notices = notices
-        #: names of custom fields -> (the definitions it was found with, those that the tenant lacks)
-        self._lacking: dict[tuple[str, ...], tuple[Mapping[str, str], frozenset[str]]] = {}
-        #: Rules that something was told of, so that it is taken back where it is well again.
-        self._told_rules: set[str] = set()
+        self._defined: Mapping[str, str] = {}
+        #: By the names of a conversation's custom fields: those that the tenant lacks.
+        self._lacking: dict[tuple[str, ...], frozenset[str]] = {}
+        #: Rules and names whose fields that are well were taken off the list of what is not.
+        self._checked: set[tuple[str, tuple[str, ...]]] = set()
 
     def fit(self, items: Sequence[FoldedItem]) -> list[Fit]:
         """One for each, in order. Raises OutboxUnavailable."""
@@ -75,7 +76,7 @@ class Fitting:
         if not asked:
             return
         wanted = [
-            Wanted(items[n].company_id, *(_listed(items[n].fields.get(name)) for name in _PEOPLE))
+            PeopleWanted(items[n].company_id, *(_listed(items[n].fields.get(name)) for name in _PEOPLE))
             for n in asked
         ]
         for n, found in zip(asked, self._people.resolve(wanted), strict=True):
@@ -100,21 +101,28 @@ class Fitting:
         defined = self._catalogue.custom_fields()
         if defined is None:
             return
+        if defined is not self._defined:
+            if defined != self._defined:
+                self._lacking.clear()
+                self._checked.clear()
+            self._defined = defined
         names = tuple(custom)
-        held = self._lacking.get(names)
-        if held is None or held[0] is not defined:
-            held = self._lacking[names] = (defined, frozenset(names) - frozenset(defined))
-        lacking, rule = held[1], item.document.rule
+        lacking = self._lacking.get(names)
+        if lacking is None:
+            lacking = self._lacking[names] = frozenset(names) - frozenset(defined)
         odd = [name for name in names if name not in lacking and misfit(defined[name], custom[name])]
         if lacking or odd:
             self._tell(item, custom, defined, lacking, odd)
-        elif rule in self._told_rules:
-            self._told_rules.discard(rule)
-            self._notices.take_back(rule, ())
+        rule = item.document.rule
+        if (rule, names) not in self._checked:
+            self._checked.add((rule, names))
+            well = [f"custom.{name}" for name in names if name not in lacking and name not in odd]
+            self._notices.take_back(rule, well)
         if not lacking:
             return
         if self._config.undefined_fields == "refuse":
-            one.lacking = tuple(sorted(lacking))
+            kinds = {name: kind_of(custom[name]) for name in lacking}
+            one.lacking = tuple(compare_fields(kinds, defined))
         elif self._config.undefined_fields == "drop":
             one.changes["custom"] = {name: custom[name] for name in names if name not in lacking} or None
 
@@ -127,7 +135,6 @@ class Fitting:
         odd: Sequence[str],
     ) -> None:
         rule, kind = item.document.rule, str(item.fields.get("type", ""))
-        self._told_rules.add(rule)
         for finding in compare_fields({name: kind_of(custom[name]) for name in sorted(lacking)}, defined):
             self._notices.tell(rule, kind, f"custom.{finding.name}", finding.what, finding.do)
         for name in odd:
@@ -153,7 +160,7 @@ def fitting_of(
     cache = LookUpCache(client, prefix, planhat, call, outbox.now_ms, counted, PEOPLE_TIMEOUT_S)
     return Fitting(
         config,
-        People(cache, planhat, look_up=config.planhat.resolve_people, create=config.people.create),
+        PeopleLookUp(cache, planhat, look_up=config.planhat.resolve_people, create=config.people.create),
         Catalogue(client, prefix, planhat, call=call, now_ms=outbox.now_ms, counted=counted),
         Notices(client, prefix, "fields", metrics=metrics, now_ms=outbox.about_ms),
     )
@@ -163,7 +170,7 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _people_of(fields: Mapping[str, Any], found: Resolved) -> dict[str, Any]:
+def _people_of(fields: Mapping[str, Any], found: PeopleFound) -> dict[str, Any]:
     """Whom Planhat is told of; an empty list would take away whom a person has named there."""
     named = {"users": found.users, "endusers": found.endusers}
     return {name: people or None for name, people in named.items() if name in fields}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import redis
@@ -47,18 +47,11 @@ class Notices:
         with unless_full():
             self._redis.hset(self._key, f"{self._by}|{rule}|{field}", orjson.dumps(row))
 
-    def take_back(self, rule: str, still: Collection[str]) -> None:
-        """What was told of a rule's fields, but for those that are `still` so, is well again."""
+    def take_back(self, rule: str, well: Collection[str]) -> None:
+        """These fields of a rule's conversations are well: what was told of them is no longer so. Raises OutboxUnavailable."""
+        if not well:
+            return
         with reaching_redis():
-            held: Any = self._redis.hkeys(self._key)
-        start = f"{self._by}|{rule}|"
-        well = [
-            name
-            for name in (key.decode() for key in held)
-            if name.startswith(start) and name[len(start) :] not in still
-        ]
-        if well:
-            with reaching_redis():
-                self._redis.hdel(self._key, *well)
-        for name in well:
-            self._told.pop((rule, name[len(start) :]), None)
+            self._redis.hdel(self._key, *(f"{self._by}|{rule}|{field}" for field in well))
+        for field in well:
+            self._told.pop((rule, field), None)

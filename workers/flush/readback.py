@@ -18,7 +18,7 @@ from relay.errors import OutboxUnavailable, PlanhatError
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.shared_metrics import SharedMetrics
-from workers.flush.comparison import differences
+from workers.flush.comparison import compared_fields, differences
 from workers.flush.fold import OutgoingItem
 from workers.flush.notices import Notices
 from workers.pace.pace import Pace
@@ -107,7 +107,7 @@ class Readback:
             self._notices.tell(rule, kind, field, what)
             if field == "description":
                 self._keep_texts(outgoing, rule, str(sent[field]), str(record.get(field) or ""))
-        self._notices.take_back(rule, {field for field, _ in found})
+        self._notices.take_back(rule, compared_fields(sent) - {field for field, _ in found})
         return True
 
     def _count(self, status: str) -> None:

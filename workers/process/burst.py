@@ -23,6 +23,7 @@ def burst() -> int:
     # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
     deadline = time.monotonic() + 6.0
     while not STOPPING():
+        context.rethread()
         generation = context.outbox.lane.ring()
         if generation:
             while generation and not STOPPING():

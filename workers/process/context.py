@@ -203,6 +203,15 @@ class WorkerContext:
         self.metrics.flush()
         return found
 
+    def rethread(self) -> int:
+        """Moves mails to the conversations that they turned out to belong to; how many were looked at."""
+        from relay.operations.rethread import rethread
+
+        looked_at = 0
+        while not STOPPING() and (part := rethread(self)):
+            looked_at += part
+        return looked_at
+
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""
         from relay.operations.dead.replay import redrive_one

@@ -2,7 +2,8 @@
 death is lost for good), started again when it dies, and the sweep.
 
 The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
-a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at, and gives signs of life.
+a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at and mails moved to their
+conversation, and gives signs of life.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.settings import Settings
 from relay.telemetry import log
-from workers.dead_jobs import Posters, ask_to_recognise, ask_to_unpark, post_dead_letters
+from workers.dead_jobs import (
+    Posters,
+    ask_to_recognise,
+    ask_to_rethread,
+    ask_to_unpark,
+    post_dead_letters,
+)
 from workers.process.stopping import WRONG_SETTINGS
 
 LANE: Final = "main"
@@ -40,6 +47,7 @@ _SWEEP_S: Final = 0.5
 _STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
+_RETHREAD_EVERY_S: Final = 2.0
 _WATCH_EVERY_S: Final = 1.0
 _RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
@@ -150,6 +158,8 @@ class Supervisor:
             post_dead_letters(self._redis, self._outbox)
             self._posters.tend()
             self._watch(now)
+            if self._outbox.threads.moved(1):
+                ask_to_rethread(self._redis, LANE, int(time.time() // _RETHREAD_EVERY_S))
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
                 self._give_sign()

@@ -17,7 +17,9 @@ from relay.outbox import keys
 from relay.outbox.scripts import reaching_redis, unless_full
 from relay.planhat.custom_fields import read_definitions
 
-FRESH_S: Final = 600
+LISTS_FRESH_S: Final = 600
+#: Older lists are for the console alone.
+_KEPT_S: Final = 7 * 86400
 #: What Redis has is looked at again by this process after so long.
 _SHARED_S: Final = 60.0
 _TIMEOUT_S: Final = 5.0
@@ -78,7 +80,9 @@ class Catalogue:
             return held[1]
         with reaching_redis():
             stored: Any = self._redis.get(self._prefix + key)
-        found = self._asked(key, operation, read) if stored is None else orjson.loads(stored)["listed"]
+        row: dict[str, Any] = orjson.loads(stored) if stored else {"at_ms": 0}
+        fresh = self._now_ms() - row["at_ms"] < LISTS_FRESH_S * 1000
+        found = row["listed"] if fresh else self._asked(key, operation, read)
         self._held[key] = (self._clock(), found)
         return found
 
@@ -98,5 +102,5 @@ class Catalogue:
                 return None
         with unless_full():
             row = orjson.dumps({"at_ms": self._now_ms(), "listed": listed})
-            self._redis.set(self._prefix + key, row, ex=FRESH_S)
+            self._redis.set(self._prefix + key, row, ex=_KEPT_S)
         return listed

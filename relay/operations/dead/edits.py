@@ -16,8 +16,9 @@ import orjson
 from relay.description import safe_html
 from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
-from relay.patch import STAND_INS, Patch, Way
+from relay.patch import Patch
 from relay.planhat.fields import WRITABLE, field_named
+from relay.registers import STAND_INS, Way
 from relay.rules.rule import fit_to_field
 from relay.sources.read.lenient import parse_lenient
 

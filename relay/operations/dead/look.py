@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from relay.errors import MappingFailed, NotFound
-from relay.operations.context import OperatorContext
+from relay.operations.context import OperatorContext, tenant_of
 from relay.operations.dead.edits import read_edits
 from relay.operations.moments import iso
 from relay.operations.remap import Remapper, Stored, read_stored
@@ -18,6 +18,8 @@ from relay.operations.selection import Selection, cause_group
 from relay.outbox.dead import DeadHead, cursor_of
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
+from relay.patch import Document
+from relay.planhat.address import record_link
 
 #: Heads looked at for the groups; a list longer than this says `truncated`.
 GROUPED_AT_MOST = 50_000
@@ -94,7 +96,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
 
 
 def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
-    """One in full: the item and `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
+    """One in full: the item, `planhat_id`, `planhat_link`, `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
     letter = letter_of(context.outbox, dead_id)
     record = record_of(letter)
     head = DeadHead(letter.dead_id, letter.source, letter.external_id, letter.at_ms, letter.events, record)
@@ -107,8 +109,11 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
             event = Remapper(context, 0).event(newest, read_edits(record).mender()).view()
         except MappingFailed as error:
             unread = error.cause
+    planhat_id = _planhat_id(context.outbox, letter.external_id)
     return {
         **item_of(head),
+        "planhat_id": planhat_id or None,
+        "planhat_link": record_link(tenant_of(context), planhat_id) or None,
         "reason": record.get("reason") or record.get("cause"),
         "answer": record.get("answer"),
         "attempts": [attempt_of(attempt) for attempt in record.get("attempts") or []],
@@ -119,6 +124,15 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
         "edits": record.get("edits") or [],
         "edited_to": record.get("edited") or None,
     }
+
+
+def _planhat_id(outbox: Outbox, external_id: str) -> str:
+    """The record that an earlier delivery of the same conversation made; "" where there was none."""
+    stored = outbox.document(external_id) if external_id else None
+    try:
+        return Document.decode(stored).planhat_id if stored else ""
+    except (ValueError, KeyError):
+        return ""
 
 
 def letter_of(outbox: Outbox, dead_id: str) -> DeadLetter:

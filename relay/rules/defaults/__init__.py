@@ -53,7 +53,7 @@ FAMILIES: dict[str, Family] = {
     "cloudevents": _OTHER,
     "calendly": Family("generic", ("Meeting",)),
     "teams": Family("chat", ("Teams thread",)),
-    "graph": _OTHER,
+    "graph": Family("chat", ("Teams thread",)),
     "crisp": Family("chat", ("Chat thread",)),
     "gorgias": _DESK,
     "salesforce": _DESK,
@@ -80,6 +80,7 @@ FAMILIES: dict[str, Family] = {
     "productboard": Family("help_desk", ("Product feedback",)),
 }
 ADAPTERS_WITH_RULES = tuple(FAMILIES)
+MAIL_ADAPTERS = tuple(adapter for adapter, family in FAMILIES.items() if family is _MAIL)
 
 
 def read_defaults(adapter: str) -> str:

@@ -11,11 +11,13 @@ from relay.config import (
     SourceConfig,
 )
 from relay.errors import ConfigInvalid, Mistake
+from relay.lane_name import MAIN
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.rules.build import RuleSurroundings, build_rule
 from relay.rules.defaults import FAMILIES, read_defaults
 from relay.rules.examples import Parse, run_examples
 from relay.rules.file.schema import CONFIG, RULE
+from relay.rules.file.tenants import check_lane
 from relay.rules.file.values import read_config
 from relay.rules.file.yaml_file import Path, YamlSource, fill_in, read_yaml
 from relay.rules.reach import check_reach, check_ways
@@ -85,6 +87,7 @@ def examine_config(
             source.mistakes.append(Mistake(f"{found}; it needs at least planhat, sources and rules", path))
         raise ConfigInvalid(source.mistakes)
     source.strength = Strength(weak_allowed(environ))
+    source.plain_http = environ.get("RELAY_PLANHAT_PLAIN_HTTP", "").strip().lower() in ("true", "1", "yes")
     fill_in(source, environ)
     values = CONFIG.read(source.value, (), source) or {}
     config = read_config(values, source, text)
@@ -100,14 +103,6 @@ def _book(
     if raws is None and config.rules:
         raws = [RULE.read(rule, ("rules", n), source) or {} for n, rule in enumerate(config.rules)]
     raws = raws or ()
-    around = RuleSurroundings(
-        source=source,
-        types=config.planhat.types,
-        sources=tuple(config.sources),
-        asks=_asks(config),
-        resolve_people=config.planhat.resolve_people,
-        safe_descriptions=config.planhat.descriptions == "safe",
-    )
     rules: dict[int, Rule] = {}
     names: dict[str, int] = {}
     for index, raw in enumerate(raws):
@@ -119,7 +114,8 @@ def _book(
             )
         elif name:
             names[name] = index
-        rule = build_rule(raw, index, around)
+        lane = raw.get("lane", "") and check_lane(raw["lane"], config.lanes, source, ("rules", index, "lane"))
+        rule = build_rule(raw, index, _around(config, _lanes_of(raw, lane, config), source))
         if rule is not None:
             rules[index] = rule
     placed = sorted(rules.items())
@@ -139,6 +135,34 @@ def _book(
         run_examples(raws, rules, book, source, adapters, parse)
     warnings = tuple(mistake for mistake in source.mistakes if mistake.severity == "warning")
     return RuleBook(book.version, book.rules, book.by_source, book.for_any, warnings)
+
+
+def _lanes_of(raw: Mapping[str, Any], lane: str, config: Config) -> tuple[str, ...]:
+    """Where a rule's events may go: its own lane, or those of its sources."""
+    if lane or not config.lanes:
+        return (lane or MAIN,)
+    given = [name for name in raw.get("source") or () if name in config.sources]
+    of = (config.sources[name].lane for name in given or config.sources)
+    return tuple(dict.fromkeys(of)) or config.lane_names
+
+
+def _around(config: Config, lanes: Sequence[str], source: YamlSource) -> RuleSurroundings:
+    """What a rule whose events go to `lanes` is checked against."""
+    tenants = [config.for_lane(name) for name in lanes]
+    types = tuple(
+        type_
+        for type_ in tenants[0].planhat.types
+        if all(type_ in tenant.planhat.types for tenant in tenants)
+    )
+    return RuleSurroundings(
+        source=source,
+        types=types,
+        sources=tuple(config.sources),
+        asks=frozenset[str]().union(*map(_asks, tenants)),
+        resolve_people=any(tenant.planhat.resolve_people for tenant in tenants),
+        safe_descriptions=config.planhat.descriptions == "safe",
+        types_of=f"the types of lane {' and '.join(lanes)}" if config.lanes else "planhat.types",
+    )
 
 
 def _asks(config: Config) -> frozenset[str]:
@@ -173,9 +197,10 @@ def _names(raw: Mapping[str, Any], source: str) -> bool:
 def default_rules(held: SourceConfig, config: Config, source: YamlSource | None = None) -> list[Rule]:
     """The adapter's own rules for this source, ready to run."""
     type_ = held.type
+    tenant = config.for_lane(held.lane).planhat
     if not type_:
         types = FAMILIES[held.adapter].types
-        type_ = next((known for known in types if known in config.planhat.types), DEFAULT_TYPE)
+        type_ = next((known for known in types if known in tenant.types), DEFAULT_TYPE)
         if source is not None and type_ == DEFAULT_TYPE:
             source.add(
                 ("sources", held.name),
@@ -187,11 +212,11 @@ def default_rules(held: SourceConfig, config: Config, source: YamlSource | None 
     written.value = {"rules": _named(written.value, held.name, type_, date_way)}
     around = RuleSurroundings(
         source=written,
-        types=(*config.planhat.types, type_),
+        types=(*tenant.types, type_),
         sources=(held.name,),
         asks=frozenset(),
         is_default=True,
-        resolve_people=config.planhat.resolve_people,
+        resolve_people=tenant.resolve_people,
         safe_descriptions=config.planhat.descriptions == "safe",
     )
     rules = []

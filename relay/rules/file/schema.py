@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relay.event import KINDS
+from relay.lane_name import NAME_PATTERN
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS_WITH_RULES
@@ -22,103 +23,16 @@ from relay.rules.file.shape import (
     SecretText,
     TableShape,
     Text,
-    Whole,
 )
+from relay.rules.file.tenant_schema import COMPANY_STEP, LANE, PEOPLE, PLANHAT, YEARS_S
 from relay.secret import jwk_set
 from relay.source_options import JWT_PAIRED, JWT_SHARED
 
 ACTIONS = ("upsert", "retract", "archive", "drop")
-_LOOKUPS = ("enduser_email", "company_domain")
 PRIVACY = ("strict", "as_told")
 KEEPABLE = ("bots", "private", "drafts", "auto_replies", "apps")
+SKIPPABLE = ("lists", "bulk", "auto_generated")
 SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_YEARS = 10 * 365 * 86400.0
-
-PLANHAT = TableShape(
-    {
-        "types": Many(Text("a conversation type"), "the custom conversation types that exist in the tenant"),
-        "calls_per_minute": Whole(
-            "calls to Planhat a minute, shared by every worker and by look-ups; Planhat's soft limit is 200",
-            least=1,
-            most=10_000,
-        ),
-        "timeout": Quantity("duration", "one whole call to Planhat", 1, 3600, "1s to 1h"),
-        "lease": Quantity(
-            "duration",
-            "how long a worker owns what it claimed; renewed while a call is under way",
-            2,
-            3600,
-            "2s to 1h",
-        ),
-        "batch": TableShape(
-            {
-                "max_items": Whole(
-                    "conversations in one call at most; 5,000 is Planhat's cap", least=1, most=5000
-                ),
-                "max_bytes": Quantity("size", "bytes of one call at most", 1000, 100_000_000, "1KB to 100MB"),
-                "linger": Quantity("duration", "how long a batch may wait for more", 0, 60, "0s to 1m"),
-            },
-            "upper bounds of one call; size and wait tune themselves below them",
-        ),
-        "retry": TableShape(
-            {
-                "first": Quantity("duration", "the first wait after a failure", 0.01, _YEARS, "10ms or more"),
-                "cap": Quantity("duration", "the longest wait", 0.01, _YEARS, "10ms or more"),
-                "rate_limited": Quantity(
-                    "duration", "after a 429 that names no time", 0.01, _YEARS, "10ms or more"
-                ),
-                "probe": Quantity(
-                    "duration", "between tries while blocked (401, total 403)", 0.01, _YEARS, "10ms or more"
-                ),
-                "give_up_after": Quantity(
-                    "duration",
-                    "the age at which a postponed item becomes a dead letter",
-                    1,
-                    _YEARS,
-                    "1s or more",
-                ),
-                "max_refusals": Whole(
-                    "verdicts of Planhat on one item; 1 buries at the first", least=1, most=100
-                ),
-            },
-            "what happens after a failure",
-        ),
-        "token_expires": Text(
-            "when the token ends, as a date; `relay doctor` warns before it",
-            pattern=r"\d{4}-\d{2}-\d{2}(?:T[0-9:.]+Z?)?",
-            wanted="a date such as 2027-01-31",
-        ),
-        "resolve_people": Flag(
-            "look up the Planhat ids of users and endusers by email before sending (default true)"
-        ),
-        "tenant": Text(
-            "the tenant's name in the app's addresses, for links to records: https://ws.planhat.com/TENANT/...",
-            pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-            wanted="the word after ws.planhat.com/ in the app's address",
-        ),
-        "thread_date": Text(
-            "which message's time the default rules give a conversation (default newest)",
-            choices=("newest", "first"),
-        ),
-        "descriptions": Text(
-            "safe (default): in the HTML that Planhat's editor keeps; raw: as the rules make them",
-            choices=("safe", "raw"),
-        ),
-        "undefined_fields": Text(
-            "custom fields that the tenant does not have: warn (default), drop: leave them out, refuse: dead letters",
-            choices=("warn", "drop", "refuse"),
-        ),
-        "activity_tags": Text(
-            "ids (default): by the tenant's list, others are left out; names: as they are",
-            choices=("ids", "names"),
-        ),
-    },
-    "Planhat: what the tenant has, and how fast and how long to try",
-    hints={
-        "people": "it stands at the top level",
-        "create": "did you mean people: {create: true} at the top level?",
-    },
-)
 
 _SECRETS = Many(
     SecretText("a secret, best as ${NAME} or ${file:/path}"),
@@ -225,10 +139,20 @@ SOURCE = TableShape(
         "scheme": Text("which of a provider's signature schemes"),
         "versions": Many(Text("a version"), "which of a provider's versions are accepted", True),
         "type": Text("the conversation type that the default rules use"),
+        "lane": Text("a name under lanes: the Planhat its events go to; left out: the first lane"),
         "keep": Many(Text("what to keep", choices=KEEPABLE), "what is otherwise skipped", True),
         "privacy": Text(
             "what of a comment that its sender's JSON calls neither public nor private: strict skips it, as_told relays it",
             choices=PRIVACY,
+        ),
+        "skip": Many(
+            Text("what to skip", choices=SKIPPABLE),
+            "mails that are otherwise relayed with a tag: those of lists, in bulk, of machines",
+            True,
+        ),
+        "thread_subject": Text(
+            r"a regular expression (RE2) that finds a ticket's number in a mail's subject, such as \[#(\d+)\]; "
+            "mails of the same number are one conversation",
         ),
         "max_body_bytes": Quantity(
             "size", "larger requests are refused (413)", 1, 100 * 1024**2, "1 byte to 100MiB"
@@ -238,11 +162,17 @@ SOURCE = TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
                 "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
+                "token_url": Text(
+                    "where the provider gives tokens for the app whose id:secret `login` is (OAuth client credentials)",
+                    pattern=r"https?://\S+",
+                    wanted="a URL",
+                ),
+                "scope": Text("what such a token is asked for, where not the provider's usual scope"),
                 "url": Text(
                     "the API's address where it is the tenant's own", pattern=r"https?://\S+", wanted="a URL"
                 ),
                 "timeout": Quantity("duration", "one look-up", 0.1, 60, "100ms to 1m"),
-                "cache": Quantity("duration", "how long an answer is remembered", 0, _YEARS, "0s or more"),
+                "cache": Quantity("duration", "how long an answer is remembered", 0, YEARS_S, "0s or more"),
             },
             "look-ups at the provider by the workers",
         ),
@@ -258,20 +188,6 @@ SOURCE = TableShape(
         "token": "did you mean 'secrets' or 'bearer'?",
         "url": "did you mean 'public_url'?",
     },
-)
-
-COMPANY_STEP = TableShape(
-    {
-        "table": Names(
-            Names(
-                Text("a companyId: a Planhat id, extid-... or srcid-..."), "what is asked for -> companyId"
-            ),
-            "tables by the name that a rule's `company:` asks with, such as domain",
-        ),
-        "planhat": Text("looked up by the workers", choices=_LOOKUPS),
-        "default": Text("the companyId when nothing else is found"),
-    },
-    "one way of finding a companyId; the first hit wins",
 )
 
 _SLOT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
@@ -346,6 +262,7 @@ RULE = TableShape(
             Anything("a template", _SLOT), "what the companies' tables and look-ups are asked with"
         ),
         "companyId": Text("the company itself: a Planhat id, extid-... or srcid-..., or a template of one"),
+        "lane": Text("a name under lanes: the Planhat its events go to; left out: the source's"),
         "examples": Many(EXAMPLE, "events and what is expected of them; checked by `relay check`"),
         "description": Text("a note for people"),
     },
@@ -363,20 +280,20 @@ RULE = TableShape(
 KEEP = TableShape(
     {
         "events": Quantity(
-            "duration", "raw requests: what trace, replay and backtest read", 60, _YEARS, "1m or more"
+            "duration", "raw requests: what trace, replay and backtest read", 60, YEARS_S, "1m or more"
         ),
         "documents": Quantity(
-            "duration", "a conversation's memory after its last event", 60, _YEARS, "1m or more"
+            "duration", "a conversation's memory after its last event", 60, YEARS_S, "1m or more"
         ),
         "delivered": Quantity(
             "duration",
             "that a conversation was delivered, when its memory is gone: what Planhat has of it is then read before anything is sent",
             86_400,
-            _YEARS,
+            YEARS_S,
             "1d or more",
         ),
-        "dedupe": Quantity("duration", "how long a delivery is known again", 60, _YEARS, "1m or more"),
-        "dead": Quantity("duration", "dead letters", 60, _YEARS, "1m or more"),
+        "dedupe": Quantity("duration", "how long a delivery is known again", 60, YEARS_S, "1m or more"),
+        "dead": Quantity("duration", "dead letters", 60, YEARS_S, "1m or more"),
     },
     "how long what is kept",
 )
@@ -388,11 +305,6 @@ SPOOL = TableShape(
     },
     "where accepted requests wait while Redis is away",
     required=("dir",),
-)
-
-PEOPLE = TableShape(
-    {"create": Flag("make endusers in Planhat of people whom it does not know (default false)")},
-    "people whom Planhat does not know",
 )
 
 _SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
@@ -420,6 +332,12 @@ REDACTION = TableShape(
 CONFIG = TableShape(
     {
         "planhat": PLANHAT,
+        "lanes": Names(
+            LANE,
+            "several Planhat tenants, by name; planhat: is then what they share. Left out: one, main",
+            key_pattern=NAME_PATTERN,
+            key_wanted="letters, digits, dashes and underscores, at most 40",
+        ),
         "sources": Names(
             SOURCE,
             "who sends, by the name in /hooks/NAME",

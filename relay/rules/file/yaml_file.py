@@ -64,6 +64,18 @@ class YamlSource:
     #: How strong secrets must be, and those that were read.
     strength: Strength = field(default_factory=Strength)
     secrets: list[Secret] = field(default_factory=list)
+    #: `http://` to another machine is let through: RELAY_PLANHAT_PLAIN_HTTP.
+    plain_http: bool = False
+
+    def at(self, path: Path) -> Any:
+        """What stands at `path`, None where nothing does."""
+        value = self.value
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def line(self, path: Path) -> int | None:
         """The line of `path`, or of what is nearest above it."""

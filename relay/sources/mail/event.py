@@ -1,18 +1,20 @@
 """The mail room: a mail, however its provider delivered it, becomes one event here.
 
-Each adapter fills in a `Mail` and calls `mail_event`. Threads go by References, In-Reply-To and Message-ID (RFC 5322,
-section 3.6.4); the same Message-ID is the same event, whatever id the provider gave this delivery.
+Each adapter fills in a `Mail` and calls `mail_event`. The same Message-ID is the same event, whatever id the provider gave
+this delivery; which conversation it belongs to is `thread_ids`' matter, who wrote it `people`'s, and whether a program did
+`automatic`'s.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Event, Person, Recipient, event_id
+from relay.linear_pattern import Pattern, compile_pattern
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Answers,
@@ -25,9 +27,12 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
+from relay.sources.mail.automatic import BOUNCE, TAGS, classify
 from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
-from relay.sources.mail.headers import MailHeaders, addresses, date_us, message_ids, unfolded
+from relay.sources.mail.headers import MailHeaders, date_us, unfolded
+from relay.sources.mail.people import author_of, recipients_of, writer_of
 from relay.sources.mail.reply import MAX_TEXT_CHARS
+from relay.sources.mail.thread_ids import named_ids, own_ids, thread_ids
 from relay.sources.read.charset import printable
 
 #: Attachments come inside the body of most providers.
@@ -35,9 +40,6 @@ MAX_MAIL_BYTES = 25 * 1024 * 1024
 MAX_ATTACHMENTS = 200
 #: A writer's clock may be wrong; a mail from the future would stand above all that follows it.
 FUTURE_US = 86_400_000_000
-
-_BOUNCE_SENDER = re.compile(r"^(?:mailer-daemon|postmaster)@", re.IGNORECASE)
-_REPORT = re.compile(r"^\s*multipart/report\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +120,39 @@ def mail_event(
     mail: Mail, options: SourceOptions, adapter: str, *, now_s: float, keep_auto: bool = False
 ) -> Parsed:
     """The event, or why there is none. Raises PayloadInvalid for a mail that holds neither sender nor text."""
-    sender = _sender(mail)
-    auto = automatic(mail, sender)
-    if auto and not keep_auto:
-        return Skipped(auto)
-    if auto:
+    headers = mail.headers
+    author = author_of(headers, mail.sender, mail.sender_pair)
+    subject = unfolded(mail.subject).replace("\n", " ") or headers.get("subject")
+    automatic = classify(
+        headers,
+        subject=subject,
+        author=mail.sender or headers.raw("from"),
+        sender=author.email,
+        envelope_from=mail.envelope_from,
+    )
+    skipped = automatic.reason if not keep_auto else ""
+    skipped = skipped or next(
+        (word for word, tag in TAGS.items() if tag in automatic.tags and word in options.skip), ""
+    )
+    if skipped:
+        return Skipped(skipped)
+    recipients = recipients_of(
+        headers, {"to": mail.to, "cc": mail.cc, "bcc": mail.bcc}, mail.people, mail.envelope_to
+    )
+    sender = writer_of(author, headers, recipients, mail.envelope_from)
+    tags = (*mail.tags, *automatic.tags)
+    if automatic.reason:
         sender = replace(sender, bot=True)
-    recipients = _recipients(mail)
-    subject = unfolded(mail.subject).replace("\n", " ") or mail.headers.get("subject")
+        tags = (*tags, "bounce" if automatic.reason == BOUNCE else "auto-reply")
     bodies = _bodies(mail, subject)
-    own_ids = message_ids(mail.message_id) or message_ids(mail.headers.raw("message-id"))
-    date = mail.headers.raw("date") or mail.date
-    if not (sender.email or bodies.text or subject or own_ids or mail.attachments):
+    mine = own_ids(headers, mail.message_id)
+    date = headers.raw("date") or mail.date
+    if not (sender.email or bodies.text or subject or mine or mail.attachments):
         raise PayloadInvalid("neither sender nor subject nor text")
-    key = own_ids[0] if own_ids else _fingerprint(mail, sender, date, subject)
-    now_us = int(now_s * 1_000_000)
-    written_us = date_us(date)
-    if written_us is None or written_us > now_us + FUTURE_US:
-        written_us = date_us(mail.received)
-    version = now_us if written_us is None else min(written_us, now_us + FUTURE_US)
+    key = mine[0] if mine else _fingerprint(mail, sender, date, subject)
+    people = {author.email.lower(), sender.email.lower(), *(person.email.lower() for person in recipients)}
+    named = named_ids(headers, people)
+    version = _version(mail, date, now_s)
     source = options.name
     return Event(
         id=event_id(source, f"mail:{key}"),
@@ -145,21 +161,48 @@ def mail_event(
         kind="email.received",
         time=iso_from_us(version),
         version=version,
-        thread=_thread_of(mail.headers) or key,
+        thread=named.first or key,
         subject=subject[:2000],
         text=bodies.text,
         html=bodies.html,
         quoted=bodies.quoted,
         sender=sender,
         recipients=recipients,
-        message_id=own_ids[0] if own_ids else (printable(mail.id_without_header)[:900] or key),
+        message_id=mine[0] if mine else (printable(mail.id_without_header)[:900] or key),
         url=mail.url,
         attachments=tuple(mail.attachments)[:MAX_ATTACHMENTS],
-        tags=tuple(tag for tag in mail.tags if tag),
+        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
         delivery_id=printable(mail.delivery_id)[:900],
         also_seen=tuple(mail.also_seen),
+        threading=thread_ids(
+            source, mine or [key], named, headers, ticket=_ticket(options.thread_subject, subject)
+        ),
         payload=mail.payload,
     )
+
+
+def _version(mail: Mail, date: str, now_s: float) -> int:
+    """When it was written, in microseconds since 1970; when it came where its clock cannot be right."""
+    now_us = int(now_s * 1_000_000)
+    written_us = date_us(date)
+    if written_us is None or written_us > now_us + FUTURE_US:
+        written_us = date_us(mail.received)
+    return now_us if written_us is None else min(written_us, now_us + FUTURE_US)
+
+
+def _ticket(pattern: str, subject: str) -> str:
+    """What the config's pattern finds in a subject: its first group, or all of it where it has none; "" for nothing."""
+    if not pattern:
+        return ""
+    compiled = _compiled(pattern)
+    found = compiled.search(subject[:2000].encode("utf-8", "replace"))
+    piece = found.group(min(compiled.groups, 1)) if found else None
+    return piece.decode("utf-8", "replace").strip() if piece else ""
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> Pattern:
+    return compile_pattern(pattern)
 
 
 def _fingerprint(mail: Mail, sender: Person, date: str, subject: str) -> str:
@@ -168,63 +211,6 @@ def _fingerprint(mail: Mail, sender: Person, date: str, subject: str) -> str:
     files = "".join(f"{file.name}\x1e{file.size}\x1e" for file in mail.attachments)
     own_id = "" if mail.text or mail.html else mail.id_without_header
     return f"<{content_key(sender.email, date, subject, mail.text, mail.html, files, own_id)}@no-message-id>"
-
-
-def _thread_of(headers: MailHeaders) -> str:
-    """The mail that began the thread, as far as this one says: the first of References, else In-Reply-To."""
-    for name in ("references", "in-reply-to"):
-        found = message_ids(headers.raw(name))
-        if found:
-            return found[0]
-    return ""
-
-
-def automatic(mail: Mail, sender: Person) -> str:
-    """ "bounce", "auto_reply" or "list" where a program wrote the mail, else "". Source: RFC 3834, RFC 3464, RFC 2919."""
-    headers = mail.headers
-    if _REPORT.match(headers.raw("content-type")) or _BOUNCE_SENDER.match(sender.email):
-        return "bounce"
-    if headers.raw("return-path").replace(" ", "") == "<>" or mail.envelope_from in ("", "<>"):
-        return "bounce"
-    precedence = headers.raw("precedence").lower()
-    submitted = headers.raw("auto-submitted").lower().partition(";")[0].strip()
-    if submitted not in ("", "no") or precedence == "auto_reply":
-        return "auto_reply"
-    if "x-autoreply" in headers or "x-autorespond" in headers:
-        return "auto_reply"
-    if "list-id" in headers or precedence in ("bulk", "list", "junk"):
-        return "list"
-    return ""
-
-
-def _sender(mail: Mail) -> Person:
-    if mail.sender_pair is not None and mail.sender_pair[1]:
-        name, email = mail.sender_pair
-        return Person(name=printable(name)[:256], email=printable(email)[:320])
-    headers = mail.headers
-    for value in (mail.sender, headers.raw("from"), headers.raw("sender"), mail.envelope_from or ""):
-        for name, email in addresses(value):
-            return Person(name=name, email=email)
-    return Person()
-
-
-def _recipients(mail: Mail) -> tuple[Recipient, ...]:
-    """Each address once per role, in the order to, cc, bcc, envelope."""
-    found: dict[tuple[str, str], Recipient] = {}
-    if mail.people is not None:
-        for person in mail.people:
-            found.setdefault((person.role, person.email.lower()), person)
-    else:
-        for role in ("to", "cc", "bcc"):
-            given = {"to": mail.to, "cc": mail.cc, "bcc": mail.bcc}[role]
-            values = [given] if given else mail.headers.all(role)
-            for value in values:
-                for name, email in addresses(value):
-                    found.setdefault((role, email.lower()), Recipient(name, email, role))
-    for value in mail.envelope_to:
-        for _, email in addresses(value):
-            found.setdefault(("envelope", email.lower()), Recipient("", email, "envelope"))
-    return tuple(found.values())[:1000]
 
 
 def _bodies(mail: Mail, subject: str) -> Bodies:

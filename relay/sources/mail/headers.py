@@ -21,7 +21,6 @@ MAX_VALUE_CHARS = 64 * 1024
 _MAX_FIELDS = 2000
 MAX_ADDRESSES = 500
 
-_MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 _FOLD = re.compile(r"\r?\n[ \t]*")
 _COLON_OFFSET = re.compile(r"([+-]\d\d):(\d\d)\b")
 
@@ -116,16 +115,6 @@ def _word_bytes(encoding: str, text: str) -> bytes:
         return binascii.a2b_qp(raw, header=True)
     except (binascii.Error, ValueError):
         return raw
-
-
-def message_ids(value: str) -> list[str]:
-    """The ids of a `References`, `In-Reply-To` or `Message-ID` field, with their angle brackets."""
-    value = unfolded(value[:MAX_VALUE_CHARS])
-    found = [f"<{inner}>" for inner in _MESSAGE_ID.findall(value)]
-    if found:
-        return found
-    words = value.split()
-    return [word[:900] for word in words[:100] if "@" in word or len(words) == 1]
 
 
 def addresses(value: str) -> list[tuple[str, str]]:

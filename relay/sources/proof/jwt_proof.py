@@ -114,15 +114,21 @@ class BodyJwt(JwtProof):
 
 
 def read_jwt(options: SourceOptions, preset: Mapping[str, Any] | None = None) -> JwtProof:
-    """The proof of the config's `jwt:` over a preset's values. HS256 takes the source's own `secrets` where `jwt:` has
-    none. Raises ValueError with a sentence."""
-    described = options.jwt
-    unknown = sorted(set(described) - _KEYS)
+    """The proof of the config's `jwt:` over a preset's values. Raises ValueError with a sentence."""
+    values = {**(preset or {}), **options.jwt}
+    rules, header = read_rules(options, preset), str(values.get("header") or "")
+    return HeaderJwt(header, rules) if header else BodyJwt(rules)
+
+
+def read_rules(options: SourceOptions, preset: Mapping[str, Any] | None = None) -> JwtRules:
+    """The rules of the config's `jwt:` over a preset's values. HS256 takes the source's own `secrets` where `jwt:` has none.
+    Raises ValueError with a sentence."""
+    unknown = sorted(set(options.jwt) - _KEYS)
     if unknown:
         raise ValueError(
             f"source {options.name!r}: jwt: unknown key {unknown[0]!r}; known: {', '.join(sorted(_KEYS))}"
         )
-    values: dict[str, Any] = {**(preset or {}), **described}
+    values: dict[str, Any] = {**(preset or {}), **options.jwt}
     rules = JwtRules(
         algorithms=_texts(values.get("algorithms")),
         public_keys=_reader(values.get("keys")),
@@ -136,8 +142,7 @@ def read_jwt(options: SourceOptions, preset: Mapping[str, Any] | None = None) ->
     )
     if problem := rules.problem():
         raise ValueError(f"source {options.name!r}: jwt: {problem}")
-    header = str(values.get("header") or "")
-    return HeaderJwt(header, rules) if header else BodyJwt(rules)
+    return rules
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape
 from relay.sources.read.markdown import read_markdown
 
-MAX_PEOPLE = 500
+_MAX_PEOPLE = 500
 _MAX_LINES = 5000
 
 
@@ -25,7 +25,7 @@ class Fathom(Described):
 
     def event(self, payload: dict[str, Any], shape: Shape, *, kind: str, key: str, now_s: float) -> Event:
         event = super().event(payload, shape, kind=kind, key=key, now_s=now_s)
-        invitees = Walk(payload).items("calendar_invitees")[:MAX_PEOPLE]
+        invitees = Walk(payload).items("calendar_invitees")[:_MAX_PEOPLE]
         people = tuple(
             Recipient(
                 name=person.maybe_text("name"),

@@ -35,4 +35,4 @@ def _fill(view: dict[str, Any], answer: Walk) -> None:
     put_person(view, by.maybe_ident("id"), name, by.maybe_text("email"))
 
 
-HELPSCOUT_LOOKUP = LookUp(_path, _fill, api="https://api.helpscout.net")
+HELPSCOUT_LOOKUP = LookUp(_path, _fill, api="https://api.helpscout.net", changes=True)

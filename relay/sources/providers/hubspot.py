@@ -1,4 +1,4 @@
-"""HubSpot conversations: thin notices in batches. Their text needs a look-up by the workers (`enrich`).
+"""HubSpot conversations and tickets: thin notices in batches. Their text needs a look-up by the workers (`enrich`).
 
 Source: HubSpot, "Validating requests", "Webhooks API", "Conversations webhooks"; signature v1 and v2 are plain
 hashes that only old apps need, so they count only where `versions` names them.
@@ -33,6 +33,9 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
 from relay.sources.proof.rule import ProofRule
+from relay.sources.read.either import read_either
+from relay.sources.read.hubspot_ticket import RANK as TICKET_RANK
+from relay.sources.read.hubspot_ticket import is_ticket, read_ticket
 from relay.sources.read.moment import moment_us
 
 #: HubSpot signs the URL with these decoded (and no others).
@@ -133,7 +136,8 @@ class HubSpot(BaseAdapter):
         found: list[Parsed] = []
         for n, item in enumerate(batch):
             try:
-                found.append(self._event(Walk(item, f"[{n}]")))
+                walk = Walk(item, f"[{n}]")
+                found.append(self._ticket(walk) if is_ticket(walk) else self._event(walk))
             except PayloadInvalid as error:
                 key = content_key(orjson.dumps(item, option=orjson.OPT_SORT_KEYS))
                 # The same notice twice has the same cause, wherever in a batch it stands.
@@ -145,9 +149,7 @@ class HubSpot(BaseAdapter):
         if family != "conversation" or change not in _RANK:
             return Skipped("type")
         thread = item.ident("objectId")
-        time_us = moment_us(item.value.get("occurredAt"))
-        if time_us is None:
-            raise PayloadInvalid("wanted milliseconds", f"{item.path}.occurredAt")
+        time_us = _occurred_us(item)
         message_id, message_type = item.maybe_ident("messageId"), item.maybe_text("messageType")
         bot = message_type == "WELCOME_MESSAGE"
         if message_type == "COMMENT" and not self._keep_private:
@@ -185,6 +187,37 @@ class HubSpot(BaseAdapter):
             payload=item.value,
         )
 
+    def _ticket(self, item: Walk) -> Parsed:
+        told = read_ticket(item)
+        if told.skipped:
+            return Skipped(told.skipped)
+        time_us = _occurred_us(item)
+        source = self.options.name
+        names = ("eventId", "subscriptionId", "objectId", "occurredAt", "propertyName", "propertyValue")
+        key = ":".join(item.maybe_ident(name) for name in names)
+        portal, number = item.maybe_ident("portalId"), told.thread.partition("-")[2]
+        spoken = told.kind in ("ticket.created", "message.updated", "message.deleted")
+        text, html = read_either(told.text) if told.text else ("", "")
+        return Event(
+            id=event_id(source, key),
+            source=source,
+            adapter=self.name,
+            kind=told.kind,
+            time=iso_from_us(time_us),
+            version=time_us + TICKET_RANK[told.change],
+            thread=told.thread,
+            subject=told.subject,
+            text=text,
+            html=html,
+            ticket=Ticket(id=number, status=told.status, priority=told.priority, assignee=told.assignee),
+            # The description is the ticket's opening, and goes with it.
+            message_id=told.thread if spoken else key,
+            url=f"https://app.hubspot.com/contacts/{portal}/record/0-5/{number}" if portal.isdigit() else "",
+            delivery_id=item.maybe_ident("eventId"),
+            unworded="look_up" if told.thin else "",
+            payload=item.value,
+        )
+
     def sample(self, *, serial: int, now_s: float) -> Sample:
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
@@ -208,6 +241,13 @@ class HubSpot(BaseAdapter):
             digest = hashlib.sha256(secret.encode() + head.encode() + sample.body).hexdigest()
             proof = {"x-hubspot-signature": digest, "x-hubspot-signature-version": version}
         return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
+
+
+def _occurred_us(item: Walk) -> int:
+    time_us = moment_us(item.value.get("occurredAt"))
+    if time_us is None:
+        raise PayloadInvalid("wanted milliseconds", f"{item.path}.occurredAt")
+    return time_us
 
 
 def _head(inbound: Inbound, url: str) -> bytes:

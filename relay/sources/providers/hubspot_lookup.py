@@ -1,18 +1,24 @@
-"""HubSpot: the text, HTML, sender and recipients of a message of a conversation's thread.
+"""HubSpot: the text, HTML, sender and recipients of a message of a conversation's thread; subject and description of a new
+ticket.
 
-Source: HubSpot, "Conversations inbox and messages".
+Source: HubSpot, "Conversations inbox and messages", "CRM API: Tickets".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from relay.sources.base import Walk
-from relay.sources.read.look_up import LookUp, has_text, put_person, put_text, quoted
+from relay.sources.read.hubspot_ticket import is_ticket
+from relay.sources.read.look_up import LookUp, has_text, put_either, put_person, put_text, quoted
 
 
 def _path(view: Mapping[str, Any], payload: Walk) -> str:
+    if view.get("kind") == "ticket.created" and is_ticket(payload):
+        ticket = quote(payload.maybe_ident("objectId"), safe="")
+        return f"/crm/v3/objects/tickets/{ticket}?properties=subject,content" if not has_text(view) else ""
     thread, message = quoted(view, "thread"), quoted(view, "message_id")
     if view.get("kind") != "message.created" or has_text(view) or not (thread and message):
         return ""
@@ -20,6 +26,11 @@ def _path(view: Mapping[str, Any], payload: Walk) -> str:
 
 
 def _fill(view: dict[str, Any], answer: Walk) -> None:
+    ticket = answer.maybe("properties")
+    if ticket.value:
+        put_either(view, ticket.maybe_text("content"))
+        view["subject"] = view.get("subject") or ticket.maybe_text("subject")
+        return
     put_text(view, answer.maybe_text("text"), answer.maybe_text("richText"))
     if not view.get("subject"):
         view["subject"] = answer.maybe_text("subject")

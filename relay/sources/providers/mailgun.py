@@ -99,7 +99,7 @@ class Mailgun(MailAdapter):
             reply_html=form.text("stripped-html") if form.text("stripped-text") else "",
             subject=form.text("subject") or form.text("Subject"),
             sender=form.text("from") or form.text("From"),
-            envelope_from=form.text("sender") or None,
+            envelope_from=form.text("sender") if "sender" in form else None,
             envelope_to=[form.text("recipient")],
             date=form.text("Date"),
             received=form.text("timestamp"),

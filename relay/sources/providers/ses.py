@@ -172,7 +172,8 @@ def _mail(envelope: Walk, notification: Walk) -> Mail:
         sender="" if raw else ", ".join(common.texts("from")),
         to="" if raw else ", ".join(common.texts("to")),
         cc="" if raw else ", ".join(common.texts("cc")),
-        envelope_from=about.maybe_text("source") or None,
+        # "" is a bounce's: there is nobody to answer.
+        envelope_from=about.maybe_text("source") if isinstance(about.value.get("source"), str) else None,
         envelope_to=receipt.texts("recipients") or about.texts("destination"),
         date="" if raw else common.maybe_text("date"),
         received=about.maybe_text("timestamp") or envelope.maybe_text("Timestamp"),

@@ -23,4 +23,8 @@ def _fill(view: dict[str, Any], answer: Walk) -> None:
     put_person(view, "", name, profile.maybe_text("email"))
 
 
-SLACK_LOOKUP = LookUp(_path, _fill, api="https://slack.com")
+def _busy(answer: Walk) -> bool:
+    return answer.value.get("ok") is False and answer.maybe_text("error") == "ratelimited"
+
+
+SLACK_LOOKUP = LookUp(_path, _fill, api="https://slack.com", busy=_busy)

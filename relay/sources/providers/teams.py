@@ -1,6 +1,8 @@
-"""Microsoft Teams outgoing webhooks: messages of a channel that mention the webhook.
+"""Microsoft Teams: outgoing webhooks (messages of a channel that mention the webhook), and what a Power Automate workflow
+sends on (any message of a chat or channel).
 
-Source: Microsoft, "Create an Outgoing Webhook"; Bot Framework, "Activity schema".
+A workflow signs nothing: it carries the secret in `X-Webhook-Token`, or in the URL.
+Source: Microsoft, "Create an Outgoing Webhook"; Bot Framework, "Activity schema"; Microsoft Graph, "chatMessage".
 """
 
 from __future__ import annotations
@@ -9,13 +11,11 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from functools import lru_cache
-from html import unescape
 from typing import Any, ClassVar
 
-import nh3
 import orjson
 
-from relay.errors import NotAuthentic
+from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
@@ -31,20 +31,14 @@ from relay.sources.base import (
     same,
 )
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
-from relay.sources.proof.rule import ProofRule, require_free_authorization
+from relay.sources.proof.rule import ProofRule, require_free_authorization, token_of
 from relay.sources.read.attached import pictures_in
-from relay.sources.read.markup import clean_html, is_deep_markup, text_of_html
+from relay.sources.read.chat_message import read_chat_message
 from relay.sources.read.moment import moment_us
+from relay.sources.read.teams_markup import teams_html, teams_text
 
 _KINDS = {"message": "created", "messageUpdate": "updated", "messageDelete": "deleted"}
 _AT = re.compile(r"<at[^<>]*>[^<>]*</at>")
-#: What a message needs; its boxes (div, span) go, their content stays.
-_TAGS = nh3.ALLOWED_TAGS - {"div", "span"}
-_EMOJI_TAG = re.compile(
-    r"<emoji\b[^<>]{0,1000}>|<img\b[^<>]{0,2000}schema\.skype\.com/Emoji[^<>]{0,2000}>", re.IGNORECASE
-)
-_ALT = re.compile(r"""\balt\s*=\s*["']([^"'<>]{1,40})["']""", re.IGNORECASE)
-_BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
 
 
 class Teams(BaseAdapter):
@@ -63,13 +57,16 @@ class Teams(BaseAdapter):
         self._keep_bots = "bots" in options.keep
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        scheme, _, given = head.headers.get("authorization", "").partition(" ")
-        self._rule.check_head(head, given if scheme.lower() == "hmac" else "")
+        if not _signature(head) and (token := token_of(head)):
+            self._rule.check_login(head)
+            self._rule.check_token(token)
+        else:
+            self._rule.check_head(head, _signature(head))
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        if not self._rule.secret:
+        given = _signature(inbound)
+        if not self._rule.secret or not given:
             return
-        given = inbound.headers["authorization"].partition(" ")[2]
         found = False
         for secret in self.options.secrets():
             if key := _key(secret):
@@ -78,14 +75,16 @@ class Teams(BaseAdapter):
             raise NotAuthentic("signature")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        return self._rule.once(inbound.body)
+        return self._rule.once(inbound.body) if _signature(inbound) else ()
 
     def timeless(self, inbound: Inbound) -> bool:
-        return self._rule.secret
+        return self._rule.secret and bool(_signature(inbound))
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
         body = Walk(payload)
+        if "messageType" in payload or (body.maybe("body").value and not body.maybe_text("type")):
+            return [self._workflow(payload, now_s)]
         what = body.text("type")
         if what not in _KINDS:
             return [Skipped("type")]
@@ -100,7 +99,8 @@ class Teams(BaseAdapter):
         version = int(now_s * 1_000_000) if found is None else found
         deleted = what == "messageDelete"
         html = "" if deleted else _html(body)
-        text = "" if deleted else _text(_with_emoji(body.maybe_text("text")) or html)
+        # Teams writes HTML entities and tags into `text`, and the mention of the webhook.
+        text = "" if deleted else teams_text(_AT.sub("", body.maybe_text("text")) or html)
         source = self.options.name
         delivery = f"{what}:{conversation}:{activity}:{stamp if what == 'messageUpdate' else ''}"
         return [
@@ -127,6 +127,38 @@ class Teams(BaseAdapter):
             )
         ]
 
+    def _workflow(self, payload: dict[str, Any], now_s: float) -> Parsed:
+        """A message as Graph has it. In a channel its thread is the one that an outgoing webhook tells."""
+        said = read_chat_message(Walk(payload))
+        if not said.message_id:
+            raise PayloadInvalid("wanted an id", "id")
+        if not said.kind:
+            return Skipped("type")
+        if said.sender.bot and not self._keep_bots:
+            return Skipped("bot")
+        version = int(now_s * 1_000_000) if said.version is None else said.version
+        in_channel = Walk(payload).maybe("channelIdentity").maybe_ident("channelId")
+        delivery = f"workflow:{said.thread}:{said.message_id}:{said.etag}"
+        return Event(
+            id=event_id(self.options.name, delivery),
+            source=self.options.name,
+            adapter=self.name,
+            kind=said.kind,
+            time=iso_from_us(version),
+            version=version,
+            thread=f"{in_channel};messageid={said.thread}" if in_channel else said.thread,
+            subject=said.subject,
+            text=said.text,
+            html=said.html,
+            sender=said.sender,
+            channel=said.channel,
+            message_id=said.message_id,
+            url=said.url,
+            attachments=said.attachments,
+            delivery_id=delivery,
+            payload=payload,
+        )
+
     def sample(self, *, serial: int, now_s: float) -> Sample:
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
@@ -145,6 +177,11 @@ class Teams(BaseAdapter):
         return Sample(sample.body, headers, sample.method)
 
 
+def _signature(head: Inbound) -> str:
+    scheme, _, given = head.headers.get("authorization", "").partition(" ")
+    return given if scheme.lower() == "hmac" else ""
+
+
 @lru_cache(maxsize=64)
 def _key(secret: str) -> bytes:
     """The token is base64 and must be decoded; b"" for what is none, which lets nobody in."""
@@ -154,29 +191,11 @@ def _key(secret: str) -> bytes:
         return b""
 
 
-def _text(raw: str) -> str:
-    """Plain text without the mention; Teams writes HTML entities and tags into `text`."""
-    broken = _BREAK.sub("\n", _AT.sub("", raw))
-    return text_of_html(broken)
-
-
 def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
-            told = _without_mentions(_with_emoji(attachment.maybe_text("content")))
-            if is_deep_markup(told):
-                return clean_html(told)
-            return nh3.clean(told, tags=_TAGS).removeprefix("&nbsp;").strip()
+            return teams_html(_without_mentions(attachment.maybe_text("content")))
     return ""
-
-
-def _with_emoji(html: str) -> str:
-    """The HTML with each emoji as its character: Teams writes it as a picture, or as an element of its own."""
-    if "moji" not in html:
-        return html
-    return _EMOJI_TAG.sub(
-        lambda found: unescape(alt[1]) if (alt := _ALT.search(found[0])) else found[0], html
-    ).replace("</emoji>", "")
 
 
 def _pictures(body: Walk) -> tuple[Attachment, ...]:

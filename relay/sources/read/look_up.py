@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.sources.base import Walk
+from relay.sources.read.either import looks_like_html
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 
@@ -17,14 +18,21 @@ from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 class LookUp:
     """One provider's. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
 
-    `path(view, payload)` is what to GET there, "" where there is nothing to ask. `fill(view, answer)` adds to the view of
-    an event what the answer has; what the view has already is never replaced.
+    `path(view, payload)` is what to ask there, "" where there is nothing to ask; with `question` its JSON is posted, else the
+    path is got. `fill(view, answer)` adds to the view of an event what the answer has; what the view has already is never
+    replaced. `busy(answer)` says of an answer with status 200 that the provider cannot answer now. `changes`: what is asked
+    may be another with the next event (the newest message, a text that was edited), so an answer is for one event only.
+    `scope` is what a token is asked for, where the provider gives tokens for a while (OAuth).
     """
 
     path: Callable[[Mapping[str, Any], Walk], str]
     fill: Callable[[dict[str, Any], Walk], None]
     api: str = ""
     example: str = ""
+    question: Callable[[Mapping[str, Any], Walk], Mapping[str, Any]] | None = None
+    busy: Callable[[Walk], bool] | None = None
+    changes: bool = False
+    scope: str = ""
 
 
 def quoted(view: Mapping[str, Any], key: str) -> str:
@@ -50,6 +58,11 @@ def put_text(view: dict[str, Any], text: str, html: str) -> None:
         return
     view["text"] = text or text_of_html(html)
     view["html"] = clean_html(html) if html else html_of_text(text)
+
+
+def put_either(view: dict[str, Any], told: str) -> None:
+    """Set text and HTML of what may be either."""
+    put_text(view, *(("", told) if looks_like_html(told) else (told, "")))
 
 
 def put_person(view: dict[str, Any], person_id: str, name: str, email: str) -> None:

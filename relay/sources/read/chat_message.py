@@ -1,0 +1,142 @@
+"""Microsoft Graph's chatMessage: what Teams' messages are in notifications with resource data, in the API's answers, and in
+what a Power Automate flow sends on.
+
+Source: Microsoft Graph, "chatMessage resource type", "chatMessageAttachment", "itemBody".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from relay.event import Attachment, Channel, Person
+from relay.sources.base import Walk
+from relay.sources.read.attached import pictures_in
+from relay.sources.read.markup import html_of_text
+from relay.sources.read.moment import moment_us
+from relay.sources.read.teams_markup import teams_html, teams_text
+
+MAX_FILES = 50
+_CARD_PARTS = ("body", "items", "columns", "rows", "cells", "facts", "actions", "sections")
+_CARD_WORDS = ("text", "title", "value", "summary", "subtitle", "altText")
+MAX_CARD_WORDS = 200
+_FILES = frozenset({"reference", "file"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """`kind` is the event's; "" for what nobody said: members who come and go, calls that begin."""
+
+    kind: str
+    message_id: str
+    thread: str
+    version: int | None
+    subject: str
+    text: str
+    html: str
+    sender: Person
+    channel: Channel
+    attachments: tuple[Attachment, ...]
+    url: str
+    etag: str
+
+
+def read_chat_message(message: Walk) -> ChatMessage:
+    """A chatMessage, whatever of it is there."""
+    body, own_id = message.maybe("body"), message.maybe_ident("id")
+    content = body.maybe_text("content")
+    form = message.maybe_text("messageType") or "message"
+    deleted = message.maybe_text("deletedDateTime")
+    edited = message.maybe_text("lastEditedDateTime")
+    kind = "message.deleted" if deleted else "message.updated" if edited else "message.created"
+    channel = message.maybe("channelIdentity").maybe_ident("channelId")
+    is_html = body.maybe_text("contentType").lower() != "text"
+    html = (teams_html(content) if is_html else html_of_text(content)) if content and not deleted else ""
+    text = teams_text(content) if is_html else content.strip()
+    files = () if deleted else _files(message) or (() if text else pictures_in(content))
+    told = (
+        [] if deleted else [line for one in message.items("attachments")[:MAX_FILES] for line in _told(one)]
+    )
+    return ChatMessage(
+        kind=kind if form == "message" else "",
+        message_id=own_id,
+        thread=message.maybe_ident("chatId") or message.maybe_ident("replyToId") or own_id,
+        version=moment_us(deleted or edited or message.maybe_text("createdDateTime")),
+        subject=message.maybe_text("subject"),
+        text="" if deleted else "\n".join(line for line in (text, *told) if line),
+        html=html + "".join(f"<p>{html_of_text(line)}</p>" for line in told),
+        sender=_sender(message.maybe("from")),
+        channel=Channel(id=channel or message.maybe_ident("chatId")),
+        attachments=files,
+        url=message.maybe_text("webUrl"),
+        etag=message.maybe_ident("etag"),
+    )
+
+
+def _sender(author: Walk) -> Person:
+    user, program = author.maybe("user"), author.maybe("application")
+    who = user if user.value else program
+    return Person(
+        id=who.maybe_ident("id"),
+        name=who.maybe_text("displayName"),
+        bot=bool(program.value) and not user.value,
+    )
+
+
+def _files(message: Walk) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(
+            name=file.maybe_text("name") or "file",
+            type=file.maybe_text("name").rpartition(".")[2]
+            if file.maybe_text("contentType") == "reference"
+            else "",
+            url=file.maybe_text("contentUrl"),
+        )
+        for file in message.items("attachments")[:MAX_FILES]
+        if file.maybe_text("contentType") in _FILES
+        or (file.maybe_text("name") and file.maybe_text("contentUrl"))
+    )
+
+
+def _told(attachment: Walk) -> list[str]:
+    """The words of what is no file: a forwarded message, a card. An answer's quotation stands in the thread already."""
+    form = attachment.maybe_text("contentType")
+    if form == "forwardedMessageReference":
+        held = _content(attachment)
+        sender = held.maybe("originalMessageSender").maybe("user").maybe_text("displayName")
+        said = teams_text(held.maybe_text("originalMessageContent"))
+        return [f"Forwarded from {sender}: {said}" if sender else f"Forwarded: {said}"] if said else []
+    if "card" in form:
+        return _card_words(_content(attachment).value)
+    return []
+
+
+def _content(attachment: Walk) -> Walk:
+    """An attachment's content is JSON in a text."""
+    try:
+        held = orjson.loads(attachment.maybe_text("content"))
+    except orjson.JSONDecodeError:
+        return Walk({})
+    return Walk(held if isinstance(held, dict) else {})
+
+
+def _card_words(card: Any) -> list[str]:
+    """The texts of an adaptive or connector card, from above; takes linear time."""
+    found: list[str] = []
+    level = [card]
+    for _ in range(16):
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, list):
+                below += part
+            elif isinstance(part, dict):
+                found += [
+                    text for key in _CARD_WORDS if isinstance(text := part.get(key), str) and text.strip()
+                ]
+                below += [part[key] for key in _CARD_PARTS if key in part]
+        if not below or len(found) > MAX_CARD_WORDS:
+            break
+        level = below
+    return [teams_text(text) for text in found[:MAX_CARD_WORDS]]
