@@ -32,11 +32,18 @@ class DurableWrite:
     and again after each `reconnected`: the server at the other end may be another. `failed` is called where the server
     cannot be asked to confirm."""
 
-    def __init__(self, client: redis.asyncio.Redis, prefix: str, failed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        prefix: str,
+        failed: Callable[[], None],
+        *,
+        wait_aof: bool = True,
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._failed = failed
-        self.wait_aof, self.trust_aof = True, False
+        self.wait_aof, self.trust_aof = wait_aof, False
         #: This server cannot be asked for WAITAOF; readiness says so, the door goes on.
         self._cannot_wait = False
 

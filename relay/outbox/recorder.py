@@ -54,13 +54,14 @@ class Recorder:
         *,
         rang: Callable[[int], None],
         failed: Callable[[], None] = lambda: None,
+        wait_aof: bool = True,
         set_back: Callable[[int], None] = lambda seen_ms: None,
     ) -> None:
         self._client = client
         self._outbox = outbox
         self._rang = rang
         self._failed = failed
-        self.durable = DurableWrite(client, outbox.prefix, failed)
+        self.durable = DurableWrite(client, outbox.prefix, failed, wait_aof=wait_aof)
         self.refusal = ""
         self.room_bytes: float | None = None
         #: How many events Redis said it had ever accepted, and when.

@@ -20,8 +20,7 @@ from tests.outbox.test_outbox import entry
 async def record_many(url: str, count: int, *, wait_aof: bool = False) -> list[list[Recorded]]:
     client = connect_async(url)
     rung: list[int] = []
-    recorder = Recorder(client, Outbox(connect(url)), rang=rung.append)
-    recorder.durable.wait_aof = wait_aof
+    recorder = Recorder(client, Outbox(connect(url)), rang=rung.append, wait_aof=wait_aof)
     answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(count)))
     await recorder.close()
     await client.aclose()
