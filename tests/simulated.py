@@ -11,7 +11,7 @@ from random import Random
 
 from relay.config import Batch, PlanhatConfig
 from relay.outbox.delivery import CallPermit, DeliveryState
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from workers.pace.pace import Pace
 
 NOON = 1_800_000_000_000

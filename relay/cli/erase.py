@@ -11,7 +11,7 @@ import click
 
 from relay.cli.context import CliContext
 from relay.cli.place import Place, place_options
-from relay.errors import PlanhatError, RelayError, UserError
+from relay.errors import OutboxUnavailable, PlanhatError, RelayError, UserError
 
 
 @click.command()
@@ -68,8 +68,15 @@ def erase(
     if planhat:
         report["planhat"] = _erase_planhat(context, erasure)
     report["still_in_planhat"] = [one.key for one in erasure.standing()]
-    report["rewritten"] = _rewrite(context)
+    kept = _rewrite(context)
+    report["rewritten"] = not kept
     _print(report, as_json)
+    if kept:
+        click.echo(
+            f"the append-only file of Redis holds it until it is rewritten ({kept}): run BGREWRITEAOF there, or let this user "
+            "run it (+bgrewriteaof)",
+            err=True,
+        )
     if report["still_in_planhat"] and not as_json:
         which = f"--email {email}" if email else f"--conversation {conversation}"
         click.echo(
@@ -153,18 +160,21 @@ def _erase_planhat(context: CliContext, erasure: Any) -> int:
     return deleted
 
 
-def _rewrite(context: CliContext) -> bool:
-    """A rewrite of the append-only file, so that what was erased leaves the disk too; waits for it."""
+def _rewrite(context: CliContext) -> str:
+    """Has the append-only file rewritten, so that what was erased leaves the disk too, and waits for it; why not, or ""."""
+    from relay.outbox.scripts import reaching_redis
+
     try:
-        context.redis.bgrewriteaof()
-        for _ in range(600):
-            info = context.redis.info("persistence")
-            if not info.get("aof_rewrite_in_progress") and not info.get("aof_rewrite_scheduled"):
-                return bool(info.get("aof_last_bgrewrite_status") == "ok")
-            time.sleep(0.1)
-    except (RelayError, OSError, ValueError):
-        return False
-    return False
+        with reaching_redis():
+            context.redis.bgrewriteaof()
+            for _ in range(600):
+                info = context.redis.info("persistence")
+                if not info.get("aof_rewrite_in_progress") and not info.get("aof_rewrite_scheduled"):
+                    return "" if info.get("aof_last_bgrewrite_status") == "ok" else "the rewrite failed"
+                time.sleep(0.1)
+    except OutboxUnavailable as error:
+        return str(error)
+    return "the rewrite takes longer than a minute"
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

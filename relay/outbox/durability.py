@@ -2,12 +2,15 @@
 a failover another server answers.
 
 What is not told is not assumed. A server that does not say how it syncs (hosted services refuse CONFIG) is asked to
-confirm each write with WAITAOF; where neither is to be had, nobody can say that a 202 is on disk, and the relay is not
-ready. What is confirmed is tried as well: a look writes a key and waits until it is on disk.
+confirm each write with WAITAOF; where that answers too early the syncs themselves are watched (`fsync_watch.py`); where
+nothing is to be had, nobody can say that a 202 is on disk, and the relay is not ready. What is confirmed is tried as
+well: a look writes a key and waits until it is on disk.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,11 +19,16 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
 from relay.outbox.reasons import error_code, unavailable_reason
 from relay.outbox.scripts import reaching_redis
 
 #: What a look waits for its own write to be on disk: with `everysec` that takes up to a second.
 CONFIRM_MS: Final = 1_400
+#: What the syncs are watched for at most, where WAITAOF answers too early.
+WATCH_S: Final = 1.9
+#: What tells how the server syncs; the second: not while a child of it writes.
+SETTINGS: Final = ("appendfsync", "no-appendfsync-on-rewrite")
 #: Scripts say what they may do while memory is full (`#!lua flags=allow-oom`), which older servers do not read.
 OLDEST: Final = (7, 0)
 
@@ -28,20 +36,22 @@ CLUSTER: Final = (
     "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
 )
 
-#: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, or nobody.
-Confirmed = Literal["always", "waitaof", "nobody"]
+#: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, we who watch the
+#: server's syncs after each write, or nobody.
+Confirmed = Literal["always", "waitaof", "watched", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
     """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell (`not_told` says why). `no_waitaof` is ""
-    where WAITAOF may be used, else why not. `problems` are sentences, "what; what to do": any of them makes the relay
+    where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `problems` are sentences, "what; what to do": any of them makes the relay
     not ready where RELAY_REQUIRE_DURABLE is true."""
 
     version: str
     fsync: str
     not_told: str
     no_waitaof: str
+    skips_in_rewrite: bool
     confirmed_by: Confirmed
     used_bytes: int
     max_bytes: int
@@ -51,7 +61,7 @@ class Durability:
     @property
     def wait_aof(self) -> bool:
         """Whether each write is to be confirmed with WAITAOF: unless Redis is known to sync before it answers."""
-        return not self.no_waitaof and self.fsync != "always"
+        return not self.no_waitaof and (self.fsync != "always" or self.skips_in_rewrite)
 
 
 def examine_durability(client: redis.Redis) -> Durability:
@@ -59,7 +69,7 @@ def examine_durability(client: redis.Redis) -> Durability:
     with reaching_redis():
         pipe = client.pipeline(transaction=False)
         pipe.info()
-        pipe.config_get("appendfsync")
+        pipe.config_get(*SETTINGS)
         # Satisfied at once: asks no more than whether it may be asked.
         pipe.execute_command("WAITAOF", 0, 0, 1)  # type: ignore[no-untyped-call]
         info, config, waited = pipe.execute(raise_on_error=False)
@@ -68,35 +78,48 @@ def examine_durability(client: redis.Redis) -> Durability:
         for answer in (config, waited):
             if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
                 raise answer
-    fsync, not_told = "", ""
-    if isinstance(config, ResponseError):
-        not_told = _why(config)
-    else:
-        fsync = str(config.get("appendfsync", ""))
-        not_told = "" if fsync else "not answered"
-    no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
-    return _judge(info, fsync, not_told, no_waitaof)
+    return _judge(info, config, waited)
 
 
-def _judge(info: dict[str, Any], fsync: str, not_told: str, no_waitaof: str) -> Durability:
+def told_settings(config: Any) -> tuple[str, bool]:
+    """(`appendfsync`, "" where it is not told; whether it may not sync while a child of it writes), from CONFIG GET's
+    answer or its error."""
+    told = config if isinstance(config, Mapping) else {}
+    return str(told.get(SETTINGS[0], "")), str(told.get(SETTINGS[1], "")) != "no"
+
+
+def who_confirms(
+    info: Mapping[str, Any], fsync: str, *, skips_in_rewrite: bool, can_wait: bool = True
+) -> Confirmed:
+    """`info`: INFO's sections `server` and `persistence`."""
+    if not int(info.get("aof_enabled", 0)):
+        return "nobody"
+    if fsync == "always" and not skips_in_rewrite:
+        return "always"
+    if fsync == "no" or not can_wait:
+        return "nobody"
+    # With `always` WAITAOF is right everywhere.
+    return "watched" if fsync != "always" and answers_early(info) else "waitaof"
+
+
+def _judge(info: dict[str, Any], config: Any, waited: Any) -> Durability:
     version = str(info.get("valkey_version") or info.get("redis_version", ""))
-    aof = bool(int(info.get("aof_enabled", 0)))
     cluster = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
-    confirmed: Confirmed = "nobody"
-    if aof and fsync == "always":
-        confirmed = "always"
-    elif aof and fsync != "no" and not no_waitaof:
-        confirmed = "waitaof"
+    fsync, skips = told_settings(config)
+    not_told = "" if fsync else _why(config) if isinstance(config, ResponseError) else "not answered"
+    no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
+    confirmed = who_confirms(info, fsync, skips_in_rewrite=skips, can_wait=not no_waitaof)
     problems = _of_the_server(info, version)
-    if not aof:
+    if not int(info.get("aof_enabled", 0)):
         problems.append("Redis does not persist each write (appendonly no); set appendonly yes")
     elif confirmed == "nobody":
-        problems.append(_nobody_confirms(fsync, not_told, no_waitaof))
+        problems.append(_nobody_confirms(fsync, not_told, no_waitaof, skips))
     return Durability(
         version=version,
         fsync=fsync,
         not_told=not_told,
         no_waitaof=no_waitaof,
+        skips_in_rewrite=skips,
         confirmed_by=confirmed,
         used_bytes=int(info.get("used_memory", 0)),
         max_bytes=int(info.get("maxmemory", 0)),
@@ -123,7 +146,12 @@ def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
     return problems
 
 
-def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str) -> str:
+def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str, skips: bool) -> str:
+    if fsync == "always" and skips:
+        return (
+            "Redis does not sync while it rewrites its file (no-appendfsync-on-rewrite yes), and WAITAOF could not be asked "
+            f"({no_waitaof}); set no-appendfsync-on-rewrite no"
+        )
     do = "set appendfsync always, or use a server with WAITAOF (Redis 7.2, Valkey 8)"
     if fsync == "no":
         return f"Redis never says that a write is on disk (appendfsync no); {do}"
@@ -146,20 +174,40 @@ def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
             written, *confirmed = pipe.execute(raise_on_error=False)
             if isinstance(written, Exception):
                 raise written
+            for answer in confirmed:
+                if isinstance(answer, Exception):
+                    return f"Redis does not confirm that a write is on disk (WAITAOF: {_why(answer)}); look at its log"
+                if int(answer[0]) < 1:
+                    return _unconfirmed(found, CONFIRM_MS / 1000)
+            if found.confirmed_by == "watched" and not _watch(client, found):
+                return _unconfirmed(found, WATCH_S)
     except OutboxUnavailable as error:
         return str(error)
-    for answer in confirmed:
-        if isinstance(answer, Exception):
-            return (
-                f"Redis does not confirm that a write is on disk (WAITAOF: {_why(answer)}); look at its log"
-            )
-        if int(answer[0]) < 1:
-            told = f"appendfsync {found.fsync}" if found.fsync else f"appendfsync not told: {found.not_told}"
-            return (
-                f"Redis did not confirm within {CONFIRM_MS / 1000:.1f} s that a write is on disk ({told}); "
-                "look at its disk, and set appendfsync always or everysec"
-            )
     return ""
+
+
+def _watch(client: redis.Redis, found: Durability) -> bool:
+    """Whether what was written is on disk in time. Raises a Redis error."""
+    watch = FsyncWatch(skips_in_rewrite=found.skips_in_rewrite)
+    deadline = time.monotonic() + WATCH_S
+    while time.monotonic() < deadline:
+        pipe = client.pipeline(transaction=False)
+        for command in QUESTION:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        info, now = pipe.execute()
+        wait_s = watch.heard(info, server_ms(now))
+        if wait_s is None:
+            return True
+        time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
+    return False
+
+
+def _unconfirmed(found: Durability, seconds: float) -> str:
+    told = f"appendfsync {found.fsync}" if found.fsync else f"appendfsync not told: {found.not_told}"
+    return (
+        f"Redis did not confirm within {seconds:.1f} s that a write is on disk ({told}); "
+        f"look at its disk, {'or' if found.fsync == 'everysec' else 'and'} set appendfsync always"
+    )
 
 
 def _why(error: Exception) -> str:

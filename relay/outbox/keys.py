@@ -16,6 +16,11 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     seen:<source>:<key> string  event id; dedupe memory
     event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
     log:<source>:<min>  list    event ids by the minute they came in
+    minutes:<source>:<day>  string  a bit for each minute of the day in which some came in; expires a day after its events
+    index               hash    cursor: what of the lists is in the index; revision, see `relay.outbox.index.store`
+    index:tail          list    chunks of the index: the newest events and their terms; expires
+    index:blocks        hash    number -> JSON: which minutes a block is of, and how it is read
+    index:block:<n>     string  a block of the index, see `relay.outbox.index.block`; expires with its events
     events:<x>          list    event ids of one conversation, the last 1,000
     known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
     thread:<key>        string  of a key of a mail (see `relay/thread_ids.py`): another key, or a mark and the thread's name
@@ -145,6 +150,9 @@ DOMAINS_NEXT: Final = "directory:domains:next"
 DOMAINS_AT: Final = "directory:domains:at"
 PARKED: Final = "directory:parked"
 DIRECTORY_CONFIG: Final = "directory:config"
+INDEX: Final = "index"
+INDEX_TAIL: Final = "index:tail"
+INDEX_BLOCKS: Final = "index:blocks"
 #: What every log and every entry of the dedupe memory begins with.
 LOGS: Final = "log:"
 SEEN: Final = "seen:"
@@ -193,6 +201,14 @@ def event(event_id: str) -> str:
 
 def log_of(source: str, minute: int | str) -> str:
     return f"{LOGS}{source}:{minute}"
+
+
+def minutes_of(source: str, day: int) -> str:
+    return f"minutes:{source}:{day}"
+
+
+def index_block(number: int | str) -> str:
+    return f"index:block:{number}"
 
 
 def events_of(external_id: str) -> str:

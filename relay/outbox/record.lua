@@ -160,7 +160,12 @@ end
 for source, ids in pairs(logs) do
   local log, length = P .. 'log:' .. source .. ':' .. minute, 0
   for from = 1, #ids, 1000 do length = redis.call('RPUSH', log, unpack(ids, from, math.min(from + 999, #ids))) end
-  if length == #ids then redis.call('EXPIRE', log, events_s) end
+  if length == #ids then
+    redis.call('EXPIRE', log, events_s)
+    local minutes = P .. 'minutes:' .. source .. ':' .. math.floor(minute / 1440)
+    redis.call('SETBIT', minutes, minute % 1440, 1)
+    redis.call('EXPIRE', minutes, events_s + 86400)
+  end
 end
 for source, r in pairs(rates) do
   redis.call('HSET', P .. 'rate:' .. source, 'tokens', tostring(r.tokens), 'at', now)

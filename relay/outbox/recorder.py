@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import redis.asyncio
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable, OverRate
+from relay.outbox.durable_write import DurableWrite, NotConfirmed
 from relay.outbox.items import Entry, Recorded
 from relay.outbox.outbox import Outbox
 from relay.outbox.reasons import perhaps_done, unavailable_reason
-from relay.outbox.scripts import script_text
 from relay.outbox.threads import find_args, names_of
 from relay.thread_ids import ThreadIds
 
@@ -32,8 +31,6 @@ _GATHER_S = 0.005
 CALL_S = 2.0
 #: What asking for threads may take. It changes nothing: whoever gets no answer goes on without.
 FIND_S = 0.5
-#: How long WAITAOF may take before the group is told to try later.
-FSYNC_TIMEOUT_MS = 1_700
 #: After a failed write the next ones fail at once for this long.
 FAIL_FAST_S = 0.3
 #: A Redis that gave no answer is asked for the time so often, and nothing is written until it tells.
@@ -47,8 +44,7 @@ class Recorder:
     """`rang` is called (in the event loop) with a generation to ring the workers' bell for, `failed` after a write that
     Redis did not take.
 
-    `wait_aof`: each write is confirmed with WAITAOF. So it is until somebody knows better, and again after each
-    `reconnected`: the server at the other end may be another. `refusal`: why nothing may be written now, "" if it may.
+    `durable`: how a write is confirmed, to be told what is found of the server. `refusal`: why nothing may be written now, "" if it may.
     `set_back` is told, with the time until which all was well, that Redis knows less than it did. `room_bytes`: what may still be written until somebody looks at Redis's memory again; None: no limit."""
 
     def __init__(
@@ -65,11 +61,9 @@ class Recorder:
         self._outbox = outbox
         self._rang = rang
         self._failed = failed
-        self.wait_aof = wait_aof
+        self.durable = DurableWrite(client, outbox.prefix, failed, wait_aof=wait_aof)
         self.refusal = ""
         self.room_bytes: float | None = None
-        #: This server cannot be asked for WAITAOF; readiness says so, the door goes on.
-        self._cannot_wait = False
         #: How many events Redis said it had ever accepted, and when.
         self._total = self._total_ms = 0
         self._set_back = set_back
@@ -83,8 +77,7 @@ class Recorder:
 
     def reconnected(self) -> None:
         """What was known of the server is known no longer."""
-        self.wait_aof = True
-        self._cannot_wait = False
+        self.durable.reconnected()
 
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
         """What became of each entry, once it is durable. Raises OutboxUnavailable (nothing counts as kept) or
@@ -103,7 +96,7 @@ class Recorder:
             return nothing
         try:
             async with asyncio.timeout(FIND_S):
-                return names_of(await self._evaluate("thread", find_args(asked)))
+                return names_of(await self.durable.run("thread", find_args(asked), confirm=False))
         except (RedisError, OSError):
             # The write that follows finds out, and says so.
             return nothing
@@ -128,7 +121,7 @@ class Recorder:
                     count += len(entries)
                     for entry, _ in entries:
                         size += len(entry.record) + len(entry.patch)
-                if not self._confirms():
+                if not self.durable.confirms:
                     await self._commit(group, size, confirm=False)
                     continue
                 # A confirmation comes with the next fsync, up to a second away: groups wait for it side by side.
@@ -140,9 +133,6 @@ class Recorder:
                 await asyncio.sleep(_GATHER_S)
         finally:
             self._writer = None
-
-    def _confirms(self) -> bool:
-        return self.wait_aof and not self._cannot_wait
 
     def _refuses(self, loop: asyncio.AbstractEventLoop) -> str:
         if self.refusal:
@@ -168,13 +158,13 @@ class Recorder:
             return
         try:
             async with asyncio.timeout(CALL_S):
-                answer = await self._run(self._outbox.record_args(flat), confirm=confirm)
+                answer = await self.durable.run("record", self._outbox.record_args(flat), confirm=confirm)
         except Exception as error:
             if not isinstance(error, (RedisError, OSError)):
                 _fail(group, type(error).__name__)
                 raise
             self._stumble(error, loop)
-            _fail(group, self._away_because, perhaps=perhaps_done(error))
+            _fail(group, self._away_because, perhaps=isinstance(error, NotConfirmed) or perhaps_done(error))
             return
         if self.room_bytes is not None:
             self.room_bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
@@ -234,47 +224,6 @@ class Recorder:
                         return
         finally:
             self._asking = None
-
-    async def _evaluate(self, name: str, args: list[Any]) -> Any:
-        sha, text = script_text(name)
-        prefix = self._outbox.prefix
-        try:
-            return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-        except NoScriptError:
-            return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
-
-    async def _run(self, args: list[Any], *, confirm: bool) -> Any:
-        if not confirm:
-            return await self._evaluate("record", args)
-        sha, text = script_text("record")
-        prefix = self._outbox.prefix
-        answer, synced = await self._run_confirmed("EVALSHA", sha, prefix, args)
-        if isinstance(answer, NoScriptError):
-            answer, synced = await self._run_confirmed("EVAL", text, prefix, args)
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(synced, ResponseError):
-            # Neither known to sync before it answers nor able to tell: the next look makes us unready.
-            self._cannot_wait = True
-            self._failed()
-        elif isinstance(synced, Exception):
-            raise synced
-        elif int(synced[0]) < 1:
-            raise NotConfirmed("the fsync was not confirmed in time")
-        return answer
-
-    async def _run_confirmed(
-        self, command: str, script: str, prefix: str, args: list[Any]
-    ) -> tuple[Any, Any]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.execute_command(command, script, 1, prefix, *args)
-            pipe.execute_command("WAITAOF", 1, 0, FSYNC_TIMEOUT_MS)
-            answer, synced = await pipe.execute(raise_on_error=False)
-            return answer, synced
-
-
-class NotConfirmed(RedisError):
-    """Redis has the write, and has not said that it is on disk."""
 
 
 def _fail(

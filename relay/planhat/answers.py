@@ -49,6 +49,21 @@ class Report:
         """How many items the counts claim to have succeeded."""
         return self.created + self.updated + self.nonupdates
 
+    def all_created(self, already: int) -> bool | None:
+        """Whether what no name decides was created, `already` created ones being named. None: the counts do not tell."""
+        if self.nonupdates:
+            return None
+        if self.created > already:
+            return None if self.updated else True
+        return False if self.updated else None
+
+    def only_id(self) -> str:
+        """Planhat's id of the only item of a call, if the answer gives exactly one."""
+        ids = {key.planhat_id for key in (*self.inserted, *self.updated_keys)}
+        ids |= {*self.modified, *self.upserted}
+        known = {planhat_id for planhat_id in ids if planhat_id}
+        return known.pop() if len(known) == 1 else ""
+
     @property
     def wholly_forbidden(self) -> bool:
         """A total 403: nothing went through and every complaint is about permission. No item is to blame."""

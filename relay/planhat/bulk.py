@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 import orjson
 
 from relay.planhat.limits import MAX_ITEMS
+from relay.planhat.outcomes import Delivered, Outcome, Postponed, Refused, Row, Unchanged
 from relay.planhat.report import Answer, Key, Throttled, Unavailable
-from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Resolution, Row, Unchanged
+from relay.planhat.resolve import Resolution
 
 Word = Literal["created", "updated", "unchanged", "delivered", "failed"]
 

@@ -15,8 +15,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from relay.planhat.complaints import UNSORTED, in_order, kinds_of, say, sort_out
+from relay.planhat.outcomes import Delivered, Hold, Outcome, Postponed, Refused, Row, Unchanged
 from relay.planhat.report import (
     Answer,
     Forbidden,
@@ -33,87 +35,19 @@ from relay.planhat.report import (
     blame,
 )
 
-HoldKind = Literal["rate_limited", "unavailable", "blocked"]
-
 #: Answers to the whole request that speak of the address or the method, never of an item.
 _WRONG_ADDRESS: Final = frozenset({404, 405, 406, 407, 410})
 _DUPLICATED: Final = re.compile(r"duplicat", re.IGNORECASE)
-_SHOWN_MESSAGES: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why delivery stops. `retry_after_s` is what Planhat named; None: the schedule decides."""
-
-    kind: HoldKind
-    reason: str
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Created or changed; `created` None: the answer did not tell which. `planhat_id` "": it did not tell that either."""
-
-    planhat_id: str = ""
-    created: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Planhat had exactly this already."""
-
-    planhat_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """No verdict on the item: `hold` None means that we stopped ourselves, and it may go at once. `perhaps_taken`: it
-    was sent, and Planhat may have it by now, or may not."""
-
-    reason: str
-    hold: Hold | None = None
-    perhaps_taken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Planhat's verdict on this one item. Both texts may quote what was sent: for a dead letter, never for a log."""
-
-    message: str
-    raw: str = ""
-    too_large: bool = False
-
-
-Outcome = Delivered | Unchanged | Postponed | Refused
-
-
-@dataclass(slots=True)
-class Row:
-    """One conversation ready to go. `planhat_id` "" where it goes by externalId (or `source_id`) alone.
-
-    `body` is its JSON, and has three lives, in this order: bytes of its own; while a call is under way perhaps a place
-    in that call's body (`share`), so that 4 MB are not there twice; empty once its outcome is known and it will not go
-    again (`release`)."""
-
-    external_id: str
-    body: bytes | memoryview
-    planhat_id: str = ""
-    source_id: str = ""
-
-    def share(self, place: memoryview) -> None:
-        """Leaves the row with its place in the body of the call under way."""
-        self.body = place
-
-    def release(self) -> None:
-        """Lets go of the JSON: it will not go again, and a batch of them is 4 MB."""
-        self.body = b""
+#: Calls of one batch that are spent on telling apart whose complaint is whose: a minute's, where all of a flood is refused.
+_SORTING_CALLS: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
     """What an answer left open. `errors`: complaints whose owner is unknown (None: it did not count). `exact`: its
     counts and complaints add up to what was sent. `complaints`: all of them, named ones too. `suspects`: hinted at.
-    `together`: nothing may be wrong with any of them but that they are too large together."""
+    `together`: nothing may be wrong with any of them but that they are too large together. `parts`: all of `rest` is
+    refused, for different reasons: each part is sent alone until each item has its own."""
 
     rest: tuple[int, ...] = ()
     errors: int | None = 0
@@ -121,6 +55,7 @@ class _Doubt:
     complaints: int | None = 0
     suspects: frozenset[int] = frozenset()
     together: bool = False
+    parts: tuple[tuple[int, ...], ...] = ()
 
 
 class Resolution:
@@ -154,6 +89,7 @@ class Resolution:
         self._took = False
         self._hints_hold = True
         self._perhaps: set[int] = set()
+        self._sorting = 0
 
     def run(self) -> Iterator[dict[int, Outcome]]:
         if not self.batch:
@@ -188,11 +124,12 @@ class Resolution:
         if len(rest) == 1:
             yield from self._resolve(rest, presume=presume)
             return
-        if doubt.together:
-            middle = (len(rest) + 1) // 2
-            for half in (rest[:middle], rest[middle:]):
-                if not self._over():
-                    yield from self._resolve(half, presume=presume)
+        middle = (len(rest) + 1) // 2
+        parts = doubt.parts or ((rest[:middle], rest[middle:]) if doubt.together else ())
+        for part in parts:
+            if not self._over():
+                yield from self._resolve(part, presume=presume)
+        if parts:
             return
         left, right, hinted = self._cut(doubt)
         found = self._ask(left)
@@ -306,10 +243,10 @@ class Resolution:
         if not rest:
             return _Doubt(complaints=complaints)
         if not loose and left >= len(rest):
-            known = _only_id(report) if len(group) == 1 else ""
+            known = report.only_id() if len(group) == 1 else ""
             unchanged = report.nonupdates if len(group) == 1 else report.nonupdates >= len(rest)
             outcome: Outcome = (
-                Unchanged(known) if unchanged else Delivered(known, _all_created(report, created))
+                Unchanged(known) if unchanged else Delivered(known, report.all_created(created))
             )
             # Nearly every batch ends here, and Planhat waits for the next one.
             decided: dict[int, Outcome] = dict.fromkeys(rest, outcome)
@@ -317,11 +254,7 @@ class Resolution:
             self._fresh.update(decided)
             return _Doubt(complaints=complaints)
         if loose and left <= 0 and (len(loose) >= len(rest) or len(group) == 1):
-            # Everything that is left was complained of, whichever complaint is whose.
-            message, raw = _all_messages(loose)
-            for position in rest:
-                self._refuse(position, message, raw)
-            return _Doubt(complaints=complaints)
+            return self._refuse_all(rest, in_order(report.errors, loose), complaints)
         if len(group) == 1:
             message = "Planhat took no notice of it: neither counted nor refused"
             self._refuse(rest[0], message, f"status {report.status}, counted {report.accounted}")
@@ -362,6 +295,19 @@ class Resolution:
                 named += 1
         return created, named
 
+    def _refuse_all(self, rest: tuple[int, ...], errors: Sequence[ItemError], complaints: int) -> _Doubt:
+        """Everything that is left was complained of, whichever complaint is whose: where they differ, each is to have its own."""
+        message, raw = say(errors)
+        if len(rest) > 1 and len(kinds_of(errors)) > 1:
+            parts = sort_out(rest, errors)
+            self._sorting += len(parts)
+            if self._sorting <= _SORTING_CALLS:
+                return _Doubt(rest, len(errors), True, complaints, parts=tuple(parts))
+            message = UNSORTED
+        for position in rest:
+            self._refuse(position, message, raw)
+        return _Doubt(complaints=complaints)
+
     # -- one item --------------------------------------------------------------------------------------------
 
     def _refuse(self, position: int, message: str, raw: str) -> None:
@@ -385,31 +331,6 @@ class Resolution:
 
     def _over(self) -> bool:
         return self.hold is not None or self._stopped
-
-
-def _all_created(report: Report, already: int) -> bool | None:
-    """Whether what no name decides was created, `already` created ones being named. None: the counts do not tell."""
-    if report.nonupdates:
-        return None
-    if report.created > already:
-        return None if report.updated else True
-    return False if report.updated else None
-
-
-def _only_id(report: Report) -> str:
-    """Planhat's id of the only item of a call, if the answer gives exactly one."""
-    ids = {key.planhat_id for key in (*report.inserted, *report.updated_keys)}
-    ids |= {*report.modified, *report.upserted}
-    known = {planhat_id for planhat_id in ids if planhat_id}
-    return known.pop() if len(known) == 1 else ""
-
-
-def _all_messages(errors: Sequence[ItemError]) -> tuple[str, str]:
-    messages = list(dict.fromkeys(error.message for error in errors if error.message))
-    raws = list(dict.fromkeys(error.raw_excerpt for error in errors if error.raw_excerpt))
-    return " | ".join(messages[:_SHOWN_MESSAGES]) or "refused without a reason", " | ".join(
-        raws[:_SHOWN_MESSAGES]
-    )
 
 
 def resolve(

@@ -124,7 +124,9 @@ class RedisWatch:
             return
         if sure:
             # An operator who requires nothing and has switched syncing off shall not wait for what never comes.
-            recorder.wait_aof = found.wait_aof and (self._require_durable or found.fsync != "no")
+            recorder.durable.wait_aof = found.wait_aof and (self._require_durable or found.fsync != "no")
+            # Nor wait out each sync where WAITAOF itself does not.
+            recorder.durable.trust_aof = found.confirmed_by != "watched" or not self._require_durable
         left = room_left(found)
         recorder.room_bytes = None if left is None else float(left)
         recorder.refusal = self._refusal(seen, found)

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer, find_server
-from tests.conftest import ACL
+from tests.acl import ACL
 
 #: What the documentation asks of a user of Redis that is not all-powerful, without `CONFIG GET`.
 _ACL = ACL.format(prefix="relay").removesuffix(" +config|get")

@@ -57,7 +57,7 @@ def stopped(short_tmp: Path) -> Path:
     server = EmbeddedServer(folder).start()
     with redis.Redis.from_url(server.url) as client:
         for number in range(50):
-            client.set(f"k{number}", number)
+            client.set(f"relay:k{number}", number)
     server.kill()
     server.stop()
     return folder

@@ -32,7 +32,8 @@ def test_who_vouches_for_a_write_being_on_disk(kind: Kind, fsync: str, user: str
     if told and fsync == "always":
         expected = "always"
     elif kind.waitaof and not (told and fsync == "no"):
-        expected = "waitaof"
+        # Its WAITAOF answers before the sync.
+        expected = "watched"
     else:
         expected = "nobody"
     assert found.confirmed_by == expected
@@ -56,7 +57,7 @@ def test_each_look_sees_what_the_server_is_set_to_now(kind: Kind) -> None:
         client = connect(as_user(server, "plain"))
         assert examine_durability(client).confirmed_by == "always"
         admin(server).config_set("appendfsync", "everysec")
-        assert examine_durability(client).confirmed_by == ("waitaof" if kind.waitaof else "nobody")
+        assert examine_durability(client).confirmed_by == ("watched" if kind.waitaof else "nobody")
         admin(server).config_set("appendfsync", "no")
         assert examine_durability(client).confirmed_by == "nobody"
         admin(server).config_set("appendfsync", "always")

@@ -47,8 +47,10 @@ from relay.outbox.veil_key import VeilKey
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.sources.base import Inbound
+from tests.acl import ACL
 from tests.door.test_redaction import mail
 from tests.operating import Shop, slack_message
+from tests.outbox.servers import admin, as_user
 from workers.dead_jobs import post_dead_letters
 
 ANN, BOB = "ann.canary@example.com", "bob@example.com"
@@ -513,6 +515,20 @@ def test_the_command_reports_and_redis_own_files_hold_nothing_afterwards(
     assert ANN not in str(line)
     assert command("--email", "no address")[0] == 2
     assert command("--email", ANN)[0] == 2
+
+
+def test_a_user_who_may_not_rewrite_the_file_is_told_what_still_holds_it(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Outbox(redis.Redis.from_url(server.url)).record([entry(1, ANN)])
+    user = f"user plain on >word {ACL.format(prefix='relay')}".split()
+    admin(server).execute_command("ACL", "SETUSER", *user[1:])  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("RELAY_REDIS_URL", as_user(server, "plain"))
+    done = CliRunner().invoke(cli, ["erase", "--email", ANN, "--yes", "--json"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["events"], report["rewritten"]) == (1, False)
+    assert "Redis: not permitted" in done.stderr and "BGREWRITEAOF" in done.stderr
 
 
 def test_what_planhat_still_has_is_said_and_goes_in_a_second_run(

@@ -13,7 +13,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item, Later, State
 from relay.outbox.outbox import Outbox
 from relay.outbox.vault import Vault
-from tests.conftest import _server, emptied
+from tests.conftest import _server
 
 NOON = 1_800_000_000_000
 
@@ -31,7 +31,9 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def redis_client(server_url: str) -> Iterator[redis.Redis]:
-    yield from emptied(server_url)
+    with redis.Redis.from_url(server_url) as client:
+        client.flushall()
+        yield client
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_wrong_password_and_what_a_user_may_not(kind: Kind) -> None:
     with running(kind, extra=("requirepass secret",)) as server:
         wrong = connect(as_user(server, "plain", "wrong"))
         assert str(reason(lambda: wrong.set("relay:x", "1"))) == "Redis: wrong password"
-        missing = connect(server.url)
+        missing = connect(f"unix://{server.socket}")
         assert str(reason(lambda: missing.set("relay:x", "1"))) == "Redis: password missing"
         plain = connect(as_user(server, "plain"))
         assert str(reason(lambda: plain.set("another:x", "1"))) == "Redis: not permitted"

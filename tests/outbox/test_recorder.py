@@ -61,7 +61,7 @@ def test_a_server_that_syncs_each_second_confirms_with_waitaof(short_tmp: Path) 
 
 async def record_many_again(url: str) -> list[list[Recorded]]:
     client = connect_async(url)
-    recorder = Recorder(client, Outbox(connect(url)), rang=lambda generation: None, wait_aof=True)
+    recorder = Recorder(client, Outbox(connect(url)), rang=lambda generation: None)
     answers = await asyncio.gather(*(recorder.record([(entry(n), 0.0)]) for n in range(50)))
     await recorder.close()
     await client.aclose()

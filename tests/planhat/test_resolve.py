@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, log2
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.planhat.outcomes import Delivered, Outcome, Postponed, Refused, Row, Unchanged
 from relay.planhat.report import Answer, Unavailable, read_report
-from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Resolution, Row, Unchanged, resolve
+from relay.planhat.resolve import Resolution, resolve
 
 STYLES = (
     "string",
@@ -47,6 +48,9 @@ class Tenant:
             status,
         )
         self.message = "not acceptable"
+        #: What is said of an item, where it is not `message`; and in what order complaints come.
+        self.messages: dict[str, str] = {}
+        self.arrange: Callable[[list[Any]], list[Any]] = list
         self.calls = 0
         self.sent: Counter[str] = Counter()
         self.have: set[str] = set()
@@ -68,7 +72,7 @@ class Tenant:
                 {"_id": f"id-{item.external_id}"} | ({"externalId": item.external_id} if self.echo else {})
                 for item in created
             ],
-            "createdErrors": [self.complaint(i, item) for i, item in wrong],
+            "createdErrors": self.arrange([self.complaint(i, item) for i, item in wrong]),
             "updatedErrors": [],
         }
         if self.style == "one":
@@ -76,22 +80,23 @@ class Tenant:
         return read_report(self.status if wrong else 200, {}, orjson.dumps(envelope), now_s=0)
 
     def complaint(self, index: int, item: Row) -> Any:
+        message = self.messages.get(item.external_id, self.message)
         match self.style:
             case "string_id":
-                return f"{self.message}: {item.external_id}"
+                return f"{message}: {item.external_id}"
             case "external_id":
-                return {"externalId": item.external_id, "error": self.message}
+                return {"externalId": item.external_id, "error": message}
             case "planhat_id":
-                return {"_id": item.planhat_id or None, "message": self.message}
+                return {"_id": item.planhat_id or None, "message": message}
             case "index":
-                return {"index": index, "message": self.message}
+                return {"index": index, "message": message}
             case "index_from_1":
-                return {"index": index + 1, "message": self.message}
+                return {"index": index + 1, "message": message}
             case "nested":
-                return {"item": {"externalId": item.external_id}, "errors": [{"message": self.message}]}
+                return {"item": {"externalId": item.external_id}, "errors": [{"message": message}]}
             case "bare":
                 return {}
-        return self.message
+        return message
 
 
 def check(outcomes: Any, items: list[Row], tenant: Tenant) -> None:

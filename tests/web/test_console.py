@@ -17,6 +17,7 @@ from relay.outbox.audit import read_audit
 from relay.outbox.sessions import Sessions
 from relay.web import console
 from relay.web.access import COOKIE, Access, access_of
+from relay.web.console.frame import Frame
 from relay.web.console.view import Handler, PageRoute
 from tests.operating import BROKEN_SUBJECT, NOON, Caller, Shop
 
@@ -242,12 +243,12 @@ def test_every_form_is_on_the_list(shop: Shop) -> None:
 def test_every_form_that_changes_something_has_its_word_for_the_audit(shop: Shop) -> None:
     made: dict[str, PageRoute] = {}
 
-    class Listing(console.pages.Console):
-        def _route(self, path: str, handler: Handler, way: PageRoute) -> Route:
+    class Listing(Frame):
+        def route(self, path: str, handler: Handler, way: PageRoute) -> Route:
             made[f"{way.method} /console{path.replace('{id}', 'x')}"] = way
-            return super()._route(path, handler, way)
+            return super().route(path, handler, way)
 
-    console.pages.console_routes(Listing(shop.context, access_of(shop.context)))
+    console.console_routes(Listing(shop.context, access_of(shop.context)))
     silent = [name for name, way in made.items() if way.method == "POST" and not way.act]
     # It explains what was pasted into it.
     assert silent == ["POST /console/rules"]

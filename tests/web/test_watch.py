@@ -98,13 +98,13 @@ def test_a_setting_that_is_changed_while_it_runs_is_seen(kind: Kind, tmp_path: P
         assert ready(at)[0] == 200 and at.slack(message(1)).status_code == 202
         admin(server).config_set("appendfsync", "everysec")
         if kind.waitaof:
-            wait_for("the door to confirm", lambda: at.side.recorder.wait_aof, 3)
+            wait_for("the door to confirm", lambda: at.side.recorder.durable.wait_aof, 3)
             assert ready(at)[0] == 200
         else:
             wait_for("not ready", lambda: ready(at)[0] == 503, 3)
             assert "appendfsync everysec" in ready(at)[1] and "WAITAOF" in ready(at)[1]
         admin(server).config_set("appendfsync", "always")
-        wait_for("the door to know", lambda: not at.side.recorder.wait_aof and ready(at)[0] == 200, 3)
+        wait_for("the door to know", lambda: not at.side.recorder.durable.wait_aof and ready(at)[0] == 200, 3)
 
 
 def test_a_server_that_took_another_s_place_confirms_from_its_first_write_on(
@@ -116,7 +116,7 @@ def test_a_server_that_took_another_s_place_confirms_from_its_first_write_on(
     try:
         with door(tmp_path, first.url) as at:
             assert at.slack(message(1)).status_code == 202
-            wait_for("the door to know", lambda: not at.side.recorder.wait_aof)
+            wait_for("the door to know", lambda: not at.side.recorder.durable.wait_aof)
             first.stop()
             second.start()
             number = 1
@@ -125,7 +125,7 @@ def test_a_server_that_took_another_s_place_confirms_from_its_first_write_on(
                 before = confirmations(second)
                 if at.slack(message(number)).status_code == 202:
                     break
-            assert confirmations(second) > before and at.side.recorder.wait_aof
+            assert confirmations(second) > before and at.side.recorder.durable.wait_aof
     finally:
         first.stop()
         second.stop()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay.config import Batch, PlanhatConfig, Retry
 from relay.outbox.delivery import Delivery
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from tests.simulated import NOON, MemoryDelivery
 from workers.pace.backoff import Backoff
 from workers.pace.pace import PROBE_ITEMS, Pace

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable, PlanhatWrongAddress
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from relay.value import value_class
 
 

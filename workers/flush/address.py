@@ -9,7 +9,7 @@ from relay.outbox.items import Settlement
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.custom_fields import Finding
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from workers.companies.directory import CompanyDirectory
 from workers.companies.verdicts import Ambiguous, Found, Missing, Unsure
 from workers.flush.dead_record import DeadRecord, dead_id

@@ -10,6 +10,7 @@ from typing import Final
 
 from relay.outbox.delivery import DeliveryState
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.planhat.outcomes import Row
 from relay.planhat.report import (
     Answer,
     Garbled,
@@ -20,7 +21,6 @@ from relay.planhat.report import (
     TooLarge,
     Unavailable,
 )
-from relay.planhat.resolve import Row
 from workers.flush.settle import CallFacts
 from workers.pace.pace import Pace
 

@@ -13,7 +13,7 @@ from relay.conversation import canonical, content_hash
 from relay.errors import NewerRecord
 from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
-from relay.planhat.resolve import Row
+from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
 from workers.flush.base import rebase
 

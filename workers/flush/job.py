@@ -13,8 +13,9 @@ from relay.config import Config
 from relay.outbox.delivery import CallPermit, DeliveryState
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
+from relay.planhat.outcomes import Hold, Refused
 from relay.planhat.report import Answer
-from relay.planhat.resolve import Hold, Refused, Resolution
+from relay.planhat.resolve import Resolution
 from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.call import Caller, MakesCall

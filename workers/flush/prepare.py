@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from relay.errors import NewerRecord
 from relay.outbox.items import Claim, Done, Item, Settlement
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.dead_record import DeadRecord

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from relay.errors import PlanhatError, PlanhatNotFound
 from relay.outbox.items import Settlement
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from workers.companies.verdicts import unsure_of
 from workers.flush.fold import FoldedItem, Read
 from workers.flush.settle import hand_back

@@ -17,7 +17,7 @@ from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import MARK_YEAR_S
 from relay.patch import Document
-from relay.planhat.resolve import Delivered, Outcome, Postponed, Refused, Unchanged
+from relay.planhat.outcomes import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import log
 from workers.flush.dead_record import DeadRecord, cause_of, dead_id
 from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document

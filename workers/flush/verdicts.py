@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from relay.outbox.items import Settled, Settlement
 from relay.outbox.outbox import Outbox
-from relay.planhat.resolve import Delivered, Outcome
+from relay.planhat.outcomes import Delivered, Outcome
 from relay.telemetry import log
 from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane

@@ -25,7 +25,7 @@ import orjson
 
 from relay.config import PlanhatConfig
 from relay.outbox.delivery import NO_CALLS_WANTED, CallPermit, Delivery, DeliveryState
-from relay.planhat.resolve import Hold
+from relay.planhat.outcomes import Hold
 from workers.pace.backoff import Backoff
 from workers.pace.batch_size import SizeTuner
 from workers.pace.call_budget import CallBudget

@@ -1,6 +1,33 @@
-"""The operators' page at `/console`: rendered here, readable without JavaScript, nothing fetched from elsewhere."""
+"""The operators' page at `/console`: rendered here, readable without JavaScript, nothing fetched from elsewhere. A page is a
+module with `routes`, and a line here."""
 
-from relay.web.console import pages
-from relay.web.console.pages import routes
+from __future__ import annotations
 
-__all__ = ["pages", "routes"]
+from starlette.routing import Route
+
+from relay.operations.context import WebContext
+from relay.web.access import Access, access_of
+from relay.web.console import (
+    audit,
+    dead,
+    differences,
+    operations,
+    overview,
+    rules,
+    session,
+    sources,
+    static_files,
+    trace,
+)
+from relay.web.console.frame import Frame
+
+_PAGES = (static_files, session, overview, dead, trace, sources, differences, audit, rules, operations)
+
+
+def routes(context: WebContext, access: Access | None = None) -> list[Route]:
+    """Every route of the console."""
+    return console_routes(Frame(context, access or access_of(context)))
+
+
+def console_routes(frame: Frame) -> list[Route]:
+    return [route for page in _PAGES for route in page.routes(frame)]

@@ -1,0 +1,143 @@
+"""What every page of the console has around it: who asks, that a form is our own, the line in the audit, what an error looks
+like. A page is a function of (request, operator, form) that gives a `View` or says where to `Go`; it runs in a thread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from relay.errors import NotFound, OutboxUnavailable, RelayError
+from relay.operations.context import WebContext
+from relay.web.access import Access, Operator
+from relay.web.answers import BadRequest, read_request_body
+from relay.web.audited import Audit, named_in
+from relay.web.console.render import HEADERS, page
+from relay.web.console.view import FormValues, Go, Handler, PageRoute, View
+from relay.web.refused import RequestRefused
+
+#: What a redirect may say; the words are ours, never the address's.
+_SAID = {
+    "replayed": "Replayed: it waits for delivery again.",
+    "discarded": "Discarded.",
+    "edited": "The edit is kept. Replay it to send it.",
+    "held": "Held. What comes in waits.",
+    "resumed": "It goes on.",
+    "cancelled": "It stops as soon as it can.",
+}
+
+
+class Frame:
+    """Makes routes of pages. `context` is what their operations need."""
+
+    def __init__(self, context: WebContext, access: Access) -> None:
+        self.context = context
+        self.access = access
+        self.audit = Audit(context.outbox)
+
+    def get(self, path: str, handler: Handler, *, own: bool = False) -> Route:
+        return self.route(path, handler, PageRoute("GET", own=own))
+
+    def post(
+        self, path: str, handler: Handler, *, act: str = "", asks: bool = False, own: bool = False
+    ) -> Route:
+        return self.route(path, handler, PageRoute("POST", act, asks, own))
+
+    def route(self, path: str, handler: Handler, way: PageRoute) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                operator = await run_in_threadpool(self.access.admit, request)
+            except RequestRefused as refused:
+                return _turn_away(request, refused)
+            except OutboxUnavailable as error:
+                return redis_away(None, error)
+            return await self._answer(request, operator, handler, way)
+
+        return Route(f"/console{path}", endpoint, methods=[way.method])
+
+    async def _answer(
+        self, request: Request, operator: Operator, handler: Handler, way: PageRoute
+    ) -> Response:
+        try:
+            form: FormValues = {}
+            if way.method == "POST":
+                form = await read_form(request)
+                self.access.require_own_page(request, operator, form.get("csrf", ""))
+                if way.act:
+                    self.access.require_change(operator)
+            result = await run_in_threadpool(self._result, request, operator, form, handler, way)
+        except RequestRefused as refused:
+            return error_page(operator, refused.status, "Not allowed", refused.message)
+        except BadRequest as error:
+            return error_page(operator, error.status, "That cannot be read", str(error))
+        except NotFound as error:
+            return error_page(operator, 404, "Not found", str(error))
+        except OutboxUnavailable as error:
+            return redis_away(operator, error)
+        except RelayError as error:
+            return error_page(operator, 422, "That does not work", str(error))
+        if isinstance(result, Go):
+            path = (
+                f"{result.path}{'&' if '?' in result.path else '?'}said={result.said}"
+                if result.said
+                else result.path
+            )
+            return RedirectResponse(path, 303, headers=HEADERS)
+        said = _SAID.get(request.query_params.get("said", ""), "")
+        context = {"operator": operator, "said": said, "here": result.here, **result.context}
+        return page(result.template, context, result.status)
+
+    def _result(
+        self, request: Request, operator: Operator, form: FormValues, handler: Handler, way: PageRoute
+    ) -> View | Go:
+        """The handler's, with a line in the audit where it acts or shows what people wrote."""
+        if way.act and not (way.asks and form.get("sure") != "yes"):
+            result = self.audit.acting(
+                operator, way.act, named_in(request, form), lambda: handler(request, operator, form)
+            )
+        else:
+            result = handler(request, operator, form)
+        if isinstance(result, Go) or way.own:
+            return result
+        return replace(result, context=self.audit.shown(request, operator, result.context))
+
+
+def _turn_away(request: Request, refused: RequestRefused) -> Response:
+    if refused.status != 401:
+        return error_page(None, refused.status, "Not allowed", refused.message)
+    path, query = str(request.url.path), request.url.query
+    target = "/console/sign-in?" + urlencode({"next": f"{path}?{query}" if query else path})
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={**HEADERS, "HX-Redirect": "/console/sign-in"})
+    return RedirectResponse(target, 303, headers=HEADERS)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """A form as browsers send it (urlencoded), the last value of each name. Raises BadRequest."""
+    body = await read_request_body(request)
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise BadRequest("not a form") from None
+    return dict(pairs)
+
+
+def error_page(operator: Operator | None, status: int, title: str, message: str) -> Response:
+    context = {
+        "operator": operator,
+        "said": "",
+        "here": "-",
+        "title": title,
+        "message": message,
+        "back": "/console",
+    }
+    return page("error.html", context, status)
+
+
+def redis_away(operator: Operator | None, error: OutboxUnavailable) -> Response:
+    sentence = f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again."
+    return error_page(operator, 503, "Redis is away", sentence)
