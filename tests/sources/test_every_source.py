@@ -30,12 +30,15 @@ PUBLIC_URL = "https://hooks.example.com"
 
 #: Sign nothing: basic auth is their proof.
 LOGIN = frozenset(
-    {"postmark", "cloudmailin", "freshdesk", "gorgias", "servicenow", "salesforce", "cloudevents", "ses"}
+    {
+        *("postmark", "cloudmailin", "brevo", "mailjet", "postal", "ses"),
+        *("freshdesk", "gorgias", "servicenow", "salesforce", "cloudevents"),
+    }
 )
 #: Their proof does not cover the body (Gong: a secret in the URL; its JWT has tests of its own).
 BODY_UNSIGNED = LOGIN | {
     *("mailgun", "aircall", "graph", "gong", "google_chat", "zoho_desk", "groove", "livechat", "pipedrive"),
-    *("productboard", "ringcentral"),
+    *("productboard", "ringcentral", "sparkpost"),
 }
 #: A request signed a day ago must be refused.
 STAMPED = frozenset(

@@ -31,6 +31,7 @@ REPEATED = "a shorter copy of words that are there"
 STATE = "the provider's own words for a state or a kind"
 HIDDEN = "not for the customer's eyes"
 GONE = "taken away or replaced by this very event"
+RECIPIENTS = "recipients stand in the event; the default rules write the sender"
 
 MAIL = {
     "*eaders*": TRANSPORT,
@@ -45,15 +46,26 @@ MAIL = {
     "*Body": QUOTED,
     "*StrippedTextReply": "the review found the provider's cut of quotations unreliable: ours is taken",
     "*Date": TRANSPORT,
-    "To": "recipients stand in the event; the default rules write the sender",
-    "Cc": "recipients stand in the event; the default rules write the sender",
-    "Bcc": "recipients stand in the event; the default rules write the sender",
-    "*[[]].to": "recipients stand in the event; the default rules write the sender",
+    "To": RECIPIENTS,
+    "Cc": RECIPIENTS,
+    "Bcc": RECIPIENTS,
+    "*[[]].to": RECIPIENTS,
+    "to": RECIPIENTS,
+    "cc": RECIPIENTS,
+    "*recipients.*.raw": RECIPIENTS,
+    "*msg.*[[]][[]]": RECIPIENTS,
+    "*data.raw": "the whole mail once more, as it came",
+    "*email_rfc822": "the whole mail once more, as it came",
+    "message": "the whole mail, as it came",
+    "*-part": QUOTED,
+    "*_body": QUOTED,
+    "items[[]].Subject": "the thread's first mail names the conversation",
 }
 
 #: adapter -> path of the payload (with * and ?) -> why its words are not looked for.
 WHY: dict[str, dict[str, str]] = {
     **dict.fromkeys(("cloudmailin", "mailgun", "postmark", "sendgrid"), MAIL),
+    **dict.fromkeys(("brevo", "mailersend", "mailjet", "mandrill", "postal", "sparkpost"), MAIL),
     "ses": {"Subject": "Amazon's own subject of each notification"},
     "aircall": {"data.comments[[]].content": "an earlier comment: each is told when it is made"},
     "freshdesk": {"freshdesk_webhook.ticket_description": EARLIER},
@@ -63,14 +75,7 @@ WHY: dict[str, dict[str, str]] = {
         "conversation.last_message.*": EARLIER,
         "source.data.actions[[]]": "what a rule of the help desk did",
     },
-    "generic": {
-        "items[[]].RawTextBody": QUOTED,
-        "data.raw": "the whole mail once more, as it came",
-        "*email_rfc822": "the whole mail once more, as it came",
-        "data.text": "the HTML of the same mail stands there",
-        "*eaders*": TRANSPORT,
-        "[[]].data": "a link's markup within a sentence",
-    },
+    "generic": {"[[]].data": "a link's markup within a sentence"},
     "gorgias": {
         "ticket.messages[[]].body_text": "the earlier messages of the ticket, an internal note among them"
     },

@@ -10,23 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Event, Person, Recipient, event_id
 from relay.linear_pattern import Pattern, compile_pattern
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Answers,
-    BaseAdapter,
-    Inbound,
-    Parked,
-    Parsed,
-    Sample,
-    Skipped,
-    content_key,
-    iso_from_us,
-)
+from relay.sources.base import Parsed, Skipped, content_key, iso_from_us
 from relay.sources.mail.automatic import BOUNCE, TAGS, classify
 from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
 from relay.sources.mail.headers import MailHeaders, date_us, unfolded
@@ -35,8 +25,6 @@ from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.mail.thread_ids import named_ids, own_ids, thread_ids
 from relay.sources.read.charset import printable
 
-#: Attachments come inside the body of most providers.
-MAX_MAIL_BYTES = 25 * 1024 * 1024
 MAX_ATTACHMENTS = 200
 #: A writer's clock may be wrong; a mail from the future would stand above all that follows it.
 FUTURE_US = 86_400_000_000
@@ -79,41 +67,6 @@ class Mail:
     delivery_id: str = ""
     also_seen: Sequence[str] = ()
     payload: Mapping[str, Any] = field(default_factory=dict)
-
-
-class MailAdapter(BaseAdapter):
-    """What the inbound-mail adapters share: their size limit, and that a genuine mail is never refused."""
-
-    max_body_bytes: ClassVar[int] = MAX_MAIL_BYTES
-    #: Looking for quotes takes up to a microsecond a byte.
-    inline_bytes: ClassVar[int] = 32 * 1024
-    #: `malformed` is hardly ever used: what is genuine but unreadable is parked.
-    answers: Answers = Answers()
-
-    def __init__(self, options: SourceOptions) -> None:
-        super().__init__(options)
-        self._keep_auto = "auto_replies" in options.keep
-
-    def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
-        try:
-            return [self.parse_mail(inbound, now_s=now_s)]
-        except PayloadInvalid as error:
-            # A 4xx would make the provider drop the mail, or bounce it to the customer.
-            return [Parked(f"mail not readable: {error}", content_key(inbound.body))]
-
-    def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
-        """The mail of this request. Raises PayloadInvalid for what cannot be read as one."""
-        raise NotImplementedError
-
-    def sample(self, *, serial: int, now_s: float) -> Sample:
-        return self.sample_thread(serial=serial, now_s=now_s)[0]
-
-    def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A mail and the answer to it."""
-        raise NotImplementedError
-
-    def event(self, mail: Mail, *, now_s: float) -> Parsed:
-        return mail_event(mail, self.options, self.name, now_s=now_s, keep_auto=self._keep_auto)
 
 
 def mail_event(

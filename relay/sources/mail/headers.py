@@ -57,6 +57,16 @@ class MailHeaders:
         return [[name, printable(value)] for name, values in self._values.items() for value in values]
 
 
+def header_pairs(value: Any) -> list[tuple[str, str]]:
+    """Header fields that a provider gives as an object: a text for each name, or a list where a field repeats."""
+    pairs: list[tuple[str, str]] = []
+    for name, given in value.items() if isinstance(value, dict) else ():
+        pairs.extend(
+            (name, one) for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)
+        )
+    return pairs
+
+
 def header_block(text: str) -> list[tuple[str, str]]:
     """The fields of a raw header block, as SendGrid posts it beside the parsed parts."""
     found: list[tuple[str, str]] = []

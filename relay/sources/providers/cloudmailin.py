@@ -14,8 +14,9 @@ from relay.errors import PayloadInvalid
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Walk, json_object
-from relay.sources.mail.event import Mail, MailAdapter
-from relay.sources.mail.headers import MailHeaders, attachment
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
+from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import login_headers, require_login
@@ -74,6 +75,7 @@ def _mail(payload: dict[str, Any]) -> Mail:
         headers=headers,
         text=body.maybe_text("plain") or (raw.text if raw else ""),
         html=body.maybe_text("html") or (raw.html if raw else ""),
+        flowed=raw.flowed if raw and not body.maybe_text("plain") else False,
         reply=body.maybe_text("reply_plain"),
         envelope_from=envelope.maybe_text("from") if isinstance(envelope.value.get("from"), str) else None,
         envelope_to=[address for address in recipients if address],
@@ -84,13 +86,8 @@ def _mail(payload: dict[str, Any]) -> Mail:
 
 
 def _headers(value: dict[str, Any]) -> MailHeaders:
-    """Normalized keys are lower_snake, the older format's are as in the mail; a repeated header is a list."""
-    pairs: list[tuple[str, str]] = []
-    for name, given in value.items():
-        for one in given if isinstance(given, list) else [given]:
-            if isinstance(one, str):
-                pairs.append((name.replace("_", "-"), one))
-    return MailHeaders(pairs)
+    """Normalized keys are lower_snake, the older format's are as in the mail."""
+    return MailHeaders((name.replace("_", "-"), text) for name, text in header_pairs(value))
 
 
 def _attachments(body: Walk) -> list[Attachment]:

@@ -24,7 +24,8 @@ from relay.sources.base import (
     Walk,
     hmac_bytes,
 )
-from relay.sources.mail.event import Mail, MailAdapter
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails

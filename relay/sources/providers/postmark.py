@@ -13,7 +13,8 @@ import orjson
 from relay.event import Attachment, Recipient
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_object
-from relay.sources.mail.event import Mail, MailAdapter
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails

@@ -14,8 +14,9 @@ import orjson
 from relay.event import Attachment, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
-from relay.sources.mail.event import Mail, MailAdapter
-from relay.sources.mail.headers import MailHeaders, attachment
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
+from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.sample import sample_mails
 from relay.sources.proof.credentials import login_headers, require_secret
 from relay.sources.proof.rule import ProofRule
@@ -51,9 +52,8 @@ class Resend(MailAdapter):
             # Events of sent mails (delivered, opened, bounced) of the same account.
             return Skipped("type")
         data = body["data"]
-        headers = data.maybe("headers").value
         mail = Mail(
-            headers=MailHeaders((key, value) for key, value in headers.items() if isinstance(value, str)),
+            headers=MailHeaders(header_pairs(data.value.get("headers"))),
             text=data.maybe_text("text"),
             html=data.maybe_text("html"),
             subject=data.maybe_text("subject"),

@@ -26,7 +26,8 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk
-from relay.sources.mail.event import Mail, MailAdapter
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_block
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails

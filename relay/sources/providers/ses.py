@@ -17,7 +17,8 @@ from relay.errors import NotAuthentic, PayloadInvalid, UserError
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, iso_from_us, json_object
-from relay.sources.mail.event import Mail, MailAdapter
+from relay.sources.mail.adapter import MailAdapter
+from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders
 from relay.sources.mail.mime import MimeMail, read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
