@@ -52,7 +52,7 @@ def audit(since: str, until: str, limit: int, after: str, as_json: bool, place: 
 
 
 def _of(told: dict[str, Any]) -> str:
-    from relay.cli.trace import short
+    from relay.cli.output import short
 
     pairs = (
         (name, ", ".join(map(str, value)) if isinstance(value, list) else value)

@@ -48,15 +48,8 @@ def place_options(command: _F) -> _F:
     def run(
         *arguments: Any, data: str | None, config_file: str | None, env_file: str | None, **options: Any
     ) -> Any:
-        told = os.environ.get("RELAY_DATA", "")
-        place = Place(
-            data=data or told or DATA,
-            named=data is not None,
-            wanted=bool(data is not None or told),
-            config=config_file or "",
-            env_file=env_file or "",
-        )
-        return command(*arguments, place=place, **options)
+        told = {"data": data, "config_file": config_file, "env_file": env_file}
+        return command(*arguments, place=place_of(told), **options)
 
     wrapped: Any = update_wrapper(run, command)
     for option in (
@@ -79,6 +72,19 @@ def place_options(command: _F) -> _F:
     ):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def place_of(options: Mapping[str, Any]) -> Place:
+    """From the values of the three options; what is missing or None was not given."""
+    data = options.get("data")
+    told = os.environ.get("RELAY_DATA", "")
+    return Place(
+        data=data or told or DATA,
+        named=data is not None,
+        wanted=bool(data is not None or told),
+        config=options.get("config_file") or "",
+        env_file=options.get("env_file") or "",
+    )
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from relay.cli.context import operator
+from relay.cli.output import short
 from relay.cli.place import Place, place_options
-from relay.cli.trace import short
 from relay.errors import UserError
 
 

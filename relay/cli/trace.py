@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
+from relay.cli.output import short
 from relay.cli.place import Place, place_options
 from relay.errors import RelayError
-
-_SHORT_CHARS = 100
 
 
 @click.command()
@@ -74,10 +73,3 @@ def _print_event(event: dict[str, Any]) -> None:
             f"{k}={short(v)}" for k, v in step.items() if k not in ("at", "what") and v not in (None, "")
         )
         click.echo(f"  {step['at'] or '-':24}  {step.get('what', '?')}{'  ' + rest if rest else ''}")
-
-
-def short(value: Any) -> str:
-    """A value on one line; payloads are hostile text, so control characters are shown escaped."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-    return text if len(text) <= _SHORT_CHARS else text[: _SHORT_CHARS - 1] + "…"

@@ -9,8 +9,6 @@ from typing import Any
 
 from relay.errors import UserError
 from relay.operations.moments import parse_moment
-from relay.outbox.dead import DeadHead
-from relay.outbox.outbox import Outbox
 
 MAX_IDS = 10_000
 
@@ -26,8 +24,8 @@ class InputInvalid(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`ids` alone, or everything that fits all the filters given; `everything` is the filter that all fit.
-    `until_ms` 0: open."""
+    """`ids` alone, or everything that fits all the filters given; `everything` is the filter that all fit. `cause` is what was
+    asked: an id, a text, or a part of one. `until_ms` 0: open."""
 
     ids: tuple[str, ...] = ()
     cause: str = ""
@@ -35,11 +33,6 @@ class Selection:
     since_ms: int = 0
     until_ms: int = 0
     everything: bool = False
-
-    def fits(self, head: DeadHead) -> bool:
-        if self.cause and self.cause not in (cause_group(head.facts), str(head.facts.get("cause"))):
-            return False
-        return not self.source or self.source == head.source
 
 
 def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
@@ -104,14 +97,6 @@ def read_flag(body: Mapping[str, Any], key: str) -> bool:
     if not isinstance(value, bool):
         raise InputInvalid("wanted true or false", key)
     return value
-
-
-def select(outbox: Outbox, selection: Selection) -> list[str]:
-    """The ids of the letters, newest first; named ids in their order, whether or not they exist."""
-    if selection.ids:
-        return list(selection.ids)
-    heads = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
-    return [head.dead_id for head in heads if selection.fits(head)]
 
 
 # What differs between two letters of one cause: addresses, ids, numbers, quoted values.

@@ -61,6 +61,12 @@ class DeadLetters:
             names: Any = self._store.redis.smembers(self._store.prefix + keys.dead_of(external_id))
         return sorted(name.decode() for name in names)
 
+    def looked_at_again_ms(self, dead_id: str) -> int | None:
+        """When one that waits for its company is looked at again; None for one that goes by nobody but a person."""
+        with reaching_redis():
+            score: Any = self._store.redis.zscore(self._store.prefix + keys.PARKED, dead_id)
+        return int(score) if score is not None else None
+
     def get_many(self, dead_ids: Sequence[str]) -> list[DeadLetter]:
         """The letters that still exist, in the order asked for."""
         with reaching_redis():

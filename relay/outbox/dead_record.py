@@ -25,12 +25,14 @@ def encode_record(
     field: str = "",
     line: int | None = None,
     answer: str | None = None,
+    asked_for: Sequence[Mapping[str, str]] = (),
     attempts: Sequence[Mapping[str, Any]] = (),
     document: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The record as JSON bytes. `cause` groups letters and stands in metrics and logs: it holds no id, number or person.
     `reason` (left out: the cause), `answer` (Planhat's) and `document` (what was to be sent) are for the operator's eyes.
-    `field` and `line` say where in the rules it failed."""
+    `field` and `line` say where in the rules it failed; `asked_for`: `{"key", "value"}` of each thing that its company was
+    looked up by in vain."""
     return orjson.dumps(
         {
             "v": DEAD_SCHEMA,
@@ -42,6 +44,7 @@ def encode_record(
             "line": line,
             "answer": answer,
             "attempts": list(attempts),
+            **({"asked_for": list(asked_for)} if asked_for else {}),
             "document": document,
             "source": source,
             "externalId": external_id,

@@ -38,6 +38,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     dead:<id>:patches   list    as `patches:<x>`: what a replay sends
     redriven:<dead id>  string  the order by which a letter was put back and what that moved; expires
     deadof:<x>          set     dead letters of one conversation
+    cause:<digest>      hash    what people say of a cause of dead letters: muted, muted_until_ms, assigned, note, by, at_ms; expires
     unposted            set     dead letters without a failed RQ job yet
     delivery            hash    state, until_ms, reason, failures, reopened_ms
     calls               zset    the calls of the last minute
@@ -253,6 +254,10 @@ def redriven(dead_id: str) -> str:
 
 def dead_of(external_id: str) -> str:
     return f"deadof:{external_id}"
+
+
+def cause(digest: str) -> str:
+    return f"cause:{digest}"
 
 
 def operation(operation_id: str) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from relay.errors import NotFound, RelayError
 from relay.operations.audit import list_audit
 from relay.operations.context import WebContext, tenant_of
+from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
@@ -63,6 +64,13 @@ def made(api: Api) -> list[Route]:
         api.route("/dead", api.dead),
         api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
+        api.route(
+            "/dead/causes/{id}",
+            api.dead_cause,
+            frozenset({"muted", "muted_until", "assigned", "note"}),
+            method="PATCH",
+            act="dead cause",
+        ),
         api.route("/dead/{id}", api.dead_one),
         api.route(
             "/dead/{id}",
@@ -218,6 +226,21 @@ class Api:
         return edit_dead(
             self._context, dead_id, payload=payload, fields=fields, company=company, raw=raw, by=operator.name
         )
+
+    def dead_cause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        now_ms = self._context.outbox.now_ms()
+        changes: dict[str, Any] = {}
+        if "muted" in body:
+            changes["muted"] = read_flag(body, "muted")
+        if "muted_until" in body:
+            until_ms = read_moment(body, "muted_until", now_ms, blank=True)
+            changes |= {"muted": True, "muted_until_ms": until_ms}
+        for name in ("assigned", "note"):
+            if name in body:
+                changes[name] = read_text(body, name, blank=True)
+        if not changes:
+            raise InputInvalid("nothing to change: give muted, muted_until, assigned or note")
+        return mark_cause(self._context.outbox, request.path_params["id"], changes, by=operator.name)
 
     def dead_replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         dry_run = read_flag(body, "dry_run")

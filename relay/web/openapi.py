@@ -18,8 +18,8 @@ _MOMENT: Schema = {"type": ["string", "null"], "format": "date-time", "descripti
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _WHEN: Schema = {
     "type": "string",
-    "description": "ISO 8601, or so long ago: `2h`, `3d`",
-    "examples": ["2h", "2026-03-04T05:06:07Z"],
+    "description": "ISO 8601; so long ago: `2h`, `1h30m`; by the clock in UTC: `14:05`, `yesterday`",
+    "examples": ["2h", "1h30m", "yesterday", "2026-03-04T05:06:07Z"],
 }
 #: In a body, programs may also write epoch milliseconds.
 _WHEN_OR_MS: Schema = {"anyOf": [_WHEN, {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}]}
@@ -59,7 +59,12 @@ def _ref(name: str) -> Schema:
 
 _SELECTION: dict[str, Schema] = {
     "ids": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 10_000},
-    "cause": {"type": "string", "minLength": 1, "maxLength": 1000},
+    "cause": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 1000,
+        "description": "its id (`c-3f2a`), its text, or a part of it; 404 where no letter has it",
+    },
     "source": {"type": "string", "minLength": 1, "maxLength": 1000},
     "since": _WHEN_OR_MS,
     "until": _WHEN_OR_MS,
@@ -75,7 +80,20 @@ _ITEM: dict[str, Schema] = {
     "stage": {"type": ["string", "null"], "description": "`map`, `resolve` or `deliver`"},
     "at": _MOMENT,
 }
-_ITEM_MORE: dict[str, Schema] = {"rule": _MAYBE_TEXT, "events": _list(_TEXT), "edited": {"type": "boolean"}}
+_ITEM_MORE: dict[str, Schema] = {
+    "cause_id": _TEXT,
+    "rule": _MAYBE_TEXT,
+    "events": _list(_TEXT),
+    "edited": {"type": "boolean"},
+}
+_CAUSE_MARK: dict[str, Schema] = {
+    "muted": {"type": "boolean"},
+    "muted_until": _MOMENT,
+    "assigned": _MAYBE_TEXT,
+    "note": _MAYBE_TEXT,
+    "marked_by": _MAYBE_TEXT,
+    "marked_at": _MOMENT,
+}
 
 _SCHEMAS: dict[str, Schema] = {
     "Error": _object({"error": _object({"code": _TEXT, "message": _TEXT, "path": _TEXT})}),
@@ -138,12 +156,25 @@ _SCHEMAS: dict[str, Schema] = {
                         "first_seen": _MOMENT,
                         "last_seen": _MOMENT,
                         "sample": _TEXT,
-                    }
+                    },
+                    {"id": {"type": "string", "description": "for `cause`: `c-3f2a`"}, **_CAUSE_MARK},
                 )
             ),
             "items": _list(_ref("DeadItem")),
             "next": _MAYBE_TEXT,
-        }
+        },
+        {"nearest": _list(_TEXT), "truncated": {"type": "boolean"}},
+    ),
+    "Cause": _object({"id": _TEXT, "cause": _TEXT, **_CAUSE_MARK}),
+    "CauseMark": _object(
+        {},
+        {
+            "muted": {"type": "boolean"},
+            "muted_until": _WHEN_OR_MS,
+            "assigned": {"type": "string", "maxLength": 100},
+            "note": {"type": "string", "maxLength": 1000},
+        },
+        closed=True,
     ),
     "Dead": _object(
         {
@@ -293,7 +324,11 @@ def api_document() -> dict[str, Any]:
                 "Dead letters, grouped by cause and one by one",
                 _ref("DeadList"),
                 parameters=[
-                    _asked("cause", {"type": "string", "maxLength": 1000}, "as the groups write it"),
+                    _asked(
+                        "cause",
+                        {"type": "string", "maxLength": 1000},
+                        "its id (`c-3f2a`), its text, or a part of it",
+                    ),
                     _asked("source", {"type": "string", "maxLength": 1000}, "of this source"),
                     _asked("since", _WHEN, "dead since"),
                     _asked("until", _WHEN, "dead before"),
@@ -316,6 +351,15 @@ def api_document() -> dict[str, Any]:
                 parameters=_ID,
                 codes=_ACT,
             ),
+        },
+        "/dead/causes/{id}": {
+            "patch": _operation(
+                "Mute or assign a cause, with a note",
+                _ref("Cause"),
+                body="CauseMark",
+                parameters=_ID,
+                codes=_ACT,
+            )
         },
         "/dead/replay": {
             "post": _operation("Send again, with today's rules", _ref("Done"), body="Selection", codes=_ACT)

@@ -13,6 +13,7 @@ from typing import Any
 PAYLOAD_KEYS = frozenset(
     {
         "answer",
+        "asked_for",
         "attachments",
         "body",
         "changes",

@@ -101,10 +101,10 @@ def test_dead_letters_from_the_shell(shop: Shop, run: Run) -> None:
     )
     assert [entry["path"] for entry in edited["edits"]] == ["subject", "companyId"]
     assert edited["edits"][0]["by"].startswith("cli")
-    assert "1 letters; of the first 1: 1 would be sent" in run("dead", "replay", dead_id, "--dry-run")[1]
+    assert "1 dead letter; of the first 1: 1 would be sent" in run("dead", "replay", dead_id, "--dry-run")[1]
     code, out, _ = run("dead", "replay", dead_id)
     assert code == 0
-    assert "1 of 1 replayed" in out
+    assert "1 of 1 dead letter replayed (1 event)" in out
     assert shop.counts() == {"accepted": 1, "pending": 1}
     assert run("dead", "show", dead_id)[0] == 1
     assert run("dead", "replay", dead_id)[0] == 1
@@ -119,7 +119,7 @@ def test_what_changes_many_wants_yes_without_a_terminal(shop: Shop, run: Run) ->
         assert code == 2
         assert "--yes" in err
     assert shop.counts()["dead"] == 3
-    assert "3 letters would be discarded" in run("dead", "discard", "--all", "--dry-run")[1]
+    assert "3 dead letters would be discarded" in run("dead", "discard", "--all", "--dry-run")[1]
     assert as_json(run("dead", "discard", "--all", "--yes", "--reason", "tests", "--json"))["discarded"] == 3
     assert shop.counts() == {"accepted": 3, "discarded": 3}
 

@@ -88,7 +88,7 @@ class CompanyDirectory:
                         return verdict
         except LookUpPostponed as error:
             return error.unsure
-        return Missing(tuple(sorted({key for ask in asks for key, _ in ask.company})))
+        return Missing(tuple(dict.fromkeys(pair for ask in asks for pair in ask.company)))
 
     def _step(
         self, step: CompanyStep, table: Mapping[str, str], ask: Ask, batch: LookUpBatch

@@ -21,9 +21,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Nobody knows the company. `asked`: the names of what was asked with, never the values."""
+    """Nobody knows the company. `asked`: what was asked with, ("email", "anna@customer.example"): values are for the letter's
+    reason, never for its cause."""
 
-    asked: tuple[str, ...]
+    asked: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of what was asked with."""
+        return tuple(sorted({key for key, _ in self.asked}))
 
 
 @dataclass(frozen=True, slots=True)

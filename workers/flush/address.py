@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from relay.config import Config
 from relay.outbox.items import Settlement
@@ -16,6 +17,9 @@ from workers.flush.dead_record import DeadRecord, dead_id
 from workers.flush.fitting import Fit, Fitting
 from workers.flush.fold import FoldedItem, OutgoingItem
 from workers.flush.settle import Settlements
+
+#: Things asked with that a letter tells.
+_ASKED: Final = 10
 
 
 class Addressing:
@@ -140,14 +144,23 @@ def _undefined(lacking: Sequence[Finding]) -> DeadRecord:
 
 def _homeless(verdict: Missing | Ambiguous) -> DeadRecord:
     if isinstance(verdict, Missing):
-        asked = ", ".join(verdict.asked) or "nothing"
+        asked = ", ".join(verdict.names) or "nothing"
+        values = ", nor for ".join(
+            dict.fromkeys(_in_words(key, value) for key, value in verdict.asked[:_ASKED])
+        )
         return DeadRecord(
             "resolve",
             f"no company found (asked with: {asked})",
-            "Neither the tables nor Planhat know its company. Add it to `companies:` or in Planhat: it goes by itself.",
+            f"No company for {values or 'it: its rule asks with nothing'}. Add it to `companies:` or in Planhat: the letter is "
+            "looked at again every ten minutes, and at once when the config has changed; it goes by itself.",
+            asked_for=verdict.asked[:_ASKED],
         )
     return DeadRecord(
         "resolve",
         f"several companies fit ({verdict.via})",
         f"Not guessed. Candidates: {', '.join(verdict.candidates)}. Name one in a table under `companies:`.",
     )
+
+
+def _in_words(key: str, value: str) -> str:
+    return value if key == "email" else f"{key.replace('_', ' ')} {value}"

@@ -17,6 +17,7 @@ from relay.planhat.fields import EXTRAS, FIELDS
 
 CAUSE_CHARS: Final = 120
 _EXCERPT_CHARS: Final = 2_000
+_ASKED_CHARS: Final = 320
 _WORD: Final = re.compile(r"[\w'@.+-]+", re.UNICODE)
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|<[^>]*>")
 #: Words of Planhat's own that may stand in a cause although the conversation uses them too.
@@ -36,6 +37,7 @@ class DeadRecord:
     cause: str
     reason: str
     answer: str = ""
+    asked_for: tuple[tuple[str, str], ...] = ()
 
     def record(self, item: Item, document: Document | None) -> bytes:
         attempts = [] if document is None else [_attempt(entry) for entry in document.history]
@@ -45,6 +47,7 @@ class DeadRecord:
             reason=self.reason[:_EXCERPT_CHARS],
             rule="" if document is None else document.rule,
             answer=self.answer[:_EXCERPT_CHARS],
+            asked_for=[{"key": key, "value": value[:_ASKED_CHARS]} for key, value in self.asked_for],
             attempts=attempts,
             document={} if document is None else document.render(),
             source=item.lane_source,

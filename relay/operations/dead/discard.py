@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
+from relay.operations.dead.select import select
 from relay.operations.progress import Operation
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_group, select
+from relay.operations.selection import Selection, cause_group
 from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,9 @@ import orjson
 
 from relay.errors import MappingFailed, NotFound
 from relay.operations.context import OperatorContext, tenant_of
+from relay.operations.dead.causes import LOOKED_AT_MOST, find_causes, id_of, marks_of, short_ids, told
 from relay.operations.dead.edits import read_edits
+from relay.operations.dead.select import fits, heads_of
 from relay.operations.moments import iso
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.operations.selection import Selection, cause_group
@@ -21,40 +23,56 @@ from relay.outbox.outbox import Outbox
 from relay.patch import Document
 from relay.planhat.address import record_link
 
-#: Heads looked at for the groups; a list longer than this says `truncated`.
-GROUPED_AT_MOST = 50_000
 #: Letters read, planned and put back together.
 _PART = 100
 
 
 def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
-    """`{"groups": [..], "items": [..], "next"}`: groups over everything that fits (the largest first), items a page
-    of it (newest first). Raises ValueError where `after` is no cursor."""
+    """`{"groups": [..], "items": [..], "next", "nearest"}`: groups over everything that fits (the largest first), items a page
+    of it (newest first). `nearest`: where no letter has the cause that was asked for, some that are like it. Raises
+    ValueError where `after` is no cursor."""
+    found = find_causes(outbox, selection.cause) if selection.cause else None
     groups: dict[str, dict[str, Any]] = {}
-    heads = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
     truncated = False
-    for seen, head in enumerate(heads):
-        if seen >= GROUPED_AT_MOST:
+    scanned = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms)
+    for seen, head in enumerate(scanned):
+        if seen >= LOOKED_AT_MOST:
             truncated = True
             break
-        if selection.fits(head):
+        if fits(head, selection, found):
             _count(groups, head)
-    page = outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms, after=after)
-    items = list(islice((head for head in page if selection.fits(head)), limit + 1))
+    items = list(islice(heads_of(outbox, selection, found, after=after), limit + 1))
     return {
-        "groups": [
-            {
-                **group,
-                "sources": sorted(group["sources"]),
-                "stages": sorted(group["stages"]),
-                "rules": sorted(group["rules"]),
-            }
-            for group in sorted(groups.values(), key=lambda group: (-group["count"], group["cause"]))
-        ],
+        "groups": _told(outbox, groups),
         "items": [item_of(head) for head in items[:limit]],
         "next": cursor_of(items[limit - 1]) if len(items) > limit else None,
         "truncated": truncated,
+        "nearest": list(found.nearest) if found else [],
     }
+
+
+def group_heads(outbox: Outbox, heads: Iterable[DeadHead]) -> list[dict[str, Any]]:
+    """These by cause, as `list_dead` has its groups."""
+    groups: dict[str, dict[str, Any]] = {}
+    for head in heads:
+        _count(groups, head)
+    return _told(outbox, groups)
+
+
+def _told(outbox: Outbox, groups: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    ids, marks = short_ids(groups), marks_of(outbox, list(groups))
+    now_ms = outbox.now_ms() if groups else 0
+    return [
+        {
+            "id": ids[group["cause"]],
+            **group,
+            "sources": sorted(group["sources"]),
+            "stages": sorted(group["stages"]),
+            "rules": sorted(group["rules"]),
+            **told(marks[group["cause"]], now_ms),
+        }
+        for group in sorted(groups.values(), key=lambda group: (-group["count"], group["cause"]))
+    ]
 
 
 def _count(groups: dict[str, dict[str, Any]], head: DeadHead) -> None:
@@ -87,6 +105,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
         "source": head.source,
         "externalId": head.external_id or head.facts.get("externalId") or None,
         "cause": cause_group(head.facts),
+        "cause_id": id_of(cause_group(head.facts)),
         "stage": head.facts.get("stage"),
         "at": iso(head.at_ms),
         "rule": head.facts.get("rule") or None,
@@ -110,11 +129,17 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
         except MappingFailed as error:
             unread = error.cause
     planhat_id = _planhat_id(context.outbox, letter.external_id)
+    item = item_of(head)
+    again_ms = context.outbox.dead.looked_at_again_ms(dead_id)
     return {
-        **item_of(head),
+        **item,
         "planhat_id": planhat_id or None,
         "planhat_link": record_link(tenant_of(context), planhat_id) or None,
         "reason": record.get("reason") or record.get("cause"),
+        "asked_for": record.get("asked_for") or [],
+        "goes_by_itself": bool(again_ms),
+        "looked_at_again": iso(again_ms),
+        **told(marks_of(context.outbox, [item["cause"]])[item["cause"]], context.outbox.now_ms()),
         "answer": record.get("answer"),
         "attempts": [attempt_of(attempt) for attempt in record.get("attempts") or []],
         "event": event,

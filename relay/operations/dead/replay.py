@@ -12,11 +12,12 @@ from relay.errors import MappingFailed
 from relay.operations.context import KeyedContext
 from relay.operations.dead.edits import apply_to_patches, read_edits
 from relay.operations.dead.look import letters_in_parts, parts_of, record_of, require_known
+from relay.operations.dead.select import select
 from relay.operations.moments import iso
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs
-from relay.operations.selection import Selection, cause_group, select
+from relay.operations.selection import Selection, cause_group
 from relay.operations.tombstones import WAS_ERASED, Tombs, erased_of
 from relay.outbox.dead import AMENDED
 from relay.outbox.dead_record import encode_amended

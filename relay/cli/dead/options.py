@@ -1,0 +1,69 @@
+"""Options that the commands for dead letters share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from relay.cli.asking import MOMENT, TIMES
+from relay.cli.names import CAUSE, LETTER, SOURCE
+from relay.cli.place import place_options
+from relay.operations.selection import Selection
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def json_and_place(command: _F) -> _F:
+    for option in (
+        place_options,
+        click.option("--json", "as_json", is_flag=True, help="In the API's shape."),
+    ):
+        command = option(command)
+    return command
+
+
+def filters(command: _F) -> _F:
+    for option in (
+        click.option("--until", type=MOMENT, default="", help="Dead before this moment."),
+        click.option("--since", type=MOMENT, default="", help=f"Dead since: {TIMES}."),
+        click.option("--source", type=SOURCE, default="", help="Letters of this source."),
+        click.option(
+            "--cause",
+            type=CAUSE,
+            default="",
+            help="Letters of this cause: its id (c-3f2a), its text, or a part of it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def choice(command: _F) -> _F:
+    """Ids, or filters, and whether it is only tried."""
+    command = click.option("--yes", is_flag=True, help="Do not ask.")(command)
+    command = click.option("--dry-run", is_flag=True, help="Only say how many, and what would change.")(
+        command
+    )
+    command = click.option("--all", "everything", is_flag=True, help="Every dead letter.")(command)
+    return click.argument("ids", nargs=-1, metavar="[ID]...", type=LETTER)(filters(command))
+
+
+def selection_of(
+    context: Any, ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool
+) -> tuple[Selection, dict[str, Any]]:
+    """What is meant, and what of it stands in the audit. Raises UserError where nothing is named."""
+    from relay.operations.selection import read_selection
+
+    asked: dict[str, Any] = {
+        "cause": cause,
+        "source": source,
+        "since": since,
+        "until": until,
+        "all": everything,
+    }
+    if ids:
+        asked["ids"] = list(ids)
+    asked = {key: value for key, value in asked.items() if value}
+    return read_selection(asked, context.outbox.now_ms()), asked

@@ -1,0 +1,80 @@
+"""Options that name something: a source, a rule, a cause, a lane, an adapter. The shell completes them from the relay that the
+command would talk to; where none is found it completes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from relay.cli.place import place_of
+
+#: The name and what is said of it.
+_Names = Iterable[tuple[str, str]]
+
+
+class Named(click.ParamType[str]):
+    """`known` gives the names there are, from a `CliContext`."""
+
+    def __init__(self, name: str, known: Callable[[Any], _Names]) -> None:
+        self.name = name
+        self._known = known
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from relay.cli.context import open_context
+
+        try:
+            found = list(self._known(open_context(place_of(ctx.params))))
+        except Exception:
+            # Somebody presses Tab: nothing that is wrong with the set-up may be printed into their line.
+            return []
+        return [CompletionItem(word, help=said) for word, said in found if word.startswith(incomplete)]
+
+
+def _sources(context: Any) -> _Names:
+    return [(name, source.adapter) for name, source in context.config.sources.items()]
+
+
+def _rules(context: Any) -> _Names:
+    names = {
+        rule.name: "" for source in context.config.sources for rule in context.rulebook.rules_for(source)
+    }
+    return names.items()
+
+
+def _causes(context: Any) -> _Names:
+    from relay.operations.dead.look import list_dead
+    from relay.operations.selection import Selection
+
+    groups = list_dead(context.outbox, Selection(), limit=1)["groups"]
+    return [(group["id"], f"{group['count']}: {group['cause']}") for group in groups]
+
+
+def _letters(context: Any) -> _Names:
+    from relay.operations.dead.look import list_dead
+    from relay.operations.selection import Selection
+
+    items = list_dead(context.outbox, Selection(), limit=100)["items"]
+    return [(item["id"], item["cause"]) for item in items]
+
+
+def _lanes(context: Any) -> _Names:
+    return [(name, "") for name in context.config.lanes]
+
+
+def _adapters(context: Any) -> _Names:
+    from relay.rules.defaults import FAMILIES
+
+    return [(name, "") for name in FAMILIES]
+
+
+SOURCE = Named("source", _sources)
+RULE = Named("rule", _rules)
+CAUSE = Named("cause", _causes)
+LETTER = Named("id", _letters)
+LANE = Named("lane", _lanes)
+ADAPTER = Named("adapter", _adapters)
