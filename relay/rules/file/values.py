@@ -19,7 +19,7 @@ from relay.config import (
     SpoolConfig,
 )
 from relay.linear_pattern import compile_pattern
-from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
+from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES, STANDING_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.yaml_file import Path, YamlSource
@@ -186,7 +186,7 @@ def _check_sources(sources: Mapping[str, SourceConfig], planhat: PlanhatConfig, 
         if held.type and held.type.lower() in RESERVED_TYPES:
             listed = ", ".join((*planhat.types, DEFAULT_TYPE))
             source.add(at, f"{held.type!r} is reserved by Planhat; use one of {listed}")
-        elif held.type and held.type not in (*planhat.types, DEFAULT_TYPE):
+        elif held.type and held.type not in (*planhat.types, *STANDING_TYPES):
             source.add(
                 at,
                 f"{held.type!r} is not in planhat.types, and Planhat would silently make it a {DEFAULT_TYPE!r}; "
