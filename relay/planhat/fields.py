@@ -139,6 +139,10 @@ RESERVED_TYPES: Final[frozenset[str]] = frozenset({"email", "chat", "ticket", "c
 DEFAULT_TYPE: Final = "note"
 """What an unknown type silently becomes."""
 
+STANDING_TYPES: Final = (DEFAULT_TYPE, "other")
+"""Types that every tenant has and that may be written. Source of `other`: public notes of a team that uses Planhat, the option
+list of a live tenant."""
+
 KEYABLES: Final[tuple[str, ...]] = ("_id", "sourceId", "externalId")
 """What addresses an existing conversation, strongest first."""
 
@@ -242,7 +246,7 @@ def schema_of(
         if field.writable
     }
     if types is not None:
-        allowed = sorted({*types, DEFAULT_TYPE} - RESERVED_TYPES)
+        allowed = sorted({*types, *STANDING_TYPES} - RESERVED_TYPES)
         chosen: list[dict[str, Any]] = [{"enum": allowed}]
         if templates:
             chosen.append({"type": "string", "pattern": r"\{\{|\{%"})

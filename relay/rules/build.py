@@ -12,6 +12,7 @@ from relay.description import safe_html
 from relay.planhat.fields import (
     DEFAULT_TYPE,
     RESERVED_TYPES,
+    STANDING_TYPES,
     WRITABLE,
     Field,
     field_named,
@@ -170,7 +171,7 @@ def _fields(
         elif held is not None:
             _check_constant(held, slot, value, where, source)
         only = (
-            frozenset((*around.types, DEFAULT_TYPE))
+            frozenset((*around.types, *STANDING_TYPES))
             if name == "type" and slot.template is not None
             else frozenset()
         )
@@ -242,7 +243,7 @@ def _check_type(slot: Slot, path: Path, around: RuleSurroundings) -> None:
         around.source.add(path, f"should be a conversation type: one of {_listed(around.types)}")
     elif given in RESERVED_TYPES or given.lower() in RESERVED_TYPES:
         around.source.add(path, f"{given!r} is reserved by Planhat; use one of {_listed(around.types)}")
-    elif given != DEFAULT_TYPE and given not in around.types:
+    elif given not in (*around.types, *STANDING_TYPES):
         hint = did_you_mean(given, around.types) if around.types else "; none are listed yet"
         around.source.add(
             path,

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from relay.description import words_of_html
-from relay.planhat.fields import DEFAULT_TYPE, EXTRAS
+from relay.planhat.fields import DEFAULT_TYPE, EXTRAS, RESERVED_TYPES, STANDING_TYPES
 from relay.rules.language.filters import moment
 
 #: Compared for being there alone.
 _LOOSE: Final = frozenset({"snippet", "companyId"})
 _COUNTED: Final = ("users", "endusers", "activityTags")
 #: Types that every tenant has.
-_STANDARD: Final = frozenset({DEFAULT_TYPE, "other", "email", "chat", "ticket", "call"})
+_STANDARD: Final = frozenset({*STANDING_TYPES, *RESERVED_TYPES})
 
 
 def differences(

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, Final
 
 from relay.planhat import limits
-from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
+from relay.planhat.fields import RESERVED_TYPES, STANDING_TYPES
 from relay.planhat.sandbox import shapes
 from relay.planhat.sandbox.behaviour import DEFAULT_BEHAVIOUR, Behaviour
 from relay.planhat.sandbox.bulk import BulkAnswer, Refuse, Target, upsert
@@ -33,7 +33,7 @@ from relay.planhat.sandbox.state import State
 from relay.planhat.sandbox.values import ItemRefused, Taker, check_custom_names
 
 #: Source: public notes of a team that uses Planhat, the option list of a live tenant.
-STANDARD_TYPES: Final = frozenset({DEFAULT_TYPE, "other", *RESERVED_TYPES})
+STANDARD_TYPES: Final = frozenset({*STANDING_TYPES, *RESERVED_TYPES})
 _KEYS: Final = ("externalId", "sourceId")
 _COMPANY_FILTERS: Final = ("companyId", "cId", "cid", "c")
 
@@ -83,7 +83,7 @@ class Store:
     def around(self) -> shapes.Surroundings:
         """What reading a conversation needs beside it."""
         reserved = self.behaviour.reserved
-        standing = self.types | {DEFAULT_TYPE, "other"} | (RESERVED_TYPES if reserved == "accept" else set())
+        standing = self.types | set(STANDING_TYPES) | (RESERVED_TYPES if reserved == "accept" else set())
         others = _AllBut(RESERVED_TYPES if reserved == "note" else frozenset())
         return shapes.Surroundings(
             company=self.directory.company,

@@ -17,7 +17,7 @@ from relay.config import (
 )
 from relay.lane_name import MAIN
 from relay.linear_pattern import compile_pattern
-from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES
+from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES, STANDING_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
 from relay.rules.file.mail_options import check_mail_options
 from relay.rules.file.shape import did_you_mean
@@ -141,7 +141,7 @@ def _check_type(held: SourceConfig, planhat: PlanhatConfig, source: YamlSource) 
     if held.type and held.type.lower() in RESERVED_TYPES:
         listed = ", ".join((*planhat.types, DEFAULT_TYPE))
         source.add(at, f"{held.type!r} is reserved by Planhat; use one of {listed}")
-    elif held.type and held.type not in (*planhat.types, DEFAULT_TYPE):
+    elif held.type and held.type not in (*planhat.types, *STANDING_TYPES):
         where = (
             "planhat.types"
             if held.lane == MAIN and not source.value.get("lanes")
