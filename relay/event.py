@@ -91,6 +91,10 @@ SPOKEN = frozenset(
 )
 
 
+#: What a list shows of a sender or a subject; stored with each event.
+LISTED_CHARS = 80
+
+
 @value_class(frozen=True, slots=True)
 class Event:
     """`id` is stable for the same delivery (see `event_id`).
@@ -142,6 +146,20 @@ class Event:
         if self.text or self.html or self.attachments:
             return ""
         return self.unworded or ("no_text" if self.kind in SPOKEN else "")
+
+    @property
+    def who(self) -> str:
+        """Who wrote, in a word for a list: the address, else the name, else the id."""
+        sender = self.sender
+        return (sender.email or sender.name or sender.id)[:LISTED_CHARS]
+
+    @property
+    def about(self) -> str:
+        """What it is about, in a line for a list: the subject, else how its text begins, else its label."""
+        words = self.subject or self.text
+        if not words:
+            return self.label[:LISTED_CHARS]
+        return " ".join(words[: 2 * LISTED_CHARS].split())[:LISTED_CHARS]
 
     def view(self) -> dict[str, Any]:
         """The event as plain JSON values, exactly the contract's keys."""

@@ -383,6 +383,15 @@ def encode_memory(
     return b"," + orjson.dumps(memory)[1:]
 
 
+def pinned_company(document: bytes) -> str:
+    """The company of an encoded document, "" where it has none, or cannot be read."""
+    try:
+        memory = orjson.loads(document)
+        return str(memory.get("c") or "")
+    except (ValueError, AttributeError):
+        return ""
+
+
 def fold(document: Document, patches: Iterable[Patch]) -> Document:
     """`document` with all `patches` taken in (the same object)."""
     for patch in patches:

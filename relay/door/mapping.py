@@ -151,6 +151,8 @@ class Mapper:
             "delivery_id": event.delivery_id,
             "thread": event.thread,
             "message_id": event.message_id,
+            "from": event.who,
+            "subject": event.about,
         }
         if raw_of:
             facts["raw_of"] = raw_of

@@ -3,7 +3,7 @@
 Facts (schema 1): `id`, `source`, `received_ms`, `verify_us`, `method`, `target` (path and query), `headers` (lower-case,
 without credentials: `relay/sources/proof/cut.py`), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
 the event that holds the body, where one request held several), `kind`, `delivery_id`, `thread`, `message_id`,
-`external_id`, `rule`, `verdict`, `reason`, `config` (version of the rules), `traceparent`, `withheld` (why
+`external_id`, `rule`, `verdict`, `reason`, `from` and `subject` (who wrote and about what, in a word each for lists), `config` (version of the rules), `traceparent`, `withheld` (why
 the body was not kept: redaction found something in its encoded parts).
 """
 

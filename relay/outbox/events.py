@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
 
 from relay.outbox import keys
 from relay.outbox.items import State
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.scripts import reaching_redis, run_commands
 from relay.outbox.store import STATE_OF, Store
 
 #: Events remembered of one conversation.
 EVENTS_KEPT = 1_000
+DAY_MINUTES: Final = 1_440
+#: Of a stored event, what is read to learn its facts: nearly always enough; and what is tried then.
+_HEAD_BYTES: Final = 4_096
+_LONG_HEAD_BYTES: Final = 256 * 1024
+_PREFIX_BYTES: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class EventHead:
+    """A stored event without its body. `facts` as in `archive.py`; empty where they cannot be read."""
+
+    event_id: str
+    state: State
+    settled_ms: int
+    facts: Mapping[str, Any]
 
 
 class EventArchive:
@@ -41,6 +59,119 @@ class EventArchive:
         if not stored:
             return None
         return STATE_OF[chr(stored[0])], int(stored[1:14]), self._store.opened(stored[14:])
+
+    def heads(self, event_ids: Sequence[str]) -> list[EventHead | None]:
+        """The facts of events, in the order asked for; None where one is not kept (any more). However large the bodies are, they
+        stay where they are."""
+        found: dict[str, EventHead | None] = {}
+        left = list(dict.fromkeys(event_ids))
+        for size in (_HEAD_BYTES, _LONG_HEAD_BYTES):
+            if not left:
+                break
+            with reaching_redis():
+                pipe = self._store.redis.pipeline(transaction=False)
+                for event_id in left:
+                    pipe.getrange(self._store.prefix + keys.event(event_id), 0, size - 1)
+                values = pipe.execute()
+            more = []
+            for event_id, value in zip(left, values, strict=True):
+                facts = self._facts(value, whole=len(value) < size) if value else None
+                found[event_id] = self._head(event_id, value, facts or {}) if value else None
+                if value and facts is None:
+                    more.append(event_id)
+            left = more
+        return [found[event_id] for event_id in event_ids]
+
+    def _head(self, event_id: str, value: bytes, facts: Mapping[str, Any]) -> EventHead:
+        return EventHead(event_id, STATE_OF[chr(value[0])], int(value[1:_PREFIX_BYTES]), facts)
+
+    def _facts(self, value: bytes, *, whole: bool) -> Mapping[str, Any] | None:
+        """None: more of the value is needed."""
+        try:
+            line = self._store.vault.open_line(value[_PREFIX_BYTES:], whole=whole)
+            facts = None if line is None else orjson.loads(line)
+        except ValueError:
+            # Its key is gone, or it is damaged: that it is there is still to be seen.
+            return {}
+        return facts if facts is None or isinstance(facts, dict) else {}
+
+    def minutes(
+        self, *, since_ms: int, until_ms: int, source: str = "", oldest_first: bool = False
+    ) -> Iterator[tuple[int, list[str]]]:
+        """(minute, the sources that something came in from), newest first."""
+        names = [source] if source else self._store.sources()
+        first, last = since_ms // 60_000, until_ms // 60_000
+        days = range(first // DAY_MINUTES, last // DAY_MINUTES + 1)
+        for day in days if oldest_first else reversed(days):
+            with reaching_redis():
+                pipe = self._store.redis.pipeline(transaction=False)
+                for name in names:
+                    pipe.get(self._store.prefix + keys.minutes_of(name, day))
+                stored = pipe.execute()
+            of: dict[int, list[str]] = {}
+            for name, value in zip(names, stored, strict=True):
+                for minute in _set_minutes(value or b""):
+                    of.setdefault(day * DAY_MINUTES + minute, []).append(name)
+            for minute in sorted(of, reverse=not oldest_first):
+                if first <= minute <= last:
+                    yield minute, of[minute]
+
+    def note_minutes(self, of: Iterable[tuple[str, int]]) -> None:
+        """Notes that something came in from (source, minute): where an older release has written, which does not."""
+        kept_s = self._store.retention.events_s + 86_400
+        commands: list[tuple[Any, ...]] = []
+        for name, minute in of:
+            key = keys.minutes_of(name, minute // DAY_MINUTES)
+            commands += (("SETBIT", key, minute % DAY_MINUTES, 1), ("EXPIRE", key, kept_s))
+        for start in range(0, len(commands), 500):
+            run_commands(self._store.redis, self._store.prefix, *commands[start : start + 500])
+
+    def lengths(self, of: Sequence[tuple[str, int]]) -> list[int]:
+        """How many events came in from each (source, minute)."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for name, minute in of:
+                pipe.llen(self._store.prefix + keys.log_of(name, minute))
+            return [int(length) for length in pipe.execute()]
+
+    def sizes(self, event_ids: Sequence[str]) -> list[int]:
+        """How many bytes each takes as it is stored; 0 where it is not kept (any more)."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for event_id in event_ids:
+                pipe.strlen(self._store.prefix + keys.event(event_id))
+            return [int(size) for size in pipe.execute()]
+
+    def listed(self, of: Sequence[tuple[str, int, int, int]]) -> list[list[str]]:
+        """The ids at (source, minute, first position, last position) of the lists, each oldest first."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for name, minute, first, last in of:
+                pipe.lrange(self._store.prefix + keys.log_of(name, minute), first, last)
+            return [[name.decode() for name in row] for row in pipe.execute()]
+
+    def at(self, places: Sequence[tuple[str, int, int]]) -> list[str]:
+        """The ids at (source, minute, position); "" where the list has expired. Neighbours are read together."""
+        spans: list[tuple[str, int, int, int]] = []
+        for source, minute, position in places:
+            if spans and spans[-1][:2] == (source, minute) and position == spans[-1][2] - 1:
+                spans[-1] = (source, minute, position, spans[-1][3])
+            else:
+                spans.append((source, minute, position, position))
+        found: list[str] = []
+        for (_, _, first, last), row in zip(spans, self.listed(spans), strict=True):
+            found += [""] * (last - first + 1 - len(row))
+            found += reversed(row)
+        return found
+
+    def in_state(self, source: str, minute: int, first: int, last: int, states: Iterable[str]) -> list[int]:
+        """The positions from `first` to `last` at which events are in one of `states` now."""
+        letters = "".join(letter for letter, state in STATE_OF.items() if state in states)
+        found: list[int] = []
+        for start in range(first, last + 1, 1_000):
+            args = [keys.log_of(source, minute), start, min(last, start + 999), letters]
+            found += self._store.run("places_in_state", args)
+        return found
 
     def ids(self, *, since_ms: int, until_ms: int, source: str = "") -> Iterator[str]:
         """The ids of events that came in from `since_ms` to `until_ms`, by minute, oldest first."""
@@ -80,3 +211,12 @@ class EventArchive:
                 self._store.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1
             )
         return list(dict.fromkeys(name.decode() for name in found))[-limit:]
+
+
+def _set_minutes(bits: bytes) -> Iterator[int]:
+    """The numbers of the bits that are set, as SETBIT counts them: the first is the highest of the first byte."""
+    value, last = int.from_bytes(bits, "big"), len(bits) * 8 - 1
+    while value:
+        lowest = value & -value
+        yield last - lowest.bit_length() + 1
+        value ^= lowest

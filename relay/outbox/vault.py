@@ -1,6 +1,7 @@
 """What payloads look like at rest: compressed where large, encrypted where keys are set.
 
-Every stored value opens with one byte: `j` as it is, `z` zlib, `e` encrypted (Fernet, with a `j` or `z` value inside).
+Every stored value opens with one byte: `j` as it is, `z` zlib, `e` encrypted (Fernet, with a `j` or `z` value inside), `p` in two
+parts (four bytes: how long the first is; then each as a value), so that of something large and encrypted the head can be read alone.
 Keys may be several, newest first, so that a rotation reads old values and writes new ones.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from relay.outbox.items import Entry
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Below this, compressing costs the door more time than it saves memory (1-2 KB bodies are the common case).
 COMPRESS_FROM_BYTES = 4096
+#: A first line is not longer: a request's head is at most 32 KiB.
+_LINE_BYTES = 256 * 1024
 
 
 class Vault:
@@ -40,13 +44,16 @@ class Vault:
 
     def seal_entry(self, entry: Entry, body: bytes) -> Entry:
         """The entry with all of it sealed, `body` behind its record. A large body is put together with nothing."""
-        packer = zlib.compressobj(1)
-        pieces = [b"z", packer.compress(entry.record), packer.compress(body), packer.flush()]
         fernet = self._current()
-        record = b"".join(pieces)
+        packer = zlib.compressobj(1)
+        pieces = [b"z"] if fernet else [b"z", packer.compress(entry.record)]
+        record = b"".join([*pieces, packer.compress(body), packer.flush()])
+        if fernet:
+            head = self.seal(entry.record)
+            record = b"".join((b"p", pack(">I", len(head)), head, b"e", fernet.encrypt(record)))
         return replace(
             entry,
-            record=b"e" + fernet.encrypt(record) if fernet else record,
+            record=record,
             patch=self.seal(entry.patch) if entry.patch else b"",
             dead=self.seal(entry.dead) if entry.dead else b"",
             sealed=True,
@@ -72,7 +79,29 @@ class Vault:
                 return self.open(fernet.decrypt(value))
             except InvalidToken as error:
                 raise ValueError("a stored value was encrypted with a key that is no longer given") from error
+        if kind == b"p":
+            head, body = _parts(value)
+            return self.open(head) + self.open(body)
         raise ValueError("a stored value of an unknown kind")
+
+    def open_line(self, stored: bytes, *, whole: bool) -> bytes | None:
+        """The first line of a value, of which `stored` is all (`whole`) or the beginning. None: more of it is needed. Raises
+        ValueError as `open` does."""
+        kind, value = stored[:1], stored[1:]
+        if kind == b"p":
+            head, body = _parts(value)
+            return self.open_line(head, whole=True) if whole or body else None
+        if kind == b"e" or whole:
+            return self.open(stored).partition(b"\n")[0] if whole else None
+        if kind == b"z":
+            try:
+                value = zlib.decompressobj().decompress(value, _LINE_BYTES)
+            except zlib.error as error:
+                raise ValueError("a stored value is damaged") from error
+        elif kind != b"j":
+            raise ValueError("a stored value of an unknown kind")
+        line, ended, _ = value.partition(b"\n")
+        return line if ended else None
 
     def _current(self) -> MultiFernet | None:
         keys = self._keys()
@@ -85,3 +114,11 @@ class Vault:
                 self._fernet = None
             self._made_of = keys
         return self._fernet
+
+
+def _parts(value: bytes) -> tuple[bytes, bytes]:
+    """Of a value in two parts, both; the second is b"" where only a beginning is at hand. Raises ValueError."""
+    if len(value) < 4:
+        raise ValueError("a stored value is damaged")
+    [size] = unpack(">I", value[:4])
+    return value[4 : 4 + size], value[4 + size :]

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from struct import pack_into, unpack
+from typing import Any
 
 import orjson
 
@@ -252,14 +253,14 @@ def _take(data: bytes, at: int) -> tuple[int, int]:
     return number, at
 
 
-def _facts(head: bytes) -> dict[str, object]:
-    facts = orjson.loads(head)
+def _facts(head: bytes) -> dict[str, Any]:
+    facts: Any = orjson.loads(head)
     schema = facts.get("v") if isinstance(facts, dict) else None
     if isinstance(schema, int) and schema > INDEX_SCHEMA:
         raise NewerRecord(f"a part of the index of schema {schema}; this release reads {INDEX_SCHEMA}")
     if schema != INDEX_SCHEMA:
         raise ValueError("no part of the index")
-    return facts
+    return dict(facts)
 
 
 def _segments(packed: object) -> tuple[Segment, ...]:

@@ -83,11 +83,13 @@ class BlockFacts:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """The index as it stands at one moment, without its terms. `blocks`: the newest first. `revision` fences a change of them."""
+    """The index as it stands at one moment, without its terms. `blocks`: the newest first. `tail`: events that are in none yet.
+    `revision` fences a change of what stands there."""
 
     cursor: Cursor | None
     stored_cursor: bytes
     revision: int
+    tail: int
     blocks: tuple[BlockFacts, ...]
 
     @property
@@ -113,9 +115,11 @@ class EventIndex:
             head, rows = pipe.execute()
         stored = head.get(b"cursor", b"")
         blocks = [BlockFacts(int(number), *orjson.loads(facts)) for number, facts in rows.items()]
-        blocks.sort(key=lambda block: -block.number)
+        blocks.sort(key=lambda block: (block.last_minute, block.first_minute, block.number), reverse=True)
         cursor = Cursor.unpack(stored) if stored else None
-        return IndexState(cursor, stored, int(head.get(b"revision", 0)), tuple(blocks))
+        return IndexState(
+            cursor, stored, int(head.get(b"revision", 0)), int(head.get(b"tail", 0)), tuple(blocks)
+        )
 
     def tail(self) -> list[Chunk]:
         """The chunks that are in no block yet, oldest first. One that cannot be read holds nothing."""
@@ -175,28 +179,32 @@ class EventIndex:
 
     def append(self, before: bytes, cursor: Cursor, chunk: Chunk | None) -> bool:
         """Takes in what came. False where somebody else was quicker."""
-        packed = chunk.encode() if chunk is not None else b""
-        args = ["append", before, cursor.pack(), self._store.retention.events_s, packed]
+        packed, events = (chunk.encode(), chunk.events) if chunk is not None else (b"", 0)
+        args = ["append", before, cursor.pack(), self._store.retention.events_s, events, packed]
         return bool(self._store.run("index", args))
 
     def close(
-        self, revision: int, chunks: int, number: int, block: Block | None, expired: Sequence[int] = ()
+        self, state: IndexState, closed: Sequence[Chunk], block: Block | None, expired: Sequence[int] = ()
     ) -> bool:
-        """The oldest `chunks` of the tail become `block` (None: they go), and blocks that have expired are named no longer. False
-        where it changed meanwhile."""
-        facts = BlockFacts.of(number, block).pack() if block is not None else b""
-        args = ["close", revision, chunks, number if block is not None else "", facts]
-        args += [block.data if block is not None else b"", self._store.retention.events_s, *expired]
+        """The oldest chunks of the tail, `closed`, become `block` (None: they go); blocks that have `expired` are named no longer.
+        False where it changed meanwhile."""
+        number, facts, data = "", b"", b""
+        if block is not None:
+            number = str(state.next_number)
+            facts, data = BlockFacts.of(state.next_number, block).pack(), block.data
+        events = sum(chunk.events for chunk in closed)
+        kept_s = self._store.retention.events_s
+        args = ["close", state.revision, len(closed), kept_s, events, number, facts, data, *expired]
         return bool(self._store.run("index", args))
 
-    def amend(self, revision: int, chunks: Mapping[int, Chunk], blocks: Mapping[int, bytes]) -> bool:
-        """Puts others in the place of chunks (by their place in the tail) and blocks (by number; of the same head and as many
-        buckets). False where it changed meanwhile."""
-        args: list[Any] = ["amend", revision]
+    def amend(self, state: IndexState, chunks: Mapping[int, Chunk], blocks: Mapping[int, Block]) -> bool:
+        """Puts others in the place of chunks (by their place in the tail) and of blocks (by number), of as many events each. False
+        where it changed meanwhile."""
+        args: list[Any] = ["amend", state.revision]
         for place, chunk in chunks.items():
-            args += ("tail", place, chunk.encode())
-        for number, data in blocks.items():
-            args += ("block", number, data)
+            args += ("tail", place, chunk.encode(), "", "")
+        for fresh, (number, block) in enumerate(blocks.items(), state.next_number):
+            args += ("block", number, block.data, fresh, BlockFacts.of(fresh, block).pack())
         return bool(self._store.run("index_amend", args))
 
     def rewind(self, revision: int, cursor: Cursor, blocks: Sequence[int]) -> bool:

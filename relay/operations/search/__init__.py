@@ -1,0 +1,1 @@
+"""Finding stored events: by time, source, kind, rule, state, sender, company, words."""
