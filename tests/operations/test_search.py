@@ -183,7 +183,7 @@ def test_nonsense_is_refused_with_its_key(shop: Shop) -> None:
 def pages(shop: Shop, size: int, **asked: str) -> list[str]:
     found, after = list[str](), ""
     while True:
-        page = find(shop, size, after, **asked)
+        page = find(shop, limit=size, after=after, **asked)
         assert len(page.hits) <= size
         found += ids(page)
         after = page.following
@@ -228,11 +228,11 @@ def test_pages_together_are_all_in_order_and_each_once(
 
 def test_what_comes_between_two_pages_shifts_nothing(shop: Shop) -> None:
     first = [shop.arrive(f"m{n}", number=n, ts=f"1800000000.{n:06d}", now_ms=NOON + n) for n in range(6)]
-    page = find(shop, 2)
+    page = find(shop, limit=2)
     for n in range(6, 9):
         shop.arrive(f"m{n}", number=n, ts=f"1800000000.{n:06d}", now_ms=NOON + n, source="second")
     assert ids(page) == [first[5], first[4]]
-    assert ids(find(shop, 10, page.following)) == first[3::-1]
+    assert ids(find(shop, limit=10, after=page.following)) == first[3::-1]
 
 
 def test_a_page_has_a_time_and_says_how_far_it_came(shop: Shop) -> None:
@@ -243,7 +243,7 @@ def test_a_page_has_a_time_and_says_how_far_it_came(shop: Shop) -> None:
     page = Search(shop.context, wanted, None, clock=lambda: next(clock)).page(50, seconds=2.5)
     assert len(page.hits) == 2
     assert page.searched_to_ms == NOON + 2 * MINUTE
-    assert len(find(shop, 50, page.following).hits) == 3
+    assert len(find(shop, limit=50, after=page.following).hits) == 3
 
 
 # -- the index ------------------------------------------------------------------------------------------------------------
