@@ -14,7 +14,7 @@ from relay.door.house import House, furnish
 from relay.door.intake import Intake
 from relay.door.placing import asking_again
 from relay.operations.context import WebContext
-from relay.operations.rethread import rethread
+from relay.operations.rethread import rethread_events
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Done, Entry, Recorded
 from relay.outbox.outbox import Outbox
@@ -103,7 +103,7 @@ class MailDesk:
 
     def settle_threads(self) -> None:
         """What the workers do about threads that turned out to be parts of others."""
-        while rethread(self.context, now_ms=self.now_ms):
+        while rethread_events(self.context, now_ms=self.now_ms):
             pass
 
     def deliver(self) -> None:

@@ -362,7 +362,7 @@ ROWS: dict[str, Row] = {
     ),
     **rows(
         people,
-        author_of=text(lambda one: people.author_of(MailHeaders([("From", one)]), one, None), "a@b, "),
+        mail_author=text(lambda one: people.mail_author(MailHeaders([("From", one)]), one, None), "a@b, "),
         writer_of=text(
             lambda one: people.writer_of(
                 Person(name=one, email=one + "@a"), MailHeaders([("Reply-To", one)]), (), one

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from relay.errors import UserError
-from relay.operations.moments import FORMS, iso, names_a_clock, parse_moment
+from relay.operations.moments import MOMENT_FORMS, iso, names_a_clock, parse_moment
 
 
 def ask_first(question: str, *, yes: bool, otherwise: str = "look first with --dry-run") -> None:
@@ -50,4 +50,4 @@ class Moment(click.ParamType[str]):
 
 MOMENT = Moment()
 #: For help texts.
-TIMES = f"{FORMS}; what names no zone is by this machine's clock"
+TIMES = f"{MOMENT_FORMS}; what names no zone is by this machine's clock"

@@ -15,7 +15,7 @@ from relay.cli.place import place_of
 _Names = Iterable[tuple[str, str]]
 
 
-class Named(click.ParamType[str]):
+class NameParam(click.ParamType[str]):
     """`known` gives the names there are, from a `CliContext`."""
 
     def __init__(self, name: str, known: Callable[[Any], _Names]) -> None:
@@ -72,9 +72,9 @@ def _adapters(context: Any) -> _Names:
     return [(name, "") for name in FAMILIES]
 
 
-SOURCE = Named("source", _sources)
-RULE = Named("rule", _rules)
-CAUSE = Named("cause", _causes)
-LETTER = Named("id", _letters)
-LANE = Named("lane", _lanes)
-ADAPTER = Named("adapter", _adapters)
+SOURCE_PARAM = NameParam("source", _sources)
+RULE_PARAM = NameParam("rule", _rules)
+CAUSE = NameParam("cause", _causes)
+LETTER = NameParam("id", _letters)
+LANE_PARAM = NameParam("lane", _lanes)
+ADAPTER = NameParam("adapter", _adapters)

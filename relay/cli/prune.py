@@ -53,7 +53,7 @@ def prune(
     from relay.cli.context import open_context
     from relay.operations.moments import parse_moment
     from relay.operations.pause import known_sources
-    from relay.operations.prune import Pruning, Wanted
+    from relay.operations.prune import PruneQuery, Pruning
     from relay.units import parse_size
 
     context = open_context(place)
@@ -73,7 +73,7 @@ def prune(
         click.confirm(f"free what is settled and older than {before}?", abort=True)
     if not dry_run:
         context.audit("prune", before=before, source=source, free=free)
-    wanted = Wanted(before_ms, source, enough, documents=not keep_documents, dry_run=dry_run)
+    wanted = PruneQuery(before_ms, source, enough, documents=not keep_documents, dry_run=dry_run)
     used = _used(context)
     with _Bar() if sys.stderr.isatty() else nullcontext(lambda done, of: None) as progress:
         found = Pruning(context.outbox, wanted, progress).run()

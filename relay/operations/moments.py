@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 #: What is taken, for help texts and messages.
-FORMS = "2h, 1h30m, 14:05, yesterday, 2026-03-04, 2026-03-04T05:06:07Z"
+MOMENT_FORMS = "2h, 1h30m, 14:05, yesterday, 2026-03-04, 2026-03-04T05:06:07Z"
 
 _PART = r"(\d{1,6})\s?(s|m|h|d|w)"
 _AGO = re.compile(rf"(?:{_PART}\s?)+(?:ago)?", re.ASCII | re.IGNORECASE)
@@ -32,7 +32,7 @@ def parse_moment(text: str, now_ms: int, zone: tzinfo | None = UTC) -> int:
             moment = _in_zone(moment, zone)
         return max(0, int(moment.timestamp() * 1000))
     except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{text[:40]!r} is no time: write {FORMS}") from None
+        raise ValueError(f"{text[:40]!r} is no time: write {MOMENT_FORMS}") from None
 
 
 def names_a_clock(text: str) -> bool:

@@ -39,7 +39,7 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PruneQuery:
     """What may go: events that came in, and documents last delivered, before `before_ms`; of `source` only, where it is named.
     `enough_bytes`: it ends once so much is freed (0: when nothing is left). `documents` False: raw events only."""
 
@@ -55,7 +55,7 @@ class Pruning:
     """One run. `progress(done, of)` hears how far it is, in names looked at of those there may be."""
 
     outbox: Outbox
-    wanted: Wanted
+    wanted: PruneQuery
     progress: Callable[[int, int], None] = lambda done, of: None
     found: Pruned = field(default_factory=Pruned)
     _done: int = 0

@@ -18,10 +18,10 @@ from relay.outbox.notes import Note, read_notes, write_notes
 from relay.patch import Patch
 from relay.telemetry import log
 
-PART = 100
+RETHREAD_PART = 100
 
 
-def rethread(context: KeyedContext, *, limit: int = PART, now_ms: int = 0) -> int:
+def rethread_events(context: KeyedContext, *, limit: int = RETHREAD_PART, now_ms: int = 0) -> int:
     """Maps the longest known of them again; how many were looked at. What is done twice changes nothing, so a crash in
     between is none. Raises OutboxUnavailable."""
     outbox = context.outbox

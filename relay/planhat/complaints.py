@@ -17,14 +17,14 @@ _VARIABLE: Final = re.compile(r"\S*[\d@]\S*")
 UNSORTED: Final = "refused for one of several reasons; Planhat does not say whose is which"
 
 
-def kind_of(message: str) -> str:
+def complaint_kind(message: str) -> str:
     """`message` without what differs from item to item."""
     return " ".join(_VARIABLE.sub("…", _QUOTED.sub("…", message)).casefold().split())
 
 
 def kinds_of(errors: Sequence[ItemError]) -> list[str]:
     """The different kinds, in their order."""
-    return list(dict.fromkeys(kind_of(error.message) for error in errors))
+    return list(dict.fromkeys(complaint_kind(error.message) for error in errors))
 
 
 def in_order(errors: Sequence[ItemError], some: Sequence[ItemError]) -> list[ItemError]:
@@ -39,7 +39,7 @@ def sort_out(rest: Sequence[int], errors: Sequence[ItemError]) -> list[tuple[int
     if len(errors) == len(rest):
         parts: dict[str, list[int]] = {}
         for position, error in zip(rest, errors, strict=True):
-            parts.setdefault(kind_of(error.message), []).append(position)
+            parts.setdefault(complaint_kind(error.message), []).append(position)
         if len(parts) > 1:
             return [tuple(part) for part in parts.values()]
     middle = (len(rest) + 1) // 2

@@ -177,7 +177,7 @@ class _Told:
             self.by_rule.setdefault(rule, _zeros())[kind] += 1
 
     def conversation(self, external_id: str, source: str, left: Document, right: Document) -> None:
-        before, after = shown(left), shown(right)
+        before, after = document_view(left), document_view(right)
         if not before and not after:
             return
         kind = "new" if not before else "dropped" if not after else "changed"
@@ -196,7 +196,7 @@ class _Told:
             samples.append({**head, "changes": {name: _short(change) for name, change in changes.items()}})
 
 
-def shown(document: Document) -> dict[str, Any]:
+def document_view(document: Document) -> dict[str, Any]:
     """What Planhat would have of it, flat: "custom.Name", and what its company is asked with. {} for nothing."""
     fields = document.render()
     if not fields or not document.registers:

@@ -16,7 +16,7 @@ from relay.door.intake import Intake
 from relay.door.placing import MAX_MOVES, answers, record_placed
 from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
-from relay.operations.rethread import rethread
+from relay.operations.rethread import rethread_events
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.items import Entry, Recorded
 from relay.outbox.outbox import Outbox
@@ -95,7 +95,7 @@ def test_two_doors_at_once(redis_url: str, tmp_path: Path, redis_client: redis.R
         await asyncio.gather(one_door(mails[::2]), one_door(mails[1::2]))
 
     asyncio.run(both())
-    while rethread(desk.context):
+    while rethread_events(desk.context):
         pass
     desk.now_ms = desk.outbox.now_ms()
     wanted = [sorted(f"m-{thread}.{n}" for n in (1, 2, 3, 4)) for thread in range(40)]

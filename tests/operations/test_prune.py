@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from relay.operations.prune import Pruning, Wanted
+from relay.operations.prune import PruneQuery, Pruning
 from relay.outbox.items import Entry
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
@@ -25,7 +25,7 @@ def kit(redis_client: redis.Redis) -> Iterator[Kit]:
 def prune(kit: Kit, **wanted: object) -> dict[str, int]:
     wanted.setdefault("before_ms", kit.outbox.now_ms() + 60_000)
     told: list[tuple[int, int]] = []
-    found = Pruning(kit.outbox, Wanted(**wanted), lambda done, of: told.append((done, of))).run()  # type: ignore[arg-type]
+    found = Pruning(kit.outbox, PruneQuery(**wanted), lambda done, of: told.append((done, of))).run()  # type: ignore[arg-type]
     assert told and all(done <= of for done, of in told) and told == sorted(told)
     return found.view()
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from relay.operations import remap
 from relay.operations.search import build
 from relay.operations.search.build import Indexer
-from relay.operations.search.find import Page, Search
+from relay.operations.search.find import EventPage, Search
 from relay.operations.search.terms import Terms
 from relay.operations.search.wanted import read_wanted
-from relay.operations.search.words import distinct_words, words_of
+from relay.operations.search.words import distinct_words, search_words
 from relay.operations.selection import InputInvalid
 from relay.outbox.index.store import EventIndex
 from relay.patch import Document
@@ -43,14 +43,14 @@ def index(shop: Shop) -> Indexer:
 
 def find(
     shop: Shop, asked: Mapping[str, str] | None = None, limit: int = 50, after: str = "", **more: str
-) -> Page:
+) -> EventPage:
     wanted = read_wanted({**(asked or {}), **more}, NOON)
     return Search(shop.context, wanted, Terms(KEY) if wanted.by_terms else None).page(
         limit, after, seconds=30
     )
 
 
-def ids(page: Page) -> list[str]:
+def ids(page: EventPage) -> list[str]:
     return [hit.head.event_id for hit in page.hits]
 
 
@@ -82,7 +82,7 @@ def test_a_text_is_found_by_each_of_its_own_words(text: str) -> None:
     held = set(terms._words(distinct_words(text)))
     for part in text.split():
         assert held.issuperset(terms.text(part)), part
-    assert all(word == word.strip() and word for word in words_of(text))
+    assert all(word == word.strip() and word for word in search_words(text))
 
 
 # -- what is found --------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_nonsense_is_refused_with_its_key(shop: Shop) -> None:
 def pages(shop: Shop, size: int, **asked: str) -> list[str]:
     found, after = list[str](), ""
     while True:
-        page = find(shop, limit=size, after=after, **asked)
+        page = find(shop, asked, limit=size, after=after)
         assert len(page.hits) <= size
         found += ids(page)
         after = page.following

@@ -19,7 +19,7 @@ from relay.outbox.index.block import (
     open_block,
     terms_in,
 )
-from relay.outbox.index.places import Place, Segment, places_of
+from relay.outbox.index.places import EventPlace, Segment, places_of
 from relay.outbox.index.store import Cursor, EventIndex
 from relay.outbox.outbox import Outbox
 from tests.growth import assert_linear
@@ -67,9 +67,9 @@ def test_a_chunk_says_the_same_when_it_is_read_again(events: list[array[int]]) -
 def test_bits_become_places() -> None:
     segments = [Segment("slack", 5, 10, 3), Segment("mail", 5, 0, 2), Segment("slack", 6, 0, 1)]
     assert list(places_of(segments, 0b101010)) == [
-        Place(5, "slack", 11),
-        Place(5, "mail", 0),
-        Place(6, "slack", 0),
+        EventPlace(5, "slack", 11),
+        EventPlace(5, "mail", 0),
+        EventPlace(6, "slack", 0),
     ]
 
 

@@ -23,7 +23,7 @@ BEGINNINGS = {row.partition("<>")[0] for row in ROWS}
 CONSTANTS = {
     value
     for name, value in vars(keys).items()
-    if name.isupper() and isinstance(value, str) and name not in ("BASE", "LANE", "LOGS", "SEEN")
+    if name.isupper() and isinstance(value, str) and name not in ("BASE", "LANE", "LOGS", "MAIN", "SEEN")
 }
 FAMILIES = {row.partition("<>")[0] for row in ROWS if "<>" in row}
 

@@ -11,8 +11,8 @@ from tests.places import ROOT
 
 #: The sandbox is a program of its own. Keys are always named with their module; filters have the names that templates use.
 APART = ("relay/planhat/sandbox/", "relay/outbox/keys.py", "relay/rules/language/filters.py")
-#: What starts a program is called so everywhere.
-SAME_MEANING = {"main"}
+#: What starts a program, what a module of commands or of pages offers, and the words of a form's place: called so everywhere.
+SAME_MEANING = {"main", "COMMANDS", "routes"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

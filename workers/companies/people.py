@@ -121,7 +121,7 @@ class _Part:
         endusers: dict[str, dict[str, Any]] = {}
         for person in wanted.users:
             email = mail_address_of(person)
-            known = self._team.get(email, "") if email else id_of(person)
+            known = self._team.get(email, "") if email else person_id(person)
             if known:
                 users[known] = {"id": known, **_owner(person)}
             found.unasked |= bool(email) and not self._team_known
@@ -130,7 +130,9 @@ class _Part:
             if email in self._team:
                 # One of ours, whatever the rule takes them for.
                 continue
-            known, asked = self._enduser(person, email, wanted.company_id) if email else (id_of(person), True)
+            known, asked = (
+                self._enduser(person, email, wanted.company_id) if email else (person_id(person), True)
+            )
             if known:
                 endusers[known] = {"id": known}
             found.unasked |= not asked
@@ -260,13 +262,13 @@ class _Part:
 
 def mail_address_of(person: Any) -> str:
     """The address that a person is to be found by, in small letters; "" for who has an id, or neither."""
-    if not isinstance(person, Mapping) or id_of(person):
+    if not isinstance(person, Mapping) or person_id(person):
         return ""
     email = person.get("email")
     return email.strip().casefold() if isinstance(email, str) and "@" in email else ""
 
 
-def id_of(person: Any) -> str:
+def person_id(person: Any) -> str:
     """A person's id in Planhat, "" without one: Planhat leaves out whoever has no id of its own, in silence."""
     if not isinstance(person, Mapping):
         return ""
@@ -282,7 +284,9 @@ def _owner(person: Any) -> dict[str, bool]:
 def _with_ids_alone(wanted: PeopleWanted) -> PeopleFound:
     def known(people: Iterable[Any], *, owners: bool) -> list[dict[str, Any]]:
         return [
-            {"id": one, **(_owner(person) if owners else {})} for person in people if (one := id_of(person))
+            {"id": one, **(_owner(person) if owners else {})}
+            for person in people
+            if (one := person_id(person))
         ]
 
     return PeopleFound(known(wanted.users, owners=True), known(wanted.endusers, owners=False))

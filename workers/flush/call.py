@@ -78,7 +78,7 @@ class Caller:
         answer = self._beside(partial(self._upsert, body, self._timeout_s), self._beside_it)
         self._share = None
         took_s = self._clock() - began
-        status = status_of(answer)
+        status = answer_status(answer)
         self.facts = CallFacts(batch, status, round(took_s * 1000))
         labels = {"operation": "PUT conversations"}
         self._metrics.add("relay_planhat_requests_total", {**labels, "status": str(status or "none")})
@@ -141,7 +141,7 @@ def share_body(rows: Sequence[Row], body: bytes) -> None:
         at = end + 1
 
 
-def status_of(answer: Answer) -> int | None:
+def answer_status(answer: Answer) -> int | None:
     """The HTTP status behind an answer; None where none came."""
     match answer:
         case Throttled():

@@ -34,7 +34,7 @@ NO_LIFE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class FoldedRead:
     """What Planhat has of a conversation; None: nothing."""
 
     record: Mapping[str, Any] | None
@@ -57,7 +57,7 @@ class FoldedItem:
     doubtful: bool = False
 
     @classmethod
-    def of(cls, item: Item, read: Read | None = None) -> FoldedItem:
+    def of(cls, item: Item, read: FoldedRead | None = None) -> FoldedItem:
         """`read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
         written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)

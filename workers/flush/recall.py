@@ -15,7 +15,7 @@ from relay.outbox.items import Settlement
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.outcomes import Hold
 from workers.companies.verdicts import unsure_of
-from workers.flush.fold import FoldedItem, Read
+from workers.flush.fold import FoldedItem, FoldedRead
 from workers.flush.settle import hand_back
 
 #: Read for one part at most: Planhat's answer to a batch waits for the worker meanwhile.
@@ -67,7 +67,7 @@ class Recall:
                 wait_ms = 0 if hold else now_ms + int(unsure.wait_s * 1000)
                 settlements.append(hand_back(folded.item, wait_ms))
                 continue
-            read.append(FoldedItem.of(folded.item, Read(record)))
+            read.append(FoldedItem.of(folded.item, FoldedRead(record)))
         self._metrics.add("relay_recalled_conversations_total", {}, len(read))
         return read, settlements, hold
 

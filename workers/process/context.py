@@ -205,10 +205,10 @@ class WorkerContext:
 
     def rethread(self) -> int:
         """Moves mails to the conversations that they turned out to belong to; how many were looked at."""
-        from relay.operations.rethread import rethread
+        from relay.operations.rethread import rethread_events
 
         looked_at = 0
-        while not STOPPING() and (part := rethread(self)):
+        while not STOPPING() and (part := rethread_events(self)):
             looked_at += part
         return looked_at
 

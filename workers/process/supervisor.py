@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
+from relay.lane_name import MAIN
 from relay.outbox import keys
 from relay.outbox.bell import QUEUES, Bell
 from relay.outbox.connection import connect
@@ -41,7 +42,6 @@ from workers.dead_jobs import (
 )
 from workers.process.stopping import WRONG_SETTINGS
 
-LANE: Final = "main"
 _SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
 _STOP_S: Final = 8.0
@@ -159,14 +159,14 @@ class Supervisor:
             self._posters.tend()
             self._watch(now)
             if self._outbox.threads.moved(1):
-                ask_to_rethread(self._redis, LANE, int(time.time() // _RETHREAD_EVERY_S))
+                ask_to_rethread(self._redis, MAIN, int(time.time() // _RETHREAD_EVERY_S))
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
                 self._give_sign()
             if now - self._parked_at >= _PARKED_EVERY_S:
                 self._parked_at = now
                 if self._parked_is_due():
-                    ask_to_unpark(self._redis, LANE, int(time.time() // _PARKED_EVERY_S))
+                    ask_to_unpark(self._redis, MAIN, int(time.time() // _PARKED_EVERY_S))
             if self._redis_away:
                 self._redis_away = False
                 log("redis.back")
@@ -182,7 +182,7 @@ class Supervisor:
         self._watched_at = now
         tell(self._epoch.look(), self._metrics)
         if read_life(self._outbox).unsure:
-            ask_to_recognise(self._redis, LANE, int(time.time() // _RECOGNISE_EVERY_S))
+            ask_to_recognise(self._redis, MAIN, int(time.time() // _RECOGNISE_EVERY_S))
 
     def _give_sign(self) -> None:
         self._started_ms = self._started_ms or self._outbox.now_ms()

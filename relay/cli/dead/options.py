@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from relay.cli.asking import MOMENT, TIMES
-from relay.cli.names import CAUSE, LETTER, SOURCE
+from relay.cli.names import CAUSE, LETTER, SOURCE_PARAM
 from relay.cli.place import place_options
 from relay.operations.selection import Selection
 
@@ -28,7 +28,7 @@ def filters(command: _F) -> _F:
     for option in (
         click.option("--until", type=MOMENT, default="", help="Dead before this moment."),
         click.option("--since", type=MOMENT, default="", help=f"Dead since: {TIMES}."),
-        click.option("--source", type=SOURCE, default="", help="Letters of this source."),
+        click.option("--source", type=SOURCE_PARAM, default="", help="Letters of this source."),
         click.option(
             "--cause",
             type=CAUSE,

@@ -44,7 +44,7 @@ def short_ids(causes: Iterable[str]) -> dict[str, str]:
     return {cause: f"c-{digest[:length]}" for cause, digest in digests.items()}
 
 
-def id_of(cause: str) -> str:
+def cause_id(cause: str) -> str:
     """The id of one cause where the others are not looked at."""
     return f"c-{cause_digest(cause)[:_SHORTEST]}"
 
@@ -112,7 +112,7 @@ def require_causes(outbox: Outbox, asked: str) -> FoundCauses:
 # -- what people say ----------------------------------------------------------------------------------------------
 
 
-def told(mark: CauseMark, now_ms: int) -> dict[str, Any]:
+def mark_facts(mark: CauseMark, now_ms: int) -> dict[str, Any]:
     """As lists and the API show it."""
     return {
         "muted": mark.quiet(now_ms),
@@ -144,4 +144,4 @@ def mark_cause(outbox: Outbox, asked: str, changes: Mapping[str, Any], *, by: st
     if changes.get("muted") is False:
         changes = {**changes, "muted_until_ms": 0}
     write_mark(outbox, cause_digest(cause), {**changes, "by": by, "at_ms": now_ms})
-    return {"id": id_of(cause), "cause": cause, **told(marks_of(outbox, [cause])[cause], now_ms)}
+    return {"id": cause_id(cause), "cause": cause, **mark_facts(marks_of(outbox, [cause])[cause], now_ms)}

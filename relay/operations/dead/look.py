@@ -11,7 +11,14 @@ import orjson
 
 from relay.errors import MappingFailed, NotFound
 from relay.operations.context import OperatorContext, tenant_of
-from relay.operations.dead.causes import LOOKED_AT_MOST, find_causes, id_of, marks_of, short_ids, told
+from relay.operations.dead.causes import (
+    LOOKED_AT_MOST,
+    cause_id,
+    find_causes,
+    mark_facts,
+    marks_of,
+    short_ids,
+)
 from relay.operations.dead.edits import read_edits
 from relay.operations.dead.select import fits, heads_of
 from relay.operations.moments import iso
@@ -69,7 +76,7 @@ def _told(outbox: Outbox, groups: Mapping[str, dict[str, Any]]) -> list[dict[str
             "sources": sorted(group["sources"]),
             "stages": sorted(group["stages"]),
             "rules": sorted(group["rules"]),
-            **told(marks[group["cause"]], now_ms),
+            **mark_facts(marks[group["cause"]], now_ms),
         }
         for group in sorted(groups.values(), key=lambda group: (-group["count"], group["cause"]))
     ]
@@ -105,7 +112,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
         "source": head.source,
         "externalId": head.external_id or head.facts.get("externalId") or None,
         "cause": cause_group(head.facts),
-        "cause_id": id_of(cause_group(head.facts)),
+        "cause_id": cause_id(cause_group(head.facts)),
         "stage": head.facts.get("stage"),
         "at": iso(head.at_ms),
         "rule": head.facts.get("rule") or None,
@@ -139,7 +146,7 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
         "asked_for": record.get("asked_for") or [],
         "goes_by_itself": bool(again_ms),
         "looked_at_again": iso(again_ms),
-        **told(marks_of(context.outbox, [item["cause"]])[item["cause"]], context.outbox.now_ms()),
+        **mark_facts(marks_of(context.outbox, [item["cause"]])[item["cause"]], context.outbox.now_ms()),
         "answer": record.get("answer"),
         "attempts": [attempt_of(attempt) for attempt in record.get("attempts") or []],
         "event": event,
@@ -182,12 +189,12 @@ def attempt_of(attempt: Mapping[str, Any]) -> dict[str, Any]:
     at = attempt.get("at")
     if at is None:
         at = attempt.get("at_ms")
-    told = {name: value for name, value in attempt.items() if name not in ("at", "at_ms")}
+    said = {name: value for name, value in attempt.items() if name not in ("at", "at_ms")}
     return {
         "at": iso(at) if isinstance(at, (int, float)) else at,
-        "status": told.pop("status", None),
-        "error": told.pop("error", None),
-        **told,
+        "status": said.pop("status", None),
+        "error": said.pop("error", None),
+        **said,
     }
 
 

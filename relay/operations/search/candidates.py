@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Final
 
 from relay.operations.search.terms import NO_COMPANY, Terms
-from relay.operations.search.wanted import Wanted
+from relay.operations.search.wanted import EventQuery
 from relay.outbox.index.block import Chunk
-from relay.outbox.index.places import Place, Segment, places_of
+from relay.outbox.index.places import EventPlace, Segment, places_of
 from relay.outbox.index.store import BlockFacts, Cursor, EventIndex
 from relay.outbox.outbox import Outbox
 
@@ -31,7 +31,7 @@ class Run:
 class Candidates:
     """Of one question. `asked`: the terms that an event must hold, all of them."""
 
-    def __init__(self, outbox: Outbox, wanted: Wanted, terms: Terms | None) -> None:
+    def __init__(self, outbox: Outbox, wanted: EventQuery, terms: Terms | None) -> None:
         self._outbox = outbox
         self._wanted = wanted
         self._terms = terms
@@ -65,7 +65,7 @@ class Candidates:
         """Whether the tail may say anything of minutes up to `last`."""
         return not blocks or last >= blocks[0].last_minute
 
-    def _runs(self, places: Iterable[Place], first: int, last: int) -> Iterator[Run]:
+    def _runs(self, places: Iterable[EventPlace], first: int, last: int) -> Iterator[Run]:
         """Places, newest first by minute, as runs."""
         for minute, group in groupby(places, key=lambda place: place.minute):
             of: dict[str, list[int]] = {}
@@ -92,7 +92,7 @@ class Candidates:
 
     # -- in the index ---------------------------------------------------------------------------------------------
 
-    def _in_tail(self, tail: Sequence[Chunk]) -> Iterator[Place]:
+    def _in_tail(self, tail: Sequence[Chunk]) -> Iterator[EventPlace]:
         for chunk in reversed(tail):
             bits = (1 << chunk.events) - 1
             for term in self.asked:
@@ -101,7 +101,7 @@ class Candidates:
                     break
             yield from _newest_first(chunk.segments, bits)
 
-    def _in_blocks(self, index: EventIndex, blocks: Sequence[BlockFacts]) -> Iterator[Place]:
+    def _in_blocks(self, index: EventIndex, blocks: Sequence[BlockFacts]) -> Iterator[EventPlace]:
         start = 0
         for size in (*_BLOCKS, *[_BLOCKS[-1]] * len(blocks)):
             part = blocks[start : start + size]
@@ -120,5 +120,5 @@ class Candidates:
                 yield from _newest_first(segments, bits)
 
 
-def _newest_first(segments: Sequence[Segment], bits: int) -> list[Place]:
+def _newest_first(segments: Sequence[Segment], bits: int) -> list[EventPlace]:
     return sorted(places_of(segments, bits), reverse=True)

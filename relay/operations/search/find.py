@@ -23,7 +23,7 @@ from relay.operations.remap import Remapper, read_stored
 from relay.operations.search.build import companies_of
 from relay.operations.search.candidates import Candidates, Run
 from relay.operations.search.terms import Terms
-from relay.operations.search.wanted import Wanted
+from relay.operations.search.wanted import EventQuery
 from relay.outbox.events import EventHead
 from relay.outbox.notes import read_notes
 from relay.outbox.outbox import Outbox
@@ -53,7 +53,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """`following` is the cursor of what comes next, "" where there is nothing. `searched_to_ms`: from then on it was looked through, 0:
     all of it was."""
 
@@ -77,7 +77,7 @@ class Search:
     def __init__(
         self,
         context: OperatorContext,
-        wanted: Wanted,
+        wanted: EventQuery,
         terms: Terms | None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -92,7 +92,7 @@ class Search:
         #: How many places were looked at, and how many of them were in the wanted state.
         self._looked = self._fitting = 0
 
-    def page(self, limit: int, after: str = "", *, seconds: float = PAGE_S) -> Page:
+    def page(self, limit: int, after: str = "", *, seconds: float = PAGE_S) -> EventPage:
         """Raises ValueError where `after` is no cursor of such a page, OutboxUnavailable."""
         until = self._clock() + seconds
         hits: list[Hit] = []
@@ -100,13 +100,15 @@ class Search:
         for window in self._windows(begin):
             left = {source: positions[0] + 1 for source, positions in window.places.items() if positions}
             if self._clock() > until:
-                return Page(self._homes(hits), _Cursor(window.minute, left).write(), window.minute * 60_000)
+                return EventPage(
+                    self._homes(hits), _Cursor(window.minute, left).write(), window.minute * 60_000
+                )
             for hit in self._hits(window):
                 if len(hits) == limit:
-                    return Page(self._homes(hits), _Cursor(window.minute, left).write())
+                    return EventPage(self._homes(hits), _Cursor(window.minute, left).write())
                 hits.append(hit)
                 left[hit.source] = hit.position
-        return Page(self._homes(hits))
+        return EventPage(self._homes(hits))
 
     # -- where to look --------------------------------------------------------------------------------------------
 

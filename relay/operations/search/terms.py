@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from relay.event import Event
-from relay.operations.search.words import distinct_words, plain, words_of
+from relay.operations.search.words import distinct_words, search_words, text_as_compared
 
 #: The kinds of terms: a word of the text, the sender, the kind, the rule, the company.
 _TEXT, _FROM, _KIND, _RULE, _COMPANY = "t", "f", "k", "r", "c"
@@ -70,9 +70,11 @@ class Terms:
     def _senders(self, email: str, name: str, ident: str) -> set[int]:
         found = set()
         if _AT in email:
-            address = plain(email.strip())
+            address = text_as_compared(email.strip())
             found |= {self._term(_FROM, address), self._term(_FROM, _AT + address.rpartition(_AT)[2])}
-        found |= {self._term(_FROM, word) for word in (*words_of(name), *words_of(ident)) if _AT not in word}
+        found |= {
+            self._term(_FROM, word) for word in (*search_words(name), *search_words(ident)) if _AT not in word
+        }
         return found
 
     def _rules(self, rule: str) -> tuple[int, ...]:
@@ -88,20 +90,20 @@ class Terms:
         """All of which an event must hold. None: there is no word in it."""
         asked = []
         for part in words.split():
-            found = list(words_of(part))
+            found = list(search_words(part))
             # An address as a whole; its parts are words as well, and would find more.
             asked += [word for word in found if _AT in word] or found
         return self._words(list(dict.fromkeys(asked)))
 
     def sender(self, who: str) -> list[int]:
         """An address, a domain (`@example.com`, `example.com`), or words of a name or id."""
-        asked = plain(who.strip())
+        asked = text_as_compared(who.strip())
         if _AT in asked:
             local, _, domain = asked.rpartition(_AT)
             return [self._term(_FROM, asked if local else _AT + domain)] if domain else []
         if "." in asked and " " not in asked:
             return [self._term(_FROM, _AT + asked)]
-        return [self._term(_FROM, word) for word in dict.fromkeys(words_of(asked))]
+        return [self._term(_FROM, word) for word in dict.fromkeys(search_words(asked))]
 
     def kind(self, kind: str) -> int:
         return self._term(_KIND, kind)

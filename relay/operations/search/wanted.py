@@ -20,7 +20,7 @@ _ALWAYS_MS: Final = 10**14
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventQuery:
     """Everything that is given must fit; "" and nothing: anything does. Times are epoch ms, both inclusive."""
 
     since_ms: int = 0
@@ -67,7 +67,7 @@ class Wanted:
         )
 
 
-def read_wanted(asked: Mapping[str, Any], now_ms: int) -> Wanted:
+def read_wanted(asked: Mapping[str, Any], now_ms: int) -> EventQuery:
     """From the API's or the console's filters, of which empty ones say nothing. Raises InputInvalid."""
     kind, rule = read_text(asked, "kind", blank=True), read_text(asked, "rule", blank=True)
     if kind:
@@ -79,7 +79,7 @@ def read_wanted(asked: Mapping[str, Any], now_ms: int) -> Wanted:
     until_ms = read_moment(asked, "until", now_ms, blank=True) or _ALWAYS_MS
     if until_ms <= since_ms:
         raise InputInvalid("must be later than since", "until")
-    return Wanted(
+    return EventQuery(
         since_ms=since_ms,
         until_ms=until_ms,
         source=read_text(asked, "source", blank=True),

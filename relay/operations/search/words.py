@@ -26,7 +26,7 @@ _UNSPACED: Final = re.compile(
 )
 
 
-def plain(text: str) -> str:
+def text_as_compared(text: str) -> str:
     """`text` without case and accents."""
     if text.isascii():
         return text.lower()
@@ -34,9 +34,9 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", decomposed).casefold()
 
 
-def words_of(text: str) -> Iterator[str]:
+def search_words(text: str) -> Iterator[str]:
     """The words of a text, as often as they stand there."""
-    text = plain(text[:MOST_CHARS])
+    text = text_as_compared(text[:MOST_CHARS])
     if "@" in text:
         for address in _ADDRESS.findall(text):
             yield address.strip(".-+")[:_LONGEST]
@@ -64,4 +64,4 @@ def _pieces(word: str) -> Iterator[str]:
 
 def distinct_words(*texts: str) -> list[str]:
     """Each word once, in the order in which they stand there; no more than `MOST_WORDS`."""
-    return list(islice(dict.fromkeys(word for text in texts for word in words_of(text)), MOST_WORDS))
+    return list(islice(dict.fromkeys(word for text in texts for word in search_words(text)), MOST_WORDS))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class EventPlace:
     """`minute` is the epoch's, `position` counts from 0 in the list of `source` and `minute`."""
 
     minute: int
@@ -33,13 +33,13 @@ def count_events(segments: Sequence[Segment]) -> int:
     return sum(segment.count for segment in segments)
 
 
-def places_of(segments: Sequence[Segment], bits: int) -> Iterator[Place]:
+def places_of(segments: Sequence[Segment], bits: int) -> Iterator[EventPlace]:
     """The places of the events whose bit is set, in the order of `segments`. Bit 0 is the first segment's first event."""
     start = 0
     for segment in segments:
         part = (bits >> start) & ((1 << segment.count) - 1)
         while part:
             lowest = part & -part
-            yield Place(segment.minute, segment.source, segment.first + lowest.bit_length() - 1)
+            yield EventPlace(segment.minute, segment.source, segment.first + lowest.bit_length() - 1)
             part ^= lowest
         start += segment.count

@@ -6,7 +6,7 @@ from typing import Final
 
 from relay.rules.file.shape import Flag, Many, Names, Quantity, SecretText, TableShape, Text, Whole
 
-LOOKUPS: Final = ("enduser_email", "company_domain")
+COMPANY_LOOKUPS: Final = ("enduser_email", "company_domain")
 YEARS_S: Final = 10 * 365 * 86400.0
 
 PLANHAT = TableShape(
@@ -105,7 +105,7 @@ COMPANY_STEP = TableShape(
             ),
             "tables by the name that a rule's `company:` asks with, such as domain",
         ),
-        "planhat": Text("looked up by the workers", choices=LOOKUPS),
+        "planhat": Text("looked up by the workers", choices=COMPANY_LOOKUPS),
         "default": Text("the companyId when nothing else is found"),
     },
     "one way of finding a companyId; the first hit wins",

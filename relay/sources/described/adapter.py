@@ -108,8 +108,8 @@ class Described(ProvenAdapter):
         """Why this event is not relayed; "" where it is."""
         if holds(payload, shape.sender.bot) and "bots" not in self.options.keep:
             return "bot"
-        told = "private" if private or holds(payload, shape.private) else audience(payload)
-        why = withheld(told, self.options)
+        said = "private" if private or holds(payload, shape.private) else audience(payload)
+        why = withheld(said, self.options)
         # What happened to a ticket has no readers of its own.
         return "" if why == UNSAID and not shape.text else why
 
@@ -159,7 +159,7 @@ class Described(ProvenAdapter):
         if isinstance(shape.text, tuple):
             lines = [(label, text_at(payload, places)) for label, places in shape.text]
             return written(
-                "\n".join(told(label, text) for label, text in lines if text),
+                "\n".join(answer_line(label, text) for label, text in lines if text),
                 shape.format,
             )
         return written(text_at(payload, shape.text), shape.format)
@@ -190,7 +190,7 @@ def person_at(payload: Any, who: Who) -> Person:
     )
 
 
-def told(asked: str, given: str) -> str:
+def answer_line(asked: str, given: str) -> str:
     """A question and its answer as a line, "" without an answer."""
     if not asked or not given:
         return given

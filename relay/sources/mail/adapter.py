@@ -90,6 +90,6 @@ def mail_of(mime: MimeMail, **known: Any) -> Mail:
     )
 
 
-def shown(mime: MimeMail) -> dict[str, Any]:
+def mail_view(mime: MimeMail) -> dict[str, Any]:
     """What templates see of such a mail in the place of its bytes."""
     return {"text": mime.text, "html": mime.html, "headers": mime.headers.pairs()}

@@ -20,7 +20,7 @@ from relay.sources.base import Parsed, Skipped, content_key, iso_from_us
 from relay.sources.mail.automatic import BOUNCE, TAGS, classify
 from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
 from relay.sources.mail.headers import MailHeaders, date_us, unfolded
-from relay.sources.mail.people import author_of, recipients_of, writer_of
+from relay.sources.mail.people import mail_author, recipients_of, writer_of
 from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.mail.thread_ids import named_ids, own_ids, thread_ids
 from relay.sources.read.charset import printable
@@ -74,7 +74,7 @@ def mail_event(
 ) -> Parsed:
     """The event, or why there is none. Raises PayloadInvalid for a mail that holds neither sender nor text."""
     headers = mail.headers
-    author = author_of(headers, mail.sender, mail.sender_pair)
+    author = mail_author(headers, mail.sender, mail.sender_pair)
     subject = unfolded(mail.subject).replace("\n", " ") or headers.get("subject")
     automatic = classify(
         headers,

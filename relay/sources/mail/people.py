@@ -39,7 +39,7 @@ _VIA = re.compile(
 _ORIGINAL = ("x-original-from", "x-original-sender")
 
 
-def author_of(headers: MailHeaders, sender: str, pair: tuple[str, str] | None) -> Person:
+def mail_author(headers: MailHeaders, sender: str, pair: tuple[str, str] | None) -> Person:
     """Who stands in From: as the provider read it (`pair`), as it gave the line (`sender`), or in the header."""
     if pair is not None and pair[1]:
         return Person(name=printable(pair[0])[:256], email=printable(pair[1])[:320])

@@ -36,7 +36,7 @@ _CONVERSATION_BYTES, _ANSWER_BYTES = 22, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class IdsByName:
     """`ids` are the mails that this one names, the nearest first; `first` how the mail that began all is written there."""
 
     ids: tuple[str, ...]
@@ -86,7 +86,7 @@ def own_ids(headers: MailHeaders, given: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def named_ids(headers: MailHeaders, people: Collection[str]) -> Named:
+def named_ids(headers: MailHeaders, people: Collection[str]) -> IdsByName:
     """The mails that this one says it answers. `people` are the addresses of those who take part, in lower case: old
     programs write one in the place of an id."""
     answered = _without(message_ids(" ".join(headers.all("in-reply-to"))), people)
@@ -94,11 +94,11 @@ def named_ids(headers: MailHeaders, people: Collection[str]) -> Named:
     first = before[0] if before else answered[0] if answered else ""
     if len(before) > MAX_FIRST + MAX_LAST:
         before = before[:MAX_FIRST] + before[-MAX_LAST:]
-    return Named(tuple(dict.fromkeys((*answered[:MAX_FIRST], *reversed(before)))), first)
+    return IdsByName(tuple(dict.fromkeys((*answered[:MAX_FIRST], *reversed(before)))), first)
 
 
 def thread_ids(
-    source: str, own: Iterable[str], named: Named, headers: MailHeaders, *, ticket: str = ""
+    source: str, own: Iterable[str], named: IdsByName, headers: MailHeaders, *, ticket: str = ""
 ) -> ThreadIds:
     """The keys of the map for one mail. `own` names it; `ticket` is the number in its subject, which says more than any
     header: who configured it wants it so."""

@@ -22,7 +22,7 @@ from relay.sources.read import pick
 from relay.sources.read.form_scan import form_fields, only_field
 from relay.sources.read.json_scan import scan_path
 
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 Secrets = Callable[[], Sequence[str]]
 
@@ -143,7 +143,7 @@ class BodyToken(Proof):
 
     def _given(self, inbound: Inbound) -> Any:
         content_type = inbound.headers.get("content-type", "")
-        if not content_type.lower().startswith(FORMS):
+        if not content_type.lower().startswith(FORM_TYPES):
             return scan_path(inbound.body, self._path)
         inner = only_field(inbound.body, content_type)
         if inner is not None and inner.startswith(("{", "[")):

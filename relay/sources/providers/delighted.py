@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from relay.sources.base import Walk
-from relay.sources.described.adapter import Described, told
+from relay.sources.described.adapter import Described, answer_line
 from relay.sources.described.shape import Shape
 
 _MAX_ANSWERS = 100
@@ -29,4 +29,4 @@ def _line(answer: Walk) -> str:
         *(one.maybe_text("text") for one in value.items("options")),
     ]
     given = ", ".join(word for word in (said, *chosen) if word)
-    return told(question, given)
+    return answer_line(question, given)

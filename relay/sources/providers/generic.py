@@ -27,7 +27,7 @@ from relay.sources.base import (
     iso_from_us,
 )
 from relay.sources.proof.choose import ProofPreset
-from relay.sources.proof.kinds import FORMS
+from relay.sources.proof.kinds import FORM_TYPES
 from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
@@ -232,7 +232,7 @@ def _read_fields(described: Any) -> dict[str, str]:
 def _body(inbound: Inbound) -> Any:
     """JSON, or a form's fields. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
     content_type = inbound.headers.get("content-type", "")
-    if not content_type.lower().startswith(FORMS):
+    if not content_type.lower().startswith(FORM_TYPES):
         return parse_lenient(inbound.body)
     fields = parse_form(inbound.body, content_type).fields()
     if not any(fields):

@@ -31,10 +31,10 @@ from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
 from relay.sources.read.intercom_item import (
     assignee_of,
+    intercom_sender,
+    intercom_status,
     owner_of,
     participants_of,
-    sender_of,
-    status_of,
     subject_of,
     url_of,
 )
@@ -182,7 +182,7 @@ class Intercom(BaseAdapter):
             return [self._part(notice, thread, item, newest, n=0)]
         if topic == "ticket.note.created" and not self._keep_private:
             return [Skipped("private")]
-        done = topic == "ticket.closed" or status_of(item).lower() in ("resolved", "closed")
+        done = topic == "ticket.closed" or intercom_status(item).lower() in ("resolved", "closed")
         return [self._event(notice, thread, item, "ticket.solved" if done else "ticket.updated", Walk({}))]
 
     def _event(
@@ -219,11 +219,11 @@ class Intercom(BaseAdapter):
             subject=subject_of(item),
             text=text,
             html=html,
-            sender=sender_of(part, item),
+            sender=intercom_sender(part, item),
             recipients=participants_of(item),
             ticket=Ticket(
                 id=item.maybe_ident("id") or thread,
-                status=status_of(item),
+                status=intercom_status(item),
                 priority=item.maybe_text("priority"),
                 assignee=assignee_of(item),
             ),

@@ -13,7 +13,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Person
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
-from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described, told
+from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described, answer_line
 from relay.sources.described.shape import Shape, Who, text_at
 
 _KINDS = {"incoming_event": "message.created", "event_updated": "message.updated"}
@@ -97,7 +97,7 @@ def _filled(field: Walk) -> str:
     given = [field.maybe_text("value") or field.maybe_text("answer"), answer.maybe_text("label")]
     given += [one.maybe_text("label") for one in field.items("answers")]
     asked = field.maybe_text("label") or field.maybe_text("name")
-    return told(asked, ", ".join(word for word in given if word))
+    return answer_line(asked, ", ".join(word for word in given if word))
 
 
 def _author(event: Walk, chat: Walk) -> Person:

@@ -14,7 +14,7 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
-from relay.sources.mail.adapter import MailAdapter, mail_of, shown
+from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.mime import read_mime
@@ -80,7 +80,7 @@ def _mail(body: Walk, payload: dict[str, Any]) -> Mail:
     }
     if raw := data.maybe_text("raw"):
         mime = read_mime(raw.encode("utf-8", "replace"))
-        return mail_of(mime, **known, payload={**payload, "data": {**kept, **shown(mime)}})
+        return mail_of(mime, **known, payload={**payload, "data": {**kept, **mail_view(mime)}})
     return Mail(
         headers=MailHeaders(header_pairs(data.value.get("headers"))),
         text=data.maybe_text("text"),

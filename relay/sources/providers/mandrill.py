@@ -27,7 +27,7 @@ from relay.sources.base import (
     hmac_bytes,
     parse_json,
 )
-from relay.sources.mail.adapter import MailAdapter, mail_of, shown
+from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.mime import read_mime
@@ -145,7 +145,7 @@ def _mail(item: Walk) -> Mail | Skipped:
     }
     if raw := message.maybe_text("raw_msg"):
         mime = read_mime(raw.encode("utf-8", "replace"))
-        payload = {**item.value, "msg": {**kept, **shown(mime)}}
+        payload = {**item.value, "msg": {**kept, **mail_view(mime)}}
         return mail_of(mime, **known, delivery_id=mime.headers.get("message-id"), payload=payload)
     headers = MailHeaders(header_pairs(message.value.get("headers")))
     return Mail(

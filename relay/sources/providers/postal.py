@@ -25,7 +25,7 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
-from relay.sources.mail.adapter import MailAdapter, mail_of, shown
+from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
@@ -183,7 +183,7 @@ def _raw(body: Walk) -> Mail:
             raise PayloadInvalid("wanted base64", "message") from None
     mime = read_mime(raw)
     kept = {key: value for key, value in body.value.items() if key != "message"}
-    return mail_of(mime, **_known(body), payload={**kept, **shown(mime)})
+    return mail_of(mime, **_known(body), payload={**kept, **mail_view(mime)})
 
 
 def _read(body: Walk) -> Mail:

@@ -15,7 +15,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Credentials, Inbound, Parsed, Sample, Skipped, Walk, parse_json
-from relay.sources.mail.adapter import MailAdapter, mail_of, shown
+from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, header_pairs
 from relay.sources.mail.mime import read_mime
@@ -75,7 +75,7 @@ def _mail(item: Walk) -> Mail | Skipped:
     }
     if text := content.maybe_text("email_rfc822"):
         mime = read_mime(_bytes(text, is_base64=content.value.get("email_rfc822_is_base64") is True))
-        payload = {**message.value, "content": {**kept, **shown(mime)}}
+        payload = {**message.value, "content": {**kept, **mail_view(mime)}}
         return mail_of(mime, **known, delivery_id=mime.headers.get("message-id"), payload=payload)
     headers = MailHeaders(pair for one in content.items("headers") for pair in header_pairs(one.value))
     return Mail(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from relay.event import Attachment, Event
 from relay.sources.base import Walk
-from relay.sources.described.adapter import Described, told
+from relay.sources.described.adapter import Described, answer_line
 from relay.sources.described.shape import Shape, text_at
 from relay.sources.read.attached import name_in
 
@@ -56,7 +56,7 @@ class Typeform(Described):
         for answer in _answers(payload):
             question, given = asked.get(answer.maybe("field").maybe_ident("id"), ""), _given(answer)
             if given:
-                lines.append(told(question, given))
+                lines.append(answer_line(question, given))
         if (score := text_at(payload, "form_response.calculated.score")) and score != "0":
             lines.append(f"Score: {score}")
         return "\n".join(lines), ""

@@ -20,7 +20,7 @@ def owner_of(item: Walk) -> Walk:
     return contacts[0] if contacts else item.maybe("user")
 
 
-def sender_of(part: Walk, item: Walk) -> Person:
+def intercom_sender(part: Walk, item: Walk) -> Person:
     author = part.maybe("author")
     kind = author.maybe_text("type")
     person_id = author.maybe_ident("id")
@@ -62,7 +62,7 @@ def subject_of(item: Walk) -> str:
     return text_of_html(title)
 
 
-def status_of(item: Walk) -> str:
+def intercom_status(item: Walk) -> str:
     state = item.value.get("ticket_state")
     if isinstance(state, dict):
         walk = Walk(state)

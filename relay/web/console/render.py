@@ -37,7 +37,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"moment": moment, "pretty": pretty, "seconds": seconds, "plain": plain}
+    env.filters |= {"moment": moment, "pretty": pretty, "seconds": seconds, "plain": plain_cell}
     env.globals |= {"bars": charts.bars, "line": charts.line}
     return env
 
@@ -65,11 +65,11 @@ def pretty(value: Any) -> str:
         try:
             value = json.loads(value)
         except ValueError:
-            return plain(value)
-    return plain(json.dumps(value, indent=2, ensure_ascii=False))
+            return plain_cell(value)
+    return plain_cell(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def plain(text: Any) -> str:
+def plain_cell(text: Any) -> str:
     """Control and direction-changing characters made visible: a payload must not rearrange the page."""
     return "".join(
         char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in str(text)
