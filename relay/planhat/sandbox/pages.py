@@ -57,23 +57,26 @@ def _limit(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def create_pages(sandbox: Sandbox) -> Starlette:
-    """The routes over one sandbox."""
+class _Pages:
+    """What each address of the page answers, over one sandbox."""
 
-    async def index(request: Request) -> Response:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    async def index(self, request: Request) -> Response:
         return FileResponse(_FILES / "index.html", media_type="text/html", headers=_SAFE)
 
-    async def static(request: Request) -> Response:
+    async def static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in _STATIC:
             return _json({"error": "no such file"}, 404)
         return FileResponse(_FILES / name, media_type=_STATIC[name], headers=_SAFE)
 
-    async def conversations(request: Request) -> Response:
+    async def conversations(self, request: Request) -> Response:
         query = request.query_params
         equal = {name: query[name] for name in ("externalId", "companyId", "type", "_id") if name in query}
         rows = arrived(
-            sandbox.store,
+            self.sandbox.store,
             newest_first=query.get("newest") == "1",
             limit=_limit(request),
             editor=query.get("editor") == "1",
@@ -81,7 +84,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
         )
         return _json(rows)
 
-    async def editor(request: Request) -> Response:
+    async def editor(self, request: Request) -> Response:
         if request.method == "POST":
             try:
                 given = orjson.loads(await request.body())
@@ -91,15 +94,15 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             if not isinstance(text, str):
                 return _json({"error": "description: should be a string"}, 400)
             return _json(as_edited(text).as_json())
-        record = sandbox.store.find(request.query_params.get("key", ""))
+        record = self.sandbox.store.find(request.query_params.get("key", ""))
         if record is None:
             return _json({"error": "key: no such conversation"}, 404)
         return _json(as_edited(str(record.sent.get("description") or "")).as_json())
 
-    async def custom_fields(request: Request) -> Response:
-        return _json([row["name"] for row in sandbox.store.directory.fields_of("conversation")])
+    async def custom_fields(self, request: Request) -> Response:
+        return _json([row["name"] for row in self.sandbox.store.directory.fields_of("conversation")])
 
-    async def calls(request: Request) -> Response:
+    async def calls(self, request: Request) -> Response:
         query = request.query_params
         try:
             since_s = float(query.get("since", "0"))
@@ -107,23 +110,25 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             return _json({"error": "since: should be Unix seconds"}, 400)
         operation = query.get("operation")
         rows = [
-            call for call in sandbox.calls if call["at"] >= since_s and operation in (None, call["operation"])
+            call
+            for call in self.sandbox.calls
+            if call["at"] >= since_s and operation in (None, call["operation"])
         ]
         limit = _limit(request)
         return _json(rows if limit is None else rows[max(0, len(rows) - limit) :])
 
-    async def stats(request: Request) -> Response:
+    async def stats(self, request: Request) -> Response:
         return _json(
             {
-                "conversations": len(sandbox.store),
-                "calls": sandbox.call_count,
-                "most_parallel": sandbox.meter.most_under_way,
+                "conversations": len(self.sandbox.store),
+                "calls": self.sandbox.call_count,
+                "most_parallel": self.sandbox.meter.most_under_way,
             }
         )
 
-    async def faults(request: Request) -> Response:
+    async def faults(self, request: Request) -> Response:
         if request.method == "DELETE":
-            sandbox.faults.all.clear()
+            self.sandbox.faults.all.clear()
         elif request.method == "POST":
             try:
                 given = orjson.loads(await request.body())
@@ -132,35 +137,39 @@ def create_pages(sandbox: Sandbox) -> Starlette:
                 return _json({"error": "not JSON"}, 400)
             except FaultInvalid as error:
                 return _json({"error": str(error)}, 400)
-            sandbox.faults.all.extend(fresh)
-        return _json({"faults": [fault.shown() for fault in sandbox.faults.all]})
+            self.sandbox.faults.all.extend(fresh)
+        return _json({"faults": [fault.shown() for fault in self.sandbox.faults.all]})
 
-    async def seed(request: Request) -> Response:
+    async def seed(self, request: Request) -> Response:
         try:
             given = orjson.loads(await request.body())
         except orjson.JSONDecodeError:
             return _json({"error": "not JSON"}, 400)
         try:
-            sandbox.store.seed(read_seed(given))
+            self.sandbox.store.seed(read_seed(given))
         except SeedInvalid as error:
             return _json({"error": str(error)}, 400)
         return _json({"status": "seeded"})
 
-    async def reset(request: Request) -> Response:
-        sandbox.reset()
+    async def reset(self, request: Request) -> Response:
+        self.sandbox.reset()
         return _json({"status": "reset"})
 
+
+def create_pages(sandbox: Sandbox) -> Starlette:
+    """The routes over one sandbox."""
+    pages = _Pages(sandbox)
     return Starlette(
         routes=[
-            Route("/", index),
-            Route("/static/{name}", static),
-            Route("/_sandbox/conversations", conversations),
-            Route("/_sandbox/editor", editor, methods=["GET", "POST"]),
-            Route("/_sandbox/customfields", custom_fields),
-            Route("/_sandbox/calls", calls),
-            Route("/_sandbox/stats", stats),
-            Route("/_sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
-            Route("/_sandbox/seed", seed, methods=["POST"]),
-            Route("/_sandbox/reset", reset, methods=["POST"]),
+            Route("/", pages.index),
+            Route("/static/{name}", pages.static),
+            Route("/_sandbox/conversations", pages.conversations),
+            Route("/_sandbox/editor", pages.editor, methods=["GET", "POST"]),
+            Route("/_sandbox/customfields", pages.custom_fields),
+            Route("/_sandbox/calls", pages.calls),
+            Route("/_sandbox/stats", pages.stats),
+            Route("/_sandbox/faults", pages.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/_sandbox/seed", pages.seed, methods=["POST"]),
+            Route("/_sandbox/reset", pages.reset, methods=["POST"]),
         ]
     )
