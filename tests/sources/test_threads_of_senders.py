@@ -257,6 +257,10 @@ def test_jira_automation_needs_no_webhook_event() -> None:
     for whole in ({"issue": issue}, issue):
         found = one("jira", whole)
         assert (found.kind, found.thread, found.text) == ("ticket.created", "7", "every time")
+    # A rule whose JSON was written by hand.
+    for by_key in ({"key": "SUP-7"}, "SUP-7"):
+        found = one("jira", {"issue": by_key, "comment": {"body": "only words"}})
+        assert (found.kind, found.thread, found.text) == ("ticket.commented", "SUP-7", "only words")
 
 
 def test_githubs_subject_and_login_are_found() -> None:
