@@ -1,4 +1,4 @@
-"""Each sender has a page in docs/sources, whose example is a config that loads; Planhat has one, whose tables are the suite's."""
+"""Each sender has a page in docs/sources, whose example is a config that loads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from relay.rules.file.load import load
 from relay.sources.registry import ADAPTERS
-from tests.contract.assumptions import ASSUMPTIONS, tables
 from tests.places import ROOT
 from tests.sources.test_jwt import jwks
 
@@ -46,12 +45,3 @@ def test_every_source_has_a_page_whose_config_holds(tmp_path: Path) -> None:
     assert described == set(ADAPTERS) - SIGNED_OTHERWISE
     generic = (ROOT / "docs" / "sources" / "generic.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in generic for name in SIGNED_OTHERWISE)
-
-
-def test_the_page_on_planhat_holds_what_the_contract_suite_asks() -> None:
-    page = (ROOT / "docs" / "planhat.md").read_text(encoding="utf-8")
-    assert tables() in page, "python -m tests.contract.assumptions"
-    asked = set()
-    for module in (ROOT / "tests" / "contract").glob("test_*.py"):
-        asked |= set(re.findall(r"^def test_(\w+)\(", module.read_text(encoding="utf-8"), re.M))
-    assert {one.test for one in ASSUMPTIONS} == asked
