@@ -31,6 +31,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rules": ("relay.cli.rules", "rules", "The default rules of each adapter, to copy and edit."),
     "backtest": ("relay.cli.backtest", "backtest", "Compare new rules with today's over stored events."),
     "send": ("relay.cli.send", "send", "Post a sample, signed just as the provider would."),
+    "events": (
+        "relay.cli.events",
+        "events",
+        "What came in, newest first: by time, source, state, sender, words.",
+    ),
     "trace": ("relay.cli.trace", "trace", "The whole story of one event or conversation."),
     "dead": ("relay.cli.dead", "dead", "Dead letters: list, show, edit, replay, discard."),
     "replay": ("relay.cli.replay", "replay", "Map stored events again with today's rules."),
