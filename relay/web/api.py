@@ -77,7 +77,7 @@ def made(api: Api) -> list[Route]:
         api.route(
             "/dead/{id}",
             api.dead_edit,
-            frozenset({"payload", "fields", "company", "companyId"}),
+            frozenset({"payload", "fields", "company", "companyId", "raw"}),
             method="PATCH",
             act="dead edit",
         ),
@@ -100,6 +100,8 @@ class Api:
         self._audit = Audit(context.outbox)
         #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
         self.acts: dict[str, str] = {}
+        #: "POST /pause" -> what its body may have.
+        self.keys: dict[str, frozenset[str]] = {}
 
     def route(
         self,
@@ -141,6 +143,7 @@ class Api:
         wrapped: Callable[[Request], Awaitable[Response]] = endpoint
         route = Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
         self.acts[f"{verb} {path}"] = act or ("own" if own else "")
+        self.keys[f"{verb} {path}"] = keys or frozenset()
         return route
 
     # -- looking ---------------------------------------------------------------------------------------------

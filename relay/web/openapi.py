@@ -252,6 +252,12 @@ _SCHEMAS: dict[str, Schema] = {
                 "maxLength": 1000,
                 "description": "the companyId to send it to",
             },
+            "companyId": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "the same as `company`, which wins where both are given",
+            },
             "raw": {
                 "type": "string",
                 "minLength": 1,
