@@ -52,6 +52,7 @@ HELP: dict[str, str] = {
     "relay_newer_records_total": "Items handed back because a newer release wrote them",
     "relay_conversations_unsure": "1 while conversations that are not known here may stand in Planhat",
     "relay_company_conflicts_total": "Conversations whose events name another company than the pinned one",
+    "relay_alerts_total": "Tries to tell somebody that something is wrong, by channel and outcome",
     "relay_silent_damage_total": "Fields that Planhat stored otherwise than they were sent",
 }
 
