@@ -7,21 +7,20 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from relay.config import Config
 from relay.errors import OutboxUnavailable, RelayError
-from relay.operations.alerts.conditions import CauseWatch
-from relay.operations.alerts.sending import AlertSender
-from relay.operations.alerts.telling import AlertDesk
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
-from relay.rules.file.load import load_config
 from relay.settings import Settings, secret_problems
 from relay.telemetry import log
+
+if TYPE_CHECKING:
+    from relay.operations.alerts.telling import AlertDesk
 
 _LOOK_EVERY_S: Final = 2.0
 #: What is being sent may end; otherwise its lease runs out and somebody else sends it.
@@ -81,8 +80,11 @@ class Alerting(threading.Thread):
                 return
             self._stamp = stamp
             if self._desk is None and "alerts" not in Path(self._settings.config).read_text(encoding="utf-8"):
-                # The rules need not be read for that.
+                # The rules need not be read for that, nor anything that tells be imported.
                 return
+            from relay.operations.alerts.sending import AlertSender
+            from relay.rules.file.load import load_config
+
             config = load_config(self._settings.config, self._environ)
         except (OSError, UnicodeDecodeError):
             return
@@ -101,6 +103,10 @@ class Alerting(threading.Thread):
             self._desk.sender = AlertSender(link=config.alerts.link if config.alerts else "")
 
     def _make(self, config: Config) -> AlertDesk:
+        from relay.operations.alerts.conditions import CauseWatch
+        from relay.operations.alerts.sending import AlertSender
+        from relay.operations.alerts.telling import AlertDesk
+
         settings = self._settings
         client, base = connect(settings.redis_url), settings.key_prefix
         outbox = Outbox(client, base=base, vault=Vault(settings.encryption_keys))
