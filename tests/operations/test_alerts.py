@@ -19,11 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.config import AlertChannel, Alerts, Config, MailServer, PlanhatConfig
-from relay.operations.alerts.conditions import CauseWatch, Condition
+from relay.operations.alerts.conditions import Condition
 from relay.operations.alerts.sending import AlertNotSent, AlertSender
 from relay.operations.alerts.step import step_alerts
 from relay.operations.alerts.telling import AlertDesk, list_alerts, try_channels
 from relay.operations.dead.causes import mark_cause
+from relay.operations.dead.counts import DeadCounts
 from relay.outbox import keys
 from relay.outbox.alerts import LEASE_MS, AlertBook, AlertMessage, Trouble
 from relay.outbox.delivery import Delivery
@@ -64,7 +65,7 @@ def desk_of(outbox: Outbox, *channels: AlertChannel, **alerts: Any) -> AlertDesk
     config = Config(alerts=Alerts(channels=channels, **alerts))
     metrics = SharedMetrics(outbox.redis)
     return AlertDesk(
-        outbox, Delivery(outbox.redis), config, metrics, CauseWatch(outbox), AlertSender(timeout_s=2)
+        outbox, Delivery(outbox.redis), config, metrics, DeadCounts(outbox), AlertSender(timeout_s=2)
     )
 
 

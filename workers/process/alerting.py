@@ -103,9 +103,9 @@ class Alerting(threading.Thread):
             self._desk.sender = AlertSender(link=config.alerts.link if config.alerts else "")
 
     def _make(self, config: Config) -> AlertDesk:
-        from relay.operations.alerts.conditions import CauseWatch
         from relay.operations.alerts.sending import AlertSender
         from relay.operations.alerts.telling import AlertDesk
+        from relay.operations.dead.counts import DeadCounts
 
         settings = self._settings
         client, base = connect(settings.redis_url), settings.key_prefix
@@ -115,6 +115,6 @@ class Alerting(threading.Thread):
             Delivery(client, base=base),
             config,
             SharedMetrics(client, base=base),
-            CauseWatch(outbox),
+            DeadCounts(outbox),
             AlertSender(),
         )

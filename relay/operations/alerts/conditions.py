@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from relay.config import Alerts, Config
-from relay.operations.dead.causes import LOOKED_AT_MOST, cause_id, marks_of
+from relay.operations.dead.causes import cause_id, marks_of
+from relay.operations.dead.counts import DeadCounts
 from relay.operations.differences import difference_told, list_differences
 from relay.operations.moments import iso
-from relay.operations.selection import cause_group
 from relay.operations.stats import SET_BACK_TOLD_MS
-from relay.outbox import keys
 from relay.outbox.causes import cause_digest
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
-from relay.outbox.scripts import reaching_redis
 
 #: Differences at Planhat that are told by themselves; more are counted.
 _DIFFERENCES: Final = 20
-_SHORTEST_SCAN_S: Final = 10.0
-#: So much of the time goes into reading dead letters, at most.
-_SCAN_SHARE: Final = 0.05
 _TEXT_CHARS: Final = 300
 
 
@@ -41,51 +35,11 @@ class Condition:
     text: str = ""
 
 
-class CauseWatch:
-    """Which causes of dead letters there are. Reads the letters only where some came or went, and seldom where there are many."""
-
-    def __init__(self, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
-        self._outbox = outbox
-        self._clock = clock
-        self._mark: Any = None
-        self._next = float("-inf")
-        self._found: dict[str, tuple[int, str]] = {}
-
-    def look(self) -> dict[str, tuple[int, str]]:
-        """cause -> (how many letters, a source of theirs)."""
-        began = self._clock()
-        if began < self._next:
-            return self._found
-        with reaching_redis():
-            pipe = self._outbox.redis.pipeline(transaction=False)
-            pipe.zcard(self._outbox.prefix + keys.DEAD)
-            pipe.zrange(self._outbox.prefix + keys.DEAD, -1, -1, withscores=True)
-            pipe.zrange(self._outbox.prefix + keys.DEAD, 0, 0, withscores=True)
-            mark = pipe.execute()
-        if mark == self._mark:
-            return self._found
-        found: dict[str, tuple[int, str]] = {}
-        seen = 0
-        for seen, head in enumerate(self._outbox.dead.scan(), 1):
-            cause = cause_group(head.facts)
-            found[cause] = (found.get(cause, (0, ""))[0] + 1, head.source)
-            if seen >= LOOKED_AT_MOST:
-                break
-        if seen >= LOOKED_AT_MOST:
-            # Older letters were not read: what was known of them still holds.
-            found = {**self._found, **found}
-        self._mark, self._found = mark, found
-        took_s = self._clock() - began
-        if took_s > _SHORTEST_SCAN_S * _SCAN_SHARE:
-            self._next = began + took_s / _SCAN_SHARE
-        return found
-
-
 def look_for_trouble(
     outbox: Outbox,
     delivery: Delivery,
     config: Config,
-    causes: CauseWatch,
+    causes: DeadCounts,
     *,
     damaged: Sequence[str] = (),
     now_ms: int = 0,
@@ -146,8 +100,10 @@ def _waiting(outbox: Outbox, delivery: Delivery, alerts: Alerts, now_ms: int) ->
     )
 
 
-def _causes(outbox: Outbox, causes: CauseWatch, now_ms: int) -> Iterator[Condition]:
-    found = causes.look()
+def _causes(outbox: Outbox, causes: DeadCounts, now_ms: int) -> Iterator[Condition]:
+    found: dict[str, tuple[int, str]] = {}
+    for (cause, source), number in causes.look().items():
+        found[cause] = (found.get(cause, (0, ""))[0] + number, source)
     marks = marks_of(outbox, list(found)) if found else {}
     for cause, (number, source) in found.items():
         if marks[cause].quiet(now_ms):
@@ -157,7 +113,7 @@ def _causes(outbox: Outbox, causes: CauseWatch, now_ms: int) -> Iterator[Conditi
             f"dead-letters:{cause_digest(cause)}",
             "new_cause",
             f"Dead letters of a new cause ({short}): {cause[:_TEXT_CHARS]}",
-            f"{number} so far, the newest of {source or 'an unknown source'}. Look: relay dead list --cause {short}",
+            f"{number} so far, some of {source or 'an unknown source'}. Look: relay dead list --cause {short}",
         )
 
 

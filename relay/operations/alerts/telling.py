@@ -9,9 +9,10 @@ from secrets import token_hex
 from typing import Any, Final
 
 from relay.config import AlertChannel, Alerts, Config
-from relay.operations.alerts.conditions import CauseWatch, Condition, look_for_trouble
+from relay.operations.alerts.conditions import Condition, look_for_trouble
 from relay.operations.alerts.sending import AlertNotSent, AlertPartlySent, AlertSender
 from relay.operations.alerts.step import step_alerts
+from relay.operations.dead.counts import DeadCounts
 from relay.operations.moments import iso
 from relay.outbox.alerts import AlertBook, AlertMessage, Trouble
 from relay.outbox.delivery import Delivery
@@ -36,7 +37,7 @@ class AlertDesk:
     delivery: Delivery
     config: Config
     metrics: SharedMetrics
-    causes: CauseWatch
+    causes: DeadCounts
     sender: AlertSender
 
     def look(self, damaged: Sequence[str] = (), *, now_ms: int = 0) -> int:
