@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign-in": ("relay.cli.sign_in", "sign_in", "A link that opens the console, in the place of the token."),
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
+    "alerts": ("relay.cli.alerts", "alerts", "What is wrong now and who is told; try each channel."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),
     "prune": (
         "relay.cli.prune",

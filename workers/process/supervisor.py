@@ -3,7 +3,7 @@ death is lost for good), started again when it dies, and the sweep.
 
 The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
 a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at and mails moved to their
-conversation, and gives signs of life.
+conversation, and gives signs of life. Alerts are sent by a thread of their own: a mail server must not stop the sweep.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from workers.dead_jobs import (
     ask_to_unpark,
     post_dead_letters,
 )
+from workers.process.alerting import Alerting
 from workers.process.stopping import WRONG_SETTINGS
 
 _SWEEP_S: Final = 0.5
@@ -131,11 +132,13 @@ class Supervisor:
         self._redis_away = False
         self._config_stamp = _stamp(settings.config)
         self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
+        self._alerting = Alerting(settings, os.environ)
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         code = 0
+        self._alerting.start()
         while not self._stop:
             now = time.monotonic()
             for child in self._children:
@@ -237,6 +240,7 @@ class Supervisor:
                 log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
 
     def _end(self, children: Sequence[Child]) -> int:
+        self._alerting.stop()
         for child in children:
             child.tell(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S
