@@ -75,7 +75,7 @@ def made(api: Api) -> list[Route]:
         api.route(
             "/dead/{id}",
             api.dead_edit,
-            frozenset({"payload", "fields", "company", "companyId"}),
+            frozenset({"payload", "fields", "company", "companyId", "raw"}),
             method="PATCH",
             act="dead edit",
         ),

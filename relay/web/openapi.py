@@ -183,7 +183,7 @@ _SCHEMAS: dict[str, Schema] = {
             "answer": {},
             "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
             "event": {"type": ["object", "null"]},
-            "api_document": {"type": ["object", "null"]},
+            "document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
         {
@@ -191,6 +191,13 @@ _SCHEMAS: dict[str, Schema] = {
             "planhat_id": _MAYBE_TEXT,
             "planhat_link": _LINK,
             "edits": _list({"type": "object"}),
+            "asked_for": {
+                **_list(_object({"key": _TEXT, "value": _TEXT})),
+                "description": "what its company was looked up with",
+            },
+            "goes_by_itself": {"type": "boolean", "description": "replayed once its company is known"},
+            "looked_at_again": _MOMENT,
+            **_CAUSE_MARK,
         },
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
