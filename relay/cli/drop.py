@@ -8,12 +8,13 @@ import sys
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
 
 
 @click.command()
-@click.option("--source", help="Only this source's events; all otherwise.")
+@click.option("--source", type=SOURCE_PARAM, help="Only this source's events; all otherwise.")
 @click.option("--where", help="A `when` expression of the rules; all events of the source otherwise.")
 @click.option("--for", "duration", default="1h", show_default=True, help="How long, e.g. 30m; at most 7d.")
 @click.option("--list", "list_them", is_flag=True, help="What is being dropped now.")

@@ -6,10 +6,13 @@ import json
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound
 
-_SOURCE = click.option("--source", default="", help="This source only; otherwise all delivery.")
+_SOURCE = click.option(
+    "--source", type=SOURCE_PARAM, default="", help="This source only; otherwise all delivery."
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="The state of delivery afterwards, as JSON.")
 
 
