@@ -38,6 +38,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trace": ("relay.cli.trace", "trace", "The whole story of one event or conversation."),
     "dead": ("relay.cli.dead", "dead", "Dead letters: list, show, edit, replay, discard."),
     "replay": ("relay.cli.replay", "replay", "Map stored events again with today's rules."),
+    "companies": (
+        "relay.cli.companies",
+        "companies",
+        "What no company was found for, with the YAML to paste.",
+    ),
     "pause": ("relay.cli.pause", "pause", "Hold delivery, or one source; nothing is lost while held."),
     "resume": ("relay.cli.pause", "resume", "Let delivery, or one source, go on."),
     "drop": ("relay.cli.drop", "drop", "Kill switch: count matching events as filtered, for a while."),

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations.audit import list_audit
+from relay.operations.companies import missing_companies
 from relay.operations.context import WebContext, tenant_of
 from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
@@ -44,6 +45,7 @@ from relay.web.refused import RequestRefused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
+_MISSING_FILTERS = frozenset({"source", "since", "limit"})
 _SAFE = frozenset({"GET", "HEAD"})
 MAX_PAGE = 500
 
@@ -61,6 +63,7 @@ def made(api: Api) -> list[Route]:
         api.route("/sources", api.sources),
         api.route("/events/{id}", api.event),
         api.route("/trace/{id:path}", api.trace),
+        api.route("/companies/missing", api.companies_missing),
         api.route("/dead", api.dead),
         api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
@@ -184,6 +187,18 @@ class Api:
             )
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
+
+    def companies_missing(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        for key in asked:
+            if key not in _MISSING_FILTERS:
+                raise InputInvalid(f"unknown; known are {', '.join(sorted(_MISSING_FILTERS))}", key[:80])
+        return missing_companies(
+            self._context.outbox,
+            source=read_text(asked, "source", blank=True),
+            since_ms=read_moment(asked, "since", self._context.outbox.now_ms(), blank=True),
+            limit=_whole(asked, "limit", MAX_PAGE, 5000),
+        )
 
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return show_dead(self._context, request.path_params["id"])

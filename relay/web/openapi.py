@@ -165,6 +165,31 @@ _SCHEMAS: dict[str, Schema] = {
         },
         {"nearest": _list(_TEXT), "truncated": {"type": "boolean"}},
     ),
+    "MissingCompanies": _object(
+        {
+            "missing": _list(
+                _object(
+                    {
+                        "key": {
+                            "type": "string",
+                            "description": "what it was asked by: `email`, a table's name",
+                        },
+                        "asked": _MAYBE_TEXT,
+                        "count": _COUNT,
+                        "events": _COUNT,
+                        "sources": _list(_TEXT),
+                        "first_seen": _MOMENT,
+                        "last_seen": _MOMENT,
+                        "sample": _TEXT,
+                        "yaml": _MAYBE_TEXT,
+                    }
+                )
+            ),
+            "more": _COUNT,
+            "yaml": _MAYBE_TEXT,
+            "truncated": {"type": "boolean"},
+        }
+    ),
     "Cause": _object({"id": _TEXT, "cause": _TEXT, **_CAUSE_MARK}),
     "CauseMark": _object(
         {},
@@ -324,6 +349,22 @@ def api_document() -> dict[str, Any]:
                 _ref("Trace"),
                 parameters=_ID,
                 codes=_LOOK,
+            )
+        },
+        "/companies/missing": {
+            "get": _operation(
+                "What no company was found for, most frequent first, with the YAML that would answer it",
+                _ref("MissingCompanies"),
+                parameters=[
+                    _asked(
+                        "source", {"type": "string", "maxLength": 1000}, "asked for by this source's events"
+                    ),
+                    _asked("since", _WHEN, "asked for since"),
+                    _asked(
+                        "limit", {"type": "integer", "minimum": 1, "maximum": 5000, "default": 500}, "rows"
+                    ),
+                ],
+                codes="401 403 422 429 503",
             )
         },
         "/dead": {
