@@ -130,6 +130,17 @@ class CliContext:
         return self._loaded[0]
 
     @property
+    def known_sources(self) -> frozenset[str]:
+        """Those of the config, where it holds, and of the books: who pauses or drops in a hurry must not need a sound file."""
+        from relay.operations.pause import known_sources
+
+        try:
+            configured = list(self.config.sources)
+        except RelayError:
+            configured = []
+        return known_sources(self.outbox, configured)
+
+    @property
     def rulebook(self) -> Any:
         return self._loaded[1]
 

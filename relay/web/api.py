@@ -21,6 +21,7 @@ from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
+from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
@@ -85,6 +86,9 @@ def made(api: Api) -> list[Route]:
         api.route("/replay", api.replay, _SELECTION | {"rule"}, act="replay"),
         api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
         api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
+        api.route("/drops", api.drops, own=True),
+        api.route("/drops", api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
+        api.route("/drops", api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
         api.route("/explain", api.explain, frozenset({"source", "payload", "headers"}), own=True),
         api.route("/audit", api.audit, own=True),
         api.route("/operations", api.operations),
@@ -333,6 +337,25 @@ class Api:
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return resume_delivery(self._context.delivery, self._source(body))
 
+    def drops(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return {"drops": list_drops(self._context.outbox, self._known())}
+
+    def drop_begin(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return begin_drop(
+            self._context.outbox,
+            self._known(),
+            source=read_text(body, "source"),
+            where=read_text(body, "where"),
+            lasts=read_text(body, "for") or "1h",
+            by=operator.name,
+        )
+
+    def drop_end(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        drop_id = read_text(body, "id")
+        if not drop_id:
+            raise InputInvalid("which one? GET drops lists them", "id")
+        return end_drop(self._context.outbox, drop_id)
+
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")
         if not source:
@@ -351,9 +374,12 @@ class Api:
     def _adapters(self) -> dict[str, str]:
         return {name: source.adapter for name, source in self._context.config.sources.items()}
 
+    def _known(self) -> frozenset[str]:
+        return known_sources(self._context.outbox, self._context.config.sources)
+
     def _source(self, body: Mapping[str, Any]) -> str:
         source = read_text(body, "source")
-        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
+        if source and source not in self._known():
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
 

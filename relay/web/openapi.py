@@ -227,6 +227,35 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
     "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),
+    "Drop": _object(
+        {
+            "id": _TEXT,
+            "source": _MAYBE_TEXT,
+            "where": _MAYBE_TEXT,
+            "since": _MOMENT,
+            "until": _MOMENT,
+            "by": _MAYBE_TEXT,
+            "count": _COUNT,
+            "sources": {"type": "object", "additionalProperties": _COUNT},
+            "problem": {"type": ["string", "null"], "description": "why it drops nothing"},
+        }
+    ),
+    "DropAsked": _object(
+        {},
+        {
+            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "where": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "a `when` of the rules, checked as theirs are",
+            },
+            "for": {"type": "string", "minLength": 1, "description": "`30m`; at most `7d`, `1h` otherwise"},
+        },
+        closed=True,
+    ),
+    "DropNamed": _object({"id": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
+    "DropEnded": _object({"id": _TEXT, "count": _COUNT, "sources": {"type": "object"}}),
     "Explanation": _object(
         {"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}
     ),
@@ -422,6 +451,15 @@ def api_document() -> dict[str, Any]:
             "post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)
         },
         "/resume": {"post": _operation("Let it go on", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/drops": {
+            "get": _operation(
+                "What the kill switch drops now, and how much", _object({"drops": _list(_ref("Drop"))})
+            ),
+            "post": _operation(
+                "Count matching events as filtered for a while", _ref("Drop"), body="DropAsked", codes=_ACT
+            ),
+            "delete": _operation("End one before its time", _ref("DropEnded"), body="DropNamed", codes=_ACT),
+        },
         "/explain": {
             "post": _operation(
                 "What the rules make of a payload; nothing is sent",
