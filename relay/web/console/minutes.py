@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 MINUTE_MS: Final = 60_000
@@ -31,7 +32,7 @@ def counted(samples: Sequence[Sample], total: str, *, now_ms: int, minutes: int 
         totals.append(samples[place][total] if fresh else None)
     return [
         None if before is None or after is None else max(0, after - before)
-        for before, after in zip(totals, totals[1:], strict=False)
+        for before, after in pairwise(totals)
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from relay.errors import NotFound
@@ -18,6 +19,7 @@ from relay.web.access import Operator
 from relay.web.console.frame import Frame
 from relay.web.console.minutes import MINUTE_MS, begin_of, counted, highest
 from relay.web.console.problems import find_problems
+from relay.web.console.render import HEADERS
 from relay.web.console.view import FormValues, Go, View
 
 COLUMNS: Final = (
@@ -31,6 +33,7 @@ _SOURCES_SHOWN: Final = 8
 def routes(frame: Frame) -> list[Route]:
     pages = _Overview(frame)
     return [
+        Route("/", _to_the_console, methods=["GET"]),
         frame.get("", pages.overview),
         frame.get("/", pages.overview),
         frame.get("/overview/live", pages.overview_live),
@@ -91,6 +94,10 @@ class _Overview:
         if source and source not in known_sources(self._context.outbox, self._context.config.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
+
+
+async def _to_the_console(request: Request) -> Response:
+    return RedirectResponse("/console", 303, headers=HEADERS)
 
 
 def rank_sources(stats: Mapping[str, Any], by_source: Mapping[str, Sequence[int]]) -> list[str]:

@@ -33,7 +33,11 @@ def find_problems(
     stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], drops: Sequence[Mapping[str, Any]]
 ) -> list[Problem]:
     """Out of `read_stats`, the groups of `list_dead` and the active drops."""
-    found = [_warned(str(sentence)) for sentence in stats["warnings"]]
+    found = [
+        _warned(str(sentence))
+        for sentence in stats["warnings"]
+        if not str(sentence).startswith("Held sources")
+    ]
     found += _dead(stats, groups)
     found += [
         Problem(

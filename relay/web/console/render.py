@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 from starlette.responses import Response
 
+from relay.operations.moments import iso
 from relay.release import release
 from relay.web.console.charts import chart, spark
 from relay.web.console.words import count_words, duration_words, plural, size_words
@@ -39,7 +40,12 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"moment": moment, "pretty": pretty, "plain": plain_cell}
+    env.filters |= {
+        "at": lambda at_ms: moment(iso(at_ms)),
+        "moment": moment,
+        "pretty": pretty,
+        "plain": plain_cell,
+    }
     env.filters |= {"count": count_words, "seconds": duration_words, "size": size_words}
     env.globals |= {"chart": chart, "spark": spark, "plural": plural, "release": release()}
     return env
