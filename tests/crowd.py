@@ -113,7 +113,11 @@ class Crowd(Shop):
         dead = ""
         for at, (stage, cause, number) in enumerate(CAUSES):
             for n in range(number):
-                self.sample(names[(at * 3 + n % 4) % 40], 1_000_000 + at * 1_000 + n, now_ms - 80_000 + at)
+                self.sample(
+                    names[(at * 3 + n % 4) % 40],
+                    1_000_000 + at * 1_000 + n,
+                    now_ms - 80_000 - (n * 7 + at * 5) % 55 * 60_000,
+                )
             [dead, *_] = self.bury(cause, now_ms=now_ms - 70_000 + at, stage=stage)
         for n in range(9):
             self.sample(names[n], 2_000_000 + n, now_ms - 40_000)

@@ -25,6 +25,7 @@ from relay.web.console.view import FormValues, Go, View
 
 #: A page of letters stays short on a phone, too.
 _LETTERS_A_PAGE: Final = 25
+_LETTERS_BELOW_CAUSES: Final = 10
 
 
 def routes(frame: Frame) -> list[Route]:
@@ -57,7 +58,8 @@ class _Dead:
             since_ms=read_moment(wanted, "since", outbox.now_ms(), blank=True),
         )
         try:
-            found = list_dead(outbox, selection, limit=_LETTERS_A_PAGE, after=asked.get("after", ""))
+            limit = _LETTERS_A_PAGE if any(wanted.values()) or "after" in asked else _LETTERS_BELOW_CAUSES
+            found = list_dead(outbox, selection, limit=limit, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
         sources = sorted(known_sources(outbox, self._context.config.sources))
