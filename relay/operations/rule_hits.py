@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
 
 from relay.outbox.outbox import Outbox
 
@@ -31,9 +30,9 @@ def count_rule_hits(outbox: Outbox, *, source: str = "") -> RuleHits:
     found: Counter[tuple[str, str]] = Counter()
     events = since_ms = 0
     for minute, names in outbox.events.minutes(since_ms=now_ms - DAY_MS, until_ms=now_ms, source=source):
-        spans = [(name, minute, 0, -1) for name in names]
+        spans = [(name, minute, events - LOOKED_AT_MOST, -1) for name in names]
         for name, ids in zip(names, outbox.events.listed(spans), strict=True):
-            for head in outbox.events.heads(list(islice(ids, LOOKED_AT_MOST))):
+            for head in outbox.events.heads(ids):
                 if head is not None:
                     events += 1
                     found[name, str(head.facts.get("rule") or "")] += 1
