@@ -147,7 +147,9 @@ class Crowd(Shop):
             client.lpush(prefix + "rejected", orjson.dumps(row))
         for _ in range(17):
             self.delivery.take_call(150)
-        give_sign(self.outbox, "host-1:100:web", "web", due_s=3_600, started_ms=now_ms - 7_200_000)
+        for number, role in enumerate(("web", "flush", "dead-letter", "supervisor")):
+            who = f"host-1:{100 + number}:{role}"
+            give_sign(self.outbox, who, role, due_s=3_600, started_ms=now_ms - 7_200_000)  # type: ignore[arg-type]
 
 
 def crowded_house(folder: Path) -> House:
@@ -158,7 +160,7 @@ def crowded_house(folder: Path) -> House:
 
 def main(what: str = "serve", port: str = "8099") -> None:
     folder = tempfile.mkdtemp(prefix="crowd-")
-    server = EmbeddedServer(folder, appendfsync="no").start()
+    server = EmbeddedServer(folder, appendfsync="always").start()
     try:
         shop = Crowd(redis.Redis.from_url(server.url), Path(folder))
         ids = shop.fill() if what == "serve" else {}
