@@ -109,7 +109,12 @@ class WebSide:
             stranger=lambda: self.guard.glance().sentence,
         )
         self.health = Health(
-            self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
+            self.outbox,
+            self.delivery,
+            self.tally,
+            self.watch,
+            damaged_secrets=self.damaged_secrets,
+            config=lambda: self.house.config,
         )
         self.recorder = Recorder(
             self.redis_async,
