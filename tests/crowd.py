@@ -160,7 +160,7 @@ def crowded_house(folder: Path) -> House:
 
 def main(what: str = "serve", port: str = "8099") -> None:
     folder = tempfile.mkdtemp(prefix="crowd-")
-    server = EmbeddedServer(folder, appendfsync="always").start()
+    server = EmbeddedServer(folder, appendfsync="everysec").start()
     try:
         shop = Crowd(redis.Redis.from_url(server.url), Path(folder))
         ids = shop.fill() if what == "serve" else {}

@@ -21,7 +21,8 @@
     var live = event.detail.elt;
     var chosen = document.getSelection();
     var reading = chosen && !chosen.isCollapsed && live.contains(chosen.anchorNode);
-    if (reading || (live.contains(document.activeElement) && document.activeElement !== live)) { event.preventDefault(); }
+    var focused = live.querySelector(":focus-visible");
+    if (reading || focused) { event.preventDefault(); }
   });
   document.addEventListener("htmx:beforeSwap", function (event) {
     open = Array.from(event.detail.target.querySelectorAll("details[id][open]"), function (one) { return one.id; });
