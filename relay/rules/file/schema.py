@@ -13,6 +13,7 @@ from relay.lane_name import NAME_PATTERN
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS_WITH_RULES
+from relay.rules.file.alerts import ALERTS
 from relay.rules.file.shape import (
     Anything,
     Flag,
@@ -353,6 +354,7 @@ CONFIG = TableShape(
         "spool": SPOOL,
         "redact": Many(REDACTION, "what is taken out of requests at the door"),
         "people": PEOPLE,
+        "alerts": ALERTS,
         "sandbox": SANDBOX,
     },
     "What to relay to Planhat, and how",
