@@ -35,6 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rules": ("relay.cli.rules", "rules", "The default rules of each adapter, to copy and edit."),
     "backtest": ("relay.cli.backtest", "backtest", "Compare new rules with today's over stored events."),
     "send": ("relay.cli.send", "send", "Post a sample, signed just as the provider would."),
+    "events": (
+        "relay.cli.events",
+        "events",
+        "What came in, newest first: by time, source, state, sender, words.",
+    ),
     "trace": ("relay.cli.trace", "trace", "The whole story of one event or conversation."),
     "dead": ("relay.cli.dead", "dead", "Dead letters: list, show, edit, replay, discard."),
     "replay": ("relay.cli.replay", "replay", "Map stored events again with today's rules."),
@@ -55,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign-in": ("relay.cli.sign_in", "sign_in", "A link that opens the console, in the place of the token."),
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
+    "alerts": ("relay.cli.alerts", "alerts", "What is wrong now and who is told; try each channel."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),
     "prune": (
         "relay.cli.prune",

@@ -70,6 +70,9 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     ready               string  written to see whether a write goes through; expires
     audit               zset    who changed or looked at what: line -> when (ms)
     audit_number        string  counts lines
+    alerts              hash    what is wrong and told, by name -> JSON (sealed); revision: counts changes
+    alerts:unsent       zset    messages that are to be sent -> when (ms); a lease is a later "when"
+    alerts:messages     hash    message -> JSON (sealed)
     session:<hash>      string  a signed-in operator; expires
     code:<hash>         string  a sign-in link; expires
     veil_key            string  the key of redacted values
@@ -141,6 +144,9 @@ EPOCH: Final = "epoch"
 READY: Final = "ready"
 AUDIT: Final = "audit"
 AUDIT_NUMBER: Final = "audit_number"
+ALERTS: Final = "alerts"
+ALERTS_UNSENT: Final = "alerts:unsent"
+ALERTS_MESSAGES: Final = "alerts:messages"
 VEIL_KEY: Final = "veil_key"
 ERASED: Final = "erased"
 ERASED_NAMES: Final = "erased_names"

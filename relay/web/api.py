@@ -3,7 +3,7 @@ speaks to Redis synchronously; the event loop stays with the webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -27,6 +27,7 @@ from relay.operations.pause import known_sources, pause_delivery, resume_deliver
 from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
+from relay.operations.search.list_events import ASKABLE, list_events
 from relay.operations.selection import (
     InputInvalid,
     Selection,
@@ -62,6 +63,7 @@ def made(api: Api) -> list[Route]:
     return [
         api.route("/stats", api.stats),
         api.route("/sources", api.sources),
+        api.route("/events", api.events),
         api.route("/events/{id}", api.event),
         api.route("/trace/{id:path}", api.trace),
         api.route("/companies/missing", api.companies_missing),
@@ -105,6 +107,8 @@ class Api:
         self._audit = Audit(context.outbox)
         #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
         self.acts: dict[str, str] = {}
+        #: "POST /pause" -> what its body may have.
+        self.keys: dict[str, frozenset[str]] = {}
 
     def route(
         self,
@@ -146,6 +150,7 @@ class Api:
         wrapped: Callable[[Request], Awaitable[Response]] = endpoint
         route = Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
         self.acts[f"{verb} {path}"] = act or ("own" if own else "")
+        self.keys[f"{verb} {path}"] = keys or frozenset()
         return route
 
     # -- looking ---------------------------------------------------------------------------------------------
@@ -160,6 +165,12 @@ class Api:
 
     def sources(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return {"sources": read_sources(self._context.outbox, self._adapters())}
+
+    def events(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        require_keys(asked, ASKABLE)
+        limit, after = _whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
+        return list_events(self._context, asked, limit=limit, after=after)
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return event_story(self._context.outbox, request.path_params["id"], tenant=tenant_of(self._context))
@@ -216,9 +227,7 @@ class Api:
     def audit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
         now_ms = self._context.outbox.now_ms()
-        for key in asked:
-            if key not in _AUDIT_FILTERS:
-                raise InputInvalid(f"unknown; known are {', '.join(sorted(_AUDIT_FILTERS))}", key[:80])
+        require_keys(asked, _AUDIT_FILTERS)
         try:
             return list_audit(
                 self._context.outbox,
@@ -382,6 +391,13 @@ class Api:
         if source and source not in self._known():
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
+
+
+def require_keys(asked: Iterable[str], known: Collection[str]) -> None:
+    """Raises InputInvalid for a name that none of `known` is."""
+    for key in asked:
+        if key not in known:
+            raise InputInvalid(f"unknown; known are {', '.join(sorted(known))}", key[:80])
 
 
 def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:

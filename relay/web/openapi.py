@@ -157,6 +157,28 @@ _SCHEMAS: dict[str, Schema] = {
         },
         {"planhat_link": _LINK},
     ),
+    "EventList": _object(
+        {
+            "events": _list(
+                _object(
+                    {
+                        "id": _TEXT,
+                        "received_at": _MAYBE_TEXT,
+                        "source": _TEXT,
+                        "kind": _MAYBE_TEXT,
+                        "state": _TEXT,
+                        "settled_at": _MAYBE_TEXT,
+                        "rule": _MAYBE_TEXT,
+                        "externalId": _MAYBE_TEXT,
+                        "sender": _MAYBE_TEXT,
+                        "subject": _MAYBE_TEXT,
+                    }
+                )
+            ),
+            "next": _MAYBE_TEXT,
+            "searched_to": _MAYBE_TEXT,
+        }
+    ),
     "Trace": _object({"conversation": {"type": "object"}, "events": _list(_ref("Event"))}),
     "DeadItem": _object(_ITEM, _ITEM_MORE),
     "DeadList": _object(
@@ -305,6 +327,12 @@ _SCHEMAS: dict[str, Schema] = {
                 "maxLength": 1000,
                 "description": "the companyId to send it to",
             },
+            "companyId": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "the same as `company`, which wins where both are given",
+            },
             "raw": {
                 "type": "string",
                 "minLength": 1,
@@ -383,6 +411,35 @@ def api_document() -> dict[str, Any]:
         "/sources": {
             "get": _operation(
                 "Each source: counts, last event, refusals", _object({"sources": _list({"type": "object"})})
+            )
+        },
+        "/events": {
+            "get": _operation(
+                "The events that came in, newest first; all filters must fit",
+                _ref("EventList"),
+                parameters=[
+                    _asked("since", _WHEN, "received from this moment on"),
+                    _asked("until", _WHEN, "received up to this moment"),
+                    *(
+                        _asked(name, {"type": "string", "maxLength": 1000}, says)
+                        for name, says in (
+                            ("source", "of this source"),
+                            ("kind", "of this kind"),
+                            ("state", "in one of these states now, commas between them"),
+                            ("rule", "that this rule took"),
+                            ("from", "an address, a domain (`@example.com`), or words of a name"),
+                            ("company", "whose conversation belongs to this company"),
+                            ("text", "that hold all these words"),
+                        )
+                    ),
+                    _asked(
+                        "limit",
+                        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+                        "events of a page",
+                    ),
+                    _asked("after", _TEXT, "the `next` of the page before"),
+                ],
+                codes="401 403 422 429 503",
             )
         },
         "/events/{id}": {"get": _operation("One event's story", _ref("Event"), parameters=_ID, codes=_LOOK)},

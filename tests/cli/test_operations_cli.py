@@ -252,3 +252,17 @@ def test_a_pipe_that_closes_early_is_no_error(shop: Shop, redis_url: str, tmp_pa
         env={"RELAY_REDIS_URL": redis_url, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_events_are_listed_found_and_none_is_exit_1(shop: Shop, run: Run) -> None:
+    now_ms = shop.outbox.now_ms()
+    event_id = shop.arrive("the invoice is wrong", now_ms=now_ms)
+    code, out, _ = run("events")
+    assert code == 0
+    assert event_id in out
+    code, out, _ = run("events", "--text", "invoice", "--since", "1h", "--json")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [event_id]
+    assert run("events", "--text", "holiday")[0] == 1
+    code, _, err = run("events", "--state", "deliverd")
+    assert code == 2
+    assert "did you mean 'delivered'" in err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from relay.config import (
@@ -61,6 +61,23 @@ def load_rulebook(config: Config) -> RuleBook:
     """The rules of a config that was loaded before. Raises ConfigInvalid."""
     source = YamlSource(config.file, {"rules": list(config.rules)}, lines=_paths(config.lines))
     book = _book(config, source, None, None)
+    mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return book
+
+
+def try_rules(config: Config, text: str) -> RuleBook:
+    """The rules of `text`, a file's `rules:` alone, in the place of the config's; nothing is kept. `${NAME}` stays as it is written: who
+    may try rules may not read variables. Raises ConfigInvalid."""
+    source = read_yaml(text, "rules")
+    value = source.value if isinstance(source.value, dict) else {}
+    rules = value.get("rules")
+    if not source.mistakes and (not isinstance(rules, list) or len(value) > 1):
+        source.add((), "wanted `rules:` and a list below it, and nothing else")
+    if not source.mistakes:
+        tried = replace(config, rules=tuple(rule for rule in rules or () if isinstance(rule, dict)))
+        book = _book(tried, source, None, None)
     mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
     if mistakes:
         raise ConfigInvalid(mistakes)
