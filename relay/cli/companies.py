@@ -55,7 +55,7 @@ def _print(found: dict[str, Any]) -> None:
     if found["truncated"]:
         click.echo(warn("only the newest letters were looked at"))
     for row in found["missing"]:
-        click.echo(f"{row['count']:>6,}  {strong(shown(row['key']))} {shown(row['asked'])}")
+        click.echo(f"{row['count']:>6,}  {strong(shown(row['key']))} {shown(row['asked_for'])}")
         click.echo(
             faint(
                 f"        {', '.join(map(shown, row['sources']))}; {counted(row['events'], 'event')}; last {row['last_seen']}; "

@@ -46,14 +46,17 @@ def resume(source: str, as_json: bool, place: Place) -> None:
 
 
 def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
-    from relay.cli.context import open_context
+    from relay.cli.context import open_context, operator
     from relay.operations.pause import pause_delivery, resume_delivery
 
     context = open_context(place)
     if source and source not in context.known_sources:
         raise NotFound(f"no source {source!r}: neither in the config nor in the books")
     context.audit("pause" if hold else "resume", source=source)
-    state = pause_delivery(context.delivery, source) if hold else resume_delivery(context.delivery, source)
+    if hold:
+        state = pause_delivery(context.delivery, source, by=operator())
+    else:
+        state = resume_delivery(context.delivery, source)
     if as_json:
         click.echo(json.dumps(state, indent=2))
     elif hold:

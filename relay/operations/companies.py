@@ -41,7 +41,7 @@ class _Missing:
 def missing_companies(
     outbox: Outbox, *, source: str = "", since_ms: int = 0, limit: int = 500
 ) -> dict[str, Any]:
-    """`missing`, the most frequent first: `key`, `asked` (the value), `count` of letters, `events`, `sources`, `first_seen`,
+    """`missing`, the most frequent first: `key`, `asked_for` (the value), `count` of letters, `events`, `sources`, `first_seen`,
     `last_seen`, `sample` (a letter), `yaml` (the line to paste); `more`: how many were left out; `yaml`: all of them as steps of `companies:`; `truncated`: only the newest letters were looked at.
 
     A letter that is replayed, or goes by itself, is no longer among them."""
@@ -79,7 +79,7 @@ def _told(row: _Missing) -> dict[str, Any]:
     table, name = map(_word, _answer(row))
     return {
         "key": row.key,
-        "asked": row.value,
+        "asked_for": row.value,
         "count": row.letters,
         "events": row.events,
         "sources": sorted(row.sources),
@@ -105,7 +105,13 @@ def _answer(row: _Missing) -> tuple[str, str]:
 def companies_yaml(rows: Iterable[_Missing]) -> str:
     """The steps of `companies:` that would answer all of these, each with how many letters wait for it; "" for none."""
     tables: dict[str, dict[str, int]] = {}
+    answered: set[tuple[str, str, int]] = set()
     for row in rows:
+        # One letter may ask by several names for the same value: one answer is enough.
+        asked = (row.value, row.sample, row.letters)
+        if asked in answered:
+            continue
+        answered.add(asked)
         table, name = _answer(row)
         of = tables.setdefault(table, {})
         of[name] = of.get(name, 0) + row.letters

@@ -31,6 +31,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     rate:<source>       hash    token bucket
     sources             set     names of sources that ever sent something
     paused              set     names of paused sources
+    pauses              hash    a paused source, "" for all delivery -> since when (ms), and by whom
     rejected            list    the last refused requests, newest first
     drops               hash    what the kill switch drops: id -> JSON
     dropped:<drop id>   hash    what a drop has dropped: source -> events; expires
@@ -106,6 +107,7 @@ LANE: Final = MAIN
 
 SOURCES: Final = "sources"
 PAUSED: Final = "paused"
+PAUSES: Final = "pauses"
 HELD: Final = "held"
 DOUBT: Final = "doubt"
 NEWER: Final = "newer"

@@ -152,6 +152,12 @@ class Outbox(Store):
                 pipe.zcard(self.prefix + keys.due(name))
             return sum(pipe.execute())
 
+    def pending_of(self, source: str) -> int:
+        """Conversations of one source that wait."""
+        with reaching_redis():
+            number: Any = self.redis.zcard(self.prefix + keys.due(source))
+        return int(number)
+
     def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
         """When the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
         now_ms = now_ms or self.now_ms()

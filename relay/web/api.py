@@ -159,7 +159,7 @@ class Api:
         return api_document()
 
     def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        found = read_stats(self._context.outbox, self._context.delivery)
+        found = read_stats(self._context.outbox, self._context.delivery, config=self._context.config)
         take_sample(self._context.outbox, found)
         return found
 
@@ -341,7 +341,7 @@ class Api:
         return operation.read()
 
     def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return pause_delivery(self._context.delivery, self._source(body))
+        return pause_delivery(self._context.delivery, self._source(body), by=operator.name)
 
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return resume_delivery(self._context.delivery, self._source(body))

@@ -41,7 +41,7 @@ from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
-from relay.outbox.processes import give_sign, leave
+from relay.outbox.processes import config_facts, give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
@@ -157,6 +157,8 @@ class WebSide:
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
+        #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
+        self._config_refused = ""
 
     def protocol(self) -> type[BoundedProtocol]:
         """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
@@ -209,8 +211,10 @@ class WebSide:
                 mistakes=mistakes,
                 first=str(error).split("\n")[0],
             )
+            self._config_refused, self._sign_at = str(error).split("\n")[0], 0.0
             self.metrics.add("relay_rules_reload_failures_total", {})
             return False
+        self._config_refused, self._sign_at = "", 0.0
         self.intake.house = house
         self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
@@ -276,7 +280,14 @@ class WebSide:
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
             self._started_ms = self._started_ms or self.outbox.now_ms()
-            give_sign(self.outbox, self._who, "web", due_s=4 * SIGN_EVERY_S, started_ms=self._started_ms)
+            give_sign(
+                self.outbox,
+                self._who,
+                "web",
+                due_s=4 * SIGN_EVERY_S,
+                started_ms=self._started_ms,
+                facts=config_facts(self.house.config.version, self._config_refused),
+            )
 
     def _connected(self) -> None:
         """The door has a new connection (called in the event loop): what is behind it is looked at at once."""

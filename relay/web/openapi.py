@@ -112,7 +112,12 @@ _SCHEMAS: dict[str, Schema] = {
                     "until": _MOMENT,
                     "calls_last_minute": _COUNT,
                 },
-                {"reason": _TEXT, "failures": _COUNT, "paused_sources": _list(_TEXT)},
+                {
+                    "reason": _TEXT,
+                    "failures": _COUNT,
+                    "paused_sources": _list(_TEXT),
+                    "pauses": _list(_object({"source": _MAYBE_TEXT, "since": _MOMENT, "by": _MAYBE_TEXT})),
+                },
             ),
         },
         {
@@ -126,6 +131,15 @@ _SCHEMAS: dict[str, Schema] = {
             },
             "workers": _list(_object({"name": _TEXT, "queues": _list(_TEXT), "state": _TEXT})),
             "warnings": _list(_TEXT),
+            "problems": {
+                **_list(
+                    _object(
+                        {"kind": _TEXT, "found": _TEXT, "do": _TEXT},
+                        {"count": _COUNT, "source": _TEXT, "cause": _TEXT},
+                    )
+                ),
+                "description": "`dead`, `held`, `drop`, `config`, `token`, `releases`; muted causes are left out",
+            },
             "at": _MOMENT,
         },
     ),
@@ -196,7 +210,7 @@ _SCHEMAS: dict[str, Schema] = {
                             "type": "string",
                             "description": "what it was asked by: `email`, a table's name",
                         },
-                        "asked": _MAYBE_TEXT,
+                        "asked_for": _MAYBE_TEXT,
                         "count": _COUNT,
                         "events": _COUNT,
                         "sources": _list(_TEXT),

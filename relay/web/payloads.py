@@ -13,7 +13,6 @@ from typing import Any
 PAYLOAD_KEYS = frozenset(
     {
         "answer",
-        "asked",
         "asked_for",
         "attachments",
         "body",

@@ -39,7 +39,7 @@ def test_addresses_channels_and_keys_are_counted_and_answered(shop: Shop, tmp_pa
     shop.bury("subject is too long")
 
     found = missing_companies(shop.outbox)
-    rows = {row["asked"]: row for row in found["missing"]}
+    rows = {row["asked_for"]: row for row in found["missing"]}
     assert {asked: row["count"] for asked, row in rows.items()} == {
         "anna@customer.example": 2,
         "C1": 1,
@@ -51,7 +51,7 @@ def test_addresses_channels_and_keys_are_counted_and_answered(shop: Shop, tmp_pa
     assert shop.outbox.dead.get(anna["sample"])
     assert "{email: {" in rows["cy@gmail.com"]["yaml"], "everybody has an address there"
     assert anna["yaml"] == '- table: {domain: {customer.example: "?"}}'
-    assert missing_companies(shop.outbox, source="second")["missing"][0]["asked"] == "bo@customer.example"
+    assert missing_companies(shop.outbox, source="second")["missing"][0]["asked_for"] == "bo@customer.example"
     assert missing_companies(shop.outbox, limit=1)["more"] == 3
 
     # Pasted into the config it is refused as it stands, and holds once each has its id.

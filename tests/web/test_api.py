@@ -378,7 +378,7 @@ def test_what_no_company_was_found_for_is_listed(shop: Shop, client: Caller) -> 
     shop.arrive("hello")
     shop.bury("no company found", stage="resolve", asked_for=[("email", "anna@customer.example")])
     told = client.get("/api/v1/companies/missing").json()
-    assert [(row["key"], row["asked"], row["count"]) for row in told["missing"]] == [
+    assert [(row["key"], row["asked_for"], row["count"]) for row in told["missing"]] == [
         ("email", "anna@customer.example", 1)
     ]
     assert "customer.example" in told["yaml"]

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
@@ -22,6 +22,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
+from relay.outbox.processes import config_facts
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
@@ -83,6 +84,8 @@ class WorkerContext:
         #: Why this process must end: the lane is another relay's.
         self.refused: NotOurs | None = None
         self._stamp: tuple[int, int, int] | None = None
+        #: For the signs of life: the config that this process goes by.
+        self.facts: dict[str, Any] = {}
         self.config = Config()
         self.rulebook: RuleBook
         self.flush: Flush
@@ -102,6 +105,7 @@ class WorkerContext:
                 self._read_config()
         except ConfigInvalid as error:
             self._stamp = _stamp(self.settings.config)
+            self.facts |= config_facts(self.config.version, str(error).split("\n")[0])
             log("config.kept", level=logging.ERROR, mistakes=len(error.mistakes))
         return self
 
@@ -109,6 +113,8 @@ class WorkerContext:
         stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
+        self.facts.clear()
+        self.facts |= config_facts(self.config.version, "")
         self.outbox.retention = Retention.of(self.config.keep)
         pace = Pace(
             self.delivery,
