@@ -106,7 +106,7 @@ def test_the_worst_stands_first_and_what_is_muted_is_no_news() -> None:
         "delivery": {"paused_sources": ["a/b"]},
     }
     groups = [group("w", 9, muted=True), *(group(name, 5) for name in "xyzuv")]
-    found = find_problems(stats, groups, [{"source": "", "where": ""}])
+    found = find_problems(stats, groups, [{"source": "", "where": "", "until_ms": NOW}])
     assert [problem.level for problem in found] == ["bad"] * 4 + ["warn"] * 4
     assert found[0].text == "Delivery is blocked: 401."
     assert found[1].path == "/dead?cause=c-x"
