@@ -20,7 +20,7 @@ from relay.settings import Settings
 from relay.web import console
 from relay.web.app import create_app
 from relay.web.console.charts import chart, spark
-from relay.web.console.minutes import MINUTE_MS, counted, highest
+from relay.web.console.minutes import MINUTE_MS, counted_by_minute, highest_by_minute
 from relay.web.console.problems import find_problems
 from relay.web.console.words import count_words, duration_words, plural, size_words
 from tests.environ import WEAK
@@ -55,7 +55,7 @@ def test_what_is_counted_in_minutes_is_what_was_counted(steps: list[int]) -> Non
     for n, step in enumerate(steps):
         total += step
         samples.append({"at_ms": NOW - (len(steps) - 1 - n) * 10_000, "delivered": total})
-    minutes = counted(samples, "delivered", now_ms=NOW, minutes=3)
+    minutes = counted_by_minute(samples, "delivered", now_ms=NOW, minutes=3)
     first_ms = NOW // MINUTE_MS * MINUTE_MS - 2 * MINUTE_MS
     assert sum(value or 0 for value in minutes) == sum(
         step for step, sample in zip(steps, samples, strict=True) if sample["at_ms"] > first_ms
@@ -67,8 +67,8 @@ def test_a_minute_in_which_nobody_looked_is_not_zero() -> None:
         {"at_ms": NOW - minute * MINUTE_MS, "delivered": 100 - minute, "pending": minute}
         for minute in (6, 5, 1, 0)
     ]
-    assert highest(samples, "pending", now_ms=NOW, minutes=7) == [6, 5, None, None, None, 1, 0]
-    known = counted(samples, "delivered", now_ms=NOW, minutes=7)
+    assert highest_by_minute(samples, "pending", now_ms=NOW, minutes=7) == [6, 5, None, None, None, 1, 0]
+    known = counted_by_minute(samples, "delivered", now_ms=NOW, minutes=7)
     assert known[2:5] == [None, None, None]
     assert known[-1] == 1
     drawn = chart([1.0, None, 3.0], "events", end_ms=NOW)
