@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--source", required=True, help="A name under `sources:` in the config.")
+@click.option("--source", type=SOURCE_PARAM, required=True, help="A name under `sources:` in the config.")
 @click.argument("payload", required=False, type=click.Path(dir_okay=False))
 @click.option(
     "--url", help="Where the relay is; the running `relay up`, or RELAY_HOST and RELAY_PORT otherwise."

@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations.audit import list_audit
+from relay.operations.companies import missing_companies
 from relay.operations.context import WebContext, tenant_of
 from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
+from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
@@ -45,6 +47,7 @@ from relay.web.refused import RequestRefused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
+_MISSING_FILTERS = frozenset({"source", "since", "limit"})
 _SAFE = frozenset({"GET", "HEAD"})
 MAX_PAGE = 500
 
@@ -63,6 +66,7 @@ def made(api: Api) -> list[Route]:
         api.route("/events", api.events),
         api.route("/events/{id}", api.event),
         api.route("/trace/{id:path}", api.trace),
+        api.route("/companies/missing", api.companies_missing),
         api.route("/dead", api.dead),
         api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
@@ -84,6 +88,9 @@ def made(api: Api) -> list[Route]:
         api.route("/replay", api.replay, _SELECTION | {"rule"}, act="replay"),
         api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
         api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
+        api.route("/drops", api.drops, own=True),
+        api.route("/drops", api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
+        api.route("/drops", api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
         api.route("/explain", api.explain, frozenset({"source", "payload", "headers"}), own=True),
         api.route("/audit", api.audit, own=True),
         api.route("/operations", api.operations),
@@ -195,6 +202,18 @@ class Api:
             )
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
+
+    def companies_missing(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        for key in asked:
+            if key not in _MISSING_FILTERS:
+                raise InputInvalid(f"unknown; known are {', '.join(sorted(_MISSING_FILTERS))}", key[:80])
+        return missing_companies(
+            self._context.outbox,
+            source=read_text(asked, "source", blank=True),
+            since_ms=read_moment(asked, "since", self._context.outbox.now_ms(), blank=True),
+            limit=_whole(asked, "limit", MAX_PAGE, 5000),
+        )
 
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return show_dead(self._context, request.path_params["id"])
@@ -327,6 +346,25 @@ class Api:
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return resume_delivery(self._context.delivery, self._source(body))
 
+    def drops(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return {"drops": list_drops(self._context.outbox, self._known())}
+
+    def drop_begin(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return begin_drop(
+            self._context.outbox,
+            self._known(),
+            source=read_text(body, "source"),
+            where=read_text(body, "where"),
+            lasts=read_text(body, "for") or "1h",
+            by=operator.name,
+        )
+
+    def drop_end(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        drop_id = read_text(body, "id")
+        if not drop_id:
+            raise InputInvalid("which one? GET drops lists them", "id")
+        return end_drop(self._context.outbox, drop_id)
+
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")
         if not source:
@@ -345,9 +383,12 @@ class Api:
     def _adapters(self) -> dict[str, str]:
         return {name: source.adapter for name, source in self._context.config.sources.items()}
 
+    def _known(self) -> frozenset[str]:
+        return known_sources(self._context.outbox, self._context.config.sources)
+
     def _source(self, body: Mapping[str, Any]) -> str:
         source = read_text(body, "source")
-        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
+        if source and source not in self._known():
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
 

@@ -187,6 +187,31 @@ _SCHEMAS: dict[str, Schema] = {
         },
         {"nearest": _list(_TEXT), "truncated": {"type": "boolean"}},
     ),
+    "MissingCompanies": _object(
+        {
+            "missing": _list(
+                _object(
+                    {
+                        "key": {
+                            "type": "string",
+                            "description": "what it was asked by: `email`, a table's name",
+                        },
+                        "asked": _MAYBE_TEXT,
+                        "count": _COUNT,
+                        "events": _COUNT,
+                        "sources": _list(_TEXT),
+                        "first_seen": _MOMENT,
+                        "last_seen": _MOMENT,
+                        "sample": _TEXT,
+                        "yaml": _MAYBE_TEXT,
+                    }
+                )
+            ),
+            "more": _COUNT,
+            "yaml": _MAYBE_TEXT,
+            "truncated": {"type": "boolean"},
+        }
+    ),
     "Cause": _object({"id": _TEXT, "cause": _TEXT, **_CAUSE_MARK}),
     "CauseMark": _object(
         {},
@@ -205,7 +230,7 @@ _SCHEMAS: dict[str, Schema] = {
             "answer": {},
             "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
             "event": {"type": ["object", "null"]},
-            "api_document": {"type": ["object", "null"]},
+            "document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
         {
@@ -213,10 +238,46 @@ _SCHEMAS: dict[str, Schema] = {
             "planhat_id": _MAYBE_TEXT,
             "planhat_link": _LINK,
             "edits": _list({"type": "object"}),
+            "asked_for": {
+                **_list(_object({"key": _TEXT, "value": _TEXT})),
+                "description": "what its company was looked up with",
+            },
+            "goes_by_itself": {"type": "boolean", "description": "replayed once its company is known"},
+            "looked_at_again": _MOMENT,
+            **_CAUSE_MARK,
         },
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
     "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),
+    "Drop": _object(
+        {
+            "id": _TEXT,
+            "source": _MAYBE_TEXT,
+            "where": _MAYBE_TEXT,
+            "since": _MOMENT,
+            "until": _MOMENT,
+            "by": _MAYBE_TEXT,
+            "count": _COUNT,
+            "sources": {"type": "object", "additionalProperties": _COUNT},
+            "problem": {"type": ["string", "null"], "description": "why it drops nothing"},
+        }
+    ),
+    "DropAsked": _object(
+        {},
+        {
+            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "where": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "a `when` of the rules, checked as theirs are",
+            },
+            "for": {"type": "string", "minLength": 1, "description": "`30m`; at most `7d`, `1h` otherwise"},
+        },
+        closed=True,
+    ),
+    "DropNamed": _object({"id": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
+    "DropEnded": _object({"id": _TEXT, "count": _COUNT, "sources": {"type": "object"}}),
     "Explanation": _object(
         {"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}
     ),
@@ -376,6 +437,22 @@ def api_document() -> dict[str, Any]:
                 codes=_LOOK,
             )
         },
+        "/companies/missing": {
+            "get": _operation(
+                "What no company was found for, most frequent first, with the YAML that would answer it",
+                _ref("MissingCompanies"),
+                parameters=[
+                    _asked(
+                        "source", {"type": "string", "maxLength": 1000}, "asked for by this source's events"
+                    ),
+                    _asked("since", _WHEN, "asked for since"),
+                    _asked(
+                        "limit", {"type": "integer", "minimum": 1, "maximum": 5000, "default": 500}, "rows"
+                    ),
+                ],
+                codes="401 403 422 429 503",
+            )
+        },
         "/dead": {
             "get": _operation(
                 "Dead letters, grouped by cause and one by one",
@@ -431,6 +508,15 @@ def api_document() -> dict[str, Any]:
             "post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)
         },
         "/resume": {"post": _operation("Let it go on", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/drops": {
+            "get": _operation(
+                "What the kill switch drops now, and how much", _object({"drops": _list(_ref("Drop"))})
+            ),
+            "post": _operation(
+                "Count matching events as filtered for a while", _ref("Drop"), body="DropAsked", codes=_ACT
+            ),
+            "delete": _operation("End one before its time", _ref("DropEnded"), body="DropNamed", codes=_ACT),
+        },
         "/explain": {
             "post": _operation(
                 "What the rules make of a payload; nothing is sent",
