@@ -49,6 +49,12 @@ CAUSES: Final = (
     ("deliver", "given up after 3 d", 2),
 )  # fmt: skip
 
+#: What letters without a company asked for.
+_ASKED: Final = (
+    ("email", "anna.very-long-name+renewals@subsidiary.customer.example"),
+    ("slack_channel", "C0ZZZ1234"),
+)
+
 
 def crowded_config() -> str:
     """40 sources of five kinds; the first rule is the user's, the others are the adapters' own."""
@@ -118,7 +124,8 @@ class Crowd(Shop):
             of = [(names[(at * 3 + n % 4) % 40], 1_000_000 + at * 1_000 + n) for n in range(number)]
             for part in range(min(8, number)):
                 self.samples(of[part::8], now_ms - 80_000 - (part * 7 + at * 5) % 55 * 60_000)
-            [dead, *_] = self.bury(cause, now_ms=now_ms - 70_000 + at, stage=stage)
+            asked_for = _ASKED if stage == "resolve" else ()
+            [dead, *_] = self.bury(cause, now_ms=now_ms - 70_000 + at, stage=stage, asked_for=asked_for)
         self.samples([(names[n], 2_000_000 + n) for n in range(9)], now_ms - 40_000)
         self._beside(now_ms, names)
         return {"dead": dead, "event": event}

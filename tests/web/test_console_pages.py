@@ -274,3 +274,37 @@ def test_a_cause_is_muted_assigned_and_noted(shop: Shop) -> None:
     nearest = browser.get("/console/dead?cause=the+subjekt+is+long").text
     assert "The nearest" in nearest
     assert "the subject is too long" in nearest
+
+
+# -- drops and companies -------------------------------------------------------------------------------------------
+
+
+def test_a_drop_is_begun_checked_and_ended(shop: Shop) -> None:
+    browser = browser_of(shop)
+    form = {
+        "csrf": csrf_of(browser.get("/console/drops").text),
+        "source": "slack",
+        "where": "event.sender.bot",
+    }
+    wrong = browser.post("/console/drops", data={**form, "where": "event.sendr.bot"})
+    assert (wrong.status_code, "sendr" in wrong.text) == (422, True)
+    assert browser.post("/console/drops", data={**form, "for": "2h"}).status_code == 303
+    assert "A drop is on: events of slack where event.sender.bot" in browser.get("/console").text
+    listed = browser.get("/console/drops").text
+    assert "console:Ann" in listed
+    [path] = re.findall(r'action="(/console/drops/[^"]+/end)"', listed)
+    assert "/end" not in browser_of(shop, READER).get("/console/drops").text
+    assert browser.post(path, data=form).status_code == 303
+    assert "Nothing is being dropped" in browser.get("/console/drops").text
+    assert shop.outbox.drops() == []
+
+
+def test_missing_companies_are_shown_but_not_to_readers(shop: Shop) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("no company found", stage="resolve", asked_for=[("email", "anna@customer.example")])
+    text = html.unescape(browser_of(shop).get("/console/companies").text)
+    assert "anna@customer.example" in text
+    assert "customer.example:" in text
+    assert dead_id in text
+    hidden = browser_of(shop, READER).get("/console/companies")
+    assert (hidden.status_code, "customer.example" in hidden.text) == (200, False)
