@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
@@ -43,6 +43,9 @@ from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
+if TYPE_CHECKING:
+    from workers.flush.traces import Traces
+
 _PARKED_PER_JOB: Final = 100
 #: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
 _RECOGNISE_S: Final = 60.0
@@ -72,6 +75,7 @@ class WorkerContext:
             self.settings.planhat_token,
             claim=True,
         )
+        self._traces = self._open_traces()
         self._looked_at = float("-inf")
         #: Why this process must end: the lane is another relay's.
         self.refused: NotOurs | None = None
@@ -81,6 +85,20 @@ class WorkerContext:
         self.flush: Flush
         self.directory: CompanyDirectory
         self._read_config()
+
+    def _open_traces(self) -> Traces | None:
+        """None where nobody wants traces."""
+        if not self.settings.tracing:
+            return None
+        from relay.tracing import Tracing
+        from workers.flush.traces import Traces
+
+        own = Outbox(
+            connect(self.settings.redis_url),
+            base=self.settings.key_prefix,
+            vault=Vault(self.settings.encryption_keys),
+        )
+        return Traces(Tracing.open("flush"), own)
 
     @cached_property
     def planhat(self) -> Planhat:
@@ -154,6 +172,7 @@ class WorkerContext:
             overdue=STOPPING.overdue,
             watch=self._watch,
             give_way=lambda: STOPPING.wait(1.0),
+            traces=self._traces,
             doubts=Doubts(
                 self.outbox,
                 self.planhat,
