@@ -33,6 +33,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     paused              set     names of paused sources
     rejected            list    the last refused requests, newest first
     drops               hash    what the kill switch drops: id -> JSON
+    dropped:<drop id>   hash    what a drop has dropped: source -> events; expires
     dead                zset    dead letters: id -> when (ms)
     dead:<id>           hash    at, source, external, events, record
     dead:<id>:patches   list    as `patches:<x>`: what a replay sends
@@ -260,6 +261,14 @@ def redriven(dead_id: str) -> str:
 
 def dead_of(external_id: str) -> str:
     return f"deadof:{external_id}"
+
+
+#: How long it is known what a drop has dropped, after the last event of it.
+DROPPED_KEPT_S: Final = 30 * 86_400
+
+
+def dropped(drop_id: str) -> str:
+    return f"dropped:{drop_id}"
 
 
 def cause(digest: str) -> str:

@@ -374,12 +374,14 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.own_door import OwnDoor
 
     context = WebContext(
         outbox=side.outbox,
         delivery=side.delivery,
         settings=side.settings,
         current=lambda: side.house,
+        post=OwnDoor(side.hooks),
     )
     access = access_of(context)
     if not access.configured:

@@ -162,7 +162,10 @@ SOURCE = TableShape(
         "enrich": TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
-                "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
+                "login": SecretText(
+                    "user:password, or id:secret of an access key (ses), where the provider's API wants that",
+                    kind="anything",
+                ),
                 "token_url": Text(
                     "where the provider gives tokens for the app whose id:secret `login` is (OAuth client credentials)",
                     pattern=r"https?://\S+",
