@@ -21,7 +21,7 @@ from relay.web import console
 from relay.web.app import create_app
 from relay.web.console.charts import chart, spark
 from relay.web.console.minutes import MINUTE_MS, counted_by_minute, highest_by_minute
-from relay.web.console.problems import find_problems
+from relay.web.console.problems import problems_shown
 from relay.web.console.words import count_words, duration_words, plural, size_words
 from tests.environ import WEAK
 from tests.operating import CONFIG, SECRET, SUBJECT, Caller, Shop
@@ -106,7 +106,7 @@ def test_the_worst_stands_first_and_what_is_muted_is_no_news() -> None:
         "delivery": {"paused_sources": ["a/b"]},
     }
     groups = [group("w", 9, muted=True), *(group(name, 5) for name in "xyzuv")]
-    found = find_problems(stats, groups, [{"source": "", "where": "", "until_ms": NOW}])
+    found = problems_shown(stats, groups, [{"source": "", "where": "", "until_ms": NOW}])
     assert [problem.level for problem in found] == ["bad"] * 4 + ["warn"] * 4
     assert found[0].text == "Delivery is blocked: 401."
     assert found[1].path == "/dead?cause=c-x"

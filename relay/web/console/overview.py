@@ -18,7 +18,7 @@ from relay.operations.stats import accepted_per_minute, read_samples, read_stats
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
 from relay.web.console.minutes import MINUTE_MS, begin_of, counted_by_minute, highest_by_minute
-from relay.web.console.problems import find_problems
+from relay.web.console.problems import problems_shown
 from relay.web.console.render import HEADERS
 from relay.web.console.view import FormValues, Go, View
 
@@ -64,7 +64,7 @@ class _Overview:
         ranked = rank_sources(stats, by_source)
         return {
             "stats": stats,
-            "problems": find_problems(stats, groups, outbox.drops()),
+            "problems": problems_shown(stats, groups, outbox.drops()),
             "causes": len(groups),
             "plots": {
                 "accepted": [float(sum(minute)) for minute in zip(*by_source.values(), strict=True)],

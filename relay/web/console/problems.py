@@ -21,7 +21,7 @@ _BAD: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ShownProblem:
     """`level`: `bad` (something is lost or stands still) or `warn`. `path` "": nothing here mends it."""
 
     level: str
@@ -30,9 +30,9 @@ class Problem:
     link: str = ""
 
 
-def find_problems(
+def problems_shown(
     stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], drops: Sequence[Mapping[str, Any]]
-) -> list[Problem]:
+) -> list[ShownProblem]:
     """Out of `read_stats`, the groups of `list_dead` and the active drops."""
     found = [
         _warned(str(sentence))
@@ -41,7 +41,7 @@ def find_problems(
     ]
     found += _dead(stats, groups)
     found += [
-        Problem(
+        ShownProblem(
             "warn", f"Source {name} is held: what comes in waits.", f"/sources/{quote(name, safe='')}", "Look"
         )
         for name in stats["delivery"]["paused_sources"]
@@ -51,24 +51,24 @@ def find_problems(
         where = f" where {row['where']}" if row.get("where") else ""
         until = f"until {(iso(row['until_ms']) or '')[:16].replace('T', ' ')} UTC"
         sentence = f"A drop is on: events {of}{where} are not delivered {until}."
-        found.append(Problem("warn", sentence, "/drops", "Look"))
+        found.append(ShownProblem("warn", sentence, "/drops", "Look"))
     return sorted(found, key=lambda problem: problem.level != "bad")
 
 
-def _warned(sentence: str) -> Problem:
+def _warned(sentence: str) -> ShownProblem:
     level = "bad" if sentence.startswith(_BAD) else "warn"
     if sentence.startswith("Several releases"):
-        return Problem(level, sentence, "/system", "Which")
+        return ShownProblem(level, sentence, "/system", "Which")
     if sentence.startswith("Delivery is paused"):
-        return Problem(level, sentence, "#hold", "Resume")
-    return Problem(level, sentence)
+        return ShownProblem(level, sentence, "#hold", "Resume")
+    return ShownProblem(level, sentence)
 
 
-def _dead(stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> list[Problem]:
+def _dead(stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> list[ShownProblem]:
     """Those whose cause is muted are no news."""
     loud = [group for group in groups if not group["muted"]]
     named = [
-        Problem(
+        ShownProblem(
             "bad",
             f"{plural(group['count'], 'dead letter')}: {group['cause']}",
             f"/dead?cause={quote(group['id'], safe='')}",
@@ -79,5 +79,5 @@ def _dead(stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> list
     if len(loud) > _CAUSES_NAMED:
         rest = sum(group["count"] for group in loud[_CAUSES_NAMED:])
         more = plural(len(loud) - _CAUSES_NAMED, "more cause")
-        named.append(Problem("warn", f"{plural(rest, 'dead letter')} of {more}.", "/dead", "All"))
+        named.append(ShownProblem("warn", f"{plural(rest, 'dead letter')} of {more}.", "/dead", "All"))
     return named
