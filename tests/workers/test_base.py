@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.description import safe_html
 from relay.event import iso_time
 from relay.patch import Document, Patch, fold
+from relay.registers import Way
 from workers.flush.base import rebase
 
 _WORDS = re.compile(r"text-\d+-\d+")
@@ -133,6 +135,45 @@ def test_with_all_of_it_at_hand_it_is_the_fold(history: History) -> None:
     assert _WORDS.findall(str(made.render().get("description", ""))) == _WORDS.findall(
         str(whole.render().get("description", ""))
     )
+
+
+@given(histories(), st.data())
+def test_whatever_way_a_field_is_merged_in_what_stands_there_can_be_the_base(
+    history: History, data: st.DataObject
+) -> None:
+    ways = st.sampled_from(get_args(Way))
+    events = [
+        replace(event, fields={**event.fields, "subject": (data.draw(ways), f"subject {event.event_id}")})
+        if event.action == "upsert"
+        else event
+        for event in history.events
+    ]
+    there = fold(Document("x"), events[: history.delivered])
+    coming = events[history.stored :]
+    made = fold(rebase(fold(Document("x"), events[: history.stored]), [], coming, stands(there)), coming)
+    again = Document.decode(made.encode())
+    assert fold(again, coming).render() == made.render()
+
+
+@pytest.mark.parametrize(
+    ("came", "comes", "later", "subject"),
+    [
+        # A text stood in for a subject; it is known again by what comes, and the real one wins.
+        (("placeholder", "Ticket 1"), ("placeholder", "Ticket 1"), ("first", "Printer"), "Printer"),
+        (("fallback", "hello"), ("fallback", "other"), ("first", "Printer"), "hello"),
+        # A real one stands: neither a stand-in nor a later real one takes its place.
+        (("first", "Printer"), ("fallback", "hello"), ("first", "Scanner"), "Printer"),
+        (("first", "Printer"), ("first", "Scanner"), ("placeholder", "Ticket 1"), "Printer"),
+        (("first", "Printer"), ("placeholder", "Ticket 1"), ("replace", "Scanner"), "Scanner"),
+    ],
+)
+def test_a_stand_in_takes_no_better_value_s_place(
+    came: tuple[Way, str], comes: tuple[Way, str], later: tuple[Way, str], subject: str
+) -> None:
+    there = fold(Document("x"), [patch(1, 1, subject=came)])
+    coming = [patch(2, 2, subject=comes)]
+    made = fold(rebase(Document("x"), [], coming, stands(there)), [*coming, patch(3, 3, subject=later)])
+    assert made.render()["subject"] == subject
 
 
 def test_a_forgotten_thread_goes_on_where_it_stopped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from relay.outbox.scripts import run_script
 from relay.outbox.store import MARK_YEAR_S
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
+from relay.registers import Way
 from tests.flushing import Kit, patch
 from workers.flush.recognise import recognise_delivered
 
@@ -69,6 +71,17 @@ def test_a_thread_that_slept_longer_than_its_document_goes_on(kit: Kit) -> None:
     # It is remembered again: the next one needs no reading.
     say(kit, 5)
     assert (texts(kit)[-1], reads(kit)) == ("text 5", 1)
+
+
+def test_a_forgotten_one_whose_subject_stands_in_for_a_better_goes_on(kit: Kit) -> None:
+    ways: list[tuple[int, Way]] = [(1, "fallback"), (2, "placeholder"), (3, "fallback")]
+    for number, way in ways:
+        said = patch(number, thread="t")
+        kit.record(replace(said, fields={**said.fields, "subject": (way, f"stand-in {number}")}))
+        kit.run()
+        forget(kit)
+    assert texts(kit) == ["text 1", "text 2", "text 3"]
+    assert kit.books() == {"accepted": 3, "delivered": 3}
 
 
 def test_what_is_new_needs_no_reading(kit: Kit) -> None:

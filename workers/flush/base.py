@@ -5,8 +5,9 @@ Nothing that a person can still see there is overwritten by what is not newer. O
 already (`before`), Planhat's record knows the end; those that come now (`coming`) go on top of it:
 
 - `replace`: what stands there counts as just newer than everything from before;
-- `first`: what stands there is the first;
+- `first`: what stands there is the first, where it is no stand-in of ours;
 - `union`: who stands there is among them;
+- `fallback`, `placeholder`: what stands there is one where it is one of ours; else it is a value, and the first;
 - `append`: entries that are found in the text stay entries, in their places, so that an edit or a deletion still finds them;
   what stands between them (entries that were forgotten, a person's words) stays where it is, as pieces that no event owns.
 """
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from relay.description import block_of, edges, safe_html
 from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch, fold
-from relay.registers import Way, member_key
+from relay.registers import STAND_INS, Way, member_key
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"
@@ -41,6 +42,7 @@ def rebase(
     document.planhat_id = str(record.get("_id") or document.planhat_id)
     document.company_id = document.company_id or str(record.get("companyId") or "")
     stands = _fields(record)
+    stand_ins = _stand_ins(document, coming)
     for name, way in _touched(document, coming):
         standing = stands.get(name)
         if way == "append":
@@ -56,7 +58,14 @@ def rebase(
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
-            ways[way] = [0, "", 0, standing]
+            if not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
+                ways[way] = [0, "", 0, standing]
+        elif way in STAND_INS:
+            if standing in stand_ins[name, way]:
+                ways[way] = [0, "", 0, standing]
+            elif not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
+                # Whatever it was: it stands there, and a real value that comes later is none that was first.
+                ways["first"] = [0, "", 0, standing]
         else:
             _unite(ways.setdefault(way, {}), standing)
     return document
@@ -77,6 +86,20 @@ def _touched(document: Document, coming: Sequence[Patch]) -> list[tuple[str, Way
     for patch in coming:
         touched.update(dict.fromkeys((name, way) for name, (way, _) in patch.fields.items()))
     return list(touched)
+
+
+def _stand_ins(document: Document, coming: Sequence[Patch]) -> dict[tuple[str, str], list[Any]]:
+    """By field and way, each value that we know to have stood in for a better one."""
+    known: dict[tuple[str, str], list[Any]] = {}
+    for name, ways in document.registers.items():
+        for way in STAND_INS:
+            if way in ways:
+                known.setdefault((name, way), []).append(ways[way][3])
+    for patch in coming:
+        for name, (way, value) in patch.fields.items():
+            if way in STAND_INS:
+                known.setdefault((name, way), []).append(value)
+    return known
 
 
 def _unite(members: dict[str, Any], standing: Any) -> None:

@@ -16,7 +16,7 @@ from relay.planhat.outcomes import Hold
 from relay.telemetry import log
 from workers.flush.address import Addressing
 from workers.flush.dead_record import DeadRecord
-from workers.flush.fold import FoldedItem, OutgoingItem
+from workers.flush.fold import FoldedItem, FoldedRead, OutgoingItem
 from workers.flush.lane import Lane
 from workers.flush.settle import Settlements, hand_back
 from workers.pace.pace import Limits
@@ -47,7 +47,7 @@ class Recalls(Protocol):
 
     def read(
         self, items: Sequence[FoldedItem], now_ms: int
-    ) -> tuple[list[FoldedItem], list[Settlement], Hold | None]: ...
+    ) -> tuple[list[tuple[Item, FoldedRead]], list[Settlement], Hold | None]: ...
 
 
 class Preparation:
@@ -225,11 +225,12 @@ class Preparation:
             return sure
         read, rest, self.hold = self._recall.read(unsure, self._now_ms())
         settlements += rest
-        for folded_item in read:
-            if folded_item.need == "send":
+        for item, stands in read:
+            folded_item = self._fold_item(item, stands)
+            if isinstance(folded_item, FoldedItem):
                 sure.append(folded_item)
             else:
-                settlements.append(_needs_no_call(folded_item))
+                settlements.append(folded_item)
         return sure
 
     def take(self, limits: Limits) -> list[OutgoingItem]:
@@ -269,7 +270,9 @@ class Preparation:
         self._size = 0
         return settlements
 
-    def _fold_item(self, item: Item) -> FoldedItem | Settlement:
+    def _fold_item(self, item: Item, stands: FoldedRead | None = None) -> FoldedItem | Settlement:
+        """`stands`: what Planhat has of it, where that was read. What cannot be folded is one item's fault: it must not end the
+        job, which would begin with it again."""
         if item.crashes >= CRASHES:
             dead_record = DeadRecord(
                 "deliver", f"killed its worker {CRASHES} times", "Each claim on it ended with the worker."
@@ -277,7 +280,7 @@ class Preparation:
             # Not even looked into: what kills may do it while being read.
             return self._settling.bury(item, dead_record)
         try:
-            folded_item = FoldedItem.of(item)
+            folded_item = FoldedItem.of(item, stands)
         except NewerRecord:
             self._newer.append(item.external_id)
             return self._settling.newer(item, self._now_ms())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from relay.errors import PlanhatError, PlanhatNotFound
-from relay.outbox.items import Settlement
+from relay.outbox.items import Item, Settlement
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.outcomes import Hold
 from workers.companies.verdicts import unsure_of
@@ -50,9 +50,9 @@ class Recall:
 
     def read(
         self, items: Sequence[FoldedItem], now_ms: int
-    ) -> tuple[list[FoldedItem], list[Settlement], Hold | None]:
-        """(those that are read and folded upon what stands there, what becomes of the rest, why delivery must wait)."""
-        read: list[FoldedItem] = []
+    ) -> tuple[list[tuple[Item, FoldedRead]], list[Settlement], Hold | None]:
+        """(those that are read, with what stands there, what becomes of the rest, why delivery must wait)."""
+        read: list[tuple[Item, FoldedRead]] = []
         settlements: list[Settlement] = []
         hold: Hold | None = None
         for number, folded in enumerate(items):
@@ -67,7 +67,7 @@ class Recall:
                 wait_ms = 0 if hold else now_ms + int(unsure.wait_s * 1000)
                 settlements.append(hand_back(folded.item, wait_ms))
                 continue
-            read.append(FoldedItem.of(folded.item, FoldedRead(record)))
+            read.append((folded.item, FoldedRead(record)))
         self._metrics.add("relay_recalled_conversations_total", {}, len(read))
         return read, settlements, hold
 
