@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from relay.door.house import House, furnish
 from relay.door.intake import Intake
 from relay.operations.sign_in import make_code
 from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.items import Entry
 from relay.outbox.processes import give_sign
 from relay.rules.file.load import load
 from relay.sources.base import Inbound
@@ -46,6 +48,12 @@ CAUSES: Final = (
     ("map", "the payload holds neither a text nor an attachment", 3),
     ("deliver", "given up after 3 d", 2),
 )  # fmt: skip
+
+#: What letters without a company asked for.
+_ASKED: Final = (
+    ("email", "anna.very-long-name+renewals@subsidiary.customer.example"),
+    ("slack_channel", "C0ZZZ1234"),
+)
 
 
 def crowded_config() -> str:
@@ -90,37 +98,35 @@ class Crowd(Shop):
         super().__init__(client, folder, token=token, **more)  # type: ignore[arg-type]
         self.house = crowded_house(folder)
 
-    def sample(self, name: str, serial: int, now_ms: int) -> str:
-        """One sample of a source through the intake's mapping; its event id."""
-        source = self.house.sources[name]
-        made = source.adapter.sample(serial=serial, now_s=now_ms / 1000)
-        inbound = Inbound(body=made.body, headers=dict(made.headers), path_query=f"/hooks/{name}")
+    def samples(self, of: Iterable[tuple[str, int]], now_ms: int) -> str:
+        """A sample of each (source, serial) through the intake's mapping, recorded together; the last one's event id."""
         intake = Intake(house=self.house, records=Nowhere())
-        entries, _ = intake.map(source, inbound, now_s=now_ms / 1000, verify_us=420)
+        entries: list[Entry] = []
+        for name, serial in of:
+            source = self.house.sources[name]
+            made = source.adapter.sample(serial=serial, now_s=now_ms / 1000)
+            inbound = Inbound(body=made.body, headers=dict(made.headers), path_query=f"/hooks/{name}")
+            entries += intake.map(source, inbound, now_s=now_ms / 1000, verify_us=420)[0]
         self.outbox.record(entries, now_ms=now_ms)
-        return entries[0].event_id
+        return entries[-1].event_id
 
     def fill(self) -> dict[str, str]:
         """The state; `{"dead", "event"}`: one id of each to look at."""
         now_ms = self.outbox.now_ms()
         names = list(self.house.sources)
-        event = ""
+        event = dead = ""
         for minute in range(59, 1, -1):
-            for n in range(2 + (minute * 7) % 11):
-                at_ms = now_ms - minute * 60_000
-                event = self.sample(names[(minute * n + n) % 17], minute * 100 + n, at_ms)
+            many = 2 + (minute * 7) % 11
+            of = [(names[(minute * n + n) % 17], minute * 100 + n) for n in range(many)]
+            event = self.samples(of, now_ms - minute * 60_000)
         self.deliver(now_ms - 90_000)
-        dead = ""
         for at, (stage, cause, number) in enumerate(CAUSES):
-            for n in range(number):
-                self.sample(
-                    names[(at * 3 + n % 4) % 40],
-                    1_000_000 + at * 1_000 + n,
-                    now_ms - 80_000 - (n * 7 + at * 5) % 55 * 60_000,
-                )
-            [dead, *_] = self.bury(cause, now_ms=now_ms - 70_000 + at, stage=stage)
-        for n in range(9):
-            self.sample(names[n], 2_000_000 + n, now_ms - 40_000)
+            of = [(names[(at * 3 + n % 4) % 40], 1_000_000 + at * 1_000 + n) for n in range(number)]
+            for part in range(min(8, number)):
+                self.samples(of[part::8], now_ms - 80_000 - (part * 7 + at * 5) % 55 * 60_000)
+            asked_for = _ASKED if stage == "resolve" else ()
+            [dead, *_] = self.bury(cause, now_ms=now_ms - 70_000 + at, stage=stage, asked_for=asked_for)
+        self.samples([(names[n], 2_000_000 + n) for n in range(9)], now_ms - 40_000)
         self._beside(now_ms, names)
         return {"dead": dead, "event": event}
 
@@ -131,14 +137,15 @@ class Crowd(Shop):
         self.outbox.add_drop(
             {"id": "drop-1", "source": names[3], "where": "event.sender.bot", "until_ms": now_ms + 3_600_000}
         )
-        settled = 1_000
+        settled, rows = 1_000, []
         for n in range(360):
             settled += (n * 13) % 7
             sample = {"at_ms": now_ms - (360 - n) * 10_000, "pending": (n // 6) % 14, "delivered": settled, "oldest_s": n % 40,
                       "calls": (n // 4) % 60, "dead": n}  # fmt: skip
             # Nobody looked for a while.
             if not 120 < n < 160:
-                client.rpush(prefix + "samples", orjson.dumps(sample))
+                rows.append(orjson.dumps(sample))
+        client.rpush(prefix + "samples", *rows)
         client.hincrby(prefix + f"ledger:{names[1]}", "rejected", 1_234)
         client.hincrby(prefix + f"ledger:{names[1]}", "signature_failures", 1_200)
         for n in range(40):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from relay.outbox.outbox import Outbox
 
 #: Events that are looked at for it, the newest; and how far back.
-LOOKED_AT_MOST = 2_000
-DAY_MS = 86_400_000
+COUNTED_AT_MOST = 2_000
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ def count_rule_hits(outbox: Outbox, *, source: str = "") -> RuleHits:
     now_ms = outbox.now_ms()
     found: Counter[tuple[str, str]] = Counter()
     events = since_ms = 0
-    for minute, names in outbox.events.minutes(since_ms=now_ms - DAY_MS, until_ms=now_ms, source=source):
-        spans = [(name, minute, events - LOOKED_AT_MOST, -1) for name in names]
+    for minute, names in outbox.events.minutes(since_ms=now_ms - _DAY_MS, until_ms=now_ms, source=source):
+        spans = [(name, minute, events - COUNTED_AT_MOST, -1) for name in names]
         for name, ids in zip(names, outbox.events.listed(spans), strict=True):
             for head in outbox.events.heads(ids):
                 if head is not None:
                     events += 1
                     found[name, str(head.facts.get("rule") or "")] += 1
         since_ms = minute * 60_000
-        if events >= LOOKED_AT_MOST:
+        if events >= COUNTED_AT_MOST:
             break
     return RuleHits(found, events, since_ms)

@@ -51,6 +51,7 @@ from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
 from relay.telemetry import log
+from relay.tracing import Tracing
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
@@ -143,7 +144,8 @@ class WebSide:
             limit_s=bounds.beside_s,
         )
         self.intake.beside = self.beside
-        self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes)
+        self.tracing = Tracing.open("web") if settings.tracing else None
+        self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes, tracing=self.tracing)
         self._room = BodyRoom(settings.bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
@@ -350,6 +352,8 @@ class WebSide:
             with suppress(OutboxUnavailable):
                 await asyncio.to_thread(leave, self.outbox, self._who)
             self._ringer.shutdown()
+            if self.tracing is not None:
+                await asyncio.to_thread(self.tracing.close)
             log("web.stopped")
 
     def routes(self) -> list[BaseRoute]:

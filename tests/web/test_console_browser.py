@@ -1,118 +1,30 @@
 """The console in a real browser: Debian's chromium under Playwright. Each page empty, busy and broken; the keyboard, the
-phone, the dark, and hostile payloads that must not run. RELAY_SCREENSHOTS names a folder to keep pictures in."""
+dark, and hostile payloads that must not run."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
-import uvicorn
-from starlette.applications import Starlette
 
 from relay.operations.sign_in import make_code
-from relay.web import api, console
-from tests.crowd import Crowd
 from tests.operating import Shop
+from tests.web.browsing import PAGES, TOKEN, Site, serve, shoot, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = os.environ.get("RELAY_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-TOKEN = "operators-only-" + "x" * 20
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-PAGES = {
-    "overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "source": "/sources/slack", "rules": "/rules",
-    "differences": "/differences", "audit": "/audit", "system": "/system",
-}  # fmt: skip
-#: A copy of axe-core, where there is one: its rules are looked at, too.
-AXE = os.environ.get("RELAY_AXE", "")
-SHOTS = os.environ.get("RELAY_SCREENSHOTS", "")
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have a browser at {CHROMIUM}")
-        pytest.skip(
-            f"NO BROWSER TESTS: {CHROMIUM} is not there; install chromium, or name one in RELAY_CHROMIUM"
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Site:
-    def __init__(self, shop: Shop, url: str) -> None:
-        self.shop, self.url = shop, url
-
-
-def serve(shop: Shop) -> Iterator[Site]:
-    app = Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(shop, f"http://127.0.0.1:{port}")
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture
 def site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
     yield from serve(Shop(redis_client, tmp_path, token=TOKEN))
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB"
-    )
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    # A CSP violation, a script error, a missing file: none of them may go unseen. Refusals are expected to be logged.
-    assert not [text for text in problems if "status of 4" not in text and "status of 503" not in text], (
-        problems
-    )
-
-
-def sign_in(page: Page, site: Site) -> None:
-    page.goto(site.url + "/console")
-    page.get_by_label("Operator token").fill(TOKEN)
-    page.get_by_label("Your name (optional)").fill("Ann")
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Overview").wait_for()
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
 def make_busy(shop: Shop) -> dict[str, str]:
@@ -275,70 +187,6 @@ def test_hostile_payloads_do_not_run(page: Page, site: Site) -> None:
         page.goto(f"{site.url}/console{path}")
         assert page.evaluate("document.title") != "owned"
         assert page.locator("main script, main img").count() == 0
-
-
-@pytest.fixture
-def crowded(redis_client: redis.Redis, tmp_path: Path) -> Iterator[tuple[Site, dict[str, str]]]:
-    """40 sources, 500 dead letters of 12 causes."""
-    crowd = Crowd(redis_client, tmp_path, token=TOKEN)
-    ids = crowd.fill()
-    for site in serve(crowd):
-        yield site, ids
-
-
-def crowded_pages(ids: dict[str, str]) -> dict[str, str]:
-    return {
-        **PAGES,
-        "source": "/sources/slack-onboarding-and-renewals",
-        "cause": "/dead?cause=srcid",
-        "letter": f"/dead/{ids['dead']}",
-        "trace": f"/trace?id={ids['event']}",
-        "error": "/dead/nobody",
-    }
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_scrolls_sideways_and_axe_finds_nothing(
-    chromium: Browser, crowded: tuple[Site, dict[str, str]], scheme: str
-) -> None:
-    site, ids = crowded
-    axe = Path(AXE).read_text(encoding="utf-8") if AXE else ""
-    for width in (420, 1400):
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,  # type: ignore[arg-type]
-            bypass_csp=bool(axe),
-        )
-        page = context.new_page()
-        sign_in(page, site)
-        for name, path in crowded_pages(ids).items():
-            page.goto(f"{site.url}/console{path}")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-            shoot(page, f"{name}-{width}-{scheme}")
-            if axe:
-                page.evaluate(axe)
-                assert page.evaluate("async () => (await axe.run()).violations.map(v => v.id)") == [], path
-        context.close()
-
-
-def test_ten_tabs_lead_to_the_first_letter(page: Page, crowded: tuple[Site, dict[str, str]]) -> None:
-    site, _ = crowded
-    sign_in(page, site)
-    page.goto(f"{site.url}/console/dead")
-    for _ in range(10):
-        page.keyboard.press("Tab")
-        if "/console/dead/dead_" in page.evaluate("document.activeElement.getAttribute('href') || ''"):
-            return
-    pytest.fail("the first letter is more than 10 tabs away")
-
-
-def test_forty_sources_are_folded(page: Page, crowded: tuple[Site, dict[str, str]]) -> None:
-    site, _ = crowded
-    sign_in(page, site)
-    page.goto(f"{site.url}/console/sources")
-    assert page.get_by_role("row").count() == 1 + 12
-    page.get_by_text("28 more").click()
-    assert page.get_by_role("row").count() == 2 + 40
 
 
 def test_a_url_is_copied_and_the_menu_closes(chromium: Browser, site: Site) -> None:

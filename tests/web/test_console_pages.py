@@ -20,7 +20,7 @@ from relay.settings import Settings
 from relay.web import console
 from relay.web.app import create_app
 from relay.web.console.charts import chart, spark
-from relay.web.console.minutes import MINUTE_MS, counted, highest
+from relay.web.console.minutes import MINUTE_MS, counted_by_minute, highest_by_minute
 from relay.web.console.problems import find_problems
 from relay.web.console.words import count_words, duration_words, plural, size_words
 from tests.environ import WEAK
@@ -55,7 +55,7 @@ def test_what_is_counted_in_minutes_is_what_was_counted(steps: list[int]) -> Non
     for n, step in enumerate(steps):
         total += step
         samples.append({"at_ms": NOW - (len(steps) - 1 - n) * 10_000, "delivered": total})
-    minutes = counted(samples, "delivered", now_ms=NOW, minutes=3)
+    minutes = counted_by_minute(samples, "delivered", now_ms=NOW, minutes=3)
     first_ms = NOW // MINUTE_MS * MINUTE_MS - 2 * MINUTE_MS
     assert sum(value or 0 for value in minutes) == sum(
         step for step, sample in zip(steps, samples, strict=True) if sample["at_ms"] > first_ms
@@ -67,8 +67,8 @@ def test_a_minute_in_which_nobody_looked_is_not_zero() -> None:
         {"at_ms": NOW - minute * MINUTE_MS, "delivered": 100 - minute, "pending": minute}
         for minute in (6, 5, 1, 0)
     ]
-    assert highest(samples, "pending", now_ms=NOW, minutes=7) == [6, 5, None, None, None, 1, 0]
-    known = counted(samples, "delivered", now_ms=NOW, minutes=7)
+    assert highest_by_minute(samples, "pending", now_ms=NOW, minutes=7) == [6, 5, None, None, None, 1, 0]
+    known = counted_by_minute(samples, "delivered", now_ms=NOW, minutes=7)
     assert known[2:5] == [None, None, None]
     assert known[-1] == 1
     drawn = chart([1.0, None, 3.0], "events", end_ms=NOW)
@@ -107,7 +107,7 @@ def test_the_worst_stands_first_and_what_is_muted_is_no_news() -> None:
         "delivery": {"paused_sources": ["a/b"]},
     }
     groups = [group("w", 9, muted=True), *(group(name, 5) for name in "xyzuv")]
-    found = find_problems(stats, groups, [{"source": "", "where": ""}])
+    found = find_problems(stats, groups, [{"source": "", "where": "", "until_ms": NOW}])
     assert [problem.level for problem in found] == ["bad"] * 4 + ["warn"] * 4
     assert found[0].text == "Delivery is blocked: 401."
     assert found[1].path == "/dead?cause=c-x"
@@ -275,3 +275,37 @@ def test_a_cause_is_muted_assigned_and_noted(shop: Shop) -> None:
     nearest = browser.get("/console/dead?cause=the+subjekt+is+long").text
     assert "The nearest" in nearest
     assert "the subject is too long" in nearest
+
+
+# -- drops and companies -------------------------------------------------------------------------------------------
+
+
+def test_a_drop_is_begun_checked_and_ended(shop: Shop) -> None:
+    browser = browser_of(shop)
+    form = {
+        "csrf": csrf_of(browser.get("/console/drops").text),
+        "source": "slack",
+        "where": "event.sender.bot",
+    }
+    wrong = browser.post("/console/drops", data={**form, "where": "event.sendr.bot"})
+    assert (wrong.status_code, "sendr" in wrong.text) == (422, True)
+    assert browser.post("/console/drops", data={**form, "for": "2h"}).status_code == 303
+    assert "A drop is on: events of slack where event.sender.bot" in browser.get("/console").text
+    listed = browser.get("/console/drops").text
+    assert "console:Ann" in listed
+    [path] = re.findall(r'action="(/console/drops/[^"]+/end)"', listed)
+    assert "/end" not in browser_of(shop, READER).get("/console/drops").text
+    assert browser.post(path, data=form).status_code == 303
+    assert "Nothing is being dropped" in browser.get("/console/drops").text
+    assert shop.outbox.drops() == []
+
+
+def test_missing_companies_are_shown_but_not_to_readers(shop: Shop) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("no company found", stage="resolve", asked_for=[("email", "anna@customer.example")])
+    text = html.unescape(browser_of(shop).get("/console/companies").text)
+    assert "anna@customer.example" in text
+    assert "customer.example:" in text
+    assert dead_id in text
+    hidden = browser_of(shop, READER).get("/console/companies")
+    assert (hidden.status_code, "customer.example" in hidden.text) == (200, False)

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
@@ -48,6 +48,9 @@ from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
+if TYPE_CHECKING:
+    from workers.flush.traces import Traces
+
 _PARKED_PER_JOB: Final = 100
 #: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
 _RECOGNISE_S: Final = 60.0
@@ -79,6 +82,7 @@ class WorkerContext:
             self.settings.planhat_token,
             claim=True,
         )
+        self._traces = self._open_traces()
         self._looked_at = float("-inf")
         self._indexer: Indexer | None = None
         #: Why this process must end: the lane is another relay's.
@@ -91,6 +95,20 @@ class WorkerContext:
         self.flush: Flush
         self.directory: CompanyDirectory
         self._read_config()
+
+    def _open_traces(self) -> Traces | None:
+        """None where nobody wants traces."""
+        if not self.settings.tracing:
+            return None
+        from relay.tracing import Tracing
+        from workers.flush.traces import Traces
+
+        own = Outbox(
+            connect(self.settings.redis_url),
+            base=self.settings.key_prefix,
+            vault=Vault(self.settings.encryption_keys),
+        )
+        return Traces(Tracing.open("flush"), own)
 
     @cached_property
     def planhat(self) -> Planhat:
@@ -167,6 +185,7 @@ class WorkerContext:
             overdue=STOPPING.overdue,
             watch=self._watch,
             give_way=lambda: STOPPING.wait(1.0),
+            traces=self._traces,
             doubts=Doubts(
                 self.outbox,
                 self.planhat,

@@ -25,7 +25,7 @@ from relay.sources.read.charset import printable
 from relay.sources.read.look_up import LookUp, has_text, put_text
 
 #: As SES takes them.
-MAX_MAIL_BYTES = 40 * 1024 * 1024
+MAX_OBJECT_BYTES = 40 * 1024 * 1024
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{2,12}){1,3}-\d{1,2}", re.ASCII)
@@ -115,6 +115,6 @@ SES_LOOKUP = LookUp(
     example="https://s3.eu-central-1.amazonaws.com",
     sign=_sign,
     read=_read,
-    max_bytes=MAX_MAIL_BYTES,
+    max_bytes=MAX_OBJECT_BYTES,
     once=True,
 )

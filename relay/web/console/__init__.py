@@ -9,8 +9,10 @@ from relay.operations.context import WebContext
 from relay.web.access import Access, access_of
 from relay.web.console import (
     audit,
+    companies,
     dead,
     differences,
+    drops,
     operations,
     overview,
     rules,
@@ -29,6 +31,8 @@ _PAGES = (
     overview,
     dead,
     trace,
+    companies,
+    drops,
     sources,
     differences,
     audit,

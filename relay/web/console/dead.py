@@ -63,7 +63,7 @@ class _Dead:
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
         sources = sorted(known_sources(outbox, self._context.config.sources))
-        shown = {"found": found, "filter": wanted, "sources": sources, "asked": any(wanted.values())}
+        shown = {"found": found, "filter": wanted, "sources": sources, "narrowed": any(wanted.values())}
         return View("dead.html", shown, here="/dead")
 
     def one(self, request: Request, operator: Operator, form: FormValues) -> View:
@@ -110,7 +110,7 @@ class _Dead:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
             found = replay_dead(self._context, selection, by=operator.name, dry_run=True)
-            return View("confirm.html", {"verb": "replay", "found": found, "asked": asked}, here="/dead")
+            return View("confirm.html", {"verb": "replay", "found": found, "given": asked}, here="/dead")
         return self._begin(
             "dead replay",
             operator,
@@ -123,7 +123,7 @@ class _Dead:
         outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
             found = discard_dead(outbox, selection, by=operator.name, dry_run=True)
-            return View("confirm.html", {"verb": "discard", "found": found, "asked": asked}, here="/dead")
+            return View("confirm.html", {"verb": "discard", "found": found, "given": asked}, here="/dead")
         return self._begin(
             "dead discard",
             operator,

@@ -26,6 +26,8 @@ _SAID = {
     "discarded": "Discarded.",
     "edited": "The edit is kept. Replay it to send it.",
     "marked": "What is said of this cause is kept.",
+    "drops": "What matches is dropped from now on.",
+    "drop-ended": "The drop has ended.",
     "held": "Held. What comes in waits.",
     "resumed": "It goes on.",
     "cancelled": "It stops as soon as it can.",

@@ -11,7 +11,7 @@ MINUTE_MS: Final = 60_000
 #: A running total that is older than this says nothing of the minute's end.
 _STALE_MS: Final = 45_000
 
-Sample = Mapping[str, Any]
+_Sample = Mapping[str, Any]
 
 
 def begin_of(now_ms: int, minutes: int) -> int:
@@ -19,7 +19,9 @@ def begin_of(now_ms: int, minutes: int) -> int:
     return (now_ms // MINUTE_MS - minutes + 1) * MINUTE_MS
 
 
-def counted(samples: Sequence[Sample], total: str, *, now_ms: int, minutes: int = 60) -> list[float | None]:
+def counted_by_minute(
+    samples: Sequence[_Sample], total: str, *, now_ms: int, minutes: int = 60
+) -> list[float | None]:
     """How much the running total rose in each minute, the running one last: what was counted, nothing is scaled up. None where
     no sample tells."""
     times = [sample["at_ms"] for sample in samples]
@@ -36,7 +38,9 @@ def counted(samples: Sequence[Sample], total: str, *, now_ms: int, minutes: int 
     ]
 
 
-def highest(samples: Sequence[Sample], name: str, *, now_ms: int, minutes: int = 60) -> list[float | None]:
+def highest_by_minute(
+    samples: Sequence[_Sample], name: str, *, now_ms: int, minutes: int = 60
+) -> list[float | None]:
     """The highest value that was seen in each minute; None where nobody looked."""
     begin_ms = begin_of(now_ms, minutes)
     found: list[float | None] = [None] * minutes

@@ -17,12 +17,12 @@ from relay.operations.selection import Selection
 from relay.operations.stats import accepted_per_minute, read_samples, read_stats, take_sample
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
-from relay.web.console.minutes import MINUTE_MS, begin_of, counted, highest
+from relay.web.console.minutes import MINUTE_MS, begin_of, counted_by_minute, highest_by_minute
 from relay.web.console.problems import find_problems
 from relay.web.console.render import HEADERS
 from relay.web.console.view import FormValues, Go, View
 
-COLUMNS: Final = (
+LEDGER_WORDS: Final = (
     "accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded", "duplicate", "ignored",
     "rejected",
 )  # fmt: skip
@@ -69,12 +69,12 @@ class _Overview:
             "plots": {
                 "accepted": [float(sum(minute)) for minute in zip(*by_source.values(), strict=True)],
                 "by_source": by_source,
-                "settled": counted(samples, "delivered", now_ms=now_ms),
-                **{name: highest(samples, name, now_ms=now_ms) for name in ("pending", "calls")},
+                "settled": counted_by_minute(samples, "delivered", now_ms=now_ms),
+                **{name: highest_by_minute(samples, name, now_ms=now_ms) for name in ("pending", "calls")},
             },
             "end_ms": begin_of(now_ms, 1) + MINUTE_MS,
             "shown": ranked[:_SOURCES_SHOWN],
-            "columns": COLUMNS,
+            "columns": LEDGER_WORDS,
             "budget": self._context.config.planhat.calls_per_minute,
             "configured": sorted(self._context.config.sources),
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from relay.operations.moments import iso
 from relay.web.console.words import plural
 
 #: Groups of dead letters named one by one.
@@ -50,9 +51,9 @@ def find_problems(
     for row in drops:
         of = f"of {row['source']}" if row.get("source") else "of every source"
         where = f" where {row['where']}" if row.get("where") else ""
-        found.append(
-            Problem("warn", f"A drop is on: events {of}{where} are not delivered.", "/drops", "Look")
-        )
+        until = f"until {(iso(row['until_ms']) or '')[:16].replace('T', ' ')} UTC"
+        sentence = f"A drop is on: events {of}{where} are not delivered {until}."
+        found.append(Problem("warn", sentence, "/drops", "Look"))
     return sorted(found, key=lambda problem: problem.level != "bad")
 
 

@@ -21,7 +21,7 @@ from relay.web.access import Operator
 from relay.web.console.explained import explain_with_links
 from relay.web.console.frame import Frame
 from relay.web.console.minutes import MINUTE_MS, begin_of
-from relay.web.console.overview import COLUMNS
+from relay.web.console.overview import LEDGER_WORDS
 from relay.web.console.rules import rules_of
 from relay.web.console.view import FormValues, View
 
@@ -61,7 +61,7 @@ class _Sources:
         hits = count_rule_hits(outbox, source=name)
         shown = {
             "row": row,
-            "columns": COLUMNS,
+            "columns": LEDGER_WORDS,
             "held": name in self._context.delivery.paused_sources(),
             "config": config,
             "url": self._url(request, name),
