@@ -99,7 +99,7 @@ def _ready(url: str) -> Check:
 
 def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
     """What is held, dropped or dead, and what the running processes refused."""
-    from relay.operations.problems import find_problems
+    from relay.operations.problems import standing_problems
 
     names = {
         "dead": "dead letters",
@@ -116,7 +116,7 @@ def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
         "config": "all processes go by the same config",
     }
     try:
-        problems = find_problems(context.outbox, context.delivery, config=config)
+        problems = standing_problems(context.outbox, context.delivery, config=config)
     except OutboxUnavailable as error:
         yield line("problems", False, str(error), "")
         return

@@ -13,7 +13,7 @@ from relay.errors import MappingFailed, PayloadInvalid
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
-from relay.outbox.items import DROPPED, Entry
+from relay.outbox.items import DROPPED_BY, Entry
 from relay.rules.rule import Filtered
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
 from relay.sources.read.unknown import holds_words
@@ -164,7 +164,7 @@ class Mapper:
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
             facts |= {"verdict": "filtered", "reason": f"drop {dropped}"}
-            counted = (f"{DROPPED}{dropped}",)
+            counted = (f"{DROPPED_BY}{dropped}",)
             return Entry(event.id, event.source, "filtered", seen, pack(facts, body), remarks=counted)
         try:
             verdict = self.house.book.map(event)

@@ -24,7 +24,7 @@ CAUSES_TOLD: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class StandingProblem:
     """`kind` is `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
     `count` of letters or events, `source` and `cause` (its id) where it is about one."""
 
@@ -40,17 +40,17 @@ class Problem:
         return f"{found}; {self.do}." if self.do else f"{found}."
 
     def told(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "sentence": self.sentence()}
 
 
-def find_problems(
+def standing_problems(
     outbox: Outbox,
     delivery: Delivery,
     *,
     config: Config | None = None,
     processes: Sequence[Process] | None = None,
     now_ms: int = 0,
-) -> list[Problem]:
+) -> list[StandingProblem]:
     """All of them, the worst first. Causes that are muted are left out. `config`: None where it does not hold, or is not known.
     Raises OutboxUnavailable."""
     now_ms = now_ms or outbox.now_ms()
@@ -69,7 +69,7 @@ def find_problems(
     ]
 
 
-def _dead(outbox: Outbox) -> Iterator[Problem]:
+def _dead(outbox: Outbox) -> Iterator[StandingProblem]:
     total = outbox.dead.count()
     if not total:
         return
@@ -78,7 +78,7 @@ def _dead(outbox: Outbox) -> Iterator[Problem]:
     for group in loud[:CAUSES_TOLD]:
         whom = f", assigned to {group['assigned']}" if group["assigned"] else ""
         letters = "1 dead letter" if group["count"] == 1 else f"{group['count']:,} dead letters"
-        yield Problem(
+        yield StandingProblem(
             "dead",
             f"{letters} of {', '.join(group['sources'])}: {group['cause']} ({group['id']}{whom})",
             f"`relay dead list --cause {group['id']}`",
@@ -88,18 +88,18 @@ def _dead(outbox: Outbox) -> Iterator[Problem]:
         )
     rest = sum(group["count"] for group in loud[CAUSES_TOLD:]) + max(0, total - LETTERS_READ)
     if rest:
-        yield Problem(
+        yield StandingProblem(
             "dead", f"{rest:,} more dead letters, {total:,} in all", "`relay dead list`", count=rest
         )
 
 
-def _held(outbox: Outbox, delivery: Delivery) -> Iterator[Problem]:
+def _held(outbox: Outbox, delivery: Delivery) -> Iterator[StandingProblem]:
     for source, pause in delivery.pauses().items():
         since = f" since {iso(pause.since_ms)}" if pause.since_ms else ""
         by = f" by {pause.by}" if pause.by else ""
         waits = outbox.pending_of(source) if source else outbox.pending_items()
         waiting = "1 conversation waits" if waits == 1 else f"{waits:,} conversations wait"
-        yield Problem(
+        yield StandingProblem(
             "held",
             f"{f'source {source}' if source else 'delivery'} is paused{since}{by}; {waiting}, nothing is lost",
             f"`relay resume{f' --source {source}' if source else ''}`",
@@ -108,14 +108,14 @@ def _held(outbox: Outbox, delivery: Delivery) -> Iterator[Problem]:
         )
 
 
-def _dropped(outbox: Outbox, config: Config | None) -> Iterator[Problem]:
+def _dropped(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]:
     known = {*config.sources, *outbox.sources()} if config else None
     for row in list_drops(outbox, known):
         since = f" since {row['since']}" if row["since"] else ""
         by = f" by {row['by']}" if row["by"] else ""
         events = "1 event" if row["count"] == 1 else f"{row['count']:,} events"
         drops_nothing = f"; it drops nothing: {row['problem']}" if row["problem"] else ""
-        yield Problem(
+        yield StandingProblem(
             "drop",
             f"the kill switch {row['id']} is on{since}{by}, until {row['until']}: {row['where'] or 'everything'} of "
             f"{row['source'] or 'every source'}, {events} dropped{drops_nothing}",
@@ -125,14 +125,14 @@ def _dropped(outbox: Outbox, config: Config | None) -> Iterator[Problem]:
         )
 
 
-def _refused_config(alive: Sequence[Process]) -> Iterator[Problem]:
+def _refused_config(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     refused: dict[str, list[str]] = {}
     for process in alive:
         if why := process.facts.get("config_refused"):
             refused.setdefault(str(why), []).append(process.role)
     for why, roles in refused.items():
         who = " and ".join(sorted(set(roles)))
-        yield Problem(
+        yield StandingProblem(
             "config",
             f"the config file was refused by {who}, what held before it is in use: {why}",
             "`relay check` tells all its mistakes; it is taken over once it holds",
@@ -144,23 +144,23 @@ def _refused_config(alive: Sequence[Process]) -> Iterator[Problem]:
     }
     if len(versions) > 1 and not refused:
         listed = ", ".join(f"{role} by {version}" for version, role in sorted(versions.items()))
-        yield Problem(
+        yield StandingProblem(
             "config",
             f"not all processes go by the same config: {listed}",
             "wait a few seconds; if it stays, give all of them the same file",
         )
 
 
-def _token(expires: str, today: Any) -> Iterator[Problem]:
+def _token(expires: str, today: Any) -> Iterator[StandingProblem]:
     if expires:
         line = check_token_age(expires, today)
         if not line.ok:
-            yield Problem("token", f"Planhat's token {line.found}", line.do)
+            yield StandingProblem("token", f"Planhat's token {line.found}", line.do)
 
 
-def _releases(alive: Sequence[Process]) -> Iterator[Problem]:
+def _releases(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     releases = sorted({process.release for process in alive})
     if len(releases) > 1:
-        yield Problem(
+        yield StandingProblem(
             "releases", f"several releases are running: {', '.join(releases)}", "finish the update of all"
         )

@@ -11,7 +11,7 @@ from relay.config import Config
 from relay.operations.differences import difference_told, list_differences
 from relay.operations.moments import iso
 from relay.operations.pause import pauses_told
-from relay.operations.problems import find_problems
+from relay.operations.problems import standing_problems
 from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
@@ -48,7 +48,7 @@ def read_stats(
     problems: bool = True,
 ) -> dict[str, Any]:
     """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
-    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `problems` (see `find_problems`; left out
+    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `problems` (see `standing_problems`; left out
     where they are not wanted: they cost the reading of letters), `warnings` and what the batch controller found. `config`: today's,
     where it is known."""
     now_ms = now_ms or outbox.now_ms()
@@ -95,7 +95,9 @@ def read_stats(
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
     found = (
-        find_problems(outbox, delivery, config=config, processes=processes, now_ms=now_ms) if problems else []
+        standing_problems(outbox, delivery, config=config, processes=processes, now_ms=now_ms)
+        if problems
+        else []
     )
     stats["problems"] = [problem.told() for problem in found]
     stats["warnings"] = [

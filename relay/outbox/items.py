@@ -35,7 +35,7 @@ _REMARKS = ("skipped:", "empty:")
 
 
 #: Before a drop's id: a remark that is counted with the drop, not with the source.
-DROPPED = "dropped:"
+DROPPED_BY = "dropped:"
 
 
 def is_remark(word: str) -> bool:

@@ -134,7 +134,7 @@ _SCHEMAS: dict[str, Schema] = {
             "problems": {
                 **_list(
                     _object(
-                        {"kind": _TEXT, "found": _TEXT, "do": _TEXT},
+                        {"kind": _TEXT, "found": _TEXT, "do": _TEXT, "sentence": _TEXT},
                         {"count": _COUNT, "source": _TEXT, "cause": _TEXT},
                     )
                 ),

@@ -103,6 +103,7 @@ def test_the_worst_stands_first_and_what_is_muted_is_no_news() -> None:
 
     stats = {
         "warnings": ["Delivery is paused. Nothing is lost.", "Held sources: a.", "Delivery is blocked: 401."],
+        "problems": [{"kind": "held", "source": "a", "sentence": "Held sources: a."}],
         "delivery": {"paused_sources": ["a/b"]},
     }
     groups = [group("w", 9, muted=True), *(group(name, 5) for name in "xyzuv")]

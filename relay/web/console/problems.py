@@ -34,11 +34,13 @@ def problems_shown(
     stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], drops: Sequence[Mapping[str, Any]]
 ) -> list[ShownProblem]:
     """Out of `read_stats`, the groups of `list_dead` and the active drops."""
-    found = [
-        _warned(str(sentence))
-        for sentence in stats["warnings"]
-        if not str(sentence).startswith("Held sources")
-    ]
+    # Told below, each with its page.
+    here = {
+        one["sentence"]
+        for one in stats["problems"]
+        if one["kind"] in ("dead", "drop") or (one["kind"] == "held" and one["source"])
+    }
+    found = [_warned(str(sentence)) for sentence in stats["warnings"] if sentence not in here]
     found += _dead(stats, groups)
     found += [
         ShownProblem(
