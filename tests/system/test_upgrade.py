@@ -49,7 +49,10 @@ def next_release(folder: Path) -> Path:
     for name in _BUMPED:
         file = folder / name
         text, bumped = re.subn(
-            r"^SCHEMA(: Final)? = (\d+)$", lambda m: f"SCHEMA = {int(m[2]) + 1}", file.read_text(), flags=re.M
+            r"^(\w*SCHEMA)(: Final)? = (\d+)$",
+            lambda m: f"{m[1]} = {int(m[3]) + 1}",
+            file.read_text(),
+            flags=re.M,
         )
         assert bumped == 1, name
         file.write_text(text)
