@@ -31,7 +31,7 @@ from relay.rules.file.load import load
 from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS
 
-SIZE = 16 * 1024
+SIZE = 32 * 1024
 _NOW_S = 1_795_847_563.0
 #: English as support writes it, the most common words first; from these texts are drawn.
 _COMMON = """the to you I a and is in for of it we that have on this with be can not are your our as please if my so at from but was or
@@ -58,13 +58,13 @@ def made(size: int = SIZE, *, rounds: int = 20, seed: int = 1) -> bytes:
     samples: list[bytes | bytearray | memoryview[int]] = [
         _other_ids(value, rng) for value in stored_values(rounds, rng)
     ]
-    return zstandard.train_dictionary(size, samples, level=3).as_bytes()
+    return zstandard.train_dictionary(size, samples, k=400, d=8, level=3).as_bytes()
 
 
 def stored_values(rounds: int, rng: random.Random) -> Iterator[bytes]:
-    """Archived events, patches and documents of every adapter's sample; Slack's and mail's, which most are, more often."""
+    """Archived events, patches and documents of every adapter's sample; Slack's more often than others'."""
     for adapter in ADAPTERS:
-        often = rounds * 4 if adapter == "slack" else rounds
+        often = rounds * 10 if adapter == "slack" else rounds
         for number in range(often):
             for entry in _entries(adapter, number, rng):
                 yield entry.record
@@ -72,6 +72,9 @@ def stored_values(rounds: int, rng: random.Random) -> Iterator[bytes]:
                     document = Document(entry.external_id)
                     document.absorb(Patch.decode(entry.patch))
                     yield entry.patch
+                    document.sent_hash = f"{rng.getrandbits(64):016x}"
+                    document.company_id = "extid-acme"
+                    document.history = [{"at_ms": int(_NOW_S * 1000) + rng.getrandbits(30), "what": "sent"}]
                     yield document.encode()
 
 

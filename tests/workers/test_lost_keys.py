@@ -79,8 +79,9 @@ def test_what_a_newer_release_sealed_waits_for_that_one_however_long(redis_clien
         kit.record(patch(1), patch(2))
         key = kit.outbox.prefix + "patches:slack-C1-1"
         entry: Any = redis_client.lindex(key, 0)
-        foreign = [*entry.split(b"\x1f", 4)[:4], b"d\xffof a dictionary that comes later"]
-        redis_client.lset(key, 0, b"\x1f".join(foreign))
+        foreign: Any = [*entry.split(b"\x1f", 4)[:4], b"d\xffof a dictionary that comes later"]
+        foreign = b"\x1f".join(foreign)
+        redis_client.lset(key, 0, foreign)
         kit.run()
         kit.due_now()
         kit.run()
