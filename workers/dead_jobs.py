@@ -23,6 +23,7 @@ from relay.outbox.scripts import reaching_redis
 REDRIVE = "workers.jobs.redrive"
 UNPARK = "workers.jobs.unpark"
 RETHREAD = "workers.jobs.rethread"
+INDEX = "workers.jobs.index"
 RECOGNISE = "workers.jobs.recognise"
 _JOB_TIMEOUT_S = 120
 
@@ -124,6 +125,11 @@ def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:
 def ask_to_rethread(client: redis.Redis, lane: str, stamp: int) -> None:
     """Enqueues the moving of mails to their conversations. The same `stamp`: the same job."""
     _enqueue(client, RETHREAD, lane, f"rethread-{lane}-{stamp}", f"move mails to their conversation ({lane})")
+
+
+def ask_to_index(client: redis.Redis, lane: str, stamp: int) -> None:
+    """Enqueues the taking of what came in into the index of `relay events`. The same `stamp`: the same job."""
+    _enqueue(client, INDEX, lane, f"index-{lane}-{stamp}", f"make events findable by their words ({lane})")
 
 
 def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:

@@ -229,6 +229,17 @@ class Outbox(Store):
         with reaching_redis():
             self.redis.hset(self.prefix + keys.DROPS, row["id"], orjson.dumps(row))
 
+    def dropped(self, drop_ids: Sequence[str]) -> list[dict[str, int]]:
+        """What each of these has dropped: source -> events."""
+        if not drop_ids:
+            return []
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for drop_id in drop_ids:
+                pipe.hgetall(self.prefix + keys.dropped(drop_id))
+            rows: list[dict[bytes, bytes]] = pipe.execute()
+        return [{source.decode(): int(count) for source, count in sorted(row.items())} for row in rows]
+
     def end_drop(self, drop_id: str) -> bool:
         with reaching_redis():
             return bool(self.redis.hdel(self.prefix + keys.DROPS, drop_id))

@@ -109,7 +109,12 @@ class WebSide:
             stranger=lambda: self.guard.glance().sentence,
         )
         self.health = Health(
-            self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
+            self.outbox,
+            self.delivery,
+            self.tally,
+            self.watch,
+            damaged_secrets=self.damaged_secrets,
+            config=lambda: self.house.config,
         )
         self.recorder = Recorder(
             self.redis_async,
@@ -365,12 +370,14 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.own_door import OwnDoor
 
     context = WebContext(
         outbox=side.outbox,
         delivery=side.delivery,
         settings=side.settings,
         current=lambda: side.house,
+        post=OwnDoor(side.hooks),
     )
     access = access_of(context)
     if not access.configured:

@@ -73,4 +73,6 @@ def named_in(request: HTTPConnection, body: Mapping[str, Any]) -> dict[str, Any]
     """What a line tells of a request: which letters, source or time it concerned."""
     told = {name: body[name] for name in _NAMED if body.get(name)}
     told |= {name: sorted(body[name]) for name in _NAMED_ONLY if isinstance(body.get(name), Mapping)}
+    if body.get("raw"):
+        told["raw"] = True
     return {**request.path_params, **told}

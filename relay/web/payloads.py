@@ -13,6 +13,7 @@ from typing import Any
 PAYLOAD_KEYS = frozenset(
     {
         "answer",
+        "asked",
         "asked_for",
         "attachments",
         "body",
@@ -26,7 +27,19 @@ PAYLOAD_KEYS = frozenset(
         "kept_text",
         "sent_text",
     }
-    | {"headers", "html", "payload", "preview", "raw", "recipients", "sender", "subject", "target", "text"}
+    | {
+        "headers",
+        "html",
+        "payload",
+        "preview",
+        "raw",
+        "recipients",
+        "sender",
+        "subject",
+        "target",
+        "text",
+        "yaml",
+    }
 )
 
 

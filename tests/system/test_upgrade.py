@@ -38,24 +38,23 @@ sources: {hook: {adapter: slack, secrets: [shh], type: Slack thread}}
 companies: [{default: extid-acme}]
 """
 THREADS = 40
-#: The files with a schema of their own.
-_BUMPED = ("relay/patch.py", "relay/outbox/archive.py", "relay/door/spooling.py")
+#: How a kind of record names its schema, wherever it is.
+_SCHEMA = re.compile(r"^(\w+_SCHEMA(?:: Final)?) = (\d+)$", re.M)
+#: What must be among them: each of these can wait for the other release.
+_SEEN = {"PATCH_SCHEMA", "ARCHIVE_SCHEMA", "SPOOL_SCHEMA", "DEAD_SCHEMA", "INDEX_SCHEMA"}
 
 
 def next_release(folder: Path) -> Path:
     """A copy of this release whose records are a schema further."""
     for room in ("relay", "workers"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in _BUMPED:
-        file = folder / name
-        text, bumped = re.subn(
-            r"^(\w*SCHEMA)(: Final)? = (\d+)$",
-            lambda m: f"{m[1]} = {int(m[3]) + 1}",
-            file.read_text(),
-            flags=re.M,
-        )
-        assert bumped == 1, name
-        file.write_text(text)
+    bumped: set[str] = set()
+    for file in (folder / "relay").rglob("*.py"):
+        text = file.read_text()
+        if found := _SCHEMA.findall(text):
+            bumped.update(name.split(":")[0] for name, _ in found)
+            file.write_text(_SCHEMA.sub(lambda m: f"{m[1]} = {int(m[2]) + 1}", text))
+    assert bumped == _SEEN
     release = folder / "relay" / "release.py"
     release.write_text(release.read_text().replace('return "unknown"', 'return "next"').replace(
         'return version("planhat-relay")', 'return "next"'

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from relay.operations.sign_in import make_code
 from relay.web import api, console
+from tests.crowd import Crowd
 from tests.operating import Shop
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ FLAGS = [
 ]  # fmt: skip
 TOKEN = "operators-only-" + "x" * 20
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-PAGES = {"overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "rules": "/rules"}
+PAGES = {
+    "overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "source": "/sources/slack", "rules": "/rules",
+    "differences": "/differences", "audit": "/audit", "system": "/system",
+}  # fmt: skip
+#: A copy of axe-core, where there is one: its rules are looked at, too.
+AXE = os.environ.get("RELAY_AXE", "")
 SHOTS = os.environ.get("RELAY_SCREENSHOTS", "")
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -196,8 +202,8 @@ def test_every_page_when_redis_is_away_or_planhat_is_blocked(page: Page, site: S
 def test_a_letter_is_mended_by_hand_from_list_to_replay(page: Page, site: Site) -> None:
     make_busy(site.shop)
     sign_in(page, site)
-    page.get_by_role("link", name="Dead letters").click()
-    page.locator("a.mono").last.click()
+    page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
+    page.get_by_role("rowheader").get_by_role("link").last.click()
     page.get_by_label("Field").fill("subject")
     page.get_by_label("New value").fill("Short")
     page.get_by_role("button", name="Keep the edit").click()
@@ -232,10 +238,11 @@ def test_the_overview_refreshes_itself_and_pauses(page: Page, site: Site) -> Non
 
 def test_the_playground_shows_the_conversation(page: Page, site: Site) -> None:
     sign_in(page, site)
-    page.get_by_role("link", name="Rules").click()
+    page.get_by_role("navigation").get_by_role("link", name="Rules").click()
     page.get_by_role("button", name="Use a sample").click()
     assert page.get_by_role("heading", name="What the relay would do").is_visible()
-    assert page.get_by_role("heading", name="The conversation").is_visible()
+    assert page.get_by_role("heading", name="The company").is_visible()
+    assert page.get_by_text("extid-acme").first.is_visible()
     shoot(page, "rules-explained")
 
 
@@ -243,7 +250,7 @@ def test_times_are_the_viewers_and_utc_on_hover(page: Page, site: Site) -> None:
     event_id = site.shop.arrive("hello")
     sign_in(page, site)
     page.goto(f"{site.url}/console/trace?id={event_id}")
-    time_of = page.locator("time").first
+    time_of = page.get_by_role("main").locator("time").first
     assert time_of.get_attribute("title") == "2027-01-15 08:00:00 UTC"
     assert time_of.inner_text() == "15/01/2027, 17:00:00"
 
@@ -270,20 +277,82 @@ def test_hostile_payloads_do_not_run(page: Page, site: Site) -> None:
         assert page.locator("main script, main img").count() == 0
 
 
-def test_on_a_phone_nothing_runs_off_the_screen(chromium: Browser, site: Site) -> None:
-    ids = make_busy(site.shop)
-    context = chromium.new_context(viewport={"width": 375, "height": 700}, color_scheme="dark")
+@pytest.fixture
+def crowded(redis_client: redis.Redis, tmp_path: Path) -> Iterator[tuple[Site, dict[str, str]]]:
+    """40 sources, 500 dead letters of 12 causes."""
+    crowd = Crowd(redis_client, tmp_path, token=TOKEN)
+    ids = crowd.fill()
+    for site in serve(crowd):
+        yield site, ids
+
+
+def crowded_pages(ids: dict[str, str]) -> dict[str, str]:
+    return {
+        **PAGES,
+        "source": "/sources/slack-onboarding-and-renewals",
+        "cause": "/dead?cause=srcid",
+        "letter": f"/dead/{ids['dead']}",
+        "trace": f"/trace?id={ids['event']}",
+        "error": "/dead/nobody",
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_scrolls_sideways_and_axe_finds_nothing(
+    chromium: Browser, crowded: tuple[Site, dict[str, str]], scheme: str
+) -> None:
+    site, ids = crowded
+    axe = Path(AXE).read_text(encoding="utf-8") if AXE else ""
+    for width in (420, 1400):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            bypass_csp=bool(axe),
+        )
+        page = context.new_page()
+        sign_in(page, site)
+        for name, path in crowded_pages(ids).items():
+            page.goto(f"{site.url}/console{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+            shoot(page, f"{name}-{width}-{scheme}")
+            if axe:
+                page.evaluate(axe)
+                assert page.evaluate("async () => (await axe.run()).violations.map(v => v.id)") == [], path
+        context.close()
+
+
+def test_ten_tabs_lead_to_the_first_letter(page: Page, crowded: tuple[Site, dict[str, str]]) -> None:
+    site, _ = crowded
+    sign_in(page, site)
+    page.goto(f"{site.url}/console/dead")
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if "/console/dead/dead_" in page.evaluate("document.activeElement.getAttribute('href') || ''"):
+            return
+    pytest.fail("the first letter is more than 10 tabs away")
+
+
+def test_forty_sources_are_folded(page: Page, crowded: tuple[Site, dict[str, str]]) -> None:
+    site, _ = crowded
+    sign_in(page, site)
+    page.goto(f"{site.url}/console/sources")
+    assert page.get_by_role("row").count() == 1 + 12
+    page.get_by_text("28 more").click()
+    assert page.get_by_role("row").count() == 2 + 40
+
+
+def test_a_url_is_copied_and_the_menu_closes(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
     sign_in(page, site)
-    for name, path in {
-        **PAGES,
-        "letter": f"/dead/{ids['dead']}",
-        "trace-found": f"/trace?id={ids['event']}",
-    }.items():
-        page.goto(f"{site.url}/console{path}")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 375, (path, width)
-        shoot(page, f"{name}-phone-dark")
+    page.goto(f"{site.url}/console/sources/slack")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}/hooks/slack"
+    page.get_by_text("More", exact=False).first.click()
+    page.get_by_role("link", name="System").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("link", name="System").is_visible()
     context.close()
 
 

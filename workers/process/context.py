@@ -12,7 +12,10 @@ from typing import Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
+from relay.lane_name import MAIN
 from relay.operations.ownership import LaneGuard
+from relay.operations.search.build import Indexer
+from relay.operations.search.list_events import terms_of
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
@@ -31,6 +34,7 @@ from relay.telemetry import log
 from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import NOT_FOUND_S
 from workers.companies.verdicts import Ask, Found, Unsure
+from workers.dead_jobs import ask_to_index
 from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.doubt import Doubts
 from workers.flush.fitting import fitting_of
@@ -47,6 +51,8 @@ _PARKED_PER_JOB: Final = 100
 #: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
 _RECOGNISE_S: Final = 60.0
 _SPARE: Final = 0.5
+#: A job of the index lasts so long: dead letters that go again wait in the same queue.
+_INDEX_S: Final = 3.0
 
 
 class WorkerContext:
@@ -73,6 +79,7 @@ class WorkerContext:
             claim=True,
         )
         self._looked_at = float("-inf")
+        self._indexer: Indexer | None = None
         #: Why this process must end: the lane is another relay's.
         self.refused: NotOurs | None = None
         self._stamp: tuple[int, int, int] | None = None
@@ -211,6 +218,16 @@ class WorkerContext:
         while not STOPPING() and (part := rethread_events(self)):
             looked_at += part
         return looked_at
+
+    def index(self) -> int:
+        """Takes what came in into the index of `relay events`, for a few seconds; how many events."""
+        if self._indexer is None:
+            self._indexer = Indexer(self, terms_of(self))
+        before = self._indexer.events
+        if not self._indexer.run(_INDEX_S):
+            # The rest is a job of its own: what waits in the queue meanwhile goes first.
+            ask_to_index(self.redis, MAIN, time.time_ns() // 1_000_000)
+        return self._indexer.events - before
 
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""

@@ -13,7 +13,14 @@ from rq.job import Job
 
 #: The functions of `workers/jobs.py`. Their names lie in Redis, in jobs that older releases have made.
 ALLOWED: Final = frozenset(
-    {"workers.jobs.flush", "workers.jobs.redrive", "workers.jobs.unpark", "workers.jobs.recognise"}
+    {
+        "workers.jobs.flush",
+        "workers.jobs.index",
+        "workers.jobs.recognise",
+        "workers.jobs.redrive",
+        "workers.jobs.rethread",
+        "workers.jobs.unpark",
+    }
 )
 
 

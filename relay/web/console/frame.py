@@ -25,6 +25,7 @@ _SAID = {
     "replayed": "Replayed: it waits for delivery again.",
     "discarded": "Discarded.",
     "edited": "The edit is kept. Replay it to send it.",
+    "marked": "What is said of this cause is kept.",
     "held": "Held. What comes in waits.",
     "resumed": "It goes on.",
     "cancelled": "It stops as soon as it can.",
