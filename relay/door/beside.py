@@ -26,6 +26,7 @@ from relay.door.large import LargeBody, held_bytes
 from relay.door.mapping import parked_entry
 from relay.door.messages import HungUp, Message
 from relay.errors import PayloadInvalid, TooMuchAtOnce
+from relay.outbox.archive import kept_headers
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
 from relay.sources.base import Inbound, Parked, Reply, content_key
@@ -214,7 +215,7 @@ class Beside:
             "received_ms": int(now_s * 1000),
             "method": proven.method,
             "target": proven.path_query,
-            "headers": dict(proven.headers),
+            "headers": kept_headers(proven.headers),
         }
         parked = Parked(BEYOND_LIMITS, content_key(content))
         entry = parked_entry(base, source, parked, b"", "", -1)

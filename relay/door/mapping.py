@@ -11,7 +11,7 @@ from relay.door.house import House, Source
 from relay.door.redaction import Redactor
 from relay.errors import MappingFailed, PayloadInvalid
 from relay.event import Event, event_id
-from relay.outbox.archive import pack
+from relay.outbox.archive import kept_headers, pack
 from relay.outbox.dead_record import encode_record
 from relay.outbox.items import DROPPED_BY, Entry
 from relay.rules.rule import Filtered
@@ -122,7 +122,7 @@ class Mapper:
             "verify_us": verify_us,
             "method": inbound.method,
             "target": inbound.path_query,
-            "headers": dict(inbound.headers),
+            "headers": kept_headers(inbound.headers),
             "config": self.house.config.version,
         }
         traceparent = inbound.headers.get("traceparent")

@@ -1,7 +1,7 @@
 """The archived raw event: what trace, replay and backtest read. One JSON line of facts, then the raw body as it came.
 
 Facts (schema 1): `id`, `source`, `received_ms`, `verify_us`, `method`, `target` (path and query), `headers` (lower-case,
-without credentials: `relay/sources/proof/cut.py`), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
+without credentials: `relay/sources/proof/cut.py`, and without what nobody reads again), `index` (which event of the request this is; -1: the request as a whole was parked), `raw_of` (id of
 the event that holds the body, where one request held several), `kind`, `delivery_id`, `thread`, `message_id`,
 `external_id`, `rule`, `verdict`, `reason`, `from` and `subject` (who wrote and about what, in a word each for lists), `config` (version of the rules), `traceparent`, `withheld` (why
 the body was not kept: redaction found something in its encoded parts).
@@ -22,6 +22,17 @@ ARCHIVE_SCHEMA = 1
 DROPPED_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"}
 )
+#: Headers of the transport, and the body's signature: nothing reads them again. A signature is half of what a head takes.
+_UNREAD_HEADERS = frozenset({"content-length", "connection", "accept", "accept-encoding"})
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that a later reading of the request may need."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in _UNREAD_HEADERS and not name.endswith("-signature")
+    }
 
 
 @dataclass(frozen=True, slots=True)

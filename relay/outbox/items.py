@@ -130,6 +130,8 @@ class Item:
     #: How often this Redis was set back or flushed, and until when what was accepted may have been delivered before that.
     life: int = 0
     since_ms: int = 0
+    #: `unreadable` because a newer release wrote it.
+    newer: bool = False
 
 
 @value_class(frozen=True, slots=True)

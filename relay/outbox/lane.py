@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sys import intern
 from typing import Any
 
+from relay.errors import NewerRecord
 from relay.outbox.items import Claim, Done, Item, Later, Settled, Settlement
 from relay.outbox.pipe import Pipe
 from relay.outbox.store import ITEMS_PER_SCRIPT, Store, script_parts
@@ -109,13 +110,13 @@ class OutboxLane:
         while at < end:
             external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
             at += 7
-            unreadable = ""
+            unreadable, newer = "", False
             try:
                 fold = unseal(document) if document and document != FORGOTTEN else None
                 patches = tuple([self._store.pending(entry) for entry in answer[at : at + count]])
             except ValueError as error:
                 # The others of this claim must not suffer for it.
-                fold, unreadable = None, str(error)
+                fold, unreadable, newer = None, str(error), isinstance(error, NewerRecord)
                 patches = tuple(
                     [self._store.pending(entry, lenient=True) for entry in answer[at : at + count]]
                 )
@@ -131,6 +132,7 @@ class OutboxLane:
                     document=fold,
                     pending=patches,
                     unreadable=unreadable,
+                    newer=newer,
                     forgotten=document == FORGOTTEN,
                     life=life,
                     since_ms=since_ms,

@@ -17,7 +17,7 @@ local stamp = string.format('%013d', now)
 -- A number is printed and read again by every command that it is given to.
 local now_text = string.format('%.0f', now)
 local counted = '\31' .. now_text .. '\31' .. '1' .. '\31'
-local logs = {}
+local logs, dues = {}, {}
 local minute = math.floor(now / 60000)
 local out, at, books, rates = {}, 8, {}, {}
 
@@ -139,7 +139,8 @@ for i = 1, count do
     if verdict == 'p' then
       local entry = id .. '\31' .. source .. counted .. patch
       if redis.call('RPUSH', P .. 'patches:' .. external, entry) == 1 then
-        redis.call('ZADD', P .. 'due:' .. source, now_text, external)
+        local due = dues[source]
+        if due then due[#due + 1] = now_text; due[#due + 1] = external else dues[source] = {now_text, external} end
       end
       book(source, 'pending', 1)
       pushed = true
@@ -157,6 +158,9 @@ for i = 1, count do
   end
 end
 
+for source, due in pairs(dues) do
+  for from = 1, #due, 2000 do redis.call('ZADD', P .. 'due:' .. source, unpack(due, from, math.min(from + 1999, #due))) end
+end
 for source, ids in pairs(logs) do
   local log, length = P .. 'log:' .. source .. ':' .. minute, 0
   for from = 1, #ids, 1000 do length = redis.call('RPUSH', log, unpack(ids, from, math.min(from + 999, #ids))) end

@@ -1,8 +1,12 @@
 """What payloads look like at rest: compressed where large, encrypted where keys are set.
 
-Every stored value opens with one byte: `j` as it is, `z` zlib, `e` encrypted (Fernet, with a `j` or `z` value inside), `p` in two
-parts (four bytes: how long the first is; then each as a value), so that of something large and encrypted the head can be read alone.
+Every stored value opens with one byte: `j` as it is, `d` zstd with a dictionary (`compression.py`), `z` zlib, `e` encrypted (Fernet,
+with one of these inside), `p` in two parts (four bytes: how long the first is; then each as a value), so that of something large and encrypted the head can be read alone.
 Keys may be several, newest first, so that a rotation reads old values and writes new ones.
+
+What is encrypted was compressed before, so its length says how much it repeats. Each value is compressed by itself, with a dictionary
+that everybody has, and without its sender's credentials: whoever may look at lengths in Redis learns of a text how long and how
+repetitive it is, and nothing of any other.
 """
 
 from __future__ import annotations
@@ -13,14 +17,16 @@ from dataclasses import replace
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
+from relay.errors import NewerRecord
+from relay.outbox.compression import MOST_BYTES, compress, expand
 from relay.outbox.items import Entry
 from relay.secret import split_keys
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-#: Below this, compressing costs the door more time than it saves memory (1-2 KB bodies are the common case).
-COMPRESS_FROM_BYTES = 4096
+#: Below this nothing is gained.
+COMPRESS_FROM_BYTES = 64
 #: A first line is not longer: a request's head is at most 32 KiB.
 _LINE_BYTES = 256 * 1024
 
@@ -35,10 +41,12 @@ class Vault:
         self._fernet: MultiFernet | None = None
 
     def seal(self, plain: bytes) -> bytes:
-        if len(plain) >= COMPRESS_FROM_BYTES:
+        if len(plain) > MOST_BYTES:
             value = b"z" + zlib.compress(plain, 1)
         else:
             value = b"j" + plain
+            if len(plain) >= COMPRESS_FROM_BYTES:
+                value = min(b"d" + compress(plain), value, key=len)
         fernet = self._current()
         return b"e" + fernet.encrypt(value) if fernet else value
 
@@ -60,8 +68,11 @@ class Vault:
         )
 
     def open(self, stored: bytes) -> bytes:
-        """Raises ValueError for what is damaged, or was encrypted with a key that is no longer given."""
+        """Raises NewerRecord for what a newer release wrote, ValueError for what is damaged, or was encrypted with a key that is no
+        longer given."""
         kind, value = stored[:1], stored[1:]
+        if kind == b"d":
+            return expand(value)
         if kind == b"j":
             return value
         if kind == b"z":
@@ -82,7 +93,7 @@ class Vault:
         if kind == b"p":
             head, body = _parts(value)
             return self.open(head) + self.open(body)
-        raise ValueError("a stored value of an unknown kind")
+        raise _unknown(kind)
 
     def open_line(self, stored: bytes, *, whole: bool) -> bytes | None:
         """The first line of a value, of which `stored` is all (`whole`) or the beginning. None: more of it is needed. Raises
@@ -98,8 +109,10 @@ class Vault:
                 value = zlib.decompressobj().decompress(value, _LINE_BYTES)
             except zlib.error as error:
                 raise ValueError("a stored value is damaged") from error
+        elif kind == b"d":
+            return None
         elif kind != b"j":
-            raise ValueError("a stored value of an unknown kind")
+            raise _unknown(kind)
         line, ended, _ = value.partition(b"\n")
         return line if ended else None
 
@@ -114,6 +127,13 @@ class Vault:
                 self._fernet = None
             self._made_of = keys
         return self._fernet
+
+
+def _unknown(kind: bytes) -> ValueError:
+    """Kinds are small letters: one that this release does not know is a newer one's."""
+    if kind.isalpha() and kind.islower():
+        return NewerRecord(f"a stored value of kind {kind.decode()}, which this release does not know")
+    return ValueError("a stored value of an unknown kind: it is damaged")
 
 
 def _parts(value: bytes) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -299,7 +300,7 @@ def test_payloads_at_rest_are_encrypted_with_either_key_of_a_rotation(redis_clie
 
 
 def test_a_claim_takes_no_more_bytes_than_asked_for_but_always_one(outbox: Outbox) -> None:
-    entries = [replace(entry(n), patch=b"x" * 1000) for n in range(6)]
+    entries = [replace(entry(n), patch=random.Random(n).randbytes(1000)) for n in range(6)]
     generation, _ = outbox.record(entries, now_ms=NOON)
 
     claim = outbox.lane.claim(generation, now_ms=NOON, max_bytes=3_300)

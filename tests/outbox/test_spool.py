@@ -62,7 +62,7 @@ def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
 
 def test_a_full_spool_takes_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path, max_bytes=100)
-    spool.append([b"x" * 90])
+    spool.append([bytes(range(90))])
     with pytest.raises(OutboxUnavailable):
         spool.append([b"y" * 20])
     assert spool.count == 1 and not spool.full()

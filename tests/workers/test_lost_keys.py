@@ -11,6 +11,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
+from relay.config import Retry
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
 from relay.operations.selection import Selection
@@ -69,6 +70,27 @@ def test_a_document_whose_key_is_lost_is_never_written_over(redis_client: redis.
         description = str(kit.at_planhat("slack-C1-t")["description"])
         assert "text 1" in description
         assert "text 2" in description
+
+
+def test_what_a_newer_release_sealed_waits_for_that_one_however_long(redis_client: redis.Redis) -> None:
+    sandbox = create_sandbox(types=["Slack thread"], quotas=NO_QUOTAS)
+    with running(sandbox) as url:
+        kit = Kit(redis_client, url, sandbox=sandbox, retry=Retry(give_up_after_s=0.001))
+        kit.record(patch(1), patch(2))
+        key = kit.outbox.prefix + "patches:slack-C1-1"
+        entry: Any = redis_client.lindex(key, 0)
+        foreign: Any = [*entry.split(b"\x1f", 4)[:4], b"d\xffof a dictionary that comes later"]
+        foreign = b"\x1f".join(foreign)
+        redis_client.lset(key, 0, foreign)
+        kit.run()
+        kit.due_now()
+        kit.run()
+        assert kit.books() == {"accepted": 2, "pending": 1, "delivered": 1}
+        assert kit.outbox.newer_count() == 1
+        redis_client.lset(key, 0, entry)
+        kit.due_now()
+        kit.run()
+        assert kit.books() == {"accepted": 2, "delivered": 2}
 
 
 def test_what_waited_for_its_key_too_long_is_a_dead_letter_that_a_replay_brings_back(

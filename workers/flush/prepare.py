@@ -173,7 +173,11 @@ class Preparation:
         unreadable = [item for item in items if item.unreadable]
         if unreadable:
             now_ms = self._now_ms()
-            self._settlements += [self._settling.unreadable(item, now_ms) for item in unreadable]
+            self._newer += [item.external_id for item in unreadable if item.newer]
+            self._settlements += [
+                self._settling.newer(item, now_ms) if item.newer else self._settling.unreadable(item, now_ms)
+                for item in unreadable
+            ]
             items = [item for item in items if not item.unreadable]
         if self._enricher and items:
             now_ms = self._now_ms()
