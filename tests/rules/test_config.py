@@ -357,3 +357,17 @@ def test_the_shipped_example_holds() -> None:
     path = str(files("relay") / "examples" / "relay.yaml")
     environ = {**WEAK, "SLACK_SIGNING_SECRET": "a", "POSTMARK_HOOK_LOGIN": "a:b", "HELPDESK_SECRET": "c"}
     assert check_file(path, environ) == []
+
+
+def test_several_tenants_in_one_file_are_refused_and_the_way_is_told(tmp_path: Path) -> None:
+    # Taken and not served, one tenant's conversations would reach another's Planhat.
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        "planhat: {types: [Thread]}\nlanes: {emea: {token: '${EMEA}'}, us: {token: '${US}'}}\n"
+        "sources: {chat: {adapter: slack, secrets: ['${SECRET}'], lane: us, type: Thread}}\n",
+        encoding="utf-8",
+    )
+    environ = {"EMEA": "e" * 32, "US": "u" * 32, "SECRET": "s" * 32}
+    with pytest.raises(ConfigInvalid) as refused:
+        load(str(path), environ)
+    assert "RELAY_KEY_PREFIX" in str(refused.value)

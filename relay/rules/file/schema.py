@@ -338,7 +338,7 @@ CONFIG = TableShape(
         "planhat": PLANHAT,
         "lanes": Names(
             LANE,
-            "several Planhat tenants, by name; planhat: is then what they share. Left out: one, main",
+            "several Planhat tenants, by name. Reserved: this release refuses it, run a relay for each tenant",
             key_pattern=NAME_PATTERN,
             key_wanted="letters, digits, dashes and underscores, at most 40",
         ),

@@ -27,6 +27,12 @@ _PLAIN_PLANHAT = (
     "activity_tags",
 )
 
+#: Until the workers deliver each lane to its own Planhat.
+NOT_SERVED = (
+    "several tenants in one relay are not served by this release; run a relay for each of them: on one Redis, each with its own "
+    "RELAY_KEY_PREFIX, its own file and its own token"
+)
+
 
 def read_planhat(values: Mapping[str, Any], source: YamlSource, at: Path = ("planhat",)) -> PlanhatConfig:
     """What the file's `planhat:` says. `at` is where it stands, for complaints."""
@@ -49,6 +55,9 @@ def read_lanes(
 ) -> dict[str, LaneConfig]:
     """Each lane of the file, in its order; none where it has no `lanes:`. `shared` is `planhat:` as it was read."""
     lanes: dict[str, LaneConfig] = {}
+    if values:
+        # Taken and not served, the events of all lanes would go to one tenant's Planhat.
+        source.add(("lanes",), NOT_SERVED)
     for name, own in values.items():
         at: Path = ("lanes", name)
         _check_planhat(own, source, at)
