@@ -25,7 +25,7 @@ def rows(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str
 
 
 def _suffix(value: dict[str, Any]) -> str:
-    if value.get("type") == "array" or "items" in value:
+    if value.get("type") == "array" or "items" in value or "anyOf" in value:
         return "[]"
     return ".NAME" if not value.get("properties") and _inner(value) is not value else ""
 

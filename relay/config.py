@@ -129,6 +129,46 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mails go out: `security` is `starttls`, `tls` or `none`; `login` gives "user:password", "" for none."""
+
+    host: str
+    port: int
+    sender: str
+    to: tuple[str, ...]
+    security: str = "starttls"
+    login: Callable[[], str] = field(default=str, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChannel:
+    """One place that alerts go to. `kind`: `slack`, `webhook` (`url`, and `secret` where it is signed) or `mail`; `name` is the
+    kind, with a number from the second on."""
+
+    name: str
+    kind: str
+    url: Callable[[], str] = field(default=str, repr=False)
+    secret: Callable[[], str] = field(default=str, repr=False)
+    mail: MailServer | None = None
+
+
+#: What alerts may be about.
+ALERT_KINDS = ("blocked", "waiting", "new_cause", "damage", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Who is told, and of what. `link`: where the relay's console is, "" for no links."""
+
+    channels: tuple[AlertChannel, ...] = ()
+    about: tuple[str, ...] = ALERT_KINDS
+    blocked_for_s: float = 60.0
+    waiting_over_s: float = 900.0
+    token_within_s: float = 14 * 86400.0
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One loaded and checked file. `rules` are the raw mappings in order, compiled by `relay/rules`; `version` is a
     hash of the file's content and stands on each event; `lines` maps a dotted path ("rules.0.when") to its line.
@@ -145,6 +185,8 @@ class Config:
     redact: tuple[Redaction, ...] = ()
     people: People = People()
     lanes: Mapping[str, LaneConfig] = field(default_factory=dict)
+    #: None: nobody is told of anything.
+    alerts: Alerts | None = None
     #: What `relay up` gives its sandbox, as `relay.planhat.sandbox.seed` reads it.
     sandbox: Mapping[str, Any] = field(default_factory=dict, repr=False)
     file: str = ""

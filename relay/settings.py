@@ -59,6 +59,8 @@ class Settings:
     key_prefix: str = "relay"
     #: Proxies whose X-Forwarded-For is believed, as uvicorn's `forwarded_allow_ips`.
     trusted_proxies: str = "127.0.0.1"
+    #: Spans go to OpenTelemetry's collector.
+    tracing: bool = False
     #: What a request may take before anything about it is proven.
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -101,6 +103,7 @@ class Settings:
             heartbeat_file=read.value("HEARTBEAT_FILE", ""),
             key_prefix=read.key_prefix(),
             trusted_proxies=read.value("TRUSTED_PROXIES", "127.0.0.1"),
+            tracing=read.flag("TRACING", "false"),
             bounds=read_bounds(read.value),
         )
 

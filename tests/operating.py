@@ -171,8 +171,15 @@ class Shop:
         self._let_go()
         return len(items)
 
-    def bury(self, cause: str, *, now_ms: int = NOON + 1500, stage: str = "deliver") -> list[str]:
-        """What is due is refused by Planhat; the dead letters' ids."""
+    def bury(
+        self,
+        cause: str,
+        *,
+        now_ms: int = NOON + 1500,
+        stage: str = "deliver",
+        asked_for: Iterable[tuple[str, str]] = (),
+    ) -> list[str]:
+        """What is due is refused by Planhat, or `asked_for` its company in vain; the dead letters' ids."""
         settled = []
         for item in self.claim(now_ms):
             document = fold(Document(item.external_id), (Patch.decode(p.patch) for p in item.pending))
@@ -187,6 +194,7 @@ class Shop:
                 "document": document.render(),
                 "source": item.lane_source,
                 "externalId": item.external_id,
+                "asked_for": [{"key": key, "value": value} for key, value in asked_for],
             }
             dead_id = "dead_" + item.pending[0].event_id[4:]
             settled.append(Bury(item, dead_id, orjson.dumps(record)))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable
 
 from relay.errors import PayloadInvalid
 from relay.event import Person
@@ -30,146 +27,53 @@ from relay.sources.mail import (
     winmail,
 )
 from relay.sources.mail.headers import MailHeaders
+from relay.sources.mail.lines import Line
 from relay.sources.proof import cut
 from relay.sources.read import (
+    adf,
+    attached,
     charset,
+    either,
     form_scan,
     jis,
     json_scan,
+    lenient,
+    lines,
     look_up,
+    markdown,
     markup,
     moment,
     multipart,
     page,
     pick,
+    privacy,
+    said,
+    slack_blocks,
     slack_markup,
+    teams_markup,
     templated,
+    unknown,
+    wiki,
     xml,
 )
 from tests.sources.test_every_source import NOW_S
 from tests.sources.test_mail_growth import MAILS, PAGES, TEXTS
-
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data; boundary=x"
-#: Short pieces; what a function chokes on, it chokes on repeated.
-PLAIN = [
-    "a",
-    " ",
-    "\n",
-    "é",
-    "\ud800",
-    "&",
-    "&amp;",
-    "<",
-    "<a>",
-    "<a",
-    '"',
-    "\\",
-    "%",
-    "a@b.c,",
-    "(",
-    "=?utf-8?q?a?= ",
-    ":",
-    "-",
-]
-RAW = [
-    b"a",
-    b" ",
-    b"\n",
-    b"\xff",
-    b"\x1b$B",
-    b"%",
-    b"%41",
-    b"+",
-    b"&",
-    b"=",
-    b"a=b&",
-    b";",
-    b"\x00",
-    b"\xe2\x98\x83",
-]
-JSON = [
-    b"[",
-    b"{",
-    b"{}",
-    b"[],",
-    b"{},",
-    b'"',
-    b'"",',
-    b"\\",
-    b'\\"',
-    b"\\n",
-    b"1,",
-    b'"a":1,',
-    b'{"a":',
-    b" ",
-    b'"\\u0061":1,',
-    b"x",
-]
-PARTS = [
-    *(b"--x\r\n", b"\r\n--x\r\n", b"\n--x", b"\n--xy", b"--", b"-", b"\r\n", b"\n", b"x"),
-    b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n",
-    b'--x\r\nContent-Disposition: form-data; name="\\"',
-    b"Content-Type: a\r\n",
-]
-HEADS = [";", "=", '"', '\\"', "a=b;", 'name="', "filename*=UTF-8''%41;", "%22", "a", '="\\"']
-MARKUP = [
-    b"<a>",
-    b"<a/>",
-    b"</a>",
-    b"<a b='c'>",
-    b"&lt;",
-    b"&",
-    b"<!--",
-    b"-->",
-    b"<![CDATA[",
-    b"]]>",
-    b"<a",
-    b" x='y'",
-    b"a",
-    b"\n",
-]
-SLACK = [
-    "<",
-    ">",
-    "<a>",
-    "<@U1>",
-    "<http://x|y>",
-    "*a* ",
-    "*",
-    "_a_ ",
-    "~",
-    "`",
-    "```",
-    "`a` ",
-    "&amp;",
-    "\n",
-    "<a|",
-    "a",
-]
-
-
-@dataclass(frozen=True)
-class Row:
-    """`work` with each of `pieces` repeated; `before` and `after` stand around them, so that what is read is deep in
-    something."""
-
-    work: Callable[[Any], object]
-    pieces: Sequence[Any]
-    around: Sequence[tuple[Any, Any]] = field(default=())
-
-
-def rows(module: ModuleType, **of: Row) -> dict[str, Row]:
-    return {f"{module.__name__}:{name}": row for name, row in of.items()}
-
-
-def text(work: Callable[[str], object], *more: str) -> Row:
-    return Row(work, [*PLAIN, *more])
-
-
-def raw(work: Callable[[bytes], object], pieces: Sequence[bytes] = RAW, *around: tuple[bytes, bytes]) -> Row:
-    return Row(work, pieces, around)
-
+from tests.text_pieces import (
+    FORM,
+    HEADS,
+    JSON,
+    MARKDOWN,
+    MARKUP,
+    MULTIPART,
+    PARTS,
+    PLAIN,
+    RAW,
+    SLACK,
+    Row,
+    raw,
+    rows,
+    text,
+)
 
 IN_JSON = ((b'{"a":[', b'1],"token":"x"}'), (b'{"a":"', b'","token":"x"}'), (b"", b""))
 IN_MAIL = ((b"", b""), (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b""))
@@ -239,6 +143,7 @@ ROWS: dict[str, Row] = {
         clean_parts=raw(
             lambda one: multipart.clean_parts(one, b"x", lambda name, content: content + b"y"), PARTS
         ),
+        form_pairs=raw(lambda one: _form(lambda body, _: multipart.form_pairs(body, 1000), one, FORM, False)),
         as_object=raw(multipart.as_object, JSON, (b"{", b"}")),
         as_list=raw(multipart.as_list, JSON, (b"[", b"1]")),
         pairs_between=raw(lambda one: list(multipart.pairs_between(one))),
@@ -267,6 +172,67 @@ ROWS: dict[str, Row] = {
         first_moment_us=text(lambda one: pick.first_moment_us([{"time": one}], pick.TIME)),
         first_person=text(lambda one: pick.first_person([{"from": one}, {"user": {"email": one}}], {}), "a@"),
         thread_of=text(lambda one: pick.thread_of([{"links": {"ticket": one}}], {}), "/"),
+        author_of=text(lambda one: pick.author_of({"author": one}, [{"from": one}], {"user": one}), "a@"),
+        channel_of=text(lambda one: pick.channel_of([{"channel": {"id": one, "name": one}}])),
+        message_in=text(lambda one: pick.message_in([{"comments": [{"body": one}]}])),
+        tags_of=text(lambda one: pick.tags_of({"tags": one}), ","),
+        ticket_of=text(lambda one: pick.ticket_of([{"ticket": {"status": one}}], {"status": one})),
+        worded=text(lambda one: pick.worded({"body": {"plain": one}})),
+    ),
+    **rows(
+        adf,
+        read_adf=text(
+            lambda one: adf.read_adf(
+                {
+                    "type": "doc",
+                    "content": [{"type": "paragraph", "content": [{"type": "text", "text": one}]}],
+                }
+            )
+        ),
+    ),
+    **rows(
+        attached,
+        files_in=text(lambda one: attached.files_in([{"files": [{"name": one, "url": "https://" + one}]}])),
+        name_in=text(attached.name_in, "/", "%41", "?"),
+        pictures_in=Row(attached.pictures_in, [*PAGES, "<img ", "<img src='a'>", '<img src="']),
+        read_file=text(lambda one: attached.read_file({"name": one, "url": "https://" + one})),
+        read_files=text(lambda one: attached.read_files([one, {"url": one}]), "https://a/"),
+    ),
+    **rows(
+        either,
+        looks_like_html=Row(either.looks_like_html, PAGES),
+        read_either=Row(either.read_either, [*PAGES, *PLAIN]),
+    ),
+    **rows(lenient, parse_lenient=raw(lenient.parse_lenient, [*JSON, b"\n", b"\t", b'"\n'], *IN_JSON)),
+    **rows(lines, is_safe=text(lines.is_safe, "https://a", "\t")),
+    **rows(markdown, read_markdown=Row(markdown.read_markdown, MARKDOWN)),
+    **rows(
+        privacy,
+        audience=text(lambda one: privacy.audience({one: one, "public": one, "note": {"visibility": one}})),
+        is_private=text(lambda one: privacy.is_private({one: one, "public": one, "visibility": one})),
+    ),
+    **rows(
+        said,
+        read_said=Row(lambda one: said.read_said({"body": one}, {"text": one}), [*PAGES, *PLAIN]),
+    ),
+    **rows(slack_blocks, says=text(lambda one: slack_blocks.says(one, one))),
+    **rows(
+        teams_markup,
+        **{
+            name: Row(getattr(teams_markup, name), [*PAGES, "<emoji alt='a'>", "<img alt='a'>", "<emoji "])
+            for name in ("teams_html", "teams_text", "with_emoji")
+        },
+    ),
+    **rows(
+        unknown,
+        holds_words=raw(
+            lambda one: [unknown.holds_words(Inbound(one, {"content-type": kind})) for kind in (FORM, "")],
+            [*RAW, *JSON],
+            *IN_JSON,
+        ),
+    ),
+    **rows(
+        wiki, read_wiki=text(wiki.read_wiki, *MARKDOWN, "{code}", "{color:red}", "[a|b]", "||", "h1. a\n")
     ),
     **rows(
         slack_markup,
@@ -301,14 +267,16 @@ ROWS: dict[str, Row] = {
         has_text=text(lambda one: look_up.has_text({"text": one})),
         unknown_sender=text(lambda one: look_up.unknown_sender({"sender": {"id": one}})),
         put_text=Row(lambda one: look_up.put_text({}, one, one), PAGES),
+        put_either=Row(lambda one: look_up.put_either({}, one), [*PAGES, *PLAIN]),
         put_person=text(lambda one: look_up.put_person({"sender": {}}, one, one, one)),
     ),
     **rows(
         attribution,
         **{
             name: Row(getattr(attribution, name), TEXTS)
-            for name in ("midline_start", "closes_attribution", "may_end", "is_weak_attribution")
+            for name in ("midline_start", "may_end", "is_weak_attribution")
         },
+        closes_attribution=Row(lambda one: attribution.closes_attribution([Line(one)], "> " + one), TEXTS),
     ),
     **rows(
         evidence,
@@ -336,6 +304,7 @@ ROWS: dict[str, Row] = {
         addresses=text(headers.addresses, '"a" <a@b>, ', "<", "\\"),
         date_us=text(headers.date_us, "Mon, "),
         attachment=text(lambda one: headers.attachment(one, one, 1)),
+        header_pairs=text(lambda one: headers.header_pairs({one: [one, one], "a": one})),
     ),
     **rows(
         thread_ids,

@@ -23,6 +23,7 @@ from relay.outbox.scripts import reaching_redis
 REDRIVE = "workers.jobs.redrive"
 UNPARK = "workers.jobs.unpark"
 RETHREAD = "workers.jobs.rethread"
+INDEX = "workers.jobs.index"
 RECOGNISE = "workers.jobs.recognise"
 _JOB_TIMEOUT_S = 120
 
@@ -87,7 +88,7 @@ def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
 def _post_one(
     client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, keep_s: int
 ) -> None:
-    cause = _cause(letter)
+    said = f"{_cause(letter)}\n\n{_where_to_look(letter.dead_id)}"
     job = Job.create(
         REDRIVE,
         args=(letter.dead_id,),
@@ -101,10 +102,19 @@ def _post_one(
         status=JobStatus.FAILED,
         serializer="json",
     )
-    registry.add(job, ttl=keep_s, exc_string=cause, pipeline=pipe)
+    registry.add(job, ttl=keep_s, exc_string=said, pipeline=pipe)
     job.save(pipeline=pipe, include_meta=False, include_result=True)
-    Result.create_failure(job, keep_s, cause, pipeline=pipe)
+    Result.create_failure(job, keep_s, said, pipeline=pipe)
     job.cleanup(ttl=keep_s, pipeline=pipe)
+
+
+def _where_to_look(dead_id: str) -> str:
+    """What a dashboard cannot show, and what its buttons do here."""
+    return (
+        f"More: relay dead show {dead_id}, or the relay's console: /console/dead/{dead_id}\n"
+        "Requeue replays it with today's rules. Delete and Empty take away this job alone: it comes back, the dead letter stays. "
+        f"To give it up: relay dead discard {dead_id}"
+    )
 
 
 def _cause(letter: DeadLetter) -> str:
@@ -124,6 +134,11 @@ def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:
 def ask_to_rethread(client: redis.Redis, lane: str, stamp: int) -> None:
     """Enqueues the moving of mails to their conversations. The same `stamp`: the same job."""
     _enqueue(client, RETHREAD, lane, f"rethread-{lane}-{stamp}", f"move mails to their conversation ({lane})")
+
+
+def ask_to_index(client: redis.Redis, lane: str, stamp: int) -> None:
+    """Enqueues the taking of what came in into the index of `relay events`. The same `stamp`: the same job."""
+    _enqueue(client, INDEX, lane, f"index-{lane}-{stamp}", f"make events findable by their words ({lane})")
 
 
 def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:

@@ -1,5 +1,6 @@
 """What RQ calls. No job carries an event: `flush` is "deliver what is due", `redrive` "put this dead letter back to
-work", `unpark` "see whether the letters that wait for a company may go", `rethread` "move mails to their conversation"."""
+work", `unpark` "see whether the letters that wait for a company may go", `rethread` "move mails to their conversation", `index` "make
+events findable by their words"."""
 
 from __future__ import annotations
 
@@ -32,3 +33,8 @@ def unpark(lane: str) -> int:
 def rethread(lane: str) -> int:
     """Mails looked at whose conversation turned out to be part of another."""
     return worker_context().rethread()
+
+
+def index(lane: str) -> int:
+    """Events taken into the index."""
+    return worker_context().index()

@@ -27,6 +27,18 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .alerts }}
+{{- $_ := set $groups "alerts.slack" (get . "slack") }}
+{{- if kindIs "map" (get . "mail") }}
+{{- $_ := set $groups "alerts.mail.login" (get (get . "mail") "login") }}
+{{- end }}
+{{- $webhooks := get . "webhook" }}
+{{- range $index, $webhook := ternary $webhooks (list $webhooks) (kindIs "slice" $webhooks) }}
+{{- if kindIs "map" $webhook }}
+{{- $_ := set $groups (printf "alerts.webhook[%d].secret" $index) (get $webhook "secret") }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $name, $lane := .lanes }}
 {{- if kindIs "map" $lane }}
 {{- $_ := set $groups (printf "lanes.%s.token" $name) (get $lane "token") }}

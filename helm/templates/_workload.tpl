@@ -54,10 +54,10 @@ spec:
           args: [check, /etc/relay/relay.yaml]
           env:
             {{- include "relay.env" $self | nindent 12 }}
-            {{- with $values.extraEnv }}
+            {{- with concat $root.Values.env $values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
-          {{- with $values.extraEnvFrom }}
+          {{- with concat $root.Values.envFrom $values.extraEnvFrom }}
           envFrom:
             {{- toYaml . | nindent 12 }}
           {{- end }}
@@ -78,10 +78,10 @@ spec:
             {{- with .env }}
             {{- . | nindent 12 }}
             {{- end }}
-            {{- with $values.extraEnv }}
+            {{- with concat $root.Values.env $values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
-          {{- with $values.extraEnvFrom }}
+          {{- with concat $root.Values.envFrom $values.extraEnvFrom }}
           envFrom:
             {{- toYaml . | nindent 12 }}
           {{- end }}
@@ -230,6 +230,7 @@ spec:
         threshold: {{ $keda.prometheus.threshold | quote }}
     {{- end }}
     {{- if $keda.redis.enabled }}
+    {{- range $list := (include "relay.kedaLists" (dict "root" $root "keda" $keda) | fromYamlArray) }}
     {{- if $root.Values.redis.sentinel.hosts }}
     - type: redis-sentinel
       metadata:
@@ -243,7 +244,7 @@ spec:
         {{- with $root.Values.redis.username }}
         username: {{ . | quote }}
         {{- end }}
-        listName: {{ $keda.redis.listName | quote }}
+        listName: {{ $list | quote }}
         listLength: {{ $keda.redis.listLength | quote }}
         databaseIndex: {{ ternary 0 $root.Values.redis.db $root.Values.valkey.enabled | int | toString | quote }}
         enableTLS: {{ and $root.Values.redis.tls.enabled (not $root.Values.valkey.enabled) | toString | quote }}
@@ -251,10 +252,25 @@ spec:
       authenticationRef: {name: {{ include "relay.fullname" $root }}-redis}
       {{- end }}
     {{- end }}
+    {{- end }}
     {{- with $keda.triggers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* What KEDA counts in Redis, as a YAML list: the conversations that wait, one sorted set for each source of the config. KEDA asks
+each key for its type. Where the chart does not see the config's sources: what is under way. RQ's own list says nothing: its jobs are bells. */}}
+{{- define "relay.kedaLists" -}}
+{{- if .keda.redis.listName -}}
+{{- toYaml (list .keda.redis.listName) -}}
+{{- else -}}
+{{- $lists := list -}}
+{{- range $source := keys (get (fromYaml (include "relay.configMapping" .root)) "sources" | default dict) | sortAlpha -}}
+{{- $lists = append $lists (printf "relay:{main}:due:%s" $source) -}}
+{{- end -}}
+{{- toYaml ($lists | default (list "relay:{main}:waiting")) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* How KEDA signs in to Redis: entries of a TriggerAuthentication. */}}

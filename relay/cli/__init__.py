@@ -16,6 +16,9 @@ import click
 from relay.cli.output import wants_color
 from relay.errors import NotFound, RelayError, UserError
 
+#: What the shells' scripts set when they ask.
+COMPLETE_VARIABLE = "_RELAY_COMPLETE"
+
 #: command -> (module, attribute, one line of help).
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": (
@@ -26,14 +29,25 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("relay.cli.serve", "serve", "The web side alone."),
     "work": ("relay.cli.work", "work", "The workers alone."),
     "sandbox": ("relay.cli.sandbox", "sandbox", "The Planhat sandbox alone."),
+    "init": ("relay.cli.init", "init", "A first config, by three questions."),
     "check": ("relay.cli.check", "check", "Validate a config offline: every mistake at once."),
     "explain": ("relay.cli.explain", "explain", "What the relay would do with a payload, sending nothing."),
     "rules": ("relay.cli.rules", "rules", "The default rules of each adapter, to copy and edit."),
     "backtest": ("relay.cli.backtest", "backtest", "Compare new rules with today's over stored events."),
     "send": ("relay.cli.send", "send", "Post a sample, signed just as the provider would."),
+    "events": (
+        "relay.cli.events",
+        "events",
+        "What came in, newest first: by time, source, state, sender, words.",
+    ),
     "trace": ("relay.cli.trace", "trace", "The whole story of one event or conversation."),
     "dead": ("relay.cli.dead", "dead", "Dead letters: list, show, edit, replay, discard."),
     "replay": ("relay.cli.replay", "replay", "Map stored events again with today's rules."),
+    "companies": (
+        "relay.cli.companies",
+        "companies",
+        "What no company was found for, with the YAML to paste.",
+    ),
     "pause": ("relay.cli.pause", "pause", "Hold delivery, or one source; nothing is lost while held."),
     "resume": ("relay.cli.pause", "resume", "Let delivery, or one source, go on."),
     "drop": ("relay.cli.drop", "drop", "Kill switch: count matching events as filtered, for a while."),
@@ -46,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign-in": ("relay.cli.sign_in", "sign_in", "A link that opens the console, in the place of the token."),
     "erase": ("relay.cli.erase", "erase", "Erase one person or conversation from everything stored."),
     "stats": ("relay.cli.stats", "stats", "The ledger and the state of delivery."),
+    "alerts": ("relay.cli.alerts", "alerts", "What is wrong now and who is told; try each channel."),
     "doctor": ("relay.cli.doctor", "doctor", "Check the live set-up, one line each."),
     "prune": (
         "relay.cli.prune",
@@ -53,6 +68,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Free archive and documents that are settled; works while Redis is full.",
     ),
     "adopt": ("relay.cli.adopt", "adopt", "Take a lane over for another Planhat, after a real move."),
+    "completion": ("relay.cli.completion", "completion", "Completion for bash, zsh or fish."),
     "conversations": ("relay.cli.conversations", "conversations", "Planhat's conversation operations."),
 }
 
@@ -97,10 +113,15 @@ def cli(ctx: click.Context) -> None:
     ctx.color = wants_color()
 
 
+def _called_as() -> str | None:
+    """None: as click finds it. `python -m relay.cli` is called by the product's name."""
+    return "relay" if sys.argv[0].endswith("__main__.py") else None
+
+
 def main() -> None:
     """The console script: runs the command and turns errors into sentences and exit codes."""
     try:
-        code: Any = cli.main(standalone_mode=False)
+        code: Any = cli.main(standalone_mode=False, prog_name=_called_as(), complete_var=COMPLETE_VARIABLE)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from relay.cli.asking import MOMENT, TIMES
 from relay.cli.place import Place, place_options
 
 
 @click.command()
-@click.option("--since", default="", help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z.")
-@click.option("--until", default="", help="Up to this moment.")
+@click.option("--since", type=MOMENT, default="", help=f"From this moment: {TIMES}.")
+@click.option("--until", type=MOMENT, default="", help="Up to this moment.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @click.option("--after", default="", help="The `next` of the page before.")
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/audit gives it.")

@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from relay.cli.asking import MOMENT, TIMES
+from relay.cli.names import SOURCE_PARAM
+from relay.cli.output import counted
 from relay.cli.place import Place, place_options
 from relay.errors import UserError
 
 
 @click.command()
 @click.argument("new_file", metavar="NEW.yaml", type=click.Path(dir_okay=False))
-@click.option(
-    "--since", default="3d", show_default=True, help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z."
-)
-@click.option("--until", default="now", show_default=True, help="To this moment.")
-@click.option("--source", default="", help="Events of this source only.")
+@click.option("--since", type=MOMENT, default="3d", show_default=True, help=f"From this moment: {TIMES}.")
+@click.option("--until", type=MOMENT, default="now", show_default=True, help="To this moment.")
+@click.option("--source", type=SOURCE_PARAM, default="", help="Events of this source only.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @place_options
@@ -73,9 +74,9 @@ def backtest(
 def print_diff(told: Mapping[str, Any]) -> None:
     totals = told["conversations"]
     unreadable = f", {told['unreadable']:,} no longer readable" if told["unreadable"] else ""
-    click.echo(f"{told['events']:,} events{unreadable}; conversations: {_counts(totals)}")
+    click.echo(f"{counted(told['events'], 'event')}{unreadable}; conversations: {_counts(totals)}")
     for source, counts in told["by_source"].items():
-        click.echo(f"  source {source}: {counts['events']:,} events; {_counts(counts)}")
+        click.echo(f"  source {source}: {counted(counts['events'], 'event')}; {_counts(counts)}")
     for rule, counts in told["by_rule"].items():
         click.echo(f"  rule {rule}: {_counts(counts)}")
     if told["fields"]:
@@ -83,7 +84,7 @@ def print_diff(told: Mapping[str, Any]) -> None:
             "fields that change: " + ", ".join(f"{name} ({n:,})" for name, n in told["fields"].items())
         )
     for move in told["moves"]:
-        click.echo(f"{move['events']:,} events of {move['source']}: {move['from']} -> {move['to']}")
+        click.echo(f"{counted(move['events'], 'event')} of {move['source']}: {move['from']} -> {move['to']}")
     for failure in told["failures"]:
         click.echo(f"{failure['count']:,} would be dead letters: {failure['cause']}")
     for kind, samples in told["samples"].items():

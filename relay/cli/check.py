@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from relay.cli.place import Place, place_options
-from relay.errors import ConfigInvalid, Mistake, SourceError
+from relay.errors import ConfigInvalid, Mistake, SourceError, UserError
 from relay.event import Event
 from relay.planhat.checks import DoctorLine
-from relay.rules.file.load import examine_config
+from relay.rules.file.load import Loaded, examine_config
+from relay.rules.file.yaml_file import dotted
 from relay.rules.native_syncs import doubled_sources
 from relay.settings import Settings
 from relay.sources.base import Adapter, Inbound, Parsed, Skipped
@@ -34,31 +35,13 @@ _UNSAID = (
 )
 
 
-def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
-    """Every mistake and warning of the file, in its order; an empty list: it holds."""
+def check_file(path: str, environ: Mapping[str, str], *, secrets: bool = True) -> list[Mistake]:
+    """Every mistake and warning of the file, in its order; an empty list: it holds. Without `secrets` variables may be missing."""
     try:
-        first = examine_config(path, environ)
+        first = examine_config(path, environ, secrets=secrets)
     except ConfigInvalid as error:
         return error.mistakes
-    adapters: dict[str, Adapter] = {}
-    found: list[Mistake] = []
-    for name, source in first.config.sources.items():
-        lines = first.config.lines
-        at, upto = lines.get(f"sources.{name}", 0), f"sources.{name}"
-        if any(
-            m.severity == "error" and (m.where == upto or m.where.startswith(f"{upto}."))
-            for m in first.mistakes
-        ):
-            continue
-        try:
-            adapters[name] = build_adapter(source.options)
-        except ValueError as error:
-            found.append(Mistake(str(error), path, at or None, upto))
-        except ImportError:
-            found.append(
-                Mistake(f"the adapter {source.adapter!r} is not in this build", path, at or None, upto)
-            )
-
+    adapters, found = _build_adapters(first, path)
     unsaid: set[str] = set()
 
     def parse(name: str, body: bytes, headers: Mapping[str, str]) -> Sequence[Event]:
@@ -74,7 +57,7 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
     if any(
         "payload_file" in example for rule in first.config.rules for example in rule.get("examples") or ()
     ):
-        mistakes = examine_config(path, environ, parse=parse).mistakes
+        mistakes = examine_config(path, environ, parse=parse, secrets=secrets).mistakes
     found += [
         Mistake(
             _UNSAID, path, first.config.lines.get(f"sources.{name}") or None, f"sources.{name}", "warning"
@@ -83,6 +66,34 @@ def check_file(path: str, environ: Mapping[str, str]) -> list[Mistake]:
         if name in unsaid or (source.options.privacy == "as_told" and source.adapter in _TRIGGERED)
     ]
     return sorted((*mistakes, *found), key=lambda mistake: mistake.line or 0)
+
+
+def _build_adapters(loaded: Loaded, path: str) -> tuple[dict[str, Adapter], list[Mistake]]:
+    """Those that can be built; of the others, why not. A secret that is not set hides no other mistake."""
+    adapters: dict[str, Adapter] = {}
+    found: list[Mistake] = []
+    stood_in = {dotted(unset) for unset, stands in loaded.unset.items() if stands}
+    for name, source in loaded.config.sources.items():
+        line, where = loaded.config.lines.get(f"sources.{name}") or None, f"sources.{name}"
+        inside = [
+            unset for unset, stands in loaded.unset.items() if unset[:2] == ("sources", name) and not stands
+        ]
+        wrong = [
+            one
+            for one in loaded.mistakes
+            if one.severity == "error"
+            and one.where not in stood_in
+            and f"{one.where}.".startswith(f"{where}.")
+        ]
+        if inside or wrong:
+            continue
+        try:
+            adapters[name] = build_adapter(source.options)
+        except ValueError as error:
+            found.append(Mistake(str(error), path, line, where))
+        except ImportError:
+            found.append(Mistake(f"the adapter {source.adapter!r} is not in this build", path, line, where))
+    return adapters, found
 
 
 def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Event]:
@@ -121,9 +132,10 @@ def _says_nothing(parsed: Parsed) -> bool:
     is_flag=True,
     help="Compare custom fields and types with the tenant's too. Reads only.",
 )
+@click.option("--no-secrets", is_flag=True, help="Variables that the file names may be missing: for CI.")
 @click.option("--json", "as_json", is_flag=True, help="The mistakes as JSON.")
 @place_options
-def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Place) -> None:
+def check(file: str | None, schema: bool, live: bool, no_secrets: bool, as_json: bool, place: Place) -> None:
     """Validate a config offline: every mistake at once, each with its place, and the rules' own examples.
 
     FILE is the config; RELAY_CONFIG otherwise. With --planhat, what the rules write is compared with what the tenant
@@ -135,8 +147,11 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
     Examples:
         relay check relay.yaml
         relay check relay.yaml --planhat
+        relay check relay.yaml --no-secrets
         relay check --schema > relay.schema.json
     """
+    if live and no_secrets:
+        raise UserError("--planhat asks your tenant and needs the secrets; leave --no-secrets out")
     if schema:
         from relay.rules.file.schema import json_schema
 
@@ -148,10 +163,12 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
 
     context = open_context(replace(place, config=file or place.config))
     path, environ = context.settings.config, context.environ
-    mistakes = check_file(path, environ)
+    mistakes = check_file(path, environ, secrets=not no_secrets)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
     told = _Told(
-        path, mistakes, notes=[] if errors else doubled_sources(examine_config(path, environ).config)
+        path,
+        mistakes,
+        notes=[] if errors else doubled_sources(examine_config(path, environ, secrets=not no_secrets).config),
     )
     if live and not errors:
         told.tenant = _compare(path, environ, context.settings)
@@ -159,7 +176,7 @@ def check(file: str | None, schema: bool, live: bool, as_json: bool, place: Plac
     if as_json:
         click.echo(json.dumps(told.as_json(with_tenant=live), indent=2))
     else:
-        told.echo(lambda: _summary(path, environ))
+        told.echo(lambda: _summary(path, environ, secrets=not no_secrets))
     sys.exit(2 if errors else 0 if told.holds else 1)
 
 
@@ -231,8 +248,8 @@ def _grave(path: str, environ: Mapping[str, str], found: Sequence[DoctorLine]) -
     ]
 
 
-def _summary(path: str, environ: Mapping[str, str] = os.environ) -> str:
-    config = examine_config(path, environ).config
+def _summary(path: str, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> str:
+    config = examine_config(path, environ, secrets=secrets).config
     examples = sum(len(rule.get("examples") or ()) for rule in config.rules)
     return ", ".join(
         (

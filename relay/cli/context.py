@@ -91,10 +91,11 @@ class CliContext:
             raise self._nothing_runs()
 
     def _nothing_runs(self) -> NothingRuns:
-        return NothingRuns(
-            f"no relay runs in {self.place.data} (no `relay up` there). Start it with `relay up --data "
-            f"{self.place.data}`, name another folder with --data, or a Redis with RELAY_REDIS_URL"
-        )
+        told = f"no relay runs in {self.place.data} (no `relay up` there). Start it with `relay up --data {self.place.data}`"
+        if self._set("REDIS_URL"):
+            # The folder was meant: what the environment names may be production.
+            return NothingRuns(f"{told}, or leave --data out to use the Redis that RELAY_REDIS_URL names")
+        return NothingRuns(f"{told}, name another folder with --data, or a Redis with RELAY_REDIS_URL")
 
     def operator_token(self) -> str:
         """The token for console and API: the environment's, else the one that `relay up` keeps; "" where there is none."""
@@ -127,6 +128,17 @@ class CliContext:
     @property
     def config(self) -> Any:
         return self._loaded[0]
+
+    @property
+    def known_sources(self) -> frozenset[str]:
+        """Those of the config, where it holds, and of the books: who pauses or drops in a hurry must not need a sound file."""
+        from relay.operations.pause import known_sources
+
+        try:
+            configured = list(self.config.sources)
+        except RelayError:
+            configured = []
+        return known_sources(self.outbox, configured)
 
     @property
     def rulebook(self) -> Any:

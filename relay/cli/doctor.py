@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from relay.cli.doctor_redis import Check, line, redis_checks
+from relay.cli.output import bad, echo_json, good, shown
 from relay.cli.place import Place, place_options
 from relay.errors import OutboxUnavailable, RelayError
-
-#: A clock that is off by more makes good signatures look stale.
-_MAX_SKEW_S = 30
 
 
 @click.command()
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="The checks as JSON.")
 def doctor(place: Place, as_json: bool) -> None:
-    """Check the live set-up: config, Redis and its persistence, workers, Planhat's address, token, region, permissions,
-    conversation types and custom fields, clocks. Exit code 1 if any check fails.
+    """Check the live set-up: config, Redis and its persistence, the running web side and workers, what is held, dropped or
+    dead, Planhat's address, token, region, permissions, conversation types and custom fields, clocks. Exit code 1 if any
+    check fails.
 
     \b
     Example:
@@ -33,106 +30,106 @@ def doctor(place: Place, as_json: bool) -> None:
 
     context = open_context(place)
     checks = list(_checks(context))
+    well = all(check["ok"] for check in checks)
     if as_json:
-        click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}, indent=2))
+        echo_json({"ok": well, "checks": checks})
     else:
         for check in checks:
-            mark = "ok  " if check["ok"] else "FAIL"
-            click.echo(f"{mark} {check['check']}: {check['found']}")
+            mark = good("ok  ") if check["ok"] else bad("FAIL")
+            click.echo(f"{mark} {check['check']}: {shown(check['found'])}")
             if not check["ok"] and check["do"]:
-                click.echo(f"       {check['do']}")
-    sys.exit(0 if all(c["ok"] for c in checks) else 1)
+                click.echo(f"       {shown(check['do'])}")
+    sys.exit(0 if well else 1)
 
 
-def _line(check: str, ok: bool, found: str, do: str = "") -> dict[str, Any]:
-    return {"check": check, "ok": ok, "found": found, "do": do}
-
-
-def _checks(context: Any) -> Iterator[dict[str, Any]]:
+def _checks(context: Any) -> Iterator[Check]:
     config = None
     try:
         config = context.house.config
-        yield _line(
-            "config",
-            True,
-            f"{context.settings.config}, {len(config.sources)} sources, {len(config.rules)} rules",
-        )
+        counts = f"{len(config.sources)} sources, {len(config.rules)} rules, version {config.version}"
+        yield line("config", True, f"{context.settings.config}, {counts}")
     except RelayError as error:
-        yield _line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
-    yield from _redis_checks(context)
-    yield from _source_checks(context, config)
+        yield line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
+    reached = True
+    for check in redis_checks(context):
+        reached = reached and (check["check"] != "redis" or check["ok"])
+        yield check
+    yield from _web_checks(context, reached=reached)
+    if reached:
+        yield from _problem_checks(context, config)
+        yield from _source_checks(context, config)
     yield from _planhat_checks(context, config)
 
 
-def _redis_checks(context: Any) -> Iterator[dict[str, Any]]:
-    from relay.outbox.durability import CLUSTER, examine_durability, try_write
-    from relay.outbox.processes import delivering, read_processes
-    from relay.outbox.room import nearly_full
+def _web_checks(context: Any, *, reached: bool) -> Iterator[Check]:
+    """The running web side itself, where its address is known here, and its signs of life."""
+    from relay.cli.context import NothingRuns
+    from relay.outbox.processes import read_processes
 
     try:
-        found = examine_durability(context.redis)
+        url = context.relay_url
+    except NothingRuns:
+        url = ""
+    if url:
+        yield _ready(url)
+    if reached:
+        now_ms = context.outbox.now_ms()
+        processes = read_processes(context.outbox, now_ms=now_ms)
+        web = [process for process in processes if process.role == "web" and process.alive(now_ms)]
+        found = ", ".join(process.who for process in web) or "no web side has given a sign of life"
+        yield line("web", bool(web), found, "start one with `relay serve`")
+
+
+def _ready(url: str) -> Check:
+    """What the web side says of itself: its own Redis, spool and secrets, not this shell's."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+        said = answer.json()
+        problems = [str(problem) for problem in said["problems"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        return line(
+            "relay", False, f"{url}/readyz: {type(error).__name__}", "is it up, and is this its address?"
+        )
+    if problems:
+        return line("relay", False, f"{url} says: {'; '.join(problems)}", "see its log")
+    return line("relay", bool(said.get("ready")), f"{url} is ready to accept events")
+
+
+def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
+    """What is held, dropped or dead, and what the running processes refused."""
+    from relay.operations.problems import standing_problems
+
+    names = {
+        "dead": "dead letters",
+        "held": "held",
+        "drop": "drops",
+        "config": "running config",
+        "token": "token",
+        "releases": "releases",
+    }
+    well = {
+        "dead": "none that is not muted",
+        "held": "nothing is held by a person",
+        "drop": "nothing is being dropped",
+        "config": "all processes go by the same config",
+    }
+    try:
+        problems = standing_problems(context.outbox, context.delivery, config=config)
     except OutboxUnavailable as error:
-        yield _line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
+        yield line("problems", False, str(error), "")
         return
-    fsync = found.fsync or f"not told: {found.not_told}"
-    yield _line("redis", True, f"version {found.version}, appendfsync {fsync}")
-    if found.cluster:
-        sentence, _, do = CLUSTER.partition("; ")
-        yield _line("redis", False, sentence, do)
-    for problem in found.problems:
-        sentence, _, do = problem.partition("; ")
-        yield _line("redis durability", False, sentence, do)
-    refusal = try_write(context.redis, found, prefix=context.outbox.prefix)
-    if not found.problems:
-        vouches = {
-            "always": "each write is on disk before Redis answers (appendfsync always); nothing is evicted",
-            "waitaof": "each write is confirmed to be on disk with WAITAOF; nothing is evicted",
-            "watched": (
-                "each write is waited for until it is on disk, a second and more, since WAITAOF of this server answers too "
-                "early; nothing is evicted. With appendfsync always it takes a millisecond"
-            ),
-        }
-        if not refusal:
-            yield _line("redis durability", True, vouches[found.confirmed_by])
-    yield _line(
-        "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
-    )
-    full, _, do = nearly_full(found).partition("; ")
-    used = f"{found.used_bytes / 1e6:.0f} MB" + (
-        f" of {found.max_bytes / 1e6:.0f}" if found.max_bytes else ""
-    )
-    yield _line("redis memory", not full, full or f"{used} used", do)
-    skew_s = abs(time.time() - context.outbox.now_ms() / 1000)
-    yield _line(
-        "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
-    )
-    now_ms = context.outbox.now_ms()
-    processes = read_processes(context.outbox, now_ms=now_ms)
-    found_flush = delivering(context.outbox, processes, now_ms=now_ms)
-    yield _line(
-        "worker",
-        found_flush.alive,
-        found_flush.sentence(now_ms) or "a flush worker asks for work",
-        "look at its log" if found_flush.dying else "start one with `relay work`",
-    )
-    running = Counter((process.release, process.role) for process in processes if process.alive(now_ms))
-    releases = sorted({release for release, _ in running})
-    told = "; ".join(
-        f"{release}: "
-        + ", ".join(f"{n} {role}" for (of, role), n in sorted(running.items()) if of == release)
-        for release in releases
-    )
-    yield _line("releases running", True, told or "none has told yet")
-    state = context.delivery.read()
-    yield _line(
-        "delivery",
-        state.state in ("open", "backing_off"),
-        f"{state.state} {state.reason}".strip(),
-        "`relay resume`" if state.state == "paused" else "see Planhat's checks below",
-    )
+    for problem in problems:
+        # Planhat's own check below tells of the token as well.
+        if problem.kind != "token":
+            yield line(names[problem.kind], False, problem.found, problem.do)
+    for kind, found in well.items():
+        if all(problem.kind != kind for problem in problems):
+            yield line(names[kind], True, found)
 
 
-def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+def _source_checks(context: Any, config: Any) -> Iterator[Check]:
     """What came in without its words, or without saying whether it is public."""
     from relay.operations.stats import REMARKED_MS, remarks_in_words
 
@@ -149,17 +146,17 @@ def _source_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
     ]
     for problem in problems:
         found, _, do = problem.partition("; ")
-        yield _line("words", False, found, do)
+        yield line("words", False, found, do)
     if not problems:
-        yield _line("words", True, "what came in had its words, or says why not")
+        yield line("words", True, "what came in had its words, or says why not")
 
 
 def _chosen(config: Any, name: str) -> bool:
     return bool(config.sources[name].options.privacy)
 
 
-def _planhat_checks(context: Any, config: Any) -> Iterator[dict[str, Any]]:
+def _planhat_checks(context: Any, config: Any) -> Iterator[Check]:
     from relay.cli.tenant import tenant_checks
 
     for check in tenant_checks(context.settings, config, context.rulebook if config else None):
-        yield _line(check.name, check.ok, check.found, check.do)
+        yield line(check.name, check.ok, check.found, check.do)

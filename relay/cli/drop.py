@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import sys
+from typing import Any
 
 import click
 
+from relay.cli.asking import ask_first
+from relay.cli.names import DROP, SOURCE_PARAM
+from relay.cli.output import bad, counted, echo_json, shown, strong
 from relay.cli.place import Place, place_options
-from relay.errors import NotFound, UserError
+from relay.operations.selection import InputInvalid
 
 
 @click.command()
-@click.option("--source", help="Only this source's events; all otherwise.")
-@click.option("--where", help="A `when` expression of the rules; all events of the source otherwise.")
+@click.option("--source", type=SOURCE_PARAM, default="", help="Only this source's events; all otherwise.")
+@click.option(
+    "--where", default="", help="A `when` expression of the rules; all events of the source otherwise."
+)
 @click.option("--for", "duration", default="1h", show_default=True, help="How long, e.g. 30m; at most 7d.")
-@click.option("--list", "list_them", is_flag=True, help="What is being dropped now.")
-@click.option("--end", "end_id", metavar="ID", help="End one before its time.")
+@click.option("--list", "list_them", is_flag=True, help="What is being dropped now, and how much of it.")
+@click.option("--end", "end_id", metavar="ID", type=DROP, help="End one before its time.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="In the API's shape.")
 @place_options
-@click.option("--json", "as_json", is_flag=True)
 def drop(
-    source: str | None,
-    where: str | None,
-    duration: str,
-    list_them: bool,
-    end_id: str | None,
-    yes: bool,
-    place: Place,
-    as_json: bool,
-) -> None:
-    """Kill switch: count matching events as filtered for a while, e.g. while a broken integration floods.
+    source: str, where: str, duration: str, list_them: bool, end_id: str | None, yes: bool, as_json: bool, place: Place
+) -> None:  # fmt: skip
+    """Kill switch: count matching events as filtered for a while, e.g. while a broken integration floods. The source and the
+    condition are checked as a rule's are.
 
     \b
     Examples:
@@ -39,57 +36,64 @@ def drop(
         relay drop --list
     """
     from relay.cli.context import open_context
-    from relay.door.killswitch import condition_problem
-    from relay.event import iso_time
-    from relay.units import parse_duration
 
     context = open_context(place)
-    outbox = context.outbox
     if list_them:
-        drops = outbox.drops()
-        if as_json:
-            click.echo(json.dumps({"drops": drops}, indent=2))
-        elif not drops:
-            click.echo("nothing is being dropped")
-        else:
-            for row in drops:
-                click.echo(
-                    f"{row['id']}  {row['source'] or '*':16} {row['where'] or 'everything'}  until {iso_time(row['until_ms'] / 1000)}"
-                )
+        _list(context, as_json)
+    elif end_id:
+        _end(context, end_id, as_json)
+    else:
+        _begin(context, source, where, duration, yes, as_json)
+
+
+def _list(context: Any, as_json: bool) -> None:
+    from relay.operations.drops import list_drops
+
+    drops = list_drops(context.outbox, context.known_sources)
+    if as_json:
+        echo_json({"drops": drops})
         return
-    if end_id:
-        context.audit("drop end", id=end_id)
-        if not outbox.end_drop(end_id):
-            raise NotFound(f"no drop {end_id}; `relay drop --list` shows them")
-        click.echo("ended")
-        return
-    if not source and not where:
-        raise UserError(
-            "name a --source, a --where, or both: to hold everything instead, and lose nothing, use `relay pause`"
+    if not drops:
+        click.echo("nothing is being dropped")
+    for row in drops:
+        by = f" by {shown(row['by'])}" if row["by"] else ""
+        since = f" since {row['since']}" if row["since"] else ""
+        click.echo(
+            f"{strong(row['id'])}  {shown(row['source'] or 'every source')}  {shown(row['where'] or 'everything')}"
         )
+        click.echo(f"    {counted(row['count'], 'event')} dropped{since}{by}, until {row['until']}")
+        if row["problem"]:
+            click.echo(f"    {bad('drops nothing')}: {shown(row['problem'])}")
+
+
+def _end(context: Any, drop_id: str, as_json: bool) -> None:
+    from relay.operations.drops import end_drop
+
+    context.audit("drop end", id=drop_id)
+    found = end_drop(context.outbox, drop_id)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(f"ended; it dropped {counted(found['count'], 'event')}")
+
+
+def _begin(context: Any, source: str, where: str, duration: str, yes: bool, as_json: bool) -> None:
+    from relay.cli.context import operator
+    from relay.operations.drops import begin_drop, check_drop
+
+    known = context.known_sources
     try:
-        seconds = parse_duration(duration)
-    except ValueError as error:
-        raise UserError(f"--for {duration}: {error}") from error
-    if not 0 < seconds <= 7 * 86400:
-        raise UserError("--for should be between 1s and 7d; a rule with `action: drop` is the lasting way")
-    problem = condition_problem(where) if where else ""
-    if problem:
-        raise UserError(f"--where: {problem}")
-    if not yes and not sys.stdin.isatty():
-        raise UserError("dropping changes many events at once: say --yes")
-    if not yes:
-        click.confirm(
-            f"Count matching events of {source or 'every source'} as filtered for {duration}?", abort=True
-        )
-    row = {
-        "id": secrets.token_hex(4),
-        "source": source or "",
-        "where": where or "",
-        "until_ms": outbox.now_ms() + int(seconds * 1000),
-    }
-    context.audit("drop", id=row["id"], source=source, where=where, until=iso_time(row["until_ms"] / 1000))
-    outbox.add_drop(row)
-    click.echo(
-        json.dumps(row) if as_json else f"{row['id']}: dropping until {iso_time(row['until_ms'] / 1000)}"
+        check_drop(known, source=source, where=where, lasts=duration)
+    except InputInvalid as error:
+        raise InputInvalid(error.message, f"--{error.path}") from None
+    ask_first(
+        f"Count matching events of {source or 'every source'} as filtered for {duration}?",
+        yes=yes,
+        otherwise="try the condition with `relay explain`",
     )
+    context.audit("drop", source=source, where=where, lasts=duration)
+    row = begin_drop(context.outbox, known, source=source, where=where, lasts=duration, by=operator())
+    if as_json:
+        echo_json(row)
+    else:
+        click.echo(f"{row['id']}: dropping until {row['until']}; `relay drop --end {row['id']}` ends it")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.config import Config
 from relay.errors import UserError
@@ -17,7 +18,7 @@ from relay.rules.rule import RuleBook
 
 
 @click.command()
-@click.option("--source", required=True, help="A name under `sources:` in the config.")
+@click.option("--source", type=SOURCE_PARAM, required=True, help="A name under `sources:` in the config.")
 @click.argument("payload", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option(
     "--headers",

@@ -62,6 +62,10 @@ def _letters(context: Any) -> _Names:
     return [(item["id"], item["cause"]) for item in items]
 
 
+def _drops(context: Any) -> _Names:
+    return [(str(row["id"]), str(row["where"] or row["source"])) for row in context.outbox.drops()]
+
+
 def _lanes(context: Any) -> _Names:
     return [(name, "") for name in context.config.lanes]
 
@@ -76,5 +80,6 @@ SOURCE_PARAM = NameParam("source", _sources)
 RULE_PARAM = NameParam("rule", _rules)
 CAUSE = NameParam("cause", _causes)
 LETTER = NameParam("id", _letters)
+DROP = NameParam("id", _drops)
 LANE_PARAM = NameParam("lane", _lanes)
 ADAPTER = NameParam("adapter", _adapters)

@@ -18,7 +18,7 @@ def echo_json(value: Any, *, indent: int | None = 2) -> None:
 
 def counted(number: int, word: str, plural: str = "") -> str:
     """ "1 dead letter", "2 dead letters"; with a plural of its own, "1 reply", "2 replies"."""
-    return f"{number} {word if number == 1 else plural or f'{word}s'}"
+    return f"{number:,} {word if number == 1 else plural or f'{word}s'}"
 
 
 def shown(value: Any) -> str:

@@ -6,10 +6,13 @@ import json
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound
 
-_SOURCE = click.option("--source", default="", help="This source only; otherwise all delivery.")
+_SOURCE = click.option(
+    "--source", type=SOURCE_PARAM, default="", help="This source only; otherwise all delivery."
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="The state of delivery afterwards, as JSON.")
 
 
@@ -43,14 +46,17 @@ def resume(source: str, as_json: bool, place: Place) -> None:
 
 
 def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
-    from relay.cli.context import open_context
-    from relay.operations.pause import known_sources, pause_delivery, resume_delivery
+    from relay.cli.context import open_context, operator
+    from relay.operations.pause import pause_delivery, resume_delivery
 
     context = open_context(place)
-    if source and source not in known_sources(context.outbox, _configured(context)):
+    if source and source not in context.known_sources:
         raise NotFound(f"no source {source!r}: neither in the config nor in the books")
     context.audit("pause" if hold else "resume", source=source)
-    state = pause_delivery(context.delivery, source) if hold else resume_delivery(context.delivery, source)
+    if hold:
+        state = pause_delivery(context.delivery, source, by=operator())
+    else:
+        state = resume_delivery(context.delivery, source)
     if as_json:
         click.echo(json.dumps(state, indent=2))
     elif hold:
@@ -59,12 +65,3 @@ def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
         )
     else:
         click.echo(f"{source or 'delivery'} goes on")
-
-
-def _configured(context: object) -> list[str]:
-    from relay.errors import RelayError
-
-    try:
-        return list(context.config.sources)  # type: ignore[attr-defined]
-    except RelayError:
-        return []

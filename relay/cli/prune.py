@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from relay.cli.asking import MOMENT, TIMES
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import UserError
 
@@ -17,10 +19,8 @@ DEFAULT = "24h"
 
 
 @click.command()
-@click.option(
-    "--before", default=DEFAULT, show_default=True, help="What is older: 3d, 12h, or 2026-03-04T05:06:07Z."
-)
-@click.option("--source", default="", help="Of this source only.")
+@click.option("--before", type=MOMENT, default=DEFAULT, show_default=True, help=f"What is older: {TIMES}.")
+@click.option("--source", type=SOURCE_PARAM, default="", help="Of this source only.")
 @click.option(
     "--free", default="", metavar="SIZE", help="Stop once so much is freed, the oldest first: 500MB."
 )

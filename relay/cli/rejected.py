@@ -6,11 +6,12 @@ import json
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 
 
 @click.command()
-@click.option("--source", help="Only this source's.")
+@click.option("--source", type=SOURCE_PARAM, help="Only this source's.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @place_options
 @click.option("--json", "as_json", is_flag=True)

@@ -8,17 +8,19 @@ from typing import Any
 
 import click
 
+from relay.cli.asking import MOMENT, TIMES, ask_first
 from relay.cli.context import operator
-from relay.cli.output import short
+from relay.cli.names import RULE_PARAM, SOURCE_PARAM
+from relay.cli.output import counted, short
 from relay.cli.place import Place, place_options
 from relay.errors import UserError
 
 
 @click.command()
-@click.option("--since", default="", help="From this moment: 2h, 3d, or 2026-03-04T05:06:07Z.")
-@click.option("--until", default="now", show_default=True, help="To this moment.")
-@click.option("--source", default="", help="Events of this source only.")
-@click.option("--rule", default="", help="Only events that this rule maps today.")
+@click.option("--since", type=MOMENT, default="", help=f"From this moment: {TIMES}.")
+@click.option("--until", type=MOMENT, default="now", show_default=True, help="To this moment.")
+@click.option("--source", type=SOURCE_PARAM, default="", help="Events of this source only.")
+@click.option("--rule", type=RULE_PARAM, default="", help="Only events that this rule maps today.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; say how many and what would change.")
 @click.option(
     "--resume", "resumed", default="", metavar="ID", help="Take up a run where it was cancelled or killed."
@@ -67,10 +69,8 @@ def replay(
     until_ms = read_moment(asked, "until", now_ms)
     if until_ms <= since_ms:
         raise UserError("--until must be later than --since")
-    if not dry_run and not yes and not resumed:
-        if not sys.stdin.isatty():
-            raise UserError("this may send many conversations; say --yes, or look first with --dry-run")
-        click.confirm("send what differs?", abort=True)
+    if not dry_run and not resumed:
+        ask_first("send what differs?", yes=yes)
     if operation is None and not dry_run:
         asked |= {"since": since_ms, "until": until_ms}
         operation = Operation.begin(context.outbox, "replay", operator(), asked)
@@ -100,8 +100,10 @@ def replay(
 
 
 def _print(found: dict[str, Any]) -> None:
-    verb = "would be sent" if found["dry_run"] else "were sent"
-    click.echo(f"{found['count']} events; {found['changed']} differ and {verb}")
+    verb = "would be sent" if found["dry_run"] else "was sent" if found["changed"] == 1 else "were sent"
+    click.echo(
+        f"{counted(found['count'], 'event')}; {found['changed']} differ{'s' if found['changed'] == 1 else ''} and {verb}"
+    )
     for word, sentence in (
         ("unmapped", "cannot be mapped with today's rules"),
         ("filtered", "would not be sent today; what stands in Planhat stays"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import replace
 
 import click
 
+from relay.cli.names import ADAPTER
+from relay.cli.proof_lines import proof_lines
 from relay.errors import NotFound
 
 
@@ -17,7 +17,7 @@ def rules() -> None:
 
 
 @rules.command()
-@click.argument("adapter")
+@click.argument("adapter", type=ADAPTER)
 @click.option("--source", help="The source's name in your config; the adapter's name otherwise.")
 @click.option("--type", "type_", help="The conversation type; the adapter's customary one otherwise.")
 @click.option("--whole", is_flag=True, help="A whole config around them, to start from.")
@@ -52,61 +52,15 @@ def show(adapter: str, source: str | None, type_: str | None, whole: bool) -> No
 
 def _head(adapter: str, source: str, type_: str) -> str:
     """The parts of a config that stand before the rules."""
-    variable = re.sub(r"[^A-Z0-9]+", "_", source.upper()).strip("_")
     types = "" if type_ == "note" else type_
     return (
         f"planhat:\n  types: [{types}]      # the custom types that exist in your tenant\n\n"
         f"sources:                       # each is a URL: /hooks/NAME\n  {source}:\n    adapter: {adapter}\n"
-        f"{_proof(adapter, source, variable)}\n"
+        f"{proof_lines(adapter, source)}\n"
         "companies:                     # how a conversation finds its company: the first hit wins\n"
         "  # - table: {domain: {example.com: extid-acme}}\n  - planhat: enduser_email\n  - planhat: company_domain\n"
         "  - default: extid-unsorted    # what nothing else found: a company of yours; without it they wait as dead letters\n\n"
     )
-
-
-#: Proofs that cannot be found by trying: what the sender has to be given, or whose topic it is.
-_PROOFS = {
-    "ses": (
-        "    topics: [arn:aws:sns:eu-central-1:111122223333:inbound-mail]   # yours; Amazon signs what it sends\n"
-        '    basic_auth: ["${{{variable}_LOGIN}}"]  # user:password, in the URL that the topic posts to\n'
-        "    # certificate_files: [samples.pem]  # for `relay send`: a certificate of your own with its private key\n"
-    ),
-    "cloudevents": '    bearer: ["${{{variable}_SECRET}}"]\n',
-    "gorgias": '    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password, as a header of the integration\n',
-    "servicenow": '    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password\n',
-    "teams": '    secrets: ["${{{variable}_SECRET}}"]      # the token that Teams showed, in base64\n',
-    "generic": (
-        '    secrets: ["${{{variable}_SECRET}}"]      # Standard Webhooks; describe another signature under `signature:`\n'
-    ),
-}
-
-
-def _proof(adapter: str, source: str, variable: str) -> str:
-    """The options that this adapter wants as proof of who sends: the first that it can be built with."""
-    from relay.source_options import SourceOptions
-    from relay.sources.registry import build_adapter
-
-    if adapter in _PROOFS:
-        return _PROOFS[adapter].format(variable=variable)
-    url = f"https://relay.example.com/hooks/{source}"
-    base = SourceOptions(adapter, adapter)
-    secret = replace(base, secrets=lambda: ["c2VjcmV0c2VjcmV0c2VjcmV0"])
-    login = replace(base, basic_auth=lambda: ["user:password"])
-    trials = (
-        (secret, f'    secrets: ["${{{variable}_SECRET}}"]\n'),
-        (
-            replace(secret, public_url=url),
-            f'    secrets: ["${{{variable}_SECRET}}"]\n    public_url: {url}    # as it is registered there\n',
-        ),
-        (login, f'    basic_auth: ["${{{variable}_LOGIN}}"]      # user:password\n'),
-    )
-    for options, text in trials:
-        try:
-            build_adapter(options)
-        except ValueError:
-            continue
-        return text
-    return f'    public_keys: ["${{{variable}_PUBLIC_KEY}}"]\n'
 
 
 @rules.command(name="list")

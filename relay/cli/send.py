@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--source", required=True, help="A name under `sources:` in the config.")
+@click.option("--source", type=SOURCE_PARAM, required=True, help="A name under `sources:` in the config.")
 @click.argument("payload", required=False, type=click.Path(dir_okay=False))
 @click.option(
     "--url", help="Where the relay is; the running `relay up`, or RELAY_HOST and RELAY_PORT otherwise."
@@ -59,6 +60,7 @@ def send(
     import httpx
 
     from relay.cli.context import open_context
+    from relay.operations.sample import sample_serial
 
     context = open_context(place)
     base = url or _address(context, only_shown=print_)
@@ -68,8 +70,7 @@ def send(
             f"no source {source!r} in {context.settings.config}; it has: {', '.join(context.house.sources)}"
         )
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
-    # Unique for a day at up to 10,000 a second; samples put it into their microseconds, which is taken off again.
-    serial = int(time.time() * 10_000) % 10**9
+    serial = sample_serial()
     sender = _Sender(ready.adapter, target, ready.config.options.public_url or target, serial, _read(payload))
     if print_:
         for number in range(count):
@@ -101,13 +102,9 @@ class _Sender:
     own_body: bytes | None
 
     def signed(self, number: int) -> Sample:
-        from relay.sources.base import Sample
+        from relay.operations.sample import signed_sample
 
-        now_s = time.time()
-        sample = self.adapter.sample(serial=self.serial + number, now_s=now_s - (self.serial + number) / 1e6)
-        if self.own_body is not None:
-            sample = Sample(body=self.own_body, headers=sample.headers, method=sample.method)
-        return self.adapter.sign(sample, now_s=now_s, url=self.public)
+        return signed_sample(self.adapter, self.serial + number, self.public, self.own_body)
 
     def post(self, client: httpx.Client, number: int) -> dict[str, Any]:
         signed = self.signed(number)

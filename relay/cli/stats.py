@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relay.cli.output import bad, counted, good, shown, state, warn
 from relay.cli.place import Place, place_options
 
 _COLUMNS = ("accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
@@ -30,11 +31,17 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
         relay stats --watch
     """
     from relay.cli.context import open_context
+    from relay.errors import RelayError
     from relay.operations.stats import read_stats
 
     context = open_context(place)
+    try:
+        config = context.config
+    except RelayError:
+        # The books do not depend on it; that it was refused is among the problems.
+        config = None
     while True:
-        found = read_stats(context.outbox, context.delivery)
+        found = read_stats(context.outbox, context.delivery, config=config)
         if as_json:
             click.echo(json.dumps(found, indent=None if watch else 2))
         else:
@@ -49,10 +56,12 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
 def _print(found: dict[str, Any]) -> None:
     delivery = found["delivery"]
     until = f" until {delivery['until']}" if delivery["until"] else ""
+    waits = found["pending_items"]
+    oldest = f", the oldest for {found['oldest_pending_seconds']:.1f} s" if waits else ""
     click.echo(
-        f"delivery: {delivery['state']}{until}, {delivery['calls_last_minute']} calls in the last minute; "
-        f"{found['pending_items']} conversations wait, the oldest for {found['oldest_pending_seconds']:.1f} s; "
-        f"{found['dead_letters']} dead letters"
+        f"delivery: {state(delivery['state'])}{until}, {counted(delivery['calls_last_minute'], 'call')} in the last minute; "
+        f"{counted(waits, 'conversation')} wait{'s' if waits == 1 else ''}{oldest}; "
+        f"{counted(found['dead_letters'], 'dead letter')}"
     )
     if found["sources"]:
         head = ["source", *_COLUMNS, *_BESIDE]
@@ -72,6 +81,6 @@ def _print(found: dict[str, Any]) -> None:
     for name, counts in found["remarks"].items():
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{word} {number}" for word, number in counts.items()))
-    click.echo("the books balance" if found["balanced"] else "THE BOOKS DO NOT BALANCE")
+    click.echo(good("the books balance") if found["balanced"] else bad("THE BOOKS DO NOT BALANCE"))
     for warning in found["warnings"]:
-        click.echo(f"! {warning}")
+        click.echo(f"{warn('!')} {shown(warning)}")

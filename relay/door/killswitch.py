@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from relay.event import Event
+from relay.rules.file.yaml_file import YamlSource
 from relay.rules.language.template import Compiled, Context, TemplateFailed, TemplateInvalid
+from relay.rules.slots import build_condition
 from relay.telemetry import log
 
 
 class KillSwitch:
-    """`update` takes the rows of `Outbox.drops`; calling it with an event gives the reason to drop it, or None."""
+    """`update` takes the rows of `Outbox.drops`; calling it with an event gives the id of the drop that it falls under, or None."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
@@ -49,16 +51,14 @@ class KillSwitch:
                 continue
             try:
                 if where is None or where(Context(event)):
-                    return f"drop {drop_id}"
+                    return drop_id
             except TemplateFailed:
                 continue
         return None
 
 
 def condition_problem(where: str) -> str:
-    """Why `where` is no condition, "" where it is one."""
-    try:
-        Compiled(where, native=True)
-    except TemplateInvalid as error:
-        return str(error)
-    return ""
+    """Why `where` is no condition, checked as a rule's `when` is (unknown fields, filters and kinds too); "" where it is one."""
+    source = YamlSource("")
+    build_condition(where, ("where",), source)
+    return source.mistakes[0].message if source.mistakes else ""

@@ -13,7 +13,7 @@ from relay.errors import MappingFailed, PayloadInvalid
 from relay.event import Event, event_id
 from relay.outbox.archive import pack
 from relay.outbox.dead_record import encode_record
-from relay.outbox.items import Entry
+from relay.outbox.items import DROPPED_BY, Entry
 from relay.rules.rule import Filtered
 from relay.sources.base import Adapter, Inbound, Parked, Parsed, Reply, Skipped, content_key
 from relay.sources.read.unknown import holds_words
@@ -56,8 +56,8 @@ def clean(source: Source, inbound: Inbound, redact: Redactor | None) -> Inbound:
 
 @value_class(frozen=True, slots=True)
 class Mapper:
-    """Today's rules. `redact` looks at the events once more; `filters` names why an event is to be dropped (the kill
-    switch)."""
+    """Today's rules. `redact` looks at the events once more; `filters` names the drop (the kill switch) that an event
+    falls under."""
 
     house: House
     redact: Redactor | None = None
@@ -163,8 +163,9 @@ class Mapper:
         seen = (event.id, *event.also_seen)
         dropped = self.filters(event) if self.filters is not None else None
         if dropped is not None:
-            facts |= {"verdict": "filtered", "reason": dropped}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+            facts |= {"verdict": "filtered", "reason": f"drop {dropped}"}
+            counted = (f"{DROPPED_BY}{dropped}",)
+            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), remarks=counted)
         try:
             verdict = self.house.book.map(event)
         except MappingFailed as error:

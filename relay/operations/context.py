@@ -13,6 +13,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
+from relay.sources.base import Sample
 
 
 class OperatorContext(Protocol):
@@ -45,12 +46,14 @@ def tenant_of(context: OperatorContext) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """The web side's. `current` gives the house of this moment: the config may be exchanged at any time."""
+    """The web side's. `current` gives the house of this moment: the config may be exchanged at any time. `post` gives a request to this
+    relay's own door, as `(source, request) -> (status, body)`, from a thread of the web side; None where it has none."""
 
     outbox: Outbox
     delivery: Delivery
     settings: Settings
     current: Callable[[], House]
+    post: Callable[[str, Sample], tuple[int, bytes]] | None = None
 
     @property
     def config(self) -> Config:

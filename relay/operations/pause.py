@@ -15,8 +15,9 @@ def known_sources(outbox: Outbox, configured: Iterable[str]) -> frozenset[str]:
     return frozenset({*configured, *outbox.sources()})
 
 
-def pause_delivery(delivery: Delivery, source: str = "") -> dict[str, Any]:
-    delivery.pause(source)
+def pause_delivery(delivery: Delivery, source: str = "", *, by: str = "") -> dict[str, Any]:
+    """Holds all delivery, or one source, as `by` wants it; how delivery stands then."""
+    delivery.pause(source, by=by)
     return delivery_state(delivery)
 
 
@@ -32,4 +33,13 @@ def delivery_state(delivery: Delivery) -> dict[str, Any]:
         "until": iso(state.until_ms),
         "reason": state.reason,
         "paused_sources": sorted(delivery.paused_sources()),
+        "pauses": pauses_told(delivery),
     }
+
+
+def pauses_told(delivery: Delivery) -> list[dict[str, Any]]:
+    """What a person holds: `source` (None: all delivery), `since`, `by`."""
+    return [
+        {"source": source or None, "since": iso(pause.since_ms), "by": pause.by or None}
+        for source, pause in delivery.pauses().items()
+    ]

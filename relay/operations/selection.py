@@ -75,11 +75,17 @@ def read_text(body: Mapping[str, Any], key: str, *, blank: bool = False) -> str:
     return value
 
 
+_EPOCH_MS = re.compile(r"[0-9]{12,15}")
+
+
 def read_moment(body: Mapping[str, Any], key: str, now_ms: int, *, blank: bool = False) -> int:
     """ISO 8601, `2h` (so long ago), or epoch milliseconds; 0 where it is not given."""
     if key not in body or (blank and body[key] == ""):
         return 0
     value = body[key]
+    if isinstance(value, str) and _EPOCH_MS.fullmatch(value):
+        # What stands in a URL is text.
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if not 0 <= value < 10**15:
             raise InputInvalid("wanted a time", key)

@@ -7,8 +7,11 @@ from typing import Any
 
 import orjson
 
+from relay.config import Config
 from relay.operations.differences import difference_told, list_differences
 from relay.operations.moments import iso
+from relay.operations.pause import pauses_told
+from relay.operations.problems import standing_problems
 from relay.operations.rq_jobs import read_workers
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
@@ -36,9 +39,18 @@ SAMPLE_EVERY_S = 10
 SAMPLES_KEPT = 360
 
 
-def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str, Any]:
+def read_stats(
+    outbox: Outbox,
+    delivery: Delivery,
+    now_ms: int = 0,
+    *,
+    config: Config | None = None,
+    problems: bool = True,
+) -> dict[str, Any]:
     """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
-    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `warnings` and what the batch controller found."""
+    beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `problems` (see `standing_problems`; left out
+    where they are not wanted: they cost the reading of letters), `warnings` and what the batch controller found. `config`: today's,
+    where it is known."""
     now_ms = now_ms or outbox.now_ms()
     sources = outbox.ledger()
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
@@ -58,6 +70,7 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
             "reason": state.reason,
             "failures": state.failures,
             "paused_sources": paused,
+            "pauses": pauses_told(delivery),
         },
         "pending_items": outbox.pending_items(),
         "dead_letters": outbox.dead.count(),
@@ -81,8 +94,15 @@ def read_stats(outbox: Outbox, delivery: Delivery, now_ms: int = 0) -> dict[str,
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
+    found = (
+        standing_problems(outbox, delivery, config=config, processes=processes, now_ms=now_ms)
+        if problems
+        else []
+    )
+    stats["problems"] = [problem.told() for problem in found]
     stats["warnings"] = [
         *_warnings(stats, silent),
+        *(problem.sentence() for problem in found),
         *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
         *_differences(outbox, now_ms),
     ]
@@ -151,10 +171,6 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
         found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
-    elif delivery["state"] == "paused":
-        found.append("Delivery is paused. Nothing is lost; resume it when you are ready.")
-    if delivery["paused_sources"]:
-        found.append(f"Held sources: {', '.join(delivery['paused_sources'])}.")
     if stats["newer_records"]:
         found.append(
             f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
@@ -178,9 +194,6 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
         found.append(
             f"No worker serves the queue {DEAD_QUEUE}: requeued dead letters wait. Start one: relay work."
         )
-    releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
-    if len(releases) > 1:
-        found.append(f"Several releases are running: {', '.join(releases)}.")
     if stats["oldest_pending_seconds"] > OLD_PENDING_S:
         found.append(f"The oldest event has waited for {stats['oldest_pending_seconds']:.0f} s.")
     return found
@@ -232,7 +245,7 @@ def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
     with reaching_redis():
         if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
             return
-    take_sample(outbox, read_stats(outbox, delivery))
+    take_sample(outbox, read_stats(outbox, delivery, problems=False))
 
 
 def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:

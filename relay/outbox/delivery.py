@@ -2,7 +2,8 @@
 
 Keys: `delivery` (hash: state, until_ms, reason, failures, before), `calls` (zset of the last minute's calls), `tune`
 (hash: items, bytes, calls: what the controller found
-best; learned: what it knows, as JSON), `paused` (set of paused sources).
+best; learned: what it knows, as JSON), `paused` (set of paused sources), `pauses`
+(hash: since when, and by whom).
 """
 
 from __future__ import annotations
@@ -33,6 +34,19 @@ class DeliveryState:
     reason: str = ""
     failures: int = 0
     reopened_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`since_ms` 0, `by` "": not known."""
+
+    since_ms: int = 0
+    by: str = ""
+
+    @classmethod
+    def of(cls, stored: bytes) -> Pause:
+        since, _, by = stored.decode("utf-8", "replace").partition(" ")
+        return cls(int(since), by) if since.isdigit() else cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +88,27 @@ class Delivery:
         """A call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
         self._change("reopen", "", now_ms, "")
 
-    def pause(self, source: str = "") -> None:
-        """Nothing is delivered (of `source`) until `resume`."""
-        self._change("pause", source, 0, "paused by a person")
+    def pause(self, source: str = "", *, by: str = "") -> None:
+        """Nothing is delivered (of `source`) until `resume`. `by`: who says so."""
+        self._change("pause", source, 0, "paused by a person", by)
 
     def resume(self, source: str = "") -> None:
         """Ends a pause; of an outage it only ends the wait: the next call is a probe again."""
         self._change("resume", source, 0, "")
 
-    def _change(self, mode: str, what: str, at_ms: int, reason: str) -> None:
-        run_script(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason])
+    def _change(self, mode: str, what: str, at_ms: int, reason: str, by: str = "") -> None:
+        run_script(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason, by])
+
+    def pauses(self) -> dict[str, Pause]:
+        """What a person holds, "" for all delivery: since when, and who. One that an older release began has neither."""
+        with reaching_redis():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hget(self._prefix + keys.DELIVERY, "state")
+            pipe.smembers(self._prefix + keys.PAUSED)
+            pipe.hgetall(self._prefix + keys.PAUSES)
+            state, names, told = pipe.execute()
+        held = ([b""] if state == b"paused" else []) + sorted(names)
+        return {name.decode(): Pause.of(told.get(name, b"")) for name in held}
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():

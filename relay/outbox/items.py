@@ -34,6 +34,10 @@ LAST = "last:"
 _REMARKS = ("skipped:", "empty:")
 
 
+#: Before a drop's id: a remark that is counted with the drop, not with the source.
+DROPPED_BY = "dropped:"
+
+
 def is_remark(word: str) -> bool:
     """Whether a count of a source is one beside the books: see `Outbox.remarks`."""
     return word.startswith(_REMARKS) or word == "privacy_unsaid"

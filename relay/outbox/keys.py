@@ -31,8 +31,10 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     rate:<source>       hash    token bucket
     sources             set     names of sources that ever sent something
     paused              set     names of paused sources
+    pauses              hash    a paused source, "" for all delivery -> since when (ms), and by whom
     rejected            list    the last refused requests, newest first
     drops               hash    what the kill switch drops: id -> JSON
+    dropped:<drop id>   hash    what a drop has dropped: source -> events; expires
     dead                zset    dead letters: id -> when (ms)
     dead:<id>           hash    at, source, external, events, record
     dead:<id>:patches   list    as `patches:<x>`: what a replay sends
@@ -68,6 +70,9 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     ready               string  written to see whether a write goes through; expires
     audit               zset    who changed or looked at what: line -> when (ms)
     audit_number        string  counts lines
+    alerts              hash    what is wrong and told, by name -> JSON (sealed); revision: counts changes
+    alerts:unsent       zset    messages that are to be sent -> when (ms); a lease is a later "when"
+    alerts:messages     hash    message -> JSON (sealed)
     session:<hash>      string  a signed-in operator; expires
     code:<hash>         string  a sign-in link; expires
     veil_key            string  the key of redacted values
@@ -102,6 +107,7 @@ LANE: Final = MAIN
 
 SOURCES: Final = "sources"
 PAUSED: Final = "paused"
+PAUSES: Final = "pauses"
 HELD: Final = "held"
 DOUBT: Final = "doubt"
 NEWER: Final = "newer"
@@ -138,6 +144,9 @@ EPOCH: Final = "epoch"
 READY: Final = "ready"
 AUDIT: Final = "audit"
 AUDIT_NUMBER: Final = "audit_number"
+ALERTS: Final = "alerts"
+ALERTS_UNSENT: Final = "alerts:unsent"
+ALERTS_MESSAGES: Final = "alerts:messages"
 VEIL_KEY: Final = "veil_key"
 ERASED: Final = "erased"
 ERASED_NAMES: Final = "erased_names"
@@ -254,6 +263,14 @@ def redriven(dead_id: str) -> str:
 
 def dead_of(external_id: str) -> str:
     return f"deadof:{external_id}"
+
+
+#: How long it is known what a drop has dropped, after the last event of it.
+DROPPED_KEPT_S: Final = 30 * 86_400
+
+
+def dropped(drop_id: str) -> str:
+    return f"dropped:{drop_id}"
 
 
 def cause(digest: str) -> str:

@@ -152,6 +152,12 @@ class Outbox(Store):
                 pipe.zcard(self.prefix + keys.due(name))
             return sum(pipe.execute())
 
+    def pending_of(self, source: str) -> int:
+        """Conversations of one source that wait."""
+        with reaching_redis():
+            number: Any = self.redis.zcard(self.prefix + keys.due(source))
+        return int(number)
+
     def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
         """When the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
         now_ms = now_ms or self.now_ms()
@@ -228,6 +234,17 @@ class Outbox(Store):
     def add_drop(self, row: dict[str, Any]) -> None:
         with reaching_redis():
             self.redis.hset(self.prefix + keys.DROPS, row["id"], orjson.dumps(row))
+
+    def dropped(self, drop_ids: Sequence[str]) -> list[dict[str, int]]:
+        """What each of these has dropped: source -> events."""
+        if not drop_ids:
+            return []
+        with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for drop_id in drop_ids:
+                pipe.hgetall(self.prefix + keys.dropped(drop_id))
+            rows: list[dict[bytes, bytes]] = pipe.execute()
+        return [{source.decode(): int(count) for source, count in sorted(row.items())} for row in rows]
 
     def end_drop(self, drop_id: str) -> bool:
         with reaching_redis():

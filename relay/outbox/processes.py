@@ -29,7 +29,8 @@ Role = Literal["web", "supervisor", "flush", "dead-letter"]
 @dataclass(frozen=True, slots=True)
 class Process:
     """`who` is host:pid:role. `facts` are the role's own: a supervisor's `deaths` (queue -> how often its worker has died
-    in a row) and `died` (queue -> how it ended last); a flush worker's `newer` (items handed back to a newer release)."""
+    in a row) and `died` (queue -> how it ended last); those that read the config: `config`, its version, and
+    `config_refused`, see `config_facts`."""
 
     who: str
     role: Role
@@ -70,6 +71,12 @@ def give_sign(
             ("ZREMRANGEBYSCORE", keys.HEARTBEATS, "-inf", now_ms - _FORGET_MS),
         )
     run_commands(outbox.redis, outbox.prefix, *commands)
+
+
+def config_facts(version: str, refused: str) -> dict[str, Any]:
+    """What a sign says of the config that its process goes by. `refused`: the first mistake of the file's, where that was not
+    taken over, else ""."""
+    return {"config": version, **({"config_refused": refused[:500]} if refused else {})}
 
 
 def leave(outbox: Outbox, who: str) -> None:

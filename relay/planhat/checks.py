@@ -207,7 +207,7 @@ def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[DoctorLine]
         found = (
             "in use"
             if name in seen
-            else f"not used in the newest {len(rows)} conversations; if Planhat does not know it, what is sent becomes"
+            else f"not used in the newest {len(rows)} conversation{'s'[: len(rows) != 1]}; if Planhat does not know it, what is sent becomes"
             f" a {DEFAULT_TYPE}"
         )
         yield DoctorLine(f"type {name}", True, found)

@@ -23,7 +23,7 @@ _TIME = "2026-01-02T03:04:05.000Z"
 _PARTS: dict[str, Any] = {"sender": Person, "channel": Channel, "ticket": Ticket}
 _LISTS: dict[str, Any] = {"recipients": Recipient, "attachments": Attachment}
 NO_MATCH = ("no match", "no_match", "none")
-DROPPED = ("dropped", "drop", "filtered")
+EXPECTS_DROPPED = ("dropped", "drop", "filtered")
 
 
 def example_event(given: Mapping[str, Any], *, source: str, adapter: str, payload: Any = None) -> Event:
@@ -156,7 +156,7 @@ def _differences(rule: Rule, book: RuleBook, event: Event, expect: Any) -> list[
     if isinstance(expect, str):
         if expect in NO_MATCH:
             return [f"expected no match, and rule {rule.name!r} matches"] if mine else []
-        if expect in DROPPED:
+        if expect in EXPECTS_DROPPED:
             dropped = isinstance(verdict, Filtered) and verdict.rule is not None
             return [] if dropped else ["expected the event to be dropped, and it is not"]
         return [f'expect should be a mapping, "no match" or "dropped", not {expect!r}']

@@ -77,6 +77,7 @@ LOOKUPS: dict[str, str] = {
     "slack": "relay.sources.providers.slack_lookup:SLACK_LOOKUP",
     "zendesk": "relay.sources.providers.zendesk_lookup:ZENDESK_LOOKUP",
     "intercom": "relay.sources.providers.intercom_lookup:INTERCOM_LOOKUP",
+    "ses": "relay.sources.providers.ses_lookup:SES_LOOKUP",
     "graph": "relay.sources.providers.graph_lookup:GRAPH_LOOKUP",
     "fireflies": "relay.sources.providers.fireflies_lookup:FIREFLIES_LOOKUP",
     "productboard": "relay.sources.providers.productboard_lookup:PRODUCTBOARD_LOOKUP",

@@ -3,7 +3,7 @@ speaks to Redis synchronously; the event loop stays with the webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -14,17 +14,20 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, RelayError
 from relay.operations.audit import list_audit
+from relay.operations.companies import missing_companies
 from relay.operations.context import WebContext, tenant_of
 from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
+from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
+from relay.operations.search.list_events import ASKABLE, list_events
 from relay.operations.selection import (
     InputInvalid,
     Selection,
@@ -44,6 +47,7 @@ from relay.web.refused import RequestRefused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
+_MISSING_FILTERS = frozenset({"source", "since", "limit"})
 _SAFE = frozenset({"GET", "HEAD"})
 MAX_PAGE = 500
 
@@ -59,8 +63,10 @@ def made(api: Api) -> list[Route]:
     return [
         api.route("/stats", api.stats),
         api.route("/sources", api.sources),
+        api.route("/events", api.events),
         api.route("/events/{id}", api.event),
         api.route("/trace/{id:path}", api.trace),
+        api.route("/companies/missing", api.companies_missing),
         api.route("/dead", api.dead),
         api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
@@ -82,6 +88,9 @@ def made(api: Api) -> list[Route]:
         api.route("/replay", api.replay, _SELECTION | {"rule"}, act="replay"),
         api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
         api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
+        api.route("/drops", api.drops, own=True),
+        api.route("/drops", api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
+        api.route("/drops", api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
         api.route("/explain", api.explain, frozenset({"source", "payload", "headers"}), own=True),
         api.route("/audit", api.audit, own=True),
         api.route("/operations", api.operations),
@@ -150,12 +159,18 @@ class Api:
         return api_document()
 
     def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        found = read_stats(self._context.outbox, self._context.delivery)
+        found = read_stats(self._context.outbox, self._context.delivery, config=self._context.config)
         take_sample(self._context.outbox, found)
         return found
 
     def sources(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return {"sources": read_sources(self._context.outbox, self._adapters())}
+
+    def events(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        require_keys(asked, ASKABLE)
+        limit, after = _whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
+        return list_events(self._context, asked, limit=limit, after=after)
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return event_story(self._context.outbox, request.path_params["id"], tenant=tenant_of(self._context))
@@ -188,6 +203,18 @@ class Api:
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
 
+    def companies_missing(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = request.query_params
+        for key in asked:
+            if key not in _MISSING_FILTERS:
+                raise InputInvalid(f"unknown; known are {', '.join(sorted(_MISSING_FILTERS))}", key[:80])
+        return missing_companies(
+            self._context.outbox,
+            source=read_text(asked, "source", blank=True),
+            since_ms=read_moment(asked, "since", self._context.outbox.now_ms(), blank=True),
+            limit=_whole(asked, "limit", MAX_PAGE, 5000),
+        )
+
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return show_dead(self._context, request.path_params["id"])
 
@@ -200,9 +227,7 @@ class Api:
     def audit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
         now_ms = self._context.outbox.now_ms()
-        for key in asked:
-            if key not in _AUDIT_FILTERS:
-                raise InputInvalid(f"unknown; known are {', '.join(sorted(_AUDIT_FILTERS))}", key[:80])
+        require_keys(asked, _AUDIT_FILTERS)
         try:
             return list_audit(
                 self._context.outbox,
@@ -316,10 +341,29 @@ class Api:
         return operation.read()
 
     def pause(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return pause_delivery(self._context.delivery, self._source(body))
+        return pause_delivery(self._context.delivery, self._source(body), by=operator.name)
 
     def resume(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return resume_delivery(self._context.delivery, self._source(body))
+
+    def drops(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return {"drops": list_drops(self._context.outbox, self._known())}
+
+    def drop_begin(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        return begin_drop(
+            self._context.outbox,
+            self._known(),
+            source=read_text(body, "source"),
+            where=read_text(body, "where"),
+            lasts=read_text(body, "for") or "1h",
+            by=operator.name,
+        )
+
+    def drop_end(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        drop_id = read_text(body, "id")
+        if not drop_id:
+            raise InputInvalid("which one? GET drops lists them", "id")
+        return end_drop(self._context.outbox, drop_id)
 
     def explain(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         source = read_text(body, "source")
@@ -339,11 +383,21 @@ class Api:
     def _adapters(self) -> dict[str, str]:
         return {name: source.adapter for name, source in self._context.config.sources.items()}
 
+    def _known(self) -> frozenset[str]:
+        return known_sources(self._context.outbox, self._context.config.sources)
+
     def _source(self, body: Mapping[str, Any]) -> str:
         source = read_text(body, "source")
-        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
+        if source and source not in self._known():
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
+
+
+def require_keys(asked: Iterable[str], known: Collection[str]) -> None:
+    """Raises InputInvalid for a name that none of `known` is."""
+    for key in asked:
+        if key not in known:
+            raise InputInvalid(f"unknown; known are {', '.join(sorted(known))}", key[:80])
 
 
 def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:

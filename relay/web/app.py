@@ -41,7 +41,7 @@ from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
-from relay.outbox.processes import give_sign, leave
+from relay.outbox.processes import config_facts, give_sign, leave
 from relay.outbox.recorder import Recorder
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
@@ -51,6 +51,7 @@ from relay.outbox.veil_key import VeilKey
 from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
 from relay.telemetry import log
+from relay.tracing import Tracing
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
@@ -109,7 +110,12 @@ class WebSide:
             stranger=lambda: self.guard.glance().sentence,
         )
         self.health = Health(
-            self.outbox, self.delivery, self.tally, self.watch, damaged_secrets=self.damaged_secrets
+            self.outbox,
+            self.delivery,
+            self.tally,
+            self.watch,
+            damaged_secrets=self.damaged_secrets,
+            config=lambda: self.house.config,
         )
         self.recorder = Recorder(
             self.redis_async,
@@ -138,7 +144,8 @@ class WebSide:
             limit_s=bounds.beside_s,
         )
         self.intake.beside = self.beside
-        self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes)
+        self.tracing = Tracing.open("web") if settings.tracing else None
+        self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes, tracing=self.tracing)
         self._room = BodyRoom(settings.bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
@@ -152,6 +159,8 @@ class WebSide:
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
+        #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
+        self._config_refused = ""
 
     def protocol(self) -> type[BoundedProtocol]:
         """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
@@ -204,8 +213,10 @@ class WebSide:
                 mistakes=mistakes,
                 first=str(error).split("\n")[0],
             )
+            self._config_refused, self._sign_at = str(error).split("\n")[0], 0.0
             self.metrics.add("relay_rules_reload_failures_total", {})
             return False
+        self._config_refused, self._sign_at = "", 0.0
         self.intake.house = house
         self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
@@ -271,7 +282,14 @@ class WebSide:
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
             self._started_ms = self._started_ms or self.outbox.now_ms()
-            give_sign(self.outbox, self._who, "web", due_s=4 * SIGN_EVERY_S, started_ms=self._started_ms)
+            give_sign(
+                self.outbox,
+                self._who,
+                "web",
+                due_s=4 * SIGN_EVERY_S,
+                started_ms=self._started_ms,
+                facts=config_facts(self.house.config.version, self._config_refused),
+            )
 
     def _connected(self) -> None:
         """The door has a new connection (called in the event loop): what is behind it is looked at at once."""
@@ -334,6 +352,8 @@ class WebSide:
             with suppress(OutboxUnavailable):
                 await asyncio.to_thread(leave, self.outbox, self._who)
             self._ringer.shutdown()
+            if self.tracing is not None:
+                await asyncio.to_thread(self.tracing.close)
             log("web.stopped")
 
     def routes(self) -> list[BaseRoute]:
@@ -365,12 +385,14 @@ def operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.own_door import OwnDoor
 
     context = WebContext(
         outbox=side.outbox,
         delivery=side.delivery,
         settings=side.settings,
         current=lambda: side.house,
+        post=OwnDoor(side.hooks),
     )
     access = access_of(context)
     if not access.configured:

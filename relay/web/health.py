@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from relay.config import Config
 from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
@@ -23,6 +24,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
 from relay.outbox.shared_metrics import SharedMetrics, escape_label, exposition
 from relay.telemetry import with_help
+from relay.web.gauges import Gauges
 from relay.web.tally import Tally
 from relay.web.watch import RedisWatch, Seen
 
@@ -38,6 +40,7 @@ class Health:
         watch: RedisWatch,
         *,
         damaged_secrets: Callable[[], list[str]] = list,
+        config: Callable[[], Config] = Config,
     ) -> None:
         self._outbox = outbox
         self._delivery = delivery
@@ -46,6 +49,8 @@ class Health:
         self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane_name, base=outbox.base)
         #: Sentences on secrets whose last good value is in use: said, but no reason to refuse events.
         self._damaged_secrets = damaged_secrets
+        self._config = config
+        self._gauges = Gauges(outbox, delivery)
         self.stopping = False
         #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
         self.spooler: Spooler | None = None
@@ -115,15 +120,10 @@ class Health:
         yield "# TYPE relay_signature_failures_total counter"
         for source, failures in self._signature_failures(list(ledger)):
             yield f'relay_signature_failures_total{{source="{escape_label(source)}"}} {failures}'
-        yield "# TYPE relay_pending_items gauge"
-        yield f"relay_pending_items {outbox.pending_items()}"
+        yield from self._gauges.rows(self._config(), now_ms)
         oldest = outbox.oldest_pending_ms(now_ms=now_ms)
         yield "# TYPE relay_oldest_pending_seconds gauge"
         yield f"relay_oldest_pending_seconds {max(0, now_ms - oldest) / 1000 if oldest else 0:.3f}"
-        yield "# TYPE relay_dead_letters gauge"
-        causes = self._dead_causes()
-        for cause, number in sorted(causes.items()):
-            yield f'relay_dead_letters{{cause="{escape_label(cause)}"}} {number}'
         state = delivery.read()
         yield "# TYPE relay_delivery_state gauge"
         for word in ("open", "backing_off", "blocked", "paused"):
@@ -153,14 +153,6 @@ class Health:
         for source in sources:
             pipe.hget(self._outbox.prefix + keys.ledger(source), "signature_failures")
         return [(source, int(value or 0)) for source, value in zip(sources, pipe.execute(), strict=True)]
-
-    def _dead_causes(self) -> dict[str, int]:
-        """Dead letters by cause; only the newest thousand are read, a label is no place for more."""
-        causes: dict[str, int] = {}
-        for letter in self._outbox.dead.get_many(self._outbox.dead.ids(limit=1000)):
-            cause = str(orjson.loads(letter.record).get("cause", ""))[:100]
-            causes[cause] = causes.get(cause, 0) + 1
-        return causes
 
     def _of_processes(self, now_ms: int) -> Iterable[str]:
         processes = read_processes(self._outbox, now_ms=now_ms)

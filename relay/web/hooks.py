@@ -29,6 +29,7 @@ from relay.errors import (
 )
 from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
+from relay.tracing import Tracing
 from relay.web.inbound import Gone, announced, read_head, read_inbound
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
@@ -40,13 +41,35 @@ _IGNORED = b'{"status":"ignored"}'
 class Hooks:
     """The ASGI endpoint. `intake` is shared with nothing else; `tally` counts."""
 
-    def __init__(self, intake: Intake, tally: Tally, *, large_from: int = SMALL_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        tally: Tally,
+        *,
+        large_from: int = SMALL_BODY_BYTES,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.tracing = tracing
         self.intake = intake
         self.large_from = large_from
         self.tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.tracing is None:
+            await self._serve(scope, receive, send)
+            return
+        name = scope["path"].rpartition("/")[2]
+        span = self.tracing.door(scope, name if name in self.intake.house.sources else "unknown")
+        status, word, event_ids = 500, "failed", tuple[str, ...]()
+        try:
+            status, word, event_ids = await self._serve(scope, receive, send)
+        finally:
+            span.end(status, word, event_ids)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> tuple[int, str, tuple[str, ...]]:
+        """Answers; what it answered: the status, the outcome in a word, and the events' ids."""
         began = time.perf_counter()
+        event_ids: tuple[str, ...] = ()
         name = scope["path"].rpartition("/")[2]
         source: Source | None = None
         reason = ""
@@ -59,7 +82,7 @@ class Hooks:
                 word = "handshake"
             else:
                 status, headers, body = _accepted(source, outcome)
-                word = outcome.status
+                word, event_ids = outcome.status, tuple(outcome.event_ids)
                 if outcome.skipped:
                     self.tally.skipped(name, outcome.skipped, ignored=not outcome.event_ids)
                 if outcome.remarks:
@@ -72,7 +95,7 @@ class Hooks:
                     name if source else "", error, reason=reason, scope=scope, kind=type(error).__name__
                 )
         except Gone:
-            return
+            return 499, "gone", event_ids
         except Exception:
             # A fault of our own: the sender tries again later. The server logs where it was, and hangs up.
             await _answer(
@@ -92,6 +115,7 @@ class Hooks:
                 "traceparent": _traceparent(scope),
             }
             log_soon("request.answered", facts)
+        return status, word, event_ids
 
     async def _outcome(self, scope: Scope, receive: Receive, source: Source) -> Accepted | Reply:
         request: Incoming | None = scope.get("relay.request")

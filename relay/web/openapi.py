@@ -112,7 +112,12 @@ _SCHEMAS: dict[str, Schema] = {
                     "until": _MOMENT,
                     "calls_last_minute": _COUNT,
                 },
-                {"reason": _TEXT, "failures": _COUNT, "paused_sources": _list(_TEXT)},
+                {
+                    "reason": _TEXT,
+                    "failures": _COUNT,
+                    "paused_sources": _list(_TEXT),
+                    "pauses": _list(_object({"source": _MAYBE_TEXT, "since": _MOMENT, "by": _MAYBE_TEXT})),
+                },
             ),
         },
         {
@@ -126,6 +131,15 @@ _SCHEMAS: dict[str, Schema] = {
             },
             "workers": _list(_object({"name": _TEXT, "queues": _list(_TEXT), "state": _TEXT})),
             "warnings": _list(_TEXT),
+            "problems": {
+                **_list(
+                    _object(
+                        {"kind": _TEXT, "found": _TEXT, "do": _TEXT, "sentence": _TEXT},
+                        {"count": _COUNT, "source": _TEXT, "cause": _TEXT},
+                    )
+                ),
+                "description": "`dead`, `held`, `drop`, `config`, `token`, `releases`; muted causes are left out",
+            },
             "at": _MOMENT,
         },
     ),
@@ -142,6 +156,28 @@ _SCHEMAS: dict[str, Schema] = {
             "history": _list(_object({"at": _MOMENT, "what": _TEXT})),
         },
         {"planhat_link": _LINK},
+    ),
+    "EventList": _object(
+        {
+            "events": _list(
+                _object(
+                    {
+                        "id": _TEXT,
+                        "received_at": _MAYBE_TEXT,
+                        "source": _TEXT,
+                        "kind": _MAYBE_TEXT,
+                        "state": _TEXT,
+                        "settled_at": _MAYBE_TEXT,
+                        "rule": _MAYBE_TEXT,
+                        "externalId": _MAYBE_TEXT,
+                        "sender": _MAYBE_TEXT,
+                        "subject": _MAYBE_TEXT,
+                    }
+                )
+            ),
+            "next": _MAYBE_TEXT,
+            "searched_to": _MAYBE_TEXT,
+        }
     ),
     "Trace": _object({"conversation": {"type": "object"}, "events": _list(_ref("Event"))}),
     "DeadItem": _object(_ITEM, _ITEM_MORE),
@@ -165,6 +201,31 @@ _SCHEMAS: dict[str, Schema] = {
         },
         {"nearest": _list(_TEXT), "truncated": {"type": "boolean"}},
     ),
+    "MissingCompanies": _object(
+        {
+            "missing": _list(
+                _object(
+                    {
+                        "key": {
+                            "type": "string",
+                            "description": "what it was asked by: `email`, a table's name",
+                        },
+                        "asked_for": _MAYBE_TEXT,
+                        "count": _COUNT,
+                        "events": _COUNT,
+                        "sources": _list(_TEXT),
+                        "first_seen": _MOMENT,
+                        "last_seen": _MOMENT,
+                        "sample": _TEXT,
+                        "yaml": _MAYBE_TEXT,
+                    }
+                )
+            ),
+            "more": _COUNT,
+            "yaml": _MAYBE_TEXT,
+            "truncated": {"type": "boolean"},
+        }
+    ),
     "Cause": _object({"id": _TEXT, "cause": _TEXT, **_CAUSE_MARK}),
     "CauseMark": _object(
         {},
@@ -183,7 +244,7 @@ _SCHEMAS: dict[str, Schema] = {
             "answer": {},
             "attempts": _list(_object({"at": _MAYBE_TEXT, "status": {}, "error": {}})),
             "event": {"type": ["object", "null"]},
-            "api_document": {"type": ["object", "null"]},
+            "document": {"type": ["object", "null"]},
             "raw": {"type": ["object", "null"]},
         },
         {
@@ -191,10 +252,46 @@ _SCHEMAS: dict[str, Schema] = {
             "planhat_id": _MAYBE_TEXT,
             "planhat_link": _LINK,
             "edits": _list({"type": "object"}),
+            "asked_for": {
+                **_list(_object({"key": _TEXT, "value": _TEXT})),
+                "description": "what its company was looked up with",
+            },
+            "goes_by_itself": {"type": "boolean", "description": "replayed once its company is known"},
+            "looked_at_again": _MOMENT,
+            **_CAUSE_MARK,
         },
     ),
     "Done": _object({"count": _COUNT}, {"dry_run": {"type": "boolean"}, "operation": _TEXT, "state": _TEXT}),
     "Delivery": _object({"state": _TEXT, "until": _MOMENT, "reason": _TEXT, "paused_sources": _list(_TEXT)}),
+    "Drop": _object(
+        {
+            "id": _TEXT,
+            "source": _MAYBE_TEXT,
+            "where": _MAYBE_TEXT,
+            "since": _MOMENT,
+            "until": _MOMENT,
+            "by": _MAYBE_TEXT,
+            "count": _COUNT,
+            "sources": {"type": "object", "additionalProperties": _COUNT},
+            "problem": {"type": ["string", "null"], "description": "why it drops nothing"},
+        }
+    ),
+    "DropAsked": _object(
+        {},
+        {
+            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "where": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1000,
+                "description": "a `when` of the rules, checked as theirs are",
+            },
+            "for": {"type": "string", "minLength": 1, "description": "`30m`; at most `7d`, `1h` otherwise"},
+        },
+        closed=True,
+    ),
+    "DropNamed": _object({"id": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
+    "DropEnded": _object({"id": _TEXT, "count": _COUNT, "sources": {"type": "object"}}),
     "Explanation": _object(
         {"source": _TEXT, "events": _list({"type": "object"}), "skipped": _list({"type": "object"})}
     ),
@@ -316,6 +413,35 @@ def api_document() -> dict[str, Any]:
                 "Each source: counts, last event, refusals", _object({"sources": _list({"type": "object"})})
             )
         },
+        "/events": {
+            "get": _operation(
+                "The events that came in, newest first; all filters must fit",
+                _ref("EventList"),
+                parameters=[
+                    _asked("since", _WHEN, "received from this moment on"),
+                    _asked("until", _WHEN, "received up to this moment"),
+                    *(
+                        _asked(name, {"type": "string", "maxLength": 1000}, says)
+                        for name, says in (
+                            ("source", "of this source"),
+                            ("kind", "of this kind"),
+                            ("state", "in one of these states now, commas between them"),
+                            ("rule", "that this rule took"),
+                            ("from", "an address, a domain (`@example.com`), or words of a name"),
+                            ("company", "whose conversation belongs to this company"),
+                            ("text", "that hold all these words"),
+                        )
+                    ),
+                    _asked(
+                        "limit",
+                        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+                        "events of a page",
+                    ),
+                    _asked("after", _TEXT, "the `next` of the page before"),
+                ],
+                codes="401 403 422 429 503",
+            )
+        },
         "/events/{id}": {"get": _operation("One event's story", _ref("Event"), parameters=_ID, codes=_LOOK)},
         "/trace/{id}": {
             "get": _operation(
@@ -323,6 +449,22 @@ def api_document() -> dict[str, Any]:
                 _ref("Trace"),
                 parameters=_ID,
                 codes=_LOOK,
+            )
+        },
+        "/companies/missing": {
+            "get": _operation(
+                "What no company was found for, most frequent first, with the YAML that would answer it",
+                _ref("MissingCompanies"),
+                parameters=[
+                    _asked(
+                        "source", {"type": "string", "maxLength": 1000}, "asked for by this source's events"
+                    ),
+                    _asked("since", _WHEN, "asked for since"),
+                    _asked(
+                        "limit", {"type": "integer", "minimum": 1, "maximum": 5000, "default": 500}, "rows"
+                    ),
+                ],
+                codes="401 403 422 429 503",
             )
         },
         "/dead": {
@@ -380,6 +522,15 @@ def api_document() -> dict[str, Any]:
             "post": _operation("Hold delivery, or one source", _ref("Delivery"), body="Source", codes=_ACT)
         },
         "/resume": {"post": _operation("Let it go on", _ref("Delivery"), body="Source", codes=_ACT)},
+        "/drops": {
+            "get": _operation(
+                "What the kill switch drops now, and how much", _object({"drops": _list(_ref("Drop"))})
+            ),
+            "post": _operation(
+                "Count matching events as filtered for a while", _ref("Drop"), body="DropAsked", codes=_ACT
+            ),
+            "delete": _operation("End one before its time", _ref("DropEnded"), body="DropNamed", codes=_ACT),
+        },
         "/explain": {
             "post": _operation(
                 "What the rules make of a payload; nothing is sent",

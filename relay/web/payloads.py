@@ -26,7 +26,19 @@ PAYLOAD_KEYS = frozenset(
         "kept_text",
         "sent_text",
     }
-    | {"headers", "html", "payload", "preview", "raw", "recipients", "sender", "subject", "target", "text"}
+    | {
+        "headers",
+        "html",
+        "payload",
+        "preview",
+        "raw",
+        "recipients",
+        "sender",
+        "subject",
+        "target",
+        "text",
+        "yaml",
+    }
 )
 
 

@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from relay.errors import NotAuthentic
 from relay.outbox import keys
-from relay.outbox.items import LAST, is_remark
+from relay.outbox.items import DROPPED_BY, LAST, is_remark
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.shared_metrics import BUCKETS
 
@@ -121,6 +121,11 @@ class Tally:
         try:
             async with client.pipeline(transaction=True) as pipe:
                 for (source, word), number in counts.items():
+                    if word.startswith(DROPPED_BY):
+                        name = self._prefix + keys.dropped(word.removeprefix(DROPPED_BY))
+                        pipe.hincrby(name, source, number)
+                        pipe.expire(name, keys.DROPPED_KEPT_S)
+                        continue
                     pipe.sadd(self._prefix + keys.SOURCES, source)
                     pipe.hincrby(self._prefix + keys.ledger(source), word, number)
                     if is_remark(word):

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from relay.operations.drops import begin_drop
+from relay.outbox.delivery import Delivery
+from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.environ import WEAK
@@ -60,6 +63,24 @@ def test_a_wrong_token_and_an_evicting_redis_are_named(
     assert code == 1
     assert not checks["planhat token"]["ok"] and "region" in str(checks["planhat token"]["do"])
     assert "noeviction" in str(checks["redis durability"]["do"])
+
+
+def test_what_is_held_or_dropped_and_a_web_side_that_is_away_fail(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    Delivery(redis_client).pause("slack", by="cli:ann")
+    begin_drop(Outbox(redis_client), {"slack"}, source="slack", where="", lasts="1h", by="cli:bo")
+    code, checks = doctor(tmp_path, REDIS_URL=redis_url, PORT="9")
+    assert code == 1
+    for name, told in (
+        ("held", "by cli:ann"),
+        ("drops", "by cli:bo"),
+        ("relay", ":9/readyz"),
+        ("web", "no web side"),
+    ):
+        assert not checks[name]["ok"], name
+        assert told in str(checks[name]["found"])
+    assert checks["dead letters"]["ok"]
 
 
 def test_no_redis_at_all_is_a_line_and_no_traceback(tmp_path: Path) -> None:

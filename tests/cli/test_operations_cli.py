@@ -142,7 +142,7 @@ def test_replay_of_stored_events_from_the_shell(shop: Shop, run: Run) -> None:
     shop.change_rules("new: {{ event.text }}")
     code, out, _ = run("replay", "--since", "1h", "--dry-run")
     assert code == 0
-    assert "1 events; 1 differ and would be sent" in out
+    assert "1 event; 1 differs and would be sent" in out
     assert "hello -> new: hello" in out
     code, _, err = run("replay", "--since", "1h")
     assert code == 2
@@ -154,6 +154,32 @@ def test_replay_of_stored_events_from_the_shell(shop: Shop, run: Run) -> None:
         == 1
     )
     assert shop.counts() == {"accepted": 1, "pending": 1}
+
+
+def test_drops_from_the_shell(shop: Shop, run: Run) -> None:
+    code, _, err = run("drop", "--source", "slcak", "--yes")
+    assert (code, "did you mean 'slack'" in err) == (2, True), err
+    code, _, err = run("drop", "--where", "event.sender.boot", "--yes")
+    assert (code, "--where" in err, "'bot'" in err) == (2, True, True), err
+    code, _, err = run("drop", "--source", "slack")
+    assert (code, "--yes" in err) == (2, True)
+    begun = as_json(run("drop", "--source", "slack", "--for", "10m", "--yes", "--json"))
+    assert "0 events dropped" in run("drop", "--list")[1]
+    assert as_json(run("drop", "--list", "--json"))["drops"][0]["id"] == begun["id"]
+    (shop.folder / "relay.yaml").write_text("rules: [", encoding="utf-8")
+    assert "ended" in run("drop", "--end", begun["id"])[1], "whatever the file says"
+    assert "nothing is being dropped" in run("drop", "--list")[1]
+
+
+def test_companies_that_are_missing_from_the_shell(shop: Shop, run: Run) -> None:
+    assert "no letter waits" in run("companies", "missing")[1]
+    shop.arrive("hello")
+    shop.bury("no company found", stage="resolve", asked_for=[("email", "anna@customer.example")])
+    told = run("companies", "missing")[1]
+    assert "anna@customer.example" in told
+    assert "1 event;" in told
+    assert 'customer.example: "?"    # 1 letter waits' in run("companies", "missing", "--yaml")[1]
+    assert as_json(run("companies", "missing", "--json"))["missing"][0]["count"] == 1
 
 
 def test_pause_and_resume_from_the_shell(shop: Shop, run: Run) -> None:
@@ -226,3 +252,17 @@ def test_a_pipe_that_closes_early_is_no_error(shop: Shop, redis_url: str, tmp_pa
         env={"RELAY_REDIS_URL": redis_url, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_events_are_listed_found_and_none_is_exit_1(shop: Shop, run: Run) -> None:
+    now_ms = shop.outbox.now_ms()
+    event_id = shop.arrive("the invoice is wrong", now_ms=now_ms)
+    code, out, _ = run("events")
+    assert code == 0
+    assert event_id in out
+    code, out, _ = run("events", "--text", "invoice", "--since", "1h", "--json")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [event_id]
+    assert run("events", "--text", "holiday")[0] == 1
+    code, _, err = run("events", "--state", "deliverd")
+    assert code == 2
+    assert "did you mean 'delivered'" in err

@@ -38,13 +38,20 @@ LOGIN = (
     "salesforce",
     "cloudevents",
     "sendgrid",
+    "brevo",
+    "mailjet",
 )
 
 #: (adapter, its options, a way to prove it beside `sign`: query and headers).
 WAYS: list[tuple[str, str, str, dict[str, str]]] = [
-    *((name, f"secrets: ['{CANARY}']", "", {}) for name in sorted(ADAPTERS) if name not in (*LOGIN, "ses")),
+    *(
+        (name, f"secrets: ['{CANARY}']", "", {})
+        for name in sorted(ADAPTERS)
+        if name not in (*LOGIN, "ses", "postal")
+    ),
     ("ses", f"topics: ['{TOPIC}'], certificate_files: ['{certificate_file()}']", "", {}),
     *((name, f"basic_auth: ['hook:{CANARY}']", "", {}) for name in LOGIN),
+    ("postal", f"basic_auth: ['hook:{CANARY}']", "", {}),
     *((name, f"bearer: ['{CANARY}']", "", {}) for name in LOGIN),
     *((name, f"api_key: {{header: X-Own-Key, values: ['{CANARY}']}}", "", {}) for name in LOGIN),
     ("freshdesk", f"secrets: ['{CANARY}']", f"?token={quote(CANARY)}", {}),

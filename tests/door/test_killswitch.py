@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import redis
+import redis.asyncio
 
 from relay.door.killswitch import KillSwitch, condition_problem
+from relay.errors import NotFound
+from relay.operations.drops import begin_drop, end_drop, list_drops
+from relay.operations.selection import InputInvalid
 from relay.outbox.outbox import Outbox
 from tests.web.test_hooks import Door, books, door, message
 
@@ -70,6 +75,53 @@ def test_a_redis_that_is_away_keeps_the_drops_known_last(door: Door, tmp_path: P
 
 def test_a_condition_says_what_is_wrong_with_it() -> None:
     assert condition_problem("event.sender.bot") == ""
-    assert condition_problem("event.text ==")
+    assert condition_problem("payload.anything == 1") == ""
+    for wrong, told in (
+        ("event.text ==", "unexpected"),
+        ("event.sender.boot", "did you mean 'bot'"),
+        ("evnt.text", "unknown variable 'evnt'"),
+        ("event.text | lowr", "unknown filter 'lowr'"),
+        ('event.kind == "message.craeted"', "message.created"),
+        ("{{ event.sender.bot }}", "leave out {{ and }}"),
+        ("   ", "condition"),
+    ):
+        assert told in condition_problem(wrong), wrong
     assert condition_problem("(" * 5000)
     assert not KillSwitch().armed
+
+
+def test_what_each_drop_has_dropped_is_counted_by_source(door: Door) -> None:
+    outbox = door.side.outbox
+    first = begin_drop(
+        outbox, {"slack", "mail"}, source="slack", where="'flood' in event.text", lasts="30m", by="cli:ann"
+    )
+    second = begin_drop(outbox, {"slack", "mail"}, source="mail", where="", lasts="2m", by="")
+    door.side._look_for_drops()
+    for number in (1, 2, 2, 3):
+        door.slack(message(number, text="calm" if number == 3 else "a flood of it"))
+    flush = door.side.tally.flush(redis.asyncio.Redis.from_url(door.side.settings.redis_url), 1)
+    asyncio.run(flush)
+    told = {row["id"]: row for row in list_drops(outbox, {"slack"})}
+    assert told[first["id"]]["sources"] == {"slack": 2}, "a repeated delivery is dropped once"
+    assert (told[first["id"]]["by"], told[first["id"]]["problem"]) == ("cli:ann", None)
+    assert told[second["id"]]["count"] == 0
+    assert told[second["id"]]["problem"] == "no source is called 'mail'"
+    assert "dropped:" not in str(outbox.remarks()), "it is counted with the drop"
+    assert end_drop(outbox, first["id"])["count"] == 2
+    with pytest.raises(NotFound):
+        end_drop(outbox, first["id"])
+
+
+def test_a_drop_that_could_match_nothing_is_refused(outbox: Outbox) -> None:
+    for asked, path in (
+        ({"source": "slcak"}, "source"),
+        ({"where": "event.sendr.bot"}, "where"),
+        ({"where": "x" * 3000}, "where"),
+        ({"source": "slack", "lasts": "8d"}, "for"),
+        ({"source": "slack", "lasts": "soon"}, "for"),
+        ({}, "source"),
+    ):
+        with pytest.raises(InputInvalid) as caught:
+            begin_drop(outbox, {"slack"}, by="", **{"source": "", "where": "", "lasts": "1h", **asked})
+        assert caught.value.path == path
+    assert outbox.drops() == []

@@ -561,7 +561,10 @@ METRICS = {
     "relay_dead_letters", "relay_planhat_requests_total", "relay_planhat_request_seconds_bucket", "relay_batch_items_bucket",
     "relay_end_to_end_seconds_bucket", "relay_delivery_state", "relay_calls_per_minute_used", "relay_books_balanced",
     "relay_redis_memory_bytes", "relay_redis_memory_max_bytes", "relay_worker_heartbeat_age_seconds", "relay_signature_failures_total",
-    "relay_rules_reload_failures_total", "relay_redis_up",
+    "relay_rules_reload_failures_total", "relay_redis_up", "relay_build_info", "relay_token_expiry_timestamp_seconds",
+    "relay_paused_timestamp_seconds", "relay_drop_ends_timestamp_seconds", "relay_planhat_differences", "relay_company_conflicts_total",
+    "relay_spool_requests", "relay_spool_set_aside_total", "relay_redis_epoch_changes_total", "relay_redis_durable",
+    "relay_damaged_secrets", "relay_worker_deaths_total", "relay_processes", "relay_alerts_total",
 }  # fmt: skip
 ALERTS = [
     rule

@@ -20,8 +20,11 @@ from tests.places import ROOT
 pytestmark = pytest.mark.process
 
 DASHBOARD = ROOT / "helm" / "files" / "dashboard.json"
-#: True only where the relay has such a thing: a memory limit on Redis, dead letters, changed rules.
-MAY_BE_EMPTY = ("relay_redis_memory_max_bytes", "relay_dead_letters")
+#: True only where the relay has such a thing: a memory limit on Redis, dead letters, something held or dropped, a known end.
+MAY_BE_EMPTY = (
+    *("relay_redis_memory_max_bytes", "relay_dead_letters", "relay_paused_timestamp_seconds"),
+    *("relay_drop_ends_timestamp_seconds", "relay_token_expiry_timestamp_seconds"),
+)
 
 
 def queries(value: Any) -> Iterator[str]:

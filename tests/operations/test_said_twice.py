@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from rq import Queue
+from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
@@ -104,3 +104,26 @@ def test_many_letters_are_looked_at_in_turn(outbox: Outbox, tmp_path: Path) -> N
     posters = Posters(outbox.redis, outbox)
     assert sum(posters.tend(count=10) for _ in range(40)) == 40
     assert len(failed_jobs(outbox.redis)) == 40
+
+
+def test_a_worker_with_the_wrong_serializer_costs_the_job_and_not_the_letter(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    """`rq worker dead-letter` without `-S`, or a dashboard's own worker: it cannot read our jobs, and fails them."""
+    client = outbox.redis
+    shop = buried(client, tmp_path, 2)
+    assert post_dead_letters(client, outbox) == 2
+    [name, other] = sorted(failed_jobs(client))
+    said = Job.fetch(name, connection=client, serializer="json").latest_result()
+    assert said is not None
+    first, _, more = str(said.exc_string).partition("\n")
+    assert first == "refused: no"
+    assert f"relay dead show {name}" in more
+    assert "Requeue replays it" in more
+    FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json")).requeue(name)
+    worker = SimpleWorker([Queue("dead-letter", connection=client)], connection=client)
+    worker.work(burst=True, logging_level="CRITICAL")
+    assert set(outbox.dead.ids()) == {name, other}
+    assert shop.counts()["dead"] == 2
+    Posters(client, outbox).tend()
+    assert failed_jobs(client) == {name, other}

@@ -191,7 +191,7 @@ def pages(shop: Shop, size: int, **asked: str) -> list[str]:
             return found
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.sampled_from(["slack", "second"]), st.integers(0, 3), st.sampled_from(["a", "b", "a b"])), max_size=25),
     st.integers(1, 4),

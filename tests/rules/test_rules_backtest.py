@@ -176,7 +176,7 @@ def test_the_command_shows_the_diff_and_sends_nothing(
     before = outbox.ledger()
     monkeypatch.setenv("RELAY_REDIS_URL", redis_url)
     monkeypatch.setenv("RELAY_CONFIG", str(old))
-    words = ["backtest", str(new), "--since", "1h", "--data", str(tmp_path)]
+    words = ["backtest", str(new), "--since", "1h"]
     shown = CliRunner().invoke(cli, words)
     assert shown.exit_code == 0
     assert "3 events; conversations: 0 new, 3 changed, 0 dropped, 0 same" in shown.stdout

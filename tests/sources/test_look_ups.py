@@ -84,10 +84,13 @@ def test_what_is_asked_is_one_path_with_its_ids_quoted(name: str) -> None:
     assert look_up is not None
     assert bool(look_up.api) != bool(look_up.example)
     contacts = {"item": {"contacts": {"contacts": [{"id": "u 1"}]}}, "email_id": "e/1"}
-    payload = Walk({"data": contacts, "resource": "chats('t 1')/messages('1')"})
+    action = {"bucketName": "mails", "objectKey": "m 1"}
+    payload = Walk(
+        {"data": contacts, "resource": "chats('t 1')/messages('1')", "receipt": {"action": action}}
+    )
     kind = "ticket.created" if name == "helpscout" else "message.created"
     path = look_up.path(view(kind=kind), payload)
     assert path.startswith("/")
     assert " " not in path
     asked = path + (str(look_up.question(view(kind=kind), payload)) if look_up.question else "")
-    assert any(id_ in asked for id_ in ("t%201", "m%2F1", "u%201", "e%2F1", "'t 1'"))
+    assert any(id_ in asked for id_ in ("t%201", "m%2F1", "m%201", "u%201", "e%2F1", "'t 1'"))

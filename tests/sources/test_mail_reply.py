@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.sources.mail.bodies import bodies_of
@@ -356,6 +356,13 @@ def words(text: str) -> Counter[str]:
     below=st.just("") | PARAGRAPHS,
     attribution=st.sampled_from([line for _, line in cases() if "\n" not in line]),
     marked=st.booleans(),
+)
+@example(
+    reply="seat",
+    quote="skrev Sent:",
+    below="seat seat",
+    attribution="Qe 5 zub 2026 po 10:12, Anna Xyl <anna@example.com> vrabel:",
+    marked=True,
 )
 def test_no_word_of_the_writers_is_lost(
     reply: str, quote: str, below: str, attribution: str, marked: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from relay.errors import NotAuthentic
@@ -74,6 +75,15 @@ def test_the_raw_mail_says_what_the_parsed_fields_leave_out() -> None:
     assert found.message_id == "<raw-1@mail.acme.example>"
     assert found.thread == "<q1-8841@mail.acme.example>"
     assert "RawEmail" not in found.payload
+
+
+def test_a_body_that_is_neither_text_nor_html_is_read_from_the_raw_mail() -> None:
+    raw = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VEVENT\nSUMMARY:Review\nEND:VEVENT\n"
+    body = {"From": "nora@acme.example", "Subject": "Invitation", "MessageID": "m-1", "RawEmail": raw}
+    headers = [{"Name": "Message-ID", "Value": "<1@acme.example>"}]
+    (found,) = postmark().parse(Inbound(orjson.dumps({**body, "Headers": headers}), {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert "Review" in found.text
 
 
 def test_the_check_button_and_events_of_sent_mail_are_no_mails() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from relay.errors import PayloadInvalid
 from relay.event import Event
-from relay.sources.base import Inbound, Parsed, Skipped
+from relay.sources.base import Inbound, Parked, Parsed, Skipped
 from tests.sources.test_every_source import NOW_S, build
 from tests.sources.words import book_of, conversations
 
@@ -257,6 +258,10 @@ def test_jira_automation_needs_no_webhook_event() -> None:
     for whole in ({"issue": issue}, issue):
         found = one("jira", whole)
         assert (found.kind, found.thread, found.text) == ("ticket.created", "7", "every time")
+    # A rule whose JSON was written by hand.
+    for by_key in ({"key": "SUP-7"}, "SUP-7"):
+        found = one("jira", {"issue": by_key, "comment": {"body": "only words"}})
+        assert (found.kind, found.thread, found.text) == ("ticket.commented", "SUP-7", "only words")
 
 
 def test_githubs_subject_and_login_are_found() -> None:
@@ -297,3 +302,23 @@ def test_the_newest_of_a_tickets_messages_is_what_was_said() -> None:
     assert (found.text, found.sender.name, found.message_id, found.thread) == ("Is it here?", "Kim", "2", "7")
     messages[0]["public"] = False
     assert parse("gorgias", {"ticket": {"id": 7, "messages": messages}}) == [Skipped("private")]
+
+
+@pytest.mark.parametrize("name", ["thread", "conversation", "ticket", "case"])
+def test_a_thread_may_be_named_by_its_id_alone(name: str) -> None:
+    found = one("generic", {"id": "m-1", name: "T-7", "text": "hello"})
+    assert found.thread == "T-7"
+    # Words are no id.
+    assert one("generic", {"id": "m-1", name: "about the export", "text": "hello"}).thread == "m-1"
+
+
+@pytest.mark.parametrize("name", ["plain", "kustomer", "linear", "unthread", "zoho_desk"])
+def test_an_event_without_its_type_is_not_taken_for_one_that_nobody_wants(name: str) -> None:
+    body = orjson.dumps({"message": {"text": "The export fails since this morning"}})
+    if name == "zoho_desk":
+        body = b"[" + body + b"]"
+    try:
+        found = build(name).parse(Inbound(body, {}), now_s=NOW_S)
+    except PayloadInvalid:
+        return  # what the door parks, since it holds words
+    assert [type(parsed) for parsed in found] == [Parked]

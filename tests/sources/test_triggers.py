@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
 from relay.event import Event
-from relay.sources.base import Inbound, Parked, Parsed
+from relay.sources.base import Inbound, Parked, Parsed, Skipped
 from relay.sources.read.lenient import parse_lenient
 from tests.sources.test_every_source import NOW_S, build
 
@@ -75,6 +75,20 @@ def test_a_trigger_without_any_text_says_so() -> None:
     assert event("freshdesk", {"ticket_id": 7, "triggered_event": "{note_type:public}"}).empty == "trigger"
     # A change of state has no words to miss.
     assert event("freshdesk", {"ticket_id": 7, "triggered_event": "{status:{from:2,to:4}}"}).empty == ""
+
+
+def test_a_comment_of_a_picture_alone_is_one() -> None:
+    picture = {
+        "file_name": "row.png",
+        "content_url": "https://z.example/row.png",
+        "content_type": "image/png",
+    }
+    payload = {"ticket_id": 7, "latest_comment": "", "attachments": [picture]}
+    found = event("zendesk", payload)
+    assert (found.kind, [file.name for file in found.attachments]) == ("ticket.commented", ["row.png"])
+    assert found.remarks
+    strictly = build("zendesk").parse(Inbound(orjson.dumps(payload), {}), now_s=NOW_S)
+    assert strictly == [Skipped("privacy_unsaid")], "the note that it belongs to may be private"
 
 
 def test_a_flag_is_no_text_and_angle_brackets_are_no_tags() -> None:

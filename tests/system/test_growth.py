@@ -26,7 +26,8 @@ from relay.sources.registry import ADAPTERS
 from tests.growth import SHORT_S, assert_linear, seconds
 from tests.sources.test_every_source import NOW_S, build, inbound, seeds
 from tests.sources.test_mail_growth import PAGES
-from tests.text_functions import FORM, IN_JSON, JSON, MULTIPART, NOT_TEXT, PLAIN, ROWS, SLACK
+from tests.text_functions import IN_JSON, NOT_TEXT, ROWS
+from tests.text_pieces import FORM, JSON, MULTIPART, PLAIN, SLACK
 
 
 def reading_functions() -> Iterator[str]:

@@ -355,6 +355,45 @@ def test_pause_and_resume(shop: Shop, client: Caller) -> None:
     assert error_of(client.post("/api/v1/pause", json={"source": "nobody"}))[:2] == (404, "not_found")
 
 
+def test_drops_are_begun_listed_and_ended(shop: Shop, client: Caller) -> None:
+    asked = {"source": "slack", "where": "event.sender.bot", "for": "30m"}
+    begun = client.post("/api/v1/drops", json=asked).json()
+    assert (begun["source"], begun["where"], begun["by"], begun["count"]) == (
+        "slack",
+        "event.sender.bot",
+        "api:ann",
+        0,
+    )
+    assert client.get("/api/v1/drops").json()["drops"] == [begun]
+    for wrong, path in (({"source": "slcak"}, "source"), ({"where": "event.sendr"}, "where"), ({}, "source")):
+        assert error_of(client.post("/api/v1/drops", json=wrong))[0] == 422
+        assert client.post("/api/v1/drops", json=wrong).json()["error"]["path"] == path
+    ended = client.request("DELETE", "/api/v1/drops", json={"id": begun["id"]})
+    assert (ended.status_code, ended.json()["count"]) == (200, 0)
+    assert client.get("/api/v1/drops").json()["drops"] == []
+    assert error_of(client.request("DELETE", "/api/v1/drops", json={"id": begun["id"]}))[0] == 404
+
+
+def test_what_no_company_was_found_for_is_listed(shop: Shop, client: Caller) -> None:
+    shop.arrive("hello")
+    shop.bury("no company found", stage="resolve", asked_for=[("email", "anna@customer.example")])
+    told = client.get("/api/v1/companies/missing").json()
+    assert [(row["key"], row["asked_for"], row["count"]) for row in told["missing"]] == [
+        ("email", "anna@customer.example", 1)
+    ]
+    assert "customer.example" in told["yaml"]
+    assert error_of(client.get("/api/v1/companies/missing?sorce=x"))[0] == 422
+
+
+def test_a_letter_whose_request_could_not_be_read_is_mended_whole(shop: Shop, client: Caller) -> None:
+    shop.arrive("hello")
+    [dead_id] = shop.bury("no")
+    mended = slack_message("mended", ts="1800000000.000100").decode()
+    edited = client.request("PATCH", f"/api/v1/dead/{dead_id}", json={"raw": mended})
+    assert edited.status_code == 200, edited.text
+    assert edited.json()["event"]["text"] == "mended"
+
+
 def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
     payload = slack_message("hello", ts="1800000000.000100").decode()
 

@@ -231,12 +231,14 @@ def test_what_is_done_and_looked_at_stands_in_the_audit(shop: Shop, browser: Cal
 
 FORMS = (
     "/console/pause", "/console/resume", "/console/dead/replay", "/console/dead/discard", "/console/dead/x/edit",
-    "/console/dead/x/replay", "/console/dead/x/discard", "/console/rules", "/console/operations/x/cancel", "/console/sign-out",
+    "/console/dead/x/replay", "/console/dead/x/discard", "/console/dead/causes/x", "/console/drops", "/console/drops/x/end", "/console/sources/x/sample", "/console/rules", "/console/operations/x/cancel", "/console/sign-out",
 )  # fmt: skip
 
 
 def test_every_form_is_on_the_list(shop: Shop) -> None:
-    posts = {r.path.replace("{id}", "x") for r in console.routes(shop.context) if "POST" in (r.methods or ())}
+    posts = {
+        re.sub(r"\{\w+\}", "x", r.path) for r in console.routes(shop.context) if "POST" in (r.methods or ())
+    }
     assert posts == {*FORMS, "/console/sign-in"}
 
 
@@ -245,7 +247,7 @@ def test_every_form_that_changes_something_has_its_word_for_the_audit(shop: Shop
 
     class Listing(Frame):
         def route(self, path: str, handler: Handler, way: PageRoute) -> Route:
-            made[f"{way.method} /console{path.replace('{id}', 'x')}"] = way
+            made[f"{way.method} /console" + re.sub(r"\{\w+\}", "x", path)] = way
             return super().route(path, handler, way)
 
     console.console_routes(Listing(shop.context, access_of(shop.context)))

@@ -1,112 +1,30 @@
 """The console in a real browser: Debian's chromium under Playwright. Each page empty, busy and broken; the keyboard, the
-phone, the dark, and hostile payloads that must not run. RELAY_SCREENSHOTS names a folder to keep pictures in."""
+dark, and hostile payloads that must not run."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
-import uvicorn
-from starlette.applications import Starlette
 
 from relay.operations.sign_in import make_code
-from relay.web import api, console
 from tests.operating import Shop
+from tests.web.browsing import PAGES, TOKEN, Site, serve, shoot, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = os.environ.get("RELAY_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-TOKEN = "operators-only-" + "x" * 20
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-PAGES = {"overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "rules": "/rules"}
-SHOTS = os.environ.get("RELAY_SCREENSHOTS", "")
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have a browser at {CHROMIUM}")
-        pytest.skip(
-            f"NO BROWSER TESTS: {CHROMIUM} is not there; install chromium, or name one in RELAY_CHROMIUM"
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Site:
-    def __init__(self, shop: Shop, url: str) -> None:
-        self.shop, self.url = shop, url
-
-
-def serve(shop: Shop) -> Iterator[Site]:
-    app = Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(shop, f"http://127.0.0.1:{port}")
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture
 def site(redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
     yield from serve(Shop(redis_client, tmp_path, token=TOKEN))
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB"
-    )
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    # A CSP violation, a script error, a missing file: none of them may go unseen. Refusals are expected to be logged.
-    assert not [text for text in problems if "status of 4" not in text and "status of 503" not in text], (
-        problems
-    )
-
-
-def sign_in(page: Page, site: Site) -> None:
-    page.goto(site.url + "/console")
-    page.get_by_label("Operator token").fill(TOKEN)
-    page.get_by_label("Your name (optional)").fill("Ann")
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Overview").wait_for()
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
 def make_busy(shop: Shop) -> dict[str, str]:
@@ -196,8 +114,8 @@ def test_every_page_when_redis_is_away_or_planhat_is_blocked(page: Page, site: S
 def test_a_letter_is_mended_by_hand_from_list_to_replay(page: Page, site: Site) -> None:
     make_busy(site.shop)
     sign_in(page, site)
-    page.get_by_role("link", name="Dead letters").click()
-    page.locator("a.mono").last.click()
+    page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
+    page.get_by_role("rowheader").get_by_role("link").last.click()
     page.get_by_label("Field").fill("subject")
     page.get_by_label("New value").fill("Short")
     page.get_by_role("button", name="Keep the edit").click()
@@ -232,10 +150,11 @@ def test_the_overview_refreshes_itself_and_pauses(page: Page, site: Site) -> Non
 
 def test_the_playground_shows_the_conversation(page: Page, site: Site) -> None:
     sign_in(page, site)
-    page.get_by_role("link", name="Rules").click()
+    page.get_by_role("navigation").get_by_role("link", name="Rules").click()
     page.get_by_role("button", name="Use a sample").click()
     assert page.get_by_role("heading", name="What the relay would do").is_visible()
-    assert page.get_by_role("heading", name="The conversation").is_visible()
+    assert page.get_by_role("heading", name="The company").is_visible()
+    assert page.get_by_text("extid-acme").first.is_visible()
     shoot(page, "rules-explained")
 
 
@@ -243,7 +162,7 @@ def test_times_are_the_viewers_and_utc_on_hover(page: Page, site: Site) -> None:
     event_id = site.shop.arrive("hello")
     sign_in(page, site)
     page.goto(f"{site.url}/console/trace?id={event_id}")
-    time_of = page.locator("time").first
+    time_of = page.get_by_role("main").locator("time").first
     assert time_of.get_attribute("title") == "2027-01-15 08:00:00 UTC"
     assert time_of.inner_text() == "15/01/2027, 17:00:00"
 
@@ -270,20 +189,18 @@ def test_hostile_payloads_do_not_run(page: Page, site: Site) -> None:
         assert page.locator("main script, main img").count() == 0
 
 
-def test_on_a_phone_nothing_runs_off_the_screen(chromium: Browser, site: Site) -> None:
-    ids = make_busy(site.shop)
-    context = chromium.new_context(viewport={"width": 375, "height": 700}, color_scheme="dark")
+def test_a_url_is_copied_and_the_menu_closes(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
     sign_in(page, site)
-    for name, path in {
-        **PAGES,
-        "letter": f"/dead/{ids['dead']}",
-        "trace-found": f"/trace?id={ids['event']}",
-    }.items():
-        page.goto(f"{site.url}/console{path}")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 375, (path, width)
-        shoot(page, f"{name}-phone-dark")
+    page.goto(f"{site.url}/console/sources/slack")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}/hooks/slack"
+    page.get_by_text("More", exact=False).first.click()
+    page.get_by_role("link", name="System").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("link", name="System").is_visible()
     context.close()
 
 

@@ -7,21 +7,15 @@ companies are not a guess to make: `Ambiguous`. A look-up that cannot be made no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.resources import files
-from typing import Final
 
 import redis
 
 from relay.config import CompanyStep
+from relay.free_mail import FREE_MAIL
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from workers.companies.lookup_cache import LookUpBatch, LookUpCache, LookUpPostponed, PlanhatLookUps
 from workers.companies.parked import ParkedLetters
 from workers.companies.verdicts import Ambiguous, Ask, CompanyVerdict, Found, Missing
-
-#: Domains whose addresses say nothing of a company.
-FREE_MAIL: Final = frozenset(
-    files("workers.companies").joinpath("free_mail.txt").read_text(encoding="utf-8").split()
-)
 
 
 class CompanyDirectory:

@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 import orjson
 
 from relay.errors import PlanhatError
+from relay.free_mail import FREE_MAIL
 from relay.outbox import keys
 from relay.outbox.address_digest import address_digest
 from relay.outbox.scripts import reaching_redis, unless_full
 from relay.planhat.limits import USERS_MAX
-from workers.companies.directory import FREE_MAIL
 from workers.companies.lookup_cache import FOUND_S, NOT_FOUND_S, LookUpBatch, LookUpCache, LookUpPostponed
 
 #: Looked up, or made, for one part of a batch: Planhat's answer to the batch waits for the worker meanwhile.

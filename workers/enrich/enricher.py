@@ -128,6 +128,7 @@ def _with(event: Event, view: Mapping[str, Any]) -> Event:
         subject=view["subject"],
         text=view["text"],
         html=view["html"],
+        quoted=view.get("quoted", event.quoted),
         sender=replace(event.sender, id=sender["id"], name=sender["name"], email=sender["email"]),
         recipients=tuple(Recipient(one["name"], one["email"], one["role"]) for one in view["recipients"]),
         attachments=tuple(

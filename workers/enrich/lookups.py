@@ -31,7 +31,6 @@ from workers.enrich.lent_token import LentToken
 #: Answers of one process; a person's address seldom changes.
 _REMEMBERED = 10_000
 _NOT_FOUND_S = 300.0
-_MAX_ANSWER_BYTES = 2 * 1024 * 1024
 _ABSENT = (404, 410)
 
 _KEYS = ("token", "login", "token_url", "scope", "url", "timeout", "cache")
@@ -80,7 +79,9 @@ def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
     url, token_url = str(raw.get("url") or ""), str(raw.get("token_url") or "")
     if not (token() or login()):
         raise ValueError("enrich: needs token, the provider's API token")
-    if not (look_up.api or url):
+    if look_up.sign is not None and ":" not in login():
+        raise ValueError(f"enrich: {adapter} needs login, an access key as id:secret")
+    if not (look_up.api or look_up.where or url):
         raise ValueError(f"enrich: {adapter} needs url, as in {look_up.example}")
     if token_url and ":" not in login():
         raise ValueError("enrich: token_url needs login, the app's id and secret as id:secret")
@@ -124,10 +125,11 @@ def enrich(
         return found
     walk = Walk(dict(payload or {}))
     path = look_up.path(found, walk)
-    if path:
+    place = options.url or look_up.api or (look_up.where(walk) if look_up.where else "")
+    if path and place:
         body = b"" if look_up.question is None else orjson.dumps(look_up.question(found, walk))
         event = str(view.get("id") or "") if look_up.changes else ""
-        look_up.fill(found, Walk(fetch(Question((options.url or look_up.api) + path, body, event))))
+        look_up.fill(found, Walk(dict(fetch(Question(place + path, body, event)))))
     return found
 
 
@@ -147,7 +149,7 @@ class Lookups:
         )
         self._token = LentToken(options.token_url, options.login, options.scope, self._post, clock=clock)
         look_up = look_up_of(options.adapter)
-        self._busy = look_up.busy if look_up else None
+        self._look_up = look_up
         self._known: OrderedDict[Question, tuple[float, Mapping[str, Any]]] = OrderedDict()
         self._lock = Lock()
         self._not_before = 0.0
@@ -165,6 +167,8 @@ class Lookups:
             raise TryLater("the provider's API asks for a pause", wait_s)
         value = self._ask(question)
         lasts_s = self._options.remember_s if value else _NOT_FOUND_S
+        if self._look_up is not None and self._look_up.once:
+            return value
         with self._lock:
             self._known[question] = (now_s + lasts_s, value)
             while len(self._known) > _REMEMBERED:
@@ -175,15 +179,21 @@ class Lookups:
         self._client.close()
 
     def _ask(self, question: Question) -> Mapping[str, Any]:
-        headers = {**self._headers(), "accept": "application/json"}
+        look_up = self._look_up
+        headers = {
+            **self._headers(question.url),
+            "accept": "*/*" if look_up and look_up.read else "application/json",
+        }
         if question.body:
             headers["content-type"] = "application/json"
         status, content = self._call("POST" if question.body else "GET", question.url, headers, question.body)
         if status == httpx.codes.UNAUTHORIZED:
             self._token.forget()
         self._check(status)
+        if look_up is not None and look_up.read is not None:
+            return look_up.read(content) if content else {}
         value = _object(content)
-        if self._busy is not None and self._busy(Walk(dict(value))):
+        if look_up is not None and look_up.busy is not None and look_up.busy(Walk(dict(value))):
             raise TryLater("the provider's API asks for a pause", 30.0)
         return value
 
@@ -201,7 +211,7 @@ class Lookups:
         try:
             with self._client.stream(method, url, headers=dict(headers), content=body or None) as answer:
                 self._check_pause(answer)
-                return answer.status_code, b"" if answer.status_code in _ABSENT else _read(answer)
+                return answer.status_code, b"" if answer.status_code in _ABSENT else self._content(answer)
         except (httpx.HTTPError, httpx.InvalidURL, DeadlinePassed) as error:
             raise TryLater(f"the provider's API did not answer ({type(error).__name__})", 30.0) from error
         finally:
@@ -220,7 +230,20 @@ class Lookups:
             # 401 and 403 as well: the token may be mended while the event waits.
             raise TryLater(f"the provider's API answered {status}", 60.0)
 
-    def _headers(self) -> dict[str, str]:
+    def _content(self, answer: httpx.Response) -> bytes:
+        """The body, or nothing where it is larger than any message."""
+        most = self._look_up.max_bytes if self._look_up else 0
+        pieces, size = [], 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > most:
+                return b""
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _headers(self, url: str) -> Mapping[str, str]:
+        if self._look_up is not None and self._look_up.sign is not None:
+            return self._look_up.sign(url, self._options.login(), time.time())
         if self._options.token_url:
             return {"authorization": f"Bearer {self._token.get()}"}
         login = self._options.login()
@@ -236,17 +259,6 @@ def _object(content: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _read(answer: httpx.Response) -> bytes:
-    """The body, or nothing where it is larger than any message."""
-    pieces, size = [], 0
-    for piece in answer.iter_bytes():
-        size += len(piece)
-        if size > _MAX_ANSWER_BYTES:
-            return b""
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _retry_after_s(given: str) -> float:

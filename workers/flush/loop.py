@@ -33,7 +33,7 @@ from workers.flush.fitting import Fitting
 from workers.flush.job import Bells, Job, Tools
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Recalls
-from workers.flush.settle import Settlements
+from workers.flush.settle import NotesSettled, Settlements
 from workers.flush.verdicts import ReadsBack
 from workers.pace.pace import Pace
 
@@ -79,11 +79,12 @@ class Flush:
         watch: Callable[[], None] = lambda: None,
         doubts: Looks | None = None,
         give_way: Callable[[], object] = lambda: None,
+        traces: NotesSettled | None = None,
     ) -> None:
         self._give_way = give_way
         self._watch = watch
         self._doubts = doubts
-        settling = Settlements(config, metrics, chance or Random())  # noqa: S311 - jitter, no secret
+        settling = Settlements(config, metrics, chance or Random(), traces)  # noqa: S311 - jitter, no secret
         self.tools = Tools(
             config=config,
             outbox=outbox,

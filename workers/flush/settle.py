@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Protocol
 
 from relay.config import Config
-from relay.outbox.items import Bury, Done, Item, Later, Settlement, State
+from relay.outbox.items import Bury, Done, Item, Later, Pending, Settlement, State
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import MARK_YEAR_S
 from relay.patch import Document
@@ -52,10 +53,21 @@ class Folded(Protocol):
     def whole(self) -> Document: ...
 
 
+class NotesSettled(Protocol):
+    """Is told what became of events, for traces."""
+
+    def settled(
+        self, pending: Sequence[Pending], outcome: Outcome, batch: str, status: int | None, took_ms: int, now_ms: int
+    ) -> None: ...  # fmt: skip
+
+
 class Settlements:
     """Decides; `count_waits` reports how long the delivered events had waited."""
 
-    def __init__(self, config: Config, metrics: SharedMetrics, chance: Random) -> None:
+    def __init__(
+        self, config: Config, metrics: SharedMetrics, chance: Random, traces: NotesSettled | None = None
+    ) -> None:
+        self._traces = traces
         self._config = config
         self._metrics = metrics
         self._chance = chance
@@ -72,6 +84,10 @@ class Settlements:
     def settlement(
         self, outgoing: OutgoingItem, outcome: Outcome, facts: CallFacts, now_ms: int
     ) -> Settlement:
+        if self._traces is not None:
+            self._traces.settled(
+                outgoing.item.pending, outcome, facts.batch, facts.status, facts.took_ms, now_ms
+            )
         match outcome:
             case Delivered(planhat_id) | Unchanged(planhat_id):
                 return self._done(outgoing, planhat_id, isinstance(outcome, Delivered), facts, now_ms)

@@ -8,17 +8,21 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed, NewerRecord, NotOurs, OutboxUnavailable
+from relay.lane_name import MAIN
 from relay.operations.ownership import LaneGuard
+from relay.operations.search.build import Indexer
+from relay.operations.search.list_events import terms_of
 from relay.outbox.bell import Bell
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
+from relay.outbox.processes import config_facts
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
@@ -31,6 +35,7 @@ from relay.telemetry import log
 from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import NOT_FOUND_S
 from workers.companies.verdicts import Ask, Found, Unsure
+from workers.dead_jobs import ask_to_index
 from workers.enrich.enricher import Enricher, tools_of
 from workers.flush.doubt import Doubts
 from workers.flush.fitting import fitting_of
@@ -43,10 +48,15 @@ from workers.pace.pace import Pace
 from workers.process.signs import IDLE_DUE_S
 from workers.process.stopping import STOPPING
 
+if TYPE_CHECKING:
+    from workers.flush.traces import Traces
+
 _PARKED_PER_JOB: Final = 100
 #: A job reads in Planhat's list for so long at most, and only while this much of the minute's calls is left.
 _RECOGNISE_S: Final = 60.0
 _SPARE: Final = 0.5
+#: A job of the index lasts so long: dead letters that go again wait in the same queue.
+_INDEX_S: Final = 3.0
 
 
 class WorkerContext:
@@ -72,15 +82,33 @@ class WorkerContext:
             self.settings.planhat_token,
             claim=True,
         )
+        self._traces = self._open_traces()
         self._looked_at = float("-inf")
+        self._indexer: Indexer | None = None
         #: Why this process must end: the lane is another relay's.
         self.refused: NotOurs | None = None
         self._stamp: tuple[int, int, int] | None = None
+        #: For the signs of life: the config that this process goes by.
+        self.facts: dict[str, Any] = {}
         self.config = Config()
         self.rulebook: RuleBook
         self.flush: Flush
         self.directory: CompanyDirectory
         self._read_config()
+
+    def _open_traces(self) -> Traces | None:
+        """None where nobody wants traces."""
+        if not self.settings.tracing:
+            return None
+        from relay.tracing import Tracing
+        from workers.flush.traces import Traces
+
+        own = Outbox(
+            connect(self.settings.redis_url),
+            base=self.settings.key_prefix,
+            vault=Vault(self.settings.encryption_keys),
+        )
+        return Traces(Tracing.open("flush"), own)
 
     @cached_property
     def planhat(self) -> Planhat:
@@ -95,6 +123,7 @@ class WorkerContext:
                 self._read_config()
         except ConfigInvalid as error:
             self._stamp = _stamp(self.settings.config)
+            self.facts |= config_facts(self.config.version, str(error).split("\n")[0])
             log("config.kept", level=logging.ERROR, mistakes=len(error.mistakes))
         return self
 
@@ -102,6 +131,8 @@ class WorkerContext:
         stamp, base = _stamp(self.settings.config), self.settings.key_prefix
         self.config, self.rulebook = load(self.settings.config, self._environ)
         self._stamp = stamp
+        self.facts.clear()
+        self.facts |= config_facts(self.config.version, "")
         self.outbox.retention = Retention.of(self.config.keep)
         pace = Pace(
             self.delivery,
@@ -154,6 +185,7 @@ class WorkerContext:
             overdue=STOPPING.overdue,
             watch=self._watch,
             give_way=lambda: STOPPING.wait(1.0),
+            traces=self._traces,
             doubts=Doubts(
                 self.outbox,
                 self.planhat,
@@ -211,6 +243,16 @@ class WorkerContext:
         while not STOPPING() and (part := rethread_events(self)):
             looked_at += part
         return looked_at
+
+    def index(self) -> int:
+        """Takes what came in into the index of `relay events`, for a few seconds; how many events."""
+        if self._indexer is None:
+            self._indexer = Indexer(self, terms_of(self))
+        before = self._indexer.events
+        if not self._indexer.run(_INDEX_S):
+            # The rest is a job of its own: what waits in the queue meanwhile goes first.
+            ask_to_index(self.redis, MAIN, time.time_ns() // 1_000_000)
+        return self._indexer.events - before
 
     def unpark(self) -> int:
         """Dead letters that waited for a company go back to work where it is known by now; how many did."""

@@ -15,10 +15,11 @@ from rq.job import Job
 ALLOWED: Final = frozenset(
     {
         "workers.jobs.flush",
-        "workers.jobs.redrive",
-        "workers.jobs.unpark",
+        "workers.jobs.index",
         "workers.jobs.recognise",
+        "workers.jobs.redrive",
         "workers.jobs.rethread",
+        "workers.jobs.unpark",
     }
 )
 

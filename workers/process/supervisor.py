@@ -3,7 +3,7 @@ death is lost for good), started again when it dies, and the sweep.
 
 The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
 a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at and mails moved to their
-conversation, and gives signs of life.
+conversation, and gives signs of life. Alerts are sent by a thread of their own: a mail server must not stop the sweep.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ from relay.settings import Settings
 from relay.telemetry import log
 from workers.dead_jobs import (
     Posters,
+    ask_to_index,
     ask_to_recognise,
     ask_to_rethread,
     ask_to_unpark,
     post_dead_letters,
 )
+from workers.process.alerting import Alerting
 from workers.process.stopping import WRONG_SETTINGS
 
 _SWEEP_S: Final = 0.5
@@ -48,6 +50,7 @@ _STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
 _RETHREAD_EVERY_S: Final = 2.0
+_INDEX_EVERY_S: Final = 10.0
 _WATCH_EVERY_S: Final = 1.0
 _RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
@@ -124,15 +127,18 @@ class Supervisor:
         self._watched_at = float("-inf")
         self._posters = Posters(self._redis, self._outbox)
         self._stop = False
-        self._beat_at = self._parked_at = 0.0
+        self._beat_at = self._parked_at = self._indexed_at = 0.0
+        self._indexed = -1
         self._redis_away = False
         self._config_stamp = _stamp(settings.config)
         self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
+        self._alerting = Alerting(settings, os.environ)
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         code = 0
+        self._alerting.start()
         while not self._stop:
             now = time.monotonic()
             for child in self._children:
@@ -167,6 +173,7 @@ class Supervisor:
                 self._parked_at = now
                 if self._parked_is_due():
                     ask_to_unpark(self._redis, MAIN, int(time.time() // _PARKED_EVERY_S))
+            self._ask_to_index(now)
             if self._redis_away:
                 self._redis_away = False
                 log("redis.back")
@@ -174,6 +181,16 @@ class Supervisor:
             if not self._redis_away:
                 self._redis_away = True
                 log("redis.away", level=logging.ERROR, reason=str(error))
+
+    def _ask_to_index(self, now: float) -> None:
+        """Where something came in since the last time."""
+        if now - self._indexed_at < _INDEX_EVERY_S:
+            return
+        self._indexed_at = now
+        came = sum(row["accepted"] for row in self._outbox.ledger().values())
+        if came != self._indexed:
+            self._indexed = came
+            ask_to_index(self._redis, MAIN, int(time.time() // _INDEX_EVERY_S))
 
     def _watch(self, now: float) -> None:
         """Whether Redis was set back: said and counted also while nothing is delivered."""
@@ -223,6 +240,7 @@ class Supervisor:
                 log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
 
     def _end(self, children: Sequence[Child]) -> int:
+        self._alerting.stop()
         for child in children:
             child.tell(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S

@@ -76,6 +76,7 @@ def work_queue(queue: str, parent: int) -> int:
     signs.good_for(AWAY_DUE_S)
     if queue == FLUSH_QUEUE:
         worker_context().asked = signs.asked
+        signs.facts = worker_context().facts
     # A call's body is 4 MB, again and again: as fresh memory it costs 2 ms of the time that Planhat waits.
     tune_malloc(keep_bytes=8 * 1024 * 1024, block_bytes=16 * 1024 * 1024)
     # The thread that sends a batch needs the interpreter for a moment at each piece, while this one folds: with Python's own

@@ -14,6 +14,8 @@ from relay.outbox.index.places import EventPlace, Segment, places_of
 from relay.outbox.index.store import BlockFacts, Cursor, EventIndex
 from relay.outbox.outbox import Outbox
 
+#: How far an event's minute may lie before this process's clock.
+_AHEAD_MS: Final = 3_600_000
 #: Blocks that are asked together: the first few alone, most pages end there.
 _BLOCKS: Final = (4, 32, 250)
 
@@ -39,8 +41,10 @@ class Candidates:
 
     def runs(self, from_minute: int | None) -> Iterator[Run]:
         """By minute, newest first; from `from_minute` on (None: the newest)."""
-        first = self._wanted.since_ms // 60_000
-        last = self._wanted.until_ms // 60_000
+        now_ms, kept_ms = self._outbox.now_ms(), self._outbox.retention.events_s * 1000
+        # Nothing older is kept: days without end are not asked for.
+        first = max(self._wanted.since_ms, now_ms - kept_ms) // 60_000
+        last = min(self._wanted.until_ms, now_ms + _AHEAD_MS) // 60_000
         if from_minute is not None:
             last = min(last, from_minute)
         if self._terms is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from relay.config import (
@@ -33,6 +33,8 @@ class Loaded:
     config: Config
     book: RuleBook
     mistakes: tuple[Mistake, ...]
+    #: Paths whose variable is not there, and whether something stands in for it.
+    unset: Mapping[Path, bool] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -65,10 +67,33 @@ def load_rulebook(config: Config) -> RuleBook:
     return book
 
 
+def try_rules(config: Config, text: str) -> RuleBook:
+    """The rules of `text`, a file's `rules:` alone, in the place of the config's; nothing is kept. `${NAME}` stays as it is written: who
+    may try rules may not read variables. Raises ConfigInvalid."""
+    source = read_yaml(text, "rules")
+    value = source.value if isinstance(source.value, dict) else {}
+    rules = value.get("rules")
+    if not source.mistakes and (not isinstance(rules, list) or len(value) > 1):
+        source.add((), "wanted `rules:` and a list below it, and nothing else")
+    if not source.mistakes:
+        tried = replace(config, rules=tuple(rule for rule in rules or () if isinstance(rule, dict)))
+        book = _book(tried, source, None, None)
+    mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return book
+
+
 def examine_config(
-    path: str, environ: Mapping[str, str], *, parse: Parse | None = None, text: str | None = None
+    path: str,
+    environ: Mapping[str, str],
+    *,
+    parse: Parse | None = None,
+    text: str | None = None,
+    secrets: bool = True,
 ) -> Loaded:
-    """Reads the file as far as it can be read, and says everything that is wrong with it. Raises nothing but
+    """Reads the file as far as it can be read, and says everything that is wrong with it (without `secrets`: but for variables
+    that are missing). Raises nothing but
     ConfigInvalid for a file that cannot be opened or is no YAML mapping."""
     if text is None:
         try:
@@ -88,12 +113,12 @@ def examine_config(
         raise ConfigInvalid(source.mistakes)
     source.strength = Strength(weak_allowed(environ))
     source.plain_http = environ.get("RELAY_PLANHAT_PLAIN_HTTP", "").strip().lower() in ("true", "1", "yes")
-    fill_in(source, environ)
+    fill_in(source, environ, secrets=secrets)
     values = CONFIG.read(source.value, (), source) or {}
     config = read_config(values, source, text)
     book = _book(config, source, values.get("rules"), parse)
     mistakes = tuple(sorted(source.mistakes, key=lambda mistake: mistake.line or 0))
-    return Loaded(config, book, mistakes)
+    return Loaded(config, book, mistakes, source.unset)
 
 
 def _book(
@@ -130,11 +155,18 @@ def _book(
         for_any=_until_always(rule for _, rule in placed if ANY_SOURCE in rule.sources),
     )
     _check_borrowed_ids(placed, book, tuple(config.sources), source)
-    if all(mistake.severity == "warning" for mistake in source.mistakes):
+    if not any(_bears_on_rules(mistake, source) for mistake in source.mistakes):
         adapters = {name: held.adapter for name, held in config.sources.items()}
         run_examples(raws, rules, book, source, adapters, parse)
     warnings = tuple(mistake for mistake in source.mistakes if mistake.severity == "warning")
     return RuleBook(book.version, book.rules, book.by_source, book.for_any, warnings)
+
+
+def _bears_on_rules(mistake: Mistake, source: YamlSource) -> bool:
+    """Whether examples may fail of this alone: a mistake of rules or sources other than a variable that is not set."""
+    if mistake.severity == "warning" or mistake.where in {source.where(path) for path in source.unset}:
+        return False
+    return not mistake.where.startswith(("planhat.", "companies", "keep."))
 
 
 def _lanes_of(raw: Mapping[str, Any], lane: str, config: Config) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from relay.lane_name import NAME_PATTERN
 from relay.patch import WAYS
 from relay.planhat.fields import schema_of
 from relay.rules.defaults import ADAPTERS_WITH_RULES
+from relay.rules.file.alerts import ALERTS
 from relay.rules.file.shape import (
     Anything,
     Flag,
@@ -161,7 +162,10 @@ SOURCE = TableShape(
         "enrich": TableShape(
             {
                 "token": SecretText("the provider's API token, best as ${NAME}", kind="given"),
-                "login": SecretText("user:password, where the provider's API wants a login", kind="anything"),
+                "login": SecretText(
+                    "user:password, or id:secret of an access key (ses), where the provider's API wants that",
+                    kind="anything",
+                ),
                 "token_url": Text(
                     "where the provider gives tokens for the app whose id:secret `login` is (OAuth client credentials)",
                     pattern=r"https?://\S+",
@@ -350,6 +354,7 @@ CONFIG = TableShape(
         "spool": SPOOL,
         "redact": Many(REDACTION, "what is taken out of requests at the door"),
         "people": PEOPLE,
+        "alerts": ALERTS,
         "sandbox": SANDBOX,
     },
     "What to relay to Planhat, and how",

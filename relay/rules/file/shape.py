@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from relay.rules.file.yaml_file import Absent, FileText, Path, YamlSource
 from relay.secret import Secret, SecretCheck, SecretFile, anything, given, private_key, public_key
+from relay.transit import outgoing_url_problem
 from relay.units import DURATION, RATE, SIZE, parse_duration, parse_rate, parse_size
 
 _WORDS = {
@@ -94,7 +95,7 @@ class SecretText(_Shape):
 
     description: str = ""
     wanted: str = "a secret"
-    kind: Literal["word", "login", "given", "public_key", "private_key", "anything"] = "word"
+    kind: Literal["word", "login", "given", "public_key", "private_key", "url", "anything"] = "word"
 
     def read(self, value: Any, path: Path, source: YamlSource) -> Callable[[], str] | None:
         if isinstance(value, Absent):
@@ -115,6 +116,7 @@ class SecretText(_Shape):
             "given": given,
             "public_key": public_key,
             "private_key": private_key,
+            "url": outgoing_url_problem,
             "anything": anything,
         }
         fixed = value
@@ -252,7 +254,8 @@ class Many(_Shape):
         if isinstance(value, Absent):
             return None
         if not isinstance(value, list):
-            if self.single and value is not None and not isinstance(value, dict):
+            mapping_fits = isinstance(self.item, TableShape) or not isinstance(value, dict)
+            if self.single and value is not None and mapping_fits:
                 one = self.item.read(value, path, source)
                 return () if one is None else (one,)
             source.add(

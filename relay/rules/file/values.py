@@ -19,6 +19,7 @@ from relay.lane_name import MAIN
 from relay.linear_pattern import compile_pattern
 from relay.planhat.fields import DEFAULT_TYPE, RESERVED_TYPES, STANDING_TYPES
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed
+from relay.rules.file.alerts import read_alerts
 from relay.rules.file.mail_options import check_mail_options
 from relay.rules.file.shape import did_you_mean
 from relay.rules.file.tenants import check_lane, read_companies, read_lanes, read_planhat
@@ -63,6 +64,7 @@ def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Con
         redact=_redactions(values.get("redact", ()), source),
         people=people,
         lanes=lanes,
+        alerts=read_alerts(values.get("alerts"), source),
         sandbox=_sandbox(values.get("sandbox", {}), source),
         file=source.file,
         version=blake2b(text.encode(), digest_size=6).hexdigest(),

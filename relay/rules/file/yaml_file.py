@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import yaml
@@ -19,6 +20,9 @@ from relay.secret import Secret, SecretFile, SecretUnreadable, Strength
 Path = tuple[str | int, ...]
 MAX_VALUES = 200_000
 MAX_FILE_BYTES = 8_000_000
+
+#: Until it is decided whether a missing variable is a mistake.
+_MISSING = "missing"
 
 _VARIABLE = re.compile(
     r"\$\$\{|\$\{file:(?P<file>[^}]+)\}|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
@@ -61,6 +65,8 @@ class YamlSource:
     lines: dict[Path, int] = field(default_factory=dict)
     blocks: set[Path] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
+    #: Paths whose variable or file is missing, and whether something stands in for it.
+    unset: dict[Path, bool] = field(default_factory=dict)
     #: How strong secrets must be, and those that were read.
     strength: Strength = field(default_factory=Strength)
     secrets: list[Secret] = field(default_factory=list)
@@ -206,11 +212,27 @@ class _Builder:
         return {**merged, **built}
 
 
-def fill_in(source: YamlSource, environ: Mapping[str, str]) -> None:
+def fill_in(source: YamlSource, environ: Mapping[str, str], *, secrets: bool = True) -> None:
     """Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in every text of `source`; `$${` is a plain `${`.
     White space around a variable's value is left out and warned of. A missing variable, or an unreadable file, is a
-    mistake that names it."""
+    mistake that names it, unless `secrets` is false. Where a secret is missing a made-up one stands in for it (`unset`), so that
+    the rest of the file can be looked at in the same run."""
     source.value = _fill(source.value, (), source, environ)
+    if not secrets:
+        source.mistakes = [one for one in source.mistakes if one.severity != _MISSING]
+    else:
+        source.mistakes = [
+            replace(one, severity="error") if one.severity == _MISSING else one for one in source.mistakes
+        ]
+
+
+def _stand_in(path: Path) -> str:
+    """Something of a secret's shape, never used; "" where no made-up value would do (a key, an address)."""
+    names = {step for step in path if isinstance(step, str)}
+    made = blake2b(dotted(path).encode(), digest_size=16).hexdigest()
+    if "basic_auth" in names:
+        return f"relay:{made}"
+    return made if names & {"secrets", "bearer", "values", "token"} else ""
 
 
 def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]) -> Any:
@@ -235,7 +257,7 @@ def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]
             try:
                 files[-1]()
             except SecretUnreadable as error:
-                source.add(path, str(error))
+                source.add(path, str(error), severity=_MISSING)
                 missing = True
         elif found["name"] is not None:
             given = environ.get(found["name"], "")
@@ -245,6 +267,7 @@ def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]
                     path,
                     f"the environment variable {found['name']} is {'empty' if given else 'not set'}; "
                     f"set it, or give a default as ${{{found['name']}:-...}}",
+                    severity=_MISSING,
                 )
                 missing = True
             elif held != given:
@@ -258,10 +281,12 @@ def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]
             pieces.append(held or found["default"] or "")
         else:
             source.add(path, "${...} takes NAME, NAME:-default or file:/path; write $${ for a plain ${")
-            missing = True
+            return Absent("")
     pieces.append(value[end:])
     if missing:
-        return Absent("")
+        stand_in = _stand_in(path)
+        source.unset[path] = bool(stand_in)
+        return stand_in or Absent("")
     if not files:
         return "".join(str(piece) for piece in pieces)
 

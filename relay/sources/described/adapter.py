@@ -81,6 +81,8 @@ class Described(ProvenAdapter):
     def _item(self, payload: dict[str, Any], inbound: Inbound, suffix: str, now_s: float) -> Parsed:
         word, shape = self._shape_of(payload)
         if shape is None:
+            if payload and self._lacks_type(payload):
+                raise PayloadInvalid("names no event", self.preset.shapes[0].type[0].split()[0])
             return Skipped("type" if payload else "empty")
         first, _, rest = (shape.kinds.get(word) or shape.kinds["*"]).partition(" ")
         if first == "-":
@@ -96,6 +98,11 @@ class Described(ProvenAdapter):
             kind = "ticket.solved"
         key = _key(payload, shape, word) or content_key(inbound.body) + suffix
         return self.event(payload, shape, kind=kind, key=key, now_s=now_s)
+
+    def _lacks_type(self, payload: dict[str, Any]) -> bool:
+        """Whether nothing stands where each of this sender's events has its type: no event that is known and not wanted."""
+        places = [shape.type for shape in self.preset.shapes]
+        return bool(places) and all(places) and not any(text_at(payload, one) for of in places for one in of)
 
     def _shape_of(self, payload: dict[str, Any]) -> tuple[str, Shape | None]:
         for shape in self.preset.shapes:

@@ -79,12 +79,16 @@ def midline_start(text: str) -> int | None:
     return found.start() if _is_attribution(text[found.end() :], quoted_below=False) else None
 
 
-def closes_attribution(text: str) -> bool:
-    """Whether a line behind `>` is the end of "Ada <ada@example.com" and ">wrote:", wrapped at the bracket."""
+def closes_attribution(above: Sequence[Line], text: str) -> bool:
+    """Whether a line behind `>` is the end of "Ada <ada@example.com" and ">wrote:", wrapped at the bracket.
+
+    `above` are the lines over it: only where one of the last few leaves a bracket open does `>` close it.
+    """
     rest = text[1:].strip()
-    return len(rest) < MAX_CLOSING_CHARS and (
-        rest == ":" or (rest.endswith((":", "：")) and VERB.match(rest) is not None)
-    )
+    if len(rest) >= MAX_CLOSING_CHARS or not rest.endswith((":", "：")):
+        return False
+    opened = " ".join(line.text[-MAX_LINE_CHARS:] for line in above[-BRACKET_LINES - 1 :])
+    return opened.rfind("<") > opened.rfind(">") and (rest == ":" or VERB.match(rest) is not None)
 
 
 def may_end(text: str) -> bool:

@@ -108,7 +108,7 @@ def _lines(rows: list[str], flowed: bool) -> list[Line]:
         quoted = text.startswith((">", "&gt;")) or text == "|" or (text.startswith("| ") and text[-1] != "|")
         if flowed and row.startswith(" "):
             quoted = False
-        if quoted and lines and not lines[-1].quoted and closes_attribution(text):
+        if quoted and lines and not lines[-1].quoted and closes_attribution(lines, text):
             quoted = False
         depth = len(text[:80]) - len(text[:80].lstrip("> ")) if quoted else 0
         lines.append(Line(text, quoted=quoted, depth=depth))

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from relay.errors import NotAuthentic, PayloadInvalid, VerificationUnavailable
+from relay.sources.proof.partitions import DOMAINS, DUAL_STACK_DOMAINS
 
 FETCH_TIMEOUT_S = 5.0
 MAX_FETCH_BYTES = 64 * 1024
@@ -32,7 +33,10 @@ MAX_FETCH_BYTES = 64 * 1024
 FETCH_AGAIN_S = 10.0
 MAX_CACHED = 32
 
-_HOST = re.compile(r"sns\.[a-zA-Z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?", re.ASCII)
+_HOST = re.compile(
+    rf"sns\.[a-zA-Z0-9-]{{3,40}}\.(?:{'|'.join(map(re.escape, {*DOMAINS.values(), *DUAL_STACK_DOMAINS}))})",
+    re.ASCII,
+)
 #: The signed fields in their order; `Subject` only where there is one.
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")

@@ -90,9 +90,9 @@ class Jira(BaseAdapter):
     def _comment(self, body: Walk, what: str, delivery: str, now_s: float) -> Parsed:
         issue, comment = body.maybe("issue"), body["comment"]
         found = _ISSUE_IN_URL.search(comment.maybe_text("self"))
-        thread = issue.maybe_ident("id") or (found[1] if found else "")
+        thread = issue.maybe_ident("id") or (found[1] if found else "") or issue.maybe_ident("key")
         if not thread:
-            raise PayloadInvalid("wanted an object", "issue")
+            raise PayloadInvalid('names no issue: wanted its "id" or "key"', "issue")
         return self._commented(body, issue, comment, _COMMENT_KINDS[what], thread, delivery, now_s)
 
     def _commented(
@@ -137,7 +137,8 @@ class Jira(BaseAdapter):
 
     def _issue(self, body: Walk, what: str, delivery: str, now_s: float) -> Parsed:
         issue = body["issue"]
-        thread, fields = issue.ident("id"), issue.maybe("fields")
+        # A rule's own JSON may name the key alone.
+        thread, fields = issue.maybe_ident("id") or issue.ident("key"), issue.maybe("fields")
         known = moment_us(body.value.get("timestamp")) or moment_us(fields.value.get("updated"))
         time_us = known or int(now_s * 1_000_000)
         sender = _person(body.maybe("user"))
@@ -300,6 +301,8 @@ def _of_automation(body: Walk) -> Walk:
     """What an automation rule sends, as a webhook would: the issue may be the whole body, a comment a mere text.
     Raises PayloadInvalid where there is no issue."""
     value = body.value
+    if isinstance(value.get("issue"), str):
+        value = {**value, "issue": {"key": value["issue"]}}
     if not isinstance(value.get("issue"), dict) and isinstance(value.get("fields"), dict):
         value = {**value, "issue": {key: inner for key, inner in value.items() if key != "comment"}}
     comment = value.get("comment")

@@ -51,16 +51,24 @@ class Postmark(MailAdapter):
         headers = MailHeaders(
             (item.maybe_text("Name"), item.maybe_text("Value")) for item in body.items("Headers")
         )
-        raw = body.maybe_text("RawEmail")
-        if raw and "message-id" not in headers:
+        raw, text, html = (
+            body.maybe_text("RawEmail"),
+            body.maybe_text("TextBody"),
+            body.maybe_text("HtmlBody"),
+        )
+        attachments = _attachments(body)
+        if raw and ("message-id" not in headers or not (text or html)):
             # "Include raw email": the mail itself may say what the parsed fields leave out.
-            headers = read_mime(raw.encode("utf-8", "replace")).headers
+            mime = read_mime(raw.encode("utf-8", "replace"))
+            headers = headers if "message-id" in headers else mime.headers
+            if not (text or html):
+                text, html, attachments = mime.text, mime.html, attachments or list(mime.attachments)
         sender = body.maybe("FromFull")
         envelope_to = body.maybe_text("OriginalRecipient")
         mail = Mail(
             headers=headers,
-            text=body.maybe_text("TextBody"),
-            html=body.maybe_text("HtmlBody"),
+            text=text,
+            html=html,
             reply=body.maybe_text("StrippedTextReply"),
             subject=body.maybe_text("Subject"),
             sender=body.maybe_text("From"),
@@ -72,7 +80,7 @@ class Postmark(MailAdapter):
             envelope_to=(envelope_to,) if envelope_to else (),
             date=body.maybe_text("Date"),
             id_without_header=own_id,
-            attachments=_attachments(body),
+            attachments=attachments,
             tags=(body.maybe_text("Tag"),),
             delivery_id=own_id,
             payload=_without_content(payload),

@@ -45,11 +45,11 @@ def trigger_event(
     comment, description = fields.comment(), fields.description()
     if not comment and told == "private":
         comment = fields.comment(private=True)
-    kind, said, message_id = _what(fields, comment, description, ticket_id, delivery, inbound)
-    files = fields.files() if kind in ("ticket.created", "ticket.commented") else ()
-    unsaid = said is comment and bool(said) and not told and not said.named_public
+    files = fields.files()
+    kind, said, message_id = _what(fields, comment, description, ticket_id, delivery, inbound, bool(files))
+    unsaid = said is comment and bool(said or files) and not told and not said.named_public
     if told == "private" or unsaid:
-        why = withheld(told, options, strict_by_default=said.any_latest)
+        why = withheld(told, options, strict_by_default=said.any_latest or not said)
         if why:
             return Skipped(why)
     time_us = (
@@ -93,13 +93,20 @@ def trigger_event(
 
 
 def _what(
-    fields: Fields, comment: Comment, description: Comment, ticket_id: str, delivery: str, inbound: Inbound
+    fields: Fields,
+    comment: Comment,
+    description: Comment,
+    ticket_id: str,
+    delivery: str,
+    inbound: Inbound,
+    has_files: bool,
 ) -> tuple[str, Comment, str]:
     """Kind, what was written, and the message's id."""
     what = fields.text("type", "event", "eventtype", "action").lower()
     if "creat" in what or what.startswith("new") or (description and not comment):
         return "ticket.created", description or comment, f"{ticket_id}-description"
-    if comment or "comment" in what:
+    # A picture alone is a comment without words.
+    if comment or has_files or "comment" in what:
         message_id = fields.text("commentid", "latestcommentid", "latestpubliccommentid")
         return "ticket.commented", comment, message_id or content_key(inbound.body)
     kind = "ticket.solved" if fields.text("status").lower() in _SOLVED else "ticket.updated"

@@ -23,6 +23,10 @@ class LookUp:
     replaced. `busy(answer)` says of an answer with status 200 that the provider cannot answer now. `changes`: what is asked
     may be another with the next event (the newest message, a text that was edited), so an answer is for one event only.
     `scope` is what a token is asked for, where the provider gives tokens for a while (OAuth).
+
+    `where(payload)` says where the API lies for this event ("" for nowhere), where neither `api` nor the config does.
+    `sign(url, login, now_s)` makes the headers of a request that a key signs (`login` is id:secret). `read(content)` reads an
+    answer of at most `max_bytes` that is no JSON. `once`: an answer is not remembered.
     """
 
     path: Callable[[Mapping[str, Any], Walk], str]
@@ -33,6 +37,11 @@ class LookUp:
     busy: Callable[[Walk], bool] | None = None
     changes: bool = False
     scope: str = ""
+    where: Callable[[Walk], str] | None = None
+    sign: Callable[[str, str, float], Mapping[str, str]] | None = None
+    read: Callable[[bytes], Mapping[str, Any]] | None = None
+    max_bytes: int = 2 * 1024 * 1024
+    once: bool = False
 
 
 def quoted(view: Mapping[str, Any], key: str) -> str:

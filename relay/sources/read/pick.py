@@ -56,6 +56,7 @@ THREAD_OBJECTS = (
 )
 #: Boxes whose id is the thread's only where nothing better names one.
 _BOXES = ("object", "item", "data", "payload", "eventdata")
+_MAX_ID_CHARS = 200
 OWN_ID = ("id", "sysid", "csid", "number")
 MESSAGE = ("messageid", "commentid")
 SUBJECT = ("subject", "title", "summary", "shortdescription", "topicname")
@@ -257,6 +258,12 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
                 value = place.get(name)
                 if isinstance(value, dict) and (found := first_ident((bare(value),), _IDS)):
                     return found
+    for place in among:
+        for name in THREAD_OBJECTS:
+            # Its id alone; what has blanks in it is a name or a text.
+            found = ident(place.get(name))
+            if found and len(found) <= _MAX_ID_CHARS and not any(char.isspace() for char in found):
+                return found
     links = among[0].get("links")
     if isinstance(links, dict):
         for name in THREAD_OBJECTS:

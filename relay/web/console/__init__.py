@@ -9,19 +9,37 @@ from relay.operations.context import WebContext
 from relay.web.access import Access, access_of
 from relay.web.console import (
     audit,
+    companies,
     dead,
     differences,
+    drops,
     operations,
     overview,
     rules,
     session,
     sources,
     static_files,
+    system,
     trace,
 )
 from relay.web.console.frame import Frame
+from relay.web.console.navigation import show_in_navigation
 
-_PAGES = (static_files, session, overview, dead, trace, sources, differences, audit, rules, operations)
+_PAGES = (
+    static_files,
+    session,
+    overview,
+    dead,
+    trace,
+    companies,
+    drops,
+    sources,
+    differences,
+    audit,
+    rules,
+    operations,
+    system,
+)
 
 
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
@@ -30,4 +48,6 @@ def routes(context: WebContext, access: Access | None = None) -> list[Route]:
 
 
 def console_routes(frame: Frame) -> list[Route]:
-    return [route for page in _PAGES for route in page.routes(frame)]
+    made = [route for page in _PAGES for route in page.routes(frame)]
+    show_in_navigation(made)
+    return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
 from starlette.routing import Route
 
+from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import list_dead, show_dead
@@ -22,6 +23,10 @@ from relay.web.access import Operator
 from relay.web.console.frame import Frame
 from relay.web.console.view import FormValues, Go, View
 
+#: A page of letters stays short on a phone, too.
+_LETTERS_A_PAGE: Final = 25
+_LETTERS_BELOW_CAUSES: Final = 10
+
 
 def routes(frame: Frame) -> list[Route]:
     pages = _Dead(frame)
@@ -29,6 +34,7 @@ def routes(frame: Frame) -> list[Route]:
         frame.get("/dead", pages.dead),
         frame.post("/dead/replay", pages.replay, act="dead replay", asks=True),
         frame.post("/dead/discard", pages.discard, act="dead discard", asks=True),
+        frame.post("/dead/causes/{id}", pages.mark, act="dead cause"),
         frame.get("/dead/{id}", pages.one),
         frame.post("/dead/{id}/edit", pages.edit, act="dead edit"),
         frame.post("/dead/{id}/replay", pages.replay_one, act="dead replay"),
@@ -52,15 +58,26 @@ class _Dead:
             since_ms=read_moment(wanted, "since", outbox.now_ms(), blank=True),
         )
         try:
-            found = list_dead(outbox, selection, after=asked.get("after", ""))
+            limit = _LETTERS_A_PAGE if any(wanted.values()) or "after" in asked else _LETTERS_BELOW_CAUSES
+            found = list_dead(outbox, selection, limit=limit, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
         sources = sorted(known_sources(outbox, self._context.config.sources))
-        return View("dead.html", {"found": found, "filter": wanted, "sources": sources}, here="/dead")
+        shown = {"found": found, "filter": wanted, "sources": sources, "narrowed": any(wanted.values())}
+        return View("dead.html", shown, here="/dead")
 
     def one(self, request: Request, operator: Operator, form: FormValues) -> View:
         letter = show_dead(self._context, request.path_params["id"])
         return View("dead_one.html", {"letter": letter}, here="/dead")
+
+    def mark(self, request: Request, operator: Operator, form: FormValues) -> Go:
+        changes: dict[str, Any] = {
+            "muted": form.get("muted") == "yes",
+            "assigned": form.get("assigned", "").strip(),
+            "note": form.get("note", "").strip(),
+        }
+        marked = mark_cause(self._context.outbox, request.path_params["id"], changes, by=operator.name)
+        return Go(f"/console/dead?cause={marked['id']}", "marked")
 
     # -- one -------------------------------------------------------------------------------------------------
 
@@ -93,7 +110,7 @@ class _Dead:
         selection, asked = self._group(form)
         if form.get("sure") != "yes":
             found = replay_dead(self._context, selection, by=operator.name, dry_run=True)
-            return View("confirm.html", {"verb": "replay", "found": found, "asked": asked}, here="/dead")
+            return View("confirm.html", {"verb": "replay", "found": found, "given": asked}, here="/dead")
         return self._begin(
             "dead replay",
             operator,
@@ -106,7 +123,7 @@ class _Dead:
         outbox, reason = self._context.outbox, form.get("reason", "")[:500]
         if form.get("sure") != "yes":
             found = discard_dead(outbox, selection, by=operator.name, dry_run=True)
-            return View("confirm.html", {"verb": "discard", "found": found, "asked": asked}, here="/dead")
+            return View("confirm.html", {"verb": "discard", "found": found, "given": asked}, here="/dead")
         return self._begin(
             "dead discard",
             operator,

@@ -1,39 +1,39 @@
-"""The overview: delivery, what waits, plots, the ledger; and holding delivery."""
+"""The overview: what is wrong first, then how it goes; and holding delivery."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from relay.errors import NotFound
+from relay.operations.dead.look import list_dead
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import read_operations
+from relay.operations.selection import Selection
 from relay.operations.stats import accepted_per_minute, read_samples, read_stats, take_sample
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
+from relay.web.console.minutes import MINUTE_MS, begin_of, counted_by_minute, highest_by_minute
+from relay.web.console.problems import problems_shown
+from relay.web.console.render import HEADERS
 from relay.web.console.view import FormValues, Go, View
 
-_COLUMNS = (
-    "accepted",
-    "pending",
-    "delivered",
-    "unchanged",
-    "superseded",
-    "filtered",
-    "dead",
-    "discarded",
-    "duplicate",
-    "ignored",
+LEDGER_WORDS: Final = (
+    "accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded", "duplicate", "ignored",
     "rejected",
-)
+)  # fmt: skip
+#: Sources that the overview shows; the others are a page further.
+_SOURCES_SHOWN: Final = 8
 
 
 def routes(frame: Frame) -> list[Route]:
     pages = _Overview(frame)
     return [
+        Route("/", _to_the_console, methods=["GET"]),
         frame.get("", pages.overview),
         frame.get("/", pages.overview),
         frame.get("/overview/live", pages.overview_live),
@@ -58,18 +58,25 @@ class _Overview:
         stats = read_stats(outbox, self._context.delivery)
         take_sample(outbox, stats)
         now_ms = outbox.now_ms()
-        samples = read_samples(outbox, since_ms=now_ms - 3_600_000)
+        samples = read_samples(outbox, since_ms=begin_of(now_ms, 61))
         by_source = accepted_per_minute(outbox, now_ms=now_ms)
-        accepted = [sum(minute) for minute in zip(*by_source.values(), strict=True)]
-        plots: dict[str, Any] = {
-            name: [sample[name] for sample in samples] for name in ("pending", "oldest_s", "calls", "dead")
-        }
-        plots |= {"accepted": accepted, "by_source": by_source, "settled": _per_minute(samples)}
+        groups = list_dead(outbox, Selection(), limit=1)["groups"] if stats["dead_letters"] else []
+        ranked = rank_sources(stats, by_source)
         return {
             "stats": stats,
-            "plots": plots,
-            "columns": _COLUMNS,
+            "problems": problems_shown(stats, groups, outbox.drops()),
+            "causes": len(groups),
+            "plots": {
+                "accepted": [float(sum(minute)) for minute in zip(*by_source.values(), strict=True)],
+                "by_source": by_source,
+                "settled": counted_by_minute(samples, "delivered", now_ms=now_ms),
+                **{name: highest_by_minute(samples, name, now_ms=now_ms) for name in ("pending", "calls")},
+            },
+            "end_ms": begin_of(now_ms, 1) + MINUTE_MS,
+            "shown": ranked[:_SOURCES_SHOWN],
+            "columns": LEDGER_WORDS,
             "budget": self._context.config.planhat.calls_per_minute,
+            "configured": sorted(self._context.config.sources),
         }
 
     def pause(self, request: Request, operator: Operator, form: FormValues) -> Go:
@@ -89,10 +96,16 @@ class _Overview:
         return source
 
 
-def _per_minute(samples: list[dict[str, Any]]) -> list[int]:
-    """Settled events a minute, from the running totals of the samples."""
-    rates = []
-    for before, after in itertools.pairwise(samples):
-        minutes = max(1, after["at_ms"] - before["at_ms"]) / 60_000
-        rates.append(round(max(0, after["delivered"] - before["delivered"]) / minutes))
-    return rates
+async def _to_the_console(request: Request) -> Response:
+    return RedirectResponse("/console", 303, headers=HEADERS)
+
+
+def rank_sources(stats: Mapping[str, Any], by_source: Mapping[str, Sequence[int]]) -> list[str]:
+    """Those where something is wrong first, then the busiest."""
+    held = stats["delivery"]["paused_sources"]
+
+    def rank(name: str) -> tuple[bool, int, int, str]:
+        counts = stats["sources"][name]
+        return name not in held, -counts["dead"], -sum(by_source.get(name, ())), name
+
+    return sorted(stats["sources"], key=rank)

@@ -12,7 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 from starlette.responses import Response
 
-from relay.web.console import charts
+from relay.operations.moments import iso
+from relay.release import release
+from relay.web.console.charts import chart, spark
+from relay.web.console.words import count_words, duration_words, plural, size_words
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -37,8 +40,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"moment": moment, "pretty": pretty, "seconds": seconds, "plain": plain_cell}
-    env.globals |= {"bars": charts.bars, "line": charts.line}
+    env.filters |= {
+        "at": lambda at_ms: moment(iso(at_ms)),
+        "moment": moment,
+        "pretty": pretty,
+        "plain": plain_cell,
+    }
+    env.filters |= {"count": count_words, "seconds": duration_words, "size": size_words}
+    env.globals |= {"chart": chart, "spark": spark, "plural": plural, "release": release()}
     return env
 
 
@@ -74,13 +83,3 @@ def plain_cell(text: Any) -> str:
     return "".join(
         char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in str(text)
     )
-
-
-def seconds(value: float) -> str:
-    if value < 120:
-        return f"{value:.1f} s"
-    if value < 7200:
-        return f"{value / 60:.0f} min"
-    if value < 2 * 86400:
-        return f"{value / 3600:.1f} h"
-    return f"{value / 86400:.1f} d"

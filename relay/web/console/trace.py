@@ -20,7 +20,7 @@ def routes(frame: Frame) -> list[Route]:
 
     def trace(request: Request, operator: Operator, form: FormValues) -> View:
         asked = request.query_params.get("id", "").strip()[:1000]
-        shown: dict[str, Any] = {"asked": asked, "found": None, "message": ""}
+        shown: dict[str, Any] = {"wanted": asked, "found": None, "message": ""}
         status = 200
         if asked:
             try:

@@ -1,0 +1,104 @@
+"""What `relay doctor` finds out about Redis, and about the workers by what they leave there."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from relay.errors import OutboxUnavailable
+
+#: A clock that is off by more makes good signatures look stale.
+_MAX_SKEW_S: Final = 30
+
+Check = dict[str, Any]
+
+_VOUCHES: Final = {
+    "always": "each write is on disk before Redis answers (appendfsync always); nothing is evicted",
+    "waitaof": "each write is confirmed to be on disk with WAITAOF; nothing is evicted",
+    "watched": (
+        "each write is waited for until it is on disk, a second and more, since WAITAOF of this server answers too "
+        "early; nothing is evicted. With appendfsync always it takes a millisecond"
+    ),
+}
+
+
+def line(check: str, ok: bool, found: str, do: str = "") -> Check:
+    """One check as the JSON has it; `do`: what to do where it failed."""
+    return {"check": check, "ok": ok, "found": found, "do": do}
+
+
+def redis_checks(context: Any) -> Iterator[Check]:
+    """The server, its durability and room, the clock, the workers, delivery. Where it does not answer, that alone."""
+    from relay.outbox.durability import examine_durability
+
+    try:
+        found = examine_durability(context.redis)
+    except OutboxUnavailable as error:
+        yield line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
+        return
+    yield from _durability(context, found)
+    yield from _room(found)
+    skew_s = abs(time.time() - context.outbox.now_ms() / 1000)
+    yield line(
+        "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
+    )
+    yield from _workers(context)
+    yield _delivery(context)
+
+
+def _durability(context: Any, found: Any) -> Iterator[Check]:
+    from relay.outbox.durability import CLUSTER, try_write
+
+    fsync = found.fsync or f"not told: {found.not_told}"
+    yield line("redis", True, f"version {found.version}, appendfsync {fsync}")
+    for problem in ([CLUSTER] if found.cluster else []) + [*found.problems]:
+        sentence, _, do = problem.partition("; ")
+        yield line("redis" if problem == CLUSTER else "redis durability", False, sentence, do)
+    refusal = try_write(context.redis, found, prefix=context.outbox.prefix)
+    if not found.problems and not refusal:
+        yield line("redis durability", True, _VOUCHES[found.confirmed_by])
+    yield line(
+        "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
+    )
+
+
+def _room(found: Any) -> Iterator[Check]:
+    from relay.outbox.room import nearly_full
+
+    full, _, do = nearly_full(found).partition("; ")
+    of = f" of {found.max_bytes / 1e6:.0f}" if found.max_bytes else ""
+    yield line("redis memory", not full, full or f"{found.used_bytes / 1e6:.0f} MB{of} used", do)
+
+
+def _workers(context: Any) -> Iterator[Check]:
+    from relay.outbox.processes import delivering, read_processes
+
+    now_ms = context.outbox.now_ms()
+    processes = read_processes(context.outbox, now_ms=now_ms)
+    found = delivering(context.outbox, processes, now_ms=now_ms)
+    yield line(
+        "worker",
+        found.alive,
+        found.sentence(now_ms) or "a flush worker asks for work",
+        "look at its log" if found.dying else "start one with `relay work`",
+    )
+    running = Counter((process.release, process.role) for process in processes if process.alive(now_ms))
+    told = "; ".join(
+        f"{release}: "
+        + ", ".join(f"{number} {role}" for (of, role), number in sorted(running.items()) if of == release)
+        for release in sorted({release for release, _ in running})
+    )
+    yield line("releases running", True, told or "none has told yet")
+
+
+def _delivery(context: Any) -> Check:
+    """A pause by a person is told among what is held."""
+    state = context.delivery.read()
+    return line(
+        "delivery",
+        state.state != "blocked",
+        f"{state.state} {state.reason}".strip(),
+        "see Planhat's checks below",
+    )

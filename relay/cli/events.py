@@ -1,0 +1,121 @@
+"""`relay events`: what came in, newest first; found by time, source, sender, words."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Final
+
+import click
+
+from relay.cli.names import RULE_PARAM, SOURCE_PARAM
+from relay.cli.output import short, state
+from relay.cli.place import Place, place_options
+
+#: Between two looks of `--follow`.
+_FOLLOW_S: Final = 1.0
+#: What `--follow` looks back over: an event's state changes while it is that young.
+_FOLLOWED: Final = 200
+
+
+@click.command()
+@click.option(
+    "--since", default="", help="Received from this moment on: 2h, yesterday, 2026-03-04T05:06:07Z."
+)
+@click.option("--until", default="", help="Received up to this moment.")
+@click.option("--source", type=SOURCE_PARAM, default="", help="Of this source.")
+@click.option("--state", "wanted_state", default="", help="In this state now; several with commas.")
+@click.option("--kind", default="", help="Of this kind, e.g. email.received.")
+@click.option("--rule", type=RULE_PARAM, default="", help="That this rule took.")
+@click.option("--from", "sender", default="", help="An address, a domain (@example.com), or words of a name.")
+@click.option("--company", default="", help="Whose conversation belongs to this company (its _id).")
+@click.option("--text", default="", help="That hold all these words.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--after", default="", help="The `next` of the page before.")
+@click.option("--follow", is_flag=True, help="Print each as it comes, and again as its state changes.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="A JSON object a line, as GET /api/v1/events lists them."
+)
+@place_options
+def events(
+    since: str, until: str, source: str, wanted_state: str, kind: str, rule: str, sender: str, company: str,
+    text: str, limit: int, after: str, follow: bool, as_json: bool, place: Place,
+) -> None:  # fmt: skip
+    """The events that came in, newest first: time, source, kind, state, sender, subject, conversation, id. All filters must
+    fit. Exit code 1 where none does.
+
+    \b
+    Examples:
+        relay events --since 2h --state dead
+        relay events --from anna@customer.example --text "invoice wrong"
+        relay events --source slack --follow
+    """
+    from relay.cli.context import open_context
+
+    context = open_context(place)
+    given = {
+        "since": since, "until": until, "source": source, "state": wanted_state, "kind": kind, "rule": rule,
+        "from": sender, "company": company, "text": text,
+    }  # fmt: skip
+    asked = {name: value for name, value in given.items() if value}
+    if any(name in asked for name in ("from", "text", "company")):
+        context.audit("look", page="events", **{name: asked[name] for name in asked if name != "text"})
+    if follow:
+        _follow(context, asked, as_json=as_json)
+        return
+    shown, following = 0, after
+    while shown < limit:
+        found = _page(context, asked, min(limit - shown, 500), following)
+        for row in found["events"]:
+            _print(row, as_json=as_json)
+        shown += len(found["events"])
+        following = found["next"] or ""
+        if not following:
+            break
+    if following and not as_json:
+        click.echo(f"more: --after {following}", err=True)
+    if not shown:
+        click.echo("no event fits", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _page(context: Any, asked: dict[str, str], limit: int, after: str) -> dict[str, Any]:
+    from relay.errors import UserError
+    from relay.operations.search.list_events import list_events
+    from relay.operations.selection import InputInvalid
+
+    try:
+        return list_events(context, asked, limit=limit, after=after)
+    except InputInvalid as error:
+        raise UserError(f"--{error}") from error
+
+
+def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
+    """Until it is interrupted. What is there already is known, not printed."""
+    known = {row["id"]: row["state"] for row in _page(context, asked, _FOLLOWED, "")["events"]}
+    while True:
+        time.sleep(_FOLLOW_S)
+        rows = _page(context, asked, _FOLLOWED, "")["events"]
+        for row in reversed(rows):
+            if known.get(row["id"]) != row["state"]:
+                known[row["id"]] = row["state"]
+                _print(row, as_json=as_json)
+        if len(known) > 50 * _FOLLOWED:
+            known = {row["id"]: row["state"] for row in rows}
+
+
+def _print(row: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(row, ensure_ascii=False))
+        return
+    columns = (
+        row["received_at"] or "-",
+        f"{row['source']:<14}",
+        f"{row['kind'] or '-':<18}",
+        state(row["state"]) + " " * max(0, 10 - len(row["state"])),
+        short(row["sender"] or "-"),
+        short(row["subject"] or "-"),
+        row["externalId"] or "-",
+        row["id"],
+    )
+    click.echo("  ".join(columns))

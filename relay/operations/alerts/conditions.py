@@ -1,0 +1,173 @@
+"""What is wrong now, as alerts name it. Each is looked at in Redis; nothing here asks Planhat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from relay.config import Alerts, Config
+from relay.operations.dead.causes import cause_id, marks_of
+from relay.operations.dead.counts import DeadCounts
+from relay.operations.differences import difference_told, list_differences
+from relay.operations.moments import iso
+from relay.operations.stats import SET_BACK_TOLD_MS
+from relay.outbox.causes import cause_digest
+from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import read_life
+from relay.outbox.items import balanced
+from relay.outbox.outbox import Outbox
+from relay.outbox.processes import delivering, read_processes
+
+#: Differences at Planhat that are told by themselves; more are counted.
+_DIFFERENCES: Final = 20
+_TEXT_CHARS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong. `name` is the same as long as it is the same thing."""
+
+    name: str
+    kind: str
+    title: str
+    text: str = ""
+
+
+def look_for_trouble(
+    outbox: Outbox,
+    delivery: Delivery,
+    config: Config,
+    causes: DeadCounts,
+    *,
+    damaged: Sequence[str] = (),
+    now_ms: int = 0,
+) -> dict[str, Condition]:
+    """name -> what is wrong now, of what the config wants to be told. `damaged`: sentences on the process's own files. Raises
+    OutboxUnavailable."""
+    alerts = config.alerts
+    if alerts is None:
+        return {}
+    now_ms = now_ms or outbox.now_ms()
+    found: list[Condition] = []
+    if "blocked" in alerts.about:
+        found += _blocked(outbox, delivery, now_ms)
+    if "waiting" in alerts.about:
+        found += _waiting(outbox, delivery, alerts, now_ms)
+    if "new_cause" in alerts.about:
+        found += _causes(outbox, causes, now_ms)
+    if "damage" in alerts.about:
+        found += _damage(outbox, damaged, now_ms)
+    if "token" in alerts.about:
+        found += _token(config.for_lane(outbox.lane_name).planhat.token_expires, alerts, now_ms)
+    return {condition.name: condition for condition in found}
+
+
+def _blocked(outbox: Outbox, delivery: Delivery, now_ms: int) -> Iterator[Condition]:
+    state = delivery.read()
+    if state.state == "blocked":
+        reason = state.reason or "Planhat refused the token"
+        yield Condition(
+            "blocked",
+            "blocked",
+            f"Delivery is blocked: {reason}"[:_TEXT_CHARS],
+            "Nothing is lost: events are accepted and wait. Put a valid token into RELAY_PLANHAT_TOKEN; delivery resumes by itself.",
+        )
+    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
+    if silent:
+        yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
+
+
+def _waiting(outbox: Outbox, delivery: Delivery, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
+    oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
+    if oldest_ms is None or now_ms - oldest_ms <= alerts.waiting_over_s * 1000:
+        return
+    state, held = delivery.read(), sorted(delivery.paused_sources())
+    why = {
+        "paused": "Delivery is paused by a person; `relay resume` lets it go on.",
+        "blocked": f"Delivery is blocked: {state.reason}.",
+        "backing_off": f"Planhat does not take it now: {state.reason}.",
+        "open": "Delivery is open; `relay doctor` says what is wrong.",
+    }[state.state]
+    if held:
+        why += f" Held sources: {', '.join(held)[:_TEXT_CHARS]}."
+    yield Condition(
+        "waiting",
+        "waiting",
+        f"The oldest event has waited since {iso(oldest_ms)}",
+        f"{why} {outbox.pending_items()} conversations wait.",
+    )
+
+
+def _causes(outbox: Outbox, causes: DeadCounts, now_ms: int) -> Iterator[Condition]:
+    found: dict[str, tuple[int, str]] = {}
+    for (cause, source), number in causes.look().items():
+        found[cause] = (found.get(cause, (0, ""))[0] + number, source)
+    marks = marks_of(outbox, list(found)) if found else {}
+    for cause, (number, source) in found.items():
+        if marks[cause].quiet(now_ms):
+            continue
+        short = cause_id(cause)
+        yield Condition(
+            f"dead-letters:{cause_digest(cause)}",
+            "new_cause",
+            f"Dead letters of a new cause ({short}): {cause[:_TEXT_CHARS]}",
+            f"{number} so far, some of {source or 'an unknown source'}. Look: relay dead list --cause {short}",
+        )
+
+
+def _damage(outbox: Outbox, damaged: Sequence[str], now_ms: int) -> Iterator[Condition]:
+    if wrong := [name for name, counts in outbox.ledger().items() if not balanced(counts)]:
+        yield Condition(
+            "books",
+            "damage",
+            "The books do not balance",
+            f"Of {', '.join(wrong)[:_TEXT_CHARS]}: an event is in no state, or in two. Somebody changed Redis by hand, or set it back.",
+        )
+    life = read_life(outbox)
+    if life.number and now_ms - life.at_ms < SET_BACK_TOLD_MS:
+        yield Condition(
+            f"life:{life.number}",
+            "damage",
+            f"Redis was {life.what}",
+            f"Noticed {iso(life.at_ms)}: accepted events may be gone. What Planhat has of a conversation is read before anything of it is sent.",
+        )
+    for sentence in damaged:
+        yield Condition(
+            f"file:{sentence[:80]}", "damage", "A file of the relay's is damaged", sentence[:_TEXT_CHARS]
+        )
+    rows = list_differences(outbox, now_ms=now_ms)
+    for row in rows[:_DIFFERENCES]:
+        yield Condition(
+            f"difference:{row['rule']}:{row['field']}",
+            "damage",
+            f"Planhat keeps {row['field']} otherwise than it was sent",
+            difference_told(row)[:_TEXT_CHARS],
+        )
+
+
+def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
+    ends = token_end(expires)
+    if ends is None:
+        return
+    left_s = ends.timestamp() - now_ms / 1000
+    if left_s > alerts.token_within_s:
+        return
+    title = f"Planhat's token ends on {expires}" if left_s > 0 else f"Planhat's token has ended on {expires}"
+    yield Condition(
+        f"token:{expires}" if left_s > 0 else f"token-ended:{expires}",
+        "token",
+        title,
+        "Make a new one in Planhat, put it into RELAY_PLANHAT_TOKEN (a file needs no restart), and set planhat.token_expires.",
+    )
+
+
+def token_end(expires: str) -> datetime | None:
+    """The moment a token with this `token_expires` is no longer valid: the end of the day, in UTC. None: unknown."""
+    try:
+        day = datetime.fromisoformat(expires)
+    except ValueError:
+        return None
+    whole_day = timedelta(days=1) if len(expires) == len("2026-01-01") else timedelta()
+    return (day if day.tzinfo else day.replace(tzinfo=UTC)) + whole_day

@@ -1,0 +1,59 @@
+"""How many dead letters there are, by cause and source: read again only where some came or went, and seldom where they are many."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, Final
+
+from relay.operations.dead.causes import LOOKED_AT_MOST
+from relay.operations.selection import cause_group
+from relay.outbox import keys
+from relay.outbox.outbox import Outbox
+from relay.outbox.scripts import reaching_redis
+
+#: So much of the time goes into reading, at most: after a look of a second the next one is 20 s later.
+_SHARE: Final = 0.05
+_QUICK_S: Final = 0.25
+
+
+class DeadCounts:
+    """One lane's. Of more than `most` letters the newest are looked at."""
+
+    def __init__(
+        self, outbox: Outbox, *, most: int = LOOKED_AT_MOST, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._outbox = outbox
+        self._most = most
+        self._clock = clock
+        self._lock = Lock()
+        self._mark: Any = None
+        self._next = float("-inf")
+        self._found: Mapping[tuple[str, str], int] = {}
+
+    def look(self) -> Mapping[tuple[str, str], int]:
+        """(cause without what differs from letter to letter, source) -> how many. Raises OutboxUnavailable."""
+        with self._lock:
+            began = self._clock()
+            if began < self._next:
+                return self._found
+            dead = self._outbox.prefix + keys.DEAD
+            with reaching_redis():
+                pipe = self._outbox.redis.pipeline(transaction=False)
+                pipe.zcard(dead)
+                pipe.zrange(dead, -1, -1, withscores=True)
+                pipe.zrange(dead, 0, 0, withscores=True)
+                mark = pipe.execute()
+            if mark == self._mark:
+                return self._found
+            found: Counter[tuple[str, str]] = Counter()
+            for seen, head in enumerate(self._outbox.dead.scan(), 1):
+                found[cause_group(head.facts), head.source] += 1
+                if seen >= self._most:
+                    break
+            self._mark, self._found = mark, found
+            took_s = self._clock() - began
+            self._next = began + took_s / _SHARE if took_s > _QUICK_S else float("-inf")
+            return found

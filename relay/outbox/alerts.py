@@ -1,0 +1,108 @@
+"""What is wrong now and who is still to be told: in Redis, so that of several processes one tells it.
+
+Keys: `alerts` (hash: what stands by name, and `revision`), `alerts:unsent` (zset), `alerts:messages` (hash).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from relay.outbox import keys
+from relay.outbox.scripts import reaching_redis
+from relay.outbox.store import Store
+
+#: Whoever took a message has so long to send it; longer than any send may take.
+LEASE_MS: Final = 60_000
+_REVISION: Final = "revision"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong. `first_ms`: since when it is seen; `told_ms`: when it was told (0: not yet); `gone_ms`: since when
+    it is not seen any more (0: it is)."""
+
+    kind: str
+    title: str
+    text: str
+    first_ms: int
+    told_ms: int = 0
+    gone_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMessage:
+    """One message to one channel. `message_id` stays the same however often it is tried. `state`: `firing`, `resolved` or `test`."""
+
+    message_id: str
+    channel: str
+    state: str
+    kind: str
+    title: str
+    text: str
+    at_ms: int
+    tries: int = 0
+
+
+class AlertBook:
+    """One store's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self) -> tuple[int, dict[str, Trouble]]:
+        """(the revision to write against, what stands by name). What cannot be read any more is seen anew."""
+        with reaching_redis():
+            stored: Any = self._store.redis.hgetall(self._store.prefix + keys.ALERTS)
+        revision = int(stored.pop(_REVISION.encode(), 0))
+        standing = {}
+        for name, value in stored.items():
+            try:
+                standing[name.decode()] = Trouble(**orjson.loads(self._store.vault.open(value)))
+            except (ValueError, TypeError):
+                continue
+        return revision, standing
+
+    def write(
+        self, revision: int, changes: Mapping[str, Trouble | None], messages: Sequence[AlertMessage]
+    ) -> bool:
+        """Changes what stands (None: it does not any more) and puts messages up, all or nothing. False where somebody else has
+        changed something since `revision` was read: look again."""
+        args: list[Any] = ["write", 0, revision, len(changes)]
+        for name, standing in changes.items():
+            args += (name, self._sealed(asdict(standing)) if standing is not None else "")
+        for message in messages:
+            args += (message.message_id, self._sealed(asdict(message)))
+        return bool(self._store.run("alerts", args))
+
+    def take(self, *, now_ms: int = 0) -> AlertMessage | None:
+        """The next message that is due, for this process alone for a minute."""
+        taken: Any = self._store.run("alerts", ["take", now_ms, LEASE_MS])
+        if not taken:
+            return None
+        try:
+            return AlertMessage(**orjson.loads(self._store.vault.open(taken[1])))
+        except (ValueError, TypeError):
+            # Its key is gone: nobody will ever read it.
+            self._store.run("alerts", ["settle", 0, taken[0], 0, ""])
+            return None
+
+    def sent(self, message: AlertMessage) -> None:
+        """It is told, or given up."""
+        self._store.run("alerts", ["settle", 0, message.message_id, 0, ""])
+
+    def postpone(self, message: AlertMessage, due_ms: int) -> None:
+        """It is tried again then."""
+        tried = self._sealed(asdict(replace(message, tries=message.tries + 1)))
+        self._store.run("alerts", ["settle", 0, message.message_id, due_ms, tried])
+
+    def unsent(self) -> int:
+        """How many messages nobody has taken yet, or that could not be sent so far."""
+        with reaching_redis():
+            return int(self._store.redis.zcard(self._store.prefix + keys.ALERTS_UNSENT))
+
+    def _sealed(self, value: Mapping[str, Any]) -> bytes:
+        return self._store.vault.seal(orjson.dumps(value))

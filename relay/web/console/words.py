@@ -1,0 +1,40 @@
+"""Numbers as people read them: counts with their thousands, times and sizes with their unit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB")
+
+
+def count_words(number: float) -> str:
+    """12345 as "12,345", 1234567 as "1.23 M"; a broken number to one place."""
+    if number >= 1_000_000:
+        return f"{number / 1_000_000:.2f} M"
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
+
+def size_words(number: float | str) -> str:
+    """4000000 as "4 MB"."""
+    size, unit = float(number), 0
+    while size >= 1000 and unit < len(_SIZES) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.3g} {_SIZES[unit]}"
+
+
+def duration_words(seconds: float) -> str:
+    """90 as "90 s", 5400 as "90 min"; the unit in which it is a short number."""
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 2 * 86400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} d"
+
+
+def plural(number: int, word: str, many: str = "") -> str:
+    """ "1 dead letter", "2 dead letters"."""
+    return f"{count_words(number)} {word if number == 1 else many or word + 's'}"

@@ -1,0 +1,7 @@
+"""The browser's fixtures for the tests of the web side."""
+
+from __future__ import annotations
+
+from tests.web.browsing import chromium, page
+
+__all__ = ["chromium", "page"]

@@ -1,0 +1,87 @@
+"""`GET /api/v1/events` and `relay events`: one list, its filters, its pages, and what bad input gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from jsonschema import Draft202012Validator
+
+from relay.operations.search.build import Indexer
+from relay.operations.search.list_events import terms_of
+from relay.web.openapi import api_document
+from tests.operating import NOON, Caller, Shop
+from tests.web.test_api import TOKEN, client_of, error_of
+
+READER = "readers-only-" + "y" * 20
+
+
+@pytest.fixture
+def shop(redis_client: redis.Redis, tmp_path: Path) -> Shop:
+    made = Shop(redis_client, tmp_path, token=TOKEN, reader=READER)
+    made.outbox.now_ms = lambda: NOON + 600_000  # type: ignore[method-assign]
+    made.arrive("the invoice is wrong", number=1)
+    made.deliver()
+    made.arrive("an export fails", number=2, ts="1800000000.000200", now_ms=NOON + 60_000)
+    return made
+
+
+@pytest.fixture
+def client(shop: Shop) -> Caller:
+    return client_of(shop, headers={"authorization": f"Bearer {TOKEN}"})
+
+
+def rows(client: Caller, query: str = "") -> list[dict[str, Any]]:
+    response = client.get(f"/api/v1/events{query}")
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["events"]
+    return found
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_newest_first_and_by_every_filter(shop: Shop, client: Caller, indexed: bool) -> None:
+    if indexed:
+        assert Indexer(shop.context, terms_of(shop.context)).run(30)
+    assert [row["state"] for row in rows(client)] == ["pending", "delivered"]
+    assert [row["state"] for row in rows(client, "?text=invoice+wrong")] == ["delivered"]
+    assert [row["state"] for row in rows(client, "?state=pending&source=slack&kind=message.created")] == [
+        "pending"
+    ]
+    assert rows(client, "?text=nothing+of+this") == []
+    assert rows(client, "?from=somebody@else.example") == []
+
+
+def test_pages_and_the_document_s_shape(client: Caller) -> None:
+    first = client.get("/api/v1/events?limit=1").json()
+    second = client.get(f"/api/v1/events?limit=1&after={first['next']}").json()
+    assert [len(page["events"]) for page in (first, second)] == [1, 1]
+    assert first["events"][0]["id"] != second["events"][0]["id"]
+    document = api_document()
+    schema = {"$ref": "#/components/schemas/EventList", "components": document["components"]}
+    Draft202012Validator(schema).validate(first)
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("?state=deliverd", "state"),
+        ("?kind=mail", "kind"),
+        ("?since=soon", "since"),
+        ("?limit=0", "limit"),
+        ("?after=zzz", "after"),
+        ("?text=!!", "text"),
+        ("?sender=anna", "sender"),
+    ],
+)
+def test_bad_input_is_named(client: Caller, query: str, path: str) -> None:
+    status, code, at = error_of(client.get(f"/api/v1/events{query}"))
+    assert (status, at) == (422, path), code
+
+
+def test_a_reader_sees_no_people(shop: Shop) -> None:
+    reader = client_of(shop, headers={"authorization": f"Bearer {READER}"})
+    found = rows(reader)
+    assert [row["state"] for row in found] == ["pending", "delivered"]
+    assert all(row["sender"] is None and row["subject"] is None for row in found)
