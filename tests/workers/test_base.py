@@ -176,6 +176,19 @@ def test_a_stand_in_takes_no_better_value_s_place(
     assert made.render()["subject"] == subject
 
 
+@given(histories())
+def test_what_a_call_that_was_cut_off_may_have_brought_is_not_said_twice(history: History) -> None:
+    """All of it came after Redis was set back, and was sent once already; whether that arrived is not known."""
+    events = [event for event in history.events if event.action == "upsert"]
+    there = fold(Document("x"), events[: history.delivered])
+    made = fold(rebase(Document("x"), [], events, stands(there), doubtful=True), events)
+    found = _WORDS.findall(str(made.render().get("description", "")))
+    assert len(found) == len(set(found)), "said twice"
+    expected = fold(Document("x"), events).render()
+    assert set(_WORDS.findall(str(expected.get("description", "")))) <= set(found)
+    assert made.render().get("custom") == expected.get("custom")
+
+
 def test_a_forgotten_thread_goes_on_where_it_stopped() -> None:
     old = fold(Document("x"), [patch(n, n) for n in range(3)])
     coming = [patch(9, 9)]

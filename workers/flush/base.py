@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import unescape
 from typing import Any, Final
 
@@ -29,12 +30,21 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 
 
 def rebase(
-    document: Document, before: Sequence[Patch], coming: Sequence[Patch], record: Mapping[str, Any] | None
+    document: Document,
+    before: Sequence[Patch],
+    coming: Sequence[Patch],
+    record: Mapping[str, Any] | None,
+    *,
+    doubtful: bool = False,
 ) -> Document:
     """`document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
-    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks."""
+    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `doubtful`: a call that
+    was cut off may have brought it there already."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
     fold(document, before)
+    if doubtful and record is not None:
+        # Looked for in the text as well: it is not to stand there twice.
+        fold(document, [_appended(patch) for patch in coming if patch.action == "upsert"])
     document.sent_hash = ""
     if record is None:
         document.planhat_id = ""
@@ -69,6 +79,12 @@ def rebase(
         else:
             _unite(ways.setdefault(way, {}), standing)
     return document
+
+
+def _appended(patch: Patch) -> Patch:
+    """What `patch` appends, and nothing else of it."""
+    fields = {name: (way, value) for name, (way, value) in patch.fields.items() if way == "append"}
+    return replace(patch, fields=fields, company_id="", company={})
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class FoldedItem:
         if unsure and read is not None:
             known = item.since_ms
             before = [patch for patch, p in zip(patches, item.pending, strict=True) if p.accepted_ms <= known]
-            document = rebase(document, before, patches, read.record)
+            document = rebase(document, before, patches, read.record, doubtful=doubtful)
             document.life = item.life
         for patch in patches:
             document.absorb(patch)
