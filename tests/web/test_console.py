@@ -12,6 +12,7 @@ import redis
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from relay.operations.progress import Operation
 from relay.operations.sign_in import make_code
 from relay.outbox.audit import read_audit
 from relay.outbox.sessions import Sessions
@@ -388,6 +389,14 @@ def test_a_trace_is_found_or_said_to_be_unknown(shop: Shop, browser: Caller) -> 
     unknown = browser.get("/console/trace?id=nobody")
     assert unknown.status_code == 404
     assert "nobody knows" in unknown.text
+
+
+def test_an_operation_that_has_only_begun_is_shown(shop: Shop, browser: Caller) -> None:
+    operation = Operation.begin(shop.outbox, "replay", "ann", {})
+    for path in ("/console", f"/console/operations/{operation.operation_id}"):
+        page = browser.get(path)
+        assert page.status_code == 200
+        assert "replay" in page.text
 
 
 def test_the_live_part_is_a_fragment(shop: Shop, browser: Caller) -> None:
