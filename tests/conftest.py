@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
@@ -17,6 +18,11 @@ from tests.limited import LIMITED, limit
 
 os.environ.setdefault("RELAY_LOG_LEVEL", "warning")
 os.environ.setdefault("RELAY_ALLOW_WEAK_SECRETS", "true")
+# How long one example takes says how busy the machine is; growth is measured in tests of its own.
+settings.register_profile(
+    "relay", settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
+)
+settings.load_profile("relay")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
