@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote
 from relay.errors import SettingsInvalid
 
 SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+#: What a cluster's address begins with elsewhere: refused with the reason, not as a slip of the pen.
+_CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 #: What may stand behind the `?`; what redis-py does with each is in its documentation of `Redis.from_url`.
@@ -68,6 +70,11 @@ def parse_redis_url(text: str) -> RedisUrl:
     """Raises SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
     text = text.strip()
     scheme, separator, rest = text.partition("://")
+    if separator and scheme in _CLUSTER_SCHEMES:
+        raise _wrong(
+            "names a Redis Cluster, from which this release does not deliver; name a plain server (redis://) or its "
+            "Sentinels (redis+sentinel://)"
+        )
     if not separator or scheme not in SCHEMES:
         raise _wrong(f"should begin with one of {', '.join(s + '://' for s in SCHEMES)}")
     # The last `@`: an earlier one belongs to a password that somebody forgot to encode.

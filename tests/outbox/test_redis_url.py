@@ -71,6 +71,8 @@ def test_options_reach_the_client_with_their_types() -> None:
         ("redis://a:1,b:2/0", "several hosts"),
         ("redis://::1:6379", "brackets"),
         ("redis+sentinel://a:1,b:2", "the service's name"),
+        ("redis+cluster://u:sec@a:1,b:2", "Redis Cluster, .* name a plain server"),
+        ("rediss+cluster://a:1", "Redis Cluster, .* name a plain server"),
         ("redis+sentinel://a:x/svc", "the port should be a number"),
         ("unix://run/redis.sock", "absolute path"),
         ("unix:///s.sock?db=x", "should be a number"),
