@@ -79,6 +79,17 @@ def events(
         raise click.exceptions.Exit(1)
 
 
+def list_of_sender(context: Any, email: str, *, as_json: bool) -> None:
+    """Prints the last events that came from an address. Exit code 1 where there is none."""
+    context.audit("look", page="events", **{"from": email})
+    rows = _page(context, {"from": email}, 50, "")["events"]
+    for row in rows:
+        _print(row, as_json=as_json)
+    if not rows:
+        click.echo(f"no event, conversation or sender {email[:200]!r}", err=True)
+        raise click.exceptions.Exit(1)
+
+
 def _page(context: Any, asked: dict[str, str], limit: int, after: str) -> dict[str, Any]:
     from relay.errors import UserError
     from relay.operations.search.list_events import list_events

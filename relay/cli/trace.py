@@ -9,7 +9,7 @@ import click
 
 from relay.cli.output import short
 from relay.cli.place import Place, place_options
-from relay.errors import RelayError
+from relay.errors import NotFound, RelayError
 
 
 @click.command()
@@ -18,7 +18,8 @@ from relay.errors import RelayError
 @place_options
 def trace(some_id: str, as_json: bool, place: Place) -> None:
     """The whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
-    it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id.
+    it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id; of an email address, the events
+    that came from it are listed.
 
     \b
     Examples:
@@ -26,6 +27,7 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
         relay trace slack-C024BE91L-1700000000.000100
     """
     from relay.cli.context import open_context
+    from relay.cli.events import list_of_sender
     from relay.operations.context import tenant_of
     from relay.operations.trace import find
 
@@ -35,7 +37,14 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
     except RelayError:
         # A broken config must not hide what happened: the outbox knows the sources that sent something.
         sources = []
-    found = find(context.outbox, some_id, sources, tenant=tenant_of(context))
+    try:
+        found = find(context.outbox, some_id, sources, tenant=tenant_of(context))
+    except NotFound:
+        if "@" not in some_id:
+            raise
+        # Who asks with an address wants what came from there.
+        list_of_sender(context, some_id, as_json=as_json)
+        return
     context.audit("look", page="trace", id=some_id)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))

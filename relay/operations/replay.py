@@ -61,19 +61,24 @@ def replay_events(
     """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "dry_run"}`; `sample` tells
     the first changes, field by field. `rule` keeps to events that this rule maps today; `ids` to these events, whatever
     the time."""
-    outbox = context.outbox
-    now_ms = now_ms or outbox.now_ms()
-    until_ms = min(until_ms or now_ms, now_ms)
-    # What is older than events are kept is not there: no need to look through its minutes.
-    since_ms = max(since_ms, now_ms - outbox.retention.events_s * 1000 - _MINUTE_MS)
-    remapper = Remapper(context, now_ms)
-    tombs = Tombs(erased_of(context))
-    tally, told, cancelled = ReplayTally(), list[dict[str, Any]](), False
-    causes: dict[str, int] = {}
-    for minute, part in _named(ids) if ids else _parts(context, since_ms, until_ms, source):
+    now_ms = now_ms or context.outbox.now_ms()
+    run = _Run(
+        context,
+        # What is older than events are kept is not there: no need to look through its minutes.
+        since_ms=max(since_ms, now_ms - context.outbox.retention.events_s * 1000 - _MINUTE_MS),
+        until_ms=min(until_ms or now_ms, now_ms),
+        rule=rule,
+        named=bool(ids),
+        now_ms=now_ms,
+    )
+    cancelled = False
+    for minute, part in _named(ids) if ids else _parts(context, run.since_ms, run.until_ms, source):
         if operation:
             operation.step(
-                cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped
+                cursor=minute * _MINUTE_MS,
+                total=run.tally.count,
+                changed=run.tally.changed,
+                failed=run.tally.unmapped,
             )
             if operation.cancelled():
                 cancelled = True
@@ -83,64 +88,91 @@ def replay_events(
                 if operation and operation.cancelled():
                     break
                 wait(0.5)
-        again: list[tuple[str, str, Patch]] = []
-        gone = tombs.ids(part)
-        for stored in read_stored(context, part):
-            if stored is None:
-                continue
-            if stored.event_id in gone:
-                tally.erased += 1
-                continue
-            if not ids and not since_ms <= int(stored.facts.get("received_ms") or 0) <= until_ms:
-                continue
-            tally.count += 1
-            remapped = _remap(remapper, stored, tally, causes)
-            if remapped is None or (rule and remapped.rule != rule):
-                continue
-            received_ms = int(stored.facts.get("received_ms") or 0)
-            external_id = remapped.patch.external_id if remapped.patch else ""
-            if tombs.cover(remapped.event, external_id, received_ms):
-                tally.erased += 1
-                continue
-            if remapped.patch is None:
-                tally.filtered += stored.state != "filtered"
-                continue
-            changes = changed_fields(context, remapped.patch)
-            if changes is None:
-                continue
-            tally.changed += 1
-            again.append((stored.event_id, stored.source, remapped.patch))
-            if len(told) < SAMPLE_TOLD:
-                told.append(
-                    {"id": stored.event_id, "externalId": remapped.patch.external_id, "changes": changes}
-                )
+        again = run.map_again(part)
         if again and not dry_run:
             _send(context, again, by, now_ms)
-        progress(tally.count, tally.changed)
+        progress(run.tally.count, run.tally.changed)
     if operation:
         operation.end(
             "cancelled" if cancelled else "done",
-            total=tally.count,
-            done=tally.count,
-            changed=tally.changed,
-            failed=tally.unmapped,
+            total=run.tally.count,
+            done=run.tally.count,
+            changed=run.tally.changed,
+            failed=run.tally.unmapped,
         )
-    return {
-        "count": tally.count,
-        "changed": tally.changed,
-        "unmapped": tally.unmapped,
-        "filtered": tally.filtered,
-        "expired": tally.expired,
-        "dead": tally.dead,
-        "erased": tally.erased,
-        "causes": [
-            {"cause": cause, "count": n}
-            for cause, n in sorted(causes.items(), key=lambda pair: -pair[1])[:10]
-        ],
-        "cancelled": cancelled,
-        "sample": told,
-        "dry_run": dry_run,
-    }
+    return {**run.told(), "cancelled": cancelled, "dry_run": dry_run}
+
+
+class _Run:
+    """One replay: what it has seen so far, and which events of a part are to be sent again."""
+
+    def __init__(
+        self, context: KeyedContext, *, since_ms: int, until_ms: int, rule: str, named: bool, now_ms: int
+    ) -> None:
+        self._context = context
+        self.since_ms, self.until_ms = since_ms, until_ms
+        self._rule = rule
+        self._named = named
+        self._remapper = Remapper(context, now_ms)
+        self._tombs = Tombs(erased_of(context))
+        self._causes: dict[str, int] = {}
+        self._sample: list[dict[str, Any]] = []
+        self.tally = ReplayTally()
+
+    def map_again(self, part: Sequence[str]) -> list[tuple[str, str, Patch]]:
+        """(event, source, patch) of those that today's rules make something else of."""
+        gone = self._tombs.ids(part)
+        again: list[tuple[str, str, Patch]] = []
+        for stored in read_stored(self._context, part):
+            if stored is None:
+                continue
+            if stored.event_id in gone:
+                self.tally.erased += 1
+                continue
+            received_ms = int(stored.facts.get("received_ms") or 0)
+            if self._named or self.since_ms <= received_ms <= self.until_ms:
+                patch = self._changed(stored, received_ms)
+                if patch is not None:
+                    again.append((stored.event_id, stored.source, patch))
+        return again
+
+    def _changed(self, stored: Stored, received_ms: int) -> Patch | None:
+        tally = self.tally
+        tally.count += 1
+        remapped = _remap(self._remapper, stored, tally, self._causes)
+        if remapped is None or (self._rule and remapped.rule != self._rule):
+            return None
+        patch = remapped.patch
+        if self._tombs.cover(remapped.event, patch.external_id if patch else "", received_ms):
+            tally.erased += 1
+            return None
+        if patch is None:
+            tally.filtered += stored.state != "filtered"
+            return None
+        changes = changed_fields(self._context, patch)
+        if changes is None:
+            return None
+        tally.changed += 1
+        if len(self._sample) < SAMPLE_TOLD:
+            self._sample.append({"id": stored.event_id, "externalId": patch.external_id, "changes": changes})
+        return patch
+
+    def told(self) -> dict[str, Any]:
+        tally = self.tally
+        return {
+            "count": tally.count,
+            "changed": tally.changed,
+            "unmapped": tally.unmapped,
+            "filtered": tally.filtered,
+            "expired": tally.expired,
+            "dead": tally.dead,
+            "erased": tally.erased,
+            "causes": [
+                {"cause": cause, "count": n}
+                for cause, n in sorted(self._causes.items(), key=lambda pair: -pair[1])[:10]
+            ],
+            "sample": self._sample,
+        }
 
 
 def _remap(remapper: Remapper, stored: Stored, tally: ReplayTally, causes: dict[str, int]) -> Remapped | None:

@@ -28,6 +28,7 @@ from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import replay_events
 from relay.operations.runs import run_beside
 from relay.operations.search.list_events import ASKABLE, list_events
+from relay.operations.search.one_event import show_event
 from relay.operations.selection import (
     InputInvalid,
     Selection,
@@ -37,7 +38,7 @@ from relay.operations.selection import (
     read_text,
 )
 from relay.operations.stats import read_sources, read_stats, take_sample
-from relay.operations.trace import event_story, find
+from relay.operations.trace import find
 from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
 from relay.web.audited import Audit, named_in
@@ -173,7 +174,7 @@ class Api:
         return list_events(self._context, asked, limit=limit, after=after)
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        return event_story(self._context.outbox, request.path_params["id"], tenant=tenant_of(self._context))
+        return show_event(self._context, request.path_params["id"])
 
     def trace(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         return find(

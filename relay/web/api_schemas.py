@@ -93,6 +93,18 @@ _CAUSE_MARK: dict[str, Schema] = {
     "marked_at": MOMENT_TEXT,
 }
 
+_EVENT: dict[str, Schema] = {
+    "id": ANY_TEXT,
+    "source": MAYBE_TEXT,
+    "state": ANY_TEXT,
+    "externalId": MAYBE_TEXT,
+    "rule": MAYBE_TEXT,
+    "received_at": MOMENT_TEXT,
+    "settled_at": MOMENT_TEXT,
+    "planhat_id": MAYBE_TEXT,
+    "history": list_of(object_of({"at": MOMENT_TEXT, "what": ANY_TEXT})),
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Error": object_of({"error": object_of({"code": ANY_TEXT, "message": ANY_TEXT, "path": ANY_TEXT})}),
     "Stats": object_of(
@@ -143,17 +155,19 @@ SCHEMAS: dict[str, Schema] = {
             "at": MOMENT_TEXT,
         },
     ),
-    "Event": object_of(
+    "Event": object_of(_EVENT, {"planhat_link": LINK}),
+    "EventShown": object_of(
         {
-            "id": ANY_TEXT,
-            "source": MAYBE_TEXT,
-            "state": ANY_TEXT,
-            "externalId": MAYBE_TEXT,
-            "rule": MAYBE_TEXT,
-            "received_at": MOMENT_TEXT,
-            "settled_at": MOMENT_TEXT,
-            "planhat_id": MAYBE_TEXT,
-            "history": list_of(object_of({"at": MOMENT_TEXT, "what": ANY_TEXT})),
+            **_EVENT,
+            "payload": {
+                "description": "The JSON that came, or text; null once it has expired, and for readers"
+            },
+            "payload_encoding": {"type": ["string", "null"], "enum": ["json", "text", "base64", None]},
+            "method": MAYBE_TEXT,
+            "target": MAYBE_TEXT,
+            "headers": {"type": ["object", "null"], "additionalProperties": ANY_TEXT},
+            "event": {"type": ["object", "null"]},
+            "event_unreadable": MAYBE_TEXT,
         },
         {"planhat_link": LINK},
     ),

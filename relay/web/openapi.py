@@ -96,7 +96,14 @@ _LOOK_PATHS: dict[str, Any] = {
             codes="401 403 422 429 503",
         )
     },
-    "/events/{id}": {"get": _operation("One event's story", ref_to("Event"), parameters=_ID, codes=_LOOK)},
+    "/events/{id}": {
+        "get": _operation(
+            "One event: its story, and while its raw request is kept, what came and what the adapter reads in it",
+            ref_to("EventShown"),
+            parameters=_ID,
+            codes=_LOOK,
+        )
+    },
     "/trace/{id}": {
         "get": _operation(
             "A conversation and its events, by event id, delivery id, externalId or Planhat _id",

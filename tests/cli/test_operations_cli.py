@@ -266,3 +266,11 @@ def test_events_are_listed_found_and_none_is_exit_1(shop: Shop, run: Run) -> Non
     code, _, err = run("events", "--state", "deliverd")
     assert code == 2
     assert "did you mean 'delivered'" in err
+
+
+def test_an_address_is_traced_to_what_came_from_it(shop: Shop, run: Run) -> None:
+    shop.arrive("the invoice is wrong", now_ms=shop.outbox.now_ms())
+    code, _, err = run("trace", "nobody@customer.example")
+    assert code == 1
+    assert "nobody@customer.example" in err
+    assert run("trace", "evt_000000000000000000000000")[0] == 1

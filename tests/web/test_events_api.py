@@ -85,3 +85,36 @@ def test_a_reader_sees_no_people(shop: Shop) -> None:
     found = rows(reader)
     assert [row["state"] for row in found] == ["pending", "delivered"]
     assert all(row["sender"] is None and row["subject"] is None for row in found)
+
+
+def test_one_event_has_what_came_and_what_it_was_read_as(shop: Shop, client: Caller) -> None:
+    event_id = rows(client)[0]["id"]
+    one = client.get(f"/api/v1/events/{event_id}").json()
+    assert one["payload"]["event"]["text"] == "an export fails"
+    assert (one["payload_encoding"], one["method"], one["event_unreadable"]) == ("json", "POST", None)
+    assert one["headers"]["content-type"] == "application/json"
+    assert one["event"]["text"] == "an export fails"
+    document = api_document()
+    schema = {"$ref": "#/components/schemas/EventShown", "components": document["components"]}
+    Draft202012Validator(schema).validate(one)
+    reader = client_of(shop, headers={"authorization": f"Bearer {READER}"})
+    hidden = reader.get(f"/api/v1/events/{event_id}").json()
+    assert (hidden["state"], hidden["hidden"]) == ("pending", True)
+    assert [hidden[name] for name in ("payload", "headers", "event")] == [None, None, None]
+    Draft202012Validator(schema).validate(hidden)
+
+
+def test_an_event_whose_request_is_gone_or_is_no_text_still_has_its_story(shop: Shop, client: Caller) -> None:
+    from relay.operations.remap import Stored
+    from relay.operations.search.one_event import _request
+
+    event_id = rows(client)[0]["id"]
+    stored = Stored(event_id, "pending", 0, {"headers": {}}, b"\xff\x00")
+    assert (_request(stored)["payload"], _request(stored)["payload_encoding"]) == ("/wA=", "base64")
+    assert _request(Stored(event_id, "pending", 0, {}, b"a=b"))["payload"] == "a=b"
+    assert _request(Stored(event_id, "pending", 0, {}, None))["payload_encoding"] is None
+    # The source has left the config: what came is shown, what it was read as is not.
+    shop.house.config.sources.pop("slack")  # type: ignore[attr-defined]
+    one = client.get(f"/api/v1/events/{event_id}").json()
+    assert one["payload"]["event"]["text"] == "an export fails"
+    assert (one["event"], one["event_unreadable"]) == (None, "the source 'slack' is no longer in the config")
