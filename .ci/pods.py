@@ -33,7 +33,18 @@ COMPONENTS = ("valkey", "sandbox", "web", "worker")
 #: Webhooks sent while the worker is stopped and started again.
 LOAD = 3000
 #: Series that begin with the first of their kind: nothing is dead and no changed config was refused here.
-NOT_YET = {"relay_dead_letters", "relay_rules_reload_failures_total"}
+NOT_YET = {
+    "relay_alerts_total",
+    "relay_company_conflicts_total",
+    "relay_dead_letters",
+    "relay_drop_ends_timestamp_seconds",
+    "relay_paused_timestamp_seconds",
+    "relay_rules_reload_failures_total",
+    "relay_spool_requests",
+    "relay_spool_set_aside_total",
+    "relay_token_expiry_timestamp_seconds",
+    "relay_worker_deaths_total",
+}
 
 PROBE = """
 import socket, sys, urllib.error, urllib.request
