@@ -60,6 +60,13 @@ def event_story(outbox: Outbox, event_id: str, *, tenant: str = "") -> dict[str,
     return {**story, "planhat_link": record_link(tenant, story["planhat_id"] or "") or None}
 
 
+def conversation_story(outbox: Outbox, external_id: str, *, tenant: str = "") -> dict[str, Any]:
+    """`find`'s conversation alone, without its events."""
+    told = _Conversation(outbox, external_id).told(len(outbox.waiting_patches(external_id)))
+    del told["known"]
+    return {**told, "planhat_link": record_link(tenant, told["planhat_id"] or "") or None}
+
+
 def _unknown(some_id: str) -> str:
     return (
         f"nobody knows {some_id[:80]!r} (wanted: an event id, a delivery id, an externalId, a Planhat _id or a dead "

@@ -43,6 +43,7 @@ from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
 from relay.web.audited import Audit, named_in
 from relay.web.openapi import api_document
+from relay.web.payloads import require_filters
 from relay.web.peer import require_same_origin
 from relay.web.refused import RequestRefused
 
@@ -170,6 +171,7 @@ class Api:
     def events(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
         require_keys(asked, ASKABLE)
+        require_filters(asked, sees_payloads=operator.sees_payloads)
         limit, after = _whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
         return list_events(self._context, asked, limit=limit, after=after)
 

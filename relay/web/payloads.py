@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from relay.web.refused import RequestRefused
+
 #: Keys whose value is a payload or a part of one. `reason` is one beside a `cause` only: Planhat may quote there what it refused.
 PAYLOAD_KEYS = frozenset(
     {
@@ -40,6 +42,18 @@ PAYLOAD_KEYS = frozenset(
         "yaml",
     }
 )
+
+
+#: Filters that ask for what people wrote, or who did: whoever may not see it learns it by asking, too.
+PAYLOAD_FILTERS = frozenset({"from", "text"})
+
+
+def require_filters(asked: Mapping[str, Any], *, sees_payloads: bool) -> None:
+    """Raises RequestRefused where a reader filters by what readers do not see."""
+    if not sees_payloads and any(asked.get(name) for name in PAYLOAD_FILTERS):
+        raise RequestRefused(
+            403, "readers_see_no_payloads", "the reader token does not search by sender or words"
+        )
 
 
 def shows_payload(value: Any) -> bool:

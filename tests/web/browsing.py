@@ -26,7 +26,7 @@ FLAGS = [
 ]  # fmt: skip
 TOKEN = "operators-only-" + "x" * 20
 PAGES = {
-    "overview": "", "dead": "/dead", "trace": "/trace", "sources": "/sources", "source": "/sources/slack", "rules": "/rules",
+    "overview": "", "events": "/events", "dead": "/dead", "trace": "/trace", "sources": "/sources", "source": "/sources/slack", "rules": "/rules",
     "differences": "/differences", "audit": "/audit", "companies": "/companies", "drops": "/drops", "system": "/system",
 }  # fmt: skip
 SHOTS = os.environ.get("RELAY_SCREENSHOTS", "")

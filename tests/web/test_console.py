@@ -232,7 +232,7 @@ def test_what_is_done_and_looked_at_stands_in_the_audit(shop: Shop, browser: Cal
 
 FORMS = (
     "/console/pause", "/console/resume", "/console/dead/replay", "/console/dead/discard", "/console/dead/x/edit",
-    "/console/dead/x/replay", "/console/dead/x/discard", "/console/dead/causes/x", "/console/drops", "/console/drops/x/end", "/console/sources/x/sample", "/console/rules", "/console/operations/x/cancel", "/console/sign-out",
+    "/console/dead/x/replay", "/console/dead/x/discard", "/console/dead/causes/x", "/console/drops", "/console/drops/x/end", "/console/events/x/resend", "/console/sources/x/sample", "/console/rules", "/console/operations/x/cancel", "/console/sign-out",
 )  # fmt: skip
 
 

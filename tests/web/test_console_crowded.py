@@ -41,6 +41,7 @@ def crowded_pages(ids: dict[str, str]) -> dict[str, str]:
         "cause": "/dead?cause=srcid",
         "letter": f"/dead/{ids['dead']}",
         "trace": f"/trace?id={ids['event']}",
+        "event": f"/events/{ids['event']}",
         "error": "/dead/nobody",
     }
 

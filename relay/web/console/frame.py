@@ -24,6 +24,8 @@ from relay.web.refused import RequestRefused
 _SAID = {
     "replayed": "Replayed: it waits for delivery again.",
     "discarded": "Discarded.",
+    "resent": "It waits for delivery again.",
+    "same": "Nothing to send: what today's rules make of it stands there already.",
     "edited": "The edit is kept. Replay it to send it.",
     "marked": "What is said of this cause is kept.",
     "drops": "What matches is dropped from now on.",

@@ -14,6 +14,7 @@ from relay.web.console.render import HEADERS
 _STATIC = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "events.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "LICENSE-htmx.txt": "text/plain; charset=utf-8",
