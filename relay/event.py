@@ -208,6 +208,11 @@ def event_id(source: str, delivery_key: str) -> str:
     return "evt_" + digest.hexdigest()
 
 
+def event_mark(event_id: str) -> str:
+    """Eight digits of it: enough to tell an event among those of one conversation."""
+    return event_id[4:12]
+
+
 def iso_time(epoch_s: float) -> str:
     """Seconds since 1970 as "2026-03-04T05:06:07.089Z". Raises ValueError outside of years 1-9999."""
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from relay.cli.asking import MOMENT, TIMES
+from relay.cli.listing import Listing, listing_options
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.output import counted
 from relay.cli.place import Place, place_options
@@ -22,7 +23,7 @@ from relay.errors import UserError
 @click.option("--until", type=MOMENT, default="now", show_default=True, help="To this moment.")
 @click.option("--source", type=SOURCE_PARAM, default="", help="Events of this source only.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@listing_options
 @place_options
 def backtest(
     new_file: str,
@@ -30,7 +31,7 @@ def backtest(
     until: str,
     source: str,
     jobs: int,
-    as_json: bool,
+    listing: Listing,
     place: Place,
 ) -> None:
     """Map the stored raw events with today's rules and with those of NEW.yaml, and show which conversations would be
@@ -40,6 +41,7 @@ def backtest(
     Examples:
         relay backtest relay.new.yaml
         relay backtest relay.new.yaml --since 24h --source slack --json
+        relay backtest relay.new.yaml --json-lines > changes.jsonl
     """
     from relay.cli.context import open_context
     from relay.operations.backtest import Order
@@ -64,10 +66,11 @@ def backtest(
     with click.progressbar(
         length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()
     ) as bar:
-        told = run(order, since_ms=since_ms, until_ms=until_ms, source=source, jobs=jobs, progress=bar.update)
-    if as_json:
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
-    else:
+        told = run(
+            order, since_ms=since_ms, until_ms=until_ms, source=source, jobs=jobs, limit=listing.most,
+            listed=listing.as_found(_print_sample), progress=bar.update,
+        )  # fmt: skip
+    if not listing.printed(told, "samples"):
         print_diff(told)
 
 
@@ -89,11 +92,22 @@ def print_diff(told: Mapping[str, Any]) -> None:
         click.echo(f"{failure['count']:,} would be dead letters: {failure['cause']}")
     for kind, samples in told["samples"].items():
         for sample in samples:
-            click.echo(f"{kind} {sample['externalId']} ({sample['source']}, rule {sample['rule']})")
-            for name, change in sample["changes"].items():
-                _print_change(name, change)
+            _print_sample({"kind": kind, **sample})
+        if totals[kind] > len(samples) > 0:
+            click.echo(f"and {totals[kind] - len(samples):,} more {kind}: --all, or --json-lines")
+    if totals["dropped"]:
+        click.echo(
+            "dropped: no event of that time makes them any more. Once the rules are in use, `relay replay` names what of them stands "
+            "in Planhat, and --archive-orphans archives it"
+        )
     if totals["new"] + totals["changed"] + totals["dropped"] == 0:
         click.echo("no conversation would be different")
+
+
+def _print_sample(sample: Mapping[str, Any]) -> None:
+    click.echo(f"{sample['kind']} {sample['externalId']} ({sample['source']}, rule {sample['rule']})")
+    for name, change in sample["changes"].items():
+        _print_change(name, change)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

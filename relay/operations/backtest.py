@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -24,7 +25,7 @@ from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
 from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
-from relay.rules.backtest import ChangesPage, Pair, map_both, pack_rows, summarise, unpack_rows
+from relay.rules.backtest import MAX_SAMPLES, ChangesPage, Pair, map_both, pack_rows, summarise, unpack_rows
 from relay.rules.file.load import load
 from relay.rules.rule import RuleBook
 from relay.settings import Settings
@@ -61,10 +62,12 @@ def backtest(
     until_ms: int,
     source: str = "",
     jobs: int = 0,
+    limit: int = MAX_SAMPLES,
+    listed: Callable[[dict[str, Any]], None] | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """The diff of `relay.rules.backtest.summarise`, over the events that came in from `since_ms` to `until_ms`.
-    `progress` hears how many more are done. Raises ConfigInvalid for either file, OutboxUnavailable."""
+    """The diff of `relay.rules.backtest.summarise` (which says what `limit` and `listed` are), over the events that came in from
+    `since_ms` to `until_ms`. `progress` hears how many more are done. Raises ConfigInvalid for either file, OutboxUnavailable."""
     old, new = _sides(order)
     now_ms = old.outbox.now_ms()
     since_ms = max(since_ms, now_ms - old.outbox.retention.events_s * 1000 - 60_000)
@@ -77,10 +80,12 @@ def backtest(
                 page = map_both(
                     _counted(_pairs(old, new, ids, window), progress), old.rulebook, new.rulebook, file
                 )
-                return summarise([page])
-        return _together(order, ids, window, jobs, folder, progress)
+                return summarise([page], limit=limit, listed=listed)
+        with _together(order, ids, window, jobs, folder, progress) as pages:
+            return summarise(pages, limit=limit, listed=listed)
 
 
+@contextmanager
 def _together(
     order: Order,
     ids: Sequence[str],
@@ -88,7 +93,7 @@ def _together(
     jobs: int,
     folder: str,
     progress: Callable[[int], None],
-) -> dict[str, Any]:
+) -> Iterator[list[ChangesPage]]:
     shares = [ids[start : start + _PART * 10] for start in range(0, len(ids), _PART * 10)]
     pages: list[ChangesPage] = []
     try:
@@ -106,7 +111,7 @@ def _together(
                 path, rows, page = future.result()
                 pages.append(replace(page, file=Path(path).open("rb"), rows=unpack_rows(rows)))  # noqa: SIM115
                 progress(futures[future])
-        return summarise(pages)
+        yield pages
     finally:
         for page in pages:
             page.file.close()

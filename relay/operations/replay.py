@@ -8,12 +8,13 @@ is only what differs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import MappingFailed
-from relay.operations.context import KeyedContext, OperatorContext
+from relay.operations.context import KeyedContext, OperatorContext, tenant_of
+from relay.operations.orphans import Orphans
 from relay.operations.progress import Operation
 from relay.operations.remap import Remapped, Remapper, Stored, read_stored
 from relay.operations.tombstones import Tombs, erased_of
@@ -52,15 +53,19 @@ def replay_events(
     rule: str = "",
     ids: Sequence[str] = (),
     dry_run: bool = False,
+    archive_orphans: bool = False,
+    limit: int = SAMPLE_TOLD,
+    listed: Callable[[Mapping[str, Any]], None] | None = None,
     by: str = "",
     operation: Operation | None = None,
     progress: Callable[[int, int], None] = lambda count, changed: None,
     wait: Callable[[float], None] = time.sleep,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "dry_run"}`; `sample` tells
-    the first changes, field by field. `rule` keeps to events that this rule maps today; `ids` to these events, whatever
-    the time."""
+    """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "orphans", "dry_run"}`; `sample` tells
+    the first `limit` changes, field by field, and `listed` hears of each. `orphans`: conversations that none of their events makes
+    any more (see `relay.operations.orphans`); with `archive_orphans` those that are sure are archived. `rule` keeps to events that
+    this rule maps today; `ids` to these events, whatever the time."""
     now_ms = now_ms or context.outbox.now_ms()
     run = _Run(
         context,
@@ -70,6 +75,7 @@ def replay_events(
         rule=rule,
         named=bool(ids),
         now_ms=now_ms,
+        tell=_Told(limit, listed),
     )
     cancelled = False
     for minute, part in _named(ids) if ids else _parts(context, run.since_ms, run.until_ms, source):
@@ -92,6 +98,9 @@ def replay_events(
         if again and not dry_run:
             _send(context, again, by, now_ms)
         progress(run.tally.count, run.tally.changed)
+    orphans = [] if cancelled else run.orphans.find()
+    if archive_orphans and not dry_run:
+        run.orphans.archive(orphans, by=by, now_ms=now_ms)
     if operation:
         operation.end(
             "cancelled" if cancelled else "done",
@@ -100,14 +109,45 @@ def replay_events(
             changed=run.tally.changed,
             failed=run.tally.unmapped,
         )
-    return {**run.told(), "cancelled": cancelled, "dry_run": dry_run}
+    told = [orphan.told(tenant_of(context)) for orphan in orphans]
+    return {**run.told(), "orphans": told, "cancelled": cancelled, "dry_run": dry_run}
+
+
+class _Told:
+    """The first changes are kept, each is told at once."""
+
+    def __init__(self, limit: int, listed: Callable[[Mapping[str, Any]], None] | None) -> None:
+        self.sample: list[dict[str, Any]] = []
+        self._limit, self._listed = limit, listed
+
+    def __call__(self, change: dict[str, Any]) -> None:
+        if self._listed is not None:
+            self._listed(change)
+        if len(self.sample) < self._limit:
+            self.sample.append(change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """An event that goes out once more, with what today's rules make of it."""
+
+    stored: Stored
+    patch: Patch
 
 
 class _Run:
     """One replay: what it has seen so far, and which events of a part are to be sent again."""
 
     def __init__(
-        self, context: KeyedContext, *, since_ms: int, until_ms: int, rule: str, named: bool, now_ms: int
+        self,
+        context: KeyedContext,
+        *,
+        since_ms: int,
+        until_ms: int,
+        rule: str,
+        named: bool,
+        now_ms: int,
+        tell: _Told,
     ) -> None:
         self._context = context
         self.since_ms, self.until_ms = since_ms, until_ms
@@ -116,13 +156,14 @@ class _Run:
         self._remapper = Remapper(context, now_ms)
         self._tombs = Tombs(erased_of(context))
         self._causes: dict[str, int] = {}
-        self._sample: list[dict[str, Any]] = []
+        self._tell = tell
+        self.orphans = Orphans(context, self._remapper)
         self.tally = ReplayTally()
 
-    def map_again(self, part: Sequence[str]) -> list[tuple[str, str, Patch]]:
-        """(event, source, patch) of those that today's rules make something else of."""
+    def map_again(self, part: Sequence[str]) -> list[_Again]:
+        """Those that today's rules make something else of."""
         gone = self._tombs.ids(part)
-        again: list[tuple[str, str, Patch]] = []
+        again: list[_Again] = []
         for stored in read_stored(self._context, part):
             if stored is None:
                 continue
@@ -133,7 +174,8 @@ class _Run:
             if self._named or self.since_ms <= received_ms <= self.until_ms:
                 patch = self._changed(stored, received_ms)
                 if patch is not None:
-                    again.append((stored.event_id, stored.source, patch))
+                    again.append(_Again(stored, patch))
+        self.orphans.note()
         return again
 
     def _changed(self, stored: Stored, received_ms: int) -> Patch | None:
@@ -146,6 +188,7 @@ class _Run:
         if self._tombs.cover(remapped.event, patch.external_id if patch else "", received_ms):
             tally.erased += 1
             return None
+        self.orphans.made(stored, remapped)
         if patch is None:
             tally.filtered += stored.state != "filtered"
             return None
@@ -153,8 +196,7 @@ class _Run:
         if changes is None:
             return None
         tally.changed += 1
-        if len(self._sample) < SAMPLE_TOLD:
-            self._sample.append({"id": stored.event_id, "externalId": patch.external_id, "changes": changes})
+        self._tell({"id": stored.event_id, "externalId": patch.external_id, "changes": changes})
         return patch
 
     def told(self) -> dict[str, Any]:
@@ -171,7 +213,7 @@ class _Run:
                 {"cause": cause, "count": n}
                 for cause, n in sorted(self._causes.items(), key=lambda pair: -pair[1])[:10]
             ],
-            "sample": self._sample,
+            "sample": self._tell.sample,
         }
 
 
@@ -190,11 +232,17 @@ def _remap(remapper: Remapper, stored: Stored, tally: ReplayTally, causes: dict[
         return None
 
 
-def _send(context: OperatorContext, again: Sequence[tuple[str, str, Patch]], by: str, now_ms: int) -> None:
-    said = {"what": "replayed", "by": by, "at_ms": now_ms}
-    write_notes(context.outbox, [Note(event_id, said, patch.external_id) for event_id, _, patch in again])
+def _send(context: OperatorContext, again: Sequence[_Again], by: str, now_ms: int) -> None:
+    notes = []
+    for one in again:
+        said: dict[str, Any] = {"what": "replayed", "by": by, "at_ms": now_ms}
+        if one.stored.state != "pending":
+            # The outbox keeps the last end alone: this is what tells the first.
+            said |= {"was": one.stored.state, "was_at_ms": one.stored.settled_ms}
+        notes.append(Note(one.stored.event_id, said, one.patch.external_id))
+    write_notes(context.outbox, notes)
     context.outbox.replay(
-        [(event_id, source, patch.external_id, patch.encode()) for event_id, source, patch in again]
+        [(one.stored.event_id, one.stored.source, one.patch.external_id, one.patch.encode()) for one in again]
     )
 
 

@@ -12,6 +12,7 @@ from relay.conversation import safe_external_id
 from relay.errors import NotFound
 from relay.event import event_id as make_event_id
 from relay.operations.moments import iso
+from relay.operations.waited import DELIVERED, Waited, told_entry, told_note
 from relay.outbox.archive import unpack
 from relay.outbox.items import DeadLetter, State
 from relay.outbox.notes import read_notes
@@ -21,8 +22,6 @@ from relay.planhat.address import record_link
 
 #: Events told of one conversation, the newest; deliveries told of one event.
 EVENTS_TOLD = 100
-#: The workers' clock may differ from Redis's by so much when a delivery is matched to its event.
-CLOCK_SLACK_MS = 2_000
 _SETTLED: frozenset[State] = frozenset({"delivered", "unchanged", "superseded", "filtered", "discarded"})
 
 
@@ -98,7 +97,7 @@ def _resolve(outbox: Outbox, some_id: str, sources: Iterable[str]) -> tuple[str,
     bare = some_id.strip("<>")
     keys = dict.fromkeys((some_id, f"mail:<{bare}>", f"mail:{bare}"))
     found = outbox.events.find((name, make_event_id(name, key)) for name in names for key in keys)
-    found = found or outbox.events.known_as(some_id, names)
+    found = found or outbox.events.known_as(some_id, ["", *names])
     if found:
         return found, ""
     raise NotFound(_unknown(some_id))
@@ -146,7 +145,7 @@ class _Conversation:
             "waiting": waiting,
             "due_at": iso(due_ms),
             "fields": document.render() if document else {},
-            "deliveries": [_dated(entry) for entry in document.history] if document else [],
+            "deliveries": [_dated(told_entry(entry)) for entry in document.history] if document else [],
             "dead": [letter.dead_id for letter in self.letters],
             "known": bool(document or waiting or self.letters),
         }
@@ -206,14 +205,15 @@ def _story(
     received_ms = int(facts.get("received_ms") or 0)
     document = conversation.document
     settled = state in _SETTLED
-    end_ms = settled_ms + CLOCK_SLACK_MS if settled else 0
-    history = [*_door(facts, received_ms)]
-    history += [{"at_ms": note.get("at_ms"), **_without(note, "at_ms")} for note in notes]
-    if document and state != "filtered":
-        for entry in document.history:
-            at_ms = int(entry.get("at_ms") or 0)
-            if at_ms >= received_ms - CLOCK_SLACK_MS and (not end_ms or at_ms <= end_ms):
-                history.append(dict(entry))
+    waited = Waited.of(received_ms, notes, settled_ms if settled else 0)
+    went = document is not None and (state != "filtered" or waited.ends)
+    own = (
+        [entry for entry in document.history if waited.carried_by(entry, event_id)]
+        if document and went
+        else []
+    )
+    earlier = waited.ends_without(own)
+    history = [*_door(facts, received_ms), *map(told_note, notes), *map(told_entry, own), *earlier]
     letter = (
         next((letter for letter in letters if event_id in letter.events), None) if state == "dead" else None
     )
@@ -224,7 +224,8 @@ def _story(
     elif state == "pending" and notes and settled_ms > received_ms:
         history.append({"at_ms": settled_ms, "what": "queued", "externalId": external_id})
     history.sort(key=lambda entry: int(entry.get("at_ms") or 0))
-    delivered = state in ("delivered", "unchanged", "superseded")
+    delivered = state in DELIVERED
+    first_ms = waited.first_delivered_ms(settled_ms if delivered else 0)
     return {
         "id": event_id,
         "source": facts.get("source"),
@@ -238,7 +239,7 @@ def _story(
         "delivery_id": facts.get("delivery_id") or None,
         "traceparent": facts.get("traceparent"),
         "config": facts.get("config"),
-        "end_to_end_ms": settled_ms - received_ms if delivered and received_ms else None,
+        "end_to_end_ms": first_ms - received_ms if first_ms and received_ms else None,
         "dead_id": letter.dead_id if letter else None,
         "history": [_dated(entry) for entry in history],
     }

@@ -25,11 +25,12 @@ _COMMANDS_AT_ONCE = 600
 @dataclass(frozen=True, slots=True)
 class Note:
     """`facts` is JSON: `at_ms`, `what`, `by`, and what else is to be told. `external_id`, where given, is the
-    conversation the event belongs to from now on."""
+    conversation the event belongs to from now on; `known_as` another id that leads to it, as that of a dead letter which is gone."""
 
     event_id: str
     facts: dict[str, Any]
     external_id: str = ""
+    known_as: str = ""
 
 
 def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
@@ -45,6 +46,10 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
             ("LTRIM", key, -NOTES_KEPT, -1),
             ("EXPIRE", key, outbox.retention.events_s),
         )
+        if note.known_as:
+            commands.append(
+                ("SET", keys.known("", note.known_as), note.event_id, "EX", outbox.retention.events_s)
+            )
         if note.external_id:
             of = keys.events_of(note.external_id)
             commands += (

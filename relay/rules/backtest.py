@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -104,14 +104,20 @@ def compare_rules(pairs: Iterable[Pair], old: RuleBook, new: RuleBook) -> dict[s
         return summarise([map_both(pairs, old, new, file)])
 
 
-def summarise(pages: list[ChangesPage]) -> dict[str, Any]:
+def summarise(
+    pages: list[ChangesPage],
+    *,
+    limit: int = MAX_SAMPLES,
+    listed: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
     """`{"events", "unreadable", "conversations": {"same", "new", "changed", "dropped"}, "by_source", "by_rule",
-    "fields", "moves", "failures", "samples"}`. A conversation whose externalId differs is one dropped, one new."""
+    "fields", "moves", "failures", "samples"}`. A conversation whose externalId differs is one dropped, one new.
+    `samples`: the first `limit` of each kind; `listed` hears of each, with its `kind`."""
     touched: set[str] = set().union(*(page.touched for page in pages))
     source_of: dict[str, str] = {}
     for page in pages:
         source_of = {**page.source_of, **source_of}
-    told = _Told()
+    told = _Told(limit, listed)
     for external_id, source in source_of.items():
         if external_id not in touched:
             told.count("same", source, None)
@@ -162,6 +168,8 @@ def _zeros() -> dict[str, int]:
 
 @dataclass(slots=True)
 class _Told:
+    limit: int
+    listed: Callable[[dict[str, Any]], None] | None
     totals: dict[str, int] = field(default_factory=_zeros)
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
     by_rule: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -191,9 +199,16 @@ class _Told:
         if kind == "changed":
             self.fields.update(changes.keys())
         samples = self.samples[kind]
-        if len(samples) < MAX_SAMPLES:
-            head = {"externalId": external_id, "source": source, "rule": rule}
-            samples.append({**head, "changes": {name: _short(change) for name, change in changes.items()}})
+        if self.listed is None and len(samples) >= self.limit:
+            return
+        told = {
+            **{"externalId": external_id, "source": source, "rule": rule},
+            "changes": {name: _short(change) for name, change in changes.items()},
+        }
+        if self.listed is not None:
+            self.listed({"kind": kind, **told})
+        if len(samples) < self.limit:
+            samples.append(told)
 
 
 def document_view(document: Document) -> dict[str, Any]:

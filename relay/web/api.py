@@ -87,7 +87,7 @@ def made(api: Api) -> list[Route]:
             method="PATCH",
             act="dead edit",
         ),
-        api.route("/replay", api.replay, _SELECTION | {"rule"}, act="replay"),
+        api.route("/replay", api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay"),
         api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
         api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
         api.route("/drops", api.drops, own=True),
@@ -305,6 +305,7 @@ class Api:
     def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         now_ms = self._context.outbox.now_ms()
         dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
+        archive_orphans = read_flag(body, "archive_orphans")
         if "cause" in body:
             raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
         selection = read_selection(
@@ -323,6 +324,7 @@ class Api:
                 rule=rule,
                 ids=selection.ids,
                 dry_run=dry_run,
+                archive_orphans=archive_orphans,
                 by=operator.name,
                 operation=operation,
             )

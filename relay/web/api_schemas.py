@@ -337,6 +337,10 @@ SCHEMAS: dict[str, Schema] = {
         {
             **{k: v for k, v in _SELECTION.items() if k != "cause"},
             "rule": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "archive_orphans": {
+                "type": "boolean",
+                "description": "Archive the conversations that none of their events makes any more (`orphans` of the answer).",
+            },
         },
         closed=True,
     ),

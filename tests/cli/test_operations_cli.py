@@ -156,6 +156,39 @@ def test_replay_of_stored_events_from_the_shell(shop: Shop, run: Run) -> None:
     assert shop.counts() == {"accepted": 1, "pending": 1}
 
 
+def test_a_replay_lists_everything_takes_ids_and_names_what_is_left(shop: Shop, run: Run) -> None:
+    now_ms = shop.outbox.now_ms()
+    ids = [
+        shop.arrive(f"m{n}", number=n, ts=f"1800000000.{n:06d}", now_ms=now_ms - 5000 + n) for n in range(25)
+    ]
+    shop.deliver(now_ms)
+    shop.change_rules("new: {{ event.text }}")
+    file = shop.folder / "relay.yaml"
+    file.write_text(file.read_text().replace('"slack-{{ event.thread }}"', '"chat-{{ event.thread }}"'))
+
+    _, out, _ = run("replay", "--since", "1h", "--dry-run", "--limit", "3")
+    assert out.count("evt_") == 3
+    assert "and 22 more: --all, or --json-lines" in out
+    assert "25 conversations in Planhat that no event makes any more" in out
+    assert run("replay", "--since", "1h", "--dry-run", "--all")[1].count("evt_") == 25
+    assert len(as_json(run("replay", "--since", "1h", "--dry-run", "--all", "--json"))["sample"]) == 25
+    lines = [
+        json.loads(line)
+        for line in run("replay", "--since", "1h", "--dry-run", "--json-lines")[1].splitlines()
+    ]
+    assert [line["id"] for line in lines[:-1]] == ids
+    assert (lines[-1]["summary"]["changed"], len(lines[-1]["summary"]["orphans"])) == (25, 25)
+
+    code, _, err = run("replay", ids[0], "--source", "slack")
+    assert (code, "no filter" in err) == (2, True)
+    code, _, err = run("replay", ids[0], "evt_nobody")
+    assert (code, "no such event is kept: evt_nobody" in err) == (1, True)
+    code, out, _ = run("replay", ids[0], ids[3], "--archive-orphans", "--yes")
+    assert code == 0
+    assert out.count("(archived)") == 2
+    assert shop.counts() == {"accepted": 25, "pending": 2, "delivered": 23}
+
+
 def test_drops_from_the_shell(shop: Shop, run: Run) -> None:
     code, _, err = run("drop", "--source", "slcak", "--yes")
     assert (code, "did you mean 'slack'" in err) == (2, True), err

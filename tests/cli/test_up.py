@@ -104,6 +104,14 @@ def test_from_a_signed_webhook_to_a_conversation_and_its_story(short_tmp: Path) 
         for word in ("received", "mapped", "queued", "sent", "delivered", row["_id"]):
             assert word in story.stdout
         assert relay(short_tmp, "trace", row["_id"]).returncode == 0
+        for words in (
+            ["--text", "EXPORT fails"],
+            ["--from", "u0sample1", "--state", "delivered"],
+            ["--since", "1h"],
+        ):
+            found = relay(short_tmp, "events", "--json", *words).stdout
+            assert [json.loads(line)["id"] for line in found.splitlines()] == [event_id], words
+        assert relay(short_tmp, "events", "--text", "nobody said this").returncode == 1
         assert relay(short_tmp, "trace", "nobody-knows-it").returncode == 1
         assert relay(short_tmp, "doctor").returncode == 0
 

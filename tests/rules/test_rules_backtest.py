@@ -183,4 +183,12 @@ def test_the_command_shows_the_diff_and_sends_nothing(
     assert "+ subject" in shown.stdout
     told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
     assert told["fields"] == {"subject": 3}
+    few = CliRunner().invoke(cli, [*words, "--limit", "1"]).stdout
+    assert (few.count("changed slack-"), "and 2 more changed" in few) == (1, True)
+    assert CliRunner().invoke(cli, [*words, "--all"]).stdout.count("changed slack-") == 3
+    lines = [
+        json.loads(line) for line in CliRunner().invoke(cli, [*words, "--json-lines"]).stdout.splitlines()
+    ]
+    assert [line.get("kind") for line in lines] == ["changed"] * 3 + [None]
+    assert lines[-1]["summary"]["conversations"]["changed"] == 3
     assert outbox.ledger() == before

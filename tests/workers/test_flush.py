@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from relay.config import CompanyStep
+from relay.event import event_mark
 from relay.outbox.items import Item, Settlement
 from relay.outbox.outbox import Outbox
 from relay.planhat.report import Answer, Rejected, Report
@@ -53,6 +54,9 @@ def test_events_of_one_thread_become_one_conversation_in_one_call(kit: Kit) -> N
     assert document.planhat_id == kit.at_planhat("slack-C1-t")["_id"]
     assert document.company_id == "extid-acme"
     assert kit.outbox.external_id_of(document.planhat_id) == "slack-C1-t"
+    # For the story of each event: which batch carried it.
+    marks = {event_mark(patch(n, thread="t").event_id) for n in (1, 2)}
+    assert set(document.history[-1]["of"]) == marks
 
 
 def test_a_later_event_goes_by_the_pinned_id(kit: Kit) -> None:

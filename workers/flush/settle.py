@@ -14,6 +14,7 @@ from random import Random
 from typing import Final, Protocol
 
 from relay.config import Config
+from relay.event import event_mark
 from relay.outbox.items import Bury, Done, Item, Later, Pending, Settlement, State
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import MARK_YEAR_S
@@ -21,7 +22,7 @@ from relay.patch import Document
 from relay.planhat.outcomes import Delivered, Outcome, Postponed, Refused, Unchanged
 from relay.telemetry import log
 from workers.flush.dead_record import DeadRecord, cause_of, dead_id
-from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, perhaps_sent, stored_document
+from workers.flush.fold import UNKNOWN, OutgoingItem, add_history, is_nudge, perhaps_sent, stored_document
 from workers.pace.backoff import Backoff
 
 #: How long what cannot be opened waits before it is looked at again: its key may have come back.
@@ -30,8 +31,8 @@ _UNREADABLE_S = 60.0
 NEWER_WAITS_MS: Final = 5_000
 #: So long after a delivery, a call for it having been cut off before, what Planhat has is looked at again.
 LOOK_AGAIN_S: Final = 120.0
-
-
+#: Of so many events at most a delivery names which it carried: one of hundreds says nothing of each.
+_MOST_CARRIED: Final = 20
 #: Who could not be looked up is asked for again after one to ten times this.
 ASK_AGAIN_MS: Final = 60_000
 
@@ -101,7 +102,7 @@ class Settlements:
     ) -> Settlement:
         entry = {
             "at_ms": now_ms, "what": "sent" if changed else "unchanged",
-            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms,
+            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms, **carried(outgoing.item),
         }  # fmt: skip
         state: State = "delivered" if changed else "unchanged"
         events = outgoing.events(state)
@@ -157,7 +158,7 @@ class Settlements:
         )
         entry = {
             "at_ms": now_ms, "what": "refused", "status": facts.status,
-            "batch": facts.batch, "took_ms": facts.took_ms, "error": cause,
+            "batch": facts.batch, "took_ms": facts.took_ms, "error": cause, **carried(item),
         }  # fmt: skip
         # The document as it stood: what is not delivered is not folded in for good, or a discarded letter would be.
         stood = stored_document(item)
@@ -196,6 +197,12 @@ class Settlements:
         """A newer release wrote something of it: handed back as it is, for that one's workers to take."""
         self._metrics.add("relay_newer_records_total", {"source": item.lane_source})
         return Later(item, now_ms + NEWER_WAITS_MS)
+
+
+def carried(item: Item) -> dict[str, list[str]]:
+    """Which events went with it, for their stories; nothing where they are many."""
+    marks = [event_mark(pending.event_id) for pending in item.pending if not is_nudge(pending.event_id)]
+    return {"of": marks} if 0 < len(marks) <= _MOST_CARRIED else {}
 
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:

@@ -49,7 +49,7 @@ def discard_dead(
                 "dead_id": letter.dead_id,
                 "cause": cause_group(record_of(letter)),
             }
-            notes += [Note(event_id, said) for event_id in letter.events]
+            notes += [Note(event_id, said, known_as=letter.dead_id) for event_id in letter.events]
         write_notes(outbox, notes)
         moved = outbox.dead.discard_many([letter.dead_id for letter in letters])
         gone = [letter.dead_id for letter, number in zip(letters, moved, strict=True) if number >= 0]

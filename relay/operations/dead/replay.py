@@ -103,7 +103,8 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
         if one.record.get("edits"):
             said["edits"] = len(one.record["edits"])
         notes += [
-            Note(event_id, said, patch.external_id if patch else "") for event_id, _, patch in one.events
+            Note(event_id, said, patch.external_id if patch else "", known_as=one.letter.dead_id)
+            for event_id, _, patch in one.events
         ]
     write_notes(context.outbox, notes)
     return context.outbox.dead.redrive_many(
