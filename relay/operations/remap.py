@@ -110,6 +110,10 @@ class Remapper:
     def event(self, stored: Stored, mend: Mend | None = None) -> Event:
         """The event again. Raises MappingFailed where the raw request has expired, its source is gone from the config,
         or nothing in it is this event any more."""
+        return self._placed(self.event_as_sent(stored, mend), stored)
+
+    def event_as_sent(self, stored: Stored, mend: Mend | None = None) -> Event:
+        """As `event`, but for a mail's conversation: for who asks what is in it. Raises MappingFailed."""
         if stored.facts.get("withheld"):
             raise MappingFailed(
                 "the raw request was not kept: redaction found something in its encoded parts"
@@ -124,13 +128,13 @@ class Remapper:
             raise MappingFailed(f"not what {stored.source} sends: {error}") from error
         for one in parsed:
             if isinstance(one, Event) and one.id == stored.event_id:
-                return self._placed(one, stored)
+                return one
         # Its id may come from its content, which redaction or an edit changed: then its place in the request tells.
         index = stored.facts.get("index")
         if isinstance(index, int) and 0 <= index < len(parsed):
             found = parsed[index]
             if isinstance(found, Event):
-                return self._placed(replace(found, id=stored.event_id), stored)
+                return replace(found, id=stored.event_id)
             if isinstance(found, Parked):
                 raise MappingFailed(found.cause)
             raise MappingFailed(f"the adapter skips it now: {found.reason}")

@@ -282,8 +282,8 @@ def test_an_event_that_an_adapter_stumbles_over_keeps_nobody_out(
             raise TypeError("not one of ours")
         return original(self, stored, mend)
 
-    original = remap.Remapper.event
-    monkeypatch.setattr(remap.Remapper, "event", broken)
+    original = remap.Remapper.event_as_sent
+    monkeypatch.setattr(remap.Remapper, "event_as_sent", broken)
     index(shop)
     assert ids(find(shop, text="second")) == [second]
     # Of the other, what its head tells is found.
@@ -311,3 +311,26 @@ def test_what_was_there_before_anybody_indexed_is_taken_in_oldest_first_and_in_t
         turns += 1
     assert turns == 6
     assert EventIndex(shop.outbox).state().tail == 6
+
+
+def test_a_search_takes_in_what_came_since_and_leaves_the_rest_to_the_worker(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoice = shop.arrive("the invoice", number=1)
+    terms = Terms(KEY)
+    state = EventIndex(shop.outbox).state
+    # Nobody has begun: a search is not the one who does.
+    Indexer(shop.context, terms).catch_up(30)
+    assert state().cursor is None
+    index(shop)
+    late = shop.arrive("a late invoice", number=2, ts="1800000000.000200", now_ms=NOON + 2_000)
+    # Another key's index is not ours to change.
+    Indexer(shop.context, Terms(b"z" * 32)).catch_up(30)
+    assert state().tail == 1
+    Indexer(shop.context, terms).catch_up(30)
+    assert state().tail == 2
+    assert ids(find(shop, text="invoice")) == [late, invoice]
+    monkeypatch.setattr(build, "_MOST_TAIL", 2)
+    shop.arrive("a third", number=3, ts="1800000000.000300", now_ms=NOON + 3_000)
+    Indexer(shop.context, terms).catch_up(30)
+    assert state().tail == 2

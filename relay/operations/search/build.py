@@ -27,6 +27,8 @@ from relay.telemetry import log
 
 #: Events of a block: less costs memory, more costs who makes and who asks it.
 BLOCK_EVENTS: Final = 4_096
+#: A search puts no more into the tail: then no worker makes blocks of it.
+_MOST_TAIL: Final = 4 * BLOCK_EVENTS
 #: What is read and parsed at a time.
 _PART_EVENTS: Final = 256
 _PART_BYTES: Final = 4_000_000
@@ -64,18 +66,39 @@ class Indexer:
         state = self._begin_anew(self._index.state(), horizon)
         while True:
             state = self._close_what_is_full(state)
-            cursor = state.cursor or Cursor(horizon, {}, self._terms.mark, self._clock_back())
-            came = self._next(cursor, horizon)
-            if came is None:
-                return True
-            chunk = Chunk(came.segments, tuple(self._terms_of(came.event_ids)))
-            if not self._index.append(state.stored_cursor, came.cursor, chunk):
-                # Another worker does it.
-                return False
-            self.events += chunk.events
+            done = self._take(state, horizon)
+            if done or done is None:
+                return bool(done)
             if self._clock() >= until:
                 return False
             state = self._index.state()
+
+    def catch_up(self, seconds: float) -> None:
+        """For who is about to search: takes in the little that came since a worker did it, which else each search would read through
+        anew. Nothing is begun or put into blocks. Raises OutboxUnavailable."""
+        until = self._clock() + seconds
+        while self._clock() < until:
+            state = self._index.state()
+            if state.cursor is None or not self._goes_on(state.cursor) or state.tail >= _MOST_TAIL:
+                return
+            if self._take(state, self._horizon()) is not False:
+                return
+
+    def _take(self, state: IndexState, horizon: int) -> bool | None:
+        """Whether all that had come is in; None where somebody else is at it."""
+        cursor = state.cursor or Cursor(horizon, {}, self._terms.mark, self._clock_back())
+        came = self._next(cursor, horizon)
+        if came is None:
+            return True
+        chunk = Chunk(came.segments, tuple(self._terms_of(came.event_ids)))
+        if not self._index.append(state.stored_cursor, came.cursor, chunk):
+            return None
+        self.events += chunk.events
+        return False
+
+    def _goes_on(self, cursor: Cursor) -> bool:
+        """Whether what is in the index was made with our key, of lists that have only grown since."""
+        return (cursor.key, cursor.clock_back) == (self._terms.mark, self._clock_back())
 
     # -- what came ------------------------------------------------------------------------------------------------
 
@@ -147,7 +170,7 @@ class Indexer:
     def _of(self, stored: Stored) -> array[int]:
         facts = stored.facts
         try:
-            return self._terms.of_event(self._remapper.event(stored), str(facts.get("rule") or ""))
+            return self._terms.of_event(self._remapper.event_as_sent(stored), str(facts.get("rule") or ""))
         except MappingFailed:
             return self._terms.of_facts(facts)
         except Exception as error:
@@ -160,13 +183,13 @@ class Indexer:
     def _begin_anew(self, state: IndexState, horizon: int) -> IndexState:
         """Sets the index back to nothing where its key is another one, or the clock went back since: then lists that it was done
         with grow again."""
-        cursor, back = state.cursor, self._clock_back()
+        cursor = state.cursor
         if cursor is None and not (state.blocks or state.tail):
             return state
-        if cursor is not None and (cursor.key, cursor.clock_back) == (self._terms.mark, back):
+        if cursor is not None and self._goes_on(cursor):
             return state
         log("index.begins_anew", blocks=len(state.blocks))
-        begin = Cursor(horizon, {}, self._terms.mark, back)
+        begin = Cursor(horizon, {}, self._terms.mark, self._clock_back())
         self._index.rewind(state.revision, begin, [block.number for block in state.blocks])
         return self._index.state()
 

@@ -195,7 +195,7 @@ class Search:
                     continue
                 try:
                     held = self._terms.of_event(
-                        self._remapper.event(stored), str(stored.facts.get("rule") or "")
+                        self._remapper.event_as_sent(stored), str(stored.facts.get("rule") or "")
                     )
                 except MappingFailed:
                     held = self._terms.of_facts(stored.facts)

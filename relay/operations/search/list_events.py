@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
+from relay.errors import OutboxUnavailable
 from relay.operations.context import KeyedContext
 from relay.operations.moments import iso
+from relay.operations.search.build import Indexer
 from relay.operations.search.find import PAGE_S, Hit, Search
 from relay.operations.search.terms import Terms
 from relay.operations.search.wanted import FILTERS, read_wanted
@@ -26,8 +30,14 @@ def list_events(
     none, OutboxUnavailable."""
     wanted = read_wanted({name: asked[name] for name in FILTERS if name in asked}, context.outbox.now_ms())
     terms = terms_of(context) if wanted.by_terms else None
+    began = time.monotonic()
+    if terms is not None:
+        with suppress(OutboxUnavailable):
+            # Redis may be full: what is not in the index is looked through.
+            Indexer(context, terms).catch_up(seconds / 2)
+    left_s = max(seconds / 4, seconds - (time.monotonic() - began))
     try:
-        page = Search(context, wanted, terms).page(limit, after, seconds=seconds)
+        page = Search(context, wanted, terms).page(limit, after, seconds=left_s)
     except InputInvalid:
         raise
     except ValueError as error:
