@@ -57,7 +57,7 @@ def fill(shop: Shop, number: int, word: str = "letter") -> list[str]:
 
 
 def test_found_by_what_is_remembered_page_by_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_page, "PAGE", 3)
+    monkeypatch.setattr(events_page, "EVENTS_A_PAGE", 3)
     fill(shop, 5)
     browser = browser_of(shop)
     first = browser.get("/console/events").text
