@@ -50,7 +50,7 @@ _STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 _PARKED_EVERY_S: Final = 5.0
 _RETHREAD_EVERY_S: Final = 2.0
-_INDEX_EVERY_S: Final = 10.0
+_INDEX_EVERY_S: Final = 5.0
 _WATCH_EVERY_S: Final = 1.0
 _RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
