@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -14,8 +16,6 @@ from relay.cli.place import Place, place_options
 
 #: Between two looks of `--follow`.
 _FOLLOW_S: Final = 1.0
-#: What `--follow` looks back over: an event's state changes while it is that young.
-_FOLLOWED: Final = 200
 
 
 @click.command()
@@ -91,28 +91,44 @@ def list_of_sender(context: Any, email: str, *, as_json: bool) -> None:
 
 
 def _page(context: Any, asked: dict[str, str], limit: int, after: str) -> dict[str, Any]:
-    from relay.errors import UserError
     from relay.operations.search.list_events import list_events
+
+    with _named_options():
+        return list_events(context, asked, limit=limit, after=after)
+
+
+@contextmanager
+def _named_options() -> Iterator[None]:
+    """Says which option makes no sense."""
+    from relay.errors import UserError
     from relay.operations.selection import InputInvalid
 
     try:
-        return list_events(context, asked, limit=limit, after=after)
+        yield
     except InputInvalid as error:
         raise UserError(f"--{error}") from error
 
 
 def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
-    """Until it is interrupted. What is there already is known, not printed."""
-    known = {row["id"]: row["state"] for row in _page(context, asked, _FOLLOWED, "")["events"]}
+    """Until it is interrupted."""
+    from relay.errors import OutboxUnavailable
+    from relay.operations.search.follow import FollowedEvents
+
+    with _named_options():
+        followed = FollowedEvents(context, asked)
+    away = False
     while True:
         time.sleep(_FOLLOW_S)
-        rows = _page(context, asked, _FOLLOWED, "")["events"]
-        for row in reversed(rows):
-            if known.get(row["id"]) != row["state"]:
-                known[row["id"]] = row["state"]
-                _print(row, as_json=as_json)
-        if len(known) > 50 * _FOLLOWED:
-            known = {row["id"]: row["state"] for row in rows}
+        try:
+            rows = followed.look()
+        except OutboxUnavailable as error:
+            if not away:
+                click.echo(f"{error}; going on when it is back", err=True)
+            away = True
+            continue
+        away = False
+        for row in rows:
+            _print(row, as_json=as_json)
 
 
 def _print(row: dict[str, Any], *, as_json: bool) -> None:

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.operations import remap
-from relay.operations.search import build
+from relay.operations.search import build, follow
 from relay.operations.search.build import Indexer
 from relay.operations.search.find import EventPage, Search
+from relay.operations.search.follow import FollowedEvents
 from relay.operations.search.terms import Terms
 from relay.operations.search.wanted import read_wanted
 from relay.operations.search.words import distinct_words, search_words
@@ -334,3 +335,29 @@ def test_a_search_takes_in_what_came_since_and_leaves_the_rest_to_the_worker(
     shop.arrive("a third", number=3, ts="1800000000.000300", now_ms=NOON + 3_000)
     Indexer(shop.context, terms).catch_up(30)
     assert state().tail == 2
+
+
+def test_what_is_followed_is_told_as_it_comes_and_as_its_state_changes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_PAGE", 3)
+    shop.arrive("known", number=1)
+    followed = FollowedEvents(shop.context, {"source": "slack"})
+    assert followed.look() == []
+    shop.deliver(NOON + 500)
+    shop.arrive("elsewhere", source="second", number=2, ts="1800000000.000200", now_ms=NOON + 900)
+    # More at once than a page holds.
+    came = [
+        shop.arrive(f"m{n}", number=n, ts=f"1800000001.{n:06d}", now_ms=NOON + 1000 + n)
+        for n in range(10, 18)
+    ]
+    told = followed.look()
+    assert [(row["state"], row["subject"]) for row in told] == [
+        ("delivered", "known"),
+        *(("pending", f"m{n}") for n in range(10, 18)),
+    ]
+    assert followed.look() == []
+    # Also of those that are on no first page any more.
+    shop.deliver(NOON + 3000)
+    assert {(row["id"], row["state"]) for row in followed.look()} == {(name, "delivered") for name in came}
+    assert followed.look() == []
