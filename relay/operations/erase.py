@@ -18,6 +18,7 @@ from relay.operations.context import OperatorContext
 from relay.operations.person import Needle
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.operations.rq_jobs import forget_failed_jobs, forget_jobs_that
+from relay.operations.search.erase_terms import forget_terms
 from relay.outbox import keys
 from relay.outbox.address_digest import address_digest
 from relay.outbox.audit import amend_audit
@@ -47,6 +48,17 @@ class _Found:
     #: Keys of the map of threads.
     threads: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
+    #: Event -> (source, when it was received in ms): where the index has it.
+    came: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def note(self, stored: Stored, home: str) -> None:
+        """Its raw form goes, and the request's that it came in with others."""
+        came = (stored.source, int(stored.facts.get("received_ms") or 0))
+        self.events[stored.event_id], self.came[stored.event_id] = home, came
+        if owner := str(stored.facts.get("raw_of") or ""):
+            # Several events came in one request: its body stands with the first of them.
+            self.events.setdefault(owner, "")
+            self.came.setdefault(owner, came)
 
     def __bool__(self) -> bool:
         return bool(self.events or self.waiting or self.documents or self.dead)
@@ -95,12 +107,8 @@ class Erasure:
                 if self.value in homes or self._holds(stored):
                     found.own.add(stored.event_id)
                     found.conversations.update(homes)
-                    found.events[stored.event_id] = homes[-1] if homes else ""
+                    found.note(stored, homes[-1] if homes else "")
                     found.threads |= self._thread_keys(stored)
-                    owner = str(stored.facts.get("raw_of") or "")
-                    if owner:
-                        # Several events came in one request: its body stands with the first of them.
-                        found.events.setdefault(owner, "")
             seen += len(part)
             self._progress(seen)
 
@@ -108,10 +116,8 @@ class Erasure:
         for part in self._parts(keys.event("*")):
             for stored, homes in self._stored(part):
                 if found.conversations.intersection(homes):
-                    found.events[stored.event_id] = homes[-1]
+                    found.note(stored, homes[-1])
                     found.threads |= self._thread_keys(stored)
-                    if owner := str(stored.facts.get("raw_of") or ""):
-                        found.events.setdefault(owner, "")
 
     def _stored(self, event_ids: Sequence[str]) -> Iterator[tuple[Stored, list[str]]]:
         """Each with the conversations that it belonged to, today's last."""
@@ -207,6 +213,7 @@ class Erasure:
         )
         conversations: set[str] = set()
         in_flight: set[str] = set()
+        came: dict[str, tuple[str, int]] = {}
         # First of all: whatever is still under way must find it.
         self._erased.remember(self.kind, self.value)
         for _ in range(_PASSES):
@@ -216,9 +223,11 @@ class Erasure:
                 break
             self._leave(self.stands(found))
             self._take(found, report, in_flight)
+            came |= found.came
         report["jobs"] += forget_jobs_that(self._outbox.redis, self._needle.in_name)
         report["indexes"] += sweep(self._outbox, self._needle.in_name, self._needle.in_bytes)
         report["indexes"] += self._lookups()
+        report["indexes"] += forget_terms(self._outbox, came)
         report["audit_lines"] = amend_audit(self._outbox, self._without_name)
         report["conversations"] = sorted(conversations)
         report["in_flight"] = sorted(in_flight)

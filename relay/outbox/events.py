@@ -150,6 +150,14 @@ class EventArchive:
                 pipe.lrange(self._store.prefix + keys.log_of(name, minute), first, last)
             return [[name.decode() for name in row] for row in pipe.execute()]
 
+    def positions(self, of: Sequence[tuple[str, str, int]]) -> list[int | None]:
+        """Where (event id, source, minute) stands in the list, None where it does not."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for event_id, name, minute in of:
+                pipe.lpos(self._store.prefix + keys.log_of(name, minute), event_id)
+            return list(pipe.execute())
+
     def at(self, places: Sequence[tuple[str, int, int]]) -> list[str]:
         """The ids at (source, minute, position); "" where the list has expired. Neighbours are read together."""
         spans: list[tuple[str, int, int, int]] = []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from relay.operations import remap
 from relay.operations.search import build, follow
 from relay.operations.search.build import Indexer
+from relay.operations.search.erase_terms import forget_terms
 from relay.operations.search.find import EventPage, Search
 from relay.operations.search.follow import FollowedEvents
 from relay.operations.search.terms import Terms
@@ -361,3 +362,37 @@ def test_what_is_followed_is_told_as_it_comes_and_as_its_state_changes(
     shop.deliver(NOON + 3000)
     assert {(row["id"], row["state"]) for row in followed.look()} == {(name, "delivered") for name in came}
     assert followed.look() == []
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_was_erased_is_not_in_the_index_either(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr(build, "BLOCK_EVENTS", 3)
+    gone, kept = list[str](), list[str]()
+    for n in range(5):
+        gone.append(shop.arrive("the canary", number=n, ts=f"1800000000.{n:06d}", now_ms=NOON + n * MINUTE))
+        kept.append(
+            shop.arrive(
+                "kept", number=n, ts=f"1800000001.{n:06d}", now_ms=NOON + n * MINUTE + 1, source="second"
+            )
+        )
+        index(shop)
+    terms, asked = Terms(KEY), Terms(KEY).text("canary")
+    events = EventIndex(shop.outbox)
+    state = events.state()
+    assert len(state.blocks) == 2
+    assert sum(bits.bit_count() for bits in events.holding(state.blocks, asked)) >= 4
+    if busy:
+        monkeypatch.setattr(EventIndex, "amend", lambda self, *changes: False)
+    # The door's clock said another minute than Redis's.
+    came = {name: ("slack", NOON + n * MINUTE + 59_000) for n, name in enumerate(gone)}
+    came[gone[2]] = ("slack", NOON + 2 * MINUTE - 1000)
+    assert forget_terms(shop.outbox, {**came, "evt_nobody": ("slack", NOON)}) == 5
+    state = events.state()
+    assert not any(events.holding(state.blocks, asked))
+    assert not any(chunk.holding(term) for chunk in events.tail() for term in asked)
+    assert ids(find(shop, text="kept")) == list(reversed(kept))
+    if not busy:
+        assert state.cursor is not None and state.cursor.key == terms.mark
+        assert forget_terms(shop.outbox, came) == 0
