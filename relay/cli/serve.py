@@ -83,7 +83,8 @@ def run_web(settings: Any) -> None:
     """Runs until SIGTERM or SIGINT: stops accepting, finishes what it holds, then ends."""
     import uvicorn
 
-    from relay.web.app import WebSide, assemble, create_operator_app
+    from relay.web.app import WebSide
+    from relay.web.assembly import assemble, create_operator_app
 
     server: uvicorn.Server | None = None
 

@@ -3,7 +3,7 @@ speaks to Redis synchronously; the event loop stays with the webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -41,6 +41,7 @@ from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import find
 from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
+from relay.web.asked import read_values, read_whole, require_keys
 from relay.web.audited import Audit, named_in
 from relay.web.openapi import api_document
 from relay.web.payloads import require_filters
@@ -172,7 +173,7 @@ class Api:
         asked = request.query_params
         require_keys(asked, ASKABLE)
         require_filters(asked, sees_payloads=operator.sees_payloads)
-        limit, after = _whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
+        limit, after = read_whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
         return list_events(self._context, asked, limit=limit, after=after)
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
@@ -195,7 +196,7 @@ class Api:
             since_ms=read_moment(asked, "since", now_ms, blank=True),
             until_ms=read_moment(asked, "until", now_ms, blank=True),
         )
-        limit = _whole(asked, "limit", 50, MAX_PAGE)
+        limit = read_whole(asked, "limit", 50, MAX_PAGE)
         try:
             return list_dead(
                 self._context.outbox,
@@ -215,7 +216,7 @@ class Api:
             self._context.outbox,
             source=read_text(asked, "source", blank=True),
             since_ms=read_moment(asked, "since", self._context.outbox.now_ms(), blank=True),
-            limit=_whole(asked, "limit", MAX_PAGE, 5000),
+            limit=read_whole(asked, "limit", MAX_PAGE, 5000),
         )
 
     def dead_one(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
@@ -236,7 +237,7 @@ class Api:
                 self._context.outbox,
                 since_ms=read_moment(asked, "since", now_ms, blank=True),
                 until_ms=read_moment(asked, "until", now_ms, blank=True),
-                limit=_whole(asked, "limit", 100, MAX_PAGE),
+                limit=read_whole(asked, "limit", 100, MAX_PAGE),
                 after=asked.get("after") or asked.get("next") or "",
             )
         except ValueError as error:
@@ -396,26 +397,3 @@ class Api:
         if source and source not in self._known():
             raise NotFound(f"no source {source[:80]!r}: neither in the config nor in the books")
         return source
-
-
-def require_keys(asked: Iterable[str], known: Collection[str]) -> None:
-    """Raises InputInvalid for a name that none of `known` is."""
-    for key in asked:
-        if key not in known:
-            raise InputInvalid(f"unknown; known are {', '.join(sorted(known))}", key[:80])
-
-
-def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key, {})
-    if not isinstance(value, dict) or not all(path for path in value):
-        raise InputInvalid("wanted an object: path -> value", key)
-    return value
-
-
-def _whole(asked: Mapping[str, str], key: str, default: int, most: int) -> int:
-    text = asked.get(key)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-        raise InputInvalid(f"wanted a number from 1 to {most}", key)
-    return int(text)

@@ -7,17 +7,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from relay.config import Config
 from relay.door.beside import Beside
@@ -29,7 +26,6 @@ from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
 from relay.event import Event
 from relay.memory import tune_malloc
-from relay.operations.context import WebContext
 from relay.operations.ownership import LaneGuard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
@@ -54,7 +50,6 @@ from relay.telemetry import log
 from relay.tracing import Tracing
 from relay.web.health import Health
 from relay.web.hooks import Hooks
-from relay.web.inbound import bounded_receive
 from relay.web.protocol import BoundedProtocol, bounded
 from relay.web.tally import Tally
 from relay.web.traffic import BodyRoom, Traffic
@@ -355,126 +350,6 @@ class WebSide:
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)
             log("web.stopped")
-
-    def routes(self) -> list[BaseRoute]:
-        return [
-            # Webhooks themselves are taken out before (`_App`): this one answers to what else is there.
-            Route("/hooks/{source}", self.hooks_endpoint(), methods=None),
-            Route("/healthz", self.health.healthz),
-            Route("/readyz", self.health.readyz),
-        ]
-
-    def hooks_endpoint(self) -> Any:
-        hooks = self.hooks
-
-        class Endpoint:
-            """Starlette calls a class endpoint as an ASGI application: `hooks` without Request and Response."""
-
-            def __new__(cls, scope: Any, receive: Any, send: Any) -> Any:
-                return hooks(scope, receive, send)
-
-        return Endpoint
-
-    def operator_routes(self) -> list[BaseRoute]:
-        """Metrics, console and API."""
-        return [Route("/metrics", self.health.metrics), *operator_pages(self)]
-
-
-def operator_pages(side: WebSide) -> list[BaseRoute]:
-    """Console and API; none where no token is configured, so that nobody is let in by mistake."""
-    # Imported here: the hooks alone need neither templates nor OpenAPI.
-    from relay.web import api, console
-    from relay.web.access import access_of
-    from relay.web.own_door import OwnDoor
-
-    context = WebContext(
-        outbox=side.outbox,
-        delivery=side.delivery,
-        settings=side.settings,
-        current=lambda: side.house,
-        post=OwnDoor(side.hooks),
-    )
-    access = access_of(context)
-    if not access.configured:
-        log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
-        return []
-    return [*api.api_routes(context, access), *console.routes(context, access)]
-
-
-def create_app(
-    settings: Settings, environ: dict[str, str] | None = None, *, operators: bool = True
-) -> Starlette:
-    """The web side as one ASGI application. `operators` False leaves out console, API and metrics (they then have a
-    listener of their own). Raises ConfigInvalid, SettingsInvalid."""
-    side = WebSide(settings, environ)
-    return assemble(side, operators=operators)
-
-
-class _App(Starlette):
-    """A webhook goes straight to `Hooks`: middleware and routes, which give it nothing, are a third of a bare answer."""
-
-    def __init__(self, hooks: Hooks, **options: Any) -> None:
-        super().__init__(**options)
-        self._hooks = hooks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"] if scope["type"] == "http" else ""
-        if path.startswith("/hooks/") and path.endswith("/"):
-            # The same source, and no redirect: that would lead to whatever Host the request names.
-            path = path.rstrip("/")
-            scope = {**scope, "path": path}
-        if path.startswith("/hooks/") and path.count("/") == 2 and len(path) > len("/hooks/"):
-            await self._hooks(scope, receive, send)
-        else:
-            await super().__call__(scope, bounded_receive(scope, receive), send)
-
-
-class _OperatorApp(Starlette):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, bounded_receive(scope, receive), send)
-
-
-def assemble(side: WebSide, *, operators: bool) -> Starlette:
-    routes = side.routes()
-    if operators:
-        routes += side.operator_routes()
-    app = _App(
-        side.hooks,
-        routes=routes,
-        lifespan=side.lifespan,
-        exception_handlers=dict(_PLAIN_ERRORS),
-    )
-    app.state.side = side
-    app.router.redirect_slashes = False
-    return app
-
-
-def create_operator_app(side: WebSide) -> Starlette:
-    """The operators' listener: metrics, console, API and the probes; no hooks."""
-    app = _OperatorApp(
-        routes=[*side.routes()[1:], *side.operator_routes()], exception_handlers=dict(_PLAIN_ERRORS)
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
-    body = b'{"error":{"code":"%d","message":"%s","path":""}}' % (status, message.encode())
-
-    def answer(request: Request, error: Exception) -> Response:
-        headers = dict(getattr(error, "headers", None) or {})
-        return Response(body, status_code=status, media_type="application/json", headers=headers)
-
-    return answer
-
-
-_PLAIN_ERRORS: dict[Any, Any] = {
-    404: _plain(404, "no such page"),
-    405: _plain(405, "method not allowed"),
-    408: _plain(408, "the body was not whole in time"),
-    500: _plain(500, "internal error"),
-    503: _plain(503, "the bodies of all requests together are too large now"),
-}
 
 
 def _text(path: str) -> str | None:

@@ -55,6 +55,16 @@ def _asked(name: str, schema: Schema, what: str) -> Schema:
     return {"name": name, "in": "query", "schema": schema, "description": what}
 
 
+def _text_asked(name: str, what: str) -> Schema:
+    return _asked(name, {"type": "string", "maxLength": 1000}, what)
+
+
+def _limit_asked(default: int, what: str, most: int = 500) -> Schema:
+    return _asked("limit", {"type": "integer", "minimum": 1, "maximum": most, "default": default}, what)
+
+
+_LISTED = "401 403 422 429 503"
+_AFTER = _asked("after", ANY_TEXT, "the `next` of the page before")
 _ID = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}]
 
 
@@ -75,7 +85,7 @@ _LOOK_PATHS: dict[str, Any] = {
                 _asked("since", WHEN, "received from this moment on"),
                 _asked("until", WHEN, "received up to this moment"),
                 *(
-                    _asked(name, {"type": "string", "maxLength": 1000}, says)
+                    _text_asked(name, says)
                     for name, says in (
                         ("source", "of this source"),
                         ("kind", "of this kind"),
@@ -86,14 +96,10 @@ _LOOK_PATHS: dict[str, Any] = {
                         ("text", "that hold all these words"),
                     )
                 ),
-                _asked(
-                    "limit",
-                    {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
-                    "events of a page",
-                ),
-                _asked("after", ANY_TEXT, "the `next` of the page before"),
+                _limit_asked(50, "events of a page"),
+                _AFTER,
             ],
-            codes="401 403 422 429 503",
+            codes=_LISTED,
         )
     },
     "/events/{id}": {
@@ -117,11 +123,11 @@ _LOOK_PATHS: dict[str, Any] = {
             "What no company was found for, most frequent first, with the YAML that would answer it",
             ref_to("MissingCompanies"),
             parameters=[
-                _asked("source", {"type": "string", "maxLength": 1000}, "asked for by this source's events"),
+                _text_asked("source", "asked for by this source's events"),
                 _asked("since", WHEN, "asked for since"),
-                _asked("limit", {"type": "integer", "minimum": 1, "maximum": 5000, "default": 500}, "rows"),
+                _limit_asked(500, "rows", most=5000),
             ],
-            codes="401 403 422 429 503",
+            codes=_LISTED,
         )
     },
     "/dead": {
@@ -129,22 +135,14 @@ _LOOK_PATHS: dict[str, Any] = {
             "Dead letters, grouped by cause and one by one",
             ref_to("DeadList"),
             parameters=[
-                _asked(
-                    "cause",
-                    {"type": "string", "maxLength": 1000},
-                    "its id (`c-3f2a`), its text, or a part of it",
-                ),
-                _asked("source", {"type": "string", "maxLength": 1000}, "of this source"),
+                _text_asked("cause", "its id (`c-3f2a`), its text, or a part of it"),
+                _text_asked("source", "of this source"),
                 _asked("since", WHEN, "dead since"),
                 _asked("until", WHEN, "dead before"),
-                _asked(
-                    "limit",
-                    {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
-                    "items of a page",
-                ),
-                _asked("after", ANY_TEXT, "the `next` of the page before"),
+                _limit_asked(50, "items of a page"),
+                _AFTER,
             ],
-            codes="401 403 422 429 503",
+            codes=_LISTED,
         )
     },
     "/audit": {
@@ -154,14 +152,10 @@ _LOOK_PATHS: dict[str, Any] = {
             parameters=[
                 _asked("since", WHEN, "from this moment"),
                 _asked("until", WHEN, "up to this moment"),
-                _asked(
-                    "limit",
-                    {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
-                    "lines of a page",
-                ),
-                _asked("after", ANY_TEXT, "the `next` of the page before"),
+                _limit_asked(100, "lines of a page"),
+                _AFTER,
             ],
-            codes="401 403 422 429 503",
+            codes=_LISTED,
         )
     },
     "/operations": {

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from relay.settings import Settings
 from relay.web import console
-from relay.web.app import create_app
+from relay.web.assembly import create_app
 from relay.web.console.charts import chart, spark
 from relay.web.console.minutes import MINUTE_MS, counted_by_minute, highest_by_minute
 from relay.web.console.problems import problems_shown

@@ -22,7 +22,8 @@ import uvicorn
 
 from relay.outbox.items import STATES
 from relay.settings import Settings
-from relay.web.app import WebSide, assemble
+from relay.web.app import WebSide
+from relay.web.assembly import assemble
 from tests.environ import WEAK
 
 pytestmark = pytest.mark.process

@@ -197,7 +197,7 @@ def test_a_redis_that_hangs_costs_a_sender_two_seconds_at_most(spool: bool, tmp_
 
 
 def test_the_operators_pages_say_that_redis_hangs(tmp_path: Path) -> None:
-    from relay.web.app import create_operator_app
+    from relay.web.assembly import create_operator_app
     from tests.operating import Caller
 
     with running(VALKEY) as server, door(tmp_path, server.url, token="t" * 32) as at:

@@ -1,0 +1,33 @@
+"""Single values of a request to the API, checked as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from relay.operations.selection import InputInvalid
+
+
+def require_keys(asked: Iterable[str], known: Collection[str]) -> None:
+    """Raises InputInvalid for a name that none of `known` is."""
+    for key in asked:
+        if key not in known:
+            raise InputInvalid(f"unknown; known are {', '.join(sorted(known))}", key[:80])
+
+
+def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object of the body, path -> value; {} where it is not given. Raises InputInvalid."""
+    value = body.get(key, {})
+    if not isinstance(value, dict) or not all(path for path in value):
+        raise InputInvalid("wanted an object: path -> value", key)
+    return value
+
+
+def read_whole(asked: Mapping[str, str], key: str, default: int, most: int) -> int:
+    """A number from 1 to `most`. Raises InputInvalid."""
+    text = asked.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise InputInvalid(f"wanted a number from 1 to {most}", key)
+    return int(text)
