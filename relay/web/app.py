@@ -71,6 +71,20 @@ class WebSide:
         text = _text(settings.config)
         config, book = load(settings.config, self._environ, text=text)
         house = furnish(config, book)
+        self._reach_redis(config, house)
+        self._open_door(config, house, text or "")
+        self._damage_said: list[str] = []
+        self._tombs: Tombs | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._look_wanted = asyncio.Event()
+        self._who = f"{socket.gethostname()}:{os.getpid()}:web"
+        self._sign_at, self._started_ms = 0.0, 0
+        #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
+        self._config_refused = ""
+
+    def _reach_redis(self, config: Config, house: House) -> None:
+        """What keeps, counts and watches."""
+        settings = self.settings
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
@@ -120,6 +134,10 @@ class WebSide:
             set_back=self.epoch.set_back,
         )
         self.watch.recorder = self.recorder
+
+    def _open_door(self, config: Config, house: House, text: str) -> None:
+        """What takes hooks in. `text`: the config file, for the processes that read large bodies."""
+        bounds = self.settings.bounds
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house,
@@ -128,34 +146,25 @@ class WebSide:
             filters=self.killswitch,
             find_threads=self.recorder.find_threads,
         )
-        bounds = settings.bounds
         self.beside = Beside(
-            settings.config,
+            self.settings.config,
             self._environ,
-            text or "",
+            text,
             facts=self._facts,
             vault=self.vault,
             processes=bounds.beside_processes,
             limit_s=bounds.beside_s,
         )
         self.intake.beside = self.beside
-        self.tracing = Tracing.open("web") if settings.tracing else None
+        self.tracing = Tracing.open("web") if self.settings.tracing else None
         self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes, tracing=self.tracing)
-        self._room = BodyRoom(settings.bounds)
+        self._room = BodyRoom(bounds)
         self.spooler: Spooler | None = None
         if config.spool is not None:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
             self.spooler = Spooler(spool, self.intake, covered=self._covered)
             self.intake.spool = self.spooler
         self.health.spooler = self.spooler
-        self._damage_said: list[str] = []
-        self._tombs: Tombs | None = None
-        self._ticker: asyncio.Task[None] | None = None
-        self._look_wanted = asyncio.Event()
-        self._who = f"{socket.gethostname()}:{os.getpid()}:web"
-        self._sign_at, self._started_ms = 0.0, 0
-        #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
-        self._config_refused = ""
 
     def protocol(self) -> type[BoundedProtocol]:
         """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
