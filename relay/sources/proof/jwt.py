@@ -17,16 +17,15 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 import orjson
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 from jwt import PyJWK, PyJWKSet, PyJWS
 from jwt.exceptions import PyJWTError
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.source_options import JWT_PAIRED, JWT_SHARED
 from relay.sources.base import any_same, json_object
+from relay.sources.proof.public_key import public_key_of
 
 #: A sender's clock that runs ahead or behind.
 LEEWAY_S = 60.0
@@ -229,16 +228,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-@lru_cache(maxsize=32)
 def _public_key(text: str) -> RSAPublicKey | EllipticCurvePublicKey | None:
     """A PEM, its base64 without the frame lines, or None for what is no key of these two kinds."""
-    try:
-        if "BEGIN" in text:
-            key = load_pem_public_key(text.replace("\\n", "\n").encode())
-        else:
-            key = load_der_public_key(b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
+    key = public_key_of(text)
     return key if _is_sound(key) else None
 
 

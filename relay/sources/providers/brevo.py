@@ -13,32 +13,19 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Recipient
-from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import login_headers, require_login
-from relay.sources.proof.rule import ProofRule
+from relay.sources.proof.login_proof import LoginProof
 
 _LATER = 429
 
 
-class Brevo(MailAdapter):
+class Brevo(LoginProof, MailAdapter):
     name: ClassVar[str] = "brevo"
     answers = Answers(accepted=200, not_authentic=_LATER, malformed=_LATER, try_later=_LATER)
-
-    def __init__(self, options: SourceOptions) -> None:
-        super().__init__(options)
-        require_login(options)
-        self._rule = ProofRule(options)
-
-    def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        self._rule.check_login(head)
-
-    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The login is all there is."""
 
     def parse_mails(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         payload = json_object(inbound.body)
@@ -55,9 +42,6 @@ class Brevo(MailAdapter):
             Sample(orjson.dumps({"items": [_sample_item(mail)]}), {"content-type": "application/json"})
             for mail in sample_mails(serial=serial, now_s=now_s)
         ]
-
-    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        return Sample(sample.body, {**sample.headers, **login_headers(self.options)}, sample.method)
 
 
 def _mail(item: Walk) -> Mail:

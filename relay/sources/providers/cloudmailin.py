@@ -12,33 +12,20 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
-from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Walk, json_object
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import login_headers, require_login
-from relay.sources.proof.rule import ProofRule
+from relay.sources.proof.login_proof import LoginProof
 from relay.sources.read.multipart import Form, parse_form
 
 
-class CloudMailin(MailAdapter):
+class CloudMailin(LoginProof, MailAdapter):
     name: ClassVar[str] = "cloudmailin"
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json", "multipart/form-data"})
     answers = Answers(not_authentic=503, malformed=503)
-
-    def __init__(self, options: SourceOptions) -> None:
-        super().__init__(options)
-        require_login(options)
-        self._rule = ProofRule(options)
-
-    def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        self._rule.check_login(head)
-
-    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The login is all there is."""
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         content_type = inbound.headers.get("content-type", "")
@@ -53,9 +40,6 @@ class CloudMailin(MailAdapter):
             Sample(orjson.dumps(_sample_payload(mail)), {"content-type": "application/json"})
             for mail in sample_mails(serial=serial, now_s=now_s)
         ]
-
-    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        return Sample(sample.body, {**sample.headers, **login_headers(self.options)}, sample.method)
 
 
 def _mail(payload: dict[str, Any]) -> Mail:

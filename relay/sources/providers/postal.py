@@ -16,9 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
-    load_der_public_key,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
 from relay.errors import NotAuthentic, PayloadInvalid
@@ -31,6 +29,7 @@ from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import has_login, login_headers
+from relay.sources.proof.public_key import public_key_of
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import parse_form
 
@@ -110,11 +109,11 @@ class Postal(MailAdapter):
         return Sample(sample.body, headers, sample.method)
 
     def _keys(self) -> list[rsa.RSAPublicKey]:
-        found = [_public_key(text) for text in self.options.public_keys()]
+        found = [public_key_of(text) for text in self.options.public_keys()]
         for secret in self.options.secrets():
             private = _private_key(secret)
-            found.append(private.public_key() if private else _public_key(secret))
-        return [key for key in found if key is not None]
+            found.append(private.public_key() if private else public_key_of(secret))
+        return [key for key in found if isinstance(key, rsa.RSAPublicKey)]
 
 
 def _given(head: Inbound) -> tuple[bytes, type[SHA256] | type[SHA1]]:
@@ -137,19 +136,6 @@ def _holds(
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
-
-
-@lru_cache(maxsize=64)
-def _public_key(text: str) -> rsa.RSAPublicKey | None:
-    """PEM, or base64 as a DKIM record has it."""
-    try:
-        if "-----BEGIN" in text:
-            key = load_pem_public_key(text.strip().encode())
-        else:
-            key = load_der_public_key(b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, rsa.RSAPublicKey) else None
 
 
 @lru_cache(maxsize=64)

@@ -11,33 +11,20 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.event import Attachment, Recipient
-from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_object
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
 from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
-from relay.sources.proof.credentials import login_headers, require_login
-from relay.sources.proof.rule import ProofRule
+from relay.sources.proof.login_proof import LoginProof
 
 #: What the "Check" button of Postmark's settings posts.
 _CHECK_ID = "00000000-0000-0000-0000-000000000000"
 
 
-class Postmark(MailAdapter):
+class Postmark(LoginProof, MailAdapter):
     name: ClassVar[str] = "postmark"
-
-    def __init__(self, options: SourceOptions) -> None:
-        super().__init__(options)
-        require_login(options)
-        self._rule = ProofRule(options)
-
-    def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        self._rule.check_login(head)
-
-    def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The login is all there is."""
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         payload = json_object(inbound.body)
@@ -92,9 +79,6 @@ class Postmark(MailAdapter):
             Sample(orjson.dumps(_as_postmark(mail)), {"content-type": "application/json"})
             for mail in sample_mails(serial=serial, now_s=now_s)
         ]
-
-    def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        return Sample(sample.body, {**sample.headers, **login_headers(self.options)}, sample.method)
 
 
 def _people(body: Walk) -> list[Recipient] | None:

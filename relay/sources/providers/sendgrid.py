@@ -17,9 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
-    load_der_public_key,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
 from relay.errors import NotAuthentic
@@ -33,6 +31,7 @@ from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import has_login, login_headers
 from relay.sources.proof.freshness import require_window, window_s
+from relay.sources.proof.public_key import public_key_of
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import Form, as_object, encode_multipart, parse_form
 
@@ -111,12 +110,12 @@ class SendGrid(MailAdapter):
         return Sample(sample.body, {**sample.headers, **proof, **login_headers(self.options)}, sample.method)
 
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:
-        found = [_public_key(text) for text in self.options.public_keys()]
+        found = [public_key_of(text) for text in self.options.public_keys()]
         for secret in self.options.secrets():
             private = _private_key(secret)
             # The verification key put under `secrets` by mistake is what was meant all the same.
-            found.append(private.public_key() if private else _public_key(secret))
-        return [key for key in found if key is not None]
+            found.append(private.public_key() if private else public_key_of(secret))
+        return [key for key in found if isinstance(key, ec.EllipticCurvePublicKey)]
 
 
 def _decoded(given: str) -> bytes:
@@ -132,18 +131,6 @@ def _holds(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> b
     except InvalidSignature:
         return False
     return True
-
-
-@lru_cache(maxsize=64)
-def _public_key(text: str) -> ec.EllipticCurvePublicKey | None:
-    try:
-        if "-----BEGIN" in text:
-            key = load_pem_public_key(text.strip().encode())
-        else:
-            key = load_der_public_key(b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, ec.EllipticCurvePublicKey) else None
 
 
 @lru_cache(maxsize=64)
