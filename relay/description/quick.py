@@ -15,7 +15,11 @@ _TEXT: Final = rf"[^<>&{ODD}]*+(?:&(?:amp|lt|gt|quot|nbsp|#39|#x27);[^<>&{ODD}]*
 _LINK: Final = rf'<a href="(?:https?://|mailto:|tel:)[^"<>{ODD}]*+">{_TEXT}</a>'
 _MARKED: Final = rf"(?:<br>|<strong>{_TEXT}</strong>|<em>{_TEXT}</em>|{_LINK})"
 _INLINE: Final = rf"{_TEXT}(?:{_MARKED}{_TEXT})*+"
-_BLOCK: Final = rf"(?:<p>(?!(?:[ \xa0]|&nbsp;|<br>)*+</p>){_INLINE}</p>|<hr>)"
+#: What shows nothing: hard blanks are no words.
+_NOTHING: Final = r"(?:[ \xa0]|&nbsp;|<br>)*+"
+_BLANK: Final = re.compile(_NOTHING)
+_BLANK_PARAGRAPH: Final = re.compile(f"<p>{_NOTHING}</p>")
+_BLOCK: Final = rf"(?:<p>(?!{_NOTHING}</p>){_INLINE}</p>|<hr>)"
 _BLOCKS: Final = re.compile(f"{_BLOCK}++")
 _LOOSE: Final = re.compile(rf"({_BLOCK}++)|((?=[^<]|<(?:br|strong|em|a)[ >]){_INLINE})")
 #: Marks that the editor does not have: their text stays.
@@ -51,14 +55,18 @@ def _matched(markup: str) -> str | None:
         if found[1]:
             parts.append(_without_blank_lines(found[1]))
         else:
-            parts.extend(f"<p>{lines}</p>" for lines in map(_trimmed, _BREAKS.split(found[2])) if lines)
+            parts.extend(
+                f"<p>{lines}</p>"
+                for lines in map(_trimmed, _BREAKS.split(found[2]))
+                if not _BLANK.fullmatch(lines)
+            )
     return "".join(parts) if place == len(markup) else None
 
 
 def _without_blank_lines(blocks: str) -> str:
     """Two breaks are a paragraph's end, and those at a paragraph's ends are none."""
     blocks = _BREAKS.sub("</p><p>", blocks)
-    return blocks.replace("<p><br>", "<p>").replace("<br></p>", "</p>").replace("<p></p>", "")
+    return _BLANK_PARAGRAPH.sub("", blocks.replace("<p><br>", "<p>").replace("<br></p>", "</p>"))
 
 
 def _trimmed(inline: str) -> str:

@@ -82,7 +82,8 @@ def _html_of_text(text: str) -> str:
     paragraphs: list[list[str]] = [[]]
     for line in _LINE_END.split(text):
         words = _ODD.sub("", _BLANK_RUN.sub(" ", line)).strip(" ")
-        if words:
+        # A line of hard blanks alone shows nothing: it parts paragraphs as an empty one does.
+        if words.strip():
             paragraphs[-1].append(html.escape(words, quote=False))
         elif paragraphs[-1]:
             paragraphs.append([])
