@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from relay.description.vocabulary import names
 
-_MAX_DEPTH: Final = 100
 #: End tags in comments, attributes and foreign elements close nothing, so that depth can be hidden from a count; with so
 #: few elements the quadratic time is a fraction of a second.
 _MAX_ELEMENTS: Final = 5_000
 _MAX_TAGS: Final = 30_000
-#: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
-_MAX_REOPENED: Final = 200_000
-#: Attributes of one tag are compared with each other.
-MAX_TAG_CHARS: Final = 20_000
-
 _TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)|<!--")
 _COMMENT_END: Final = re.compile(r"--!?>")
 #: These hold nothing, or close by themselves when the next one begins.
@@ -26,7 +21,22 @@ _SHALLOW: Final = names(
 _FORMATS: Final = names("a b big code em font i nobr s small strike strong tt u")
 
 
-def is_deep(markup: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class MarkupBounds:
+    """How much of a page a parser is given. `depth`: elements open at once. `reopened`: an open `<font>` is opened again in every
+    paragraph that follows, so paragraphs times open ones. `tag_chars`: the length of one tag, whose attributes are compared
+    with each other."""
+
+    depth: int
+    reopened: int
+    tag_chars: float
+
+
+#: For what becomes a description: it is parsed more than once.
+DESCRIPTIONS: Final = MarkupBounds(depth=100, reopened=200_000, tag_chars=20_000)
+
+
+def is_deep(markup: str, bounds: MarkupBounds = DESCRIPTIONS) -> bool:
     """Tell whether a parser may need too long: too many elements open at once, too many tags, too long a tag.
 
     Counted per name: an end tag whose element never began closes nothing. What stands in comments, as Word's settings
@@ -35,7 +45,7 @@ def is_deep(markup: str) -> bool:
     tags = markup.count("<")
     if tags > _MAX_TAGS:
         return True
-    if tags <= _MAX_DEPTH and len(markup) <= MAX_TAG_CHARS:
+    if tags <= bounds.depth and len(markup) <= bounds.tag_chars:
         return False
     depth = elements = formats = reopened = comment_ends = 0
     opened: dict[str, int] = {}
@@ -45,6 +55,7 @@ def is_deep(markup: str) -> bool:
         if found.start() < comment_ends:
             elements += 1
         elif name is None:
+            # "<!-->" is a whole one.
             end = _COMMENT_END.search(markup, found.start() + 2)
             comment_ends = end.end() if end else len(markup)
         elif (name := name.lower()) not in _SHALLOW:
@@ -57,8 +68,8 @@ def is_deep(markup: str) -> bool:
             opened[name] = opened.get(name, 0) + step
             depth += step
             formats += step if name in _FORMATS else 0
-        if depth > _MAX_DEPTH or elements > _MAX_ELEMENTS or reopened > _MAX_REOPENED:
+        if depth > bounds.depth or elements > _MAX_ELEMENTS or reopened > bounds.reopened:
             return True
-        if name is not None and len(found[3]) > MAX_TAG_CHARS:
+        if name is not None and len(found[3]) > bounds.tag_chars:
             return True
     return False

@@ -494,11 +494,11 @@ def test_html_is_made_harmless_and_text_is_escaped() -> None:
 @pytest.mark.parametrize(
     "evil",
     [
-        "<div>" * 150_000,
-        "<div></x>" * 100_000,
+        "<div>" * 1_000,
+        "<div></x>" * 2_000,
         "<" * 500_000,
         "<a " * 200_000,
-        "<b><i></b>" * 60_000,
+        "<b><i></b>" * 2_000,
         "</p>" * 200_000,
     ],
 )

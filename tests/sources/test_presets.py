@@ -308,7 +308,7 @@ def test_salesforce_proves_itself_by_organization_by_token_or_by_login() -> None
         b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><x>&b;</x>',
         b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>',
         b'<?xml version="1.0" encoding="x-unknown"?><x/>',
-        b"<x>" * 100_000,
+        b"<x>" * 1_000,
         b"<x/>",
         b"",
         b"\xff\xfe",

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import re
 from html import escape, unescape
+from math import inf
 
 import nh3
 
+from relay.description.depth import MarkupBounds, is_deep
 from relay.sources.read.page import read_page
 
-#: An HTML parser takes quadratic time over elements that never close: 100,000 open `<div>` need 20 s. Deeper
-#: than this (mails nest tables, at most some dozens deep) it is read as text instead.
-_MAX_DEPTH = 200
-
-#: End tags in comments, attributes and foreign elements close nothing, so that depth can be hidden from a count;
-#: with so few elements the quadratic time is 0.3 s at most.
-_MAX_ELEMENTS = 5000
-
-#: Each costs up to 4 us.
-_MAX_TAGS = 30_000
-
-#: An open `<font>` is opened again in every paragraph that follows: paragraphs times open ones.
-_MAX_REOPENED = 400_000
+#: Mails nest tables, at most some dozens deep, and hold pictures inside a tag. Deeper than this a page is read as text instead.
+_PAGES = MarkupBounds(depth=200, reopened=400_000, tag_chars=inf)
 
 #: The cleaner copies the text so far at every character reference: quadratic, 10 ms for so many.
 MAX_REFERENCES = 20_000
@@ -31,22 +22,10 @@ _CLEANER = nh3.Cleaner(
     tags=nh3.ALLOWED_TAGS - {"area", "img", "map"},
     clean_content_tags={"script", "style", "title", "noembed", "noframes", "template", "xml"},
 )
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)|<!--")
-_COMMENT_END = re.compile(r"--!?>")
 _ANY_TAG = re.compile(r"<[^<>]*>")
 _HAS_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _LINE_ENDS = re.compile(r"<br\s?/?>|</(?:p|div|li|tr|td|h[1-6]|blockquote|pre)>", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n{3,}")
-#: These hold nothing, or close by themselves when the next one begins.
-_SHALLOW = frozenset(
-    [
-        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track"),
-        *("wbr", "p", "li", "dt", "dd", "tr", "td", "th", "option"),
-    ]
-)
-_FORMATS = frozenset(
-    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
-)
 
 
 def has_tags(html: str) -> bool:
@@ -102,42 +81,5 @@ def _printable(text: str) -> str:
 
 
 def is_deep_markup(html: str) -> bool:
-    """Whether a parser may need too long: too many elements open at once, too many tags or references.
-
-    Counted per name: an end tag whose element never began closes nothing. What stands in comments, as Word's
-    settings do, opens nothing, but counts among the elements: a comment that is none could hide the rest.
-    """
-    tags = html.count("<")
-    if tags > _MAX_TAGS or html.count("&") > MAX_REFERENCES:
-        return True
-    if tags <= _MAX_DEPTH:
-        return False
-    depth = elements = comment_ends = 0
-    formats = reopened = 0
-    opened: dict[str, int] = {}
-    for found in _TAG.finditer(html):
-        reopened += formats
-        name = found[2]
-        if found.start() < comment_ends:
-            elements += 1
-        elif name is None:
-            comment_ends = _comment_end(html, found.start())
-        elif (name := name.lower()) not in _SHALLOW:
-            step = 0
-            if not found[1]:
-                step = 1
-                elements += 1
-            elif opened.get(name):
-                step = -1
-            opened[name] = opened.get(name, 0) + step
-            depth += step
-            formats += step if name in _FORMATS else 0
-        if depth > _MAX_DEPTH or elements > _MAX_ELEMENTS or reopened > _MAX_REOPENED:
-            return True
-    return False
-
-
-def _comment_end(html: str, start: int) -> int:
-    """Where the comment that begins at `start` ends: "<!-->" is a whole one."""
-    found = _COMMENT_END.search(html, start + 2)
-    return found.end() if found else len(html)
+    """Whether a parser may need too long: too many elements open at once, too many tags or references."""
+    return html.count("&") > MAX_REFERENCES or is_deep(html, _PAGES)
