@@ -364,6 +364,13 @@ def words(text: str) -> Counter[str]:
     attribution="Qe 5 zub 2026 po 10:12, Anna Xyl <anna@example.com> vrabel:",
     marked=True,
 )
+@example(
+    reply="seat\nseat seat seat seat seat seat Export Export skrev",
+    quote="seat",
+    below="",
+    attribution="Qe 5 zub 2026 po 10:12, Anna Xyl <anna@example.com> vrabel:",
+    marked=False,
+)
 def test_no_word_of_the_writers_is_lost(
     reply: str, quote: str, below: str, attribution: str, marked: bool
 ) -> None:

@@ -193,7 +193,7 @@ def _whole(lines: Sequence[Line], start: int, end: int, joined: str) -> int:
             break
         if _is_apart(upper):
             break
-        if not open_bracket and not _wrapped_off(upper, text, joined):
+        if not open_bracket and (lines[start].alone or not _wrapped_off(upper, text, joined)):
             break
         start, joined = above, f"{upper} {joined}"
     return start

@@ -20,9 +20,11 @@ class Mark(Enum):
 
 @dataclass(slots=True)
 class Line:
-    """`text` is stripped of blanks. `quoted` is a line behind `>`, or inside a quoting element; `depth` of how many."""
+    """`text` is stripped of blanks. `quoted` is a line behind `>`, or inside a quoting element; `depth` of how many. `alone`: a block
+    of the page begins here, so that it is no rest of the line above."""
 
     text: str
     quoted: bool = False
     depth: int = 0
     mark: Mark = Mark.NONE
+    alone: bool = False

@@ -74,10 +74,11 @@ def _holds_blockquote(node: LexborNode) -> bool:
 def marked_lines(page: HtmlPage) -> list[Line]:
     """The page's lines for the search for quotations."""
     found: list[Line] = []
+    alone = False
     for line in page.lines:
-        notes = line.notes
+        notes, begins, alone = line.notes, alone, not line.broken
         if not notes:
-            found.append(Line(line.text.strip(), quoted=line.text.startswith(">")))
+            found.append(Line(line.text.strip(), quoted=line.text.startswith(">"), alone=begins))
             continue
         depth = notes.count(_QUOTED)
         mark = Mark.NONE
@@ -85,5 +86,5 @@ def marked_lines(page: HtmlPage) -> list[Line]:
             mark = Mark.QUOTATION
         elif _HEADER in notes:
             mark = Mark.HEADER
-        found.append(Line(line.text.strip(), quoted=depth > 0, depth=depth, mark=mark))
+        found.append(Line(line.text.strip(), quoted=depth > 0, depth=depth, mark=mark, alone=begins))
     return found

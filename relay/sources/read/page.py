@@ -89,11 +89,13 @@ _RULE = "________________"
 
 @dataclass(slots=True)
 class PageLine:
-    """`nodes` are the text nodes, breaks and rules that make up the line; `quotes` the notes of what it lies in."""
+    """`nodes` are the text nodes, breaks and rules that make up the line; `notes` what was said of the elements it lies in. `broken`:
+    a break ends it, within its block."""
 
     text: str
     nodes: list[LexborNode]
     notes: tuple[str, ...]
+    broken: bool = False
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ class _Reader:
         joined = "".join(self.pieces)
         text = joined.replace("\xa0", " ").rstrip() if self.preformatted else " ".join(joined.split())
         if text or empty_too:
-            self.page.lines.append(PageLine(text, self.nodes, tuple(self.notes)))
+            self.page.lines.append(PageLine(text, self.nodes, tuple(self.notes), empty_too))
             self.nodes = []
         elif self.page.lines and self.nodes:
             # Blanks between blocks leave with the line above them.
