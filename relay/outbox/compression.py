@@ -20,6 +20,8 @@ from relay.errors import NewerRecord
 NEWEST = 1
 #: Longer values are not for here: their heads are read without the rest.
 MOST_BYTES = 16 * 1024
+#: How each frame begins: a checksum, and neither its size nor a dictionary's id. Source: RFC 8878, section 3.1.1.1.1.
+_DESCRIPTOR = b"\x04"
 #: 1 would be a tenth larger and no faster at this size.
 _LEVEL = 3
 
@@ -37,6 +39,9 @@ def expand(value: bytes) -> bytes:
         raise NewerRecord(f"a stored value of dictionary {number}; this release has {NEWEST}")
     if number < 1:
         raise ValueError("a stored value is damaged: it names no dictionary")
+    if value[1:2] != _DESCRIPTOR:
+        # Another header could do without the checksum.
+        raise ValueError("a stored value is damaged")
     try:
         return _expander(number).decompress(value[1:], max_output_size=MOST_BYTES)
     except (zstandard.ZstdError, MemoryError) as error:

@@ -53,6 +53,13 @@ def test_a_damaged_value_is_refused_or_says_what_it_said(data: st.DataObject) ->
     assert said in (_TYPICAL, b"a stored value is damaged")
 
 
+def test_each_bit_of_a_frame_s_header_counts() -> None:
+    value = compress(_TYPICAL)
+    for bit in range(8):
+        with pytest.raises(ValueError, match="a stored value is damaged"):
+            expand(value[:1] + bytes([value[1] ^ 1 << bit]) + value[2:])
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_a_foreign_value_is_refused(foreign: bytes) -> None:
     with pytest.raises(ValueError, match="a stored value is damaged"):
