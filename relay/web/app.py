@@ -302,9 +302,10 @@ class WebSide:
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self.health.stopping:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look_wanted.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._look_wanted.wait()
             self._look_wanted.clear()
             try:
                 await loop.run_in_executor(None, self.reload_if_changed)

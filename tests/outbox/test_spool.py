@@ -33,6 +33,11 @@ from tests.web.test_hooks import CONFIG, Door, message, serve
 pytestmark = pytest.mark.process
 
 
+async def drained(spooler: Spooler) -> int:
+    async with asyncio.timeout(5):
+        return await spooler.drain()
+
+
 def test_the_spools_files_are_the_owners_alone_also_in_a_folder_that_was_there(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     try:
@@ -166,7 +171,7 @@ def test_what_was_erased_beside_it_ends_a_drain(tmp_path: Path) -> None:
     assert visitor.erase(lambda row: True) == 1
     visitor.close()
     assert spooler.spool.count == 1
-    assert asyncio.run(asyncio.wait_for(spooler.drain(), 5)) == 0
+    assert asyncio.run(drained(spooler)) == 0
     assert (spooler.spool.count, spooler.spool.size_bytes) == (0, 0)
     spooler.spool.close()
 
@@ -176,7 +181,7 @@ def test_a_newer_release_s_rows_are_left_for_it(tmp_path: Path) -> None:
     kept = json.loads(encode("slack", Inbound(body=message(1), headers={}), 1.0))
     newer = json.dumps({**kept, "v": kept["v"] + 1, "body": {"new": "shape"}}).encode()
     spooler.spool.append([newer, json.dumps(kept).encode(), newer])
-    assert asyncio.run(asyncio.wait_for(spooler.drain(), 5)) == 1
+    assert asyncio.run(drained(spooler)) == 1
     assert (spooler.spool.count, spooler.newer, spooler.spool.set_aside) == (2, 2, 0)
     spooler.spool.close()
 

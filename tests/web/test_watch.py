@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ import pytest
 from relay.outbox.embedded import EmbeddedServer
 from relay.settings import Settings
 from relay.web.app import WebSide
+from relay.web.assembly import assemble
 from relay.web.watch import ANSWER_S
 from tests.environ import WEAK
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
@@ -245,3 +247,27 @@ def test_the_metric_says_who_vouches(tmp_path: Path) -> None:
         said = at.side.health.exposition().decode()
         assert "relay_redis_durable 0" in said and 'relay_redis_fsync_confirmed{by="nobody"} 1' in said
         assert "relay_ready 0" in said
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_it_stops_also_while_a_connection_is_made(turns: int, redis_url: str, tmp_path: Path) -> None:
+    """A stop comes some turns of the loop after the ticker was woken: no turn may swallow it."""
+    (tmp_path / "relay.yaml").write_text(CONFIG, encoding="utf-8")
+    side = WebSide(
+        Settings(config=str(tmp_path / "relay.yaml"), redis_url=redis_url, require_durable=False), WEAK
+    )
+
+    async def live() -> None:
+        async with side.lifespan(assemble(side, operators=False)):
+            # Until the ticker waits for its next turn: asyncio says it no other way.
+            while not getattr(side._look_wanted, "_waiters", ()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            side._connected()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    async def watched() -> bool:
+        ended, _ = await asyncio.wait([asyncio.ensure_future(live())], timeout=5)
+        return bool(ended)
+
+    assert asyncio.run(watched())

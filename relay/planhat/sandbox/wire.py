@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -69,14 +70,10 @@ def parse(scope: Scope, body: bytes) -> Any:
 
 
 async def hang(receive: Receive, hang_s: float) -> None:
-    async def until_gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    try:
-        await asyncio.wait_for(until_gone(), hang_s)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(hang_s):
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
 
 async def drop(receive: Receive, send: Send, word: str) -> None:
