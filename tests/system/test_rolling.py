@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -48,6 +49,8 @@ class Rollout:
         self.ports = [free_port(), free_port()]
         #: What a Service would send to: taken out before its process is told to end, as Kubernetes does it.
         self.ready = list(self.ports)
+        self.under_way: Counter[int] = Counter()
+        self.lock = threading.Lock()
         self.webs = [self.web(port) for port in self.ports]
         self.fleets = [self.start("workers"), self.start("workers")]
         for port in self.ports:
@@ -77,10 +80,30 @@ class Rollout:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    def choose(self, number: int) -> int:
+        with self.lock:
+            port = self.ready[number % len(self.ready)]
+            self.under_way[port] += 1
+            return port
+
+    def done(self, port: int) -> None:
+        with self.lock:
+            self.under_way[port] -= 1
+
+    def await_left(self, port: int) -> None:
+        """Until whoever chose this one while it was still named has got through."""
+        deadline = time.monotonic() + 30
+        while True:
+            with self.lock:
+                if not self.under_way[port]:
+                    return
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def roll(self) -> None:
         for n, port in enumerate(self.ports):
             self.ready.remove(port)
-            time.sleep(0.2)
+            self.await_left(port)
             self.webs[n].send_signal(signal.SIGTERM)
             assert self.webs[n].wait(15) == 0
             self.webs[n] = self.web(port)
@@ -112,15 +135,18 @@ def test_a_rollout_under_load_is_heard_by_no_sender(short_tmp: Path) -> None:
         while not over.is_set():
             number += 1
             body = {"id": f"s{sender}-{number}", "thread": f"t{number % 50}", "text": "hello"}
-            port = rollout.ready[number % len(rollout.ready)]
+            port = rollout.choose(number)
             # A connection each, as a proxy without keep-alive makes them.
-            answer = httpx.post(
-                f"http://127.0.0.1:{port}/hooks/hook",
-                json=body,
-                headers={"authorization": "Bearer token"},
-                timeout=15,
-                trust_env=False,
-            )
+            try:
+                answer = httpx.post(
+                    f"http://127.0.0.1:{port}/hooks/hook",
+                    json=body,
+                    headers={"authorization": "Bearer token"},
+                    timeout=15,
+                    trust_env=False,
+                )
+            finally:
+                rollout.done(port)
             with lock:
                 statuses.append(answer.status_code)
                 accepted.update(json.loads(answer.content).get("event_ids", []))
