@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from relay.errors import NotAuthentic
+from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
@@ -112,6 +112,8 @@ class Front(BaseAdapter):
         if what in _PRIVATE and "private" not in self._keep:
             return [Skipped("private")]
         if what not in _SPOKEN and what not in _PRIVATE and what not in _AUTOMATIC and what not in _STATES:
+            if event is body and "authorization" in payload:
+                raise PayloadInvalid("wanted an object", "payload")
             return [Skipped("type")]
         conversation = event["conversation"]
         message = event.maybe("target").maybe("data") if what not in _STATES else Walk({})

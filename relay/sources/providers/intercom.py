@@ -42,6 +42,8 @@ from relay.sources.read.moment import moment_us
 
 #: Parts that nobody wrote, whatever their body says.
 _MACHINE_PARTS = frozenset({"channel_and_reply_time_expectation"})
+#: Something was said, wherever it stands.
+_SPOKEN_TOPICS = ("user.created", "user.replied", "admin.replied", "admin.single.created", "lead.created")
 _PRIVATE_PARTS = frozenset({"note", "note_and_reopen"})
 
 
@@ -234,6 +236,7 @@ class Intercom(BaseAdapter):
             delivery_id=delivery,
             # A reply that assigns, too, is announced under two topics.
             also_seen=(event_id(source, seen),) if spoken else (),
+            unworded="no_text" if notice.topic.endswith(_SPOKEN_TOPICS) else "",
             payload=notice.body.value,
         )
 
