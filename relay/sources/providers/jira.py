@@ -106,7 +106,8 @@ class Jira(BaseAdapter):
         self, body: Walk, issue: Walk, comment: Walk, kind: str, thread: str, delivery: str, now_s: float
     ) -> Parsed:
         # A comment turned private must vanish as much as a deleted one.
-        told = audience(comment.value)
+        # A rule's template says it beside the comment, too.
+        told = audience(comment.value) or audience({**body.value, "issue": None, "comment": None})
         properties = (entry.value.get("value") for entry in comment.items("properties"))
         private = told == "private" or is_private(*properties)
         if not told and not private and is_strict(self.options) and kind != "message.deleted":
