@@ -122,7 +122,7 @@ class Generic(ProvenAdapter):
         """One event, or why it is not for the customer's eyes. `delivery` is the sender's id of this delivery, or ""
         where it has none."""
         source = self.options.name
-        among = pick.places(payload)
+        among = pick.places(_journal(payload) if self._preset == "servicenow" else payload)
         flat = pick.flatten(among)
         message = pick.message_in(among)
         listed = {} if message else pick.newest_in(among, self._readers)
@@ -251,6 +251,15 @@ def _body(inbound: Inbound) -> Any:
     if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith(("{", "[")):
         return parse_lenient(inner.encode())
     return fields
+
+
+def _journal(payload: dict[str, Any]) -> dict[str, Any]:
+    """A row of ServiceNow's journal, the comment in `value` and its record in `element_id`, as the record would tell it."""
+    if payload.get("element") != "comments" or "comments" in payload:
+        return payload
+    record = payload.get("element_id") or payload.get("documentkey")
+    said = {"comments": payload.get("value"), "author": payload.get("sys_created_by")}
+    return {**payload, **said, "sys_id": record, "message_id": payload.get("sys_id")}
 
 
 def _unworded(payload: dict[str, Any], message: dict[str, Any], event_type: str) -> str:
