@@ -4,6 +4,7 @@ given. The event loop does it for small bodies, a process beside it for large on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -202,9 +203,15 @@ def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[
     try:
         return adapter.parse(inbound, now_s=now_s)
     except PayloadInvalid as error:
-        if not holds_words(inbound):
+        if not _holds_words(adapter, inbound):
             raise
-        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
+        return [Parked(f"not what {adapter.options.adapter} sends: {error}", content_key(inbound.body))]
+
+
+def _holds_words(adapter: Adapter, inbound: Inbound) -> bool:
+    with suppress(PayloadInvalid):
+        inbound = adapter.opened(inbound)
+    return holds_words(inbound)
 
 
 def _numbered(once: Sequence[str], index: int) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
 from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
+from relay.sources.read.templated import UNESCAPED
 from relay.sources.read.unknown import SAID, is_worded
 
 MAX_BATCH_ITEMS = 1000
@@ -82,7 +83,7 @@ class Generic(ProvenAdapter):
             body = _body(inbound)
         except PayloadInvalid as error:
             if self._preset in _TEMPLATED:
-                return [Parked(error.message, content_key(inbound.body))]
+                return [Parked(f"{error.message} ({UNESCAPED})", content_key(inbound.body))]
             raise
         kind = pick.header(inbound.headers, "x-github-event")
         if kind == "ping":
