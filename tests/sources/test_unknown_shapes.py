@@ -58,6 +58,14 @@ def outcome(name: str, payload: Any) -> list[Parsed]:
     return list(parse_or_park(adapter, Inbound(orjson.dumps(payload), headers, "POST", "/hooks/x"), NOW_S))
 
 
+def test_a_whatsapp_message_of_a_new_type_is_kept_where_it_holds_words() -> None:
+    said = {"from": "2", "id": "m", "timestamp": "1795860000", "type": "poll"}
+    for poll, kept in ({"question": "Which day?"}, True), ({"id": "p"}, False):
+        value = {"metadata": {"phone_number_id": "1"}, "messages": [{**said, "poll": poll}]}
+        (found,) = outcome("whatsapp", {"entry": [{"changes": [{"value": value}]}]})
+        assert isinstance(found, Parked) if kept else (isinstance(found, Event) and found.empty == "no_text")
+
+
 def test_what_a_token_holds_is_looked_into() -> None:
     adapter = build("dialpad")
     sample = adapter.sample(serial=1, now_s=NOW_S)
