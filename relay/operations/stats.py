@@ -308,8 +308,8 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
             pipe.hget(outbox.prefix + keys.ledger(name), "signature_failures")
-        pipe.lrange(outbox.prefix + keys.REJECTED, 0, -1)
-        *failures, refused_rows = pipe.execute()
+        failures = pipe.execute()
+        refused_rows: Any = outbox.home.redis.lrange(outbox.home.prefix + keys.REJECTED, 0, -1)
     refused: dict[str, dict[str, int]] = {}
     last_refused: dict[str, int] = {}
     for row in refused_rows:
