@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.connection import rq_client
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"
@@ -30,7 +31,7 @@ class Bell:
         lane: str = "main",
         unheard: Callable[[int], None] = lambda generation: None,
     ) -> None:
-        self._redis = client
+        self._rq = rq_client(client)
         self._lane = lane
         self._unheard = unheard
 
@@ -40,7 +41,7 @@ class Bell:
         from rq import Queue
 
         try:
-            Queue(FLUSH_QUEUE, connection=self._redis, serializer="json").enqueue(
+            Queue(FLUSH_QUEUE, connection=self._rq, serializer="json").enqueue(
                 "workers.jobs.flush",
                 args=(self._lane, generation),
                 job_id=f"flush-{self._lane}-{generation}",
