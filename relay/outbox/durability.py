@@ -9,6 +9,7 @@ well: a look writes a key and waits until it is on disk.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.connection import knows_cluster
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
 from relay.outbox.reasons import error_code, unavailable_reason
 from relay.outbox.scripts import reaching_redis
@@ -33,7 +35,8 @@ SETTINGS: Final = ("appendfsync", "no-appendfsync-on-rewrite")
 OLDEST: Final = (7, 0)
 
 CLUSTER: Final = (
-    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
+    "this Redis is a cluster node, and a plain address reaches a part of it; write "
+    "RELAY_REDIS_URL=redis+cluster://host:6379,host2:6379"
 )
 
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, we who watch the
@@ -44,8 +47,8 @@ Confirmed = Literal["always", "waitaof", "watched", "nobody"]
 @dataclass(frozen=True, slots=True)
 class Durability:
     """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell (`not_told` says why). `no_waitaof` is ""
-    where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `problems` are sentences, "what; what to do": any of them makes the relay
-    not ready where RELAY_REQUIRE_DURABLE is true."""
+    where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `cluster`: it is a cluster's node, and the client does not know where the others are. `replicas`: how many follow it now.
+    `problems` are sentences, "what; what to do": any of them makes the relay not ready where RELAY_REQUIRE_DURABLE is true."""
 
     version: str
     fsync: str
@@ -56,6 +59,7 @@ class Durability:
     used_bytes: int
     max_bytes: int
     cluster: bool
+    replicas: int
     problems: tuple[str, ...]
 
     @property
@@ -78,7 +82,7 @@ def examine_durability(client: redis.Redis) -> Durability:
         for answer in (config, waited):
             if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
                 raise answer
-    return _judge(info, config, waited)
+    return _judge(info, config, waited, knows_cluster(client))
 
 
 def told_settings(config: Any) -> tuple[str, bool]:
@@ -102,9 +106,9 @@ def who_confirms(
     return "watched" if fsync != "always" and answers_early(info) else "waitaof"
 
 
-def _judge(info: dict[str, Any], config: Any, waited: Any) -> Durability:
+def _judge(info: dict[str, Any], config: Any, waited: Any, knows_cluster: bool) -> Durability:
     version = str(info.get("valkey_version") or info.get("redis_version", ""))
-    cluster = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
+    clustered = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
     fsync, skips = told_settings(config)
     not_told = "" if fsync else _why(config) if isinstance(config, ResponseError) else "not answered"
     no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
@@ -123,9 +127,16 @@ def _judge(info: dict[str, Any], config: Any, waited: Any) -> Durability:
         confirmed_by=confirmed,
         used_bytes=int(info.get("used_memory", 0)),
         max_bytes=int(info.get("maxmemory", 0)),
-        cluster=cluster,
+        cluster=clustered and not knows_cluster,
+        replicas=online_replicas(info),
         problems=tuple(problems),
     )
+
+
+def online_replicas(info: Mapping[str, Any]) -> int:
+    """How many replicas follow this server, by INFO's section `replication`."""
+    rows = [value for key, value in info.items() if re.fullmatch(r"slave\d+", key)]
+    return sum(isinstance(row, Mapping) and row.get("state") == "online" for row in rows)
 
 
 def _of_the_server(info: dict[str, Any], version: str) -> list[str]:

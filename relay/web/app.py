@@ -30,7 +30,7 @@ from relay.operations.ownership import LaneGuard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
-from relay.outbox.connection import connect, connect_async
+from relay.outbox.connection import connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
@@ -65,7 +65,7 @@ class WebSide:
 
     def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
         self.settings = settings
-        set_rq_prefix(settings.key_prefix)
+        set_rq_prefix(settings.key_prefix, clustered=in_cluster(settings.redis_url))
         self._environ = dict(os.environ) if environ is None else environ
         self._stamp = _stamp(settings.config)
         text = _text(settings.config)
