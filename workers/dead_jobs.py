@@ -1,5 +1,5 @@
 """Each dead letter as a failed RQ job in the queue `dead-letter`, so that every RQ dashboard shows it and its *requeue*
-replays it. The letter is the truth; the job is its poster, put up by the sweep and made again where it is missing."""
+replays it. The letter is the truth; the job only shows it. The sweep makes it, and makes it again where it is missing."""
 
 from __future__ import annotations
 

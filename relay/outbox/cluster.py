@@ -27,7 +27,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from relay.outbox.reasons import ELSEWHERE, Away, SlowToTell, unavailable_reason
+from relay.outbox.reasons import NOT_THE_MASTER, Away, SlowToTell, unavailable_reason
 
 Node = tuple[str, int]
 
@@ -239,7 +239,7 @@ class _AsyncSlotSslConnection(_AsyncOfSlot, AsyncSslConnection):
 
 def elsewhere(error: Exception) -> bool:
     """Whether the server at hand is not the one to ask any more."""
-    return isinstance(error, ELSEWHERE) or str(error).startswith("UNBLOCKED")
+    return isinstance(error, NOT_THE_MASTER) or str(error).startswith("UNBLOCKED")
 
 
 class SlotPool(redis.ConnectionPool):

@@ -38,7 +38,7 @@ class SlowToTell(TimeoutError):
 
 
 #: What a server says whose connection is of no use any more: another is the master of the slot, or will be.
-ELSEWHERE: Final = (
+NOT_THE_MASTER: Final = (
     ReadOnlyError,
     AskError,
     ClusterDownError,

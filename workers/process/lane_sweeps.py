@@ -19,7 +19,7 @@ _SHARE: Final = 10
 
 
 class LaneSweeps:
-    """One supervisor's. `home`: the outbox of `main`, over whose connection all are reached."""
+    """Sweeps every lane in turn, for the supervisor. `home`: the outbox of `main`, over whose connection all are reached."""
 
     def __init__(self, settings: Settings, home: Outbox) -> None:
         self._settings = settings
