@@ -85,7 +85,10 @@ def table(found: dict[str, Counted]) -> list[str]:
 
 
 def explained(found: dict[str, Counted]) -> list[str]:
-    lines = ["| adapter | where in the payload | strings | why it is not in the conversation |", "|---|---|---|---|"]
+    lines = [
+        "| adapter | where in the payload | strings | why it is not in the conversation |",
+        "|---|---|---|---|",
+    ]
     for name, row in found.items():
         lines += [
             f"| {name} | `{pattern}` | {number} | {WHY[name][pattern]} |"
