@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,6 @@ maxmemory-policy noeviction
 repl-diskless-sync-delay 0
 repl-backlog-size 16mb
 logfile "{folder}/log"
-{extra}
 """
 
 
@@ -85,11 +84,13 @@ class ClusterServers:
         replicas: int = 1,
         node_timeout_ms: int = 1_000,
         fsync: str = "always",
-        extra: str = "",
+        starts: Sequence[int] = (),
     ) -> None:
+        """`starts`: the first slot of each master; left out: equal parts."""
         self._binary = binary or find_server()
-        self._settings = {"timeout_ms": node_timeout_ms, "fsync": fsync, "extra": extra}
+        self._settings = {"timeout_ms": node_timeout_ms, "fsync": fsync}
         self.nodes = _places(folder, masters * (1 + replicas))
+        self._starts = [*(starts or (SLOTS * at // masters for at in range(masters))), SLOTS]
         self._write(masters)
 
     @property
@@ -210,6 +211,28 @@ class ClusterServers:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", to.name)
         until(lambda: self.master_of(tag) is to, 20)
 
+    def reshard(self, tag: str, to: Node, cli: str) -> str:
+        """The same by `redis-cli --cluster reshard`, which moves the first slots that a master has: the tag's must be one. What
+        went wrong, "" for nothing."""
+        source = self.master_of(tag)
+        done = subprocess.run(
+            [
+                *(cli, "--cluster", "reshard", f"127.0.0.1:{source.port}", "--cluster-from", source.name),
+                *("--cluster-to", to.name, "--cluster-slots", "1", "--cluster-yes"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return "" if done.returncode == 0 else done.stdout[-300:] + done.stderr[-300:]
+
+    def migrate_slots(self, tag: str, to: Node) -> None:
+        """Valkey 9's own way, in which the slot changes hands at once."""
+        slot = slot_of(tag)
+        self.master_of(tag).ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.name)
+        until(lambda: self.master_of(tag) is to, 30)
+
     # -- making them -----------------------------------------------------------------------------------------
 
     def _whole(self, node: Node) -> bool:
@@ -235,7 +258,7 @@ class ClusterServers:
         if at >= masters:
             master = self.nodes[at % masters].name
             return f"{place} {mine}slave {master} 0 0 {at % masters + 1} connected"
-        first, last = SLOTS * at // masters, SLOTS * (at + 1) // masters - 1
+        first, last = self._starts[at], self._starts[at + 1] - 1
         return f"{place} {mine}master - 0 0 {at + 1} connected {first}-{last}"
 
 

@@ -54,6 +54,9 @@ class SlotMaster:
         self.slot = key_slot(f"{{{tag}}}".encode())
         self._seeds = tuple(seeds)
         self._nodes: list[Node] = list(seeds)
+        #: By the last answer.
+        self.master: Node | None = None
+        self.replicas: tuple[Node, ...] = ()
         self._tls = tls
         one_s = min(_ONE_MOST_S, timeout_s * _ONE_SHARE)
         self._all_s = timeout_s * _ALL_SHARE
@@ -126,15 +129,17 @@ class _Asking:
     def told(self, asked: Node, rows: Any) -> Node:
         """The master, by CLUSTER SLOTS's answer. Raises Away where the slot has none."""
         master: Node | None = None
+        replicas: list[Node] = []
         others: list[Node] = []
         for first, last, *places in rows:
             nodes = [node for node in (_node(place, asked) for place in places) if node]
             if nodes and int(first) <= self._slot.slot <= int(last):
-                master = nodes[0]
-                nodes = nodes[1:]
+                master, *replicas = nodes
+                nodes = replicas
             others += nodes
         if master is None:
             raise Away(_NO_MASTER)
+        self._slot.master, self._slot.replicas = master, tuple(replicas)
         # The master itself is asked last: when it hangs or is cut off, the others know better than it does. Who was asked now
         # goes behind those who were not.
         behind = list(dict.fromkeys((*((asked,) if asked != master else ()), *self._failed)))
@@ -168,6 +173,11 @@ def _node(place: Sequence[Any], asked: Node) -> Node | None:
     if text == "?" or not port:
         return None
     return (text or asked[0], port)
+
+
+def shown_node(node: Node) -> str:
+    """host:port."""
+    return f"[{node[0]}]:{node[1]}" if ":" in node[0] else f"{node[0]}:{node[1]}"
 
 
 class _OfSlot:
@@ -243,10 +253,20 @@ def elsewhere(error: Exception) -> bool:
 
 
 class SlotPool(redis.ConnectionPool):
-    """A pool of connections to one slot's master. `make(tag)`: such a client for another slot of the same cluster."""
+    """A pool of connections to one slot's master. `make(tag)`: such a client for another slot of the same cluster; `plain(node)`:
+    a client of one node, whatever it is."""
 
-    def __init__(self, slot: SlotMaster, make: Callable[[str], redis.Redis], *, tls: bool, **options: Any):
+    def __init__(
+        self,
+        slot: SlotMaster,
+        make: Callable[[str], redis.Redis],
+        plain: Callable[[Node], redis.Redis],
+        *,
+        tls: bool,
+        **options: Any,
+    ) -> None:
         self.slot = slot
+        self.plain = plain
         self._make = make
         self._siblings: dict[str, redis.Redis] = {}
         super().__init__(_SlotSslConnection if tls else _SlotConnection, slot=slot, **options)

@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from relay.errors import SettingsInvalid
 from relay.lane_name import MAIN
-from relay.outbox.cluster import SlotMaster, SlotPool, slot_client, slot_client_async
+from relay.outbox.cluster import SlotMaster, SlotPool, shown_node, slot_client, slot_client_async
 from relay.outbox.keys import RQ_TAG
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
 
@@ -64,6 +64,20 @@ def knows_cluster(client: redis.Redis) -> bool:
     return isinstance(client.connection_pool, SlotPool)
 
 
+def followers(client: redis.Redis) -> list[tuple[str, redis.Redis]]:
+    """(host:port, a client of it) for each replica of `client`'s slot in a cluster, by what was told last; none elsewhere."""
+    pool = client.connection_pool
+    if not isinstance(pool, SlotPool):
+        return []
+    return [(shown_node(node), pool.plain(node)) for node in pool.slot.replicas]
+
+
+def master_of(client: redis.Redis) -> str:
+    """host:port of the node that `client` last connected to in a cluster; "" elsewhere."""
+    pool = client.connection_pool
+    return shown_node(pool.slot.master) if isinstance(pool, SlotPool) and pool.slot.master else ""
+
+
 def in_cluster(url: str) -> bool:
     """Whether this address is a cluster's. Raises SettingsInvalid."""
     return parse_redis_url(url).cluster
@@ -82,6 +96,7 @@ def _connect(address: RedisUrl, timeout_s: float, patient: bool, tag: str) -> re
             SlotPool(
                 slot,
                 lambda other: _connect(address, timeout_s, patient, other),
+                lambda node: redis.Redis(host=node[0], port=node[1], ssl=address.tls, **options),
                 tls=address.tls,
                 **options,
             )

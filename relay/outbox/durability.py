@@ -9,7 +9,6 @@ well: a look writes a key and waits until it is on disk.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from relay.outbox import keys
 from relay.outbox.connection import knows_cluster
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
 from relay.outbox.reasons import error_code, unavailable_reason
+from relay.outbox.replicas import LOOK_MS, not_confirmed, online_replicas
 from relay.outbox.scripts import reaching_redis
 
 #: What a look waits for its own write to be on disk: with `everysec` that takes up to a second.
@@ -38,6 +38,8 @@ CLUSTER: Final = (
     "this Redis is a cluster node, and a plain address reaches a part of it; write "
     "RELAY_REDIS_URL=redis+cluster://host:6379,host2:6379"
 )
+
+REPLICA: Final = "this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary"
 
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, we who watch the
 #: server's syncs after each write, or nobody.
@@ -133,12 +135,6 @@ def _judge(info: dict[str, Any], config: Any, waited: Any, knows_cluster: bool) 
     )
 
 
-def online_replicas(info: Mapping[str, Any]) -> int:
-    """How many replicas follow this server, by INFO's section `replication`."""
-    rows = [value for key, value in info.items() if re.fullmatch(r"slave\d+", key)]
-    return sum(isinstance(row, Mapping) and row.get("state") == "online" for row in rows)
-
-
 def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
     problems = []
     policy = str(info.get("maxmemory_policy", ""))
@@ -151,7 +147,7 @@ def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
     if info.get("aof_last_write_status", "ok") != "ok":
         problems.append("Redis could not write its append-only file; look at its disk")
     if info.get("role") == "slave":
-        problems.append("this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary")
+        problems.append(REPLICA)
     if int(info.get("loading", 0)):
         problems.append("Redis is loading its data; wait until it has")
     return problems
@@ -174,8 +170,9 @@ def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str, skips: bool) ->
     )
 
 
-def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
-    """ "" where a write goes through and is confirmed to be on disk as `found` says, else why not (`Redis: full`, ...)."""
+def try_write(client: redis.Redis, found: Durability, *, prefix: str, replicas: int = 0) -> str:
+    """ "" where a write goes through, is confirmed to be on disk as `found` says and reaches so many replicas, else why not
+    (`Redis: full`, ...)."""
     try:
         with reaching_redis():
             pipe = client.pipeline(transaction=False)
@@ -190,6 +187,8 @@ def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
                     return f"Redis does not confirm that a write is on disk (WAITAOF: {_why(answer)}); look at its log"
                 if int(answer[0]) < 1:
                     return _unconfirmed(found, CONFIRM_MS / 1000)
+            if replicas and (acknowledged := int(client.wait(replicas, LOOK_MS))) < replicas:
+                return not_confirmed(acknowledged, replicas)
             if found.confirmed_by == "watched" and not _watch(client, found):
                 return _unconfirmed(found, WATCH_S)
     except OutboxUnavailable as error:

@@ -117,6 +117,7 @@ class WebSide:
             self.outbox,
             require_durable=settings.require_durable,
             stranger=lambda: self.guard.glance().sentence,
+            replicas=self._replicas,
         )
         self.health = Health(
             self.outbox,
@@ -132,6 +133,7 @@ class WebSide:
             rang=self._ring,
             failed=self.watch.expire,
             set_back=self.epoch.set_back,
+            replicas=self._replicas,
         )
         self.watch.recorder = self.recorder
 
@@ -179,6 +181,9 @@ class WebSide:
     @property
     def house(self) -> House:
         return self.intake.house
+
+    def _replicas(self) -> int:
+        return self.house.config.redis.replicas
 
     def _ring(self, generation: int) -> None:
         self._ringer.submit(self.bell.ring_flush, generation)
