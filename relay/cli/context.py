@@ -153,11 +153,11 @@ class CliContext:
     @cached_property
     def redis(self) -> Any:
         """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
-        from relay.outbox.connection import connect
+        from relay.outbox.connection import connect, in_cluster
         from relay.outbox.keys import set_rq_prefix
         from relay.outbox.reasons import unavailable_reason
 
-        set_rq_prefix(self.settings.key_prefix)
+        set_rq_prefix(self.settings.key_prefix, clustered=in_cluster(self.settings.redis_url))
 
         self.require_named()
         named = bool(self.up) or self._set("REDIS_URL")

@@ -30,7 +30,7 @@ from relay.operations.ownership import LaneGuard
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.bell import Bell
-from relay.outbox.connection import connect, connect_async
+from relay.outbox.connection import connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
@@ -65,7 +65,7 @@ class WebSide:
 
     def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
         self.settings = settings
-        set_rq_prefix(settings.key_prefix)
+        set_rq_prefix(settings.key_prefix, clustered=in_cluster(settings.redis_url))
         self._environ = dict(os.environ) if environ is None else environ
         self._stamp = _stamp(settings.config)
         text = _text(settings.config)
@@ -117,6 +117,7 @@ class WebSide:
             self.outbox,
             require_durable=settings.require_durable,
             stranger=lambda: self.guard.glance().sentence,
+            replicas=self._replicas,
         )
         self.health = Health(
             self.outbox,
@@ -132,6 +133,7 @@ class WebSide:
             rang=self._ring,
             failed=self.watch.expire,
             set_back=self.epoch.set_back,
+            replicas=self._replicas,
         )
         self.watch.recorder = self.recorder
 
@@ -179,6 +181,9 @@ class WebSide:
     @property
     def house(self) -> House:
         return self.intake.house
+
+    def _replicas(self) -> int:
+        return self.house.config.redis.replicas
 
     def _ring(self, generation: int) -> None:
         self._ringer.submit(self.bell.ring_flush, generation)

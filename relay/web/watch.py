@@ -16,6 +16,7 @@ from relay.errors import OutboxUnavailable
 from relay.outbox.durability import CLUSTER, Durability, examine_durability, try_write
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
+from relay.outbox.replicas import too_few
 from relay.outbox.room import nearly_full, room_left
 
 #: A look older than this is made anew for who asks: many probes at once share one.
@@ -41,7 +42,8 @@ class Seen:
 
 
 class RedisWatch:
-    """`stranger()`: why this lane is not ours, "" where it is; it may raise OutboxUnavailable."""
+    """`stranger()`: why this lane is not ours, "" where it is; it may raise OutboxUnavailable. `replicas()`: how many are to have
+    each write."""
 
     def __init__(
         self,
@@ -49,10 +51,12 @@ class RedisWatch:
         *,
         require_durable: bool,
         stranger: Callable[[], str] = lambda: "",
+        replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
         self._stranger = stranger
+        self._replicas = replicas
         self._seen = Seen(away="not looked at yet")
         self._seen_at = float("-inf")
         self._looking: asyncio.Future[Seen] | None = None
@@ -110,7 +114,12 @@ class RedisWatch:
             if found.cluster:
                 problems = (CLUSTER, *problems)
             seen = Seen(found, problems=problems)
-            away = nearly_full(found) or try_write(self._outbox.redis, found, prefix=self._outbox.prefix)
+            wanted = self._replicas()
+            away = (
+                nearly_full(found)
+                or too_few(found.replicas, wanted)
+                or try_write(self._outbox.redis, found, prefix=self._outbox.prefix, replicas=wanted)
+            )
             stranger = self._stranger()
             return replace(
                 seen, away=away, stranger=stranger, problems=(*problems, *([stranger] if stranger else []))
@@ -142,4 +151,5 @@ class RedisWatch:
             return next(
                 (problem for problem in seen.problems if "appendfsync no" in problem), "appendfsync no"
             )
-        return nearly_full(found)
+        # Each write would wait for them first.
+        return nearly_full(found) or too_few(found.replicas, self._replicas())

@@ -17,7 +17,7 @@ from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """One provider's. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
+    """Says what one provider's API is asked. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
 
     `path(view, payload)` is what to ask there, "" where there is nothing to ask; with `question` its JSON is posted, else the
     path is got. `fill(view, answer)` adds to the view of an event what the answer has; what the view has already is never
