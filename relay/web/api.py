@@ -39,13 +39,14 @@ from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import find
 from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
-from relay.web.api_lanes import MAX_PAGE, counted, of_whoever_has_it, page_of, without_lane
+from relay.web.api_lanes import MAX_PAGE, counted, of_whoever_has_it, page_of
 from relay.web.api_routes import ApiRoutes
-from relay.web.asked import read_values, read_whole, require_keys
+from relay.web.asked import read_values, read_whole
 from relay.web.openapi import api_document
 from relay.web.payloads import require_filters
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
+_DEAD_FILTERS = frozenset({"cause", "source", "since", "until", "limit", "after", "next"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
 _MISSING_FILTERS = frozenset({"source", "since", "limit"})
 
@@ -64,11 +65,13 @@ def made(api: Api) -> list[Route]:
     return [
         api.route("/stats", Api.stats, merge=api_lanes.stats),
         api.route("/sources", Api.sources, merge=api_lanes.sources),
-        api.route("/events", Api.events, merge=api_lanes.events),
+        api.route("/events", Api.events, asks=ASKABLE, merge=api_lanes.events),
         api.route("/events/{id}", Api.event, merge=of_whoever_has_it),
         api.route("/trace/{id:path}", Api.trace, merge=of_whoever_has_it),
-        api.route("/companies/missing", Api.companies_missing, merge=api_lanes.missing),
-        api.route("/dead", Api.dead, merge=api_lanes.dead),
+        api.route(
+            "/companies/missing", Api.companies_missing, asks=_MISSING_FILTERS, merge=api_lanes.missing
+        ),
+        api.route("/dead", Api.dead, asks=_DEAD_FILTERS, merge=api_lanes.dead),
         api.route("/dead/replay", Api.dead_replay, _SELECTION, act="dead replay", merge=counted),
         api.route(
             "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=counted
@@ -99,7 +102,7 @@ def made(api: Api) -> list[Route]:
         api.route("/drops", Api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
         api.route("/drops", Api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
         api.route("/explain", Api.explain, frozenset({"source", "payload", "headers"}), own=True),
-        api.route("/audit", Api.audit, own=True),
+        api.route("/audit", Api.audit, own=True, asks=_AUDIT_FILTERS),
         api.route("/operations", Api.operations, merge=api_lanes.operations),
         api.route("/operations/{id}", Api.operation, merge=of_whoever_has_it),
         api.route(
@@ -130,8 +133,7 @@ class Api(ApiRoutes):
         return {"sources": read_sources(self._context.outbox, self._adapters())}
 
     def events(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        asked = without_lane(request)
-        require_keys(asked, ASKABLE)
+        asked = request.query_params
         require_filters(asked, sees_payloads=operator.sees_payloads)
         limit, after = page_of(request, body)
         return list_events(self._context, asked, limit=limit, after=after)
@@ -163,8 +165,7 @@ class Api(ApiRoutes):
             raise InputInvalid(str(error), "after") from None
 
     def companies_missing(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        asked = without_lane(request)
-        require_keys(asked, _MISSING_FILTERS)
+        asked = request.query_params
         return missing_companies(
             self._context.outbox,
             source=read_text(asked, "source", blank=True),
@@ -182,9 +183,8 @@ class Api(ApiRoutes):
         return Operation(self._context.outbox, request.path_params["id"]).read()
 
     def audit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        asked = without_lane(request)
+        asked = request.query_params
         now_ms = self._context.outbox.now_ms()
-        require_keys(asked, _AUDIT_FILTERS)
         try:
             return list_audit(
                 self._context.outbox,

@@ -106,11 +106,6 @@ def page_of(request: Request, given: Mapping[str, Any]) -> tuple[int, str]:
     return limit, given.get("after", asked.get("after") or asked.get("next") or "")
 
 
-def without_lane(request: Request) -> dict[str, str]:
-    """What was asked with, but for the lane."""
-    return {name: value for name, value in request.query_params.items() if name != "lane"}
-
-
 def _paged(merge: Callable[..., Any], apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
     def page(lane: str, limit: int, after: str) -> dict[str, Any]:
         found: dict[str, Any] = ask(apis[lane], limit=limit, after=after)

@@ -15,6 +15,7 @@ from relay.operations.context import WebContext
 from relay.web.access import Access, Operator
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
 from relay.web.api_lanes import Ask, LaneChoice, Merge, of_the_first
+from relay.web.asked import require_keys
 from relay.web.audited import Audit, named_in
 from relay.web.peer import require_same_origin
 from relay.web.refused import RequestRefused
@@ -50,11 +51,12 @@ class ApiRoutes:
         method: str = "",
         act: str = "",
         own: bool = False,
+        asks: frozenset[str] = frozenset(),
         merge: Merge = of_the_first,
     ) -> Route:
         """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
         for what it changes; without one it changes nothing. `own`: the answer shows nothing but what was asked with, or what
-        is no payload. `merge` puts the lanes' answers together for who names no lane."""
+        is no payload. `asks`: what its query may have beside `lane`; a misspelt one must not widen what is done. `merge` puts the lanes' answers together for who names no lane."""
         verb = method or ("GET" if keys is None else "POST")
 
         async def endpoint(request: Request) -> Response:
@@ -66,6 +68,7 @@ class ApiRoutes:
                     if act:
                         self._access.require_change(operator)
                     body = await read_object(request, keys or frozenset())
+                require_keys(request.query_params, asks | {"lane"})
                 return answer(await run_in_threadpool(answered, request, operator, body))
             except (RelayError, RequestRefused, BadRequest) as error:
                 return refusal_of(error)

@@ -237,15 +237,18 @@ _LANE: Schema = {
 
 
 def _of_a_lane(operation: Schema) -> Schema:
-    """An operation that may be asked of one lane, and answers 404 to one that is not there."""
-    nobody = {
-        "description": _ERRORS["404"],
-        "content": {"application/json": {"schema": ref_to("Error")}},
+    """An operation that may be asked of one lane: 404 where there is none of that name, 422 for a query that makes no sense."""
+    refused = {
+        code: {
+            "description": _ERRORS[code],
+            "content": {"application/json": {"schema": ref_to("Error")}},
+        }
+        for code in ("404", "422")
     }
     return {
         **operation,
         "parameters": [*operation.get("parameters", ()), _LANE],
-        "responses": {"404": nobody, **operation["responses"]},
+        "responses": {**refused, **operation["responses"]},
     }
 
 
