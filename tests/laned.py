@@ -106,6 +106,16 @@ class Laned:
         )  # fmt: skip
         return answer.json() if answer.status_code == 200 else answer.status_code
 
+    def page(self, path: str) -> str:
+        """A page of the console."""
+        answer = self.http.get(
+            f"{self.url}{path}",
+            headers={"authorization": f"Bearer {self.environ['RELAY_OPERATOR_TOKEN']}"},
+            follow_redirects=True,
+        )
+        assert answer.status_code == 200, (path, answer.status_code)
+        return answer.text
+
     def outbox(self, lane: str) -> Outbox:
         return Outbox(self.redis, lane=lane)
 

@@ -83,6 +83,7 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.lane_console import LaneConsole
     from relay.web.own_door import OwnDoor
 
     post = OwnDoor(side.hooks)
@@ -99,7 +100,17 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
     if not access.configured:
         log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
         return []
-    return [*api.api_routes(context, access, contexts), *console.routes(context, access)]
+    below = LaneConsole(
+        side.lanes,
+        lambda lane: console.routes(context_of(lane), access),
+        console.all_lanes(context, access, contexts),
+    )
+    return [
+        *api.api_routes(context, access, contexts),
+        Route("/", below),
+        Route("/console", below),
+        Route("/console/{rest:path}", below),
+    ]
 
 
 class _App(Starlette):

@@ -71,6 +71,15 @@ def test_each_event_reaches_its_own_tenant(two: Laned) -> None:
     assert 'relay_delivery_state{lane="emea",state="open"} 1' in text
     assert text.count("# TYPE relay_events_total counter") == 1
 
+    page = two.page("/console")
+    assert 'href="/console/lanes/emea"' in page and 'href="/console/lanes/us"' in page
+    page = two.page("/console/lanes/us")
+    assert "Lane us" in page and 'href="/console/lanes/us/events"' in page and 'href="/console/events"' not in page
+    assert "/console/static/console.css" in page and 'action="/console/lanes/us/pause"' in page
+    assert "moved-t9" in two.page("/console/lanes/us/events")
+    assert "moved-t9" not in two.page("/console/lanes/emea/events")
+    assert two.page("/console/dead") == two.page("/console/lanes/emea/dead"), "the first lane's"
+
     told = two.command("stats")
     assert told.returncode == 0 and "lane emea: open" in told.stdout and "lane us: open" in told.stdout
     traced = two.command("trace", "moved-t9")
