@@ -158,11 +158,11 @@ class CliContext:
     @cached_property
     def redis(self) -> Any:
         """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
-        from relay.outbox.connection import connect
+        from relay.outbox.connection import connect, in_cluster
         from relay.outbox.keys import set_rq_prefix
         from relay.outbox.reasons import unavailable_reason
 
-        set_rq_prefix(self.settings.key_prefix)
+        set_rq_prefix(self.settings.key_prefix, clustered=in_cluster(self.settings.redis_url))
 
         self.require_named()
         named = bool(self.up) or self._set("REDIS_URL")
@@ -246,18 +246,21 @@ class CliContext:
     @cached_property
     def outbox(self) -> Any:
         """The lane's. Raises UserError as `lane` does."""
+        from relay.outbox.connection import lane_client
         from relay.outbox.outbox import Outbox
 
         home, lane = self.home, self.lane
         if lane == home.lane_name:
             return home
-        return Outbox(self.redis, lane=lane, base=home.base, vault=home.vault, home=home)
+        client = lane_client(self.redis, lane)
+        return Outbox(client, lane=lane, base=home.base, vault=home.vault, home=home)
 
     @cached_property
     def delivery(self) -> Any:
+        from relay.outbox.connection import lane_client
         from relay.outbox.delivery import Delivery
 
-        return Delivery(self.redis, lane=self.lane, base=self.settings.key_prefix)
+        return Delivery(lane_client(self.redis, self.lane), lane=self.lane, base=self.settings.key_prefix)
 
     def audit(self, what: str, **of: Any) -> None:
         """A line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""

@@ -51,7 +51,7 @@ def _checks(context: Any) -> Iterator[Check]:
     except RelayError as error:
         yield line("config", False, str(error).split("\n")[0], "run `relay check` for all mistakes")
     reached = True
-    for check in redis_checks(context):
+    for check in redis_checks(context, config):
         reached = reached and (check["check"] != "redis" or check["ok"])
         yield check
     yield from _web_checks(context, reached=reached)

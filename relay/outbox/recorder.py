@@ -54,7 +54,8 @@ class Recorder:
     Redis did not take.
 
     `durable`: how a write is confirmed, to be told what is found of the server. `refusal`: why nothing may be written now, "" if it may.
-    `set_back` is told, with the time until which all was well, that Redis knows less than it did."""
+    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `replicas()`: how many are to have
+    each write."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Recorder:
         wait_aof: bool = True,
         set_back: Callable[[int], None] = lambda seen_ms: None,
         room: WriteRoom | None = None,
+        replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._client = client
         self._outbox = outbox
@@ -77,6 +79,7 @@ class Recorder:
         #: How many events Redis said it had ever accepted, and when.
         self._total = self._total_ms = 0
         self._set_back = set_back
+        self._replicas = replicas
         self._waiting: deque[tuple[Sequence[tuple[Entry, float]], asyncio.Future[list[Recorded]]]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._confirming: set[asyncio.Task[None]] = set()
@@ -169,7 +172,9 @@ class Recorder:
             return
         try:
             async with asyncio.timeout(CALL_S):
-                answer = await self.durable.run("record", self._outbox.record_args(flat), confirm=confirm)
+                answer = await self.durable.run(
+                    "record", self._outbox.record_args(flat), confirm=confirm, replicas=self._replicas()
+                )
         except Exception as error:
             if not isinstance(error, (RedisError, OSError)):
                 _fail(group, type(error).__name__)
@@ -215,7 +220,7 @@ class Recorder:
         until it gives one."""
         self._away_because = f"Redis: {unavailable_reason(error)}"
         if isinstance(error, NotConfirmed):
-            self._away_because = "Redis did not confirm in time that the write is on disk"
+            self._away_because = str(error)
         self._away_until = loop.time() + FAIL_FAST_S
         if unavailable_reason(error) == "no answer in time" and self._asking is None:
             self._asking = loop.create_task(self._ask_until_it_answers())

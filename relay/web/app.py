@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from relay.memory import tune_malloc
 from relay.operations.lanes import LaneTenant
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
-from relay.outbox.connection import connect, connect_async
+from relay.outbox.connection import connect, connect_async, in_cluster, lane_client
 from relay.outbox.delivery import Delivery
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
@@ -67,7 +68,7 @@ class WebSide:
 
     def __init__(self, settings: Settings, environ: dict[str, str] | None = None) -> None:
         self.settings = settings
-        set_rq_prefix(settings.key_prefix)
+        set_rq_prefix(settings.key_prefix, clustered=in_cluster(settings.redis_url))
         self._environ = dict(os.environ) if environ is None else environ
         self._stamp = _stamp(settings.config)
         text = _text(settings.config)
@@ -103,7 +104,11 @@ class WebSide:
         room = WriteRoom()
         self.lanes = WebLanes(settings, self._open_lane)
         self.watch = RedisWatch(
-            self.home, require_durable=settings.require_durable, lanes=lambda: self.lanes, room=room
+            self.home,
+            require_durable=settings.require_durable,
+            lanes=lambda: self.lanes,
+            room=room,
+            replicas=self._replicas,
         )
         self._reach = WebRedis(
             looks=self.redis,
@@ -112,6 +117,7 @@ class WebSide:
             ringer=self._ringer,
             room=room,
             failed=self.watch.expire,
+            replicas=self._replicas,
         )
         self.lanes.take(config, _retention(config, house))
         self.health = Health(
@@ -124,15 +130,24 @@ class WebSide:
         )
 
     def _open_lane(self, name: str, tenant: LaneTenant) -> WebLane:
-        outbox = self.home
-        if name != outbox.lane_name:
-            outbox = Outbox(self.redis, lane=name, base=outbox.base, vault=self.vault, home=self.home)
-        return WebLane(outbox, tenant, self._reach)
+        reach, home = self._reach, self.home
+        if name == home.lane_name:
+            return WebLane(home, tenant, reach)
+        if in_cluster(self.settings.redis_url):
+            # Its keys lie in a slot of their own.
+            door = connect_async(self.settings.redis_url, connected=self._connected, lane=name)
+            reach = replace(reach, looks=lane_client(reach.looks, name), door=door)
+        outbox = Outbox(reach.looks, lane=name, base=home.base, vault=self.vault, home=home)
+        return WebLane(outbox, tenant, reach)
 
     def _lane_of(self, source: str) -> str:
         """The lane in whose books a source is counted."""
         held = self.house.sources.get(source)
         return held.config.lane if held else MAIN
+
+    def _door_of(self, lane: str) -> Any:
+        """The event loop's client for a lane's keys."""
+        return self.redis_async if lane == MAIN else self.lanes.door(lane)
 
     # -- of the first lane: of the only one, where there is one ------------------------------------------------
 
@@ -192,6 +207,9 @@ class WebSide:
     @property
     def house(self) -> House:
         return self.intake.house
+
+    def _replicas(self) -> int:
+        return self.house.config.redis.replicas
 
     # -- secrets ---------------------------------------------------------------------------------------------
 
@@ -334,7 +352,7 @@ class WebSide:
                 await loop.run_in_executor(None, self._look_for_the_key)
                 await loop.run_in_executor(None, self._give_sign)
                 await loop.run_in_executor(None, self._look_for_drops)
-                await self.tally.flush(self.redis_async, int(time.time() * 1000))
+                await self.tally.flush(self._door_of, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
                 if not seen.away:
                     await self._drain()
@@ -367,7 +385,8 @@ class WebSide:
             await asyncio.to_thread(self.beside.close)
             if self.spooler is not None:
                 await asyncio.to_thread(self.spooler.spool.close)
-            await self.tally.flush(self.redis_async, int(time.time() * 1000))
+            await self.tally.flush(self._door_of, int(time.time() * 1000))
+            await self.lanes.hang_up()
             await self.redis_async.aclose()
             with suppress(OutboxUnavailable):
                 await asyncio.to_thread(leave, self.home, self._who)

@@ -32,6 +32,8 @@ class WebRedis:
     ringer: ThreadPoolExecutor
     room: WriteRoom
     failed: Callable[[], None]
+    #: How many replicas are to have each write.
+    replicas: Callable[[], int] = lambda: 0
 
 
 class WebLane:
@@ -48,6 +50,7 @@ class WebLane:
         self._epoch = Epoch(outbox)
         self._bell = Bell(reach.rings, lane=name, unheard=outbox.lane.release)
         self._ringer = reach.ringer
+        self.door = reach.door
         self.guard = LaneGuard(
             Ownership(outbox, tenant.url, self._token),
             self.delivery,
@@ -63,6 +66,7 @@ class WebLane:
             failed=reach.failed,
             set_back=self._epoch.set_back,
             room=reach.room,
+            replicas=reach.replicas,
         )
 
     def _token(self) -> str:

@@ -89,8 +89,7 @@ class _Linking:
             self._start = {
                 **message,
                 "headers": [
-                    (name, self._link(value) if name in _LINK_HEADERS else value)
-                    for name, value in headers
+                    (name, self._link(value) if name in _LINK_HEADERS else value) for name, value in headers
                 ],
             }
             return

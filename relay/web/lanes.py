@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
+import redis.asyncio
+
 from relay.config import Config
 from relay.errors import NotOurs, OutboxUnavailable, OverRate
 from relay.operations.lanes import LaneTenant, lane_tenant
@@ -73,6 +75,15 @@ class WebLanes:
         """Waits until everything that was handed in has its answer."""
         for lane in self._held.values():
             await lane.recorder.close()
+
+    def door(self, lane: str) -> redis.asyncio.Redis:
+        """The event loop's client for this lane's keys; of one that is not there, of the first's."""
+        return (self._held.get(lane) or self.first).door
+
+    async def hang_up(self) -> None:
+        """Closes what the lanes have connected to."""
+        for lane in self._held.values():
+            await lane.door.aclose()
 
     # -- writing ---------------------------------------------------------------------------------------------
 

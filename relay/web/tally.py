@@ -115,23 +115,23 @@ class Tally:
         key = (source, word)
         self._counts[key] = self._counts.get(key, 0) + 1
 
-    async def flush(self, client: redis.asyncio.Redis, now_ms: int) -> None:
-        """Writes what was counted since the last time."""
+    async def flush(self, client_of: Callable[[str], redis.asyncio.Redis], now_ms: int) -> None:
+        """Writes what was counted since the last time. `client_of(lane)`: for its keys."""
         if not self._counts and not self._refused:
             return
         counts, self._counts = self._counts, {}
         refused = [self._refused.popleft() for _ in range(len(self._refused))]
-        home = lane_prefix(LANE, self._base)
-        apart: dict[str, dict[tuple[str, str], int]] = {home: {}} if refused else {}
+        apart: dict[str, dict[tuple[str, str], int]] = {LANE: {}} if refused else {}
         for (source, word), number in counts.items():
             # What a drop drops is counted with it, and drops are of no lane.
-            place = home if word.startswith(DROPPED_BY) else lane_prefix(self._lane_of(source), self._base)
-            apart.setdefault(place, {})[source, word] = number
-        for prefix, own in apart.items():
+            lane = LANE if word.startswith(DROPPED_BY) else self._lane_of(source)
+            apart.setdefault(lane, {})[source, word] = number
+        for lane, own in apart.items():
+            prefix = lane_prefix(lane, self._base)
             try:
-                async with client.pipeline(transaction=True) as pipe:
+                async with client_of(lane).pipeline(transaction=True) as pipe:
                     _count(pipe, prefix, own, now_ms)
-                    if refused and prefix == home:
+                    if refused and lane == LANE:
                         stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
                         pipe.lpush(prefix + keys.REJECTED, *stamped)
                         pipe.ltrim(prefix + keys.REJECTED, 0, REJECTED_KEPT - 1)

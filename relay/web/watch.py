@@ -16,6 +16,7 @@ from relay.errors import OutboxUnavailable
 from relay.outbox.durability import CLUSTER, Durability, examine_durability, try_write
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder, WriteRoom
+from relay.outbox.replicas import too_few
 from relay.outbox.room import nearly_full, room_left
 
 #: A look older than this is made anew for who asks: many probes at once share one.
@@ -53,20 +54,23 @@ class WatchedLane(Protocol):
 
 
 class RedisWatch:
-    """`outbox` is any lane's, `lanes()` are those that are served now. `room`: what may still be written."""
+    """`outbox` is any lane's, `lanes()` are those that are served now. `room`: what may still be written. `replicas()`: how many are
+    to have each write."""
 
     def __init__(
         self,
         outbox: Outbox,
         *,
         require_durable: bool,
-        lanes: Callable[[], Iterable[WatchedLane]],
-        room: WriteRoom,
+        lanes: Callable[[], Iterable[WatchedLane]] = tuple,
+        room: WriteRoom | None = None,
+        replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
         self._lanes = lanes
-        self._room = room
+        self._room = room or WriteRoom()
+        self._replicas = replicas
         self._seen = Seen(away="not looked at yet")
         self._seen_at = float("-inf")
         self._looking: asyncio.Future[Seen] | None = None
@@ -121,7 +125,12 @@ class RedisWatch:
             problems = found.problems if self._require_durable else ()
             if found.cluster:
                 problems = (CLUSTER, *problems)
-            away = nearly_full(found) or try_write(self._outbox.redis, found, prefix=self._outbox.prefix)
+            wanted = self._replicas()
+            away = (
+                nearly_full(found)
+                or too_few(found.replicas, wanted)
+                or try_write(self._outbox.redis, found, prefix=self._outbox.prefix, replicas=wanted)
+            )
             strangers = {lane.name: sentence for lane in self._lanes() if (sentence := lane.stranger())}
             if len(strangers) == len(tuple(self._lanes())):
                 # Nothing is left that could take events.
@@ -156,4 +165,5 @@ class RedisWatch:
             return next(
                 (problem for problem in seen.problems if "appendfsync no" in problem), "appendfsync no"
             )
-        return nearly_full(found)
+        # Each write would wait for them first.
+        return nearly_full(found) or too_few(found.replicas, self._replicas())

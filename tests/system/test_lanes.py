@@ -74,7 +74,11 @@ def test_each_event_reaches_its_own_tenant(two: Laned) -> None:
     page = two.page("/console")
     assert 'href="/console/lanes/emea"' in page and 'href="/console/lanes/us"' in page
     page = two.page("/console/lanes/us")
-    assert "Lane us" in page and 'href="/console/lanes/us/events"' in page and 'href="/console/events"' not in page
+    assert (
+        "Lane us" in page
+        and 'href="/console/lanes/us/events"' in page
+        and 'href="/console/events"' not in page
+    )
     assert "/console/static/console.css" in page and 'action="/console/lanes/us/pause"' in page
     assert "moved-t9" in two.page("/console/lanes/us/events")
     assert "moved-t9" not in two.page("/console/lanes/emea/events")
