@@ -57,7 +57,7 @@ class Pipe:
         self.prefix = prefix
         self._connection: Any = None
         self._reader: Any = None
-        self._chunk = bytearray(_CHUNK_BYTES)
+        self._chunk = bytearray()
         self._outstanding: deque[Asked] = deque()
         self._kept: bytes = b""
 
@@ -169,6 +169,14 @@ class Pipe:
         if self._outstanding:
             self._break(redis.ConnectionError("given up"))
 
+    def give_back(self) -> None:
+        """Nothing is to be sent for a while: its connection is anybody's in the pool."""
+        self.reset()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.client.connection_pool.release(connection)
+        self._chunk = bytearray()
+
     def _open(self) -> None:
         connection: Any = self.client.connection_pool.get_connection()
         try:
@@ -182,6 +190,7 @@ class Pipe:
         # A part to settle is 400 KB: it should lie in the socket while Redis is busy with the one before, and not hold us.
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
+        self._chunk = self._chunk or bytearray(_CHUNK_BYTES)
         self._connection = connection
 
     def _break(self, error: Exception) -> None:

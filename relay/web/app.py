@@ -59,7 +59,7 @@ from relay.web.watch import RedisWatch
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
 SIGN_EVERY_S = 5.0
-#: Lanes looked at in one tick at least.
+#: Lanes looked at in one tick.
 _LANES_A_TICK = 8
 
 
@@ -308,9 +308,9 @@ class WebSide:
                 sample_when_due(lane.outbox, lane.delivery)
 
     def _turn(self) -> Iterator[WebLane]:
-        """The lanes whose turn it is: all, or of many a tenth."""
+        """The lanes whose turn it is."""
         lanes = tuple(self.lanes)
-        for _ in range(min(len(lanes), max(_LANES_A_TICK, len(lanes) // 10))):
+        for _ in range(min(len(lanes), _LANES_A_TICK)):
             self._next_lane = (self._next_lane + 1) % len(lanes)
             yield lanes[self._next_lane]
 

@@ -40,7 +40,10 @@ def _burst_one(context: WorkerContext, name: str) -> int:
     try:
         lane = context.lane(name)
         lane.require_own_lane()
-        return _burst(lane, f"lane {name}: ")
+        try:
+            return _burst(lane, f"lane {name}: ")
+        finally:
+            lane.rest()
     except (NotOurs, OutboxUnavailable) as error:
         print(f"lane {name}: {error}", file=sys.stderr)
         return 1

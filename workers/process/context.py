@@ -100,7 +100,15 @@ class WorkerContext:
         if self.alone:
             return do(self.lane(name))
         self._tenant(name)
-        THREADS.do(name, what, lambda: do(self.lane(name)))
+
+        def beside() -> None:
+            lane = self.lane(name)
+            try:
+                do(lane)
+            finally:
+                lane.rest()
+
+        THREADS.do(name, what, beside)
         return 0
 
     def traces_of(self, lane: str) -> Traces | None:

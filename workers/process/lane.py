@@ -162,6 +162,11 @@ class LaneContext:
         """Flushes: here and now, or in the lane's thread where there are several; how many items were claimed, 0 then."""
         return self._process.work(self.name, "flush", lambda lane: lane.flush.run(generation))
 
+    def rest(self) -> None:
+        """Holds nothing that another lane may need, until its next job: there may be hundreds, and they are idle mostly."""
+        if self.outbox.lane.pipe is not None:
+            self.outbox.lane.pipe.give_back()
+
     # -- whose it is -----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:

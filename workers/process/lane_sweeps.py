@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import Final
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.connection import lane_client
+from relay.outbox.lane import ring_lanes
 from relay.outbox.outbox import Outbox
 from relay.rules.file.lane_names import read_lane_names
 from relay.settings import Settings
 from relay.telemetry import log
 from workers.process.sweep import LaneSweep
 
-#: Lanes looked at in one sweep at least; of many, a tenth: each within five seconds.
+#: Lanes looked at in one sweep. Of more, all are asked together whether something is due.
 _LANES_A_SWEEP: Final = 8
-_SHARE: Final = 10
+_RING_EVERY_S: Final = 1.0
 
 
 class LaneSweeps:
@@ -28,15 +30,16 @@ class LaneSweeps:
         self._stamp: object = None
         self._lanes: dict[str, LaneSweep] = {}
         self._turn = 0
+        self._rang_at = float("-inf")
         self._away: set[str] = set()
 
     def sweep(self, now: float) -> None:
         """Looks at those whose turn it is. Raises OutboxUnavailable where none of them could be reached."""
         self._read_names()
         names = list(self._lanes)
-        number = min(len(names), max(_LANES_A_SWEEP, len(names) // _SHARE))
+        self._ring_all(now)
         reached, failure = 0, None
-        for _ in range(number):
+        for _ in range(min(len(names), _LANES_A_SWEEP)):
             self._turn = (self._turn + 1) % len(names)
             name = names[self._turn]
             try:
@@ -48,6 +51,19 @@ class LaneSweeps:
                 self._note_away(name, len(names), error)
         if failure is not None and not reached:
             raise failure
+
+    def _ring_all(self, now: float) -> None:
+        """Of many lanes few are looked at in one sweep: what is due in the others must not wait for their turn."""
+        if len(self._lanes) <= _LANES_A_SWEEP or now - self._rang_at < _RING_EVERY_S:
+            return
+        self._rang_at = now
+        by_client: dict[int, list[LaneSweep]] = {}
+        for lane in self._lanes.values():
+            by_client.setdefault(id(lane.outbox.redis), []).append(lane)
+        for lanes in by_client.values():
+            with suppress(OutboxUnavailable):
+                for lane, generation in zip(lanes, ring_lanes([one.outbox for one in lanes]), strict=True):
+                    lane.ring(generation)
 
     def flush_metrics(self) -> None:
         for lane in self._lanes.values():

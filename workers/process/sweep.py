@@ -34,7 +34,7 @@ class LaneSweep:
     """`config_stamp()` changes with the config file: letters that wait for a company are then looked at again."""
 
     def __init__(self, outbox: Outbox, config_stamp: Callable[[], object]) -> None:
-        self._outbox, self._redis = outbox, outbox.redis
+        self.outbox, self._redis = outbox, outbox.redis
         self._bell = Bell(self._redis, lane=outbox.lane_name, unheard=outbox.lane.release)
         self.metrics = SharedMetrics(self._redis, lane=outbox.lane_name, base=outbox.base)
         self._epoch = Epoch(outbox)
@@ -47,10 +47,8 @@ class LaneSweep:
 
     def sweep(self, now: float) -> None:
         """`now`: seconds of the monotonic clock. Raises OutboxUnavailable."""
-        outbox, lane = self._outbox, self._outbox.lane_name
-        generation = outbox.lane.ring()
-        if generation:
-            self._bell.ring_flush(generation)
+        outbox, lane = self.outbox, self.outbox.lane_name
+        self.ring(outbox.lane.ring())
         post_dead_letters(self._redis, outbox)
         self._posters.tend()
         self._watch(now)
@@ -62,15 +60,20 @@ class LaneSweep:
                 ask_to_unpark(self._redis, lane, _stamp_of(_PARKED_EVERY_S))
         self._ask_to_index(now)
 
+    def ring(self, generation: int) -> None:
+        """Rings for a generation; 0: there is nothing to do."""
+        if generation:
+            self._bell.ring_flush(generation)
+
     def _ask_to_index(self, now: float) -> None:
         """Where something came in since the last time."""
         if now - self._indexed_at < _INDEX_EVERY_S:
             return
         self._indexed_at = now
-        came = sum(row["accepted"] for row in self._outbox.ledger().values())
+        came = sum(row["accepted"] for row in self.outbox.ledger().values())
         if came != self._indexed:
             self._indexed = came
-            ask_to_index(self._redis, self._outbox.lane_name, _stamp_of(_INDEX_EVERY_S))
+            ask_to_index(self._redis, self.outbox.lane_name, _stamp_of(_INDEX_EVERY_S))
 
     def _watch(self, now: float) -> None:
         """Whether Redis was set back: said and counted also while nothing is delivered."""
@@ -78,16 +81,16 @@ class LaneSweep:
             return
         self._watched_at = now
         tell(self._epoch.look(), self.metrics)
-        if read_life(self._outbox).unsure:
-            ask_to_recognise(self._redis, self._outbox.lane_name, _stamp_of(_RECOGNISE_EVERY_S))
+        if read_life(self.outbox).unsure:
+            ask_to_recognise(self._redis, self.outbox.lane_name, _stamp_of(_RECOGNISE_EVERY_S))
 
     def _parked_is_due(self) -> bool:
         """Some letter that waits for a company is to be looked at again, or the config has changed."""
         stamp = self._config_stamp()
         changed, self._stamp = stamp != self._stamp, stamp
         with reaching_redis():
-            now_ms = self._outbox.now_ms()
-            due = self._redis.zcount(self._outbox.prefix + keys.PARKED, "-inf", now_ms)
+            now_ms = self.outbox.now_ms()
+            due = self._redis.zcount(self.outbox.prefix + keys.PARKED, "-inf", now_ms)
         return changed or bool(due)
 
 
