@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import redis
 
+from relay.outbox.connection import connect, lane_client
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox
@@ -28,7 +28,7 @@ TYPE = "Help-desk ticket"
 @dataclass
 class Laned:
     folder: Path
-    server: EmbeddedServer
+    redis_url: str
     sandboxes: dict[str, Sandbox]
     urls: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Laned:
     def __post_init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.redis = redis.Redis.from_url(self.server.url)
+        self.redis = connect(self.redis_url)
         self.http = httpx.Client(trust_env=False, timeout=15)
 
     @property
@@ -44,7 +44,7 @@ class Laned:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("RELAY_")},
             "RELAY_CONFIG": str(self.folder / "relay.yaml"),
-            "RELAY_REDIS_URL": self.server.url,
+            "RELAY_REDIS_URL": self.redis_url,
             "RELAY_PORT": str(self.port),
             "RELAY_OPERATOR_TOKEN": "operator-of-these-tests-0123456789",
             "RELAY_ALLOW_WEAK_SECRETS": "true",
@@ -117,7 +117,7 @@ class Laned:
         return answer.text
 
     def outbox(self, lane: str) -> Outbox:
-        return Outbox(self.redis, lane=lane)
+        return Outbox(lane_client(self.redis, lane), lane=lane)
 
     def books(self, lane: str) -> dict[str, int]:
         """The lane's, without what is 0; they balance."""
@@ -137,16 +137,18 @@ class Laned:
 
 
 @contextlib.contextmanager
-def laned(folder: Path, *lanes: str) -> Iterator[Laned]:
-    """Nothing runs yet but Redis and the sandboxes."""
-    server = EmbeddedServer(folder / "r").start()
+def laned(folder: Path, *lanes: str, redis_url: str = "") -> Iterator[Laned]:
+    """Nothing runs yet but Redis (its own where no `redis_url` is given) and the sandboxes."""
     with contextlib.ExitStack() as stack:
-        stack.callback(server.stop)
+        if not redis_url:
+            server = EmbeddedServer(folder / "r").start()
+            stack.callback(server.stop)
+            redis_url = server.url
         sandboxes = {
             name: create_sandbox(types=[TYPE], quotas=NO_QUOTAS, token=f"token-of-{name}") for name in lanes
         }
         urls = {name: stack.enter_context(running(sandbox)) for name, sandbox in sandboxes.items()}
-        relay = Laned(folder, server, sandboxes, urls)
+        relay = Laned(folder, redis_url, sandboxes, urls)
         stack.callback(relay.stop)
         relay.configure()
         yield relay

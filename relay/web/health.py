@@ -68,7 +68,7 @@ class Health:
 
     def problems(self, seen: Seen) -> tuple[str, ...]:
         """Why events cannot be durably accepted now; empty: they can."""
-        if seen.away and not self._spool_takes():
+        if seen.away and not seen.elsewhere and not self._spool_takes():
             return (*seen.problems, seen.away)
         return seen.problems
 

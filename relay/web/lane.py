@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import redis
 import redis.asyncio
 
+from relay.errors import OutboxUnavailable
 from relay.operations.lanes import LaneTenant
 from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
@@ -78,6 +79,15 @@ class WebLane:
     def stranger(self) -> str:
         """Why this lane is not ours, "" where it is. Raises OutboxUnavailable."""
         return self.guard.glance().sentence
+
+    def answers_apart(self) -> bool:
+        """Whether its keys lie on a node of their own (in a cluster), and that one answers."""
+        if self.outbox.redis is self.outbox.home.redis:
+            return False
+        try:
+            return self.outbox.now_ms() > 0
+        except OutboxUnavailable:
+            return False
 
     def look_for_a_restored_redis(self) -> None:
         """Raises OutboxUnavailable."""

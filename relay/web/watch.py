@@ -29,11 +29,12 @@ _NO_ANSWER: Final = "Redis: no answer in time"
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `strangers`: lane -> why it is not
-    ours, of those that are not. `problems`: what no spool helps against. `durability` None: Redis did not answer."""
+    ours, of those that are not. `elsewhere`: of a cluster's nodes this one does not answer, and another lane's does. `problems`: what no spool helps against. `durability` None: Redis did not answer."""
 
     durability: Durability | None = None
     away: str = ""
     strangers: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: bool = False
     problems: tuple[str, ...] = ()
 
     @property
@@ -51,6 +52,9 @@ class WatchedLane(Protocol):
     def recorder(self) -> Recorder: ...
 
     def stranger(self) -> str: ...
+
+    def answers_apart(self) -> bool:
+        """Whether it lies on a node of its own, and that one answers."""
 
 
 class RedisWatch:
@@ -135,9 +139,9 @@ class RedisWatch:
             if len(strangers) == len(tuple(self._lanes())):
                 # Nothing is left that could take events.
                 problems = (*problems, *strangers.values())
-            return Seen(found, away, strangers, problems)
+            return Seen(found, away, strangers, problems=problems)
         except OutboxUnavailable as error:
-            return Seen(away=str(error))
+            return Seen(away=str(error), elsewhere=any(lane.answers_apart() for lane in self._lanes()))
 
     def _tell(self, seen: Seen, *, sure: bool) -> None:
         found = seen.durability

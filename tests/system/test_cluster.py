@@ -7,14 +7,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.cluster_load import Load, Outcome, Relay
-from bench.redis_cluster import ClusterServers
+from bench.redis_cluster import ClusterServers, slot_of
 from bench.servers import ROOT, environ
 from relay.outbox.durability import CLUSTER
+from tests.laned import laned, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -110,3 +112,20 @@ def test_a_master_that_hangs_costs_the_door_two_seconds(cluster: ClusterServers,
         cluster.wake(master)
     found = settled(relay, load)
     assert found.slowest_s < 3.0, found
+
+
+def test_lanes_lie_on_nodes_of_their_own(cluster: ClusterServers, short_tmp: Path) -> None:
+    """Several tenants over the cluster: each one's events are written to its lane's master, and reach its own Planhat."""
+    names = ("emea", "us", "apac")
+    assert len({slot_of(name) for name in names}) == 3
+    with laned(short_tmp, *names, redis_url=cluster.url) as relay:
+        relay.begin()
+        for number in range(5):
+            for name in names:
+                assert relay.send(f"hook-{name}", number).status_code == 202
+        wait_until(lambda: all(relay.books(name).get("delivered") == 5 for name in names), 30)
+        stats = relay.api("stats")
+        assert stats["balanced"] and {row["delivery"]["state"] for row in stats["lanes"].values()} == {"open"}
+        for name in names:
+            assert len(relay.sandboxes[name].store.list_page({"limit": "100"})) == 5
+            assert not relay.outbox("main").ledger().get(f"hook-{name}"), "nothing of it lies elsewhere"
