@@ -11,7 +11,7 @@ import click
 import orjson
 
 from relay.cli.up_folder import write_private
-from relay.config import Config
+from relay.config import Config, LaneConfig
 from relay.errors import RelayError
 from relay.planhat.sandbox.seeds import standard_tenant
 
@@ -25,6 +25,7 @@ def tenant_of_config(config: Config) -> dict[str, Any]:
     given = config.sandbox
     types = given.get("types") or [
         *config.planhat.types,
+        *(type_ for lane in config.lanes.values() for type_ in lane.planhat.types),
         *(source.type for source in config.sources.values() if source.type),
     ]
     seed: dict[str, Any] = {"companies": [*_companies_of_tables(config), *(given.get("companies") or [])]}
@@ -39,7 +40,9 @@ def tenant_of_config(config: Config) -> dict[str, Any]:
 def _companies_of_tables(config: Config) -> Iterator[dict[str, Any]]:
     """Those that the sandbox does not have already, with the domains that a table gives them."""
     domains: dict[str, list[str]] = {}
-    for step in config.companies:
+    # A lane that says nothing of its own has the file's steps.
+    lanes: tuple[Config | LaneConfig, ...] = (config, *config.lanes.values())
+    for step in {id(step): step for lane in lanes for step in lane.companies}.values():
         if step.kind == "default":
             domains.setdefault(step.value, [])
         for asked, company_id in step.table.items():
