@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -19,6 +20,8 @@ from workers.process.sweep import LaneSweep
 #: Lanes looked at in one sweep. Of more, all are asked together whether something is due.
 _LANES_A_SWEEP: Final = 8
 _RING_EVERY_S: Final = 1.0
+#: A lane whose Redis is away is looked at again after this.
+_AWAY_S: Final = 5.0
 
 
 class LaneSweeps:
@@ -32,6 +35,7 @@ class LaneSweeps:
         self._turn = 0
         self._rang_at = float("-inf")
         self._away: set[str] = set()
+        self._not_before: dict[str, float] = {}
 
     def sweep(self, now: float) -> None:
         """Looks at those whose turn it is. Raises OutboxUnavailable where none of them could be reached."""
@@ -42,13 +46,20 @@ class LaneSweeps:
         for _ in range(min(len(names), _LANES_A_SWEEP)):
             self._turn = (self._turn + 1) % len(names)
             name = names[self._turn]
+            if now < self._not_before.get(name, 0.0):
+                continue
             try:
                 self._lanes[name].sweep(now)
                 reached += 1
                 self._away.discard(name)
             except OutboxUnavailable as error:
+                if self._lanes[name].outbox.redis is self._home.redis:
+                    # All the others lie there too.
+                    raise
+                # A node of a cluster that hangs takes two seconds of the others' time.
+                self._not_before[name] = time.monotonic() + _AWAY_S
                 failure = error
-                self._note_away(name, len(names), error)
+                self._note_away(name, error)
         if failure is not None and not reached:
             raise failure
 
@@ -58,7 +69,9 @@ class LaneSweeps:
             return
         self._rang_at = now
         by_client: dict[int, list[LaneSweep]] = {}
-        for lane in self._lanes.values():
+        for name, lane in self._lanes.items():
+            if now < self._not_before.get(name, 0.0):
+                continue
             by_client.setdefault(id(lane.outbox.redis), []).append(lane)
         for lanes in by_client.values():
             with suppress(OutboxUnavailable):
@@ -69,9 +82,8 @@ class LaneSweeps:
         for lane in self._lanes.values():
             lane.metrics.flush()
 
-    def _note_away(self, name: str, lanes: int, error: OutboxUnavailable) -> None:
-        """Of the only lane the supervisor says so itself."""
-        if lanes > 1 and name not in self._away:
+    def _note_away(self, name: str, error: OutboxUnavailable) -> None:
+        if name not in self._away:
             self._away.add(name)
             log("lane.away", level=logging.ERROR, lane=name, reason=str(error))
 
