@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -47,6 +46,7 @@ from relay.rules.file.load import load
 from relay.settings import Settings, secret_problems
 from relay.telemetry import log
 from relay.tracing import Tracing
+from relay.web.config_file import stamp_of, text_of
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.lane import WebLane, WebRedis
@@ -70,8 +70,8 @@ class WebSide:
         self.settings = settings
         set_rq_prefix(settings.key_prefix, clustered=in_cluster(settings.redis_url))
         self._environ = dict(os.environ) if environ is None else environ
-        self._stamp = _stamp(settings.config)
-        text = _text(settings.config)
+        self._stamp = stamp_of(settings.config)
+        text = text_of(settings.config)
         config, book = load(settings.config, self._environ, text=text)
         house = furnish(config, book)
         self._reach_redis(config, house)
@@ -228,12 +228,12 @@ class WebSide:
 
     def reload_if_changed(self) -> bool:
         """Takes over a changed config file; a broken one is refused loudly and the old rules go on."""
-        stamp = _stamp(self.settings.config)
+        stamp = stamp_of(self.settings.config)
         if stamp == self._stamp:
             return False
         self._stamp = stamp
         try:
-            text = _text(self.settings.config)
+            text = text_of(self.settings.config)
             config, book = load(self.settings.config, self._environ, text=text)
             house = furnish(config, book)
         except RelayError as error:
@@ -398,19 +398,3 @@ class WebSide:
 
 def _retention(config: Config, house: House) -> Retention:
     return Retention.of(config.keep, dedupe_s=house.dedupe_s)
-
-
-def _text(path: str) -> str | None:
-    """The file as it is now; None where it cannot be read, which whoever loads it says in better words."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
