@@ -10,8 +10,8 @@
 # Seen with: @hookflo/tern 4.1.0, stripe 23.1.0, @sanity/webhook 4.0.4 (npm), 2026-11-28.
 #   Source: tern, dist/verifiers/algorithms.js (a later v1 overwrites an earlier one) and
 #   dist/platforms/algorithms.js (sanity: encoding "base64").
-# Why it matters here: the roll of a secret is planned to lose nothing; here it loses all
-#   events of a day, and the tests with one signature are green.
+# Why it matters here: the roll of a secret is meant to lose nothing; here it can lose all
+#   events of its 24 hours, and the tests with one signature are green.
 set -euo pipefail
 
 work=$(mktemp -d)
