@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from relay.errors import OutboxUnavailable, UserError
 from relay.outbox.bell import QUEUES
+from relay.outbox.connection import in_cluster
 from relay.outbox.keys import set_rq_prefix
 from relay.settings import Settings
 from relay.telemetry import set_up_logging
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.read(os.environ)
         set_up_logging(settings.log_format, settings.log_level)
         # Imported below: whatever imports RQ comes after this.
-        set_rq_prefix(settings.key_prefix)
+        set_rq_prefix(settings.key_prefix, clustered=in_cluster(settings.redis_url))
         if chosen.queue:
             from workers.process.worker import work_queue
 

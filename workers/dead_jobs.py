@@ -1,5 +1,5 @@
 """Each dead letter as a failed RQ job in the queue `dead-letter`, so that every RQ dashboard shows it and its *requeue*
-replays it. The letter is the truth; the job is its poster, put up by the sweep and made again where it is missing."""
+replays it. The letter is the truth; the job only shows it. The sweep makes it, and makes it again where it is missing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rq.results import Result
 from relay.lane_name import MAIN
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, dead_job_id, dead_job_ids
+from relay.outbox.connection import rq_client
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
@@ -33,7 +34,7 @@ _JOB_TIMEOUT_S = 120
 def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) -> int:
     """How many were put up. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
     dead_ids = outbox.dead.unposted(limit)
-    if not dead_ids or not _post(client, outbox, dead_ids):
+    if not dead_ids or not _post(rq_client(client), outbox, dead_ids):
         return 0
     outbox.dead.mark_posted(dead_ids)
     return len(dead_ids)
@@ -44,32 +45,35 @@ class Posters:
     of them in turn."""
 
     def __init__(self, client: redis.Redis, outbox: Outbox) -> None:
-        self._client = client
+        self._rq = rq_client(client)
         self._outbox = outbox
         self._cursor = 0
 
     def tend(self, *, count: int = 100) -> int:
         """How many were missing. Raises OutboxUnavailable."""
-        registry = _registry(self._client)
         with reaching_redis():
-            answer: Any = self._client.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
-            self._cursor, rows = answer
-            if not rows:
-                return 0
-            letters = [name.decode() for name, _ in rows]
-            names = [dead_job_ids(self._outbox.lane_name, letter) for letter in letters]
-            pipe = self._client.pipeline(transaction=False)
-            for name in chain.from_iterable(names):
-                pipe.hget(Job.key_for(name), "status")
-                pipe.zscore(registry.key, name)
+            answer: Any = self._outbox.redis.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
+        cursor, rows = answer
+        letters = [name.decode() for name, _ in rows]
+        names = [dead_job_ids(self._outbox.lane_name, letter) for letter in letters]
+        registry = _registry(self._rq)
+        pipe = self._rq.pipeline(transaction=False)
+        for name in chain.from_iterable(names):
+            pipe.hget(Job.key_for(name), "status")
+            pipe.zscore(registry.key, name)
+        try:
             answers = iter(pipe.execute())
+        except (RedisError, OSError):
+            # In a cluster RQ's node may be away while the lane's is not; these are looked at again.
+            return 0
+        self._cursor = cursor
         missing = []
         for letter, of in zip(letters, names, strict=True):
             found = [(next(answers), next(answers)) for _ in of]
             # One that was requeued is in the queue, or under way: it comes back here if it fails.
             if all(status is None or (status == b"failed" and score is None) for status, score in found):
                 missing.append(letter)
-        return len(missing) if missing and _post(self._client, self._outbox, missing) else 0
+        return len(missing) if missing and _post(self._rq, self._outbox, missing) else 0
 
 
 def _registry(client: redis.Redis) -> FailedJobRegistry:
@@ -117,9 +121,9 @@ def _post_one(
 
 def _where_to_look(lane: str, dead_id: str) -> str:
     """What a dashboard cannot show, and what its buttons do here."""
-    option, query = ("", "") if lane == MAIN else (f" --lane {lane}", f"?lane={lane}")
+    option, below = ("", "") if lane == MAIN else (f" --lane {lane}", f"/lanes/{lane}")
     return (
-        f"More: relay dead show {dead_id}{option}, or the relay's console: /console/dead/{dead_id}{query}\n"
+        f"More: relay dead show {dead_id}{option}, or the relay's console: /console{below}/dead/{dead_id}\n"
         "Requeue replays it with today's rules. Delete and Empty take away this job alone: it comes back, the dead letter stays. "
         f"To give it up: relay dead discard {dead_id}{option}"
     )
@@ -157,7 +161,7 @@ def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:
 
 def _enqueue(client: redis.Redis, function: str, lane: str, job_id: str, description: str) -> None:
     try:
-        Queue(DEAD_QUEUE, connection=client, serializer="json").enqueue(
+        Queue(DEAD_QUEUE, connection=rq_client(client), serializer="json").enqueue(
             function,
             args=(lane,),
             job_id=job_id,

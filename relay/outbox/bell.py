@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.lane_name import MAIN
+from relay.outbox.connection import rq_client
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"
@@ -41,7 +42,7 @@ class Bell:
         lane: str = MAIN,
         unheard: Callable[[int], None] = lambda generation: None,
     ) -> None:
-        self._redis = client
+        self._rq = rq_client(client)
         self._lane = lane
         self._unheard = unheard
 
@@ -51,7 +52,7 @@ class Bell:
         from rq import Queue
 
         try:
-            Queue(FLUSH_QUEUE, connection=self._redis, serializer="json").enqueue(
+            Queue(FLUSH_QUEUE, connection=self._rq, serializer="json").enqueue(
                 "workers.jobs.flush",
                 args=(self._lane, generation),
                 job_id=f"flush-{self._lane}-{generation}",

@@ -30,7 +30,7 @@ NEWER_SHOWN_MS = 30_000
 
 
 class Outbox(Store):
-    """One lane's. `piped`: see `OutboxLane`."""
+    """Holds everything of one lane in Redis. `piped`: see `OutboxLane`."""
 
     def __init__(
         self,

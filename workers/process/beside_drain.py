@@ -32,7 +32,7 @@ _UNSURE_S: Final = 60.0
 
 
 class BesideDrain:
-    """One lane's. Each is one job."""
+    """Does one lane's work beside the drain; each method is one job."""
 
     def __init__(self, lane: LaneContext) -> None:
         self._lane = lane

@@ -17,7 +17,7 @@ LANES_AT_ONCE: Final = 16
 
 
 class LaneThreads:
-    """One process's."""
+    """Begins and ends the threads of one flush process."""
 
     def __init__(self, stopping: Callable[[], bool], *, most: int = LANES_AT_ONCE) -> None:
         self._stopping = stopping

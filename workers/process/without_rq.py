@@ -12,6 +12,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.connection import own_tag
 from relay.outbox.outbox import Outbox
 from relay.telemetry import log
 from workers.process.stopping import Stopping
@@ -31,9 +32,9 @@ class FlushesLane(Protocol):
 
 
 def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
-    """Whether a plain write, as RQ's are, is refused for want of memory."""
+    """Whether a plain write, as RQ's are, is refused for want of memory. `client`: RQ's."""
     try:
-        client.set(outbox.prefix + keys.READY, "1", ex=60)
+        client.set(keys.lane_prefix(own_tag(client, outbox.lane_name), outbox.base) + keys.READY, "1", ex=60)
     except OutOfMemoryError:
         return True
     except (RedisError, OSError):

@@ -21,7 +21,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS
 from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
-from relay.outbox.connection import connect
+from relay.outbox.connection import connect, rq_client
 from relay.outbox.durability import CLUSTER, examine_durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role
@@ -81,7 +81,7 @@ def work_queue(queue: str, parent: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
-    outbox = Outbox(connection, base=settings.key_prefix)
+    outbox, rq = Outbox(connection, base=settings.key_prefix), rq_client(connection)
     role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
     signs = Signs(outbox, role, file=settings.heartbeat_file)
     signs.good_for(AWAY_DUE_S)
@@ -96,14 +96,14 @@ def work_queue(queue: str, parent: int) -> int:
     try:
         if queue == FLUSH_QUEUE:
             _wait_for_own_lane(signs)
-        while _serve(queue, connection, signs) and memory_full(connection, outbox):
+        while _serve(queue, rq, signs) and memory_full(rq, outbox):
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
                 drain_without_rq(
-                    connection, outbox, lambda: worker_context().lanes(), stopping=STOPPING, asked=signs.asked
+                    rq, outbox, lambda: worker_context().lanes(), stopping=STOPPING, asked=signs.asked
                 )
             else:
-                wait_without_rq(connection, outbox, stopping=STOPPING, asked=signs.asked)
+                wait_without_rq(rq, outbox, stopping=STOPPING, asked=signs.asked)
     finally:
         THREADS.join(_END_S)
         if STOPPING():
