@@ -4,12 +4,13 @@ anything is sent. Pure.
 Nothing that a person can still see there is overwritten by what is not newer. Of the events that may have been delivered
 already (`before`), Planhat's record knows the end; those that come now (`coming`) go on top of it:
 
-- `replace`: what stands there counts as just newer than everything from before;
+- `replace`: what stands there counts as just newer than everything from before, unless it is known to be older;
 - `first`: what stands there is the first, where it is no stand-in of ours;
 - `union`: who stands there is among them;
 - `fallback`, `placeholder`: what stands there is one where it is one of ours; else it is a value, and the first;
 - `append`: entries that are found in the text stay entries, in their places, so that an edit or a deletion still finds them;
   what stands between them (entries that were forgotten, a person's words) stays where it is, as pieces that no event owns.
+  What is deleted and still stands there is found by its words, as far as they are known, and taken out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from relay.registers import STAND_INS, Way, member_key
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"
+#: Later than any entry.
+_END: Final = ("~", "")
 _TAG: Final = re.compile(r"<[^<>]*>")
 
 
@@ -41,6 +44,7 @@ def rebase(
     Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `doubtful`: a call that
     was cut off may have brought it there already."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
+    older = _replaced(document, before)
     fold(document, before)
     if doubtful and record is not None:
         # Looked for in the text as well: it is not to stand there twice.
@@ -49,6 +53,7 @@ def rebase(
     if record is None:
         document.planhat_id = ""
         return document
+    retracted = {*document.retracted, *(patch.message_id for patch in coming if patch.action == "retract")}
     document.planhat_id = str(record.get("_id") or document.planhat_id)
     document.company_id = document.company_id or str(record.get("companyId") or "")
     stands = _fields(record)
@@ -59,12 +64,15 @@ def rebase(
             # Also where nothing stands: what was delivered and is gone was taken out since.
             entries = document.registers.setdefault(name, {}).setdefault(way, {})
             text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
-            _align(document, entries, stored.get(name, {}), text)
+            deleted = _deleted(name, retracted, stored.get(name, {}), coming)
+            _align(document, entries, stored.get(name, {}), text, deleted)
             continue
         if standing in (None, "", []):
             continue
         ways = document.registers.setdefault(name, {})
         if way == "replace":
+            if way in ways and standing in older.get(name, ()) and standing != ways[way][3]:
+                continue
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
@@ -81,10 +89,34 @@ def rebase(
     return document
 
 
+def _replaced(document: Document, before: Sequence[Patch]) -> dict[str, list[Any]]:
+    """By field, what it was as far as is known: where that still stands, the newest was not delivered."""
+    known = {name: [ways["replace"][3]] for name, ways in document.registers.items() if "replace" in ways}
+    for patch in before:
+        for name, (way, value) in patch.fields.items():
+            if way == "replace":
+                known.setdefault(name, []).append(value)
+    return known
+
+
 def _appended(patch: Patch) -> Patch:
     """What `patch` appends, and nothing else of it."""
     fields = {name: (way, value) for name, (way, value) in patch.fields.items() if way == "append"}
     return replace(patch, fields=fields, company_id="", company={})
+
+
+def _deleted(
+    name: str, retracted: set[str], stored: Mapping[str, Any], coming: Sequence[Patch]
+) -> list[_Spoken]:
+    """What is no longer to stand in the text `name`, in the words that are known."""
+    words = {message: [stored[message][3]] for message in retracted & stored.keys()}
+    times = {message: str(stored[message][4]) for message in words}
+    for patch in coming:
+        way, value = patch.fields.get(name, ("", ""))
+        if way == "append" and patch.message_id in retracted:
+            words.setdefault(patch.message_id, []).append(value)
+            times[patch.message_id] = min(patch.time, times.get(patch.message_id, patch.time))
+    return [((times[message], message), _words(*said)) for message, said in words.items()]
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,49 +201,79 @@ class Blocks(Lines):
         return self.text[start:end].strip()
 
 
-def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any], text: Lines) -> None:
-    """Finds `entries` in `text`, in order; what is between them becomes pieces. An entry that was `stored`, hence delivered, and
-    is not found was taken out since: what stands speaks. One that may not have been delivered yet stays."""
-    live = sorted(
-        (
-            (entry[4], message, entry)
-            for message, entry in entries.items()
-            if message not in document.retracted and entry[3] not in (None, "")
-        ),
-        key=lambda one: one[:2],
-    )
-    found: dict[str, tuple[int, int]] = {}
-    at = 0
-    for _, message, entry in live:
-        place = _find(text, at, entry[3], stored.get(message))
-        if place is not None:
-            found[message] = place
-            at = place[1]
-    whole = plain_document(text.text)
-    for _, message, entry in live:
+#: ((time, message), the words in which it may stand there).
+_Spoken = tuple[tuple[str, str], Sequence[str]]
+
+
+def _align(
+    document: Document,
+    entries: dict[str, Any],
+    stored: Mapping[str, Any],
+    text: Lines,
+    deleted: Sequence[_Spoken],
+) -> None:
+    """Finds `entries` in `text`, in order; what is between them becomes pieces, but for what is `deleted`. An entry that was
+    `stored`, hence delivered, and is not found was taken out since: what stands speaks. One that may not have been delivered
+    yet stays."""
+    gone = {message for (_, message), _ in deleted}
+    live = [
+        # In its newest words or in those that were delivered before.
+        ((entry[4], message), _words(entry[3], stored[message][3] if message in stored else ""))
+        for message, entry in entries.items()
+        if message not in document.retracted and message not in gone and entry[3] not in (None, "")
+    ]
+    found = _places(text, live, deleted)
+    whole, nothing = plain_document(text.text), not any(one in found for (_, one), _ in live)
+    for (_, message), words in live:
         if message in found:
             continue
         # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
         # the text was rewritten it may be there in other spelling.
-        said = plain_document(str(entry[3]))
-        if message in stored or (not found and said and said in whole):
+        said = plain_document(words[0])
+        if message in stored or (nothing and said and said in whole):
             del entries[message]
-    at, key, number = 0, ("", ""), 0
-    for time, message, _ in [one for one in live if one[1] in found]:
-        start, end = found[message]
-        number += _piece(document, entries, text.piece(at, start), key, number)
-        at, key = end, (time, message)
+    number, at, key = 0, 0, ("", "")
+    for one, _ in sorted([*live, *deleted]):
+        if one[1] in found:
+            start, end = found[one[1]]
+            number += _piece(document, entries, text.piece(at, start), key, number)
+            # What is deleted is no place to stand behind.
+            at, key = end, key if one[1] in gone else one
     _piece(document, entries, text.piece(at, len(text.text)), key, number)
 
 
-def _find(text: Lines, at: int, said: Any, was: Any) -> tuple[int, int] | None:
-    """Where an entry stands, in its newest words or in those that were delivered before."""
-    for words in (said, was[3] if was is not None else None):
-        if words not in (None, ""):
-            place = text.find(str(words), at)
-            if place is not None:
-                return place
-    return None
+def _places(text: Lines, live: Sequence[_Spoken], deleted: Sequence[_Spoken]) -> dict[str, tuple[int, int]]:
+    """message -> where it stands. What is deleted takes no place of what is not: the same words may be both's."""
+    alone = _in_order(text, live)
+    if not deleted:
+        return alone
+    both = _in_order(text, [*live, *deleted])
+    if alone.keys() <= both.keys():
+        return both
+    # Between those that stay, then.
+    ordered = sorted((one, words) for one, words in live if one[1] in alone)
+    for number in range(len(ordered) + 1):
+        after = ordered[number - 1][0] if number else ("", "")
+        before = ordered[number][0] if number < len(ordered) else _END
+        at = alone[after[1]][1] if number else 0
+        end = alone[before[1]][0] if before is not _END else len(text.text)
+        between = [(one, words) for one, words in deleted if after < one < before]
+        alone |= {m: place for m, place in _in_order(text, between, at).items() if place[1] <= end}
+    return alone
+
+
+def _in_order(text: Lines, said: Sequence[_Spoken], at: int = 0) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for (_, message), words in sorted(said):
+        place = next((place for one in words if (place := text.find(one, at)) is not None), None)
+        if place is not None:
+            found[message] = place
+            at = place[1]
+    return found
+
+
+def _words(*texts: Any) -> list[str]:
+    return list(dict.fromkeys(str(text) for text in texts if text not in (None, "")))
 
 
 def _piece(
