@@ -50,16 +50,6 @@ class Thread:
         return [text for said in self.messages().values() if (text := said[-1].text) is not None]
 
 
-def allowed(said: list[Event]) -> set[str | None]:
-    """What a message may read in the end: the newest that is sure, or anything unsure. None: it is not there."""
-    sure = [event for event in said if not event.unsure]
-    # An edit of what was forgotten, and a deletion too, finds no message of its own.
-    found: set[str | None] = {sure[-1].text if sure else None}
-    if len(sure) < len(said):
-        found |= {event.text for event in said} | {None}
-    return found
-
-
 class Said:
     """All threads of one seed. Used by all senders at once."""
 

@@ -129,7 +129,7 @@ class States:
             witness.tally.over["drained at the limit"].append(time.monotonic() - began)
             witness.hold(
                 "drains at the limit",
-                int(client.config_get("maxmemory")["maxmemory"]) == limit,
+                str(client.config_get("maxmemory")["maxmemory"]) == str(limit),
                 "limit changed",
             )
         witness.delivered()
@@ -226,7 +226,7 @@ class States:
             checks = witness.doctor()
             witness.hold("doctor on the clock", not checks.get("clock against redis", True), str(checks))
         witness.answers_in_time("clock")
-        witness.moves("clock")
+        witness.moves(f"clock {-back:+d} s")
 
     # -- ours and people -------------------------------------------------------------------------------------------
 

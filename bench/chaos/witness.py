@@ -18,6 +18,7 @@ from bench.chaos.senders import Senders, post
 from bench.chaos.tally import SLACK_S, Tally
 from relay.errors import OutboxUnavailable
 from relay.event import event_id
+from relay.outbox import keys
 from relay.outbox.items import STATES
 from relay.planhat.sandbox import Sandbox
 
@@ -26,7 +27,7 @@ ANSWER_S: Final = 3.0
 #: And what was done to Redis is said within this.
 NOTICED_S: Final = 5.0
 #: When all is well again the relay says so within this.
-WELL_S: Final = 15.0
+WELL_S: Final = 30.0
 _SAMPLED: Final = 60
 
 
@@ -219,7 +220,27 @@ class Witness:
                 self.hold("goes on", True, "")
                 return
             time.sleep(0.05)
-        self.hold("goes on", False, f"an event was not delivered within {WELL_S:.0f} s after {what}")
+        self.hold(
+            "goes on", False, f"an event was not delivered within {WELL_S:.0f} s after {what}: {self.lane()}"
+        )
+
+    def lane(self) -> dict[str, Any]:
+        """What stands there, for whoever has to find out why it does not move."""
+        outbox = self.house.outbox()
+        client, prefix = outbox.redis, outbox.prefix
+        due: Any = client.zrange(prefix + keys.due("slack"), 0, 0, withscores=True)
+        return {
+            "now_ms": outbox.now_ms(),
+            "due": due,
+            "wake": client.get(prefix + keys.WAKE),
+            "wake_ttl_ms": client.pttl(prefix + keys.WAKE),
+            "generation": client.get(prefix + keys.GENERATION),
+            "delivery": client.hgetall(prefix + keys.DELIVERY),
+            "clock": client.get(prefix + keys.CLOCK),
+            "bells": client.lrange("rq:queue:flush", 0, -1),
+            "workers": client.smembers("rq:workers"),
+            "calls": client.zcard(prefix + keys.CALLS),
+        }
 
     def step(self, during: str) -> None:
         """All that holds at any moment."""
