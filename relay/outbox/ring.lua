@@ -47,7 +47,7 @@ end
 local watched = ARGV[1] == '0' or ARGV[3] == 'clock'
 local last = watched and tonumber(redis.call('GET', P .. 'clock') or '0') or 0
 if now + 2000 < last then
-  local gap, all, keys = last - now, true, {P .. 'doubt', P .. 'parked'}
+  local gap, all, keys = last - now, true, {P .. 'doubt', P .. 'directory:parked'}
   for _, source in ipairs(sources) do keys[#keys + 1] = P .. 'due:' .. source end
   for _, key in ipairs(keys) do all = due_now(key, last) and all end
   all = began_earlier(P .. 'waiting', gap) and all

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from relay.outbox import keys
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import Later
@@ -76,6 +77,14 @@ def test_delivery_that_was_just_reopened_is_at_full_speed_a_minute_later(
     delivery.reopen(NOON - 10_000)
     outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
     assert delivery.read().reopened_ms == NOON - HOUR - 10_000
+
+
+def test_a_letter_that_waits_for_its_company_is_looked_at_when_it_would_have_been(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.lane.ring(now_ms=NOON, clock=True)
+    outbox.redis.zadd(outbox.prefix + keys.PARKED, {"due": NOON - 1, "later": NOON + 60_000})
+    outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
+    assert scores(outbox, keys.PARKED) == {"due": NOON - HOUR, "later": NOON - HOUR + 60_000}
 
 
 def test_how_long_something_has_waited_is_as_true_as_before(outbox: Outbox) -> None:

@@ -253,6 +253,14 @@ def test_a_deletion_of_what_is_forgotten_takes_nothing_away() -> None:
     assert made.render().get("archived") is not True
 
 
+def test_an_edit_finds_what_it_edits_although_both_waited() -> None:
+    """The message was delivered, its edit was not, and Redis was set back to before both."""
+    said = [patch(0, 0), patch(1, 1), patch(2, 2), patch(9, 1, edit=1)]
+    record = stands(fold(Document("x"), said[:3]))
+    made = fold(rebase(Document("x"), said, said, record), said)
+    assert made.render()["description"] == "<p>text-0-0</p><p>text-1-1</p><p>text-2-0</p>"
+
+
 @pytest.mark.parametrize("waited", [True, False])
 @pytest.mark.parametrize("stored", [0, 3])
 def test_a_deletion_of_what_stands_there_takes_it_out(stored: int, waited: bool) -> None:

@@ -27,6 +27,8 @@ from relay.registers import STAND_INS, Way, member_key
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"
+#: Ways that leave one value.
+_SINGLE: Final = frozenset({"replace", "first", *STAND_INS})
 #: Later than any entry.
 _END: Final = ("~", "")
 _TAG: Final = re.compile(r"<[^<>]*>")
@@ -44,7 +46,7 @@ def rebase(
     Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `doubtful`: a call that
     was cut off may have brought it there already."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
-    older = _replaced(document, before)
+    older = _known_values(document, before)
     fold(document, before)
     if doubtful and record is not None:
         # Looked for in the text as well: it is not to stand there twice.
@@ -64,8 +66,10 @@ def rebase(
             # Also where nothing stands: what was delivered and is gone was taken out since.
             entries = document.registers.setdefault(name, {}).setdefault(way, {})
             text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
-            deleted = _deleted(name, retracted, stored.get(name, {}), coming)
-            _align(document, entries, stored.get(name, {}), text, deleted)
+            said = _said(name, coming)
+            deleted = _deleted(name, retracted, stored.get(name, {}), said)
+            waiting = {message: [p.fields[name][1] for p in patches] for message, patches in said.items()}
+            _align(document, entries, stored.get(name, {}), text, deleted, waiting)
             continue
         if standing in (None, "", []):
             continue
@@ -76,6 +80,9 @@ def rebase(
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
+            if way in ways and standing in older.get(name, ()):
+                # Ours, and known: what is earlier still comes before it, as ever.
+                continue
             if not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
                 ways[way] = [0, "", 0, standing]
         elif way in STAND_INS:
@@ -89,12 +96,14 @@ def rebase(
     return document
 
 
-def _replaced(document: Document, before: Sequence[Patch]) -> dict[str, list[Any]]:
-    """By field, what it was as far as is known: where that still stands, the newest was not delivered."""
-    known = {name: [ways["replace"][3]] for name, ways in document.registers.items() if "replace" in ways}
+def _known_values(document: Document, before: Sequence[Patch]) -> dict[str, list[Any]]:
+    """By field, what it was or would have been, as far as is known: where that still stands, the newest was not delivered."""
+    known = {name: [value] for name, value in _fields(document.render()).items()}
+    for name, ways in document.registers.items():
+        known.setdefault(name, []).extend(register[3] for way, register in ways.items() if way in _SINGLE)
     for patch in before:
         for name, (way, value) in patch.fields.items():
-            if way == "replace":
+            if way in _SINGLE:
                 known.setdefault(name, []).append(value)
     return known
 
@@ -105,18 +114,29 @@ def _appended(patch: Patch) -> Patch:
     return replace(patch, fields=fields, company_id="", company={})
 
 
+def _said(name: str, patches: Sequence[Patch]) -> dict[str, list[Patch]]:
+    """message -> what is appended to `name` of it."""
+    said: dict[str, list[Patch]] = {}
+    for patch in patches:
+        if patch.fields.get(name, ("", ""))[0] == "append":
+            said.setdefault(patch.message_id, []).append(patch)
+    return said
+
+
 def _deleted(
-    name: str, retracted: set[str], stored: Mapping[str, Any], coming: Sequence[Patch]
+    name: str, retracted: set[str], stored: Mapping[str, Any], said: Mapping[str, Sequence[Patch]]
 ) -> list[_Spoken]:
     """What is no longer to stand in the text `name`, in the words that are known."""
-    words = {message: [stored[message][3]] for message in retracted & stored.keys()}
-    times = {message: str(stored[message][4]) for message in words}
-    for patch in coming:
-        way, value = patch.fields.get(name, ("", ""))
-        if way == "append" and patch.message_id in retracted:
-            words.setdefault(patch.message_id, []).append(value)
-            times[patch.message_id] = min(patch.time, times.get(patch.message_id, patch.time))
-    return [((times[message], message), _words(*said)) for message, said in words.items()]
+    found: list[_Spoken] = []
+    for message in sorted(retracted & {*stored, *said}):
+        patches = said.get(message, ())
+        times = [patch.time for patch in patches]
+        words = [patch.fields[name][1] for patch in patches]
+        if message in stored:
+            times.append(stored[message][4])
+            words.append(stored[message][3])
+        found.append(((min(times), message), _words(*words)))
+    return found
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,14 +231,18 @@ def _align(
     stored: Mapping[str, Any],
     text: Lines,
     deleted: Sequence[_Spoken],
+    waiting: Mapping[str, Sequence[Any]],
 ) -> None:
     """Finds `entries` in `text`, in order; what is between them becomes pieces, but for what is `deleted`. An entry that was
     `stored`, hence delivered, and is not found was taken out since: what stands speaks. One that may not have been delivered
     yet stays."""
     gone = {message for (_, message), _ in deleted}
     live = [
-        # In its newest words or in those that were delivered before.
-        ((entry[4], message), _words(entry[3], stored[message][3] if message in stored else ""))
+        # In its newest words or in those that were delivered before, be it since Redis was set back.
+        (
+            (entry[4], message),
+            _words(entry[3], stored[message][3] if message in stored else "", *waiting.get(message, ())),
+        )
         for message, entry in entries.items()
         if message not in document.retracted and message not in gone and entry[3] not in (None, "")
     ]
