@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import get_args
+from typing import Final, get_args
 
 import orjson
 from prometheus_client import generate_latest
@@ -22,11 +24,16 @@ from relay.outbox.epoch import read_life
 from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
+from relay.outbox.scripts import reaching_redis
 from relay.outbox.shared_metrics import SharedMetrics, escape_label, exposition
 from relay.telemetry import with_help
 from relay.web.gauges import Gauges
 from relay.web.tally import Tally
-from relay.web.watch import RedisWatch, Seen
+from relay.web.watch import NO_ANSWER, RedisWatch, Seen
+
+#: What `/metrics` takes at most, whatever Redis does, and what it leaves for reading there.
+_ANSWER_S: Final = 2.7
+_LEAST_S: Final = 0.3
 
 
 class Health:
@@ -74,8 +81,16 @@ class Health:
         return self.spooler is not None and not self.spooler.spool.full()
 
     async def metrics(self, request: Request) -> Response:
+        began = time.monotonic()
         seen = await self._watch.seen()
-        text = await run_in_threadpool(self.exposition, seen)
+        reading = asyncio.ensure_future(run_in_threadpool(self.exposition, seen))
+        # A look that has used up the time leaves a moment: Redis answers, or it hangs.
+        left_s = max(_LEAST_S, _ANSWER_S - (time.monotonic() - began))
+        done, _ = await asyncio.wait([reading], timeout=left_s)
+        if not done:
+            reading.add_done_callback(asyncio.Future.exception)
+            reading = asyncio.ensure_future(run_in_threadpool(self.exposition, Seen(away=NO_ANSWER)))
+        text = await reading
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def exposition(self, seen: Seen | None = None) -> bytes:
@@ -87,7 +102,8 @@ class Health:
         try:
             if seen.durability is None:
                 raise OutboxUnavailable(seen.away)
-            parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
+            with reaching_redis():
+                parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
         damaged = len(self._damaged_secrets())
