@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any, Final, cast
@@ -148,6 +148,8 @@ class Storm:
         self.snapshot, self.was_set_back = None, True
         self.tally.set_back += 1
         self.tally.forgotten += accepted - now
+        if self.chance.random() < 0.5:
+            self.say_again()
 
     def recorded(self) -> set[str]:
         return {patch.event_id for patches in self.patches.values() for patch in patches} - self.forgotten
@@ -188,25 +190,10 @@ class Storm:
                     self.hold(f"{text}<" in f"{texts.get(external_id, '')}<", f"{text} of {external_id}")
 
     def record(self) -> None:
-        entries, patches = [], []
         number = self.number
-        for _ in range(self.chance.randint(1, 6)):
-            patch = self.patch()
-            patches.append(patch)
-            source = patch.source
-            entries.append(
-                Entry(
-                    patch.event_id,
-                    source,
-                    "pending",
-                    (patch.event_id,),
-                    b"{}",
-                    patch.external_id,
-                    patch.encode(),
-                )
-            )
+        patches = [self.patch() for _ in range(self.chance.randint(1, 6))]
         try:
-            self.outbox.record(entries)
+            self.accept(patches)
         except OutboxUnavailable:
             assert self.full
             # Nothing of it is kept, and no number is used up.
@@ -215,7 +202,26 @@ class Storm:
         for patch in patches:
             self.patches[patch.external_id].append(patch)
         if self.chance.random() < 0.2 and not self.full:
-            self.outbox.record(entries)
+            self.accept(patches)
+
+    def accept(self, patches: Sequence[Patch]) -> None:
+        self.outbox.record(
+            [
+                Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode())
+                for p in patches
+            ]
+        )
+
+    def say_again(self) -> None:
+        """Some of what Redis has forgotten is repeated by its senders."""
+        again = [
+            patch
+            for patches in self.patches.values()
+            for patch in patches
+            if patch.event_id in self.forgotten and self.chance.random() < 0.5
+        ]
+        self.accept(again)
+        self.forgotten -= {patch.event_id for patch in again}
 
     def patch(self) -> Patch:
         self.number += 1

@@ -204,7 +204,7 @@ def test_what_a_call_that_was_cut_off_may_have_brought_is_not_said_twice(history
     """All of it came after Redis was set back, and was sent once already; whether that arrived is not known."""
     events = [event for event in history.events if event.action == "upsert"]
     there = fold(Document("x"), events[: history.delivered])
-    made = fold(rebase(Document("x"), [], events, stands(there), doubtful=True), events)
+    made = fold(rebase(Document("x"), [], events, stands(there), repeated=events), events)
     found = _WORDS.findall(str(made.render().get("description", "")))
     assert len(found) == len(set(found)), "said twice"
     expected = fold(Document("x"), events).render()

@@ -33,17 +33,17 @@ def rebase(
     coming: Sequence[Patch],
     record: Mapping[str, Any] | None,
     *,
-    doubtful: bool = False,
+    repeated: Sequence[Patch] = (),
 ) -> Document:
     """`document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
-    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `doubtful`: a call that
-    was cut off may have brought it there already."""
+    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; of that, `repeated`
+    may stand there already: a call that was cut off may have brought it, or its sender says again what was forgotten."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
     older = _known_values(document, before)
     fold(document, before)
-    if doubtful and record is not None:
+    if record is not None:
         # Looked for in the text as well: it is not to stand there twice.
-        fold(document, [_appended(patch) for patch in coming if patch.action == "upsert"])
+        fold(document, [_appended(patch) for patch in repeated if patch.action == "upsert"])
     document.sent_hash = ""
     if record is None:
         document.planhat_id = ""

@@ -34,10 +34,19 @@ def align_appended(
     what was delivered and is gone was taken out since. `stored`: its entries as they were stored; `retracted`: messages that
     are deleted, also by what comes."""
     entries = document.registers.setdefault(name, {}).setdefault("append", {})
+    for piece in [message for message in entries if STANDING in message]:
+        # Found anew: one of them may be what an event says again.
+        del entries[piece]
+        document.messages.pop(piece, None)
     text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
     said = _said(name, coming)
     waiting = {message: [patch.fields[name][1] for patch in patches] for message, patches in said.items()}
     _align(document, entries, stored, text, _deleted(name, retracted, stored, said), waiting)
+
+
+def has_pieces(document: Document) -> bool:
+    """Whether it holds words that stood in Planhat and that no event owns."""
+    return any(STANDING in message for message in document.messages)
 
 
 def _said(name: str, patches: Sequence[Patch]) -> dict[str, list[Patch]]:
