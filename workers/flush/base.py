@@ -68,7 +68,7 @@ def rebase(
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
-            if way in ways and standing in older.get(name, ()):
+            if standing in older.get(name, ()):
                 # Ours, and known: what is earlier still comes before it, as ever.
                 continue
             if not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
