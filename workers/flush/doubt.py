@@ -33,7 +33,7 @@ class _Getter(Protocol):
 
 
 class Doubts:
-    """One process's. `call()` takes a place in the minute."""
+    """Looks again at conversations in doubt. `call()` takes a place in the minute."""
 
     def __init__(
         self,
