@@ -87,12 +87,14 @@ class Run:
         left: list[str] = []
         while time.monotonic() < until or left:
             left = left or self.chance.sample(self.only, len(self.only))
+            self.states.during = "breaks"
             for _ in range(self.chance.randint(1, 4)):
                 time.sleep(self.chance.uniform(0.1, 0.8))
                 break_something(self.house, self.sandbox, self.chance, self.tally)
             # A page that nobody serves says nothing: the web side has come up again before the next.
             self.house.mend()
             self.witness.await_well("breaks")
+            self.states.during = ""
             self.witness.step("breaks")
             what = left.pop()
             if what == "drained":

@@ -28,6 +28,8 @@ ANSWER_S: Final = 3.0
 NOTICED_S: Final = 5.0
 #: When all is well again the relay says so within this.
 WELL_S: Final = 30.0
+#: And a new event is delivered within this: right after an outage of Planhat delivery is slow on purpose, for a minute.
+MOVES_S: Final = 75.0
 _SAMPLED: Final = 60
 
 
@@ -210,7 +212,7 @@ class Witness:
         if self.senders is None or not self.senders.insist(event, body):
             return
         name = event_id("slack", event.event_id)
-        while time.monotonic() - began < WELL_S:
+        while time.monotonic() - began < MOVES_S:
             try:
                 found = self.house.outbox().events.get(name)
             except OutboxUnavailable:
@@ -221,7 +223,7 @@ class Witness:
                 return
             time.sleep(0.05)
         self.hold(
-            "goes on", False, f"an event was not delivered within {WELL_S:.0f} s after {what}: {self.lane()}"
+            "goes on", False, f"an event was not delivered within {MOVES_S:.0f} s after {what}: {self.lane()}"
         )
 
     def lane(self) -> dict[str, Any]:
@@ -249,8 +251,13 @@ class Witness:
         self.ready_means_accepted(during)
 
     def slack(self) -> None:
-        """Slack's 3 s, over all posts of the run."""
-        times = sorted(time_s for times in self.tally.took.values() for time_s in times)
+        """Slack's 3 s, over all posts of the run but those that may have met a web side that was just starting."""
+        times = [
+            time_s
+            for name, took in self.tally.took.items()
+            for time_s in took
+            if name not in ("breaks", "releases")
+        ]
         if times:
             late = sum(time_s > SLACK_S for time_s in times)
             self.hold(
