@@ -73,18 +73,21 @@ def small_disk(folder: Path, size: str = DISK) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-def next_release(folder: Path) -> Path:
-    """A copy of this release whose records are a schema further: what it writes this one cannot read."""
+def next_release(folder: Path) -> set[str]:
+    """Makes `folder` a copy of this release whose records are a schema further: what it writes this one cannot read. The names
+    of the schemas."""
+    bumped: set[str] = set()
     for room in ("relay", "workers"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for file in (folder / "relay").rglob("*.py"):
         text = file.read_text()
-        if _SCHEMA.search(text):
+        if found := _SCHEMA.findall(text):
+            bumped.update(name.split(":")[0] for name, _ in found)
             file.write_text(_SCHEMA.sub(lambda found: f"{found[1]} = {int(found[2]) + 1}", text))
     release = folder / "relay" / "release.py"
     text = release.read_text().replace('return "unknown"', 'return "next"')
     release.write_text(text.replace('return version("planhat-relay")', 'return "next"'))
-    return folder
+    return bumped
 
 
 class House:

@@ -235,7 +235,8 @@ class States:
         """The next release beside this one, and back again."""
         house, witness = self.house, self.witness
         if self.newer is None:
-            self.newer = next_release(house.folder / "next")
+            self.newer = house.folder / "next"
+            next_release(self.newer)
         order = ["web", "work"]
         self.chance.shuffle(order)
         house.end(order[0], signal.SIGTERM, to=self.newer)
