@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from bench.chaos import ROOT
+from bench.chaos.house import ROOT
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from bench.chaos.house import small_disk as mounted
+
 
 @contextmanager
 def small_disk(size: str) -> Iterator[Path]:
     """`size` as mount takes it ("3m"). Skips the test where mounting is not allowed."""
     folder = Path(tempfile.mkdtemp(prefix="rd-"))
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        shutil.rmtree(folder)
-        pytest.skip("a small file system cannot be mounted here")
     try:
-        yield folder
+        with mounted(folder, size) as is_mounted:
+            if not is_mounted:
+                pytest.skip("a small file system cannot be mounted here")
+            yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -48,7 +48,25 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     yield line(
         "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
+    yield _history(context)
     yield from _workers(context)
+
+
+def _history(context: Any) -> Check:
+    """Whether this Redis is what it was."""
+    from relay.operations.stats import life_told
+
+    life = life_told(context.outbox)
+    if life["recent"] or life["unsure"]:
+        found = f"it was {life['what']} (noticed {life['at']}): accepted events may be gone"
+        do = "have senders repeat what came since that state (docs/operating.md, Redis was set back)"
+        return line("redis history", False, found, do)
+    back = life["clock_back"]
+    return line(
+        "redis history",
+        True,
+        f"never set back in the last day{f'; its clock went back {back} times' if back else ''}",
+    )
 
 
 def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:

@@ -70,7 +70,7 @@ def read_stats(
         "processes": [_process(process, now_ms) for process in processes],
         "newer_records": outbox.newer_count(now_ms=now_ms),
         "redis": _redis(outbox),
-        "life": _life(outbox, now_ms),
+        "life": life_told(outbox, now_ms=now_ms),
         "at": iso(now_ms),
     }
     silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
@@ -128,10 +128,11 @@ def _redis(outbox: Outbox) -> dict[str, Any]:
     }
 
 
-def _life(outbox: Outbox, now_ms: int) -> dict[str, Any]:
+def life_told(outbox: Outbox, *, now_ms: int = 0) -> dict[str, Any]:
     """Whether this Redis was set back: `number` of times, `what` happened last and when, and whether conversations that are not
     known here are still read from Planhat first (`unsure`)."""
     life = read_life(outbox)
+    now_ms = now_ms or outbox.now_ms()
     return {
         "number": life.number,
         "what": life.what or None,

@@ -19,6 +19,18 @@ local function due_now(key, last)
   return #due < 2000
 end
 
+-- What began by the old clock began as much earlier, so many at a time; false where some are left.
+local function began_earlier(key, gap)
+  local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 2000)
+  local moved = {}
+  for i = 1, #ahead, 2 do
+    moved[#moved + 1] = text(math.min(now, ahead[i + 1] - gap))
+    moved[#moved + 1] = ahead[i]
+  end
+  if #moved > 0 then redis.call('ZADD', key, 'XX', unpack(moved)) end
+  return #ahead < 4000
+end
+
 local function sooner(key, after, gap)
   local later = redis.call('ZRANGEBYSCORE', key, '(' .. text(after), '+inf', 'WITHSCORES')
   for from = 1, #later, 4000 do
@@ -35,20 +47,24 @@ end
 local watched = ARGV[1] == '0' or ARGV[3] == 'clock'
 local last = watched and tonumber(redis.call('GET', P .. 'clock') or '0') or 0
 if now + 2000 < last then
-  local gap, all, keys = last - now, true, {P .. 'doubt'}
+  local gap, all, keys = last - now, true, {P .. 'doubt', P .. 'directory:parked'}
   for _, source in ipairs(sources) do keys[#keys + 1] = P .. 'due:' .. source end
   for _, key in ipairs(keys) do all = due_now(key, last) and all end
+  all = began_earlier(P .. 'waiting', gap) and all
   if all then
     for _, key in ipairs(keys) do sooner(key, last, gap) end
     sooner(P .. 'calls', now, gap)
-    local until_ms = tonumber(redis.call('HGET', P .. 'delivery', 'until_ms') or '0')
+    local held = redis.call('HMGET', P .. 'delivery', 'until_ms', 'reopened_ms')
+    local until_ms, reopened_ms = tonumber(held[1] or '0'), tonumber(held[2] or '0')
     if until_ms > now then redis.call('HSET', P .. 'delivery', 'until_ms', text(math.max(now, until_ms - gap))) end
+    -- Else it would stay as slow as right after an outage.
+    if reopened_ms > now then redis.call('HSET', P .. 'delivery', 'reopened_ms', text(math.min(now, reopened_ms - gap))) end
     redis.call('HINCRBY', P .. 'life', 'clock_back', 1)
     redis.call('HSET', P .. 'life', 'clock_back_ms', text(gap))
     redis.call('SET', P .. 'clock', text(now))
   end
   -- An expiry that was set by the old clock comes as much later.
-  if redis.call('PTTL', P .. 'wake') > 60000 then redis.call('PEXPIRE', P .. 'wake', ARGV[2]) end
+  if redis.call('PTTL', P .. 'wake') > 2 * ARGV[2] then redis.call('PEXPIRE', P .. 'wake', ARGV[2]) end
 elseif watched and now - last > 5000 then
   redis.call('SET', P .. 'clock', text(now))
 end

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import orjson
 from prometheus_client import generate_latest
@@ -18,13 +20,18 @@ from relay.errors import OutboxUnavailable
 from relay.outbox.durability import Confirmed, Durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
+from relay.outbox.scripts import reaching_redis
 from relay.outbox.shared_metrics import escape_label
 from relay.telemetry import with_help
 from relay.web.gauges import of_no_lane
 from relay.web.lane_metrics import LaneMetrics, shared_counters, with_lane
 from relay.web.lanes import WebLanes
 from relay.web.tally import Tally
-from relay.web.watch import RedisWatch, Seen
+from relay.web.watch import NO_ANSWER, RedisWatch, Seen
+
+#: What `/metrics` takes at most, whatever Redis does, and what it leaves for reading there.
+_ANSWER_S: Final = 2.7
+_LEAST_S: Final = 0.3
 
 
 class Health:
@@ -76,8 +83,16 @@ class Health:
         return self.spooler is not None and not self.spooler.spool.full()
 
     async def metrics(self, request: Request) -> Response:
+        began = time.monotonic()
         seen = await self._watch.seen()
-        text = await run_in_threadpool(self.exposition, seen)
+        reading = asyncio.ensure_future(run_in_threadpool(self.exposition, seen))
+        # A look that has used up the time leaves a moment: Redis answers, or it hangs.
+        left_s = max(_LEAST_S, _ANSWER_S - (time.monotonic() - began))
+        done, _ = await asyncio.wait([reading], timeout=left_s)
+        if not done:
+            reading.add_done_callback(asyncio.Future.exception)
+            reading = asyncio.ensure_future(run_in_threadpool(self.exposition, Seen(away=NO_ANSWER)))
+        text = await reading
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def exposition(self, seen: Seen | None = None) -> bytes:
@@ -89,7 +104,8 @@ class Health:
         try:
             if seen.durability is None:
                 raise OutboxUnavailable(seen.away)
-            parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
+            with reaching_redis():
+                parts.append("\n".join([*self._from_redis(seen.durability), ""]).encode())
         except OutboxUnavailable:
             parts.append(b"# TYPE relay_redis_up gauge\nrelay_redis_up 0\n")
         damaged = len(self._damaged_secrets())

@@ -23,7 +23,7 @@ from relay.outbox.room import nearly_full, room_left
 FRESH_S: Final = 0.2
 #: Who asks is answered after this, also where Redis has not answered.
 ANSWER_S: Final = 2.5
-_NO_ANSWER: Final = "Redis: no answer in time"
+NO_ANSWER: Final = "Redis: no answer in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class RedisWatch:
             self._looking.add_done_callback(self._looked)
         looking = self._looking
         done, _ = await asyncio.wait([looking], timeout=ANSWER_S)
-        return looking.result() if done else Seen(away=_NO_ANSWER)
+        return looking.result() if done else Seen(away=NO_ANSWER)
 
     def _looked(self, task: asyncio.Future[Seen]) -> None:
         self._looking = None

@@ -12,6 +12,7 @@ import redis
 
 from relay.operations.drops import begin_drop
 from relay.outbox.delivery import Delivery
+from relay.outbox.epoch import Epoch
 from relay.outbox.outbox import Outbox
 from relay.planhat.sandbox import create_sandbox
 from relay.planhat.sandbox.server import running
@@ -49,6 +50,17 @@ def test_what_is_well_and_what_is_missing_is_said_line_by_line(redis_url: str, t
     assert checks["config"]["ok"] and checks["redis"]["ok"] and checks["redis durability"]["ok"]
     assert not checks["worker"]["ok"] and "relay work" in str(checks["worker"]["do"])
     assert code == 1
+
+
+def test_that_redis_was_set_back_is_told(redis_url: str, outbox: Outbox, tmp_path: Path) -> None:
+    """Otherwise all is well with it: what is gone is not to be seen there."""
+    assert doctor(tmp_path, REDIS_URL=redis_url)[1]["redis history"]["ok"]
+    epoch = Epoch(outbox)
+    epoch.look()
+    outbox.redis.flushall()
+    epoch.look()
+    check = doctor(tmp_path, REDIS_URL=redis_url)[1]["redis history"]
+    assert not check["ok"] and "may be gone" in str(check["found"]) and check["do"]
 
 
 def test_a_wrong_token_and_an_evicting_redis_are_named(

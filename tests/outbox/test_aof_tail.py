@@ -93,3 +93,17 @@ def test_damage_in_the_middle_is_left_to_a_person(stopped: Path) -> None:
     with pytest.raises(UserError, match="nothing was cut"):
         EmbeddedServer(stopped).start()
     assert path.read_bytes() == damaged
+
+
+def test_a_start_lasts_until_all_is_loaded(short_tmp: Path) -> None:
+    """TIME answers while it loads; nothing that is asked after a start may hear that."""
+    server = EmbeddedServer(short_tmp / "r", appendfsync="no").start()
+    client = redis.Redis.from_url(server.url)
+    client.mset({f"k{number}": "x" for number in range(1_000)})
+    server.stop()
+    slowly = ("key-load-delay 500", "loading-process-events-interval-bytes 1024")
+    server = EmbeddedServer(short_tmp / "r", extra=slowly).start()
+    try:
+        assert client.dbsize() == 1_000
+    finally:
+        server.stop()

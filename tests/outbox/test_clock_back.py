@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from relay.outbox import keys
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import Later
@@ -65,12 +66,50 @@ def test_a_hold_and_the_minute_s_calls_end_when_they_would_have(
     assert delivery.take_call(10, now_ms=now + 61_000) == 0
 
 
-def test_a_lane_that_a_dead_worker_rang_for_is_free_again(outbox: Outbox, redis_client: redis.Redis) -> None:
+def test_delivery_that_was_just_reopened_is_at_full_speed_a_minute_later(
+    outbox: Outbox, redis_client: redis.Redis
+) -> None:
+    """Right after an outage it is slow on purpose; by the old clock that would be so for another hour."""
+    delivery = Delivery(redis_client)
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.lane.ring(now_ms=NOON, clock=True)
+    delivery.back_off(NOON - 1, "503")
+    delivery.reopen(NOON - 10_000)
+    outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
+    assert delivery.read().reopened_ms == NOON - HOUR - 10_000
+
+
+def test_a_letter_that_waits_for_its_company_is_looked_at_when_it_would_have_been(outbox: Outbox) -> None:
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.lane.ring(now_ms=NOON, clock=True)
+    outbox.redis.zadd(outbox.prefix + keys.PARKED, {"due": NOON - 1, "later": NOON + 60_000})
+    outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
+    assert scores(outbox, keys.PARKED) == {"due": NOON - HOUR, "later": NOON - HOUR + 60_000}
+
+
+def test_how_long_something_has_waited_is_as_true_as_before(outbox: Outbox) -> None:
+    outbox.record([entry(n, external_id=f"x{n}") for n in range(3)], now_ms=NOON - 600_000)
+    outbox.lane.ring(now_ms=NOON, clock=True)
+    free(outbox)
+    generation = outbox.lane.ring(now_ms=NOON, clock=True)
+    claimed = outbox.lane.claim(generation, now_ms=NOON).items
+    outbox.lane.settle([Later(item, NOON + 300_000) for item in claimed], now_ms=NOON)
+    now = NOON - HOUR
+    assert outbox.oldest_pending_ms(now_ms=NOON) == NOON - 600_000
+    free(outbox)
+    outbox.lane.ring(now_ms=now, clock=True)
+    assert outbox.oldest_pending_ms(now_ms=now) == now - 600_000
+
+
+@pytest.mark.parametrize("gap", [40_000, HOUR])
+def test_a_lane_that_a_dead_worker_rang_for_is_free_again(
+    outbox: Outbox, redis_client: redis.Redis, gap: int
+) -> None:
     """Its expiry was set by the old clock."""
     outbox.record([entry(1)], now_ms=NOON)
     outbox.lane.ring(now_ms=NOON, clock=True)
-    redis_client.set(outbox.prefix + "wake", 99, px=HOUR)
-    outbox.lane.ring(now_ms=NOON - HOUR, clock=True)
+    redis_client.set(outbox.prefix + "wake", 99, px=gap)
+    outbox.lane.ring(now_ms=NOON - gap, clock=True)
     left: Any = redis_client.pttl(outbox.prefix + "wake")
     assert 0 < left <= 5_000
 

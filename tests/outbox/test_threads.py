@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.outbox.items import balanced
+from tests.limited import LIMITED
 from tests.mailing import MailDesk, mail_house
 
 _NUMBER = count()
@@ -185,6 +186,7 @@ def headers_of(tree: Tree, number: int, label: str) -> dict[str, str]:
     return headers
 
 
+@pytest.mark.skipif(LIMITED, reason="that user has one prefix")
 @settings(
     max_examples=60,
     deadline=None,

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from bench.chaos import main
+from bench.chaos.command import main
 
 pytestmark = pytest.mark.process
 

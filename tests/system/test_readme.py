@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.chaos.states import States
 from relay.bounds import Bounds
 from relay.cli import COMMANDS
 from relay.event import KINDS, Event
+from relay.outbox.items import STATES
 from relay.rules.language.filters import FILTERS, KEPT_FILTERS
 from relay.settings import Settings
 from relay.sources.read.pick import FIELD_KEYS
@@ -84,6 +86,21 @@ def test_every_key_of_an_event_and_every_filter_is_described() -> None:
         assert re.search(rf"`{name}[`(]", described), name
     for name in [*KEPT_FILTERS, *FIELD_KEYS]:
         assert f"`{name}`" in PAGES["docs/config.md"], name
+
+
+def test_each_statement_is_held_against_the_truth() -> None:
+    table = part("statements")
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    for state in STATES:
+        assert f"`{state}`" in table or state in ("pending", "filtered", "discarded"), state
+    for row in rows:
+        said, _, _, held = (cell.strip() for cell in row.strip("|").split("|"))
+        files = re.findall(r"`(tests/[\w/]+\.py)`", held)
+        assert files or "chaos" in held, said
+        for file in files:
+            assert (ROOT / file).is_file(), file
+    named = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"chaos \((.+?)\)", table))))
+    assert named <= {name for name in vars(States) if not name.startswith("_")}, named
 
 
 def test_every_command_is_named() -> None:

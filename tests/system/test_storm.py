@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 import redis
 
-from bench.storm import Tally, run_seed
+from bench.storm.storm import run_seed
+from bench.storm.tally import Tally
 
 pytestmark = pytest.mark.simulated
 

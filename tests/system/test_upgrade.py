@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.chaos.house import next_release
 from relay.outbox.connection import connect
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import balanced
@@ -38,28 +38,8 @@ sources: {hook: {adapter: slack, secrets: [shh], type: Slack thread}}
 companies: [{default: extid-acme}]
 """
 THREADS = 40
-#: How a kind of record names its schema, wherever it is.
-_SCHEMA = re.compile(r"^(\w+_SCHEMA(?:: Final)?) = (\d+)$", re.M)
 #: What must be among them: each of these can wait for the other release.
 _SEEN = {"PATCH_SCHEMA", "ARCHIVE_SCHEMA", "SPOOL_SCHEMA", "DEAD_SCHEMA", "INDEX_SCHEMA"}
-
-
-def next_release(folder: Path) -> Path:
-    """A copy of this release whose records are a schema further."""
-    for room in ("relay", "workers"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    bumped: set[str] = set()
-    for file in (folder / "relay").rglob("*.py"):
-        text = file.read_text()
-        if found := _SCHEMA.findall(text):
-            bumped.update(name.split(":")[0] for name, _ in found)
-            file.write_text(_SCHEMA.sub(lambda m: f"{m[1]} = {int(m[2]) + 1}", text))
-    assert bumped == _SEEN
-    release = folder / "relay" / "release.py"
-    release.write_text(release.read_text().replace('return "unknown"', 'return "next"').replace(
-        'return version("planhat-relay")', 'return "next"'
-    ))  # fmt: skip
-    return folder
 
 
 class Upgrade(Rollout):
@@ -159,7 +139,8 @@ def test_an_upgrade_and_a_rollback_over_another_schema_bury_nothing(
     short_tmp: Path, sandbox: tuple[Sandbox, str]
 ) -> None:
     (short_tmp / "relay.yaml").write_text(CONFIG)
-    newer = next_release(short_tmp / "next")
+    newer = short_tmp / "next"
+    assert next_release(newer) == _SEEN
     server = EmbeddedServer(short_tmp / "r").start()
     outbox = Outbox(connect(server.url))
     rollout = Upgrade(short_tmp, server.url, sandbox[1])

@@ -198,6 +198,30 @@ def test_a_redis_that_hangs_costs_a_sender_two_seconds_at_most(spool: bool, tmp_
         assert posting.taken(202) == len(posting.answers)
 
 
+def test_metrics_are_there_in_time_also_when_redis_hangs_in_the_middle_of_a_look(tmp_path: Path) -> None:
+    """It told its settings and took no write any more: both are waited for, one after the other."""
+    from relay.web.assembly import create_operator_app
+    from tests.operating import Caller
+
+    with running(VALKEY) as server, door(tmp_path, server.url) as at:
+        caller = Caller(create_operator_app(at.side), address="127.0.0.1")
+        wait_for("a look", lambda: at.side.watch.last.answers)
+        admin(server).client_pause(20_000, all=False)
+        # A look of a moment ago would do for an answer.
+        at.side.watch.expire()
+        stop = threading.Timer(0.5, os.kill, (server.pid, signal.SIGSTOP))
+        began = time.monotonic()
+        stop.start()
+        try:
+            answer = caller.request("GET", "/metrics")
+            assert time.monotonic() - began < 3.0
+            assert answer.status_code == 200 and "relay_redis_up 0" in answer.text
+        finally:
+            stop.join()
+            os.kill(server.pid, signal.SIGCONT)
+            admin(server).client_unpause()
+
+
 def test_the_operators_pages_say_that_redis_hangs(tmp_path: Path) -> None:
     from relay.web.assembly import create_operator_app
     from tests.operating import Caller

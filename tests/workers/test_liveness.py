@@ -21,6 +21,7 @@ from relay.outbox.processes import delivering, give_sign, leave, read_processes
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running as sandbox_running
 from tests.flushing import patch
+from tests.limited import LIMITED
 from tests.outbox.servers import as_user, running
 from tests.places import ROOT
 from tests.workers.test_workers import Fleet, wait_until
@@ -150,6 +151,7 @@ def test_workers_register_again_after_redis_was_flushed(fleet: Fleet) -> None:
     wait_until(lambda: fleet.books().get("delivered") == 1, 10)
 
 
+@pytest.mark.skipif(LIMITED, reason="that user cannot make a cluster")
 @pytest.mark.process
 def test_a_cluster_s_node_is_refused_by_both_sides(short_tmp: Path, tmp_path: Path) -> None:
     server = EmbeddedServer(

@@ -18,6 +18,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership, SeenInPlanhat, holder_of
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
+from tests.limited import LIMITED
 from tests.outbox.test_outbox import entry
 from tests.places import ROOT
 from tests.web.test_hooks import CONFIG, message
@@ -235,6 +236,7 @@ def test_a_second_relay_on_the_same_keys_ends_with_a_sentence(
     assert renewed.run("work", "--burst").returncode == 0
 
 
+@pytest.mark.skipif(LIMITED, reason="that user has one prefix")
 @pytest.mark.process
 def test_two_relays_with_keys_of_their_own_share_a_redis(two: tuple[Relay, Relay, Sandbox, Sandbox]) -> None:
     first, second, sandbox, other = two

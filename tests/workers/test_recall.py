@@ -203,6 +203,38 @@ def test_redis_set_back_says_nothing_twice_and_loses_nothing(kit: Kit, redis_cli
     assert texts(kit) == ["text 1", "text 2", "text 3", "text 4", "text 5"]
 
 
+@pytest.mark.parametrize("looked", [True, False])
+def test_what_senders_say_again_after_redis_was_set_back_stands_once(
+    kit: Kit, redis_client: redis.Redis, looked: bool
+) -> None:
+    """As docs/operating.md asks for; before somebody has looked, or after."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    say(kit, 1, 2)
+    held = snapshot(redis_client)
+    say(kit, 3, 4)
+    epoch.look()
+    set_back(redis_client, held)
+    epoch.look()
+    say(kit, *([5] if looked else []), 3, 4)
+    said = (
+        ["text 1", "text 2", "text 3", "text 4", "text 5"]
+        if looked
+        else ["text 1", "text 2", "text 3", "text 4"]
+    )
+    assert texts(kit) == said
+    # An edit of it finds it again; the same words that are new are new.
+    kit.record(patch(6, thread="t", text="text 66", message_id="m3"))
+    kit.run()
+    assert texts(kit) == ["text 66" if text == "text 3" else text for text in said]
+    now_us = kit.outbox.now_ms() * 1000 + 1_000_000
+    kit.record(patch(7, thread="t", text="text 4", version=now_us))
+    kit.run()
+    assert sorted(texts(kit)) == sorted(
+        [*("text 66" if text == "text 3" else text for text in said), "text 4"]
+    )
+
+
 def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     kit: Kit, redis_client: redis.Redis
 ) -> None:

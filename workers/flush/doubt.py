@@ -17,7 +17,7 @@ from relay.patch import Document
 from relay.telemetry import log
 from workers.flush.comparison import differences
 from workers.flush.fold import UNASKED, nudge
-from workers.flush.rebase import plain_document
+from workers.flush.standing import plain_document
 
 #: Read one by one up to so many; of more, all are sent again, which takes a call or two instead of one each.
 READ_AT_MOST: Final = 200

@@ -16,6 +16,7 @@ from relay.patch import Document, Patch, encode_memory
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
 from workers.flush.rebase import rebase
+from workers.flush.standing import has_pieces
 
 HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.
@@ -61,15 +62,18 @@ class FoldedItem:
         """`read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
         written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)
-        unsure = document.life != item.life
+        patches = [Patch.decode(pending.patch) for pending in item.pending]
+        # What happened before Redis was set back, and comes now, may be said again by its sender.
+        again = [patch for patch in patches if patch.version <= item.since_ms * 1000]
+        unsure = document.life != item.life or (len(again) > 0 and has_pieces(document))
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
         if doubtful or any(is_nudge(pending.event_id) for pending in item.pending):
             document.sent_hash = UNKNOWN
-        patches = [Patch.decode(pending.patch) for pending in item.pending]
         if unsure and read is not None:
             known = item.since_ms
             before = [patch for patch, p in zip(patches, item.pending, strict=True) if p.accepted_ms <= known]
-            document = rebase(document, before, patches, read.record, doubtful=doubtful)
+            repeated = patches if doubtful else again
+            document = rebase(document, before, patches, read.record, repeated=repeated)
             document.life = item.life
         for patch in patches:
             document.absorb(patch)

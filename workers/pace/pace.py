@@ -99,7 +99,8 @@ class Pace:
         return state.state == "paused" or (state.state != "open" and state.until_ms > now_ms)
 
     def limits(self, state: DeliveryState, now_ms: int) -> Limits:
-        if now_ms - self._synced_ms > _STALE_MS:
+        # Either way: the clock may have gone back.
+        if abs(now_ms - self._synced_ms) > _STALE_MS:
             self.save()
             self.load()
         items, size = (

@@ -1,0 +1,209 @@
+"""Appended texts of a conversation as they stand in Planhat: which entry stands where, and what stands between them. Pure.
+
+An entry is found by its words, whole and in order. What is deleted and still stands there is found likewise, and taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import unescape
+from typing import Any, Final
+
+from relay.description import block_of, edges, safe_html
+from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch
+
+#: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
+STANDING: Final = "~planhat"
+#: Later than any entry.
+_END: Final = ("~", "")
+_TAG: Final = re.compile(r"<[^<>]*>")
+#: ((time, message), the words in which it may stand there).
+_Spoken = tuple[tuple[str, str], Sequence[str]]
+
+
+def align_appended(
+    document: Document,
+    name: str,
+    standing: Any,
+    stored: Mapping[str, Any],
+    retracted: set[str],
+    coming: Sequence[Patch],
+) -> None:
+    """Brings the entries of `document`'s text `name` in line with `standing`, what Planhat has of it; also where that is nothing:
+    what was delivered and is gone was taken out since. `stored`: its entries as they were stored; `retracted`: messages that
+    are deleted, also by what comes."""
+    entries = document.registers.setdefault(name, {}).setdefault("append", {})
+    for piece in [message for message in entries if STANDING in message]:
+        # Found anew: one of them may be what an event says again.
+        del entries[piece]
+        document.messages.pop(piece, None)
+    text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
+    said = _said(name, coming)
+    waiting = {message: [patch.fields[name][1] for patch in patches] for message, patches in said.items()}
+    _align(document, entries, stored, text, _deleted(name, retracted, stored, said), waiting)
+
+
+def has_pieces(document: Document) -> bool:
+    """Whether it holds words that stood in Planhat and that no event owns."""
+    return any(STANDING in message for message in document.messages)
+
+
+def _said(name: str, patches: Sequence[Patch]) -> dict[str, list[Patch]]:
+    """message -> what is appended to `name` of it."""
+    said: dict[str, list[Patch]] = {}
+    for patch in patches:
+        if patch.fields.get(name, ("", ""))[0] == "append":
+            said.setdefault(patch.message_id, []).append(patch)
+    return said
+
+
+def _deleted(
+    name: str, retracted: set[str], stored: Mapping[str, Any], said: Mapping[str, Sequence[Patch]]
+) -> list[_Spoken]:
+    """What is no longer to stand in the text `name`, in the words that are known."""
+    found: list[_Spoken] = []
+    for message in sorted(retracted & {*stored, *said}):
+        patches = said.get(message, ())
+        times = [patch.time for patch in patches]
+        words = [patch.fields[name][1] for patch in patches]
+        if message in stored:
+            times.append(stored[message][4])
+            words.append(stored[message][3])
+        found.append(((min(times), message), _words(*words)))
+    return found
+
+
+class Lines:
+    """A text that stands in Planhat, its entries lines."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def find(self, words: str, at: int) -> tuple[int, int] | None:
+        """Where an entry stands, not before `at`."""
+        start = self.text.find(words, at)
+        return (start, start + len(words)) if start >= 0 else None
+
+    def piece(self, start: int, end: int) -> str:
+        """What stands between two entries, "" for nothing."""
+        text, separator = self.text[start:end].strip(), ENTRY_SEPARATOR.strip()
+        while separator and text.startswith(separator):
+            text = text.removeprefix(separator).strip()
+        while separator and text.endswith(separator):
+            text = text.removesuffix(separator).strip()
+        return text
+
+
+class Blocks(Lines):
+    """A description that stands in Planhat: its entries are whole blocks, also where its editor has written them anew."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(block_of(safe_html(text)))
+        self._edges = edges(self.text)
+
+    def find(self, words: str, at: int) -> tuple[int, int] | None:
+        block = block_of(words)
+        start = self.text.find(block, at)
+        while start >= 0:
+            if start in self._edges and start + len(block) in self._edges:
+                return start, start + len(block)
+            start = self.text.find(block, start + 1)
+        return None
+
+    def piece(self, start: int, end: int) -> str:
+        return self.text[start:end].strip()
+
+
+def _align(
+    document: Document,
+    entries: dict[str, Any],
+    stored: Mapping[str, Any],
+    text: Lines,
+    deleted: Sequence[_Spoken],
+    waiting: Mapping[str, Sequence[Any]],
+) -> None:
+    """Finds `entries` in `text`, in order; what is between them becomes pieces, but for what is `deleted`. An entry that was
+    `stored`, hence delivered, and is not found was taken out since: what stands speaks. One that may not have been delivered
+    yet stays."""
+    gone = {message for (_, message), _ in deleted}
+    live = [
+        # In its newest words or in those that were delivered before, be it since Redis was set back.
+        (
+            (entry[4], message),
+            _words(entry[3], stored[message][3] if message in stored else "", *waiting.get(message, ())),
+        )
+        for message, entry in entries.items()
+        if message not in document.retracted and message not in gone and entry[3] not in (None, "")
+    ]
+    found = _places(text, live, deleted)
+    whole, nothing = plain_document(text.text), not any(one in found for (_, one), _ in live)
+    for (_, message), words in live:
+        if message in found:
+            continue
+        # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
+        # the text was rewritten it may be there in other spelling.
+        said = plain_document(words[0])
+        if message in stored or (nothing and said and said in whole):
+            del entries[message]
+    number, at, key = 0, 0, ("", "")
+    for one, _ in sorted([*live, *deleted]):
+        if one[1] in found:
+            start, end = found[one[1]]
+            number += _piece(document, entries, text.piece(at, start), key, number)
+            # What is deleted is no place to stand behind.
+            at, key = end, key if one[1] in gone else one
+    _piece(document, entries, text.piece(at, len(text.text)), key, number)
+
+
+def _places(text: Lines, live: Sequence[_Spoken], deleted: Sequence[_Spoken]) -> dict[str, tuple[int, int]]:
+    """message -> where it stands. What is deleted takes no place of what is not: the same words may be both's."""
+    alone = _in_order(text, live)
+    if not deleted:
+        return alone
+    both = _in_order(text, [*live, *deleted])
+    if alone.keys() <= both.keys():
+        return both
+    # Between those that stay, then.
+    ordered = sorted((one, words) for one, words in live if one[1] in alone)
+    for number in range(len(ordered) + 1):
+        after = ordered[number - 1][0] if number else ("", "")
+        before = ordered[number][0] if number < len(ordered) else _END
+        at = alone[after[1]][1] if number else 0
+        end = alone[before[1]][0] if before is not _END else len(text.text)
+        between = [(one, words) for one, words in deleted if after < one < before]
+        alone |= {m: place for m, place in _in_order(text, between, at).items() if place[1] <= end}
+    return alone
+
+
+def _in_order(text: Lines, said: Sequence[_Spoken], at: int = 0) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for (_, message), words in sorted(said):
+        place = next((place for one in words if (place := text.find(one, at)) is not None), None)
+        if place is not None:
+            found[message] = place
+            at = place[1]
+    return found
+
+
+def _words(*texts: Any) -> list[str]:
+    return list(dict.fromkeys(str(text) for text in texts if text not in (None, "")))
+
+
+def _piece(
+    document: Document, entries: dict[str, Any], text: str, after: tuple[str, str], number: int
+) -> int:
+    """1 where there was anything: it goes right behind the entry `after`, (time, message)."""
+    if not text:
+        return 0
+    time, message = after
+    name = f"{message}{STANDING}{number}"
+    entries[name] = [0, STANDING, 0, text, time]
+    # Something is left of the conversation, whatever is retracted.
+    document.messages[name] = 1
+    return 1
+
+
+def plain_document(text: str) -> str:
+    """`text` without tags and needless blanks: what is left when Planhat's editor has written it in its own way."""
+    return " ".join(unescape(_TAG.sub(" ", text)).split())
