@@ -63,26 +63,27 @@ class WebSide:
         self.rest_bytes = 0
 
     def memory_bytes(self) -> int:
-        total = 0.0
-        for pid in (self.server.pid, *children(self.server.pid)):
-            held = memory_mb(pid)
-            total += held * MIB if held == held else 0
-        return int(total) + _bodies_bytes(self.server.pid)
+        return int(sum(self.parts().values()))
+
+    def parts(self) -> dict[str, float]:
+        """Bytes of the web process, of those beside it, and of bodies in files, which no process's resident memory has."""
+        beside = [*children(self.server.pid)]
+        held = [memory_mb(pid) * MIB for pid in (self.server.pid, *beside)]
+        web, *others = [one if one == one else 0 for one in held]
+        return {"web": web, "beside": sum(others), "files": _bodies_bytes([self.server.pid, *beside])}
 
 
-def _bodies_bytes(pid: int) -> int:
-    """Of bodies that lie in files in memory: no process's resident memory has them."""
-    total = 0
-    try:
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            try:
-                if "memfd:relay-body" in os.readlink(entry.path):
-                    total += os.stat(entry.path).st_size
-            except OSError:
-                continue
-    except OSError:
-        return 0
-    return total
+def _bodies_bytes(pids: list[int]) -> int:
+    """Each file once, whoever has it open."""
+    sizes: dict[int, int] = {}
+    for pid in pids:
+        with suppress(OSError):
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    if "memfd:relay-body" in os.readlink(entry.path):
+                        status = os.stat(entry.path)
+                        sizes[status.st_ino] = status.st_size
+    return sum(sizes.values())
 
 
 @contextmanager

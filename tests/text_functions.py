@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from relay.errors import PayloadInvalid
 from relay.event import Person
-from relay.sources import base
+from relay.sources import base, large_json
 from relay.sources.base import Credentials, Inbound
+from relay.sources.large_json import LongText
 from relay.sources.mail import (
     attribution,
     automatic,
@@ -23,6 +24,7 @@ from relay.sources.mail import (
     repair,
     reply,
     rtf,
+    slim,
     thread_ids,
     winmail,
 )
@@ -91,6 +93,16 @@ ROWS: dict[str, Row] = {
         require_recent=text(lambda one: base.require_recent(one, now_s=NOW_S), "1"),
     ),
     **rows(
+        large_json,
+        load=raw(
+            lambda one: large_json.load(one * 3), [*JSON, b'"\\"', b"\xf0\x9f\x98\x80", b'"a",'], *IN_JSON
+        ),
+        dump=text(lambda one: large_json.dump([one, LongText.of(one.encode("utf-8", "replace"))])),
+        utf8_of=text(lambda one: large_json.utf8_of(LongText.of(one.encode("utf-8", "replace")))),
+        utf8_size=text(large_json.utf8_size),
+        base64_size=text(large_json.base64_size, "="),
+    ),
+    **rows(
         charset,
         decode_bytes=raw(
             lambda one: [
@@ -142,6 +154,14 @@ ROWS: dict[str, Row] = {
         ),
         clean_parts=raw(
             lambda one: multipart.clean_parts(one, b"x", lambda name, content: content + b"y"), PARTS
+        ),
+        clean_pairs=raw(
+            lambda one: _form(
+                lambda body, _: multipart.clean_pairs(body, lambda name, content: content + b"y"),
+                one,
+                FORM,
+                False,
+            )
         ),
         form_pairs=raw(lambda one: _form(lambda body, _: multipart.form_pairs(body, 1000), one, FORM, False)),
         as_object=raw(multipart.as_object, JSON, (b"{", b"}")),
@@ -353,6 +373,12 @@ ROWS: dict[str, Row] = {
         rtf,
         text_of_rtf=raw(rtf.text_of_rtf, [b"{", b"}", b"\\", b"\\par", b"\\'e9", b"x"]),
         unpacked=raw(rtf.unpacked),
+    ),
+    **rows(
+        slim,
+        slim=raw(
+            lambda one: slim.slim(one * 25), [*MAILS, b"\n--", b"A" * 76 + b"\n", b"A" * 76, b"A\n"], *IN_MAIL
+        ),
     ),
     **rows(winmail, read_winmail=raw(winmail.read_winmail, RAW, (b"\x78\x9f\x3e\x22\0\0", b""))),
     **rows(

@@ -19,7 +19,7 @@ from relay.config import Redaction
 from relay.door.redaction import build_redactor
 from relay.event import Event
 from relay.rules.language.filters import FILTERS
-from relay.sources import base, mail, read
+from relay.sources import base, large_json, mail, read
 from relay.sources.base import Inbound, Sample
 from relay.sources.proof import cut
 from relay.sources.registry import ADAPTERS
@@ -32,7 +32,7 @@ from tests.text_pieces import FORM, JSON, MULTIPART, PLAIN, SLACK
 
 def reading_functions() -> Iterator[str]:
     """The public functions of the rooms that read text whose first argument may be one."""
-    modules = [base, cut]
+    modules = [base, large_json, cut]
     for room in (read, mail):
         modules += [
             import_module(found.name) for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")
