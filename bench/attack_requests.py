@@ -203,7 +203,7 @@ def proven() -> list[Bodies]:
         Bodies("24 MiB JSON of {}", _numbered(lambda n: request("/hooks/open", _dense(24 * MIB, b"{},", f'"text":"{n}"}}'.encode()), **open_door)), 24 * MIB, REDACTABLE),
         Bodies("1 MiB JSON of {}", _numbered(lambda n: request("/hooks/small", _dense(MIB - 100, b"{},", f'"text":"{n}"}}'.encode()), **open_door)), MIB, REDACTABLE),
         Bodies("1 MiB of records", _numbered(lambda n: request("/hooks/small", _dense(MIB - 200, RECORD, f'"text":"{n}"}}'.encode()), **open_door)), MIB, REDACTABLE | KEPT),
-        Bodies("400 KiB of records", _numbered(lambda n: request("/hooks/small", _dense(400 * 1024, RECORD, f'"text":"{n}"}}'.encode()), **open_door)), MIB, KEPT),
+        Bodies("200 KiB of records", _numbered(lambda n: request("/hooks/small", _dense(200 * 1024, RECORD, f'"text":"{n}"}}'.encode()), **open_door)), MIB, KEPT),
         Bodies("24 MiB of [, one in the other", _always(request("/hooks/open", b"[" * 24 * MIB, **open_door)), 24 * MIB, frozenset({400})),
         Bodies("a form of 24 MiB", _numbered(lambda n: request("/hooks/open", b"id=%d&text=" % n + b"%41" * (8 * MIB - 100), FORM, **open_door)), 24 * MIB, KEPT),
         Bodies("a multipart mail of 24 MiB", _numbered(lambda n: request("/hooks/sendgrid", _multipart_mail(n, 24 * MIB), MULTIPART, Authorization=_BASIC)), 24 * MIB, KEPT),

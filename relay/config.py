@@ -113,6 +113,13 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisConfig:
+    """What is asked of Redis beside what RELAY_REDIS_URL names. `replicas`: so many are to have an event before it is acknowledged."""
+
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SpoolConfig:
     dir: str
     max_bytes: int = 1_000_000_000
@@ -182,6 +189,7 @@ class Config:
     keep: Keep = Keep()
     rules: tuple[Mapping[str, Any], ...] = ()
     spool: SpoolConfig | None = None
+    redis: RedisConfig = RedisConfig()
     redact: tuple[Redaction, ...] = ()
     people: People = People()
     lanes: Mapping[str, LaneConfig] = field(default_factory=dict)

@@ -111,7 +111,7 @@ STORED_ROWS: dict[str, Row] = {
         entries,
         block_of=Row(entries.block_of, [*PAGES, *PLAIN]),
         edges=Row(entries.edges, [*PAGES, *PLAIN]),
-        fit_to_planhat=Row(lambda one: entries.fit_to_planhat(one * 12), [*PAGES, *PLAIN]),
+        fit_to_planhat=Row(lambda one: entries.fit_to_planhat(safe.safe_html(one * 6), limit=50_000), [*PAGES, *PLAIN]),
     ),
     **rows(links, link_of=text(links.link_of, "https://a", "\t", "&#106;", "javascript:")),
     **rows(

@@ -1,9 +1,10 @@
 """Each dead letter as a failed RQ job in the queue `dead-letter`, so that every RQ dashboard shows it and its *requeue*
-replays it. The letter is the truth; the job is its poster, put up by the sweep and made again where it is missing."""
+replays it. The letter is the truth; the job only shows it. The sweep makes it, and makes it again where it is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -14,8 +15,10 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.results import Result
 
+from relay.lane_name import MAIN
 from relay.outbox import keys
-from relay.outbox.bell import DEAD_QUEUE
+from relay.outbox.bell import DEAD_QUEUE, dead_job_id, dead_job_ids
+from relay.outbox.connection import rq_client
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
@@ -31,7 +34,7 @@ _JOB_TIMEOUT_S = 120
 def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) -> int:
     """How many were put up. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
     dead_ids = outbox.dead.unposted(limit)
-    if not dead_ids or not _post(client, outbox, dead_ids):
+    if not dead_ids or not _post(rq_client(client), outbox, dead_ids):
         return 0
     outbox.dead.mark_posted(dead_ids)
     return len(dead_ids)
@@ -42,28 +45,35 @@ class Posters:
     of them in turn."""
 
     def __init__(self, client: redis.Redis, outbox: Outbox) -> None:
-        self._client = client
+        self._rq = rq_client(client)
         self._outbox = outbox
         self._cursor = 0
 
     def tend(self, *, count: int = 100) -> int:
         """How many were missing. Raises OutboxUnavailable."""
-        registry = _registry(self._client)
         with reaching_redis():
-            answer: Any = self._client.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
-            self._cursor, rows = answer
-            pipe = self._client.pipeline(transaction=False)
-            for name, _ in rows:
-                pipe.hget(Job.key_for(name.decode()), "status")
-                pipe.zscore(registry.key, name)
-            found = pipe.execute()
-        missing = [
-            name.decode()
-            for (name, _), status, score in zip(rows, found[::2], found[1::2], strict=True)
+            answer: Any = self._outbox.redis.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
+        cursor, rows = answer
+        letters = [name.decode() for name, _ in rows]
+        names = [dead_job_ids(self._outbox.lane_name, letter) for letter in letters]
+        registry = _registry(self._rq)
+        pipe = self._rq.pipeline(transaction=False)
+        for name in chain.from_iterable(names):
+            pipe.hget(Job.key_for(name), "status")
+            pipe.zscore(registry.key, name)
+        try:
+            answers = iter(pipe.execute())
+        except (RedisError, OSError):
+            # In a cluster RQ's node may be away while the lane's is not; these are looked at again.
+            return 0
+        self._cursor = cursor
+        missing = []
+        for letter, of in zip(letters, names, strict=True):
+            found = [(next(answers), next(answers)) for _ in of]
             # One that was requeued is in the queue, or under way: it comes back here if it fails.
-            if status is None or (status == b"failed" and score is None)
-        ]
-        return len(missing) if missing and _post(self._client, self._outbox, missing) else 0
+            if all(status is None or (status == b"failed" and score is None) for status, score in found):
+                missing.append(letter)
+        return len(missing) if missing and _post(self._rq, self._outbox, missing) else 0
 
 
 def _registry(client: redis.Redis) -> FailedJobRegistry:
@@ -78,7 +88,7 @@ def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
         client.sadd(Queue.redis_queues_keys, f"{Queue.redis_queue_namespace_prefix}{DEAD_QUEUE}")
         with client.pipeline(transaction=True) as pipe:
             for letter in letters:
-                _post_one(client, pipe, registry, letter, outbox.retention.dead_s)
+                _post_one(client, pipe, registry, letter, outbox)
             pipe.execute()
     except (RedisError, OSError):
         return False
@@ -86,13 +96,14 @@ def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
 
 
 def _post_one(
-    client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, keep_s: int
+    client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, outbox: Outbox
 ) -> None:
-    said = f"{_cause(letter)}\n\n{_where_to_look(letter.dead_id)}"
+    lane, keep_s = outbox.lane_name, outbox.retention.dead_s
+    said = f"{_cause(letter)}\n\n{_where_to_look(lane, letter.dead_id)}"
     job = Job.create(
         REDRIVE,
-        args=(letter.dead_id,),
-        id=letter.dead_id,
+        args=(lane, letter.dead_id),
+        id=dead_job_id(lane, letter.dead_id),
         connection=client,
         origin=DEAD_QUEUE,
         description=f"{letter.source} {letter.external_id}".strip(),
@@ -108,12 +119,13 @@ def _post_one(
     job.cleanup(ttl=keep_s, pipeline=pipe)
 
 
-def _where_to_look(dead_id: str) -> str:
+def _where_to_look(lane: str, dead_id: str) -> str:
     """What a dashboard cannot show, and what its buttons do here."""
+    option, below = ("", "") if lane == MAIN else (f" --lane {lane}", f"/lanes/{lane}")
     return (
-        f"More: relay dead show {dead_id}, or the relay's console: /console/dead/{dead_id}\n"
+        f"More: relay dead show {dead_id}{option}, or the relay's console: /console{below}/dead/{dead_id}\n"
         "Requeue replays it with today's rules. Delete and Empty take away this job alone: it comes back, the dead letter stays. "
-        f"To give it up: relay dead discard {dead_id}"
+        f"To give it up: relay dead discard {dead_id}{option}"
     )
 
 
@@ -149,7 +161,7 @@ def ask_to_recognise(client: redis.Redis, lane: str, stamp: int) -> None:
 
 def _enqueue(client: redis.Redis, function: str, lane: str, job_id: str, description: str) -> None:
     try:
-        Queue(DEAD_QUEUE, connection=client, serializer="json").enqueue(
+        Queue(DEAD_QUEUE, connection=rq_client(client), serializer="json").enqueue(
             function,
             args=(lane,),
             job_id=job_id,

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from redis.exceptions import RedisError
+
 from relay.errors import OutboxUnavailable
 
 #: A clock that is off by more makes good signatures look stale.
@@ -29,8 +31,8 @@ def line(check: str, ok: bool, found: str, do: str = "") -> Check:
     return {"check": check, "ok": ok, "found": found, "do": do}
 
 
-def redis_checks(context: Any) -> Iterator[Check]:
-    """The server, its durability and room, the clock, the workers, delivery. Where it does not answer, that alone."""
+def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
+    """The server, its durability and room, the clock, the workers. Where it does not answer, that alone."""
     from relay.outbox.durability import examine_durability
 
     try:
@@ -38,30 +40,68 @@ def redis_checks(context: Any) -> Iterator[Check]:
     except OutboxUnavailable as error:
         yield line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
         return
-    yield from _durability(context, found)
+    wanted = config.redis.replicas if config is not None else 0
+    yield from _durability(context, found, wanted)
+    yield from _replicas(context, found, wanted)
     yield from _room(found)
-    skew_s = abs(time.time() - context.outbox.now_ms() / 1000)
+    skew_s = abs(time.time() - context.home.now_ms() / 1000)
     yield line(
         "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
     yield from _workers(context)
-    yield _delivery(context)
 
 
-def _durability(context: Any, found: Any) -> Iterator[Check]:
+def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:
+    from relay.outbox.connection import master_of
     from relay.outbox.durability import CLUSTER, try_write
 
-    fsync = found.fsync or f"not told: {found.not_told}"
-    yield line("redis", True, f"version {found.version}, appendfsync {fsync}")
+    node = master_of(context.redis)
+    yield line("redis", True, f"{_server(found)}{f', {node} of a cluster' if node else ''}")
     for problem in ([CLUSTER] if found.cluster else []) + [*found.problems]:
         sentence, _, do = problem.partition("; ")
         yield line("redis" if problem == CLUSTER else "redis durability", False, sentence, do)
-    refusal = try_write(context.redis, found, prefix=context.outbox.prefix)
+    refusal = try_write(context.redis, found, prefix=context.home.prefix, replicas=replicas)
     if not found.problems and not refusal:
         yield line("redis durability", True, _VOUCHES[found.confirmed_by])
     yield line(
         "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
     )
+
+
+def _server(found: Any) -> str:
+    return f"version {found.version}, appendfsync {found.fsync or f'not told: {found.not_told}'}"
+
+
+def _replicas(context: Any, found: Any, wanted: int) -> Iterator[Check]:
+    """How many follow, and in a cluster what they are: one of them is the next master. And RQ's node there."""
+    from relay.outbox.connection import followers, knows_cluster, master_of, rq_client
+    from relay.outbox.durability import REPLICA, examine_durability
+    from relay.outbox.reasons import unavailable_reason
+    from relay.outbox.replicas import no_spare, too_few
+
+    if wanted or knows_cluster(context.redis):
+        sentence, _, do = (too_few(found.replicas, wanted) or no_spare(found.replicas, wanted)).partition(
+            "; "
+        )
+        acknowledged = f"{wanted} have an event before it is acknowledged (redis.replicas)"
+        yield line("redis replicas", not sentence, sentence or f"{found.replicas} follow; {acknowledged}", do)
+    for name, client in followers(context.redis):
+        try:
+            replica = examine_durability(client)
+        except OutboxUnavailable as error:
+            yield line(f"redis replica {name}", False, str(error), "is it up?")
+            continue
+        sentence, _, do = next((p for p in replica.problems if p != REPLICA), "").partition("; ")
+        yield line(f"redis replica {name}", not sentence, sentence or _server(replica), do)
+    if knows_cluster(context.redis):
+        rq = rq_client(context.redis)
+        try:
+            rq.time()
+            yield line("redis for RQ", True, f"{master_of(rq)} of the cluster")
+        except (RedisError, OSError) as error:
+            yield line(
+                "redis for RQ", False, f"Redis: {unavailable_reason(error)}", "nothing is delivered meanwhile"
+            )
 
 
 def _room(found: Any) -> Iterator[Check]:
@@ -75,9 +115,9 @@ def _room(found: Any) -> Iterator[Check]:
 def _workers(context: Any) -> Iterator[Check]:
     from relay.outbox.processes import delivering, read_processes
 
-    now_ms = context.outbox.now_ms()
-    processes = read_processes(context.outbox, now_ms=now_ms)
-    found = delivering(context.outbox, processes, now_ms=now_ms)
+    now_ms = context.home.now_ms()
+    processes = read_processes(context.home, now_ms=now_ms)
+    found = delivering(context.home, processes, now_ms=now_ms)
     yield line(
         "worker",
         found.alive,
@@ -93,8 +133,8 @@ def _workers(context: Any) -> Iterator[Check]:
     yield line("releases running", True, told or "none has told yet")
 
 
-def _delivery(context: Any) -> Check:
-    """A pause by a person is told among what is held."""
+def delivery_check(context: Any) -> Check:
+    """How a lane's delivery stands. A pause by a person is told among what is held."""
     state = context.delivery.read()
     return line(
         "delivery",

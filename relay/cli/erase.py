@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from relay.cli.context import CliContext
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, PlanhatError, RelayError, UserError
 
 
@@ -23,7 +23,7 @@ from relay.errors import OutboxUnavailable, PlanhatError, RelayError, UserError
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-@place_options
+@lane_options
 def erase(
     email: str | None,
     conversation: str | None,
@@ -45,14 +45,9 @@ def erase(
         relay erase --conversation slack-C024BE91L-1712345678.000100 --planhat --yes
     """
     from relay.cli.context import open_context
-    from relay.operations.person import Needle
 
-    if bool(email) == bool(conversation):
-        raise UserError("name --email or --conversation, one of them")
-    if email and ("@" not in email.strip("@") or any(char.isspace() for char in email.strip())):
-        raise UserError("--email wants a whole address")
+    needle = _needle(email or "", conversation or "")
     context = open_context(place)
-    needle = Needle(email=email or "", conversation=conversation or "")
     erasure = _erasure(context, needle)
     if dry_run:
         _print(_would_go(context, needle, erasure), as_json)
@@ -77,14 +72,28 @@ def erase(
             "run it (+bgrewriteaof)",
             err=True,
         )
-    if report["still_in_planhat"] and not as_json:
-        which = f"--email {email}" if email else f"--conversation {conversation}"
+    if not as_json:
+        _tell_what_stays(report, f"--email {email}" if email else f"--conversation {conversation}")
+    sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
+
+
+def _needle(email: str, conversation: str) -> Any:
+    from relay.operations.person import Needle
+
+    if bool(email) == bool(conversation):
+        raise UserError("name --email or --conversation, one of them")
+    if email and ("@" not in email.strip("@") or any(char.isspace() for char in email.strip())):
+        raise UserError("--email wants a whole address")
+    return Needle(email=email, conversation=conversation)
+
+
+def _tell_what_stays(report: dict[str, Any], which: str) -> None:
+    if report["still_in_planhat"]:
         click.echo(
             f"Planhat still has what is named above: relay erase {which} --planhat deletes it there", err=True
         )
-    if report["in_flight"] and not as_json:
+    if report["in_flight"]:
         click.echo("a call with it was under way: run this again with --planhat in a minute", err=True)
-    sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
 
 
 def _erasure(context: CliContext, needle: Any) -> Any:
@@ -145,7 +154,7 @@ def _erase_planhat(context: CliContext, erasure: Any) -> int:
     from relay.planhat.client import Planhat
 
     deleted = 0
-    with Planhat(context.settings.planhat_url, context.settings.planhat_token) as client:
+    with Planhat(context.tenant.url, context.tenant.token) as client:
         for one in erasure.standing():
             try:
                 found = client.get(one.key)

@@ -23,9 +23,10 @@ from typing import Any
 
 from relay.door import messages
 from relay.door.large import MEMORY_FACTOR, LargeBody, held_bytes
-from relay.door.mapping import parked_entry
+from relay.door.mapping import KeptBody, parked_entry
 from relay.door.messages import HungUp, Message
 from relay.errors import PayloadInvalid, TooMuchAtOnce
+from relay.lane_name import MAIN
 from relay.outbox.archive import kept_headers
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
@@ -105,11 +106,12 @@ class Beside:
         self._today = Today(self._today.number + 1, text)
 
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, most_bytes: int
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str, most_bytes: int
     ) -> MappedBeside | Reply:
-        """The request proven, cleaned and mapped; `body` then holds the clean one. `most_bytes` is what its source takes at
-        most. Raises SourceError, TryLater."""
-        return await self._read({"source": source, "now": now_s, "most_bytes": most_bytes}, head, body)
+        """The request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's; `most_bytes`: what it
+        takes at most. Raises SourceError, TryLater."""
+        what = {"source": source, "now": now_s, "lane": lane, "most_bytes": most_bytes}
+        return await self._read(what, head, body)
 
     async def read_again(
         self,
@@ -142,7 +144,7 @@ class Beside:
         loop = asyncio.get_running_loop()
         try:
             facts = {"is": "job", **what, **messages.inbound_facts(head), **self._facts()}
-            asked = self._threads.submit(self._ask, process, facts, body, what["source"], what["now"])
+            asked = self._threads.submit(self._ask, process, facts, body, what)
         except BaseException:
             self._give_back(process)
             raise
@@ -172,7 +174,7 @@ class Beside:
     # -- in a thread ----------------------------------------------------------------------------------------------
 
     def _ask(
-        self, process: _Process, facts: dict[str, Any], body: LargeBody, source: str, now_s: float
+        self, process: _Process, facts: dict[str, Any], body: LargeBody, what: Mapping[str, Any]
     ) -> MappedBeside | Reply:
         for again in (True, False):
             heard = Heard()
@@ -183,11 +185,15 @@ class Beside:
                     process.kill()
                 why = TOO_DENSE if isinstance(error, TooDense) else BEYOND_LIMITS
                 kind = type(error).__name__
-                log("body.beyond_limits", level=logging.ERROR, source=source, bytes=body.size, why=kind)
+                log(
+                    "body.beyond_limits",
+                    level=logging.ERROR,
+                    source=what["source"],
+                    bytes=body.size,
+                    why=kind,
+                )
                 if heard.clean is not None:
-                    return MappedBeside(
-                        heard.clean, [self._parked(source, heard.clean, body, now_s, why)], ()
-                    )
+                    return MappedBeside(heard.clean, [self._parked(heard.clean, body, what, why)], ())
                 if heard.authentic:
                     # Nothing may be kept of what could not be redacted.
                     raise PayloadInvalid(why) from error
@@ -227,18 +233,18 @@ class Beside:
                 assert heard.clean is not None
                 return MappedBeside(heard.clean, messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
-    def _parked(self, source: str, proven: Inbound, body: LargeBody, now_s: float, why: str) -> Entry:
+    def _parked(self, proven: Inbound, body: LargeBody, what: Mapping[str, Any], why: str) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
-        key = content_key(body.read())
+        key, source = content_key(body.read()), what["source"]
         base = {
             "source": source,
-            "received_ms": int(now_s * 1000),
+            "received_ms": int(what["now"] * 1000),
             "method": proven.method,
             "target": proven.path_query,
             "headers": kept_headers(proven.headers),
         }
         parked = Parked(why, key)
-        entry = parked_entry(base, source, parked, b"", "", -1)
+        entry = parked_entry(base, source, parked, -1, KeptBody(b""), what.get("lane") or MAIN)
         return self._vault.seal_entry(entry, body.pieces())
 
 

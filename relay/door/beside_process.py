@@ -74,8 +74,11 @@ class _Reader:
         if mapped is None:
             return
         # This process has let go of the body: it is sealed as it comes out of the file.
+        first = {entry.lane: number for number, entry in reversed(list(enumerate(mapped.entries)))}
         sealed = [
-            self._vault.seal_entry(entry, () if number or not mapped.keeps else body.pieces())
+            self._vault.seal_entry(
+                entry, body.pieces() if mapped.keeps and first[entry.lane] == number else ()
+            )
             for number, entry in enumerate(mapped.entries)
         ]
         messages.send_message(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
@@ -114,6 +117,8 @@ class _Reader:
                     told.files = [cleaned.fd]
                     messages.send_message(line, told)
                     body.become(os.dup(cleaned.fd))
+        else:
+            messages.send_message(line, Message({"is": "clean", **messages.inbound_facts(inbound)}))
         filters = self._killswitch if self._killswitch.armed else None
         mapper = Mapper(self._house, self._redact, filters)
         return mapper.map(source, inbound, now_s=facts["now"], pack_body=False, threads=threads or {})

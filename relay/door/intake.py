@@ -44,7 +44,7 @@ class SpoolsRequests(Protocol):
 
 class ReadsLarge(Protocol):
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, most_bytes: int
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str, most_bytes: int
     ) -> MappedBeside | Reply: ...
 
     async def read_again(
@@ -131,7 +131,7 @@ class Intake:
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
             return place(threads=threads).entries
 
-        mapped = place(threads=await answers(asked, self.find_threads))
+        mapped = place(threads=await answers(asked, self.find_threads, source.config.lane))
         return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
@@ -142,9 +142,9 @@ class Intake:
         reply = self._before_verify(source, head, now_s)
         if reply is not None:
             return reply
-        name, read_again = source.config.name, self.beside.read_again
+        name, lane, read_again = source.config.name, source.config.lane, self.beside.read_again
         most = source.max_body_bytes
-        outcome = await self.beside.read(name, head, body, now_s=now_s, most_bytes=most)
+        outcome = await self.beside.read(name, head, body, now_s=now_s, lane=lane, most_bytes=most)
         if isinstance(outcome, Reply):
             return outcome
         proven, entries = outcome.inbound, outcome.entries
@@ -152,7 +152,7 @@ class Intake:
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
             return await read_again(name, proven, body, now_s=now_s, most_bytes=most, threads=threads)
 
-        threads = moved(entries, await answers(asking_again(entries), self.find_threads))
+        threads = moved(entries, await answers(asking_again(entries), self.find_threads, source.config.lane))
         if threads:
             entries = list(await again(threads))
         return await self._record(
@@ -206,7 +206,7 @@ class Intake:
         """`map`, with the threads that are known."""
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
-        threads = await answers(asking(read[0]) or {}, self.find_threads)
+        threads = await answers(asking(read[0]) or {}, self.find_threads, source.config.lane)
         return mapper.map(source, inbound, read, now_s=now_s, threads=threads).entries
 
     def map(

@@ -9,23 +9,30 @@ from datetime import UTC
 from typing import Any
 
 import redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, RedisError
 
-from relay.outbox.bell import DEAD_QUEUE
+from relay.outbox.bell import DEAD_QUEUE, dead_job_ids
+from relay.outbox.connection import rq_client
 from relay.outbox.scripts import reaching_redis
 from relay.telemetry import log
 
 
 def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
     """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life. None where this
-    user may not read RQ's keys."""
+    user may not read RQ's keys, or RQ's node of a cluster is away."""
     from rq import Worker
 
     found: list[dict[str, Any]] = []
+    rq = rq_client(client)
     with reaching_redis():
         try:
-            workers = Worker.all(connection=client, serializer="json")
+            workers = Worker.all(connection=rq, serializer="json")
         except NoPermissionError:
+            return found
+        except (RedisError, OSError):
+            if rq is client:
+                raise
+            # In a cluster RQ's node may be away while the lane's is not.
             return found
         for worker in workers:
             seen = worker.last_heartbeat
@@ -44,7 +51,7 @@ def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
 
 def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
     """Deletes RQ's jobs, and their results, in which something fits: a description names a conversation; how many."""
-    gone = 0
+    gone, client = 0, rq_client(client)
     with reaching_redis():
         for pattern in ("*rq*:job:*", "*rq*:results:*"):
             for key in list(client.scan_iter(pattern, count=1000)):
@@ -61,27 +68,28 @@ def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
     return gone
 
 
-def forget_failed_jobs(client: redis.Redis, dead_ids: Iterable[str]) -> None:
-    """Takes the failed jobs of letters that are gone out of the queue `dead-letter`. A job that stays behind harms
+def forget_failed_jobs(client: redis.Redis, lane: str, dead_ids: Iterable[str]) -> None:
+    """Takes the failed jobs of a lane's letters that are gone out of the queue `dead-letter`. A job that stays behind harms
     nothing (its requeue finds no letter), so a failure here is logged and not raised."""
     from rq import Queue
     from rq.job import Job
     from rq.registry import FailedJobRegistry
     from rq.results import Result
 
-    names = list(dead_ids)
+    names = [name for dead_id in dead_ids for name in dead_job_ids(lane, dead_id)]
+    client = rq_client(client)
     try:
         registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
         pipe = client.pipeline(transaction=False)
-        for dead_id in names:
-            pipe.hget(Job.key_for(dead_id), "status")
+        for name in names:
+            pipe.hget(Job.key_for(name), "status")
         statuses = pipe.execute()
         pipe = client.pipeline(transaction=False)
-        for dead_id, status in zip(names, statuses, strict=True):
-            pipe.zrem(registry.key, dead_id)
+        for name, status in zip(names, statuses, strict=True):
+            pipe.zrem(registry.key, name)
             if status == b"failed":
                 # As RQ deletes a failed job, but many at a time. One that somebody has requeued ends by itself.
-                pipe.delete(Job.key_for(dead_id), Result.get_key(dead_id))  # type: ignore[no-untyped-call]
+                pipe.delete(Job.key_for(name), Result.get_key(name))  # type: ignore[no-untyped-call]
         pipe.execute()
     except Exception as error:
         # RQ raises what it likes here; the letters themselves are settled already.

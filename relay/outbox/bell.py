@@ -10,6 +10,8 @@ import redis
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.lane_name import MAIN
+from relay.outbox.connection import rq_client
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"
@@ -20,6 +22,16 @@ JOB_TTL_S = 30
 JOB_TIMEOUT_S = 180
 
 
+def dead_job_id(lane: str, dead_id: str) -> str:
+    """The RQ job that stands for a dead letter: letters of two lanes may have one id, and their jobs lie in one queue."""
+    return f"{lane}-{dead_id}"
+
+
+def dead_job_ids(lane: str, dead_id: str) -> tuple[str, ...]:
+    """Every id under which a letter's job may stand: releases that knew one lane left its name out."""
+    return (dead_job_id(lane, dead_id), dead_id) if lane == MAIN else (dead_job_id(lane, dead_id),)
+
+
 class Bell:
     """`unheard` is told of a generation whose job RQ did not take: the lane is to be free again at once."""
 
@@ -27,10 +39,10 @@ class Bell:
         self,
         client: redis.Redis,
         *,
-        lane: str = "main",
+        lane: str = MAIN,
         unheard: Callable[[int], None] = lambda generation: None,
     ) -> None:
-        self._redis = client
+        self._rq = rq_client(client)
         self._lane = lane
         self._unheard = unheard
 
@@ -40,7 +52,7 @@ class Bell:
         from rq import Queue
 
         try:
-            Queue(FLUSH_QUEUE, connection=self._redis, serializer="json").enqueue(
+            Queue(FLUSH_QUEUE, connection=self._rq, serializer="json").enqueue(
                 "workers.jobs.flush",
                 args=(self._lane, generation),
                 job_id=f"flush-{self._lane}-{generation}",

@@ -20,6 +20,9 @@ from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from relay.errors import SettingsInvalid
+from relay.lane_name import MAIN
+from relay.outbox.cluster import SlotMaster, SlotPool, shown_node, slot_client, slot_client_async
+from relay.outbox.keys import RQ_TAG
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
 
 #: What a person, a probe and a sender wait for Redis at most.
@@ -36,16 +39,74 @@ _BOOLEANS: Final = frozenset({"ssl_check_hostname"})
 _NUMBERS: Final = frozenset({"protocol", "ssl_min_version"})
 
 
-def connect(url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False) -> redis.Redis:
+def connect(
+    url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False, lane: str = MAIN
+) -> redis.Redis:
     """A client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
-    Redis that blinks. Raises SettingsInvalid."""
-    address = parse_redis_url(url)
+    Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client`. Raises SettingsInvalid."""
+    return _connect(parse_redis_url(url), timeout_s, patient, lane)
+
+
+def rq_client(client: redis.Redis) -> redis.Redis:
+    """The client for RQ's keys beside a lane's `client`: the same one, but in a cluster, where they lie in a slot of their own."""
+    pool = client.connection_pool
+    return pool.sibling(RQ_TAG) if isinstance(pool, SlotPool) and pool.slot.tag != RQ_TAG else client
+
+
+def lane_client(client: redis.Redis, lane: str) -> redis.Redis:
+    """The client for the keys of another lane beside `client`: the same one, but in a cluster, where each lies in a slot of its own."""
+    pool = client.connection_pool
+    return pool.sibling(lane) if isinstance(pool, SlotPool) and pool.slot.tag != lane else client
+
+
+def own_tag(client: redis.Redis, lane: str) -> str:
+    """The hash tag of what `client` may write: its slot's in a cluster, else any, so that of `lane`."""
+    pool = client.connection_pool
+    return pool.slot.tag if isinstance(pool, SlotPool) else lane
+
+
+def knows_cluster(client: redis.Redis) -> bool:
+    """Whether `client` finds the nodes of a cluster by itself."""
+    return isinstance(client.connection_pool, SlotPool)
+
+
+def followers(client: redis.Redis) -> list[tuple[str, redis.Redis]]:
+    """(host:port, a client of it) for each replica of `client`'s slot in a cluster, by what was told last; none elsewhere."""
+    pool = client.connection_pool
+    if not isinstance(pool, SlotPool):
+        return []
+    return [(shown_node(node), pool.plain(node)) for node in pool.slot.replicas]
+
+
+def master_of(client: redis.Redis) -> str:
+    """host:port of the node that `client` last connected to in a cluster; "" elsewhere."""
+    pool = client.connection_pool
+    return shown_node(pool.slot.master) if isinstance(pool, SlotPool) and pool.slot.master else ""
+
+
+def in_cluster(url: str) -> bool:
+    """Whether this address is a cluster's. Raises SettingsInvalid."""
+    return parse_redis_url(url).cluster
+
+
+def _connect(address: RedisUrl, timeout_s: float, patient: bool, tag: str) -> redis.Redis:
     retry = (
         Retry(ExponentialBackoff(cap=1.0, base=0.05), _PATIENT_TRIES)
         if patient
         else Retry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
     )
     options = _options(address, timeout_s) | {"retry": retry}
+    if address.cluster:
+        slot = _slot_master(address, timeout_s, tag, Retry(NoBackoff(), 0))
+        return slot_client(
+            SlotPool(
+                slot,
+                lambda other: _connect(address, timeout_s, patient, other),
+                lambda node: redis.Redis(host=node[0], port=node[1], ssl=address.tls, **options),
+                tls=address.tls,
+                **options,
+            )
+        )
     if address.sentinel:
         from redis.sentinel import Sentinel
 
@@ -62,12 +123,16 @@ def connect(url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False) 
 
 
 def connect_async(
-    url: str, *, timeout_s: float = IMPATIENT_S, connected: Callable[[], None] = lambda: None
+    url: str,
+    *,
+    timeout_s: float = IMPATIENT_S,
+    connected: Callable[[], None] = lambda: None,
+    lane: str = MAIN,
 ) -> redis.asyncio.Redis:
     """The same for the web side's event loop. `connected` is told of each new connection: whoever is at its other end may
     be another server than before."""
     address = parse_redis_url(url)
-    client = _connect_async(address, timeout_s)
+    client = _connect_async(address, timeout_s, lane)
     pool = client.connection_pool
     # redis-py packs in C for its blocking client only; a group of 64 events has 600 arguments.
     pool.connection_class = type(
@@ -114,11 +179,14 @@ def _packed_in_pieces(args: Sequence[Any]) -> list[bytes]:
     return [*pieces, bytes(small)]
 
 
-def _connect_async(address: RedisUrl, timeout_s: float) -> redis.asyncio.Redis:
+def _connect_async(address: RedisUrl, timeout_s: float, tag: str) -> redis.asyncio.Redis:
     from redis.asyncio.retry import Retry as AsyncRetry
 
     retry = AsyncRetry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
     options = _options(address, timeout_s) | {"retry": retry}
+    if address.cluster:
+        slot = _slot_master(address, timeout_s, tag, AsyncRetry(NoBackoff(), 0))
+        return slot_client_async(slot, tls=address.tls, **options)
     if address.sentinel:
         from redis.asyncio.sentinel import Sentinel
 
@@ -155,6 +223,11 @@ def _options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
         if not name.startswith("sentinel_"):
             options[name] = _value(name, text)
     return options
+
+
+def _slot_master(address: RedisUrl, timeout_s: float, tag: str, retry: Any) -> SlotMaster:
+    options = _options(address, timeout_s) | {"retry": retry}
+    return SlotMaster(address.hosts, tag, options, tls=address.tls, timeout_s=timeout_s)
 
 
 def _sentinel_options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:

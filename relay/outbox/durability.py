@@ -19,8 +19,10 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.connection import knows_cluster
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
 from relay.outbox.reasons import error_code, unavailable_reason
+from relay.outbox.replicas import LOOK_MS, not_confirmed, online_replicas
 from relay.outbox.scripts import reaching_redis
 
 #: What a look waits for its own write to be on disk: with `everysec` that takes up to a second.
@@ -33,8 +35,11 @@ SETTINGS: Final = ("appendfsync", "no-appendfsync-on-rewrite")
 OLDEST: Final = (7, 0)
 
 CLUSTER: Final = (
-    "this Redis is a cluster node, and nothing would be delivered; point RELAY_REDIS_URL at a plain server"
+    "this Redis is a cluster node, and a plain address reaches a part of it; write "
+    "RELAY_REDIS_URL=redis+cluster://host:6379,host2:6379"
 )
+
+REPLICA: Final = "this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary"
 
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, we who watch the
 #: server's syncs after each write, or nobody.
@@ -44,8 +49,8 @@ Confirmed = Literal["always", "waitaof", "watched", "nobody"]
 @dataclass(frozen=True, slots=True)
 class Durability:
     """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell (`not_told` says why). `no_waitaof` is ""
-    where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `problems` are sentences, "what; what to do": any of them makes the relay
-    not ready where RELAY_REQUIRE_DURABLE is true."""
+    where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `cluster`: it is a cluster's node, and the client does not know where the others are. `replicas`: how many follow it now.
+    `problems` are sentences, "what; what to do": any of them makes the relay not ready where RELAY_REQUIRE_DURABLE is true."""
 
     version: str
     fsync: str
@@ -56,6 +61,7 @@ class Durability:
     used_bytes: int
     max_bytes: int
     cluster: bool
+    replicas: int
     problems: tuple[str, ...]
 
     @property
@@ -78,7 +84,7 @@ def examine_durability(client: redis.Redis) -> Durability:
         for answer in (config, waited):
             if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
                 raise answer
-    return _judge(info, config, waited)
+    return _judge(info, config, waited, knows_cluster(client))
 
 
 def told_settings(config: Any) -> tuple[str, bool]:
@@ -102,9 +108,9 @@ def who_confirms(
     return "watched" if fsync != "always" and answers_early(info) else "waitaof"
 
 
-def _judge(info: dict[str, Any], config: Any, waited: Any) -> Durability:
+def _judge(info: dict[str, Any], config: Any, waited: Any, knows_cluster: bool) -> Durability:
     version = str(info.get("valkey_version") or info.get("redis_version", ""))
-    cluster = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
+    clustered = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
     fsync, skips = told_settings(config)
     not_told = "" if fsync else _why(config) if isinstance(config, ResponseError) else "not answered"
     no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
@@ -123,7 +129,8 @@ def _judge(info: dict[str, Any], config: Any, waited: Any) -> Durability:
         confirmed_by=confirmed,
         used_bytes=int(info.get("used_memory", 0)),
         max_bytes=int(info.get("maxmemory", 0)),
-        cluster=cluster,
+        cluster=clustered and not knows_cluster,
+        replicas=online_replicas(info),
         problems=tuple(problems),
     )
 
@@ -140,7 +147,7 @@ def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
     if info.get("aof_last_write_status", "ok") != "ok":
         problems.append("Redis could not write its append-only file; look at its disk")
     if info.get("role") == "slave":
-        problems.append("this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary")
+        problems.append(REPLICA)
     if int(info.get("loading", 0)):
         problems.append("Redis is loading its data; wait until it has")
     return problems
@@ -163,8 +170,9 @@ def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str, skips: bool) ->
     )
 
 
-def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
-    """ "" where a write goes through and is confirmed to be on disk as `found` says, else why not (`Redis: full`, ...)."""
+def try_write(client: redis.Redis, found: Durability, *, prefix: str, replicas: int = 0) -> str:
+    """ "" where a write goes through, is confirmed to be on disk as `found` says and reaches so many replicas, else why not
+    (`Redis: full`, ...)."""
     try:
         with reaching_redis():
             pipe = client.pipeline(transaction=False)
@@ -179,6 +187,8 @@ def try_write(client: redis.Redis, found: Durability, *, prefix: str) -> str:
                     return f"Redis does not confirm that a write is on disk (WAITAOF: {_why(answer)}); look at its log"
                 if int(answer[0]) < 1:
                     return _unconfirmed(found, CONFIRM_MS / 1000)
+            if replicas and (acknowledged := int(client.wait(replicas, LOOK_MS))) < replicas:
+                return not_confirmed(acknowledged, replicas)
             if found.confirmed_by == "watched" and not _watch(client, found):
                 return _unconfirmed(found, WATCH_S)
     except OutboxUnavailable as error:

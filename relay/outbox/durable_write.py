@@ -1,4 +1,4 @@
-"""One write of the door and the proof that it is on disk.
+"""One write of the door and the proof that it is on disk, and with the replicas that are to have it.
 
 Redis itself syncs before it answers (`always`), or WAITAOF tells of the sync, or, where that answers too early, the server's
 syncs are watched (`fsync_watch.py`). Which of these holds is said by whoever looks at the server; until then the server is
@@ -16,14 +16,16 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from relay.outbox.durability import SETTINGS, WATCH_S, told_settings, who_confirms
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, server_ms
+from relay.outbox.replicas import WAIT_MS, not_confirmed
 from relay.outbox.scripts import script_text
 
 #: How long WAITAOF may take before the write counts as not confirmed.
 WAITAOF_MS: Final = 1_700
+_NOT_ON_DISK: Final = "Redis did not confirm in time that the write is on disk"
 
 
 class NotConfirmed(RedisError):
-    """Redis has the write, and has not said that it is on disk."""
+    """Redis has the write, and has not said that it is on disk, or with enough replicas: a sentence."""
 
 
 class DurableWrite:
@@ -56,21 +58,27 @@ class DurableWrite:
     def confirms(self) -> bool:
         return self.wait_aof and not self._cannot_wait
 
-    async def run(self, name: str, args: list[Any], *, confirm: bool) -> Any:
-        """The script's answer; with `confirm` once what it wrote is on disk. Raises NotConfirmed, a Redis error or OSError."""
+    async def run(self, name: str, args: list[Any], *, confirm: bool, replicas: int = 0) -> Any:
+        """The script's answer; with `confirm` once what it wrote is on disk, and once so many replicas have it. Raises
+        NotConfirmed, a Redis error or OSError."""
         sha, text = script_text(name)
         prefix = self._prefix
-        if not confirm:
+        if not confirm and not replicas:
             try:
                 return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
             except NoScriptError:
                 return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
         until = asyncio.get_running_loop().time() + WATCH_S
-        answer, synced, told = await self._run_confirmed("EVALSHA", sha, prefix, args)
+        wants = (confirm, replicas)
+        answer, synced, had, told = await self._run_confirmed("EVALSHA", sha, prefix, args, *wants)
         if isinstance(answer, NoScriptError):
-            answer, synced, told = await self._run_confirmed("EVAL", text, prefix, args)
+            answer, synced, had, told = await self._run_confirmed("EVAL", text, prefix, args, *wants)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(had, Exception):
+            raise had
+        if int(had) < replicas:
+            raise NotConfirmed(not_confirmed(int(had), replicas))
         if isinstance(synced, ResponseError):
             # Neither known to sync before it answers nor able to tell: the next look makes us unready.
             self._cannot_wait = True
@@ -78,24 +86,30 @@ class DurableWrite:
         elif isinstance(synced, Exception):
             raise synced
         elif int(synced[0]) < 1:
-            raise NotConfirmed("the fsync was not confirmed in time")
+            raise NotConfirmed(_NOT_ON_DISK)
         elif told:
             await self._watch(told[0], told[1], until)
         return answer
 
     async def _run_confirmed(
-        self, command: str, script: str, prefix: str, args: list[Any]
-    ) -> tuple[Any, Any, list[Any]]:
-        """(the script's answer, WAITAOF's, what the server says of itself where that has to be known)."""
+        self, command: str, script: str, prefix: str, args: list[Any], confirm: bool, replicas: int
+    ) -> tuple[Any, Any, Any, list[Any]]:
+        """(the script's answer, WAITAOF's, WAIT's, what the server says of itself where that has to be known). What was not asked
+        is as if it were confirmed."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.execute_command(command, script, 1, prefix, *args)
-            pipe.execute_command("WAITAOF", 1, 0, WAITAOF_MS)
-            if not self.trust_aof:
+            if confirm:
+                pipe.execute_command("WAITAOF", 1, 0, WAITAOF_MS)
+            if replicas:
+                pipe.execute_command("WAIT", replicas, WAIT_MS)
+            if confirm and not self.trust_aof:
                 # In the same breath: by the next one another server may be there.
                 pipe.execute_command("INFO", "server", "persistence")
                 pipe.execute_command("CONFIG GET", *SETTINGS)
-            answer, synced, *told = await pipe.execute(raise_on_error=False)
-            return answer, synced, told
+            answer, *told = await pipe.execute(raise_on_error=False)
+        synced = told.pop(0) if confirm else (1, 0)
+        had = told.pop(0) if replicas else 0
+        return answer, synced, had, told
 
     async def _watch(self, info: Any, config: Any, until: float) -> None:
         """Waits for the sync where WAITAOF did not. Raises NotConfirmed."""
@@ -117,4 +131,4 @@ class DurableWrite:
             if wait_s is None:
                 return
             await asyncio.sleep(min(wait_s, max(0.0, until - loop.time())))
-        raise NotConfirmed("the fsync was not seen in time")
+        raise NotConfirmed(_NOT_ON_DISK)

@@ -6,7 +6,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
 
     due:<source>        zset    externalId -> when (ms); a lease is a later "when"
     patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
-    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled
+    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled (no pause holds it)
     waiting             zset    externalId -> when its oldest patch came (ms); likewise
     document:<x>        string  the folded document; expires `keep.documents` after the last delivery
     planhat:<_id>       string  externalId
@@ -100,10 +100,13 @@ import os
 from collections.abc import MutableMapping
 from typing import Final
 
+from relay.errors import SettingsInvalid
 from relay.lane_name import MAIN
 
 BASE: Final = "relay"
 LANE: Final = MAIN
+#: What RQ's keys are tagged with in a cluster, where all of them must lie together.
+RQ_TAG: Final = "rq"
 
 SOURCES: Final = "sources"
 PAUSED: Final = "paused"
@@ -173,12 +176,18 @@ def lane_prefix(lane: str, base: str = BASE) -> str:
     return f"{base}:{{{lane}}}:"
 
 
-def set_rq_prefix(base: str, environ: MutableMapping[str, str] | None = None) -> None:
-    """Puts RQ's keys beside ours where the base is not the usual one. Before `rq` is imported: it reads its own variable
-    then. One that somebody has set stays."""
+def set_rq_prefix(
+    base: str, environ: MutableMapping[str, str] | None = None, *, clustered: bool = False
+) -> None:
+    """Puts RQ's keys beside ours where the base is not the usual one, and under one hash tag where they lie in a cluster. Before
+    `rq` is imported: it reads its own variable then. One that somebody has set stays; raises SettingsInvalid where it lacks the tag."""
     environ = os.environ if environ is None else environ
-    if base != BASE:
-        environ.setdefault("RQ_KEY_PREFIX", f"{base}:rq")
+    word = f"{{{RQ_TAG}}}" if clustered else RQ_TAG
+    prefix = word if base == BASE else f"{base}:{word}"
+    if prefix != RQ_TAG:
+        environ.setdefault("RQ_KEY_PREFIX", prefix)
+    if clustered and word not in environ["RQ_KEY_PREFIX"]:
+        raise SettingsInvalid(f"RQ_KEY_PREFIX should hold {word} on a cluster; leave it out")
 
 
 def due(source: str) -> str:

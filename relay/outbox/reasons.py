@@ -23,6 +23,30 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+
+class Away(ConnectionError):
+    """The server at hand is not the one to ask, or nobody says which is: a new connection may lead to another. `reason` as
+    `unavailable_reason` gives it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SlowToTell(TimeoutError):
+    """As `Away`, and the time is spent: it is not asked again at once."""
+
+
+#: What a server says whose connection is of no use any more: another is the master of the slot, or will be.
+NOT_THE_MASTER: Final = (
+    ReadOnlyError,
+    AskError,
+    ClusterDownError,
+    TryAgainError,
+)
+#: The same by the word that its answer begins with.
+ELSEWHERE_CODES: Final = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
+
 #: The first that fits speaks: subclasses stand before what they derive from.
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (OutOfMemoryError, "full"),
@@ -55,6 +79,8 @@ _PIPELINED: Final = " of pipeline caused error: "
 def unavailable_reason(error: BaseException) -> str:
     """`full`, `read-only`, `loading`, `wrong password`, `no answer in time`, ...; the exception's name for what is none of
     these."""
+    if isinstance(error, Away):
+        return error.reason
     by_code = _BY_CODE.get(error_code(error))
     if by_code:
         return by_code

@@ -1,8 +1,8 @@
 """The address of Redis, read strictly: a mistake is named with what would be right, and nothing of a password is ever printed.
 
 `redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=0]`, and
-`redis+sentinel://[user:password@]host:port,host:port/service[/db]` (`rediss+sentinel://` for TLS). Options stand behind
-a `?`; a password is percent-encoded.
+`redis+sentinel://[user:password@]host:port,host:port/service[/db]`, `redis+cluster://[user:password@]host:port,host:port`
+(`rediss+...` for TLS; any of a cluster's nodes may be named). Options stand behind a `?`; a password is percent-encoded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from urllib.parse import parse_qsl, unquote
 
 from relay.errors import SettingsInvalid
 
-SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
-#: What a cluster's address begins with elsewhere: refused with the reason, not as a slip of the pen.
-_CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
+SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 #: What may stand behind the `?`; what redis-py does with each is in its documentation of `Redis.from_url`.
@@ -39,7 +45,8 @@ _VARIABLE: Final = "RELAY_REDIS_URL"
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """`hosts` are (host, port): one, or the Sentinels; none for a unix socket, which has `path`. `tls` for `rediss`."""
+    """`hosts` are (host, port): one, the Sentinels, or some nodes of a cluster; none for a unix socket, which has `path`. `tls` for
+    `rediss`."""
 
     scheme: str
     hosts: tuple[tuple[str, int], ...] = ()
@@ -58,11 +65,17 @@ class RedisUrl:
     def sentinel(self) -> bool:
         return self.scheme.endswith("+sentinel")
 
+    @property
+    def cluster(self) -> bool:
+        return self.scheme.endswith("+cluster")
+
     def shown(self) -> str:
         """For people: without user, password and options."""
         if self.scheme == "unix":
             return f"unix://{self.path}"
         places = ",".join(f"{host}:{port}" for host, port in self.hosts)
+        if self.cluster:
+            return f"{self.scheme}://{places}"
         return f"{self.scheme}://{places}{'/' + self.service if self.service else ''}/{self.db}"
 
 
@@ -70,11 +83,6 @@ def parse_redis_url(text: str) -> RedisUrl:
     """Raises SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
     text = text.strip()
     scheme, separator, rest = text.partition("://")
-    if separator and scheme in _CLUSTER_SCHEMES:
-        raise _wrong(
-            "names a Redis Cluster, from which this release does not deliver; name a plain server (redis://) or its "
-            "Sentinels (redis+sentinel://)"
-        )
     if not separator or scheme not in SCHEMES:
         raise _wrong(f"should begin with one of {', '.join(s + '://' for s in SCHEMES)}")
     # The last `@`: an earlier one belongs to a password that somebody forgot to encode.
@@ -102,9 +110,16 @@ def parse_redis_url(text: str) -> RedisUrl:
             password=password,
             options=tuple(given.items()),
         )
+    return _of_hosts(scheme, place, given, db_text, username, password)
+
+
+def _of_hosts(
+    scheme: str, place: str, options: dict[str, str], db_text: str, username: str, password: str
+) -> RedisUrl:
+    """`place`: hosts, and what stands behind them."""
     authority, _, path = place.partition("/")
     pieces = [piece for piece in path.split("/") if piece]
-    sentinel = scheme.endswith("+sentinel")
+    sentinel, cluster = scheme.endswith("+sentinel"), scheme.endswith("+cluster")
     if not authority:
         raise _wrong("names no host")
     if sentinel and not pieces:
@@ -113,16 +128,21 @@ def parse_redis_url(text: str) -> RedisUrl:
     if len(pieces) > 1:
         raise _wrong(f"has more than a database's number behind the {'service' if sentinel else 'host'}")
     names = authority.split(",")
-    if len(names) > 1 and not sentinel:
-        raise _wrong("names several hosts; several Sentinels are redis+sentinel://")
+    if len(names) > 1 and not (sentinel or cluster):
+        raise _wrong(
+            "names several hosts; several Sentinels are redis+sentinel://, a cluster's nodes redis+cluster://"
+        )
+    db = _database(pieces[0] if pieces else db_text or "0")
+    if cluster and db:
+        raise _wrong("names a database; a cluster has database 0 alone")
     return RedisUrl(
         scheme,
         hosts=tuple(_host(name, SENTINEL_PORT if sentinel else REDIS_PORT) for name in names),
         service=service,
-        db=_database(pieces[0] if pieces else db_text or "0"),
+        db=db,
         username=username,
         password=password,
-        options=tuple(given.items()),
+        options=tuple(options.items()),
     )
 
 

@@ -12,6 +12,7 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.clock import Clock
+from relay.outbox.connection import lane_client
 from relay.outbox.items import Pending, State
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import reaching_redis, run_script, run_script_many
@@ -85,7 +86,8 @@ def _whole(seconds: float) -> int:
 
 
 class Store:
-    """One lane's place in Redis. `retention` may be exchanged at any time."""
+    """One lane's place in Redis. `retention` may be exchanged at any time. `home`: where stands what is the installation's, and
+    no lane's (the audit, sessions, the kill switch, processes); None: beside the lane, in the keys of `main`."""
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class Store:
         base: str = BASE,
         vault: Vault | None = None,
         retention: Retention | None = None,
+        home: Store | None = None,
     ) -> None:
         self.redis = client
         self.lane_name = lane
@@ -103,6 +106,16 @@ class Store:
         self.vault = vault or Vault()
         self.retention = retention or Retention()
         self.clock = Clock(self.now_ms)
+        self._home = home
+
+    @property
+    def home(self) -> Store:
+        """Where stands what is the installation's, and no lane's."""
+        if self._home is None:
+            if self.lane_name == LANE:
+                return self
+            self._home = Store(lane_client(self.redis, LANE), base=self.base, vault=self.vault)
+        return self._home
 
     def now_ms(self) -> int:
         """Redis's own time, in epoch ms. Raises OutboxUnavailable, as everything here."""

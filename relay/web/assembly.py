@@ -8,7 +8,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from relay.operations.context import WebContext
@@ -17,6 +17,7 @@ from relay.telemetry import log
 from relay.web.app import WebSide
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
+from relay.web.lane import WebLane
 
 
 def create_app(
@@ -82,20 +83,34 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.lane_console import LaneConsole
     from relay.web.own_door import OwnDoor
 
-    context = WebContext(
-        outbox=side.outbox,
-        delivery=side.delivery,
-        settings=side.settings,
-        current=lambda: side.house,
-        post=OwnDoor(side.hooks),
-    )
+    post = OwnDoor(side.hooks)
+
+    def context_of(lane: WebLane) -> WebContext:
+        return WebContext(lane.outbox, lane.delivery, side.settings, lambda: side.house, post)
+
+    def contexts() -> dict[str, WebContext]:
+        """Of a config with `lanes:`; without, the one above is all there is."""
+        return {lane.name: context_of(lane) for lane in side.lanes} if side.lanes.named else {}
+
+    context = context_of(side.lanes.first)
     access = access_of(context)
     if not access.configured:
         log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
         return []
-    return [*api.api_routes(context, access), *console.routes(context, access)]
+    below = LaneConsole(
+        side.lanes,
+        lambda lane: console.routes(context_of(lane), access),
+        console.all_lanes(context, access, contexts),
+    )
+    return [
+        *api.api_routes(context, access, contexts),
+        Route("/", below),
+        Route("/console", below),
+        Route("/console/{rest:path}", below),
+    ]
 
 
 class _App(Starlette):
@@ -122,20 +137,32 @@ class _OperatorApp(Starlette):
         await super().__call__(scope, bounded_receive(scope, receive), send)
 
 
-def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
-    body = b'{"error":{"code":"%d","message":"%s","path":""}}' % (status, message.encode())
+def _plain(status: int, code: str, message: str) -> Callable[[Request, Exception], Response]:
+    body = b'{"error":{"code":"%s","message":"%s","path":""}}' % (code.encode(), message.encode())
 
     def answer(request: Request, error: Exception) -> Response:
         headers = dict(getattr(error, "headers", None) or {})
+        if status == 405:
+            headers["allow"] = ", ".join(sorted(_methods(request)))
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer
 
 
+def _methods(request: Request) -> set[str]:
+    """All that this path takes: Starlette names those of the first of its routes."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
 _PLAIN_ERRORS: dict[Any, Any] = {
-    404: _plain(404, "no such page"),
-    405: _plain(405, "method not allowed"),
-    408: _plain(408, "the body was not whole in time"),
-    500: _plain(500, "internal error"),
-    503: _plain(503, "the bodies of all requests together are too large now"),
+    404: _plain(404, "not_found", "no such page"),
+    405: _plain(405, "method", "method not allowed"),
+    408: _plain(408, "too_slow", "the body was not whole in time"),
+    500: _plain(500, "internal", "internal error"),
+    503: _plain(503, "unavailable", "the bodies of all requests together are too large now"),
 }

@@ -31,7 +31,10 @@ def repeats(client: Any, error: type[Exception]) -> int:
     return int(retry._retries) if issubclass(error, tuple(retry._supported_errors)) else 0
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://h", "unix:///s", "redis+sentinel://h:1,i:2/relay"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "rediss://h", "unix:///s", "redis+sentinel://h:1,i:2/relay", "redis+cluster://h:1,i:2"],
+)
 def test_a_call_without_an_answer_is_repeated_for_workers_alone(url: str) -> None:
     for client in (connect(url), connect_async(url)):
         assert (repeats(client, TimeoutError), repeats(client, ConnectionError)) == (0, 1)

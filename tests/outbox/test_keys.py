@@ -23,7 +23,9 @@ BEGINNINGS = {row.partition("<>")[0] for row in ROWS}
 CONSTANTS = {
     value
     for name, value in vars(keys).items()
-    if name.isupper() and isinstance(value, str) and name not in ("BASE", "LANE", "LOGS", "MAIN", "SEEN")
+    if name.isupper()
+    and isinstance(value, str)
+    and name not in ("BASE", "LANE", "LOGS", "MAIN", "RQ_TAG", "SEEN")
 }
 FAMILIES = {row.partition("<>")[0] for row in ROWS if "<>" in row}
 

@@ -23,6 +23,8 @@ from relay.outbox.redis_url import RedisUrl, parse_redis_url
         ("redis://user:p%2Fw@[::1]:7/1", (("::1", 7),), 1, ("user", "p/w")),
         (" redis://h\n", (("h", 6379),), 0, ("", "")),
         ("redis+sentinel://u:p@a:1,b/svc/4", (("a", 1), ("b", 26379)), 4, ("u", "p")),
+        ("redis+cluster://u:p@a:1,b", (("a", 1), ("b", 6379)), 0, ("u", "p")),
+        ("rediss+cluster://a/0?ssl_check_hostname=no", (("a", 6379),), 0, ("", "")),
     ],
 )
 def test_what_holds(text: str, hosts: object, db: int, login: tuple[str, str]) -> None:
@@ -71,8 +73,8 @@ def test_options_reach_the_client_with_their_types() -> None:
         ("redis://a:1,b:2/0", "several hosts"),
         ("redis://::1:6379", "brackets"),
         ("redis+sentinel://a:1,b:2", "the service's name"),
-        ("redis+cluster://u:sec@a:1,b:2", "Redis Cluster, .* name a plain server"),
-        ("rediss+cluster://a:1", "Redis Cluster, .* name a plain server"),
+        ("redis+cluster://u:sec@a:1,b:2/3", "database 0 alone"),
+        ("redis+cluster://u:sec@a:1,/0", "names no host"),
         ("redis+sentinel://a:x/svc", "the port should be a number"),
         ("unix://run/redis.sock", "absolute path"),
         ("unix:///s.sock?db=x", "should be a number"),
@@ -89,7 +91,7 @@ def test_what_does_not_hold_is_named_and_no_secret_with_it(text: str, said: str)
 
 @given(st.text(alphabet=string.printable, max_size=60))
 def test_any_text_is_an_address_or_a_sentence(text: str) -> None:
-    for scheme in ("redis://", "rediss://", "unix://", "redis+sentinel://"):
+    for scheme in ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://"):
         try:
             found = parse_redis_url(scheme + text)
         except SettingsInvalid:

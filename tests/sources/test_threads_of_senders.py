@@ -48,6 +48,19 @@ def test_a_newer_summary_replaces_the_older_one() -> None:
     assert found["description"] == "<p><strong>Two</strong> goals</p>"
 
 
+def test_a_voicemails_transcript_takes_nothing_of_the_voicemail() -> None:
+    known = {"id": "v", "call_id": "c", "caller_number": "+1", "callee_number": "+2", "duration": 9}
+    link = {"download_url": "https://zoom.us/v/1"}
+    words = {"transcription": {"content": "Please call me back."}}
+    voicemail = zoom("phone.voicemail_received", 1000, **known, **link)
+    for more in ({}, link):
+        later = zoom("phone.voicemail_transcript_completed", 2000, id="v", call_id="c", **words, **more)
+        found = told("zoom", one("zoom", voicemail), one("zoom", later))
+        assert found["subject"] == "+1 -> +2"
+        for part in ("Voicemail", "https://zoom.us/v/1", "Please call me back."):
+            assert found["description"].count(part) == 1, (part, found["description"])
+
+
 @pytest.mark.parametrize(
     "what",
     [
@@ -301,7 +314,11 @@ def test_the_newest_of_a_tickets_messages_is_what_was_said() -> None:
     found = one("gorgias", {"ticket": {"id": 7, "customer": {"name": "Lee"}, "messages": messages}})
     assert (found.text, found.sender.name, found.message_id, found.thread) == ("Is it here?", "Kim", "2", "7")
     messages[0]["public"] = False
+    # Of the older one nothing says that it is public.
     assert parse("gorgias", {"ticket": {"id": 7, "messages": messages}}) == [Skipped("private")]
+    messages[1]["public"] = True
+    older = one("gorgias", {"message_id": 2, "ticket": {"id": 7, "messages": messages}})
+    assert (older.text, older.message_id, older.time) == ("Hello", "1", "2026-03-04T05:00:00.000Z")
 
 
 @pytest.mark.parametrize("name", ["thread", "conversation", "ticket", "case"])

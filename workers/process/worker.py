@@ -21,7 +21,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS
 from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
-from relay.outbox.connection import connect
+from relay.outbox.connection import connect, rq_client
 from relay.outbox.durability import CLUSTER, examine_durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role
@@ -30,11 +30,16 @@ from relay.settings import Settings
 from relay.telemetry import log
 from workers.process.context import worker_context
 from workers.process.job import RelayJob
+from workers.process.lane_threads import THREADS
 from workers.process.signs import AWAY_DUE_S, Signs
 from workers.process.stopping import STOPPING
 from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
 
 _PR_SET_PDEATHSIG: Final = 1
+#: While no lane may begin, a sign of life is given so often.
+_BEAT_S: Final = 5.0
+#: After SIGTERM the lanes' threads have so long to end: a call under way a few seconds, and its claims handed back.
+_END_S: Final = 6.0
 
 
 class RelayWorker(SimpleWorker):
@@ -56,6 +61,12 @@ class RelayWorker(SimpleWorker):
             log("worker.registered_again", level=logging.WARNING, name=self.name)
         super().heartbeat(timeout, pipeline)
 
+    def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
+        # A job that is taken while no lane may begin here would be kept from the other processes.
+        while not THREADS.wait_for_a_place(_BEAT_S):
+            self.heartbeat()
+        return super().dequeue_job_and_maintain_ttl(*arguments, **options)
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         STOPPING.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
@@ -70,7 +81,7 @@ def work_queue(queue: str, parent: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.read(os.environ)
     connection = connect(settings.redis_url, timeout_s=20.0, patient=True)
-    outbox = Outbox(connection, base=settings.key_prefix)
+    outbox, rq = Outbox(connection, base=settings.key_prefix), rq_client(connection)
     role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
     signs = Signs(outbox, role, file=settings.heartbeat_file)
     signs.good_for(AWAY_DUE_S)
@@ -85,15 +96,16 @@ def work_queue(queue: str, parent: int) -> int:
     try:
         if queue == FLUSH_QUEUE:
             _wait_for_own_lane(signs)
-        while _serve(queue, connection, signs) and memory_full(connection, outbox):
+        while _serve(queue, rq, signs) and memory_full(rq, outbox):
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
                 drain_without_rq(
-                    connection, outbox, lambda: worker_context().flush, stopping=STOPPING, asked=signs.asked
+                    rq, outbox, lambda: worker_context().lanes(), stopping=STOPPING, asked=signs.asked
                 )
             else:
-                wait_without_rq(connection, outbox, stopping=STOPPING, asked=signs.asked)
+                wait_without_rq(rq, outbox, stopping=STOPPING, asked=signs.asked)
     finally:
+        THREADS.join(_END_S)
         if STOPPING():
             signs.end()
     if queue == FLUSH_QUEUE and worker_context().refused:
@@ -109,7 +121,9 @@ def _wait_for_own_lane(signs: Signs) -> None:
         try:
             if examine_durability(worker_context().redis).cluster:
                 raise UserError(CLUSTER)
-            worker_context().require_own_lane()
+            if worker_context().alone:
+                worker_context().only.require_own_lane()
+            # Of several each is looked at where it is worked on: one that is another relay's holds no other.
             return
         except OutboxUnavailable as error:
             if str(error) != said:

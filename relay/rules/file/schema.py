@@ -24,6 +24,7 @@ from relay.rules.file.shape import (
     SecretText,
     TableShape,
     Text,
+    Whole,
 )
 from relay.rules.file.tenant_schema import COMPANY_STEP, LANE, PEOPLE, PLANHAT, YEARS_S
 from relay.secret import jwk_set
@@ -311,6 +312,17 @@ SPOOL = TableShape(
     required=("dir",),
 )
 
+REDIS = TableShape(
+    {
+        "replicas": Whole(
+            "so many replicas have an event before it is acknowledged; 0: what its master has not sent yet is lost with it",
+            least=0,
+            most=10,
+        ),
+    },
+    "what is asked of Redis beside its address",
+)
+
 _SEED_ROW = Anything("a name, or an object", {"type": ["string", "object"]})
 SANDBOX = TableShape(
     {
@@ -338,7 +350,7 @@ CONFIG = TableShape(
         "planhat": PLANHAT,
         "lanes": Names(
             LANE,
-            "several Planhat tenants, by name. Reserved: this release refuses it, run a relay for each tenant",
+            "several Planhat tenants, by name; planhat: is what they share, and without this the one there is",
             key_pattern=NAME_PATTERN,
             key_wanted="letters, digits, dashes and underscores, at most 40",
         ),
@@ -351,6 +363,7 @@ CONFIG = TableShape(
         "companies": Many(COMPANY_STEP, "how a companyId is found; the first hit wins"),
         "keep": KEEP,
         "rules": Many(RULE, "which events become which conversations; the first match wins"),
+        "redis": REDIS,
         "spool": SPOOL,
         "redact": Many(REDACTION, "what is taken out of requests at the door"),
         "people": PEOPLE,

@@ -12,6 +12,7 @@ from relay.config import (
     People,
     PlanhatConfig,
     Redaction,
+    RedisConfig,
     SourceConfig,
     SpoolConfig,
 )
@@ -60,6 +61,7 @@ def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Con
         companies=companies,
         keep=Keep(**{f"{key}_s": value for key, value in values.get("keep", {}).items()}),
         rules=tuple(rule for rule in rules if isinstance(rule, dict)) if isinstance(rules, list) else (),
+        redis=_redis(values.get("redis", {}), source),
         spool=SpoolConfig(**spool) if spool and "dir" in spool else None,
         redact=_redactions(values.get("redact", ()), source),
         people=people,
@@ -71,6 +73,17 @@ def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Con
         lines={".".join(str(step) for step in path): line for path, line in source.lines.items()},
         secrets=tuple(source.secrets),
     )
+
+
+def _redis(values: Mapping[str, Any], source: YamlSource) -> RedisConfig:
+    found = RedisConfig(**values)
+    if found.replicas == 1:
+        source.add(
+            ("redis", "replicas"),
+            "1: each master needs two replicas; with one, nothing is accepted after a failover until the old master is back",
+            severity="warning",
+        )
+    return found
 
 
 def _sandbox(values: Mapping[str, Any], source: YamlSource) -> Mapping[str, Any]:

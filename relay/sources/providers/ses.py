@@ -113,8 +113,9 @@ class Ses(MailAdapter):
         if kind != "Notification":
             # Visiting an UnsubscribeConfirmation's URL would subscribe again.
             return Skipped("handshake" if kind == "SubscriptionConfirmation" else "lifecycle")
+        message = envelope.text("Message")
         try:
-            notification = Walk(json_object(utf8_of(envelope.maybe_text("Message"))))
+            notification = Walk(json_object(utf8_of(message)))
         except PayloadInvalid:
             return Skipped("type")  # a notification of something else than SES
         what = notification.maybe_text("notificationType") or notification.maybe_text("eventType")

@@ -1,0 +1,188 @@
+"""The client of one slot: which node it goes to, what it says where there is none, and replicas that are to have each write."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.exceptions import RedisError
+
+from bench.redis_cluster import ClusterServers, slot_of
+from relay.errors import OutboxUnavailable
+from relay.outbox.connection import connect, connect_async, followers, master_of, rq_client
+from relay.outbox.durability import examine_durability
+from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.keys import set_rq_prefix
+from relay.outbox.outbox import Outbox
+from relay.outbox.reasons import unavailable_reason
+from relay.outbox.recorder import Recorder
+from relay.outbox.replicas import no_spare, too_few
+from relay.web.watch import RedisWatch
+from tests.outbox.test_outbox import entry
+from tests.outbox.test_pipe import begin, filled, names
+from tests.outbox.test_sentinel import free_ports
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
+    """Two masters; the second, which has `{main}` and `{rq}` at first, has a replica."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with ClusterServers(folder, masters=2, replicas=1, starts=(0, slot_of("rq"))) as made:
+        yield made
+
+
+def reason(url: str) -> str:
+    with pytest.raises((RedisError, OSError)) as caught:
+        connect(url).time()
+    return unavailable_reason(caught.value)
+
+
+def test_each_client_goes_to_the_master_of_its_slot_and_follows_it(cluster: ClusterServers) -> None:
+    client = connect(cluster.url)
+    rq, other = rq_client(client), connect(cluster.url, lane="a")
+    assert rq_client(client) is rq and rq_client(rq) is rq
+    rq.set("{rq}:n", 1)
+    other.set("relay:{a}:n", 1)
+    outbox = Outbox(client, piped=True)
+    generation = filled(outbox, 3)
+    assert names(begin(outbox, generation, limit=1)()) == ["slack-0"]
+    assert not examine_durability(client).cluster
+    assert [name for name, _ in followers(client)] == [
+        f"127.0.0.1:{node.port}" for node in cluster.replicas_of(cluster.master_of("main"))
+    ]
+
+    cluster.await_replicas("main")
+    to = cluster.fail_over("main")
+    # By the pipe: it gives up a connection that leads elsewhere, and the next claim goes straight.
+    assert names(begin(outbox, generation, limit=1)()) == ["slack-1"]
+    assert names(begin(outbox, generation, limit=1)()) == ["slack-2"]
+    assert outbox.lane.pipe is not None and outbox.lane.pipe._connection.port == to.port
+    assert master_of(client) == f"127.0.0.1:{to.port}"
+
+    to = cluster.other_master("main")
+    cluster.move_slot("main", to)
+    assert Outbox(client).pending_items() == 3 and master_of(client) == f"127.0.0.1:{to.port}"
+    assert asyncio.run(_time(cluster.url)) == to.port
+    client.flushall()
+
+
+async def _time(url: str) -> int:
+    """The port of the server that an asynchronous client asks."""
+    client = connect_async(url)
+    try:
+        found = await client.info("server")
+        return int(found["tcp_port"])
+    finally:
+        await client.aclose()
+
+
+def test_a_moving_slot_runs_no_script(cluster: ClusterServers) -> None:
+    """Its keys lie on two nodes then: who followed it would begin a second set of books."""
+    outbox = Outbox(connect(cluster.url))
+    source, to, slot = cluster.master_of("main"), cluster.other_master("main"), slot_of("main")
+    outbox.record([entry(1)])
+    to.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.name)
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", to.name)
+    try:
+        with pytest.raises(OutboxUnavailable, match="the key's slot is moving"):
+            outbox.record([entry(2)])
+        assert to.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
+    finally:
+        for node in (source, to):
+            node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+    outbox.record([entry(2)])
+    assert outbox.ledger()["slack"]["accepted"] == 2
+    outbox.redis.flushall()
+
+
+def test_what_is_wrong_with_a_cluster_is_said(cluster: ClusterServers) -> None:
+    seeds = cluster.url.removeprefix("redis+cluster://")
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        place = f"127.0.0.1:{hung.getsockname()[1]}"
+        began = time.monotonic()
+        # It accepts connections and says nothing: the others are asked.
+        connect(f"redis+cluster://{place},{seeds}").time()
+        assert time.monotonic() - began < 1.5
+        began = time.monotonic()
+        assert reason(f"redis+cluster://{place}") == "no answer in time"
+        assert time.monotonic() - began < 2.5
+    assert reason("redis+cluster://127.0.0.1:1") == "no node of the cluster answers"
+    assert "password" in reason(f"redis+cluster://nobody:wrong@{seeds}")
+
+    master, slot = cluster.master_of("main"), slot_of("main")
+    client = connect(cluster.url)
+    client.set("relay:{main}:n", 1)
+    for node in cluster.nodes:
+        node.ask("CLUSTER", "DELSLOTS", slot)
+    try:
+        # What a connection that is there hears, and what a new one does.
+        with pytest.raises(redis.ConnectionError):
+            client.get("relay:{main}:n")
+        assert reason(cluster.url) == "no node of the cluster holds the slot"
+    finally:
+        master.ask("CLUSTER", "ADDSLOTS", slot)
+
+
+def test_a_plain_server_is_no_cluster(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    server = EmbeddedServer(tmp_path / "r", extra=(f"port {port}",)).start()
+    try:
+        assert "write redis://" in reason(f"redis+cluster://127.0.0.1:{port}")
+    finally:
+        server.stop()
+
+
+def test_rq_s_keys_lie_together_in_a_cluster_and_stay_where_they_are_elsewhere() -> None:
+    def prefix(base: str, *, clustered: bool, given: str = "") -> str:
+        environ = {"RQ_KEY_PREFIX": given} if given else {}
+        set_rq_prefix(base, environ, clustered=clustered)
+        return environ.get("RQ_KEY_PREFIX", "")
+
+    assert (prefix("relay", clustered=False), prefix("b", clustered=False)) == ("", "b:rq")
+    assert (prefix("relay", clustered=True), prefix("b", clustered=True)) == ("{rq}", "b:{rq}")
+    assert prefix("b", clustered=True, given="x:{rq}") == "x:{rq}"
+    with pytest.raises(Exception, match=r"RQ_KEY_PREFIX should hold \{rq\}"):
+        prefix("relay", clustered=True, given="rq")
+
+
+def test_a_write_counts_once_enough_replicas_have_it(cluster: ClusterServers) -> None:
+    wanted = [1]
+
+    async def record(number: int) -> None:
+        client = connect_async(cluster.url)
+        recorder = Recorder(
+            client, outbox, rang=lambda generation: None, wait_aof=False, replicas=lambda: wanted[0]
+        )
+        try:
+            await recorder.record([(entry(number), 0.0)])
+        finally:
+            await recorder.close()
+            await client.aclose()
+
+    outbox = Outbox(connect(cluster.url))
+    watch = RedisWatch(outbox, require_durable=True, replicas=lambda: wanted[0])
+    cluster.await_replicas("main")
+    [replica] = cluster.replicas_of(cluster.master_of("main"))
+    assert watch.look().away == ""
+    asyncio.run(record(1))
+    cluster.hang(replica)
+    try:
+        with pytest.raises(OutboxUnavailable, match=r"1 of its replicas have the write \(0 have\)") as caught:
+            asyncio.run(record(2))
+        assert caught.value.perhaps_done
+        assert "1 of its replicas" in watch.look().away
+        wanted[0] = 2
+        assert "2 replicas are to have each write (redis.replicas), and 1 follows" in watch.look().away
+        wanted[0] = 0
+        asyncio.run(record(3))
+    finally:
+        cluster.wake(replica)
+    assert (too_few(1, 1), no_spare(2, 1), no_spare(0, 0)) == ("", "", "")
+    assert "give each master 2 replicas" in no_spare(1, 1)

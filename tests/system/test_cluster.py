@@ -1,0 +1,112 @@
+"""The whole relay on a real cluster of three masters and three replicas: what is acknowledged is delivered, whatever happens to the
+lane's node. The long table of kills and moves: `python -m bench.cluster`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.cluster_load import Load, Outcome, Relay
+from bench.redis_cluster import ClusterServers
+from bench.servers import ROOT, environ
+from relay.outbox.durability import CLUSTER
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
+    with ClusterServers(tmp_path_factory.mktemp("cluster"), node_timeout_ms=1_000) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def relay(cluster: ClusterServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    with Relay(tmp_path_factory.mktemp("relay"), cluster.url) as made:
+        yield made
+
+
+def settled(relay: Relay, load: Load) -> Outcome:
+    """What became of the events once nothing waits: nothing lost, stale or double."""
+    load.stop()
+    relay.await_settled()
+    found = load.outcome()
+    assert (found.lost, found.stale, found.double, found.balanced) == (0, 0, 0, True), found
+    assert relay.readyz() == (200, {"ready": True, "problems": []})
+    return found
+
+
+def doctor(relay: Relay, url: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "relay.cli", "doctor", "--json"],
+        env=environ(**{**relay.environ, "RELAY_REDIS_URL": url}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+
+
+def test_it_delivers_and_doctor_names_the_nodes(cluster: ClusterServers, relay: Relay) -> None:
+    load = Load(relay, senders=1).start()
+    load.run_for(0.2)
+    assert settled(relay, load).refused == 0
+    master, rq = cluster.master_of("main"), cluster.master_of("rq")
+    assert master is not rq
+    found = doctor(relay, cluster.url)
+    assert found["redis"]["ok"] and f"127.0.0.1:{master.port} of a cluster" in found["redis"]["found"]
+    assert f"127.0.0.1:{rq.port}" in found["redis for RQ"]["found"] and found["worker"]["ok"]
+    [replica] = cluster.replicas_of(master)
+    assert found[f"redis replica 127.0.0.1:{replica.port}"]["ok"] and found["redis replicas"]["ok"]
+    plain = doctor(relay, f"redis://127.0.0.1:{master.port}")["redis"]
+    assert not plain["ok"] or CLUSTER.partition("; ")[0] in str(plain)
+
+
+def test_a_master_that_is_killed_takes_nothing_with_it(cluster: ClusterServers, relay: Relay) -> None:
+    load = Load(relay).start()
+    load.run_for(1)
+    master = cluster.master_of("main")
+    cluster.kill(master)
+    cluster.await_other("main", master)
+    load.run_for(1)
+    cluster.revive(master)
+    found = settled(relay, load)
+    assert found.refused and found.away_s < 15, found
+
+
+def test_a_slot_that_moves_and_a_failover_lose_nothing(cluster: ClusterServers, relay: Relay) -> None:
+    load = Load(relay).start()
+    load.run_for(1)
+    cluster.await_replicas("main")
+    cluster.fail_over("main")
+    load.run_for(0.5)
+    cluster.move_slot("main", cluster.other_master("main"))
+    load.run_for(0.5)
+    # RQ's node: a bell, nothing that was acknowledged lies there.
+    cluster.kill(rq := cluster.master_of("rq"))
+    cluster.await_other("rq", rq)
+    load.run_for(0.5)
+    cluster.revive(rq)
+    settled(relay, load)
+
+
+def test_a_master_that_hangs_costs_the_door_two_seconds(cluster: ClusterServers, relay: Relay) -> None:
+    load = Load(relay).start()
+    load.run_for(0.5)
+    cluster.await_replicas("main")
+    cluster.hang(master := cluster.master_of("main"))
+    try:
+        cluster.await_other("main", master)
+        load.run_for(0.5)
+    finally:
+        cluster.wake(master)
+    found = settled(relay, load)
+    assert found.slowest_s < 3.0, found
