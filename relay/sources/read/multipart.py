@@ -125,11 +125,13 @@ def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], byt
             continue
         content = body[head.content_at : end]
         changed = change(head.name, content)
-        if changed != content:
+        is_same = changed == content
+        del content
+        if not is_same:
             cleaned.write(view[done : head.content_at])
             cleaned.write(changed or b"")
             done = end
-        del content, changed
+        del changed
     if not done:
         return body
     cleaned.write(view[done:])
@@ -197,13 +199,15 @@ def clean_pairs(body: bytes, change: Callable[[str, bytes], bytes | None]) -> by
         equals = body.find(b"=", start, end)
         content = percent_decoded(body[equals + 1 : end]) if equals >= 0 else b""
         changed = change(field_name(body, start, equals if equals >= 0 else end), content)
-        if changed != content:
+        is_same = changed == content
+        del content
+        if not is_same:
             cleaned.write(view[done : start if changed is None else equals + 1])
             for at in range(0, len(changed or b""), PIECE_BYTES):
                 cleaned.write(quote_plus((changed or b"")[at : at + PIECE_BYTES]).encode())
             # Where it goes, its "&" goes as well.
             done = min(end + 1, len(body)) if changed is None else end
-        del content, changed
+        del changed
     if not done:
         return body
     cleaned.write(view[done:])
