@@ -19,6 +19,10 @@ TOKENS = ("a.", "a", "=", ",", "v1,YQ== ", "Bearer ", ":", "https://a/")
 WORDS = [*PLAIN, *TEXTS, "a@", "a.", "a.b@c.d ", "ß", "漢", "한", "e\u0301", "A1 ", "_", "+"]
 
 
+#: No text comes to these.
+NOT_STORED_TEXT = {"relay.description.stored:mend_registers": "changes stored registers' ways"}
+
+
 def _head(given: str) -> Inbound:
     names = ("authorization", "x-api-key", "webhook-id", "webhook-signature", "x-webhook-token", "x-id")
     return Inbound(
@@ -96,10 +100,17 @@ STORED_ROWS: dict[str, Row] = {
     **rows(
         entries,
         block_of=Row(entries.block_of, FEW),
+        join=Row(lambda one: entries.join([one] * 3, limit=40_000), SAFE),
         edges=Row(entries.edges, FEW),
         fit_to_planhat=Row(lambda one: entries.fit_to_planhat(one, limit=40_000), SAFE),
     ),
-    **rows(links, link_of=text(links.link_of, "https://a", "\t", "&#106;", "javascript:")),
+    **rows(
+        links,
+        link_of=text(links.link_of, "https://a", "\t", "&#106;", "javascript:"),
+        image_name=text(
+            lambda one: links.image_name("img", {"src": "https://a/" + one, "alt": one}), "/", "?", "%41"
+        ),
+    ),
     **rows(plain, plain_text=Row(plain.plain_text, FEW), without_tags=Row(plain.without_tags, FEW)),
     **rows(plain, words_of_html=Row(lambda one: is_shallow(one) and plain.words_of_html(one), FEW)),
     **rows(
