@@ -1,4 +1,4 @@
-"""The table goes on: functions that read proofs, and the texts of what was accepted (descriptions, search, erasing, the console)."""
+"""The table goes on: functions that read large bodies and proofs, and the texts of what was accepted (descriptions, search, erasing, the console)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from relay.operations import selection
 from relay.operations.search import words
 from relay.planhat import complaints
 from relay.source_options import SourceOptions
+from relay.sources import large_json
 from relay.sources.base import Inbound
+from relay.sources.large_json import LongText
+from relay.sources.mail import slim
 from relay.sources.proof import credentials, freshness, jwt, rule, sns, standard
 from relay.web.console import render
 from tests.sources.test_every_source import NOW_S
-from tests.sources.test_mail_growth import TEXTS
-from tests.text_pieces import PLAIN, RAW, Row, raw, rows, text
+from tests.sources.test_mail_growth import MAILS, TEXTS
+from tests.text_functions import IN_JSON, IN_MAIL
+from tests.text_pieces import JSON, PLAIN, RAW, Row, raw, rows, text
 
 TOKENS = ("a.", "a", "=", ",", "v1,YQ== ", "Bearer ", ":", "https://a/")
 WORDS = [*PLAIN, *TEXTS, "a@", "a.", "a.b@c.d ", "ß", "漢", "한", "e\u0301", "A1 ", "_", "+"]
@@ -44,6 +48,24 @@ SAFE = [
     "\U0001f600",
 ]
 STORED_ROWS: dict[str, Row] = {
+    **rows(
+        large_json,
+        load_large=raw(
+            lambda one: large_json.load_large(one * 3),
+            [*JSON, b'"\\"', b"\xf0\x9f\x98\x80", b'"a",'],
+            *IN_JSON,
+        ),
+        dump_large=text(lambda one: large_json.dump_large([LongText.of(one.encode("utf-8", "replace"))])),
+        utf8_of=text(lambda one: large_json.utf8_of(LongText.of(one.encode("utf-8", "replace")))),
+        utf8_size=text(large_json.utf8_size),
+        base64_size=text(large_json.base64_size, "="),
+    ),
+    **rows(
+        slim,
+        slim=raw(
+            lambda one: slim.slim(one * 25), [*MAILS, b"\n--", b"A" * 76 + b"\n", b"A" * 76, b"A\n"], *IN_MAIL
+        ),
+    ),
     **rows(
         credentials,
         verify_basic=text(lambda one: credentials.verify_basic(_head("Basic " + one), ["a:b"]), *TOKENS),

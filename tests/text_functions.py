@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from relay.errors import PayloadInvalid
 from relay.event import Person
-from relay.sources import base, large_json
+from relay.sources import base
 from relay.sources.base import Credentials, Inbound
-from relay.sources.large_json import LongText
 from relay.sources.mail import (
     attribution,
     automatic,
@@ -24,7 +23,6 @@ from relay.sources.mail import (
     repair,
     reply,
     rtf,
-    slim,
     thread_ids,
     winmail,
 )
@@ -47,6 +45,7 @@ from relay.sources.read import (
     moment,
     multipart,
     page,
+    percent,
     pick,
     privacy,
     said,
@@ -91,16 +90,6 @@ ROWS: dict[str, Row] = {
         any_same=raw(lambda one: base.any_same(one, [one, one])),
         hmac_bytes=raw(lambda one: base.hmac_bytes(b"key", one)),
         require_recent=text(lambda one: base.require_recent(one, now_s=NOW_S), "1"),
-    ),
-    **rows(
-        large_json,
-        load=raw(
-            lambda one: large_json.load(one * 3), [*JSON, b'"\\"', b"\xf0\x9f\x98\x80", b'"a",'], *IN_JSON
-        ),
-        dump=text(lambda one: large_json.dump([LongText.of(one.encode("utf-8", "replace"))])),
-        utf8_of=text(lambda one: large_json.utf8_of(LongText.of(one.encode("utf-8", "replace")))),
-        utf8_size=text(large_json.utf8_size),
-        base64_size=text(large_json.base64_size, "="),
     ),
     **rows(
         charset,
@@ -167,12 +156,12 @@ ROWS: dict[str, Row] = {
         as_object=raw(multipart.as_object, JSON, (b"{", b"}")),
         as_list=raw(multipart.as_list, JSON, (b"[", b"1]")),
         pairs_between=raw(lambda one: list(multipart.pairs_between(one))),
-        percent_decoded=raw(multipart.percent_decoded),
         field_name=raw(lambda one: multipart.field_name(one, 0, len(one))),
         parts_between=raw(lambda one: list(multipart.parts_between(one, b"x")), PARTS),
         part_head=raw(lambda one: multipart.part_head(one, 0, len(one)), PARTS),
         parse_parameters=Row(multipart.parse_parameters, HEADS),
     ),
+    **rows(percent, percent_decoded=raw(percent.percent_decoded)),
     # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep_markup` first.
     **rows(
         page,
@@ -376,12 +365,6 @@ ROWS: dict[str, Row] = {
         rtf,
         text_of_rtf=raw(rtf.text_of_rtf, [b"{", b"}", b"\\", b"\\par", b"\\'e9", b"x"]),
         unpacked=raw(rtf.unpacked),
-    ),
-    **rows(
-        slim,
-        slim=raw(
-            lambda one: slim.slim(one * 25), [*MAILS, b"\n--", b"A" * 76 + b"\n", b"A" * 76, b"A\n"], *IN_MAIL
-        ),
     ),
     **rows(winmail, read_winmail=raw(winmail.read_winmail, RAW, (b"\x78\x9f\x3e\x22\0\0", b""))),
     **rows(

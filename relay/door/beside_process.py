@@ -18,7 +18,7 @@ from relay.door import messages
 from relay.door.house import House, Source, furnish
 from relay.door.killswitch import KillSwitch
 from relay.door.large import MEMORY_FACTOR, LargeBody, held_bytes
-from relay.door.mapping import Mapped, Mapper, clean, prove
+from relay.door.mapping import MappedRequest, Mapper, clean, prove
 from relay.door.messages import HungUp, Message
 from relay.door.redaction import Redactor, build_redactor
 from relay.errors import RelayError
@@ -85,7 +85,7 @@ class _Reader:
 
     def _mapped(
         self, line: socket.socket, facts: dict[str, Any], source: Source, body: LargeBody
-    ) -> Mapped | None:
+    ) -> MappedRequest | None:
         """None where there is an answer already; `body` then holds the clean one."""
         assert self._house is not None
         threads = facts.get("threads")

@@ -20,7 +20,7 @@ from relay.errors import PayloadInvalid
 from relay.event import Event
 from relay.linear_pattern import compile_pattern
 from relay.sources.base import Inbound, loads
-from relay.sources.large_json import LongText, dump
+from relay.sources.large_json import LongText, dump_large
 from relay.sources.proof.cut import strike
 from relay.sources.read.multipart import clean_pairs, clean_parts, parse_parameters
 
@@ -70,7 +70,7 @@ class Redactor:
         if self._patterns:
             value, by_pattern = self._walk(value, 0)
             changed |= by_pattern
-        return dump(value) if changed else body
+        return dump_large(value) if changed else body
 
     def _field(self, name: str, content: bytes) -> bytes | None:
         """One field of a form; None where it goes."""
@@ -153,7 +153,7 @@ class Redactor:
             except PayloadInvalid:
                 return self._clean_bytes(text)
             value, changed = self._walk(value, depth + 1)
-            return dump(value) if changed else text
+            return dump_large(value) if changed else text
         return self._clean_bytes(text)
 
     def _clean(self, text: str) -> str:
@@ -184,7 +184,7 @@ class Redactor:
             return self._veil(value.whole())
         if isinstance(value, str):
             return self._veil(value.encode("utf-8", "surrogatepass"))
-        return self._veil(value if isinstance(value, bytes) else dump(value))
+        return self._veil(value if isinstance(value, bytes) else dump_large(value))
 
     def _veil(self, raw: bytes) -> str:
         return "redacted-" + blake2b(raw, key=self._key()[:64], digest_size=6).hexdigest()

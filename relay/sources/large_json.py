@@ -19,7 +19,7 @@ import orjson
 from relay.errors import PayloadInvalid
 
 #: A text of more bytes is a long one; of a long one nobody reads more characters.
-LONG_BYTES = MOST_CHARS = 1_000_000
+LONG_BYTES = HEAD_CHARS = 1_000_000
 #: Smaller bodies are parsed as they are.
 LARGE_BYTES = 64 * 1024
 #: What the parsed form of one body may take, where nobody says otherwise.
@@ -55,7 +55,7 @@ class TooDense(MemoryError):
 
 
 class LongText(str):
-    """The first `MOST_CHARS` characters of a text of at least `LONG_BYTES`; `whole` gives all of it."""
+    """The first `HEAD_CHARS` characters of a text of at least `LONG_BYTES`; `whole` gives all of it."""
 
     _body: bytes
     _span: tuple[int, int] | None = None
@@ -70,19 +70,19 @@ class LongText(str):
         count = size = 0
         tail = ""
         for piece in _pieces(body, span):
-            if count < MOST_CHARS:
+            if count < HEAD_CHARS:
                 head.append(piece)
                 count += len(piece)
             size += len(piece.encode())
             tail = (tail + piece)[-2:]
-        text = cls("".join(head)[:MOST_CHARS])
+        text = cls("".join(head)[:HEAD_CHARS])
         text._body, text._span, text.utf8_size, text.tail = body, span, size, tail
         return text
 
     @classmethod
     def of(cls, utf8: bytes) -> LongText:
         """A text that was made anew; bytes that are no UTF-8 become a replacement character each."""
-        text = cls(utf8[: 4 * MOST_CHARS].decode("utf-8", "ignore")[:MOST_CHARS])
+        text = cls(utf8[: 4 * HEAD_CHARS].decode("utf-8", "ignore")[:HEAD_CHARS])
         text._body, text.utf8_size = utf8, len(utf8)
         text.tail = utf8[-16:].decode("utf-8", "ignore")[-2:]
         return text
@@ -136,7 +136,7 @@ def room_for(size: int) -> Iterator[None]:
         _room.reset(token)
 
 
-def load(body: bytes) -> Any:
+def load_large(body: bytes) -> Any:
     """The body as JSON, its long texts as `LongText`. Raises orjson.JSONDecodeError, PayloadInvalid, TooDense."""
     longs = _long_texts(body) if len(body) > LONG_BYTES else []
     if not longs:
@@ -157,8 +157,8 @@ def load(body: bytes) -> Any:
     return _put_back(orjson.loads(parsed), texts)
 
 
-def dump(value: Any) -> bytes:
-    """JSON of what `load` gave, changed or not."""
+def dump_large(value: Any) -> bytes:
+    """JSON of what `load_large` gave, changed or not."""
     texts: list[LongText] = []
     nonce = secrets.token_hex(16)
 

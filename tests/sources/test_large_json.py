@@ -18,8 +18,8 @@ from relay.sources.large_json import (
     LongText,
     TooDense,
     base64_size,
-    dump,
-    load,
+    dump_large,
+    load_large,
     room_for,
     utf8_of,
     utf8_size,
@@ -59,9 +59,9 @@ def test_what_is_read_is_what_the_parser_reads() -> None:
     @given(VALUES, st.booleans())
     def same(value: Any, escaped: bool) -> None:
         body = written(value, escaped)
-        read = load(body)
+        read = load_large(body)
         assert read == orjson.loads(body) == value
-        assert orjson.loads(dump(read)) == value
+        assert orjson.loads(dump_large(read)) == value
         assert [utf8_of(one) for one in texts_in(read)] == [one.encode() for one in texts_in(value)]
         assert [utf8_size(one) for one in texts_in(read)] == [len(one.encode()) for one in texts_in(value)]
 
@@ -87,12 +87,12 @@ def test_what_the_parser_refuses_is_refused() -> None:
 def test_a_long_text_is_cut_for_those_who_read_it_and_whole_for_those_who_keep_it() -> None:
     text = "a line \N{GRINNING FACE}\n" * 200_000
     body = orjson.dumps({"text": text, "more": [1]})
-    read = load(body)
-    assert isinstance(read["text"], LongText) and len(read["text"]) == large_json.MOST_CHARS
+    read = load_large(body)
+    assert isinstance(read["text"], LongText) and len(read["text"]) == large_json.HEAD_CHARS
     assert text.startswith(read["text"]) and read["text"].whole() == text.encode()
-    assert dump(read) == body
+    assert dump_large(read) == body
     read["text"] = LongText.of(b"x" * 2_000_000)
-    assert orjson.loads(dump(read)) == {"text": "x" * 2_000_000, "more": [1]}
+    assert orjson.loads(dump_large(read)) == {"text": "x" * 2_000_000, "more": [1]}
 
 
 def test_the_size_of_what_is_attached_is_that_of_all_of_it() -> None:
@@ -100,7 +100,7 @@ def test_the_size_of_what_is_attached_is_that_of_all_of_it() -> None:
 
     for size in (10, 1_500_000, 1_500_001, 1_500_002):
         content = base64.b64encode(random.Random(size).randbytes(size)).decode()
-        (read,) = load(orjson.dumps([content]))
+        (read,) = load_large(orjson.dumps([content]))
         assert base64_size(read) == size
 
 
@@ -108,12 +108,12 @@ def test_the_size_of_what_is_attached_is_that_of_all_of_it() -> None:
 def test_what_would_take_more_than_its_room_is_told_before_it_is_parsed(unit: bytes) -> None:
     body = b"[" + unit * (1_000_000 // len(unit)) + b"1]"
     with room_for(2 * len(body)), pytest.raises(TooDense):
-        load(body)
+        load_large(body)
     with room_for(100 * len(body)):
-        assert len(load(body)) > 1000
+        assert len(load_large(body)) > 1000
 
 
 def test_a_text_full_of_commas_and_brackets_is_one_value() -> None:
     body = orjson.dumps({"css": "p { margin: 0, 1, 2 } [x] " * 30_000, "html": '"quoted", ' * 30_000})
     with room_for(2 * len(body) + 4096):
-        assert len(load(body)) == 2
+        assert len(load_large(body)) == 2

@@ -18,7 +18,7 @@ from relay.patch import Patch
 from relay.planhat.fields import WRITABLE, field_named
 from relay.registers import STAND_INS, Way
 from relay.rules.rule import fit_to_field
-from relay.sources.large_json import dump
+from relay.sources.large_json import dump_large
 from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
@@ -52,7 +52,7 @@ class Edits:
         value = parse_lenient(body)
         for path, new in self.payload.items():
             write_path(value, path, new)
-        return dump(value)
+        return dump_large(value)
 
     def mender(self) -> Callable[[bytes], bytes] | None:
         """`mend`, or None where nothing of the request was edited."""

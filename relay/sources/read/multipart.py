@@ -7,7 +7,6 @@ Source: RFC 7578, RFC 2046 section 5.1.1.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,8 +15,9 @@ from urllib.parse import quote_plus, unquote, unquote_to_bytes
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import parse_json
-from relay.sources.large_json import MOST_CHARS
+from relay.sources.large_json import HEAD_CHARS
 from relay.sources.read.charset import decode_bytes, printable
+from relay.sources.read.percent import PIECE_BYTES, percent_decoded
 
 MAX_PARTS = 1000
 _TEXTS = ("text/", "message/", "application/json")
@@ -27,9 +27,6 @@ MAX_PARAMETERS_CHARS = 4096
 MAX_NAME_BYTES = 4096
 #: Lines that begin like a boundary and are none; a boundary of one letter may be found anywhere.
 MAX_CANDIDATES = 20 * MAX_PARTS
-#: Percent-encoded values are decoded piece by piece.
-PIECE_BYTES = 64 * 1024
-_PERCENTS = re.compile(rb"(?:%[0-9a-fA-F]{2})++")
 #: RFC 2046 allows 70 characters; some libraries make longer ones.
 MAX_BOUNDARY_CHARS = 200
 
@@ -70,7 +67,7 @@ class Form:
         """The field as text, cut where nobody reads on; "" where there is none. Charset: as `charsets` says, else as the part
         says, else UTF-8."""
         found = self.part(name)
-        return printable(self._decoded(found))[:MOST_CHARS] if found else ""
+        return printable(self._decoded(found))[:HEAD_CHARS] if found else ""
 
     def fields(self) -> dict[str, str]:
         """The plain fields as text, the first of each name: for templates."""
@@ -87,7 +84,7 @@ class Form:
         return any(part.name == name for part in self.parts)
 
     def _decoded(self, part: Part) -> str:
-        most = 4 * MOST_CHARS
+        most = 4 * HEAD_CHARS
         charset = self.charsets.get(part.name, "") or part.charset
         return decode_bytes(part.content[:most], charset, cut=len(part.content) > most)
 
@@ -229,28 +226,6 @@ def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
         if end > start:
             yield start, end
         start = end + 1
-
-
-def percent_decoded(raw: bytes) -> bytes:
-    """A form's value. Memory: that of the result and one piece."""
-    if len(raw) <= PIECE_BYTES:
-        return _piece_decoded(raw.replace(b"+", b" "))
-    found = BytesIO()
-    at = 0
-    while at < len(raw):
-        end = min(at + PIECE_BYTES, len(raw))
-        if end < len(raw) and (cut := raw.rfind(b"%", end - 2, end)) > at:
-            end = cut
-        found.write(_piece_decoded(raw[at:end].replace(b"+", b" ")))
-        at = end
-    return found.getvalue()
-
-
-def _piece_decoded(piece: bytes) -> bytes:
-    # Quick where percent signs are few; where they are many it makes an object of each.
-    if piece.count(b"%") * 12 < len(piece):
-        return unquote_to_bytes(piece)
-    return _PERCENTS.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), piece)
 
 
 def field_name(body: bytes, start: int, end: int) -> str:
