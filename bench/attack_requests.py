@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+import orjson
+
 from bench.traffic import SECRET
 
 MIB = 1024 * 1024
@@ -28,6 +30,8 @@ sources:
   salesforce: {{adapter: salesforce, secrets: ["{KEY}"], type: Help-desk ticket}}
   twilio: {{adapter: twilio, secrets: ["{KEY}"], public_url: "https://hooks.example.com", type: Help-desk ticket}}
   open: {{adapter: generic, bearer: ["{KEY}"], type: Help-desk ticket, max_body_bytes: 25MiB}}
+  small: {{adapter: generic, bearer: ["{KEY}"], type: Help-desk ticket}}
+  sendgrid: {{adapter: sendgrid, basic_auth: ["{LOGIN}"], type: Support email}}
 companies: [{{default: extid-acme}}]
 redact: [{{pattern: '[A-Z]{{2}}\\d{{10,30}}', how: hash}}, {{field: Secret, how: drop}}]
 """
@@ -105,6 +109,39 @@ def _mail(number: int, size: int, **more: str) -> bytes:
     ).encode()
 
 
+def _mime(number: int, size: int) -> bytes:
+    noise = base64.encodebytes(random.Random(number).randbytes(size * 11 // 15))
+    head = (
+        f"From: ana@customer.example.com\nSubject: It stops\nMessage-ID: <m{number}@customer.example.com>\n"
+    )
+    parts = "Content-Type: multipart/mixed; boundary=y\n\n--y\n\nIt stops \N{GRINNING FACE}\n--y\n"
+    file = "Content-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n"
+    return (head + parts + file).encode() + noise + b"--y--\n"
+
+
+def _field(name: str, content: bytes, head: bytes = b"") -> bytes:
+    return (
+        b"--x\r\nContent-Disposition: form-data; name=%b%b\r\n\r\n" % (name.encode(), head)
+        + content
+        + b"\r\n--x--\r\n"
+    )
+
+
+def _multipart_mail(number: int, size: int) -> bytes:
+    said = {
+        "from": "ana@customer.example.com",
+        "subject": "It stops",
+        "text": "After 500 rows.",
+        "headers": f"Message-ID: <f{number}@x.example>",
+    }
+    fields = b"".join(_field(name, text.encode())[:-7] for name, text in said.items())
+    return fields + _field(
+        "attachment1",
+        random.Random(number).randbytes(size - 2000),
+        b"; filename=a.zip\r\nContent-Type: application/zip",
+    )
+
+
 def _numbered(make: Callable[[int], bytes]) -> Callable[[], bytes]:
     """A request that is another one each time."""
     numbers: Iterator[int] = iter(range(1, 1_000_000))
@@ -116,6 +153,9 @@ def _always(body: bytes) -> Callable[[], bytes]:
 
 
 REFUSED, KEPT = frozenset({401}), frozenset({202})
+#: What cannot be read within its memory, and so not be redacted.
+REDACTABLE = frozenset({400})
+RECORD = b'{"id":"12345","type":"ticket","state":"open","name":"Ana Lopez"},'
 #: Deeper than what is given to a parser, in pieces that no parser minds.
 HTML = {"deep": ("<div>" * 250 + "x" + "</div>" * 250) * 360, "quotes": "> a\n" * 250_000}
 NESTED = "From: a@customer.example.com\n" + "".join(
@@ -160,6 +200,15 @@ def proven() -> list[Bodies]:
         Bodies("a mail of 1,000,000 letters, 250 levels deep", mail(1000, HtmlBody=HTML["deep"]), MIB, KEPT),
         Bodies("a mail of 1,000,000 letters of quotes", mail(1000, TextBody=HTML["quotes"]), MIB, KEPT),
         Bodies("a MIME mail of 60 nested parts, empty lines", mail(1000, RawEmail=NESTED + "\n" * 150_000), 155_000, KEPT),
-        Bodies("24 MiB JSON of {}", _always(request("/hooks/open", _dense(24 * MIB, b"{},", b'"a":1}'), **open_door)), 24 * MIB, frozenset({400})),
+        Bodies("24 MiB JSON of {}", _numbered(lambda n: request("/hooks/open", _dense(24 * MIB, b"{},", f'"text":"{n}"}}'.encode()), **open_door)), 24 * MIB, REDACTABLE),
+        Bodies("1 MiB JSON of {}", _numbered(lambda n: request("/hooks/small", _dense(MIB - 100, b"{},", f'"text":"{n}"}}'.encode()), **open_door)), MIB, REDACTABLE),
+        Bodies("1 MiB of records", _numbered(lambda n: request("/hooks/small", _dense(MIB - 200, RECORD, f'"text":"{n}"}}'.encode()), **open_door)), MIB, REDACTABLE | KEPT),
+        Bodies("200 KiB of records", _numbered(lambda n: request("/hooks/small", _dense(200 * 1024, RECORD, f'"text":"{n}"}}'.encode()), **open_door)), MIB, KEPT),
+        Bodies("24 MiB of [, one in the other", _always(request("/hooks/open", b"[" * 24 * MIB, **open_door)), 24 * MIB, frozenset({400})),
+        Bodies("a form of 24 MiB", _numbered(lambda n: request("/hooks/open", b"id=%d&text=" % n + b"%41" * (8 * MIB - 100), FORM, **open_door)), 24 * MIB, KEPT),
+        Bodies("a multipart mail of 24 MiB", _numbered(lambda n: request("/hooks/sendgrid", _multipart_mail(n, 24 * MIB), MULTIPART, Authorization=_BASIC)), 24 * MIB, KEPT),
+        Bodies("a MIME mail of 24 MiB in a multipart", _numbered(lambda n: request("/hooks/sendgrid", _field("email", _mime(n, 24 * MIB)), MULTIPART, Authorization=_BASIC)), 24 * MIB, KEPT),
+        Bodies("a MIME mail of 23 MiB with a smiley in JSON", _numbered(lambda n: request("/hooks/postmark", orjson.dumps({"From": "ana@customer.example.com", "RawEmail": _mime(n, 23 * MIB).decode()}), Authorization=_BASIC)), 24 * MIB, KEPT),
+        Bodies("a MIME mail of 23 MiB of plain text", _numbered(lambda n: request("/hooks/postmark", orjson.dumps({"From": "ana@customer.example.com", "RawEmail": f"From: a@b.example\nMessage-ID: <t{n}@x>\n\n" + "It stops after 500 rows of the export, again and again.\n" * 410_000}), Authorization=_BASIC)), 24 * MIB, KEPT),
         Bodies("24 MiB of letters, one of them wide", _numbered(lambda n: request("/hooks/open", json.dumps({"text": f"{n}" + "a" * (23 * MIB) + "☃"}, ensure_ascii=False).encode(), **open_door)), 24 * MIB, KEPT),
     ]  # fmt: skip

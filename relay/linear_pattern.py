@@ -3,7 +3,7 @@ nor backreferences; `\\d`, `\\w` and `\\b` are ASCII there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 
@@ -15,7 +15,7 @@ class Pattern(Protocol):
 
     def search(self, text: bytes) -> Any: ...
 
-    def sub(self, repl: bytes | Callable[..., bytes], text: bytes) -> bytes: ...
+    def finditer(self, text: bytes) -> Iterator[Any]: ...
 
 
 def compile_pattern(pattern: str) -> Pattern:

@@ -45,6 +45,7 @@ from relay.sources.read import (
     moment,
     multipart,
     page,
+    percent,
     pick,
     privacy,
     said,
@@ -143,16 +144,24 @@ ROWS: dict[str, Row] = {
         clean_parts=raw(
             lambda one: multipart.clean_parts(one, b"x", lambda name, content: content + b"y"), PARTS
         ),
+        clean_pairs=raw(
+            lambda one: _form(
+                lambda body, _: multipart.clean_pairs(body, lambda name, content: content + b"y"),
+                one,
+                FORM,
+                False,
+            )
+        ),
         form_pairs=raw(lambda one: _form(lambda body, _: multipart.form_pairs(body, 1000), one, FORM, False)),
         as_object=raw(multipart.as_object, JSON, (b"{", b"}")),
         as_list=raw(multipart.as_list, JSON, (b"[", b"1]")),
         pairs_between=raw(lambda one: list(multipart.pairs_between(one))),
-        percent_decoded=raw(multipart.percent_decoded),
         field_name=raw(lambda one: multipart.field_name(one, 0, len(one))),
         parts_between=raw(lambda one: list(multipart.parts_between(one, b"x")), PARTS),
         part_head=raw(lambda one: multipart.part_head(one, 0, len(one)), PARTS),
         parse_parameters=Row(multipart.parse_parameters, HEADS),
     ),
+    **rows(percent, percent_decoded=raw(percent.percent_decoded)),
     # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep_markup` first.
     **rows(
         page,

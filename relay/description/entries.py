@@ -12,7 +12,11 @@ MAX_CHARS: Final = 524_288
 _ROOM_FOR_NOTE: Final = 300
 _TAG: Final = re.compile(r"<(/?)([a-z]+)[^<>]*>")
 _VOID: Final = frozenset(["br", "hr"])
+_TAG_END: Final = re.compile(r"<([a-z]+)[^<>]*>$")
 _EMPTY_END: Final = re.compile(r"<([a-z]+)[^<>]*></\1>((?:</[a-z]+>)*)$")
+#: More of them stay: they hold nothing.
+_MOST_EMPTY: Final = 1_000
+_NAME: Final = re.compile("[a-z]+")
 _WHOLE_END: Final = re.compile(r"&[^;\s]{0,31}$")
 
 
@@ -113,7 +117,22 @@ def _cut(text: str, room: int) -> str:
     )
     if len(piece) < len(rest):
         piece = _WHOLE_END.sub("", piece)
-    cut = text[:place] + piece + "".join(f"</{tag}>" for tag in reversed(open_))
-    while (empty := _EMPTY_END.search(cut, max(0, len(cut) - _ROOM_FOR_NOTE))) is not None:
-        cut = cut[: empty.start()] + empty[2]
-    return cut
+    kept = text[:place] + piece
+    return kept[: _end_without_empty(kept, open_)] + "".join(f"</{tag}>" for tag in reversed(open_))
+
+
+def _end_without_empty(text: str, open_: list[str]) -> int:
+    """Where the text ends without the elements at its end that hold nothing; `open_` is then what is open there."""
+    end = len(text)
+    for _ in range(_MOST_EMPTY):
+        near = max(0, end - _ROOM_FOR_NOTE)
+        if open_ and (last := _TAG_END.search(text, near, end)) and last[1] == open_[-1]:
+            open_.pop()
+            end = last.start()
+        elif empty := _EMPTY_END.search(text, near, end):
+            end = empty.start()
+            # What closed behind it is open again.
+            open_ += reversed(_NAME.findall(empty[2]))
+        else:
+            break
+    return end

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.door import messages
-from relay.door.large import LargeBody, held_bytes
+from relay.door.large import MEMORY_FACTOR, LargeBody, held_bytes
 from relay.door.mapping import KeptBody, parked_entry
 from relay.door.messages import HungUp, Message
 from relay.errors import PayloadInvalid, TooMuchAtOnce
@@ -31,6 +31,7 @@ from relay.outbox.archive import kept_headers
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
 from relay.sources.base import Inbound, Parked, Reply, content_key
+from relay.sources.large_json import TooDense
 from relay.telemetry import log
 
 #: So many wait for a process at most; whoever comes then is to come again later.
@@ -39,12 +40,14 @@ MAX_WAITING = 8
 START_S = 20.0
 #: A process without work for so long is ended: it holds as much memory as the web process itself.
 IDLE_S = 300.0
-#: A body's size times this, and the rest beside it, is what reading it may take (three times is usual). It is looked at so often meanwhile: a limit of the system's would count what a parser reserves and never touches.
-MEMORY_FACTOR = 4
+#: What nobody can work out beforehand is looked at so often, with so much to spare: a limit of the system's would count what a
+#: parser reserves and never touches.
 MEMORY_REST_BYTES = 16 * 1024 * 1024
 LOOK_S = 0.01
 #: What a dead letter of a mail says that could not be read within its limits.
 BEYOND_LIMITS = "reading it took more time or memory than one request may take"
+#: The same where it was known before.
+TOO_DENSE = "it holds more values than can be read in four times its source's max_body_bytes: give the source a larger one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,26 @@ class Beside:
         self._today = Today(self._today.number + 1, text)
 
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str, most_bytes: int
     ) -> MappedBeside | Reply:
-        """The request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's. Raises SourceError,
-        TryLater."""
-        return await self._read({"source": source, "now": now_s, "lane": lane}, head, body)
+        """The request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's; `most_bytes`: what it
+        takes at most. Raises SourceError, TryLater."""
+        what = {"source": source, "now": now_s, "lane": lane, "most_bytes": most_bytes}
+        return await self._read(what, head, body)
 
     async def read_again(
-        self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
+        self,
+        source: str,
+        proven: Inbound,
+        body: LargeBody,
+        *,
+        now_s: float,
+        most_bytes: int,
+        threads: Mapping[str, str],
     ) -> Sequence[Entry]:
         """A request that was proven and cleaned before, mapped for other threads: event id -> thread. Raises TryLater."""
-        outcome = await self._read({"source": source, "now": now_s, "threads": dict(threads)}, proven, body)
+        what = {"source": source, "now": now_s, "most_bytes": most_bytes, "threads": dict(threads)}
+        outcome = await self._read(what, proven, body)
         assert isinstance(outcome, MappedBeside)
         return outcome.entries
 
@@ -169,16 +181,22 @@ class Beside:
             try:
                 return self._asked(process, facts, body, heard)
             except (HungUp, TimeoutError, MemoryError, OSError) as error:
-                process.kill()
-                why = type(error).__name__
+                if not isinstance(error, TooDense):
+                    process.kill()
+                why = TOO_DENSE if isinstance(error, TooDense) else BEYOND_LIMITS
+                kind = type(error).__name__
                 log(
-                    "body.beyond_limits", level=logging.ERROR, source=what["source"], bytes=body.size, why=why
+                    "body.beyond_limits",
+                    level=logging.ERROR,
+                    source=what["source"],
+                    bytes=body.size,
+                    why=kind,
                 )
                 if heard.clean is not None:
-                    return MappedBeside(heard.clean, [self._parked(heard.clean, body, what)], ())
+                    return MappedBeside(heard.clean, [self._parked(heard.clean, body, what, why)], ())
                 if heard.authentic:
                     # Nothing may be kept of what could not be redacted.
-                    raise PayloadInvalid(BEYOND_LIMITS) from error
+                    raise PayloadInvalid(why) from error
                 if isinstance(error, (TimeoutError, MemoryError)) or not again:
                     raise TooMuchAtOnce("the proof could not be checked within its limits") from error
                 # It may have died of something else, before it had even read this.
@@ -190,7 +208,9 @@ class Beside:
         """What the process says; `heard` is filled on the way. Raises HungUp, TimeoutError, MemoryError, OSError."""
         process.be_ready(self._path, self._environ, self._today)
         ends = time.monotonic() + self._limit_s
-        most_bytes = process.held_bytes() + MEMORY_FACTOR * body.size + MEMORY_REST_BYTES
+        # The file itself is counted with nobody.
+        most_bytes = MEMORY_FACTOR * max(body.size, facts["most_bytes"]) - body.size + MEMORY_REST_BYTES
+        most_bytes += process.held_bytes()
         process.send(Message({**facts, "limit": self._limit_s}, files=[body.fd]))
         while True:
             answer = process.receive(ends, most_bytes)
@@ -201,6 +221,8 @@ class Beside:
                 heard.clean = messages.inbound_of(answer.facts, b"")
                 if answer.files:
                     body.become(answer.files[0])
+            elif what == "beyond":
+                raise TooDense
             elif what == "reply":
                 return messages.reply_from(answer)
             elif what == "error":
@@ -211,9 +233,9 @@ class Beside:
                 assert heard.clean is not None
                 return MappedBeside(heard.clean, messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
-    def _parked(self, proven: Inbound, body: LargeBody, what: Mapping[str, Any]) -> Entry:
+    def _parked(self, proven: Inbound, body: LargeBody, what: Mapping[str, Any], why: str) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
-        content, source = body.read(), what["source"]
+        key, source = content_key(body.read()), what["source"]
         base = {
             "source": source,
             "received_ms": int(what["now"] * 1000),
@@ -221,9 +243,9 @@ class Beside:
             "target": proven.path_query,
             "headers": kept_headers(proven.headers),
         }
-        parked = Parked(BEYOND_LIMITS, content_key(content))
+        parked = Parked(why, key)
         entry = parked_entry(base, source, parked, -1, KeptBody(b""), what.get("lane") or MAIN)
-        return self._vault.seal_entry(entry, content)
+        return self._vault.seal_entry(entry, body.pieces())
 
 
 class _Process:

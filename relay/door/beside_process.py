@@ -11,13 +11,14 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 from relay.door import messages
-from relay.door.house import House, furnish
+from relay.door.house import House, Source, furnish
 from relay.door.killswitch import KillSwitch
-from relay.door.large import LargeBody, held_bytes
-from relay.door.mapping import Mapper, clean, prove
+from relay.door.large import MEMORY_FACTOR, LargeBody, held_bytes
+from relay.door.mapping import MappedRequest, Mapper, clean, prove
 from relay.door.messages import HungUp, Message
 from relay.door.redaction import Redactor, build_redactor
 from relay.errors import RelayError
@@ -25,6 +26,7 @@ from relay.memory import tune_malloc
 from relay.outbox.vault import Vault
 from relay.rules.file.load import load
 from relay.sources.base import Reply
+from relay.sources.large_json import TooDense, room_for
 
 #: After such a body the process ends itself rather than keep what the C library does not give back.
 TOO_FAT_BYTES = 64 * 1024 * 1024
@@ -54,43 +56,76 @@ class _Reader:
         self._veil_key = bytes.fromhex(facts["veil_key"])
         self._vault_keys = facts["vault_keys"]
         self._killswitch.update(facts["drops"])
-        source, now_s = self._house.sources[facts["source"]], facts["now"]
+        source = self._house.sources[facts["source"]]
+        # Beside what is parsed there is the body, in the file and in this process.
+        room = MEMORY_FACTOR * max(body.size, source.max_body_bytes) - 2 * body.size
         try:
-            given, threads = messages.inbound_of(facts, body.read()), facts.get("threads")
-            # What is mapped once more was proven and cleaned the first time.
-            proven = given if threads is not None else prove(source, given, now_s=now_s)
-            if isinstance(proven, Reply):
-                messages.send_message(line, messages.reply_message(proven))
-                return
-            if threads is None:
-                messages.send_message(line, Message({"is": "authentic"}))
-            inbound = clean(source, proven, self._redact) if threads is None else given
-            told = Message({"is": "clean", **messages.inbound_facts(inbound)})
-            if inbound.body is proven.body or inbound.body == proven.body:
-                messages.send_message(line, told)
-            else:
-                with LargeBody() as cleaned:
-                    cleaned.append(inbound.body)
-                    told.files = [cleaned.fd]
-                    messages.send_message(line, told)
-            del given, proven
-            filters = self._killswitch if self._killswitch.armed else None
-            mapper = Mapper(self._house, self._redact, filters)
-            mapped = mapper.map(source, inbound, now_s=now_s, pack_body=False, threads=threads or {})
+            with room_for(room):
+                mapped = self._mapped(line, facts, source, body)
+        except TooDense:
+            messages.send_message(line, Message({"is": "beyond"}))
+            return
         except RelayError as error:
             answer = messages.error_message(error)
             if answer is None:
                 raise
             messages.send_message(line, answer)
             return
-        kept = mapped.kept
-        del inbound
+        if mapped is None:
+            return
+        # This process has let go of the body: it is sealed as it comes out of the file.
         first = {entry.lane: number for number, entry in reversed(list(enumerate(mapped.entries)))}
         sealed = [
-            self._vault.seal_entry(entry, kept if first[entry.lane] == number else b"")
+            self._vault.seal_entry(
+                entry, body.pieces() if mapped.keeps and first[entry.lane] == number else ()
+            )
             for number, entry in enumerate(mapped.entries)
         ]
         messages.send_message(line, messages.entries_message(sealed, mapped.skipped, "mapped"))
+
+    def _mapped(
+        self, line: socket.socket, facts: dict[str, Any], source: Source, body: LargeBody
+    ) -> MappedRequest | None:
+        """None where there is an answer already; `body` then holds the clean one."""
+        assert self._house is not None
+        threads = facts.get("threads")
+        inbound = messages.inbound_of(facts, body.read())
+        if threads is None:
+            # What is mapped once more was proven and cleaned the first time.
+            proven = prove(source, inbound, now_s=facts["now"])
+            if isinstance(proven, Reply):
+                messages.send_message(line, messages.reply_message(proven))
+                return None
+            messages.send_message(line, Message({"is": "authentic"}))
+            before = _digest(proven.body)
+            if self._redact is not None:
+                # Until it is redacted nothing of it may be kept: what is only here is enough.
+                os.ftruncate(body.fd, 0)
+            handed = [proven]
+            del inbound, proven
+            # Nobody else holds the request as it came: where it is changed, it goes.
+            inbound = clean(source, handed.pop(), self._redact)
+            told = Message({"is": "clean", **messages.inbound_facts(inbound)})
+            if _digest(inbound.body) == before:
+                if self._redact is not None:
+                    body.size = 0
+                    body.append(inbound.body)
+                messages.send_message(line, told)
+            else:
+                with LargeBody() as cleaned:
+                    cleaned.append(inbound.body)
+                    told.files = [cleaned.fd]
+                    messages.send_message(line, told)
+                    body.become(os.dup(cleaned.fd))
+        else:
+            messages.send_message(line, Message({"is": "clean", **messages.inbound_facts(inbound)}))
+        filters = self._killswitch if self._killswitch.armed else None
+        mapper = Mapper(self._house, self._redact, filters)
+        return mapper.map(source, inbound, now_s=facts["now"], pack_body=False, threads=threads or {})
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=16).digest()
 
 
 def _serve(line: socket.socket) -> None:

@@ -44,11 +44,18 @@ class SpoolsRequests(Protocol):
 
 class ReadsLarge(Protocol):
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str, most_bytes: int
     ) -> MappedBeside | Reply: ...
 
     async def read_again(
-        self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
+        self,
+        source: str,
+        proven: Inbound,
+        body: LargeBody,
+        *,
+        now_s: float,
+        most_bytes: int,
+        threads: Mapping[str, str],
     ) -> Sequence[Entry]: ...
 
 
@@ -135,14 +142,15 @@ class Intake:
         reply = self._before_verify(source, head, now_s)
         if reply is not None:
             return reply
-        name, beside = source.config.name, self.beside
-        outcome = await beside.read(name, head, body, now_s=now_s, lane=source.config.lane)
+        name, lane, read_again = source.config.name, source.config.lane, self.beside.read_again
+        most = source.max_body_bytes
+        outcome = await self.beside.read(name, head, body, now_s=now_s, lane=lane, most_bytes=most)
         if isinstance(outcome, Reply):
             return outcome
         proven, entries = outcome.inbound, outcome.entries
 
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
-            return await beside.read_again(name, proven, body, now_s=now_s, threads=threads)
+            return await read_again(name, proven, body, now_s=now_s, most_bytes=most, threads=threads)
 
         threads = moved(entries, await answers(asking_again(entries), self.find_threads, source.config.lane))
         if threads:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
+
+#: What a request may take in all, in sizes of the largest body that its source takes.
+MEMORY_FACTOR = 4
 
 
 class LargeBody:
@@ -36,6 +40,13 @@ class LargeBody:
             pieces.append(piece)
             at += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same, a piece at a time."""
+        at = 0
+        while piece := os.pread(self.fd, _PIECE_BYTES, at):
+            yield piece
+            at += len(piece)
 
     def become(self, fd: int) -> None:
         """The content of another such file, which is ours from here on."""
@@ -73,4 +84,5 @@ def held_bytes(pid: int) -> int:
         return 0
 
 
+_PIECE_BYTES = 256 * 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

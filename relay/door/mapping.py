@@ -27,13 +27,13 @@ _NONE: Mapping[str, str] = {}
 
 
 @value_class(frozen=True, slots=True)
-class _Mapped:
-    """The entries of a request, and why what it skipped was skipped. `kept`: the body, where it is not packed with the first
-    entry."""
+class MappedRequest:
+    """The entries of a request, and why what it skipped was skipped. `keeps`: whether the body may be kept; where it is not packed
+    with the first entry, it is to be sealed behind it."""
 
     entries: list[Entry]
     skipped: tuple[str, ...]
-    kept: bytes = b""
+    keeps: bool = True
 
 
 class KeptBody:
@@ -97,7 +97,7 @@ class Mapper:
         verify_us: int = 0,
         pack_body: bool = True,
         threads: Mapping[str, str] = _NONE,
-    ) -> _Mapped:
+    ) -> MappedRequest:
         """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
         themselves, by event id. Raises PayloadInvalid."""
         name, lane = source.config.name, source.config.lane
@@ -130,7 +130,7 @@ class Mapper:
         if inbound.once and not entries:
             # Nothing is relayed, but what proved this is used up.
             entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b"", lane=lane))
-        return _Mapped(entries, tuple(skipped), b"" if pack_body else kept)
+        return MappedRequest(entries, tuple(skipped), reached)
 
     def _base(self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int) -> dict[str, Any]:
         base = {

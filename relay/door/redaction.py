@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
-
-import orjson
 
 from relay.config import Redaction
 from relay.errors import PayloadInvalid
 from relay.event import Event
 from relay.linear_pattern import compile_pattern
 from relay.sources.base import Inbound, loads
+from relay.sources.large_json import LongText, dump_large
 from relay.sources.proof.cut import strike
-from relay.sources.read.multipart import MAX_PARTS, clean_parts, form_pairs, parse_parameters
+from relay.sources.read.multipart import clean_pairs, clean_parts, parse_parameters
 
 #: Of an event, what identifies it stays: it was made of the redacted request already.
 _IDENTITY = frozenset(
@@ -30,7 +30,6 @@ _IDENTITY = frozenset(
 )
 _MAX_FIELDS = 10_000
 _MAX_DEPTH = 64
-_LARGE_CHARS = 1_000_000
 
 
 class Redactor:
@@ -58,46 +57,31 @@ class Redactor:
     def _body(self, body: bytes, content_type: str) -> bytes:
         kind, parameters = parse_parameters(content_type)
         if kind == "application/x-www-form-urlencoded":
-            return self._form(body)
+            return clean_pairs(body, self._field)
         if kind.startswith("multipart/") and parameters.get("boundary"):
-            return clean_parts(body, parameters["boundary"].encode("latin-1", "replace"), self._part)
+            return clean_parts(body, parameters["boundary"].encode("latin-1", "replace"), self._field)
         try:
             value = loads(body)
         except PayloadInvalid:
             return self._clean_bytes(body)
-        struck = False
+        changed = False
         for path, how in self._fields:
-            struck |= strike(value, path, self._veil_value if how == "hash" else None)
-        cleaned = self._walk(value, 0) if self._patterns else value
-        # Of a large body with nothing to redact in it no copy is made.
-        return orjson.dumps(cleaned) if struck or cleaned != value else body
+            changed |= strike(value, path, self._veil_value if how == "hash" else None)
+        if self._patterns:
+            value, by_pattern = self._walk(value, 0)
+            changed |= by_pattern
+        return dump_large(value) if changed else body
 
-    def _form(self, body: bytes) -> bytes:
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            return self._clean_bytes(body)
-        pairs = form_pairs(body, MAX_PARTS)
-        kept = []
-        for name, text in pairs:
-            cleaned = self._field(name, text)
-            if cleaned is not None:
-                kept.append((name, cleaned))
-        return urlencode(kept).encode() if kept != pairs else body
-
-    def _part(self, name: str, content: bytes) -> bytes | None:
-        """One field of a multipart body; None where it goes."""
-        try:
-            cleaned = self._field(name, content.decode("utf-8"))
-        except UnicodeDecodeError:
-            return self._clean_bytes(content)
-        return None if cleaned is None else cleaned.encode("utf-8", "surrogatepass")
-
-    def _field(self, name: str, text: str) -> str | None:
-        held: dict[str, Any] = {name: text}
+    def _field(self, name: str, content: bytes) -> bytes | None:
+        """One field of a form; None where it goes."""
+        held: dict[str, Any] = {name: content}
         for path, how in self._fields:
             strike(held, path, self._veil_value if how == "hash" else None)
-        return self._text(held[name], 0) if name in held else None
+        if name not in held:
+            return None
+        if held[name] is not content:
+            return str(held[name]).encode()
+        return self._clean_text(content, 0)
 
     # -- an event --------------------------------------------------------------------------------------------
 
@@ -125,48 +109,52 @@ class Redactor:
         if isinstance(value, tuple):
             return tuple(self._any(item) for item in value)
         if isinstance(value, Mapping):
-            return self._walk(dict(value), 0)
+            return self._walk(_copied(value), 0)[0]
         return self._dataclass(value) if is_dataclass(value) else value
 
     # -- texts -----------------------------------------------------------------------------------------------
 
-    def _walk(self, value: Any, depth: int) -> Any:
+    def _walk(self, value: Any, depth: int) -> tuple[Any, bool]:
+        """The value cleaned in its place, and whether anything was changed."""
         if depth > _MAX_DEPTH:
             raise PayloadInvalid("JSON nested too deep")
+        if isinstance(value, LongText):
+            whole = value.whole()
+            cleaned = self._clean_text(whole, depth)
+            return (value, False) if cleaned is whole else (LongText.of(cleaned), True)
         if isinstance(value, str):
-            return self._text(value, depth)
-        if isinstance(value, list):
-            return [self._within(value, place, depth) for place in range(len(value))]
+            text = self._text(value, depth)
+            return text, text is not value
+        if not isinstance(value, (list, dict)):
+            return value, False
+        changed = False
+        for place, inner in enumerate(value) if isinstance(value, list) else value.items():
+            value[place], within = self._walk(inner, depth + 1)
+            changed |= within
         if isinstance(value, dict):
-            return {
-                self._clean(name) if isinstance(name, str) else name: self._within(value, name, depth)
-                for name in tuple(value)
-            }
-        return value
-
-    def _within(self, holder: Any, place: Any, depth: int) -> Any:
-        """What stands there, cleaned. A large text is taken out of its holder meanwhile: encoded, cleaned and decoded there would
-        be four of it at once."""
-        text = holder[place]
-        if isinstance(text, str) and len(text) > _LARGE_CHARS and text[0] not in "{[":
-            del text
-            raw = [holder[place].encode("utf-8", "surrogatepass")]
-            if not any(pattern.search(raw[0]) for pattern, _ in self._patterns):
-                return holder[place]
-            holder[place] = None
-            return self._clean_bytes(raw.pop()).decode("utf-8", "surrogatepass")
-        return self._walk(holder[place], depth + 1)
+            names = {name: self._clean(name) for name in value}
+            if any(cleaned is not name for name, cleaned in names.items()):
+                return {names[name]: inner for name, inner in value.items()}, True
+        return value, changed
 
     def _text(self, text: str, depth: int) -> str:
         """A text, or the JSON that it is (SNS puts its message into one)."""
-        if text[:1] in ("{", "[") and text[-1:] in ("}", "]") and self._patterns:
+        if not self._patterns or not text:
+            return text
+        raw = text.encode("utf-8", "surrogatepass")
+        cleaned = self._clean_text(raw, depth)
+        return text if cleaned is raw else cleaned.decode("utf-8", "surrogatepass")
+
+    def _clean_text(self, text: bytes, depth: int) -> bytes:
+        """The same of bytes; these themselves where there is nothing to clean."""
+        if text[:1] in (b"{", b"[") and text[-1:] in (b"}", b"]") and self._patterns:
             try:
-                value = loads(text.encode("utf-8", "surrogatepass"))
+                value = loads(text)
             except PayloadInvalid:
-                return self._clean(text)
-            cleaned = self._walk(value, depth + 1)
-            return orjson.dumps(cleaned).decode() if cleaned != value else text
-        return self._clean(text)
+                return self._clean_bytes(text)
+            value, changed = self._walk(value, depth + 1)
+            return dump_large(value) if changed else text
+        return self._clean_bytes(text)
 
     def _clean(self, text: str) -> str:
         if not self._patterns or not text:
@@ -179,23 +167,39 @@ class Redactor:
         for pattern, how in self._patterns:
             if pattern.search(text) is None:
                 continue
-            text = pattern.sub(self._veil_match if how == "hash" else b"", text)
+            # What is between is written and not listed: of a large text there would be two more.
+            into, view, at = BytesIO(), memoryview(text), 0
+            for found in pattern.finditer(text):
+                start, end = found.span()
+                into.write(view[at:start])
+                if how == "hash":
+                    into.write(self._veil(found.group()).encode())
+                at = end
+            into.write(view[at:])
+            text = into.getvalue()
         return text
 
-    def _veil_match(self, found: Any) -> bytes:
-        return self._veil(found.group()).encode()
-
     def _veil_value(self, value: Any) -> str:
-        return self._veil(value if isinstance(value, str) else orjson.dumps(value))
+        if isinstance(value, LongText):
+            return self._veil(value.whole())
+        if isinstance(value, str):
+            return self._veil(value.encode("utf-8", "surrogatepass"))
+        return self._veil(value if isinstance(value, bytes) else dump_large(value))
 
-    def _veil(self, value: str | bytes) -> str:
-        raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    def _veil(self, raw: bytes) -> str:
         return "redacted-" + blake2b(raw, key=self._key()[:64], digest_size=6).hexdigest()
 
 
 def build_redactor(rules: Sequence[Redaction], key: Callable[[], bytes]) -> Redactor | None:
     """None where there is nothing to redact."""
     return Redactor(rules, key) if rules else None
+
+
+def _copied(value: Any) -> Any:
+    """The value with holders of its own: whoever made the event may have others of them."""
+    if isinstance(value, Mapping):
+        return {name: _copied(inner) for name, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

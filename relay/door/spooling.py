@@ -24,6 +24,7 @@ from relay.event import Event
 from relay.outbox.items import Entry
 from relay.outbox.spool import Spool, Spooled
 from relay.sources.base import Inbound
+from relay.sources.large_json import TooDense
 from relay.telemetry import log
 
 SPOOL_SCHEMA = 1
@@ -215,7 +216,7 @@ class Spooler:
                 away.add(lane)
             except NewerRecord:
                 newer += 1
-            except (SourceError, RelayError, ValueError, KeyError) as error:
+            except (SourceError, RelayError, TooDense, ValueError, KeyError) as error:
                 # Its source has gone from the config, or its bytes make no sense any more: a person must look.
                 log("spool.set_aside", level=logging.ERROR, why=type(error).__name__)
                 await asyncio.to_thread(self.spool.put_aside, spooled.row_id, type(error).__name__)

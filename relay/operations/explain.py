@@ -12,6 +12,7 @@ from relay.operations.context import OperatorContext
 from relay.operations.selection import InputInvalid
 from relay.rules.explain import explain
 from relay.sources.base import Inbound, Parked, Skipped
+from relay.sources.large_json import TooDense
 from relay.sources.registry import build_adapter
 
 
@@ -40,7 +41,7 @@ def explain_request(
     inbound = Inbound(body=body, headers=given, method=method)
     try:
         parsed = adapter.parse(inbound, now_s=now_s or time.time())
-    except SourceError as error:
+    except (SourceError, TooDense) as error:
         raise InputInvalid(str(error), "payload") from error
     told: dict[str, Any] = {
         "source": source,

@@ -16,6 +16,7 @@ from relay.outbox.items import State
 from relay.patch import Patch
 from relay.rules.rule import Filtered, Mapped
 from relay.sources.base import Adapter, Inbound, Parked
+from relay.sources.large_json import TooDense
 from relay.sources.registry import build_adapter
 
 #: Changes a raw body before it is parsed: a person's edit.
@@ -124,7 +125,7 @@ class Remapper:
         received_s = float(stored.facts.get("received_ms") or 0) / 1000
         try:
             parsed = adapter.parse(_inbound_of(stored, mend), now_s=received_s)
-        except SourceError as error:
+        except (SourceError, TooDense) as error:
             raise MappingFailed(f"not what {stored.source} sends: {error}") from error
         for one in parsed:
             if isinstance(one, Event) and one.id == stored.event_id:

@@ -107,7 +107,7 @@ def read_flag(body: Mapping[str, Any], key: str) -> bool:
 
 # What differs between two letters of one cause: addresses, ids, numbers, quoted values.
 _VARIABLE = (
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<address>"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "<address>"),
     (re.compile(r"https?://[^\s'\"]+"), "<url>"),
     (re.compile(r"\b(?:evt|dead)_[0-9a-f]{24}\b"), "<id>"),
     (re.compile(r"\b[0-9a-f]{24}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),

@@ -12,13 +12,16 @@ repetitive it is, and nothing of any other.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from io import BytesIO
+from itertools import chain
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from relay.errors import NewerRecord
 from relay.outbox.compression import MOST_BYTES, compress, expand
+from relay.outbox.fernet_pieces import fernet_token
 from relay.outbox.items import Entry
 from relay.secret import split_keys
 
@@ -50,18 +53,24 @@ class Vault:
         fernet = self._current()
         return b"e" + fernet.encrypt(value) if fernet else value
 
-    def seal_entry(self, entry: Entry, body: bytes) -> Entry:
-        """The entry with all of it sealed, `body` behind its record. A large body is put together with nothing."""
+    def seal_entry(self, entry: Entry, body: Iterable[bytes]) -> Entry:
+        """The entry with all of it sealed, a body behind its record that comes in pieces: of a large one there is one sealed copy at a
+        time, and nothing beside it."""
         fernet = self._current()
         packer = zlib.compressobj(1)
-        pieces = [b"z"] if fernet else [b"z", packer.compress(entry.record)]
-        record = b"".join([*pieces, packer.compress(body), packer.flush()])
-        if fernet:
+        into = BytesIO()
+        if fernet is None:
+            into.write(b"z" + packer.compress(entry.record))
+            into.writelines(map(packer.compress, body))
+            into.write(packer.flush())
+        else:
             head = self.seal(entry.record)
-            record = b"".join((b"p", pack(">I", len(head)), head, b"e", fernet.encrypt(record)))
+            into.write(b"".join((b"p", pack(">I", len(head)), head, b"e")))
+            packed = chain((b"z",), map(packer.compress, body), map(packer.flush, (zlib.Z_FINISH,)))
+            into.writelines(fernet_token(split_keys(self._made_of)[0], packed))
         return replace(
             entry,
-            record=record,
+            record=into.getvalue(),
             patch=self.seal(entry.patch) if entry.patch else b"",
             dead=self.seal(entry.dead) if entry.dead else b"",
             sealed=True,

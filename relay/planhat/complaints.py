@@ -11,7 +11,7 @@ from relay.planhat.answers import ItemError
 _SHOWN_MESSAGES: Final = 3
 #: What differs between two complaints of one kind: quotations, and words with a digit or an @ in them.
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
-_VARIABLE: Final = re.compile(r"\S*[\d@]\S*")
+_VARIABLE: Final = re.compile(r"[\d@]")
 
 #: Where it would cost too many calls to find out whose complaint is whose.
 UNSORTED: Final = "refused for one of several reasons; Planhat does not say whose is which"
@@ -19,7 +19,8 @@ UNSORTED: Final = "refused for one of several reasons; Planhat does not say whos
 
 def complaint_kind(message: str) -> str:
     """`message` without what differs from item to item."""
-    return " ".join(_VARIABLE.sub("…", _QUOTED.sub("…", message)).casefold().split())
+    words = _QUOTED.sub("…", message).casefold().split()
+    return " ".join("…" if _VARIABLE.search(word) else word for word in words)
 
 
 def kinds_of(errors: Sequence[ItemError]) -> list[str]:

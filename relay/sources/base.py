@@ -21,6 +21,7 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
+from relay.sources.large_json import LARGE_BYTES, load_large
 from relay.value import value_class
 
 #: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
@@ -269,9 +270,14 @@ def parse_json(body: bytes) -> Any:
 
 def loads(body: bytes | memoryview) -> Any:
     """The body as JSON, however deep. Raises PayloadInvalid for what is no JSON, MemoryError where there is no memory for it:
-    the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets."""
+    the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets. Of a large body,
+    long texts are `LongText`, and TooDense is a MemoryError that comes before there is none."""
     try:
-        return orjson.loads(body)
+        return (
+            orjson.loads(body)
+            if len(body) <= LARGE_BYTES or isinstance(body, memoryview)
+            else load_large(body)
+        )
     except orjson.JSONDecodeError as error:
         if error.msg.startswith("Not enough memory"):
             raise MemoryError from error

@@ -20,7 +20,7 @@ import redis
 from cryptography.fernet import Fernet
 
 from relay.bounds import Bounds
-from relay.door.beside import BEYOND_LIMITS
+from relay.door.beside import BEYOND_LIMITS, TOO_DENSE
 from tests.door.opened import CONFIG, Opened, opened, postmark
 from tests.processes import alive, descendants
 
@@ -162,7 +162,7 @@ def test_what_takes_more_memory_than_its_share_is_parked_where_it_was_proven(
     answer = door.http.post("/hooks/open", content=dense, headers=headers)
     assert answer.json()["status"] == "accepted"
     (letter,) = door.letters()
-    assert orjson.loads(letter.record)["cause"] == BEYOND_LIMITS
+    assert orjson.loads(letter.record)["cause"] == TOO_DENSE
     assert door.archived(letter.events[0]) == dense
     assert door.mail(postmark(3, padding=padding(50_000))).json()["status"] == "accepted"
 
@@ -173,7 +173,7 @@ def test_nothing_is_kept_of_what_could_not_be_redacted(redis_url: str, tmp_path:
         dense = b'{"Secret": "x", "all": [' + b"{}," * 3_000_000 + b"1]}"
         headers = {"authorization": "Bearer token", "content-type": "application/json"}
         answer = door.http.post("/hooks/open", content=dense, headers=headers)
-        assert (answer.status_code, answer.json()["error"]["message"]) == (400, BEYOND_LIMITS)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, TOO_DENSE)
         assert door.letters() == []
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from relay.errors import NewerRecord
 from relay.outbox.compression import MOST_BYTES, NEWEST, compress, expand
+from relay.outbox.fernet_pieces import fernet_token
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
 
@@ -107,7 +108,7 @@ def test_a_large_bodys_head_is_read_without_the_body() -> None:
     stored = Vault().seal(_TYPICAL + b"\n" + bytes(range(256)) * 400)
     assert Vault().open_line(stored[:4_096], whole=False) == _TYPICAL
     entry = Entry("evt_1", "mail", "pending", ("evt_1",), _TYPICAL + b"\n")
-    sealed = Vault().seal_entry(entry, b"body").record
+    sealed = Vault().seal_entry(entry, [b"body"]).record
     assert Vault().open(sealed) == _TYPICAL + b"\nbody"
 
 
@@ -120,3 +121,19 @@ def test_dictionaries_stay_as_they_were_released() -> None:
     found = {int(file.name.partition(".")[0]): file.read_bytes() for file in folder.iterdir()}
     assert {number: hashlib.sha256(content).hexdigest() for number, content in found.items()} == _RELEASED
     assert max(_RELEASED) == NEWEST
+
+
+@given(st.lists(st.binary(max_size=200), max_size=8))
+def test_a_token_made_in_pieces_is_the_librarys(pieces: list[bytes]) -> None:
+    key = Fernet.generate_key()
+    assert Fernet(key).decrypt(b"".join(fernet_token(key, pieces))) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("keys", ["", Fernet.generate_key().decode()])
+def test_a_body_in_pieces_is_opened_as_one(keys: str) -> None:
+    vault = Vault(lambda: keys)
+    entry = Entry("e", "s", "pending", ("e",), b'{"id":"e"}\n')
+    for body in ([], [b""], [b"x" * 70_000, b"y"], [bytes([n]) * 1000 for n in range(99)]):
+        sealed = vault.seal_entry(entry, body).record
+        assert vault.open(sealed) == entry.record + b"".join(body)
+        assert vault.open_line(sealed, whole=True) == b'{"id":"e"}'

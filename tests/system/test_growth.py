@@ -10,30 +10,33 @@ import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import orjson
 import pytest
 
+from relay import description
 from relay.config import Redaction
 from relay.door.redaction import build_redactor
 from relay.event import Event
+from relay.operations.search import words
 from relay.rules.language.filters import FILTERS
-from relay.sources import base, mail, read
+from relay.sources import base, large_json, mail, read
 from relay.sources.base import Inbound, Sample
 from relay.sources.proof import cut
 from relay.sources.registry import ADAPTERS
 from tests.growth import SHORT_S, assert_linear, seconds
 from tests.sources.test_every_source import NOW_S, build, inbound, seeds
 from tests.sources.test_mail_growth import PAGES
+from tests.stored_text_functions import NOT_STORED_TEXT, STORED_ROWS
 from tests.text_functions import IN_JSON, NOT_TEXT, ROWS
 from tests.text_pieces import FORM, JSON, MULTIPART, PLAIN, SLACK
 
 
-def reading_functions() -> Iterator[str]:
-    """The public functions of the rooms that read text whose first argument may be one."""
-    modules = [base, cut]
-    for room in (read, mail):
+def reading_functions(modules: list[ModuleType], rooms: tuple[ModuleType, ...]) -> Iterator[str]:
+    """The public functions of these whose first argument may be a text."""
+    for room in rooms:
         modules += [
             import_module(found.name) for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")
         ]
@@ -48,18 +51,23 @@ def reading_functions() -> Iterator[str]:
 
 
 def test_every_reading_function_has_its_row() -> None:
-    found = set(reading_functions())
+    found = set(reading_functions([base, large_json, cut], (read, mail)))
     assert len(found) > 60
-    assert found - set(ROWS) - set(NOT_TEXT) == set(), "a row in ROWS, or a reason in NOT_TEXT"
+    assert found - {*ROWS, *STORED_ROWS, *NOT_TEXT} == set(), "a row in ROWS, or a reason in NOT_TEXT"
     assert set(NOT_TEXT) <= found | {"relay.sources.proof.cut:all_places"}
     for name in ROWS:
         module, _, function = name.partition(":")
         assert hasattr(import_module(module), function), f"{name} is gone"
 
 
-@pytest.mark.parametrize("name", sorted(ROWS))
+def test_every_function_that_reads_a_stored_text_has_its_row() -> None:
+    found = set(reading_functions([words], (description,)))
+    assert found - set(STORED_ROWS) - set(NOT_STORED_TEXT) == set(), "a row in STORED_ROWS"
+
+
+@pytest.mark.parametrize("name", sorted({**ROWS, **STORED_ROWS}))
 def test_it_takes_linear_time(name: str) -> None:
-    row = ROWS[name]
+    row = {**ROWS, **STORED_ROWS}[name]
     for before, after in row.around or [(type(row.pieces[0])(), type(row.pieces[0])())]:
         for piece in row.pieces:
             assert_linear(lambda one, b=before, a=after: row.work(b + one + a), piece)  # type: ignore[misc]

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from relay.description import safe_html
 from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
@@ -20,6 +18,7 @@ from relay.patch import Patch
 from relay.planhat.fields import WRITABLE, field_named
 from relay.registers import STAND_INS, Way
 from relay.rules.rule import fit_to_field
+from relay.sources.large_json import dump_large
 from relay.sources.read.lenient import parse_lenient
 
 MAX_EDITS = 100
@@ -53,7 +52,7 @@ class Edits:
         value = parse_lenient(body)
         for path, new in self.payload.items():
             write_path(value, path, new)
-        return orjson.dumps(value)
+        return dump_large(value)
 
     def mender(self) -> Callable[[bytes], bytes] | None:
         """`mend`, or None where nothing of the request was edited."""

@@ -18,7 +18,7 @@ MOST_WORDS: Final = 2_000
 _LONGEST: Final = 64
 _WORD: Final = re.compile(r"[^\W_]+")
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
-_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_ADDRESS: Final = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+")
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 #: Thai to Khmer, kana, ideographs, Hangul: their words have no blanks between them, or bear endings.
 _UNSPACED: Final = re.compile(

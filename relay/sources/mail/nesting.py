@@ -7,16 +7,18 @@ times depth.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 #: A mail of some forwards and a list's footer has eight.
 MAX_OPEN = 24
 
+_WORD = re.compile(rb"boundary", re.IGNORECASE)
 _MARK = re.compile(rb"boundary\*?0?\*?=\s{0,8}\"?([^\"\s;]{1,200})|\n--([^\r\n]{1,220})", re.IGNORECASE)
 
 
 def is_too_nested(raw: bytes) -> bool:
     """Whether more than `MAX_OPEN` multiparts are open at once."""
-    if raw.lower().count(b"boundary") <= MAX_OPEN:
+    if sum(1 for _ in islice(_WORD.finditer(raw), MAX_OPEN + 1)) <= MAX_OPEN:
         return False
     open_now: dict[bytes, None] = {}
     for found in _MARK.finditer(raw):

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import orjson
-
 from relay.errors import PayloadInvalid
 from relay.sources.base import Credentials, Inbound, loads
+from relay.sources.large_json import dump_large
 from relay.sources.read.multipart import form_pairs
 
 #: What stands in the place of a credential.
@@ -121,7 +120,7 @@ def _without_fields(inbound: Inbound, credentials: Credentials) -> bytes:
     struck = False
     for path in credentials.paths:
         struck |= strike(value, path.split("."), CUT)
-    return orjson.dumps(value) if struck else body
+    return dump_large(value) if struck else body
 
 
 def _without_form_fields(body: bytes, credentials: Credentials) -> bytes:

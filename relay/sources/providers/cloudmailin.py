@@ -13,6 +13,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Walk, json_object
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
@@ -48,11 +49,8 @@ def _mail(payload: dict[str, Any]) -> Mail:
     headers = _headers(body.maybe("headers").value)
     recipients = envelope.texts("recipients") or [envelope.maybe_text("to")]
     # "Raw" formats carry the mail itself.
-    raw = (
-        read_mime(payload["message"].encode("utf-8", "replace"))
-        if isinstance(payload.get("message"), str)
-        else None
-    )
+    message = payload.get("message")
+    raw = read_mime(utf8_of(message)) if isinstance(message, str) else None
     if raw is not None and not body.maybe("headers").value:
         headers = raw.headers
     return Mail(

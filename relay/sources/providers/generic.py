@@ -26,6 +26,7 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
+from relay.sources.large_json import LONG_BYTES
 from relay.sources.proof.choose import ProofPreset
 from relay.sources.proof.kinds import FORM_TYPES
 from relay.sources.proof.proven import ProvenAdapter
@@ -246,11 +247,13 @@ def _body(inbound: Inbound) -> Any:
     content_type = inbound.headers.get("content-type", "")
     if not content_type.lower().startswith(FORM_TYPES):
         return parse_lenient(inbound.body)
-    fields = parse_form(inbound.body, content_type).fields()
+    form = parse_form(inbound.body, content_type)
+    fields = form.fields()
     if not any(fields):
         raise PayloadInvalid("not a form")
     if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith(("{", "[")):
-        return parse_lenient(inner.encode())
+        whole = form.raw(next(iter(fields)))
+        return parse_lenient(whole if len(whole) > LONG_BYTES else inner.encode())
     return fields
 
 

@@ -14,6 +14,7 @@ from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
@@ -79,7 +80,7 @@ def _mail(body: Walk, payload: dict[str, Any]) -> Mail:
         "delivery_id": data.maybe_ident("id"),
     }
     if raw := data.maybe_text("raw"):
-        mime = read_mime(raw.encode("utf-8", "replace"))
+        mime = read_mime(utf8_of(raw))
         return mail_of(mime, **known, payload={**payload, "data": {**kept, **mail_view(mime)}})
     return Mail(
         headers=MailHeaders(header_pairs(data.value.get("headers"))),

@@ -11,6 +11,7 @@ import orjson
 
 from relay.event import Attachment
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.large_json import base64_size
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.flowed import unflowed
@@ -76,7 +77,7 @@ class _Part:
 
     def attachment(self, body: Walk) -> Attachment:
         content = body.maybe_text(self.place)
-        return attachment(self.name, self.kind, len(content) * 3 // 4 - content[-2:].count("="))
+        return attachment(self.name, self.kind, base64_size(content))
 
 
 def _sample_payload(mail: MailSample) -> dict[str, Any]:

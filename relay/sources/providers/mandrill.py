@@ -27,6 +27,7 @@ from relay.sources.base import (
     hmac_bytes,
     parse_json,
 )
+from relay.sources.large_json import base64_size, utf8_of, utf8_size
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs
@@ -144,7 +145,7 @@ def _mail(item: Walk) -> Mail | Skipped:
         "tags": message.texts("tags"),
     }
     if raw := message.maybe_text("raw_msg"):
-        mime = read_mime(raw.encode("utf-8", "replace"))
+        mime = read_mime(utf8_of(raw))
         payload = {**item.value, "msg": {**kept, **mail_view(mime)}}
         return mail_of(mime, **known, delivery_id=mime.headers.get("message-id"), payload=payload)
     headers = MailHeaders(header_pairs(message.value.get("headers")))
@@ -177,8 +178,8 @@ def _attachments(message: Walk) -> list[Attachment]:
 def _size(file: Walk) -> int:
     content = file.maybe_text("content")
     if file.value.get("base64") is True:
-        return len(content) * 3 // 4 - content[-2:].count("=")
-    return len(content.encode("utf-8", "replace"))
+        return base64_size(content)
+    return utf8_size(content)
 
 
 def _sample_event(mail: MailSample, now_s: float) -> dict[str, Any]:

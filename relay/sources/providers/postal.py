@@ -23,6 +23,7 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
@@ -164,7 +165,7 @@ def _known(body: Walk) -> dict[str, Any]:
 
 def _raw(body: Walk) -> Mail:
     """The format "raw message"."""
-    raw = body.maybe_text("message").encode("utf-8", "replace")
+    raw = utf8_of(body.maybe_text("message"))
     if body.value.get("base64") in (True, "true", "1"):
         try:
             raw = b64decode(raw)

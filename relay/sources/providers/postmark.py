@@ -12,6 +12,7 @@ import orjson
 
 from relay.event import Attachment, Recipient
 from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment
@@ -46,7 +47,7 @@ class Postmark(LoginProof, MailAdapter):
         attachments = _attachments(body)
         if raw and ("message-id" not in headers or not (text or html)):
             # "Include raw email": the mail itself may say what the parsed fields leave out.
-            mime = read_mime(raw.encode("utf-8", "replace"))
+            mime = read_mime(utf8_of(raw))
             headers = headers if "message-id" in headers else mime.headers
             if not (text or html):
                 text, html, attachments = mime.text, mime.html, attachments or list(mime.attachments)

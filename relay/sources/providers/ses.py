@@ -17,6 +17,7 @@ from relay.errors import NotAuthentic, PayloadInvalid, UserError
 from relay.event import Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, iso_from_us, json_object
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders
@@ -114,7 +115,7 @@ class Ses(MailAdapter):
             return Skipped("handshake" if kind == "SubscriptionConfirmation" else "lifecycle")
         message = envelope.text("Message")
         try:
-            notification = Walk(json_object(message.encode("utf-8", "replace")))
+            notification = Walk(json_object(utf8_of(message)))
         except PayloadInvalid:
             return Skipped("type")  # a notification of something else than SES
         what = notification.maybe_text("notificationType") or notification.maybe_text("eventType")
@@ -193,7 +194,7 @@ def _content(content: str, encoding: str) -> MimeMail | None:
     """The mail itself, inline up to 150 KB; None where it lies in S3."""
     if not content:
         return None
-    raw = content.encode("utf-8", "replace")
+    raw = utf8_of(content)
     if encoding.upper() == "BASE64" or (not encoding and ":" not in content[:200]):
         try:
             raw = b64decode(raw)

@@ -15,6 +15,7 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.source_options import SourceOptions
 from relay.sources.base import Answers, Credentials, Inbound, Parsed, Sample, Skipped, Walk, parse_json
+from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, header_pairs
@@ -95,9 +96,9 @@ def _mail(item: Walk) -> Mail | Skipped:
 
 def _bytes(text: str, *, is_base64: bool) -> bytes:
     if not is_base64:
-        return text.encode("utf-8", "replace")
+        return utf8_of(text)
     try:
-        return b64decode(text.encode("ascii", "replace"))
+        return b64decode(utf8_of(text))
     except (binascii.Error, ValueError):
         raise PayloadInvalid("wanted base64", "content.email_rfc822") from None
 

@@ -16,8 +16,8 @@ from relay.sources.read.multipart import (
     pairs_between,
     part_head,
     parts_between,
-    percent_decoded,
 )
+from relay.sources.read.percent import percent_decoded
 
 #: No proof is longer.
 MAX_FIELD_BYTES = 16 * 1024

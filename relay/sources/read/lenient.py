@@ -11,6 +11,7 @@ from typing import Any
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import parse_json
+from relay.sources.large_json import LONG_BYTES
 
 #: A string, or what is left of one that never ends. One pass, whatever the text.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -24,11 +25,11 @@ _NO_VALUE = re.compile(r":(\s*)(?=[,}])")
 def parse_lenient(body: bytes) -> Any:
     """The body as JSON; where it is none, as it was meant: raw line breaks and tabs inside of strings, a backslash that
     escapes nothing, a comma before a closing bracket, a key without a value (null), a byte order mark. Raises
-    PayloadInvalid for what may be meant in two ways."""
+    PayloadInvalid for what may be meant in two ways, and for a text of a megabyte: no template makes one."""
     try:
         return parse_json(body)
     except PayloadInvalid:
-        mended = _mended(body)
+        mended = _mended(body) if len(body) <= LONG_BYTES else None
         if mended is None or mended == body:
             raise
         return parse_json(mended)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote_plus, unquote, unquote_to_bytes
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import parse_json
+from relay.sources.large_json import HEAD_CHARS
 from relay.sources.read.charset import decode_bytes, printable
+from relay.sources.read.percent import PIECE_BYTES, percent_decoded
 
 MAX_PARTS = 1000
 _TEXTS = ("text/", "message/", "application/json")
@@ -24,8 +27,6 @@ MAX_PARAMETERS_CHARS = 4096
 MAX_NAME_BYTES = 4096
 #: Lines that begin like a boundary and are none; a boundary of one letter may be found anywhere.
 MAX_CANDIDATES = 20 * MAX_PARTS
-#: Percent-encoded values are decoded piece by piece: the decoder makes an object of every percent sign.
-PIECE_BYTES = 64 * 1024
 #: RFC 2046 allows 70 characters; some libraries make longer ones.
 MAX_BOUNDARY_CHARS = 200
 
@@ -63,9 +64,10 @@ class Form:
         return found.content if found else b""
 
     def text(self, name: str) -> str:
-        """The field as text; "" where there is none. Charset: as `charsets` says, else as the part says, else UTF-8."""
+        """The field as text, cut where nobody reads on; "" where there is none. Charset: as `charsets` says, else as the part
+        says, else UTF-8."""
         found = self.part(name)
-        return printable(self._decoded(found)) if found else ""
+        return printable(self._decoded(found))[:HEAD_CHARS] if found else ""
 
     def fields(self) -> dict[str, str]:
         """The plain fields as text, the first of each name: for templates."""
@@ -82,7 +84,9 @@ class Form:
         return any(part.name == name for part in self.parts)
 
     def _decoded(self, part: Part) -> str:
-        return decode_bytes(part.content, self.charsets.get(part.name, "") or part.charset)
+        most = 4 * HEAD_CHARS
+        charset = self.charsets.get(part.name, "") or part.charset
+        return decode_bytes(part.content[:most], charset, cut=len(part.content) > most)
 
 
 def parse_form(body: bytes, content_type: str) -> Form:
@@ -110,18 +114,25 @@ def boundary_of(body: bytes, content_type: str) -> bytes | None:
 def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
     """The body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
     they are, and so does what is no part."""
-    pieces: list[bytes] = []
-    done = 0
+    cleaned, done = BytesIO(), 0
+    view = memoryview(body)
     for start, end in _between(body, b"--" + boundary):
         head = part_head(body, start, end)
         if head is None or (head.filename is not None and not head.content_type.startswith(_TEXTS)):
             continue
         content = body[head.content_at : end]
         changed = change(head.name, content)
-        if changed != content:
-            pieces += (body[done : head.content_at], changed or b"")
+        is_same = changed == content
+        del content
+        if not is_same:
+            cleaned.write(view[done : head.content_at])
+            cleaned.write(changed or b"")
             done = end
-    return b"".join((*pieces, body[done:])) if pieces else body
+        del changed
+    if not done:
+        return body
+    cleaned.write(view[done:])
+    return cleaned.getvalue()
 
 
 def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
@@ -176,6 +187,30 @@ def form_pairs(body: bytes, most: int) -> list[tuple[str, str]]:
     return found
 
 
+def clean_pairs(body: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """An urlencoded form with `change(name, content)` in the place of each content (None: nothing); what is not changed stays as it
+    is written. Raises PayloadInvalid for more fields than anybody sends."""
+    cleaned, done = BytesIO(), 0
+    view = memoryview(body)
+    for start, end in pairs_between(body):
+        equals = body.find(b"=", start, end)
+        content = percent_decoded(body[equals + 1 : end]) if equals >= 0 else b""
+        changed = change(field_name(body, start, equals if equals >= 0 else end), content)
+        is_same = changed == content
+        del content
+        if not is_same:
+            cleaned.write(view[done : start if changed is None else equals + 1])
+            for at in range(0, len(changed or b""), PIECE_BYTES):
+                cleaned.write(quote_plus((changed or b"")[at : at + PIECE_BYTES]).encode())
+            # Where it goes, its "&" goes as well.
+            done = min(end + 1, len(body)) if changed is None else end
+        del changed
+    if not done:
+        return body
+    cleaned.write(view[done:])
+    return cleaned.getvalue()
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
@@ -191,21 +226,6 @@ def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
         if end > start:
             yield start, end
         start = end + 1
-
-
-def percent_decoded(raw: bytes) -> bytes:
-    """A form's value. Memory: that of the result and one piece."""
-    if len(raw) <= PIECE_BYTES:
-        return unquote_to_bytes(raw.replace(b"+", b" "))
-    found = bytearray()
-    at = 0
-    while at < len(raw):
-        end = min(at + PIECE_BYTES, len(raw))
-        if end < len(raw) and (cut := raw.rfind(b"%", end - 2, end)) > at:
-            end = cut
-        found += unquote_to_bytes(raw[at:end].replace(b"+", b" "))
-        at = end
-    return bytes(found)
 
 
 def field_name(body: bytes, start: int, end: int) -> str:
