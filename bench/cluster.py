@@ -136,7 +136,8 @@ CASES: Final = (
     Case("killed behind a lagging replica", _lag),
     Case("the same, replicas: 1 of 2", _lag, replicas=2, config=_TWO),
     Case("the same, replicas: 1 of 1", _lag, config=_TWO),
-    Case("killed, replicas: 1 of 2", _kill("main"), replicas=2, config=_TWO),
+    Case("killed twice, replicas: 1 of 2", _kill_twice, replicas=2, config=_TWO),
+    Case("hung, replicas: 1 of 2", _hang("main"), replicas=2, config=_TWO),
 )
 
 
