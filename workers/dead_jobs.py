@@ -16,7 +16,7 @@ from rq.results import Result
 
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE
-from relay.outbox.connection import rq_client
+from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis

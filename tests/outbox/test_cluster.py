@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 
 from bench.redis_cluster import ClusterServers, slot_of
 from relay.errors import OutboxUnavailable
-from relay.outbox.connection import connect, connect_async, followers, master_of, rq_client
+from relay.outbox.cluster_nodes import followers, master_of, rq_client
+from relay.outbox.connection import connect, connect_async
 from relay.outbox.durability import examine_durability
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.keys import set_rq_prefix
