@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
+from relay.nobody import is_nobody
 from relay.thread_ids import ThreadIds
 from relay.value import value_class
 
@@ -33,21 +34,29 @@ KINDS = frozenset(
 
 @value_class(frozen=True, slots=True)
 class Person:
-    """Who wrote. All may be empty; `bot` is True for programs, our own or others'."""
+    """Who wrote. All may be empty; `bot` is True for programs, our own or others'. A placeholder is no name."""
 
     id: str = ""
     name: str = ""
     email: str = ""
     bot: bool = False
 
+    def __post_init__(self) -> None:
+        if self.name and is_nobody(self.name):
+            object.__setattr__(self, "name", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """`role` is `to`, `cc`, `bcc`, `participant`, or a word of the source's."""
+    """`role` is `to`, `cc`, `bcc`, `participant`, or a word of the source's. A placeholder is no name."""
 
     name: str = ""
     email: str = ""
     role: str = "to"
+
+    def __post_init__(self) -> None:
+        if self.name and is_nobody(self.name):
+            object.__setattr__(self, "name", "")
 
 
 @value_class(frozen=True, slots=True)

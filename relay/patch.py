@@ -23,6 +23,7 @@ carries a higher `revision` and wins over its own earlier one, never over anothe
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -57,6 +58,8 @@ MAX_COMPANY_ASKS = 8
 DESCRIPTION = "description"
 #: What is written between two entries of such a field.
 ENTRY_SEPARATOR = "\n"
+#: How an entry begins whose author is not known after all.
+_BY_NOBODY = re.compile(rf"<(b|strong)>{AS_BEFORE}</\1>(?:: |, )?")
 
 
 @value_class(frozen=True, slots=True)
@@ -342,8 +345,9 @@ class Document:
         """An entry with its author's name where an edit did not know it."""
         if AS_BEFORE not in text:
             return text
-        known = self.authors.get(message_id)
-        return text.replace(AS_BEFORE, html.escape(known[3]) if known else "Unknown")
+        if known := self.authors.get(message_id):
+            return text.replace(AS_BEFORE, html.escape(known[3]))
+        return _BY_NOBODY.sub("", text).replace(AS_BEFORE, "")
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))

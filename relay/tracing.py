@@ -57,7 +57,7 @@ class SettledEvent:
 
 
 class Tracing:
-    """One process's. `role` says which: web, flush."""
+    """Makes the spans of one process. `role`: which one, web or flush."""
 
     def __init__(self, provider: TracerProvider) -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode

@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m workers",
         description="The RQ workers: one process a queue, supervised, with the sweep.",
     )
+    parser.add_argument("--flush-workers", type=int, default=1, help="how many processes deliver")
     parser.add_argument("--burst", action="store_true", help="deliver what is due and exit")
     parser.add_argument("--queue", choices=QUEUES, help=argparse.SUPPRESS)
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return burst()
         from workers.process.supervisor import Supervisor
 
-        return Supervisor(settings).run()
+        return Supervisor(settings, flush_workers=chosen.flush_workers).run()
     except UserError as error:
         print(error, file=sys.stderr)
         return WRONG_SETTINGS

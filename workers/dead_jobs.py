@@ -1,9 +1,10 @@
 """Each dead letter as a failed RQ job in the queue `dead-letter`, so that every RQ dashboard shows it and its *requeue*
-replays it. The letter is the truth; the job is its poster, put up by the sweep and made again where it is missing."""
+replays it. The letter is the truth; the job only shows it. The sweep makes it, and makes it again where it is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -14,8 +15,9 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.results import Result
 
+from relay.lane_name import MAIN
 from relay.outbox import keys
-from relay.outbox.bell import DEAD_QUEUE
+from relay.outbox.bell import DEAD_QUEUE, dead_job_id, dead_job_ids
 from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
@@ -52,23 +54,25 @@ class Posters:
         with reaching_redis():
             answer: Any = self._outbox.redis.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
         cursor, rows = answer
+        letters = [name.decode() for name, _ in rows]
+        names = [dead_job_ids(self._outbox.lane_name, letter) for letter in letters]
         registry = _registry(self._rq)
         pipe = self._rq.pipeline(transaction=False)
-        for name, _ in rows:
-            pipe.hget(Job.key_for(name.decode()), "status")
+        for name in chain.from_iterable(names):
+            pipe.hget(Job.key_for(name), "status")
             pipe.zscore(registry.key, name)
         try:
-            found = pipe.execute()
+            answers = iter(pipe.execute())
         except (RedisError, OSError):
             # In a cluster RQ's node may be away while the lane's is not; these are looked at again.
             return 0
         self._cursor = cursor
-        missing = [
-            name.decode()
-            for (name, _), status, score in zip(rows, found[::2], found[1::2], strict=True)
+        missing = []
+        for letter, of in zip(letters, names, strict=True):
+            found = [(next(answers), next(answers)) for _ in of]
             # One that was requeued is in the queue, or under way: it comes back here if it fails.
-            if status is None or (status == b"failed" and score is None)
-        ]
+            if all(status is None or (status == b"failed" and score is None) for status, score in found):
+                missing.append(letter)
         return len(missing) if missing and _post(self._rq, self._outbox, missing) else 0
 
 
@@ -84,7 +88,7 @@ def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
         client.sadd(Queue.redis_queues_keys, f"{Queue.redis_queue_namespace_prefix}{DEAD_QUEUE}")
         with client.pipeline(transaction=True) as pipe:
             for letter in letters:
-                _post_one(client, pipe, registry, letter, outbox.retention.dead_s)
+                _post_one(client, pipe, registry, letter, outbox)
             pipe.execute()
     except (RedisError, OSError):
         return False
@@ -92,13 +96,14 @@ def _post(client: redis.Redis, outbox: Outbox, dead_ids: Sequence[str]) -> bool:
 
 
 def _post_one(
-    client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, keep_s: int
+    client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, outbox: Outbox
 ) -> None:
-    said = f"{_cause(letter)}\n\n{_where_to_look(letter.dead_id)}"
+    lane, keep_s = outbox.lane_name, outbox.retention.dead_s
+    said = f"{_cause(letter)}\n\n{_where_to_look(lane, letter.dead_id)}"
     job = Job.create(
         REDRIVE,
-        args=(letter.dead_id,),
-        id=letter.dead_id,
+        args=(lane, letter.dead_id),
+        id=dead_job_id(lane, letter.dead_id),
         connection=client,
         origin=DEAD_QUEUE,
         description=f"{letter.source} {letter.external_id}".strip(),
@@ -114,12 +119,13 @@ def _post_one(
     job.cleanup(ttl=keep_s, pipeline=pipe)
 
 
-def _where_to_look(dead_id: str) -> str:
+def _where_to_look(lane: str, dead_id: str) -> str:
     """What a dashboard cannot show, and what its buttons do here."""
+    option, query = ("", "") if lane == MAIN else (f" --lane {lane}", f"?lane={lane}")
     return (
-        f"More: relay dead show {dead_id}, or the relay's console: /console/dead/{dead_id}\n"
+        f"More: relay dead show {dead_id}{option}, or the relay's console: /console/dead/{dead_id}{query}\n"
         "Requeue replays it with today's rules. Delete and Empty take away this job alone: it comes back, the dead letter stays. "
-        f"To give it up: relay dead discard {dead_id}"
+        f"To give it up: relay dead discard {dead_id}{option}"
     )
 
 

@@ -45,14 +45,9 @@ def erase(
         relay erase --conversation slack-C024BE91L-1712345678.000100 --planhat --yes
     """
     from relay.cli.context import open_context
-    from relay.operations.person import Needle
 
-    if bool(email) == bool(conversation):
-        raise UserError("name --email or --conversation, one of them")
-    if email and ("@" not in email.strip("@") or any(char.isspace() for char in email.strip())):
-        raise UserError("--email wants a whole address")
+    needle = _needle(email or "", conversation or "")
     context = open_context(place)
-    needle = Needle(email=email or "", conversation=conversation or "")
     erasure = _erasure(context, needle)
     if dry_run:
         _print(_would_go(context, needle, erasure), as_json)
@@ -77,14 +72,28 @@ def erase(
             "run it (+bgrewriteaof)",
             err=True,
         )
-    if report["still_in_planhat"] and not as_json:
-        which = f"--email {email}" if email else f"--conversation {conversation}"
+    if not as_json:
+        _tell_what_stays(report, f"--email {email}" if email else f"--conversation {conversation}")
+    sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
+
+
+def _needle(email: str, conversation: str) -> Any:
+    from relay.operations.person import Needle
+
+    if bool(email) == bool(conversation):
+        raise UserError("name --email or --conversation, one of them")
+    if email and ("@" not in email.strip("@") or any(char.isspace() for char in email.strip())):
+        raise UserError("--email wants a whole address")
+    return Needle(email=email, conversation=conversation)
+
+
+def _tell_what_stays(report: dict[str, Any], which: str) -> None:
+    if report["still_in_planhat"]:
         click.echo(
             f"Planhat still has what is named above: relay erase {which} --planhat deletes it there", err=True
         )
-    if report["in_flight"] and not as_json:
+    if report["in_flight"]:
         click.echo("a call with it was under way: run this again with --planhat in a minute", err=True)
-    sys.exit(1 if planhat and report["still_in_planhat"] and not report["in_flight"] else 0)
 
 
 def _erasure(context: CliContext, needle: Any) -> Any:

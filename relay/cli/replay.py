@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from relay.cli.names import RULE_PARAM, SOURCE_PARAM
 from relay.cli.output import counted, short
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, UserError
+
+if TYPE_CHECKING:
+    from relay.operations.progress import Operation
 
 
 @click.command()
@@ -66,23 +69,14 @@ def replay(
 
     context = open_context(place)
     now_ms = context.outbox.now_ms()
-    asked: dict[str, Any] = {"since": since, "until": until, "source": source, "rule": rule}
     operation = None
-    if ids:
-        if since or source or rule or resumed:
-            raise UserError("events are named, so no filter goes with them")
-        _require_known(context, ids)
-        asked = {"ids": list(ids), "since": 0, "until": "now", "source": "", "rule": ""}
-    elif resumed:
+    if resumed and not ids:
         operation = Operation(context.outbox, resumed)
-        held = operation.resume()
-        if held.get("kind") != "replay":
-            raise UserError(f"{resumed} is no replay")
-        asked = json.loads(held["asked"])
+        asked = _asked_before(operation)
         ids = tuple(asked.get("ids", ()))
-        asked["since"] = int(held.get("cursor") or asked["since"])
-    elif not since:
-        raise UserError("--since is wanted: how far back? For example --since 2h")
+    else:
+        filters = {"since": since, "until": until, "source": source, "rule": rule}
+        asked = _asked_now(context, ids, filters, resumed)
     since_ms = read_moment(asked, "since", now_ms)
     until_ms = read_moment(asked, "until", now_ms)
     if until_ms <= since_ms:
@@ -114,6 +108,28 @@ def replay(
         click.echo("", err=True)
     if not listing.printed(found, "sample"):
         _print(found, listing)
+
+
+def _asked_before(operation: Operation) -> dict[str, Any]:
+    """What the run was begun with; it goes on where it stopped."""
+    held = operation.resume()
+    if held.get("kind") != "replay":
+        raise UserError(f"{operation.operation_id} is no replay")
+    asked: dict[str, Any] = json.loads(held["asked"])
+    asked["since"] = int(held.get("cursor") or asked["since"])
+    return asked
+
+
+def _asked_now(context: Any, ids: tuple[str, ...], filters: dict[str, Any], resumed: str) -> dict[str, Any]:
+    """The events with these ids, or those that `filters` leave."""
+    if ids:
+        if filters["since"] or filters["source"] or filters["rule"] or resumed:
+            raise UserError("events are named, so no filter goes with them")
+        _require_known(context, ids)
+        return {"ids": list(ids), "since": 0, "until": "now", "source": "", "rule": ""}
+    if not filters["since"]:
+        raise UserError("--since is wanted: how far back? For example --since 2h")
+    return filters
 
 
 def _require_known(context: Any, ids: tuple[str, ...]) -> None:

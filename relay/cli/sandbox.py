@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 import click
-
-from relay.errors import UserError
 
 
 @click.command("sandbox")
@@ -115,22 +112,18 @@ def sandbox(
     from relay.planhat.sandbox.options import Options
     from relay.planhat.sandbox.server import run
 
-    try:
-        app, listener = Options(
-            host=host,
-            port=port,
-            state=state,
-            seed=seed,
-            types=types,
-            token=token,
-            per_minute=per_minute,
-            quotas=not no_quotas,
-            hosts=hosts,
-            faults=faults,
-            behaviour=Behaviour(reserved, unknown_type, foreign_id, free_tag, strict_editor, style),
-        ).open()
-    except UserError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+    app, listener = Options(
+        host=host,
+        port=port,
+        state=state,
+        seed=seed,
+        types=types,
+        token=token,
+        per_minute=per_minute,
+        quotas=not no_quotas,
+        hosts=hosts,
+        faults=faults,
+        behaviour=Behaviour(reserved, unknown_type, foreign_id, free_tag, strict_editor, style),
+    ).open()
     click.echo(f"Planhat sandbox on http://{host}:{listener.getsockname()[1]} (Ctrl-C stops it)")
     run(app, listener)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--print", "print_", is_flag=True, help="Send nothing: show the request, and a curl line that sends it."
 )
+@click.option("--body", "body_alone", is_flag=True, help="Send nothing: the body alone, for `relay explain`.")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="The answers as JSON lines.")
 def send(
@@ -44,6 +45,7 @@ def send(
     count: int,
     rate: float | None,
     print_: bool,
+    body_alone: bool,
     place: Place,
     as_json: bool,
 ) -> None:
@@ -56,6 +58,7 @@ def send(
         relay send --source slack --count 1000 --rate 50
         relay send --source support-mail mail.json
         relay send --source slack --print
+        relay send --source slack --body > message.json
     """
     import httpx
 
@@ -63,7 +66,7 @@ def send(
     from relay.operations.sample import sample_serial
 
     context = open_context(place)
-    base = url or _address(context, only_shown=print_)
+    base = url or _address(context, only_shown=print_ or body_alone)
     ready = context.house.sources.get(source)
     if ready is None:
         raise NotFound(
@@ -72,6 +75,10 @@ def send(
     target = base if "/hooks/" in base else f"{base.rstrip('/')}/hooks/{source}"
     serial = sample_serial()
     sender = _Sender(ready.adapter, target, ready.config.options.public_url or target, serial, _read(payload))
+    if body_alone:
+        for number in range(count):
+            click.echo(sender.signed(number).body, nl=count > 1 or sys.stdout.isatty())
+        return
     if print_:
         for number in range(count):
             _print(sender.signed(number), target, as_json)

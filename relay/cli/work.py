@@ -34,8 +34,15 @@ def _dead(path: str) -> str:
 @click.option(
     "--alive", is_flag=True, help="Exit 0 if supervisor and flush worker are alive: a liveness probe."
 )
+@click.option(
+    "--flush-workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes deliver; each works on up to 16 lanes at once.",
+)
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
-def work(burst: bool, alive: bool, config_file: str | None) -> None:
+def work(burst: bool, alive: bool, flush_workers: int, config_file: str | None) -> None:
     """The RQ workers alone: one supervised process a queue, and the sweep.
 
     \b
@@ -50,5 +57,7 @@ def work(burst: bool, alive: bool, config_file: str | None) -> None:
     if config_file:
         os.environ["RELAY_CONFIG"] = config_file
     arguments = [sys.executable, "-m", "workers", *(["--burst"] if burst else [])]
+    if flush_workers > 1:
+        arguments += ["--flush-workers", str(flush_workers)]
     # exec, so that SIGTERM reaches the supervisor itself and its exit code is ours.
     os.execv(sys.executable, arguments)  # noqa: S606

@@ -239,7 +239,7 @@ class Erasure:
         outbox = self._outbox
         for dead_id in found.dead:
             report["dead_letters"] += outbox.dead.discard(dead_id) >= 0
-        forget_failed_jobs(outbox.redis, found.dead)
+        forget_failed_jobs(outbox.redis, outbox.lane_name, found.dead)
         report["indexes"] += outbox.threads.forget(found.threads)
         of: dict[str, list[str]] = {external_id: [] for external_id in (*found.documents, *found.waiting)}
         for event_id, external_id in found.events.items():

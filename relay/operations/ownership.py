@@ -19,7 +19,7 @@ _PROVE_EVERY_S: Final = 5.0
 
 
 class LaneGuard:
-    """One process's. `claim`: a lane that is nobody's becomes ours."""
+    """Tells one process whether its lane is its own. `claim`: a lane that is nobody's becomes ours."""
 
     def __init__(
         self,

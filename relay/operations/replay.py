@@ -80,20 +80,14 @@ def replay_events(
     cancelled = False
     for minute, part in _named(ids) if ids else _parts(context, run.since_ms, run.until_ms, source):
         if operation:
+            tally = run.tally
             operation.step(
-                cursor=minute * _MINUTE_MS,
-                total=run.tally.count,
-                changed=run.tally.changed,
-                failed=run.tally.unmapped,
+                cursor=minute * _MINUTE_MS, total=tally.count, changed=tally.changed, failed=tally.unmapped
             )
-            if operation.cancelled():
-                cancelled = True
+            if cancelled := operation.cancelled():
                 break
-        if not dry_run:
-            while _live_waits(context):
-                if operation and operation.cancelled():
-                    break
-                wait(0.5)
+        while not dry_run and _live_waits(context) and not (operation and operation.cancelled()):
+            wait(0.5)
         again = run.map_again(part)
         if again and not dry_run:
             _send(context, again, by, now_ms)

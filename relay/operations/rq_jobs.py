@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from relay.outbox.bell import DEAD_QUEUE
+from relay.outbox.bell import DEAD_QUEUE, dead_job_ids
 from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.scripts import reaching_redis
 from relay.telemetry import log
@@ -68,27 +68,28 @@ def forget_jobs_that(client: redis.Redis, fits: Callable[[bytes], bool]) -> int:
     return gone
 
 
-def forget_failed_jobs(client: redis.Redis, dead_ids: Iterable[str]) -> None:
-    """Takes the failed jobs of letters that are gone out of the queue `dead-letter`. A job that stays behind harms
+def forget_failed_jobs(client: redis.Redis, lane: str, dead_ids: Iterable[str]) -> None:
+    """Takes the failed jobs of a lane's letters that are gone out of the queue `dead-letter`. A job that stays behind harms
     nothing (its requeue finds no letter), so a failure here is logged and not raised."""
     from rq import Queue
     from rq.job import Job
     from rq.registry import FailedJobRegistry
     from rq.results import Result
 
-    names, client = list(dead_ids), rq_client(client)
+    names = [name for dead_id in dead_ids for name in dead_job_ids(lane, dead_id)]
+    client = rq_client(client)
     try:
         registry = FailedJobRegistry(queue=Queue(DEAD_QUEUE, connection=client, serializer="json"))
         pipe = client.pipeline(transaction=False)
-        for dead_id in names:
-            pipe.hget(Job.key_for(dead_id), "status")
+        for name in names:
+            pipe.hget(Job.key_for(name), "status")
         statuses = pipe.execute()
         pipe = client.pipeline(transaction=False)
-        for dead_id, status in zip(names, statuses, strict=True):
-            pipe.zrem(registry.key, dead_id)
+        for name, status in zip(names, statuses, strict=True):
+            pipe.zrem(registry.key, name)
             if status == b"failed":
                 # As RQ deletes a failed job, but many at a time. One that somebody has requeued ends by itself.
-                pipe.delete(Job.key_for(dead_id), Result.get_key(dead_id))  # type: ignore[no-untyped-call]
+                pipe.delete(Job.key_for(name), Result.get_key(name))  # type: ignore[no-untyped-call]
         pipe.execute()
     except Exception as error:
         # RQ raises what it likes here; the letters themselves are settled already.

@@ -20,7 +20,7 @@ from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import delivering, read_processes
+from relay.outbox.processes import Process, delivering, read_processes
 from relay.outbox.room import nearly_full
 from relay.outbox.scripts import reaching_redis, run_commands, unless_full
 
@@ -55,39 +55,19 @@ def read_stats(
     sources = outbox.ledger()
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
     oldest_s = max(0, now_ms - oldest_ms) / 1000 if oldest_ms is not None else 0.0
-    state = delivery.read()
-    paused = sorted(delivery.paused_sources())
     workers = read_workers(outbox.redis)
     processes = read_processes(outbox, now_ms=now_ms)
     stats: dict[str, Any] = {
         "sources": sources,
         "balanced": all(map(balanced, sources.values())),
         "oldest_pending_seconds": round(oldest_s, 3),
-        "delivery": {
-            "state": state.state,
-            "until": iso(state.until_ms),
-            "calls_last_minute": delivery.calls_used(now_ms=now_ms),
-            "reason": state.reason,
-            "failures": state.failures,
-            "paused_sources": paused,
-            "pauses": pauses_told(delivery),
-        },
+        "delivery": _delivery(delivery, now_ms),
         "pending_items": outbox.pending_items(),
         "dead_letters": outbox.dead.count(),
         "batch": {**_tuned(delivery), **_batch_sizes(outbox)},
         "remarks": outbox.remarks(),
         "workers": workers,
-        "processes": [
-            {
-                "who": process.who,
-                "role": process.role,
-                "release": process.release,
-                "alive": process.alive(now_ms),
-                "seen_at": iso(process.seen_ms),
-                "started_at": iso(process.started_ms),
-            }
-            for process in processes
-        ],
+        "processes": [_process(process, now_ms) for process in processes],
         "newer_records": outbox.newer_count(now_ms=now_ms),
         "redis": _redis(outbox),
         "life": _life(outbox, now_ms),
@@ -107,6 +87,30 @@ def read_stats(
         *_differences(outbox, now_ms),
     ]
     return stats
+
+
+def _delivery(delivery: Delivery, now_ms: int) -> dict[str, Any]:
+    state = delivery.read()
+    return {
+        "state": state.state,
+        "until": iso(state.until_ms),
+        "calls_last_minute": delivery.calls_used(now_ms=now_ms),
+        "reason": state.reason,
+        "failures": state.failures,
+        "paused_sources": sorted(delivery.paused_sources()),
+        "pauses": pauses_told(delivery),
+    }
+
+
+def _process(process: Process, now_ms: int) -> dict[str, Any]:
+    return {
+        "who": process.who,
+        "role": process.role,
+        "release": process.release,
+        "alive": process.alive(now_ms),
+        "seen_at": iso(process.seen_ms),
+        "started_at": iso(process.started_ms),
+    }
 
 
 def _redis(outbox: Outbox) -> dict[str, Any]:
@@ -304,8 +308,8 @@ def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0)
         pipe = outbox.redis.pipeline(transaction=False)
         for name in names:
             pipe.hget(outbox.prefix + keys.ledger(name), "signature_failures")
-        pipe.lrange(outbox.prefix + keys.REJECTED, 0, -1)
-        *failures, refused_rows = pipe.execute()
+        failures = pipe.execute()
+        refused_rows: Any = outbox.home.redis.lrange(outbox.home.prefix + keys.REJECTED, 0, -1)
     refused: dict[str, dict[str, int]] = {}
     last_refused: dict[str, int] = {}
     for row in refused_rows:

@@ -48,7 +48,7 @@ class AlertMessage:
 
 
 class AlertBook:
-    """One store's."""
+    """Keeps what is wrong in one lane, and the messages that tell of it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -42,7 +42,7 @@ def write_audit(outbox: Outbox, line: AuditLine, *, now_ms: int = 0) -> bytes:
     done."""
     sealed = outbox.vault.seal(_encode(line))
     place: bytes = run_script(
-        outbox.redis, "audit", outbox.prefix, [now_ms, _KEPT_MS, MOST_LINES, "add", sealed]
+        outbox.home.redis, "audit", outbox.home.prefix, [now_ms, _KEPT_MS, MOST_LINES, "add", sealed]
     )
     return place + _SEP + sealed
 
@@ -51,7 +51,7 @@ def note_outcome(outbox: Outbox, place: bytes, line: AuditLine, outcome: str) ->
     """Says in a line that was just written that nothing came of the act, and why. Raises OutboxUnavailable."""
     changed = replace(line, of={**line.of, "refused": outcome})
     instead = place.partition(_SEP)[0] + _SEP + outbox.vault.seal(_encode(changed))
-    run_script(outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", place, instead])
+    run_script(outbox.home.redis, "audit", outbox.home.prefix, [0, 0, 0, "amend", place, instead])
 
 
 def read_audit(
@@ -69,8 +69,8 @@ def read_audit(
     offset = 0
     while len(lines) <= limit:
         with reaching_redis():
-            rows: Any = outbox.redis.zrevrangebyscore(
-                outbox.prefix + keys.AUDIT, top, since_ms or "-inf", start=offset, num=_PART
+            rows: Any = outbox.home.redis.zrevrangebyscore(
+                outbox.home.prefix + keys.AUDIT, top, since_ms or "-inf", start=offset, num=_PART
             )
         for row in rows:
             line = _decode(outbox, row)
@@ -87,7 +87,7 @@ def amend_audit(outbox: Outbox, change: Callable[[bytes], bytes | None], *, dry_
     """Gives each line's JSON to `change` and puts what comes back in its place (None: it stays); how many changed."""
     pairs: list[bytes] = []
     with reaching_redis():
-        for row, _ in outbox.redis.zscan_iter(outbox.prefix + keys.AUDIT, count=_PART):
+        for row, _ in outbox.home.redis.zscan_iter(outbox.home.prefix + keys.AUDIT, count=_PART):
             place, _, sealed = row.partition(_SEP)
             try:
                 changed = change(outbox.vault.open(sealed))
@@ -98,7 +98,10 @@ def amend_audit(outbox: Outbox, change: Callable[[bytes], bytes | None], *, dry_
     if not dry_run:
         for start in range(0, len(pairs), _PART):
             run_script(
-                outbox.redis, "audit", outbox.prefix, [0, 0, 0, "amend", *pairs[start : start + _PART]]
+                outbox.home.redis,
+                "audit",
+                outbox.home.prefix,
+                [0, 0, 0, "amend", *pairs[start : start + _PART]],
             )
     return len(pairs) // 2
 

@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
+from relay.lane_name import MAIN
 from relay.outbox.cluster_nodes import rq_client
 
 FLUSH_QUEUE = "flush"
@@ -21,6 +22,16 @@ JOB_TTL_S = 30
 JOB_TIMEOUT_S = 180
 
 
+def dead_job_id(lane: str, dead_id: str) -> str:
+    """The RQ job that stands for a dead letter: letters of two lanes may have one id, and their jobs lie in one queue."""
+    return f"{lane}-{dead_id}"
+
+
+def dead_job_ids(lane: str, dead_id: str) -> tuple[str, ...]:
+    """Every id under which a letter's job may stand: releases that knew one lane left its name out."""
+    return (dead_job_id(lane, dead_id), dead_id) if lane == MAIN else (dead_job_id(lane, dead_id),)
+
+
 class Bell:
     """`unheard` is told of a generation whose job RQ did not take: the lane is to be free again at once."""
 
@@ -28,7 +39,7 @@ class Bell:
         self,
         client: redis.Redis,
         *,
-        lane: str = "main",
+        lane: str = MAIN,
         unheard: Callable[[int], None] = lambda generation: None,
     ) -> None:
         self._rq = rq_client(client)

@@ -19,7 +19,7 @@ from redis.asyncio.connection import SSLConnection as AsyncSslConnection
 from redis.connection import Connection, SSLConnection
 from redis.exceptions import ResponseError
 
-from relay.outbox.reasons import ELSEWHERE, Away, unavailable_reason
+from relay.outbox.reasons import NOT_THE_MASTER, Away, unavailable_reason
 from relay.outbox.slot_master import Node, SlotMaster
 
 
@@ -92,7 +92,7 @@ class _AsyncSlotSslConnection(_AsyncOfSlot, AsyncSslConnection):
 
 def elsewhere(error: Exception) -> bool:
     """Whether the server at hand is not the one to ask any more."""
-    return isinstance(error, ELSEWHERE) or str(error).startswith("UNBLOCKED")
+    return isinstance(error, NOT_THE_MASTER) or str(error).startswith("UNBLOCKED")
 
 
 class SlotPool(redis.ConnectionPool):

@@ -35,7 +35,7 @@ class DeadHead:
 
 
 class DeadLetters:
-    """One store's."""
+    """Reads and changes the dead letters of one lane."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -172,7 +172,7 @@ class DeadLetters:
     def redrive_many(
         self, letters: Sequence[tuple[str, int | None, Sequence[Redriven]]], *, now_ms: int = 0
     ) -> list[int]:
-        """`redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is said
+        """`redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is sent
         again, and answered as the first time. `AMENDED` where a letter is no longer as it was read; None: however it is."""
         rows = []
         for dead_id, amended, again in letters:

@@ -11,7 +11,7 @@ from relay.outbox.store import Store
 
 
 class OutboxDoubts:
-    """One store's."""
+    """Keeps which conversations of one lane are to be looked at again, and when."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -33,7 +33,7 @@ class EventHead:
 
 
 class EventArchive:
-    """One store's."""
+    """Reads the raw events of one lane, and what became of them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

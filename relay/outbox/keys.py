@@ -6,7 +6,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
 
     due:<source>        zset    externalId -> when (ms); a lease is a later "when"
     patches:<x>         list    event, source, accepted_ms, counted, patch; what waits, oldest arrival first
-    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled
+    held                hash    externalId -> token, crashes, refusals, first_ms; what was claimed and is not settled (no pause holds it)
     waiting             zset    externalId -> when its oldest patch came (ms); likewise
     document:<x>        string  the folded document; expires `keep.documents` after the last delivery
     planhat:<_id>       string  externalId

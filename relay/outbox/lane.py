@@ -26,7 +26,7 @@ FORGOTTEN = b"?"
 
 
 class OutboxLane:
-    """One store's. `piped`: what `begin_` starts does not wait for Redis (see `pipe.py`); one thread may use those then.
+    """Claims what is due in one lane, and settles it. `piped`: what `begin_` starts does not wait for Redis (see `pipe.py`); one thread may use those then.
     `set_back`: a later claim had a smaller number than this process was given before, so Redis was set back in between."""
 
     def __init__(self, store: Store, *, piped: bool = False) -> None:

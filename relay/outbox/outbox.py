@@ -30,7 +30,7 @@ NEWER_SHOWN_MS = 30_000
 
 
 class Outbox(Store):
-    """One lane's. `piped`: see `OutboxLane`."""
+    """Holds everything of one lane in Redis. `piped`: see `OutboxLane`."""
 
     def __init__(
         self,
@@ -41,8 +41,9 @@ class Outbox(Store):
         vault: Vault | None = None,
         retention: Retention | None = None,
         piped: bool = False,
+        home: Store | None = None,
     ) -> None:
-        super().__init__(client, lane=lane, base=base, vault=vault, retention=retention)
+        super().__init__(client, lane=lane, base=base, vault=vault, retention=retention, home=home)
         self.lane = OutboxLane(self, piped=piped)
         self.events = EventArchive(self)
         self.dead = DeadLetters(self)
@@ -226,32 +227,32 @@ class Outbox(Store):
     def drops(self) -> list[dict[str, Any]]:
         """What is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
         with reaching_redis():
-            stored: dict[bytes, bytes] = self.redis.hgetall(self.prefix + keys.DROPS)  # type: ignore[assignment]
+            stored: dict[bytes, bytes] = self.home.redis.hgetall(self.home.prefix + keys.DROPS)  # type: ignore[assignment]
         rows: list[dict[str, Any]] = [orjson.loads(value) for value in stored.values()]
         now_ms = self.now_ms() if rows else 0
         return sorted((row for row in rows if row["until_ms"] > now_ms), key=lambda row: str(row["id"]))
 
     def add_drop(self, row: dict[str, Any]) -> None:
         with reaching_redis():
-            self.redis.hset(self.prefix + keys.DROPS, row["id"], orjson.dumps(row))
+            self.home.redis.hset(self.home.prefix + keys.DROPS, row["id"], orjson.dumps(row))
 
     def dropped(self, drop_ids: Sequence[str]) -> list[dict[str, int]]:
         """What each of these has dropped: source -> events."""
         if not drop_ids:
             return []
         with reaching_redis():
-            pipe = self.redis.pipeline(transaction=False)
+            pipe = self.home.redis.pipeline(transaction=False)
             for drop_id in drop_ids:
-                pipe.hgetall(self.prefix + keys.dropped(drop_id))
+                pipe.hgetall(self.home.prefix + keys.dropped(drop_id))
             rows: list[dict[bytes, bytes]] = pipe.execute()
         return [{source.decode(): int(count) for source, count in sorted(row.items())} for row in rows]
 
     def end_drop(self, drop_id: str) -> bool:
         with reaching_redis():
-            return bool(self.redis.hdel(self.prefix + keys.DROPS, drop_id))
+            return bool(self.home.redis.hdel(self.home.prefix + keys.DROPS, drop_id))
 
     def rejected(self, limit: int) -> list[dict[str, Any]]:
         """The last refused requests, newest first: at_ms, source, reason, kind, bytes, from (a network prefix)."""
         with reaching_redis():
-            rows: Any = self.redis.lrange(self.prefix + keys.REJECTED, 0, limit - 1)
+            rows: Any = self.home.redis.lrange(self.home.prefix + keys.REJECTED, 0, limit - 1)
         return [orjson.loads(row) for row in rows]

@@ -70,7 +70,7 @@ def give_sign(
             ("ZADD", keys.HEARTBEATS, now_ms, who),
             ("ZREMRANGEBYSCORE", keys.HEARTBEATS, "-inf", now_ms - _FORGET_MS),
         )
-    run_commands(outbox.redis, outbox.prefix, *commands)
+    run_commands(outbox.home.redis, outbox.home.prefix, *commands)
 
 
 def config_facts(version: str, refused: str) -> dict[str, Any]:
@@ -81,14 +81,16 @@ def config_facts(version: str, refused: str) -> dict[str, Any]:
 
 def leave(outbox: Outbox, who: str) -> None:
     """An orderly end: nobody waits for the next sign."""
-    run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who))
+    run_commands(
+        outbox.home.redis, outbox.home.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who)
+    )
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
     """Those of the last hour, by name."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
-        stored: Any = outbox.redis.hgetall(outbox.prefix + keys.PROCESSES)
+        stored: Any = outbox.home.redis.hgetall(outbox.home.prefix + keys.PROCESSES)
     found, forgotten = [], []
     for name, value in stored.items():
         try:
@@ -109,7 +111,7 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
         else:
             found.append(process)
     if forgotten:
-        run_commands(outbox.redis, outbox.prefix, ("HDEL", keys.PROCESSES, *forgotten))
+        run_commands(outbox.home.redis, outbox.home.prefix, ("HDEL", keys.PROCESSES, *forgotten))
     return sorted(found, key=lambda process: process.who)
 
 
@@ -156,5 +158,5 @@ def delivering(outbox: Outbox, processes: Sequence[Process], *, now_ms: int) -> 
 
 def _last_heartbeat_ms(outbox: Outbox) -> int | None:
     with reaching_redis():
-        newest: Any = outbox.redis.zrevrange(outbox.prefix + keys.HEARTBEATS, 0, 0, withscores=True)
+        newest: Any = outbox.home.redis.zrevrange(outbox.home.prefix + keys.HEARTBEATS, 0, 0, withscores=True)
     return int(newest[0][1]) if newest else None

@@ -38,14 +38,22 @@ class SlowToTell(TimeoutError):
 
 
 #: What a server says whose connection is of no use any more: another is the master of the slot, or will be.
-ELSEWHERE: Final = (
+NOT_THE_MASTER: Final = (
     ReadOnlyError,
     AskError,
     ClusterDownError,
     TryAgainError,
 )
 #: The same by the word that its answer begins with.
-ELSEWHERE_CODES: Final = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
+NOT_THE_MASTER_CODES: Final = (
+    "READONLY",
+    "MOVED",
+    "ASK",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
 
 #: The first that fits speaks: subclasses stand before what they derive from.
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (

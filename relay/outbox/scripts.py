@@ -63,8 +63,8 @@ def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any])
 
 
 def run_script_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-    """One script for each of `calls`, sent together; each is all of it or nothing. It must be one that may be said twice: where
-    the answers got lost on the way, everything is. Raises OutboxUnavailable."""
+    """One script for each of `calls`, sent together; each is all of it or nothing. It must be idempotent: where the answers
+    got lost on the way, all are sent again. Raises OutboxUnavailable."""
     for last in (False, False, True):
         try:
             return _run_many(client, name, prefix, calls)

@@ -21,7 +21,7 @@ class Sessions:
     """The sessions of one installation. Every method may raise OutboxUnavailable."""
 
     def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+        self._outbox = outbox.home
 
     def store(self, session: str, facts: Mapping[str, Any], ttl_s: int) -> None:
         self._set(self._key(keys.session, session), facts, ttl_s)

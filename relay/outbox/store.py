@@ -85,7 +85,8 @@ def _whole(seconds: float) -> int:
 
 
 class Store:
-    """One lane's place in Redis. `retention` may be exchanged at any time."""
+    """One lane's place in Redis. `retention` may be exchanged at any time. `home`: where stands what is the installation's, and
+    no lane's (the audit, sessions, the kill switch, processes); None: beside the lane, in the keys of `main`."""
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class Store:
         base: str = BASE,
         vault: Vault | None = None,
         retention: Retention | None = None,
+        home: Store | None = None,
     ) -> None:
         self.redis = client
         self.lane_name = lane
@@ -103,6 +105,16 @@ class Store:
         self.vault = vault or Vault()
         self.retention = retention or Retention()
         self.clock = Clock(self.now_ms)
+        self._home = home
+
+    @property
+    def home(self) -> Store:
+        """Where stands what is the installation's, and no lane's."""
+        if self._home is None:
+            if self.lane_name == LANE:
+                return self
+            self._home = Store(self.redis, base=self.base, vault=self.vault)
+        return self._home
 
     def now_ms(self) -> int:
         """Redis's own time, in epoch ms. Raises OutboxUnavailable, as everything here."""

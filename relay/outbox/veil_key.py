@@ -22,7 +22,7 @@ class VeilKey:
     """Calling it gives the key. `configured` is RELAY_REDACTION_KEY, "" where there is none."""
 
     def __init__(self, outbox: Outbox, configured: Callable[[], str]) -> None:
-        self._outbox = outbox
+        self._outbox = outbox.home
         self._configured = configured
         self._kept = b""
 

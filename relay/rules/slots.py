@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import nodes
 
 from relay.rules.file.yaml_file import Absent, Path, YamlSource
-from relay.rules.language.references import Doubt, doubts_in, faults_in
+from relay.rules.language.references import TemplateWarning, faults_in, warnings_in
 from relay.rules.language.template import (
     TemplateFault,
     TemplateInvalid,
@@ -48,7 +48,7 @@ class _Study:
     """What can be said of a template alone. `inner` is the expression of one that is exactly one `{{ ... }}`."""
 
     faults: tuple[TemplateFault, ...]
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[TemplateWarning, ...]
     inner: str | None = None
 
 
@@ -61,7 +61,7 @@ def _study(text: str, *, expression: bool = False) -> _Study:
         stripped = text.strip()
         if sole_expression(parse_text(stripped)) is not None:
             inner = stripped.removeprefix("{{").removesuffix("}}").strip("-+").strip()
-    return _Study(tuple(faults_in(tree)), tuple(doubts_in(tree)), inner)
+    return _Study(tuple(faults_in(tree)), tuple(warnings_in(tree)), inner)
 
 
 def _report(study: _Study, path: Path, source: YamlSource) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
@@ -77,10 +77,16 @@ def refusal_of(error: Exception) -> Response:
     raise error
 
 
+#: What a request may leave out; one that knows no other key needs no body.
+OPTIONAL_KEYS: Final = frozenset({"source"})
+
+
 async def read_object(request: Request, known: frozenset[str]) -> dict[str, Any]:
-    """The body as a JSON object with known keys only: a misspelt filter must not widen what is done. Raises
-    BadRequest, InputInvalid."""
+    """The body as a JSON object with known keys only: a misspelt filter must not widen what is done. No body is {}
+    where no key has to be given: `curl -X POST .../pause` says it all. Raises BadRequest, InputInvalid."""
     body = await read_request_body(request)
+    if not body and known <= OPTIONAL_KEYS:
+        return {}
     try:
         value = orjson.loads(body)
     except ValueError:

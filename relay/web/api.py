@@ -124,8 +124,8 @@ class Api:
         own: bool = False,
     ) -> Route:
         """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
-        for what it changes; without one it changes nothing. `own`: the answer shows nothing but what was asked with, or what
-        is no payload."""
+        for what it changes; without one it changes nothing. `own`: the answer never shows a payload, so
+        the audit notes no look."""
         verb = method or ("GET" if keys is None else "POST")
 
         async def endpoint(request: Request) -> Response:

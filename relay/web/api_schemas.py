@@ -347,8 +347,16 @@ SCHEMAS: dict[str, Schema] = {
     "Edit": object_of(
         {},
         {
-            "payload": {"type": "object", "description": "dotted path of the raw payload -> value"},
-            "fields": {"type": "object", "description": "field of the conversation (`custom.Name`) -> value"},
+            "payload": {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "description": "dotted path of the raw payload -> value",
+            },
+            "fields": {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "description": "field of the conversation (`custom.Name`) -> value",
+            },
             "company": {
                 "type": "string",
                 "minLength": 1,

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from relay.operations.context import WebContext
@@ -122,20 +122,32 @@ class _OperatorApp(Starlette):
         await super().__call__(scope, bounded_receive(scope, receive), send)
 
 
-def _plain(status: int, message: str) -> Callable[[Request, Exception], Response]:
-    body = b'{"error":{"code":"%d","message":"%s","path":""}}' % (status, message.encode())
+def _plain(status: int, code: str, message: str) -> Callable[[Request, Exception], Response]:
+    body = b'{"error":{"code":"%s","message":"%s","path":""}}' % (code.encode(), message.encode())
 
     def answer(request: Request, error: Exception) -> Response:
         headers = dict(getattr(error, "headers", None) or {})
+        if status == 405:
+            headers["allow"] = ", ".join(sorted(_methods(request)))
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer
 
 
+def _methods(request: Request) -> set[str]:
+    """All that this path takes: Starlette names those of the first of its routes."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
 _PLAIN_ERRORS: dict[Any, Any] = {
-    404: _plain(404, "no such page"),
-    405: _plain(405, "method not allowed"),
-    408: _plain(408, "the body was not whole in time"),
-    500: _plain(500, "internal error"),
-    503: _plain(503, "the bodies of all requests together are too large now"),
+    404: _plain(404, "not_found", "no such page"),
+    405: _plain(405, "method", "method not allowed"),
+    408: _plain(408, "too_slow", "the body was not whole in time"),
+    500: _plain(500, "internal", "internal error"),
+    503: _plain(503, "unavailable", "the bodies of all requests together are too large now"),
 }

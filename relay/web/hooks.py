@@ -99,7 +99,7 @@ class Hooks:
         except Exception:
             # A fault of our own: the sender tries again later. The server logs where it was, and hangs up.
             await _answer(
-                scope, send, 500, [*_JSON, (b"connection", b"close")], _error("500", "internal error")
+                scope, send, 500, [*_JSON, (b"connection", b"close")], _error("internal", "internal error")
             )
             raise
         took_s = time.perf_counter() - began

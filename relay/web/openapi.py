@@ -39,7 +39,7 @@ def _operation(
     operation: Schema = {"summary": summary, "responses": responses}
     if body:
         operation["requestBody"] = {
-            "required": True,
+            "required": body not in ("Source", "Nothing"),
             "content": {"application/json": {"schema": ref_to(body)}},
         }
     if parameters:

@@ -31,7 +31,7 @@ _IPV6_PREFIX = 64
 
 
 def address_of(request: HTTPConnection) -> str:
-    """The peer's address. Raises Refused where it is not known: our listeners speak TCP, so its connection is gone, and
+    """The peer's address. Raises RequestRefused where it is not known: our listeners speak TCP, so its connection is gone, and
     whoever it was has no claim to be anybody."""
     host = request.client.host if request.client else ""
     if not host:
@@ -64,14 +64,14 @@ def network_of(request: HTTPConnection) -> str:
 
 
 def require_plain_host(request: HTTPConnection) -> None:
-    """A Host header is a name and perhaps a port, given once; "localhost:80@evil" is neither. Raises Refused."""
+    """A Host header is a name and perhaps a port, given once; "localhost:80@evil" is neither. Raises RequestRefused."""
     given = request.headers.getlist("host")
     if len(given) > 1 or (given and given[0] and not _HOST.fullmatch(given[0])):
         raise RequestRefused(400, "bad_host", "the Host header is no host name")
 
 
 def require_same_origin(request: HTTPConnection) -> None:
-    """What a browser says of where a request came from must be us. Programs say nothing, and pass. Raises Refused."""
+    """What a browser says of where a request came from must be us. Programs say nothing, and pass. Raises RequestRefused."""
     require_plain_host(request)
     site = request.headers.get("sec-fetch-site", "")
     origin = request.headers.get("origin", "")

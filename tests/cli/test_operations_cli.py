@@ -124,6 +124,15 @@ def test_what_changes_many_wants_yes_without_a_terminal(shop: Shop, run: Run) ->
     assert shop.counts() == {"accepted": 3, "discarded": 3}
 
 
+@pytest.mark.parametrize("verb", ["replay", "discard"])
+def test_what_no_letter_fits_is_exit_code_1_and_asks_nothing(shop: Shop, run: Run, verb: str) -> None:
+    code, _, err = run("dead", verb, "--cause", "c-ffff")
+    assert code == 1
+    assert "no dead letter has the cause 'c-ffff'" in err
+    assert run("dead", verb, "--source", "nobody")[0] == 1
+    assert run("dead", verb, "--all")[0] == 0
+
+
 def test_a_letter_that_still_fails_is_exit_code_1(
     redis_client: redis.Redis, tmp_path: Path, shop: Shop, run: Run
 ) -> None:

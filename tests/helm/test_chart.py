@@ -246,10 +246,8 @@ def test_the_example_of_a_cluster_names_its_endpoint() -> None:
     objects = render(HELMS[-1], changed(values, scaled))
     [trigger] = one(objects, "ScaledObject", "-worker")["spec"]["triggers"]
     assert trigger["type"] == "redis-cluster" and "databaseIndex" not in trigger["metadata"]
-    assert {port["port"] for rule in one(objects, "NetworkPolicy", "-web")["spec"]["egress"] for port in rule["ports"]} == {
-        53,
-        6379,
-    }
+    rules = one(objects, "NetworkPolicy", "-web")["spec"]["egress"]
+    assert 6379 in {port["port"] for rule in rules for port in rule["ports"]}
 
 
 def test_a_password_in_the_values_goes_percent_encoded_into_a_secret_and_a_file() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import redis
 from rq import Queue, SimpleWorker
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 
+from relay.operations.rq_jobs import forget_failed_jobs
+from relay.outbox.bell import dead_job_id
 from relay.outbox.connection import connect
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.outbox import Outbox
@@ -80,7 +82,8 @@ def test_what_a_dashboard_deletes_is_put_up_again(outbox: Outbox, tmp_path: Path
     buried(client, tmp_path, 5)
     assert post_dead_letters(client, outbox) == 5
     names = sorted(failed_jobs(client))
-    assert set(names) == set(outbox.dead.ids())
+    letters = sorted(outbox.dead.ids())
+    assert names == [dead_job_id("main", letter) for letter in letters]
     posters = Posters(client, outbox)
     assert posters.tend() == 0
     Job.fetch(names[0], connection=client, serializer="json").delete()
@@ -90,7 +93,7 @@ def test_what_a_dashboard_deletes_is_put_up_again(outbox: Outbox, tmp_path: Path
     # One that was requeued is left alone; one whose letter is gone stays gone.
     registry = FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json"))
     registry.requeue(names[1])
-    outbox.dead.discard(names[2])
+    outbox.dead.discard(letters[2])
     Job.fetch(names[2], connection=client, serializer="json").delete()
     assert posters.tend() == 0
     assert failed_jobs(client) == {names[0], *names[3:]}
@@ -100,7 +103,7 @@ def test_many_letters_are_looked_at_in_turn(outbox: Outbox, tmp_path: Path) -> N
     buried(outbox.redis, tmp_path, 40)
     while post_dead_letters(outbox.redis, outbox):
         pass
-    outbox.redis.delete(*(f"rq:job:{name}" for name in outbox.dead.ids(limit=100)))
+    outbox.redis.delete(*(f"rq:job:main-{name}" for name in outbox.dead.ids(limit=100)))
     posters = Posters(outbox.redis, outbox)
     assert sum(posters.tend(count=10) for _ in range(40)) == 40
     assert len(failed_jobs(outbox.redis)) == 40
@@ -114,16 +117,41 @@ def test_a_worker_with_the_wrong_serializer_costs_the_job_and_not_the_letter(
     shop = buried(client, tmp_path, 2)
     assert post_dead_letters(client, outbox) == 2
     [name, other] = sorted(failed_jobs(client))
+    letters = {name.removeprefix("main-"), other.removeprefix("main-")}
     said = Job.fetch(name, connection=client, serializer="json").latest_result()
     assert said is not None
     first, _, more = str(said.exc_string).partition("\n")
     assert first == "refused: no"
-    assert f"relay dead show {name}" in more
+    assert f"relay dead show {name.removeprefix('main-')}" in more
     assert "Requeue replays it" in more
     FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json")).requeue(name)
     worker = SimpleWorker([Queue("dead-letter", connection=client)], connection=client)
     worker.work(burst=True, logging_level="CRITICAL")
-    assert set(outbox.dead.ids()) == {name, other}
+    assert set(outbox.dead.ids()) == letters
     assert shop.counts()["dead"] == 2
     Posters(client, outbox).tend()
     assert failed_jobs(client) == {name, other}
+
+
+def test_jobs_of_releases_that_knew_one_lane_are_read_still(outbox: Outbox, tmp_path: Path) -> None:
+    """Their id is the letter's alone: nothing is put up twice, and a letter that is gone takes its job along."""
+    client = outbox.redis
+    buried(client, tmp_path, 1)
+    assert post_dead_letters(client, outbox) == 1
+    [letter] = outbox.dead.ids()
+    new = Job.fetch(f"main-{letter}", connection=client, serializer="json")
+    registry = FailedJobRegistry(queue=Queue("dead-letter", connection=client, serializer="json"))
+    old = Job.create(
+        "workers.jobs.redrive", args=(letter,), id=letter, connection=client, serializer="json",
+        origin="dead-letter", status=JobStatus.FAILED,
+    )  # fmt: skip
+    old.save()
+    registry.add(old, ttl=60)
+    registry.remove(new, delete_job=True)
+    assert Posters(client, outbox).tend() == 0
+    assert failed_jobs(client) == {letter}
+    # Another lane's letter of the same id is another letter.
+    forget_failed_jobs(client, "emea", [letter])
+    assert failed_jobs(client) == {letter}
+    forget_failed_jobs(client, "main", [letter])
+    assert failed_jobs(client) == set()

@@ -142,7 +142,7 @@ def test_an_edit_that_does_not_say_who_wrote_keeps_the_author_in_any_order() -> 
     )
     for events in ([said, edited], [edited, said]):
         assert fold(Document("x"), events).render() == {"description": "<b>A &amp; B</b>: hello"}
-    assert fold(Document("x"), [edited]).render() == {"description": "<b>Unknown</b>: hello"}
+    assert fold(Document("x"), [edited]).render() == {"description": "hello"}
 
 
 def test_a_fallback_stands_until_something_better_comes_whatever_its_version() -> None:

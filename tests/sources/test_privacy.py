@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from relay.event import Event
 from relay.sources.base import Inbound, Parsed, Skipped
 from relay.sources.read.privacy import UNSAID, audience
+from relay.sources.registry import ADAPTERS
 from tests.sources.test_every_source import NOW_S, build
+from tests.sources.words import words
 
 PRIVATE: tuple[dict[str, Any], ...] = (
     {"is_public": False},
@@ -46,6 +49,31 @@ PRIVATE: tuple[dict[str, Any], ...] = (
     {"note_type": "private"},
     {"channel": "internal-note"},
     {"type": "internal_note"},
+    {"isPublic": "false"},
+    {"is_public": "Not public"},
+    {"public?": "No"},
+    {"comment.public": "f"},
+    {"private_note": True},
+    {"internalNote": True},
+    {"internal_only": True},
+    {"is_note": "true"},
+    {"note": True},
+    {"whisper": True},
+    {"is_hidden": 1},
+    {"visible": "false"},
+    {"publicly_visible": False},
+    {"is_customer_visible": "no"},
+    {"shared_with_customer": False},
+    {"comment_type": "internal"},
+    {"reply_type": "private"},
+    {"source_type": "private_note"},
+    {"conversation_part_type": "note"},
+    {"part_type": "note"},
+    {"element": "work_notes"},
+    {"sys_visibility": "internal"},
+    {"access_level": "private"},
+    {"confidentiality": "internal"},
+    {"sd.public.comment": {"internal": True}},
 )
 PUBLIC: tuple[dict[str, Any], ...] = (
     {"is_public": True},
@@ -62,6 +90,10 @@ NOTHING: tuple[dict[str, Any], ...] = (
     {"private_note": "the text of a note, under the name of its kind"},
     {"latest_public_comment": "yes we can do that for you"},
     {"type": "note"},
+    {"note": "yes"},
+    {"note": False, "hidden": False, "visible": True, "is_note": "false"},
+    {"message_type": "group"},
+    {"category": "internal"},
     {"channel": "private-customers"},
     {"repository": {"private": True, "visibility": "private"}},
     {"author": {"is_public": False}},
@@ -144,6 +176,70 @@ def test_a_private_comment_is_skipped_whichever_way_it_says_so(name: str, said: 
     assert "difficult" in kept.text + kept.html
 
 
+#: Their messages have no readers of their own: a mail, a chat of people, a call, a survey's answer; or only ids are told.
+ONE_AUDIENCE = frozenset(
+    {
+        *(
+            "sendgrid",
+            "mailgun",
+            "postmark",
+            "ses",
+            "cloudmailin",
+            "resend",
+            "mailersend",
+            "brevo",
+            "sparkpost",
+        ),
+        *("mandrill", "mailjet", "postal", "slack", "teams", "whatsapp", "ringcentral", "twilio", "dialpad"),
+        *("zoom", "gong", "aircall", "fathom", "calendly", "typeform"),
+        *("hubspot", "graph", "fireflies", "productboard"),
+        "salesforce",  # XML: its own tests
+    }
+)
+
+
+def holders(value: Any, said: str, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of the objects in which words of the event stand."""
+    if isinstance(value, dict):
+        if any(
+            isinstance(one, str) and (w := words(one)) and len(w) > 8 and w in said for one in value.values()
+        ):
+            yield here
+        for key, inner in value.items():
+            if key != "last_message":  # of the conversation: another message
+                yield from holders(inner, said, (*here, key))
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            yield from holders(inner, said, (*here, n))
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS.keys() - ONE_AUDIENCE))
+def test_every_sender_is_believed_when_it_says_private_where_the_words_stand(name: str) -> None:
+    adapter = build(name)
+    sample = adapter.sample_thread(serial=1, now_s=NOW_S)[-1]
+    headers = {key.lower(): value for key, value in sample.headers.items()}
+    payload = orjson.loads(sample.body)
+    (event,) = adapter.parse(Inbound(sample.body, headers), now_s=NOW_S)
+    assert isinstance(event, Event)
+    found = [path for path in holders(payload, words(event.text)) if path]
+    assert found or list(holders(payload, words(event.text)))
+    for path in found or [()]:
+        for said in PRIVATE:
+            if said.keys() & {"type", "channel"}:
+                continue  # what the sample says there is how it is read at all
+            body = orjson.dumps(merged(payload, path, said))
+            told = adapter.parse(Inbound(body, headers), now_s=NOW_S)
+            assert not any(isinstance(one, Event) and (one.text or one.html) for one in told), (path, said)
+
+
+def merged(payload: Any, path: tuple[Any, ...], more: dict[str, Any]) -> Any:
+    if not path:
+        return {**payload, **more}
+    changed = payload.copy()
+    changed[path[0]] = merged(payload[path[0]], path[1:], more)
+    return changed
+
+
 @pytest.mark.parametrize("name", ["zendesk", "freshdesk"])
 def test_the_latest_comment_of_either_kind_is_skipped_unless_it_says_that_it_is_public(name: str) -> None:
     template = TEMPLATES[name]
@@ -171,6 +267,13 @@ def test_freshdesks_latest_comment_is_private_where_it_is_the_latest_private_one
     found = parse("freshdesk", public)
     assert isinstance(found, Event)
     assert found.text == "On its way"
+
+
+@pytest.mark.parametrize("said", [{"internal": "true"}, {"comment_is_public": False}, {"jsdPublic": "false"}])
+def test_a_jira_rule_may_say_it_beside_the_comment(said: dict[str, Any]) -> None:
+    rule = {"issue": {"key": "EX-7"}, "comment": "he is a difficult one"}
+    assert parse("jira", {**rule, **said}) == Skipped("private")
+    assert isinstance(parse("jira", {**rule, "user": {"is_public": False}}), Event)
 
 
 def test_issues_of_a_private_repository_are_relayed() -> None:

@@ -301,7 +301,11 @@ def test_the_newest_of_a_tickets_messages_is_what_was_said() -> None:
     found = one("gorgias", {"ticket": {"id": 7, "customer": {"name": "Lee"}, "messages": messages}})
     assert (found.text, found.sender.name, found.message_id, found.thread) == ("Is it here?", "Kim", "2", "7")
     messages[0]["public"] = False
+    # Of the older one nothing says that it is public.
     assert parse("gorgias", {"ticket": {"id": 7, "messages": messages}}) == [Skipped("private")]
+    messages[1]["public"] = True
+    older = one("gorgias", {"message_id": 2, "ticket": {"id": 7, "messages": messages}})
+    assert (older.text, older.message_id, older.time) == ("Hello", "1", "2026-03-04T05:00:00.000Z")
 
 
 @pytest.mark.parametrize("name", ["thread", "conversation", "ticket", "case"])

@@ -19,7 +19,7 @@ import redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
 
-from relay.outbox.bell import DEAD_QUEUE, Bell
+from relay.outbox.bell import DEAD_QUEUE, Bell, dead_job_id
 from relay.outbox.embedded import EmbeddedServer
 from tests.operating import BROKEN_SUBJECT, Shop
 from tests.places import ROOT
@@ -120,6 +120,7 @@ def test_dead_letters_show_and_requeue_in_rq_dashboard(
     shop.change_rules(BROKEN_SUBJECT)
     unmapped = "dead_" + shop.arrive("cannot be mapped", number=2, ts="1800000002.000100")[4:]
     assert post_dead_letters(client, shop.outbox) == 2
+    refused, unmapped = (dead_job_id("main", dead_id) for dead_id in (refused, unmapped))
     Bell(client).ring_flush(7)
 
     # Who does not sign in sees nothing.

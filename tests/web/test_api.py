@@ -348,7 +348,7 @@ def test_replay_of_stored_events(shop: Shop, client: Caller) -> None:
 def test_pause_and_resume(shop: Shop, client: Caller) -> None:
     assert client.post("/api/v1/pause", json={}).json()["state"] == "paused"
     assert client.get("/api/v1/stats").json()["delivery"]["state"] == "paused"
-    assert client.post("/api/v1/resume", json={}).json()["state"] == "open"
+    assert client.post("/api/v1/resume", content=b"").json()["state"] == "open"
     assert client.post("/api/v1/pause", json={"source": "slack"}).json()["paused_sources"] == ["slack"]
     assert shop.delivery.paused_sources() == {"slack"}
     client.post("/api/v1/resume", json={"source": "slack"})
@@ -563,7 +563,8 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
             suppress_health_check=list(HealthCheck),
         )
         def ask(case: Any) -> None:
-            if time.monotonic() < deadline:
+            # A slow machine asks less of each operation, and none is left out.
+            if time.monotonic() < deadline or operation.label not in called:
                 response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
                 called[operation.label] = called.get(operation.label, 0) + 1
                 case.validate_response(response, checks=checks)

@@ -335,7 +335,7 @@ def test_a_fault_of_our_own_is_a_500_in_our_words_and_the_next_request_is_served
     kept, door.side.intake.filters = door.side.intake.filters, fails
     answer = door.slack(message(1))
     assert answer.status_code == 500
-    assert answer.json() == {"error": {"code": "500", "message": "internal error", "path": ""}}
+    assert answer.json() == {"error": {"code": "internal", "message": "internal error", "path": ""}}
     door.side.intake.filters = kept
     assert door.slack(message(1)).status_code == 202
 

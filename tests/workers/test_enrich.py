@@ -117,6 +117,20 @@ def test_a_hubspot_message_gets_its_text_sender_and_recipients(
     ]
 
 
+def test_a_hubspot_comment_is_not_read_unless_its_source_keeps_it(
+    provider: Provider, clock: list[float]
+) -> None:
+    """Older notices do not say what kind of message they are of."""
+    provider.answer(
+        "/conversations/v3/conversations/threads/6100/messages/mm%201",
+        {"type": "COMMENT", "text": "He pays late", "senders": [{"actorId": "A-1", "name": "Sam"}]},
+    )
+    options, ask = lookups(provider, "hubspot", clock)
+    found = enrich(view(), options, ask.fetch, payload={"objectId": 6100})
+    assert (found["text"], found["sender"]) == ("", view()["sender"])
+    assert enrich(view(), options, ask.fetch, payload={"messageType": "COMMENT"})["text"] == "He pays late"
+
+
 def test_what_the_event_has_is_never_replaced_and_nothing_is_asked_for_it(
     provider: Provider, clock: list[float]
 ) -> None:

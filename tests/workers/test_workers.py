@@ -279,23 +279,24 @@ def test_each_dead_letter_is_a_failed_rq_job_and_its_requeue_replays_it(fleet: F
     registry = FailedJobRegistry(queue=Queue("dead-letter", connection=fleet.redis, serializer="json"))
     wait_until(lambda: registry.get_job_ids(cleanup=False), 20)
 
-    [dead_id] = registry.get_job_ids(cleanup=False)
-    job = Job.fetch(dead_id, connection=fleet.redis, serializer="json")
+    [job_id] = registry.get_job_ids(cleanup=False)
+    job = Job.fetch(job_id, connection=fleet.redis, serializer="json")
     assert job.description == "slack slack-C1-1"
     assert job.func_name == "workers.jobs.redrive"
     result = job.latest_result()
     assert result is not None
     assert result.exc_string is not None
     assert result.exc_string.startswith("refused: ")
-    assert fleet.outbox.dead.ids() == [dead_id]
+    [dead_id] = fleet.outbox.dead.ids()
+    assert job_id == f"main-{dead_id}"
 
     fleet.sandbox.faults.all.clear()
-    registry.requeue(dead_id)
+    registry.requeue(job_id)
 
     wait_until(lambda: fleet.books() == {"accepted": 2, "delivered": 2}, 15)
     assert registry.get_job_ids(cleanup=False) == []
     assert fleet.outbox.dead.count() == 0
-    assert not Job.exists(dead_id, connection=fleet.redis)
+    assert not Job.exists(job_id, connection=fleet.redis)
 
 
 def test_letters_that_wait_for_a_company_go_when_the_table_knows_it(fleet: Fleet) -> None:

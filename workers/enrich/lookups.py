@@ -129,7 +129,9 @@ def enrich(
     if path and place:
         body = b"" if look_up.question is None else orjson.dumps(look_up.question(found, walk))
         event = str(view.get("id") or "") if look_up.changes else ""
-        look_up.fill(found, Walk(dict(fetch(Question(place + path, body, event)))))
+        answer = Walk(dict(fetch(Question(place + path, body, event))))
+        if look_up.hides is None or not look_up.hides(walk, answer):
+            look_up.fill(found, answer)
     return found
 
 

@@ -15,9 +15,9 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.patch import Document
 from relay.telemetry import log
-from workers.flush.base import plain_document
 from workers.flush.comparison import differences
 from workers.flush.fold import UNASKED, nudge
+from workers.flush.rebase import plain_document
 
 #: Read one by one up to so many; of more, all are sent again, which takes a call or two instead of one each.
 READ_AT_MOST: Final = 200
@@ -33,7 +33,7 @@ class _Getter(Protocol):
 
 
 class Doubts:
-    """One process's. `call()` takes a place in the minute."""
+    """Looks again at conversations in doubt. `call()` takes a place in the minute."""
 
     def __init__(
         self,

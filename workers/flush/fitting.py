@@ -43,7 +43,7 @@ class Fit:
 
 
 class Fitting:
-    """One process's."""
+    """Makes what Planhat takes of a document, for one lane."""
 
     def __init__(self, config: Config, people: PeopleLookUp, catalogue: Catalogue, notices: Notices) -> None:
         self._config = config.planhat

@@ -15,7 +15,7 @@ from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
-from workers.flush.base import rebase
+from workers.flush.rebase import rebase
 
 HISTORY_ENTRIES: Final = 20
 #: Stands for the hash of what Planhat has where nobody knows: a call was cut off, or its worker died. Equal to no hash.

@@ -23,7 +23,7 @@ _AGAIN_MS: Final = 3600_000
 
 
 class Notices:
-    """One process's. `by`: who finds things out; it takes back what it has told alone."""
+    """Keeps and takes back what one process has to tell. `by`: who finds things out; it takes back what it has told alone."""
 
     def __init__(
         self, client: redis.Redis, prefix: str, by: str, *, metrics: SharedMetrics, now_ms: Callable[[], int]

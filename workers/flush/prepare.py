@@ -51,7 +51,7 @@ class Recalls(Protocol):
 
 
 class Preparation:
-    """One slice's. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
+    """Makes the next calls' items ready, within one slice. `settle` takes what needs no call. `hold`: a look-up found that delivery as a whole must wait."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class _Getter(Protocol):
 
 
 class Recall:
-    """One process's. `call()` takes a place in the minute; `gap_ms()` is how far apart such calls may be."""
+    """Reads them within the budget of calls. `call()` takes a place in the minute; `gap_ms()` is how far apart such calls may be."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class ReadsBack(Protocol):
 
 
 class Verdicts:
-    """One job's. `len()` is how many calls' verdicts are not settled yet."""
+    """Settles the verdicts of one job's calls. `len()` is how many calls' verdicts are not settled yet."""
 
     def __init__(self, lane: Lane, outbox: Outbox, settling: Settlements, reader: ReadsBack | None) -> None:
         self._lane = lane

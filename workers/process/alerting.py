@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import redis
+
 from relay.config import Config
 from relay.errors import OutboxUnavailable, RelayError
 from relay.outbox.connection import connect
@@ -20,6 +22,7 @@ from relay.settings import Settings, secret_problems
 from relay.telemetry import log
 
 if TYPE_CHECKING:
+    from relay.operations.alerts.sending import AlertSender
     from relay.operations.alerts.telling import AlertDesk
 
 _LOOK_EVERY_S: Final = 2.0
@@ -36,8 +39,10 @@ class Alerting(threading.Thread):
         self._environ = environ
         self._stopping = threading.Event()
         self._stamp: tuple[int, int] | None = None
-        self._desk: AlertDesk | None = None
+        #: One a lane, which keeps what was told of it.
+        self._desks: dict[str, AlertDesk] = {}
         self._refused = ""
+        self._redis: redis.Redis | None = None
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -59,13 +64,13 @@ class Alerting(threading.Thread):
 
     def _round(self) -> None:
         self._read_config()
-        desk = self._desk
-        if desk is None or desk.config.alerts is None:
-            return
-        desk.look(self._damaged(desk.config))
-        while not self._stopping.is_set() and desk.send():
-            pass
-        desk.metrics.flush()
+        for desk in self._desks.values():
+            if desk.config.alerts is None:
+                return
+            desk.look(self._damaged(desk.config))
+            while not self._stopping.is_set() and desk.send():
+                pass
+            desk.metrics.flush()
 
     def _damaged(self, config: Config) -> list[str]:
         found = [*self._settings.problems(), *secret_problems(config.secrets)]
@@ -79,7 +84,7 @@ class Alerting(threading.Thread):
             if stamp == self._stamp:
                 return
             self._stamp = stamp
-            if self._desk is None and "alerts" not in Path(self._settings.config).read_text(encoding="utf-8"):
+            if not self._desks and "alerts" not in Path(self._settings.config).read_text(encoding="utf-8"):
                 # The rules need not be read for that, nor anything that tells be imported.
                 return
             from relay.operations.alerts.sending import AlertSender
@@ -94,27 +99,29 @@ class Alerting(threading.Thread):
             )
             return
         self._refused = ""
-        if self._desk is not None:
-            self._desk.config = config
-        elif config.alerts is not None:
-            self._desk = self._make(config)
+        sender = AlertSender(link=config.alerts.link if config.alerts else "")
+        if config.alerts is not None and not self._desks:
             log("alerts.on", channels=len(config.alerts.channels))
-        if self._desk is not None:
-            self._desk.sender = AlertSender(link=config.alerts.link if config.alerts else "")
+        elif config.alerts is None and not self._desks:
+            return
+        held, self._desks = self._desks, {}
+        for lane in config.lane_names:
+            desk = self._desks[lane] = held.get(lane) or self._make(config, lane, sender)
+            desk.config, desk.sender = config, sender
 
-    def _make(self, config: Config) -> AlertDesk:
-        from relay.operations.alerts.sending import AlertSender
+    def _make(self, config: Config, lane: str, sender: AlertSender) -> AlertDesk:
         from relay.operations.alerts.telling import AlertDesk
         from relay.operations.dead.counts import DeadCounts
 
         settings = self._settings
-        client, base = connect(settings.redis_url), settings.key_prefix
-        outbox = Outbox(client, base=base, vault=Vault(settings.encryption_keys))
+        self._redis = self._redis or connect(settings.redis_url)
+        client, base = self._redis, settings.key_prefix
+        outbox = Outbox(client, lane=lane, base=base, vault=Vault(settings.encryption_keys))
         return AlertDesk(
             outbox,
-            Delivery(client, base=base),
+            Delivery(client, lane=lane, base=base),
             config,
-            SharedMetrics(client, base=base),
+            SharedMetrics(client, lane=lane, base=base),
             DeadCounts(outbox),
-            AlertSender(),
+            sender,
         )

@@ -5,45 +5,68 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final
 
+from relay.errors import NotOurs, OutboxUnavailable
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from workers.dead_jobs import post_dead_letters
-from workers.process.context import worker_context
+from workers.process.context import WorkerContext, worker_context
+from workers.process.lane import LaneContext
+from workers.process.lane_threads import LANES_AT_ONCE
 from workers.process.stopping import STOPPING
+
+#: A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
+_PATIENCE_S: Final = 6.0
 
 
 def burst() -> int:
-    """Delivers what is due, in this process, and ends. 1 where something due could not be delivered."""
+    """Delivers what is due in every lane, in this process, and ends. 1 where something due could not be delivered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
     context = worker_context()
-    context.require_own_lane()
-    # A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
-    deadline = time.monotonic() + 6.0
+    if context.alone:
+        context.only.require_own_lane()
+        return _burst(context.only, "")
+    with ThreadPoolExecutor(LANES_AT_ONCE, "lane") as threads:
+        return max(threads.map(partial(_burst_one, context), context.config.lane_names))
+
+
+def _burst_one(context: WorkerContext, name: str) -> int:
+    """One of several: what is wrong with it holds no other."""
+    try:
+        lane = context.lane(name)
+        lane.require_own_lane()
+        return _burst(lane, f"lane {name}: ")
+    except (NotOurs, OutboxUnavailable) as error:
+        print(f"lane {name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _burst(lane: LaneContext, name: str) -> int:
+    deadline = time.monotonic() + _PATIENCE_S
     while not STOPPING():
-        context.rethread()
-        generation = context.outbox.lane.ring()
+        lane.beside.rethread()
+        generation = lane.outbox.lane.ring()
         if generation:
             while generation and not STOPPING():
-                context.flush.run(generation)
-                generation = context.outbox.lane.ring()
-            deadline = time.monotonic() + 6.0
-        elif (
-            not _due(context.outbox) or time.monotonic() > deadline or context.delivery.read().state != "open"
-        ):
+                lane.flush.run(generation)
+                generation = lane.outbox.lane.ring()
+            deadline = time.monotonic() + _PATIENCE_S
+        elif not _due(lane.outbox) or time.monotonic() > deadline or lane.delivery.read().state != "open":
             break
         else:
             STOPPING.wait(0.2)
-    while post_dead_letters(context.redis, context.outbox):
+    while post_dead_letters(lane.redis, lane.outbox):
         pass
-    left = _due(context.outbox)
+    left = _due(lane.outbox)
     if left:
-        state = context.delivery.read()
-        print(
-            f"{left} conversations are due and not delivered: {state.reason or state.state}", file=sys.stderr
-        )
+        state = lane.delivery.read()
+        why = state.reason or state.state
+        print(f"{name}{left} conversations are due and not delivered: {why}", file=sys.stderr)
     return 1 if left else 0
 
 

@@ -1,9 +1,6 @@
-"""The supervisor of `python -m workers`: one RQ worker process a queue (with two queues, a job taken at the moment of
-death is lost for good), started again when it dies, and the sweep.
-
-The sweep, every half second: rings for what is due and nobody works on (retries, leases that ran out, bells lost with
-a dead process), puts up a failed RQ job for each dead letter, has parked letters looked at and mails moved to their
-conversation, and gives signs of life. Alerts are sent by a thread of their own: a mail server must not stop the sweep.
+"""The supervisor of `python -m workers`: RQ worker processes of one queue each (with two queues, a job taken at the moment of
+death is lost for good), started again when they die, the sweep of the lanes every half second (`sweep.py`), and signs of life.
+Alerts are sent by a thread of their own: a mail server must not stop the sweep.
 """
 
 from __future__ import annotations
@@ -21,38 +18,22 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
-from relay.lane_name import MAIN
-from relay.outbox import keys
-from relay.outbox.bell import QUEUES, Bell
+from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.connection import connect
-from relay.outbox.epoch import Epoch, read_life, tell
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import give_sign, leave
-from relay.outbox.scripts import reaching_redis
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.settings import Settings
 from relay.telemetry import log
-from workers.dead_jobs import (
-    Posters,
-    ask_to_index,
-    ask_to_recognise,
-    ask_to_rethread,
-    ask_to_unpark,
-    post_dead_letters,
-)
 from workers.process.alerting import Alerting
+from workers.process.lane_sweeps import LaneSweeps
 from workers.process.stopping import WRONG_SETTINGS
 
 _SWEEP_S: Final = 0.5
 #: A child that has not ended by then is killed: the lease brings its items back.
 _STOP_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
-_PARKED_EVERY_S: Final = 5.0
-_RETHREAD_EVERY_S: Final = 2.0
-_INDEX_EVERY_S: Final = 5.0
-_WATCH_EVERY_S: Final = 1.0
-_RECOGNISE_EVERY_S: Final = 10.0
 #: A worker that has lived so long has begun to work.
 _PROVEN_S: Final = 15.0
 #: So many deaths in a row are no accident any more.
@@ -114,23 +95,20 @@ class Child:
 
 
 class Supervisor:
-    def __init__(self, settings: Settings) -> None:
+    """`flush_workers`: how many processes deliver."""
+
+    def __init__(self, settings: Settings, *, flush_workers: int = 1) -> None:
         self._settings = settings
         # Impatient: the sweep must not hang where Redis does; it comes again in half a second.
         self._redis = connect(settings.redis_url)
         self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
-        self._bell = Bell(self._redis, unheard=self._outbox.lane.release)
         self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
-        self._children = [Child(queue) for queue in QUEUES]
+        self._children = [Child(queue) for queue in (*[FLUSH_QUEUE] * flush_workers, DEAD_QUEUE)]
         self._started_ms = 0
-        self._epoch = Epoch(self._outbox)
-        self._watched_at = float("-inf")
-        self._posters = Posters(self._redis, self._outbox)
+        self._lanes = LaneSweeps(settings, self._outbox)
         self._stop = False
-        self._beat_at = self._parked_at = self._indexed_at = 0.0
-        self._indexed = -1
+        self._beat_at = 0.0
         self._redis_away = False
-        self._config_stamp = _stamp(settings.config)
         self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
         self._alerting = Alerting(settings, os.environ)
 
@@ -158,22 +136,10 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._touch()
         try:
-            generation = self._outbox.lane.ring()
-            if generation:
-                self._bell.ring_flush(generation)
-            post_dead_letters(self._redis, self._outbox)
-            self._posters.tend()
-            self._watch(now)
-            if self._outbox.threads.moved(1):
-                ask_to_rethread(self._redis, MAIN, int(time.time() // _RETHREAD_EVERY_S))
+            self._lanes.sweep(now)
             if now - self._beat_at >= _HEARTBEAT_EVERY_S:
                 self._beat_at = now
                 self._give_sign()
-            if now - self._parked_at >= _PARKED_EVERY_S:
-                self._parked_at = now
-                if self._parked_is_due():
-                    ask_to_unpark(self._redis, MAIN, int(time.time() // _PARKED_EVERY_S))
-            self._ask_to_index(now)
             if self._redis_away:
                 self._redis_away = False
                 log("redis.back")
@@ -181,25 +147,6 @@ class Supervisor:
             if not self._redis_away:
                 self._redis_away = True
                 log("redis.away", level=logging.ERROR, reason=str(error))
-
-    def _ask_to_index(self, now: float) -> None:
-        """Where something came in since the last time."""
-        if now - self._indexed_at < _INDEX_EVERY_S:
-            return
-        self._indexed_at = now
-        came = sum(row["accepted"] for row in self._outbox.ledger().values())
-        if came != self._indexed:
-            self._indexed = came
-            ask_to_index(self._redis, MAIN, int(time.time() // _INDEX_EVERY_S))
-
-    def _watch(self, now: float) -> None:
-        """Whether Redis was set back: said and counted also while nothing is delivered."""
-        if now - self._watched_at < _WATCH_EVERY_S:
-            return
-        self._watched_at = now
-        tell(self._epoch.look(), self._metrics)
-        if read_life(self._outbox).unsure:
-            ask_to_recognise(self._redis, MAIN, int(time.time() // _RECOGNISE_EVERY_S))
 
     def _give_sign(self) -> None:
         self._started_ms = self._started_ms or self._outbox.now_ms()
@@ -218,15 +165,7 @@ class Supervisor:
             else None,
         )
         self._metrics.flush()
-
-    def _parked_is_due(self) -> bool:
-        """Some letter that waits for a company is to be looked at again, or the config has changed."""
-        stamp = _stamp(self._settings.config)
-        changed, self._config_stamp = stamp != self._config_stamp, stamp
-        with reaching_redis():
-            now_ms = self._outbox.now_ms()
-            due = self._redis.zcount(self._outbox.prefix + keys.PARKED, "-inf", now_ms)
-        return changed or bool(due)
+        self._lanes.flush_metrics()
 
     def _touch(self) -> None:
         """For the probe of `relay work --alive`. Not while a worker dies again and again though Redis answers: nothing is
@@ -262,11 +201,3 @@ class Supervisor:
 def _end_of(code: int) -> str:
     """A process's end in words."""
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino

@@ -4,7 +4,7 @@ makes room. What is due is drained all the same, without a bell, until RQ can be
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import redis
@@ -22,8 +22,13 @@ _LOOK_AGAIN_S: Final = 0.2
 _TRY_RQ_EVERY: Final = 10
 
 
-class Flushes(Protocol):
-    def run(self, generation: int) -> int: ...
+class FlushesLane(Protocol):
+    """One lane, by its outbox. `begin` flushes it here and now, or has it flushed beside this."""
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def begin(self, generation: int) -> object: ...
 
 
 def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
@@ -40,13 +45,13 @@ def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
 def drain_without_rq(
     client: redis.Redis,
     outbox: Outbox,
-    flush: Callable[[], Flushes],
+    lanes: Callable[[], Iterable[FlushesLane]],
     *,
     stopping: Stopping,
     asked: Callable[[], None],
 ) -> None:
-    """Until memory is to be had again, or the process is to stop. `flush()` is this moment's; `asked` is told of each look
-    for work."""
+    """Until memory is to be had again, or the process is to stop. `lanes()` are this moment's; `asked` is told of each look
+    for work. `outbox`: where it is tried whether memory is to be had."""
     log("rq.unusable", level=logging.ERROR, reason="Redis is full; delivery goes on without RQ")
     rounds = 0
     while not stopping():
@@ -55,14 +60,17 @@ def drain_without_rq(
             log("rq.usable")
             return
         asked()
+        found = False
         try:
-            generation = outbox.lane.ring()
-            if generation:
-                flush().run(generation)
-                continue
+            for lane in lanes():
+                generation = lane.outbox.lane.ring()
+                if generation:
+                    found = True
+                    lane.begin(generation)
         except OutboxUnavailable as error:
             log("flush.stopped", level=logging.WARNING, reason=str(error))
-        stopping.wait(_LOOK_AGAIN_S)
+        if not found:
+            stopping.wait(_LOOK_AGAIN_S)
 
 
 def wait_without_rq(

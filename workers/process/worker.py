@@ -31,11 +31,16 @@ from relay.settings import Settings
 from relay.telemetry import log
 from workers.process.context import worker_context
 from workers.process.job import RelayJob
+from workers.process.lane_threads import THREADS
 from workers.process.signs import AWAY_DUE_S, Signs
 from workers.process.stopping import STOPPING
 from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
 
 _PR_SET_PDEATHSIG: Final = 1
+#: While no lane may begin, a sign of life is given so often.
+_BEAT_S: Final = 5.0
+#: After SIGTERM the lanes' threads have so long to end: a call under way a few seconds, and its claims handed back.
+_END_S: Final = 6.0
 
 
 class RelayWorker(SimpleWorker):
@@ -56,6 +61,12 @@ class RelayWorker(SimpleWorker):
             self.register_birth()  # type: ignore[no-untyped-call]
             log("worker.registered_again", level=logging.WARNING, name=self.name)
         super().heartbeat(timeout, pipeline)
+
+    def dequeue_job_and_maintain_ttl(self, *arguments: Any, **options: Any) -> Any:
+        # A job that is taken while no lane may begin here would be kept from the other processes.
+        while not THREADS.wait_for_a_place(_BEAT_S):
+            self.heartbeat()
+        return super().dequeue_job_and_maintain_ttl(*arguments, **options)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         STOPPING.set()
@@ -90,11 +101,12 @@ def work_queue(queue: str, parent: int) -> int:
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
                 drain_without_rq(
-                    rq, outbox, lambda: worker_context().flush, stopping=STOPPING, asked=signs.asked
+                    rq, outbox, lambda: worker_context().lanes(), stopping=STOPPING, asked=signs.asked
                 )
             else:
                 wait_without_rq(rq, outbox, stopping=STOPPING, asked=signs.asked)
     finally:
+        THREADS.join(_END_S)
         if STOPPING():
             signs.end()
     if queue == FLUSH_QUEUE and worker_context().refused:
@@ -110,7 +122,9 @@ def _wait_for_own_lane(signs: Signs) -> None:
         try:
             if examine_durability(worker_context().redis).cluster:
                 raise UserError(CLUSTER)
-            worker_context().require_own_lane()
+            if worker_context().alone:
+                worker_context().only.require_own_lane()
+            # Of several each is looked at where it is worked on: one that is another relay's holds no other.
             return
         except OutboxUnavailable as error:
             if str(error) != said:

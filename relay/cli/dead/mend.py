@@ -199,15 +199,18 @@ def _missed(found: dict[str, Any], selection: Selection) -> bool:
 
 
 def _confirm(context: Any, selection: Selection, yes: bool, verb: str) -> None:
-    """Asks before many at once, naming the causes where a part of a text fits several; ids that are named are not asked about."""
+    """Asks before many at once, naming the causes where a part of a text fits several. Ids that are named are not asked about,
+    and where nothing fits there is nothing to ask: what follows says so."""
     from relay.operations.dead.look import list_dead
 
     if selection.ids or yes:
         return
     groups = list_dead(context.outbox, selection, limit=1)["groups"]
+    if not groups:
+        return
     causes = "; ".join(f"{group['id']} {group['cause']}" for group in groups[:5])
     more = f"; and {len(groups) - 5} more" if len(groups) > 5 else ""
-    of = f" of {counted(len(groups), 'cause')} ({shown(causes)}{more})" if groups else ""
+    of = f" of {counted(len(groups), 'cause')} ({shown(causes)}{more})"
     ask_first(f"{verb} {counted(sum(group['count'] for group in groups), 'dead letter')}{of}?", yes=yes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -45,26 +45,45 @@ def look_for_trouble(
     now_ms: int = 0,
 ) -> dict[str, Condition]:
     """name -> what is wrong now, of what the config wants to be told. `damaged`: sentences on the process's own files. Raises
-    OutboxUnavailable."""
+    OutboxUnavailable. Of several lanes each is looked at by itself, and what is of no lane with the first of them."""
     alerts = config.alerts
     if alerts is None:
         return {}
+    first = not config.lanes or outbox.lane_name == config.lane_names[0]
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
     if "blocked" in alerts.about:
-        found += _blocked(outbox, delivery, now_ms)
+        found += _blocked(delivery)
     if "waiting" in alerts.about:
         found += _waiting(outbox, delivery, alerts, now_ms)
     if "new_cause" in alerts.about:
         found += _causes(outbox, causes, now_ms)
     if "damage" in alerts.about:
-        found += _damage(outbox, damaged, now_ms)
+        found += _damage(outbox, now_ms)
     if "token" in alerts.about:
         found += _token(config.for_lane(outbox.lane_name).planhat.token_expires, alerts, now_ms)
+    if config.lanes:
+        found = [
+            replace(condition, title=f"Lane {outbox.lane_name}: {condition.title}") for condition in found
+        ]
+    if first:
+        found += _of_the_installation(outbox, alerts, damaged, now_ms)
     return {condition.name: condition for condition in found}
 
 
-def _blocked(outbox: Outbox, delivery: Delivery, now_ms: int) -> Iterator[Condition]:
+def _of_the_installation(
+    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], now_ms: int
+) -> Iterator[Condition]:
+    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
+    if silent and "blocked" in alerts.about:
+        yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
+    for sentence in damaged if "damage" in alerts.about else ():
+        yield Condition(
+            f"file:{sentence[:80]}", "damage", "A file of the relay's is damaged", sentence[:_TEXT_CHARS]
+        )
+
+
+def _blocked(delivery: Delivery) -> Iterator[Condition]:
     state = delivery.read()
     if state.state == "blocked":
         reason = state.reason or "Planhat refused the token"
@@ -74,9 +93,6 @@ def _blocked(outbox: Outbox, delivery: Delivery, now_ms: int) -> Iterator[Condit
             f"Delivery is blocked: {reason}"[:_TEXT_CHARS],
             "Nothing is lost: events are accepted and wait. Put a valid token into RELAY_PLANHAT_TOKEN; delivery resumes by itself.",
         )
-    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
-    if silent:
-        yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
 
 
 def _waiting(outbox: Outbox, delivery: Delivery, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
@@ -117,7 +133,7 @@ def _causes(outbox: Outbox, causes: DeadCounts, now_ms: int) -> Iterator[Conditi
         )
 
 
-def _damage(outbox: Outbox, damaged: Sequence[str], now_ms: int) -> Iterator[Condition]:
+def _damage(outbox: Outbox, now_ms: int) -> Iterator[Condition]:
     if wrong := [name for name, counts in outbox.ledger().items() if not balanced(counts)]:
         yield Condition(
             "books",
@@ -132,10 +148,6 @@ def _damage(outbox: Outbox, damaged: Sequence[str], now_ms: int) -> Iterator[Con
             "damage",
             f"Redis was {life.what}",
             f"Noticed {iso(life.at_ms)}: accepted events may be gone. What Planhat has of a conversation is read before anything of it is sent.",
-        )
-    for sentence in damaged:
-        yield Condition(
-            f"file:{sentence[:80]}", "damage", "A file of the relay's is damaged", sentence[:_TEXT_CHARS]
         )
     rows = list_differences(outbox, now_ms=now_ms)
     for row in rows[:_DIFFERENCES]:

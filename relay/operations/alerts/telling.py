@@ -31,7 +31,7 @@ _LONGEST_WAIT_MS: Final = 900_000
 
 @dataclass(slots=True)
 class AlertDesk:
-    """One process's. `config` may be exchanged at any time."""
+    """Finds out what is wrong and sends what is to be told of it. `config` may be exchanged at any time."""
 
     outbox: Outbox
     delivery: Delivery

@@ -20,7 +20,7 @@ _QUICK_S: Final = 0.25
 
 
 class DeadCounts:
-    """One lane's. Of more than `most` letters the newest are looked at."""
+    """Counts the dead letters of one lane. Of more than `most` letters the newest are looked at."""
 
     def __init__(
         self, outbox: Outbox, *, most: int = LOOKED_AT_MOST, clock: Callable[[], float] = time.monotonic

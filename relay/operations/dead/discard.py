@@ -55,7 +55,7 @@ def discard_dead(
         gone = [letter.dead_id for letter, number in zip(letters, moved, strict=True) if number >= 0]
         discarded += len(gone)
         skipped += len(part) - len(gone)
-        forget_failed_jobs(outbox.redis, gone)
+        forget_failed_jobs(outbox.redis, outbox.lane_name, gone)
     if operation:
         operation.end("cancelled" if cancelled else "done", done=discarded, skipped=skipped)
     return {

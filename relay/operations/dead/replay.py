@@ -200,7 +200,7 @@ class _Run:
         self.replayed += len(gone)
         self.skipped += len(dead_ids) - len(letters) + len(planned) - len(gone) - len(amended)
         self.events += sum(number for number in moved if number > 0)
-        forget_failed_jobs(outbox.redis, gone)
+        forget_failed_jobs(outbox.redis, outbox.lane_name, gone)
         return amended
 
 

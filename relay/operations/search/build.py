@@ -46,7 +46,7 @@ class _Came:
 
 
 class Indexer:
-    """One lane's. `events` and `blocks` are what it has taken in and made."""
+    """Indexes the events of one lane. `events` and `blocks` are what it has taken in and made."""
 
     def __init__(
         self, context: OperatorContext, terms: Terms, *, clock: Callable[[], float] = time.monotonic

@@ -98,7 +98,7 @@ class IndexState:
 
 
 class EventIndex:
-    """One store's. Every method may raise OutboxUnavailable."""
+    """Reads and writes the index of one lane. Every method may raise OutboxUnavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

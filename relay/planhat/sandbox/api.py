@@ -14,7 +14,7 @@ from relay.planhat.sandbox.routes import Call
 from relay.planhat.sandbox.store import Store
 from relay.planhat.sandbox.table import Table
 from relay.planhat.sandbox.tickets import Tickets
-from relay.planhat.sandbox.values import ItemRefused, RequestRefused, check_custom_names
+from relay.planhat.sandbox.values import CallRefused, ItemRefused, check_custom_names
 from relay.planhat.sandbox.wire import Answered
 
 _DELETED = {"n": 1, "ok": 1, "deletedCount": 1}
@@ -54,7 +54,7 @@ class Api:
                     return self._table(self._store.directory.tables[model], call, content, query, refuse)
         except ItemRefused as refused:
             raise Answered(400, {"error": str(refused)}) from refused
-        except RequestRefused as refused:
+        except CallRefused as refused:
             raise Answered(400, {"error": str(refused)}) from refused
 
     def _conversations(

@@ -140,7 +140,7 @@ class Store:
     # ---- single operations
 
     def create(self, item: Any) -> Row:
-        """Make one. Raises ItemRefused, also for an externalId that the company has already, and RequestRefused."""
+        """Make one. Raises ItemRefused, also for an externalId that the company has already, and CallRefused."""
         self._begin([item])
         given = _mapping(item)
         company_id = self._company_of(given, required=True)
@@ -150,7 +150,7 @@ class Store:
         return shapes.created(record, self.around)
 
     def update(self, record: Record, item: Any) -> Row:
-        """Change one in part. Raises ItemRefused and RequestRefused."""
+        """Change one in part. Raises ItemRefused and CallRefused."""
         self._begin([item])
         if self.change(record, _mapping(item)):
             self._keep([record])
@@ -164,7 +164,7 @@ class Store:
         return shown
 
     def upsert(self, items: list[Any], refuse: Refuse | None = None) -> BulkAnswer:
-        """Upsert many. Raises RequestRefused."""
+        """Upsert many. Raises CallRefused."""
         return self.upsert_into(self, items, refuse)
 
     def upsert_into(self, target: Target[Record], items: list[Any], refuse: Refuse | None) -> BulkAnswer:

@@ -41,7 +41,7 @@ class ItemRefused(Exception):
     """Planhat's verdict on one item, in a sentence."""
 
 
-class RequestRefused(Exception):
+class CallRefused(Exception):
     """Planhat's verdict on a whole request, in a sentence."""
 
 
@@ -179,13 +179,13 @@ def merge_custom(
 
 
 def check_custom_names(items: Iterable[Any]) -> None:
-    """Raise RequestRefused when one record is given two custom names that differ in nothing but case."""
+    """Raise CallRefused when one record is given two custom names that differ in nothing but case."""
     for item in items:
         if type(item) is dict:
             custom = item.get("custom")
             nested = tuple(custom) if type(custom) is dict else ()
             if _case_clash(nested + _dotted_names(tuple(item))):
-                raise RequestRefused(_CASE_CLASH)
+                raise CallRefused(_CASE_CLASH)
 
 
 _CASE_CLASH: Final = "custom: two names differ in nothing but case"

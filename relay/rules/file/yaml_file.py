@@ -242,52 +242,29 @@ def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]
         return [_fill(child, (*path, n), source, environ) for n, child in enumerate(value)]
     if not isinstance(value, str) or "${" not in value:
         return value
-    files: list[SecretFile] = []
-    missing = False
     pieces: list[str | SecretFile] = []
+    missing = False
     end = 0
     for found in _VARIABLE.finditer(value):
         pieces.append(value[end : found.start()])
         end = found.end()
         if found[0] == "$${":
-            pieces.append("${")
+            piece: str | SecretFile | None = "${"
         elif found["file"] is not None:
-            files.append(SecretFile(found["file"].strip()))
-            pieces.append(files[-1])
-            try:
-                files[-1]()
-            except SecretUnreadable as error:
-                source.add(path, str(error), severity=_MISSING)
-                missing = True
+            piece = _file(found["file"].strip(), path, source)
         elif found["name"] is not None:
-            given = environ.get(found["name"], "")
-            held = given.strip()
-            if not held and found["default"] is None:
-                source.add(
-                    path,
-                    f"the environment variable {found['name']} is {'empty' if given else 'not set'}; "
-                    f"set it, or give a default as ${{{found['name']}:-...}}",
-                    severity=_MISSING,
-                )
-                missing = True
-            elif held != given:
-                # A Secret that was made of a file keeps the file's last newline, and every signature would be wrong.
-                source.add(
-                    path,
-                    f"the environment variable {found['name']} begins or ends with white space, which was left out; "
-                    "write it without",
-                    severity="warning",
-                )
-            pieces.append(held or found["default"] or "")
+            piece = _variable(found["name"], found["default"], path, source, environ)
         else:
             source.add(path, "${...} takes NAME, NAME:-default or file:/path; write $${ for a plain ${")
             return Absent("")
+        missing = missing or piece is None
+        pieces.append(piece or "")
     pieces.append(value[end:])
     if missing:
         stand_in = _stand_in(path)
         source.unset[path] = bool(stand_in)
         return stand_in or Absent("")
-    if not files:
+    if not any(isinstance(piece, SecretFile) for piece in pieces):
         return "".join(str(piece) for piece in pieces)
 
     def read() -> str:
@@ -296,3 +273,38 @@ def _fill(value: Any, path: Path, source: YamlSource, environ: Mapping[str, str]
     text = FileText(read())
     text.reader = read
     return text
+
+
+def _file(name: str, path: Path, source: YamlSource) -> SecretFile | None:
+    """What `${file:...}` stands for, read anew at each use; None, and said so, where it cannot be read now."""
+    secret = SecretFile(name)
+    try:
+        secret()
+    except SecretUnreadable as error:
+        source.add(path, str(error), severity=_MISSING)
+        return None
+    return secret
+
+
+def _variable(
+    name: str, default: str | None, path: Path, source: YamlSource, environ: Mapping[str, str]
+) -> str | None:
+    """What `${NAME}` stands for, without white space at its ends; None, and said so, where nothing is set."""
+    given = environ.get(name, "")
+    held = given.strip()
+    if not held and default is None:
+        source.add(
+            path,
+            f"the environment variable {name} is {'empty' if given else 'not set'}; "
+            f"set it, or give a default as ${{{name}:-...}}",
+            severity=_MISSING,
+        )
+        return None
+    if held != given:
+        # A Secret that was made of a file keeps the file's last newline, and every signature would be wrong.
+        source.add(
+            path,
+            f"the environment variable {name} begins or ends with white space, which was left out; write it without",
+            severity="warning",
+        )
+    return held or default or ""

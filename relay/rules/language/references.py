@@ -33,7 +33,7 @@ EVENT_SHAPE: dict[str, Any] = _BLANK.view()
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class TemplateWarning:
     message: str
     line: int
 
@@ -67,7 +67,7 @@ def faults_in(tree: nodes.Node) -> Iterator[TemplateFault]:
             yield TemplateFault(fault, line)
 
 
-def doubts_in(tree: nodes.Node) -> Iterator[Doubt]:
+def warnings_in(tree: nodes.Node) -> Iterator[TemplateWarning]:
     """What is allowed and yet most likely a slip: a kind that no event has."""
     for node in _all(tree, nodes.Compare):
         if dotted_path(node.expr) != ("event", "kind"):
@@ -76,7 +76,7 @@ def doubts_in(tree: nodes.Node) -> Iterator[Doubt]:
             for constant in _all(operand.expr, nodes.Const):
                 if isinstance(constant.value, str) and constant.value not in KINDS:
                     kinds = tuple(sorted(KINDS))
-                    yield Doubt(
+                    yield TemplateWarning(
                         f"no event has the kind {constant.value!r}{did_you_mean(constant.value, kinds)}",
                         constant.lineno,
                     )

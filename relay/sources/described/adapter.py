@@ -30,6 +30,7 @@ from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markdown import read_markdown
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import UNSAID, audience, withheld
+from relay.sources.read.unknown import SAID, is_worded, skip_unknown
 
 MAX_DESCRIBED_ITEMS = 1000
 
@@ -81,9 +82,7 @@ class Described(ProvenAdapter):
     def _item(self, payload: dict[str, Any], inbound: Inbound, suffix: str, now_s: float) -> Parsed:
         word, shape = self._shape_of(payload)
         if shape is None:
-            if payload and self._lacks_type(payload):
-                raise PayloadInvalid("names no event", self.preset.shapes[0].type[0].split()[0])
-            return Skipped("type" if payload else "empty")
+            return self._none_of_ours(payload)
         first, _, rest = (shape.kinds.get(word) or shape.kinds["*"]).partition(" ")
         if first == "-":
             return Skipped(rest)
@@ -99,10 +98,20 @@ class Described(ProvenAdapter):
         key = _key(payload, shape, word) or content_key(inbound.body) + suffix
         return self.event(payload, shape, kind=kind, key=key, now_s=now_s)
 
-    def _lacks_type(self, payload: dict[str, Any]) -> bool:
-        """Whether nothing stands where each of this sender's events has its type: no event that is known and not wanted."""
-        places = [shape.type for shape in self.preset.shapes]
-        return bool(places) and all(places) and not any(text_at(payload, one) for of in places for one in of)
+    def _none_of_ours(self, payload: dict[str, Any]) -> Skipped:
+        """An event that is known and not wanted. Raises PayloadInvalid for what no event of this sender looks like."""
+        if not payload:
+            return Skipped("empty")
+        if holds(payload, self.preset.noise):
+            return Skipped("type")
+        types = [shape.type for shape in self.preset.shapes]
+        words = {places: [text_at(payload, place) for place in places] for places in types if places}
+        named = {".".join(found) for found in words.values() if all(found)}
+        if named and not any(word in shape.kinds for word in named for shape in self.preset.shapes):
+            return Skipped("type")
+        if all(types) and not named:
+            raise PayloadInvalid("names no event", types[0][0].split()[0])
+        return skip_unknown(payload)
 
     def _shape_of(self, payload: dict[str, Any]) -> tuple[str, Shape | None]:
         for shape in self.preset.shapes:
@@ -125,7 +134,8 @@ class Described(ProvenAdapter):
         where nothing says what it belongs to."""
         thread = text_at(payload, shape.thread)
         if not thread:
-            raise PayloadInvalid("wanted an id", shape.thread.split()[0])
+            first = shape.thread.partition("{")[2] or shape.thread
+            raise PayloadInvalid("wanted an id", first.split()[0].rstrip("}"))
         moment = moment_us(first_at(payload, shape.time)) if shape.time else None
         version = int(now_s * 1_000_000) if moment is None else moment
         removed = kind == "message.deleted"
@@ -157,7 +167,7 @@ class Described(ProvenAdapter):
             tags=_tags(payload, shape.tags),
             delivery_id=key,
             label=text_at(payload, shape.label),
-            unworded="look_up" if shape.thin and not removed else "",
+            unworded="" if removed else _unworded(payload, shape),
             payload=payload,
         )
 
@@ -249,6 +259,13 @@ def _key(payload: Any, shape: Shape, word: str) -> str:
     if not any(values):
         return ""
     return values[0] if len(values) == 1 else ":".join((*filter(None, (word,)), *values))
+
+
+def _unworded(payload: Any, shape: Shape) -> str:
+    """Why there are no words; "" where there need be none."""
+    if shape.thin:
+        return "look_up"
+    return shape.overlooked if shape.overlooked and is_worded(payload, SAID) else ""
 
 
 def _customer(payload: Any, who: Who) -> tuple[Recipient, ...]:

@@ -71,6 +71,7 @@ GOOGLE_CHAT = Preset(
         wants="jwt: {jwks_file, audience}, or secrets: [a long random value that the URL carries as ?token=]",
     ),
     answers=Answers(accepted=200, accepted_body=b"{}"),
+    noise="chat.addedToSpacePayload chat.removedFromSpacePayload chat.buttonClickedPayload chat.widgetUpdatedPayload",
     shapes=(
         _google(
             "",
@@ -141,6 +142,7 @@ DISCOURSE = Preset(
         signature={**_HEX, "header": "x-discourse-event-signature", "prefix": "sha256="},
         wants="secrets: [the webhook's secret]",
     ),
+    noise="user category tag group reviewable notification solved like user_badge user_promoted category_experts",
     shapes=(
         # Small actions ("closed the topic") hold no words of anybody.
         Shape(when="post.post_type=3", kinds={"*": "- type"}, thread="post.topic_id"),

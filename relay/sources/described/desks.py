@@ -53,7 +53,7 @@ PYLON = Preset(
             ),
             files=_PYLON_FILES,
         ),
-        _pylon(kinds={"*": "ticket.updated"}),
+        _pylon(kinds={"*": "ticket.updated"}, overlooked="trigger"),
     ),
     sample=(
         {

@@ -99,6 +99,7 @@ PLAIN = Preset(
         },
         wants="secrets: [the workspace's HMAC secret]",
     ),
+    noise="payload.changeType=REACTIONS_CHANGED",
     shapes=(
         _plain(
             kinds={"thread.email_received": "ticket.commented", "thread.email_sent": "ticket.commented"},

@@ -40,7 +40,8 @@ class Shape:
     is skipped unless it is kept, "- REASON" always. `identity` names what a retry repeats: its values together are the delivery's key.
     `text` is a place, or lines of (label, place). These are conditions: `when`, under which the shape counts at all; `edited`,
     `removed` and `solved`, under which the event is that whatever the word says; `private`, under which it is not for the
-    customer. `thin`: the words are to be looked up.
+    customer. `thin`: the words are to be looked up. `overlooked` is what an event without words is remarked as where its
+    payload holds some all the same.
     """
 
     kinds: Kinds
@@ -70,6 +71,7 @@ class Shape:
     removed: str = ""
     solved: str = ""
     thin: bool = False
+    overlooked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Preset:
     sample_headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     #: Events that are no message are kept as they are, if an administrator's template wrote them.
     templated: bool = False
+    #: Conditions of events that are known and of no use, where no type tells them.
+    noise: str = ""
 
 
 def value_at(payload: Any, path: str) -> Any:

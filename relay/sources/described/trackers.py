@@ -24,7 +24,7 @@ _missive = partial(
 
 def _missive_message(name: str) -> Shape:
     return _missive(
-        when=f"{name}.id",
+        when=f"{name}.id {name}.body {name}.preview",
         kinds={"*": "ticket.commented"},
         message=f"{name}.id",
         time=f"{name}.delivered_at {name}.updated_at {name}.created_at",
@@ -71,7 +71,7 @@ MISSIVE = Preset(
     ),
     shapes=(
         _missive(
-            when="comment.id",
+            when="comment",
             kinds={"*": "private ticket.commented"},
             message="comment.id",
             time="comment.created_at",
@@ -81,7 +81,7 @@ MISSIVE = Preset(
         ),
         _missive_message("message"),
         _missive_message("latest_message"),
-        _missive(when="conversation.id", kinds={"*": "ticket.updated"}),
+        _missive(when="conversation.id", kinds={"*": "ticket.updated"}, overlooked="no_text"),
     ),
     sample=(
         _missive_sample("The export fails since this morning.", "Ana Example", "ana@example.com"),

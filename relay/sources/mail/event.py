@@ -17,7 +17,7 @@ from relay.event import Attachment, Event, Person, Recipient, event_id
 from relay.linear_pattern import Pattern, compile_pattern
 from relay.source_options import SourceOptions
 from relay.sources.base import Parsed, Skipped, content_key, iso_from_us
-from relay.sources.mail.automatic import BOUNCE, TAGS, classify
+from relay.sources.mail.automatic import BOUNCE, TAGS, Automatic, classify
 from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
 from relay.sources.mail.headers import MailHeaders, date_us, unfolded
 from relay.sources.mail.people import mail_author, recipients_of, writer_of
@@ -83,11 +83,7 @@ def mail_event(
         sender=author.email,
         envelope_from=mail.envelope_from,
     )
-    skipped = automatic.reason if not keep_auto else ""
-    skipped = skipped or next(
-        (word for word, tag in TAGS.items() if tag in automatic.tags and word in options.skip), ""
-    )
-    if skipped:
+    if skipped := _skipped(automatic, options, keep_auto):
         return Skipped(skipped)
     recipients = recipients_of(
         headers, {"to": mail.to, "cc": mail.cc, "bcc": mail.bcc}, mail.people, mail.envelope_to
@@ -132,6 +128,13 @@ def mail_event(
         ),
         payload=mail.payload,
     )
+
+
+def _skipped(automatic: Automatic, options: SourceOptions, keep_auto: bool) -> str:
+    """Why this source wants no mail of this kind; "" where it wants it."""
+    if automatic.reason and not keep_auto:
+        return automatic.reason
+    return next((word for word, tag in TAGS.items() if tag in automatic.tags and word in options.skip), "")
 
 
 def _version(mail: Mail, date: str, now_s: float) -> int:

@@ -27,6 +27,7 @@ from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature
 from relay.sources.read.attached import read_file
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import is_private
 from relay.value import AS_BEFORE
 
 _SIGNATURE = {
@@ -77,7 +78,7 @@ class Crisp(BaseAdapter):
         form = data.maybe_text("type")
         bot = data.value.get("automated") is True
         for word, reason, skipped in (
-            ("private", "private", form == "note"),
+            ("private", "private", form == "note" or is_private(data.value)),
             ("bots", "bot", bot),
             ("", "type", form == "event"),
         ):

@@ -14,6 +14,7 @@ from relay.event import Attachment, Event, Person
 from relay.sources.base import Inbound, Parsed, Skipped, Walk
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.read.unknown import skip_unknown
 
 #: What each state of a call adds to its conversation; the others are on the way.
 _STATES = frozenset(
@@ -54,7 +55,7 @@ class Dialpad(Described):
             body.ident("call_id")
             return [self._call(payload, body, state, now_s)]
         if not ({"text", "text_content", "mms", "message_status"} & payload.keys()):
-            return [Skipped("type")]
+            return [skip_unknown(payload)]
         return [self._sms(payload, body, now_s)]
 
     def _call(self, payload: dict[str, Any], body: Walk, state: str, now_s: float) -> Parsed:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from relay.errors import NotAuthentic
+from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
@@ -34,6 +34,7 @@ from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import is_private
 
 _SPOKEN = frozenset({"inbound", "outbound", "out_reply", "forward"})
 _PRIVATE = frozenset({"comment", "mention"})
@@ -112,9 +113,13 @@ class Front(BaseAdapter):
         if what in _PRIVATE and "private" not in self._keep:
             return [Skipped("private")]
         if what not in _SPOKEN and what not in _PRIVATE and what not in _AUTOMATIC and what not in _STATES:
+            if event is body and "authorization" in payload:
+                raise PayloadInvalid("wanted an object", "payload")
             return [Skipped("type")]
         conversation = event["conversation"]
         message = event.maybe("target").maybe("data") if what not in _STATES else Walk({})
+        if is_private(message.value) and "private" not in self._keep:
+            return [Skipped("private")]
         draft = message.value.get("is_draft") is True or conversation.value.get("status") == "invisible"
         if draft and "drafts" not in self._keep:
             return [Skipped("draft")]

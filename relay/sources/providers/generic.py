@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import PayloadInvalid
-from relay.event import KINDS, Event, Person, event_id
+from relay.event import KINDS, Event, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import (
     Inbound,
@@ -37,6 +37,7 @@ from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
 from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
+from relay.sources.read.unknown import SAID, is_worded
 
 MAX_BATCH_ITEMS = 1000
 
@@ -124,6 +125,8 @@ class Generic(ProvenAdapter):
         among = pick.places(payload)
         flat = pick.flatten(among)
         message = pick.message_in(among)
+        listed = {} if message else pick.newest_in(among, self._readers)
+        message = message or listed
         readers = "private" if is_private(payload, message) else audience(payload) or audience(message)
         if why := withheld(readers, self.options):
             return Skipped(why)
@@ -131,7 +134,7 @@ class Generic(ProvenAdapter):
         told = pick.first_text(among[:2], pick.TYPE)
         event_type = kind or told
         delivery = delivery or _delivery_in(among[0], event_type) or content_key(inbound.body)
-        happened_us = pick.first_moment_us((*among, message), pick.TIME)
+        happened_us = pick.first_moment_us((listed, *among, message), pick.TIME)
         version = int(now_s * 1_000_000) if happened_us is None else happened_us
         said = read_said(pick.worded(message), flat, markdown=self._preset in _MARKDOWN)
         removed = bool(message) and _REMOVED.search(told) is not None
@@ -150,17 +153,25 @@ class Generic(ProvenAdapter):
             sender=pick.author_of(message, among, flat),
             channel=pick.channel_of(among),
             ticket=pick.ticket_of(among, flat),
-            message_id=pick.first_ident(found, pick.MESSAGE) or pick.ident(message.get("id")) or delivery,
+            # Of several messages the one that is taken may be older than the event: its own id and time count.
+            message_id=pick.ident(listed.get("id"))
+            or pick.first_ident(found, pick.MESSAGE)
+            or pick.ident(message.get("id"))
+            or delivery,
             url=pick.first_text(found, pick.URL),
             attachments=files_in((message, *among)),
             tags=pick.tags_of(payload),
             delivery_id=delivery,
             label=event_type,
-            unworded="no_text" if message or _SPOKEN.search(event_type) else "",
+            unworded="" if removed or said else _unworded(payload, message, event_type),
             remarks=(UNSAID,) if not readers and message and self._preset in _TEMPLATED else (),
             payload=payload,
         )
         return self._mapped(event, payload) if self._fields else event
+
+    def _readers(self, message: Mapping[str, Any]) -> str:
+        """Who may read one of several messages; with `keep: [private]` that is no matter."""
+        return "" if "private" in self.options.keep else audience(message)
 
     def _mapped(self, event: Event, payload: dict[str, Any]) -> Event:
         """The event with what `fields` picks put over it; a path that leads nowhere changes nothing."""
@@ -242,10 +253,10 @@ def _body(inbound: Inbound) -> Any:
     return fields
 
 
-def _author(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
-    """Who said it; only where the message itself does not tell, whom the payload names."""
-    found = pick.first_person((message,), {}) if message else Person()
-    return found if found != Person() else pick.first_person(among, flat)
+def _unworded(payload: dict[str, Any], message: dict[str, Any], event_type: str) -> str:
+    """Why there is no text: it may stand deeper than is looked."""
+    spoken = message or _SPOKEN.search(event_type) or is_worded(payload, SAID)
+    return "no_text" if spoken else ""
 
 
 def _delivery_in(payload: Mapping[str, Any], event_type: str) -> str:

@@ -34,6 +34,7 @@ from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either
 from relay.sources.read.markup import html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import is_private
 
 #: The event, and of which type the thread is that it is about.
 _THREAD_TYPES = {
@@ -137,6 +138,8 @@ class HelpScout(BaseAdapter):
         if what == "convo.note.created" and not self._keep_private:
             return Skipped("private")
         part = _newest_part(item, what)
+        if is_private(part.value) and not self._keep_private:
+            return Skipped("private")
         if (part.maybe_text("state") or item.maybe_text("state")) == "draft" and not self._keep_drafts:
             return Skipped("draft")
         # Tiny events of different kinds have the same bytes, so the kind belongs to the key.

@@ -49,4 +49,9 @@ def _fill(view: dict[str, Any], answer: Walk) -> None:
         ]
 
 
-HUBSPOT_LOOKUP = LookUp(_path, _fill, api="https://api.hubapi.com")
+def _hides(payload: Walk, answer: Walk) -> bool:
+    """An internal comment; one that its source keeps says so already."""
+    return answer.maybe_text("type") == "COMMENT" and payload.maybe_text("messageType") != "COMMENT"
+
+
+HUBSPOT_LOOKUP = LookUp(_path, _fill, api="https://api.hubapi.com", hides=_hides)

@@ -39,10 +39,12 @@ from relay.sources.read.intercom_item import (
     url_of,
 )
 from relay.sources.read.moment import moment_us
+from relay.sources.read.privacy import is_private
 
 #: Parts that nobody wrote, whatever their body says.
 _MACHINE_PARTS = frozenset({"channel_and_reply_time_expectation"})
-_PRIVATE_PARTS = frozenset({"note", "note_and_reopen"})
+#: Something was said, wherever it stands.
+_SPOKEN_TOPICS = ("user.created", "user.replied", "admin.replied", "admin.single.created", "lead.created")
 
 
 class Intercom(BaseAdapter):
@@ -145,7 +147,8 @@ class Intercom(BaseAdapter):
 
     def _part(self, notice: _Notice, thread: str, item: Walk, part: Walk, *, n: int) -> Parsed:
         topic, what = notice.topic, part.maybe_text("part_type")
-        if (what in _PRIVATE_PARTS or topic.endswith((".noted", ".note.created"))) and not self._keep_private:
+        private = what.startswith("note") or topic.endswith((".noted", ".note.created"))
+        if (private or is_private(part.value)) and not self._keep_private:
             return Skipped("private")
         if what in _MACHINE_PARTS and not self._keep_bots:
             return Skipped("bot")
@@ -234,6 +237,7 @@ class Intercom(BaseAdapter):
             delivery_id=delivery,
             # A reply that assigns, too, is announced under two topics.
             also_seen=(event_id(source, seen),) if spoken else (),
+            unworded="no_text" if notice.topic.endswith(_SPOKEN_TOPICS) else "",
             payload=notice.body.value,
         )
 

@@ -15,8 +15,11 @@ from relay.event import Attachment, Person
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
 from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described, answer_line
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.read.unknown import skip_unknown
 
 _KINDS = {"incoming_event": "message.created", "event_updated": "message.updated"}
+#: What the product itself says, and forms that nobody has filled in yet.
+_NOISE = frozenset({"system_message", "form", "annotation"})
 _SAID = frozenset({"message", "file", "rich_message", "filled_form", "custom"})
 
 _event = Shape(
@@ -42,7 +45,7 @@ class LiveChat(Described):
         if action == "incoming_chat":
             return self._chat(inner["chat"], now_s)
         if action not in _KINDS:
-            return [Skipped("type")]
+            return [Skipped("type") if action else skip_unknown(payload)]
         return [self._item_of(inner, inner["event"], Walk({}), _KINDS[action], now_s)]
 
     def _chat(self, chat: Walk, now_s: float) -> list[Parsed]:
@@ -62,8 +65,8 @@ class LiveChat(Described):
             return Parked(str(error), content_key(orjson.dumps(event.value)))
 
     def _event(self, place: Walk, event: Walk, chat: Walk, kind: str, now_s: float) -> Parsed:
-        if event.maybe_text("type") not in _SAID:
-            return Skipped("type")
+        if (form := event.maybe_text("type")) not in _SAID:
+            return Skipped("type") if form in _NOISE else skip_unknown(event.value)
         payload: dict[str, Any] = {
             "chat_id": place.maybe_ident("chat_id"),
             "thread_id": place.maybe_ident("thread_id"),

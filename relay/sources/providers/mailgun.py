@@ -23,6 +23,7 @@ from relay.sources.base import (
     Skipped,
     Walk,
     hmac_bytes,
+    json_object,
 )
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
@@ -37,6 +38,7 @@ from relay.sources.read.charset import printable
 from relay.sources.read.form_scan import form_fields
 from relay.sources.read.json_scan import members, small_value
 from relay.sources.read.multipart import Form, as_list, encode_multipart, parse_form, parse_parameters
+from relay.sources.read.unknown import skip_unknown
 
 #: Retries go on for eight hours, and nobody says whether they are signed anew.
 _WINDOW_S = 9 * 3600
@@ -78,7 +80,9 @@ class Mailgun(MailAdapter):
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         if _is_json(inbound):
-            return Skipped("type")  # an event webhook of sent mail
+            payload = json_object(inbound.body)
+            # An event webhook of sent mail.
+            return Skipped("type") if "event-data" in payload or "event" in payload else skip_unknown(payload)
         form = parse_form(inbound.body, inbound.headers.get("content-type", ""))
         if "event" in form and not any(key in form for key in ("body-plain", "body-mime", "message-url")):
             return Skipped("type")  # the same in its older form

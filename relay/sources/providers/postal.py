@@ -32,6 +32,7 @@ from relay.sources.proof.credentials import has_login, login_headers
 from relay.sources.proof.public_key import public_key_of
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import parse_form
+from relay.sources.read.unknown import skip_unknown
 
 _FORM = "application/x-www-form-urlencoded"
 #: The newer signature first: where it is there, the older one proves nothing.
@@ -39,6 +40,8 @@ _SIGNATURES: tuple[tuple[str, type[SHA256] | type[SHA1]], ...] = (
     ("x-postal-signature-256", SHA256),
     ("x-postal-signature", SHA1),
 )
+#: What webhooks of sent mails have, and no mail.
+_ACTIVITY = frozenset({"event", "status", "original_message", "server", "domain", "ip_address"})
 #: Header fields that the read format gives beside the text.
 _FIELDS = ("to", "cc", "from", "date", "in_reply_to", "references", "auto_submitted", "reply_to")
 
@@ -87,7 +90,7 @@ class Postal(MailAdapter):
             payload = json_object(inbound.body)
         if "rcpt_to" not in payload:
             # A webhook of sent mails (sent, held, bounced) of the same server.
-            return Skipped("type")
+            return Skipped("type") if _ACTIVITY & payload.keys() else skip_unknown(payload)
         body = Walk(payload)
         if payload.get("bounce") in (True, "true", "1"):
             return Skipped("bounce")

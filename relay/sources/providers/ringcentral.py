@@ -14,6 +14,7 @@ from relay.event import Attachment, Event, Person
 from relay.sources.base import Inbound, Parsed, Reply, Skipped, Walk, any_same
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.read.unknown import skip_unknown
 
 _TEXT = Shape(
     kinds={},
@@ -85,7 +86,7 @@ class RingCentral(Described):
             raise PayloadInvalid("wanted a JSON object")
         body = Walk(payload).maybe("body")
         if not body.value:
-            return [Skipped("empty")]
+            return [skip_unknown(payload)] if payload else [Skipped("empty")]
         if (post := body.maybe_text("eventType")) in _POSTS:
             if body.maybe_text("type") not in ("TextMessage", "") and not body.maybe_text("text"):
                 return [Skipped("type")]
@@ -94,8 +95,12 @@ class RingCentral(Described):
             return [self._text(payload, body, now_s)]
         if body.items("parties"):
             return [self._call(payload, body, now_s)]
-        # A change of the message store tells counts only.
-        return [Skipped("thin" if body.items("changes") else "type")]
+        if body.items("changes"):
+            # A change of the message store tells counts only.
+            return [Skipped("thin")]
+        # Presence, chats that are renamed: their kind stands in one of these.
+        known = body.maybe_text("eventType") or body.maybe_text("type")
+        return [Skipped("type") if known else skip_unknown(payload)]
 
     def _made(self, payload: dict[str, Any], shape: Shape, kind: str, now_s: float) -> Event:
         key = text_at(payload, "uuid") or text_at(payload, f"{{{shape.message}}}:{{{shape.time}}}")

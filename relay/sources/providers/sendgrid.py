@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk
+from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, parse_json
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_block
@@ -34,6 +34,7 @@ from relay.sources.proof.freshness import require_window, window_s
 from relay.sources.proof.public_key import public_key_of
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.multipart import Form, as_object, encode_multipart, parse_form
+from relay.sources.read.unknown import skip_unknown
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
@@ -82,8 +83,7 @@ class SendGrid(MailAdapter):
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
         content_type = inbound.headers.get("content-type", "")
         if content_type.lower().startswith("application/json"):
-            # Event webhooks (delivered, opened) of the same account, pointed here.
-            return Skipped("type")
+            return _no_mail(parse_json(inbound.body))
         form = parse_form(inbound.body, content_type)
         charsets = {
             key: value for key, value in as_object(form.raw("charsets")).items() if isinstance(value, str)
@@ -143,6 +143,14 @@ def _private_key(text: str) -> ec.EllipticCurvePrivateKey | None:
         return ec.derive_private_key(int.from_bytes(raw), ec.SECP256R1()) if len(raw) == 32 else None
     except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm):
         return None
+
+
+def _no_mail(payload: Any) -> Skipped:
+    """Event webhooks (delivered, opened) of the same account, pointed here. Raises PayloadInvalid for other words."""
+    items = payload if isinstance(payload, list) else [payload]
+    if all(isinstance(item, dict) and "event" in item for item in items):
+        return Skipped("type")
+    return skip_unknown(payload)
 
 
 def _mail(form: Form) -> Mail:

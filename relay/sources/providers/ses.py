@@ -112,8 +112,9 @@ class Ses(MailAdapter):
         if kind != "Notification":
             # Visiting an UnsubscribeConfirmation's URL would subscribe again.
             return Skipped("handshake" if kind == "SubscriptionConfirmation" else "lifecycle")
+        message = envelope.text("Message")
         try:
-            notification = Walk(json_object(envelope.maybe_text("Message").encode("utf-8", "replace")))
+            notification = Walk(json_object(message.encode("utf-8", "replace")))
         except PayloadInvalid:
             return Skipped("type")  # a notification of something else than SES
         what = notification.maybe_text("notificationType") or notification.maybe_text("eventType")

@@ -22,6 +22,7 @@ from relay.sources.mail.mime import read_mime
 from relay.sources.mail.sample import MailSample, sample_mails
 from relay.sources.proof.credentials import login_headers
 from relay.sources.proof.rule import ProofRule, require_proof
+from relay.sources.read.unknown import skip_unknown
 
 _TOKEN = "x-messagesystems-webhook-token"  # noqa: S105 - a header's name
 
@@ -64,8 +65,10 @@ class SparkPost(MailAdapter):
 def _mail(item: Walk) -> Mail | Skipped:
     outer = item["msys"]
     if "relay_message" not in outer.value:
-        # An empty one asks whether somebody is there; the others are of sent mails.
-        return Skipped("type" if outer.value else "test")
+        # An empty one asks whether somebody is there; the others are of sent mails ("message_event").
+        if all(key.endswith("_event") for key in outer.value):
+            return Skipped("type" if outer.value else "test")
+        return skip_unknown(outer.value)
     message = outer["relay_message"]
     content = message["content"]
     kept = {key: value for key, value in content.value.items() if key != "email_rfc822"}

@@ -15,6 +15,7 @@ from relay.event import Attachment
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
 from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.read.unknown import skip_unknown
 
 _MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
 #: Types that hold nothing that somebody said.
@@ -44,7 +45,7 @@ class WhatsApp(Described):
                 found += self._change(change.maybe("value"), now_s)
                 if len(found) > MAX_DESCRIBED_ITEMS:
                     raise PayloadInvalid(f"more than {MAX_DESCRIBED_ITEMS} events in one request")
-        return found or [Skipped("type")]
+        return found or [skip_unknown(payload)]
 
     def _change(self, value: Walk, now_s: float) -> list[Parsed]:
         found: list[Parsed] = [Skipped("status") for _ in value.items("statuses")[:1]]

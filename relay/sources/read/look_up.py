@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from relay.nobody import is_nobody
 from relay.sources.base import Walk
 from relay.sources.read.either import looks_like_html
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
@@ -16,13 +17,13 @@ from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """One provider's. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
+    """Says what one provider's API is asked. `api` is where its API lies; "" where each tenant has an address of its own, as `example` shows.
 
     `path(view, payload)` is what to ask there, "" where there is nothing to ask; with `question` its JSON is posted, else the
     path is got. `fill(view, answer)` adds to the view of an event what the answer has; what the view has already is never
-    replaced. `busy(answer)` says of an answer with status 200 that the provider cannot answer now. `changes`: what is asked
-    may be another with the next event (the newest message, a text that was edited), so an answer is for one event only.
-    `scope` is what a token is asked for, where the provider gives tokens for a while (OAuth).
+    replaced. `hides(payload, answer)`: the answer is not for the customer, which the payload did not
+    say. `busy(answer)` says of an answer with status 200 that the provider cannot answer now. `changes`: what is asked may be
+    another with the next event (the newest message, a text that was edited), so an answer is for one event only. `scope` is what a token is asked for, where the provider gives tokens for a while (OAuth).
 
     `where(payload)` says where the API lies for this event ("" for nowhere), where neither `api` nor the config does.
     `sign(url, login, now_s)` makes the headers of a request that a key signs (`login` is id:secret). `read(content)` reads an
@@ -35,6 +36,7 @@ class LookUp:
     example: str = ""
     question: Callable[[Mapping[str, Any], Walk], Mapping[str, Any]] | None = None
     busy: Callable[[Walk], bool] | None = None
+    hides: Callable[[Walk, Walk], bool] | None = None
     changes: bool = False
     scope: str = ""
     where: Callable[[Walk], str] | None = None
@@ -77,5 +79,6 @@ def put_either(view: dict[str, Any], told: str) -> None:
 def put_person(view: dict[str, Any], person_id: str, name: str, email: str) -> None:
     """Set what the sender lacks of id, name and address; an address without "@" is none."""
     sender = view["sender"]
+    name = "" if is_nobody(name) else name
     for key, value in (("id", person_id), ("name", name), ("email", email if "@" in email else "")):
         sender[key] = sender.get(key) or value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -149,21 +149,34 @@ def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def message_in(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What was said, as an object under bare names: a comment, a reply, or the newest of a list of them; {} where the
-    payload has none."""
+    """What was said, as an object under bare names: a comment, a reply; {} where the payload has none."""
     for place in among:
         for name in _MESSAGES:
             inner = place.get(name)
             if isinstance(inner, dict) and inner:
                 return bare(inner)
+    return {}
+
+
+def newest_in(among: Sequence[dict[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
+    """The newest of a list of messages, under bare names; {} without a list. Where `readers` says that it is "private", the
+    newest "public" one: it may be as new, and is the same entry once more if it is not."""
     for place in among:
         for name in _MESSAGE_LISTS:
             listed = place.get(name)
             if isinstance(listed, list) and (found := [bare(one) for one in listed if isinstance(one, dict)]):
-                return max(enumerate(found), key=lambda one: (first_moment_us((one[1],), TIME) or 0, one[0]))[
-                    1
-                ]
+                ordered = sorted(enumerate(found), key=_when_said, reverse=True)
+                newest = ordered[0][1]
+                if readers(newest) != "private":
+                    return newest
+                return next((one for _, one in ordered if readers(one) == "public"), newest)
     return {}
+
+
+def _when_said(listed: tuple[int, Mapping[str, Any]]) -> tuple[int, int]:
+    """What a message of a list is sorted by: its time, else its place."""
+    place, message = listed
+    return first_moment_us((message,), TIME) or 0, place
 
 
 def worded(place: Mapping[str, Any]) -> dict[str, Any]:

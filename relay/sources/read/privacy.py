@@ -31,19 +31,37 @@ _THING = r"(?:note|comment|message|reply|post|article)?"
 _SEEN = r"(?:customer|customers|enduser|endusers|client|requester|public|portal|selfservice)"
 _PUBLIC = re.compile(
     rf"{_OF}(?:is)?(?:public|published)|(?:is)?(?:public|published){_THING}|ispubliccomment"
-    rf"|{_OF}(?:is)?visible(?:to|in|for){_SEEN}|{_SEEN}visible|isvisibleto{_SEEN}"
+    rf"|{_OF}(?:is)?(?:visible|shared)(?:to|in|for|with){_SEEN}|{_OF}(?:is)?{_SEEN}visible|isvisibleto{_SEEN}"
 )
 _PRIVATE = re.compile(
-    rf"{_OF}(?:is)?(?:private|internal|confidential)|(?:is)?(?:private|internal|confidential){_THING}"
-    r"|(?:is)?(?:agents?|staff|team)only"
+    rf"{_OF}(?:is)?(?:private|internal|confidential)"
+    rf"|(?:is)?(?:private|internal|confidential){_THING}|(?:is)?(?:agents?|staff|team|internal)only"
 )
-_VISIBILITY = re.compile(rf"{_OF}(?:visibility|privacy|audience|notetype|commenttype)")
+#: Flags that only tell where they are set: what is shown, or is no note, need not be public.
+_HIDDEN = re.compile(rf"{_OF}(?:is)?(?:hidden|whisper)|{_OF}isnote|note")
+_SHOWN = re.compile(rf"{_OF}(?:is)?(?:publicly)?visible")
+_VISIBILITY = re.compile(
+    rf"(?:sys)?{_OF}(?:visibility|privacy|audience|confidentiality|accesslevel|notetype|commenttype|replytype)"
+)
 #: A key whose value may be one of the words below that nobody uses for anything else.
-_TYPE = re.compile(rf"{_OF}(?:type|subtype|kind|channel|source|action|event|eventtype)")
+_TYPE = re.compile(
+    r"[a-z]*(?:type|subtype|kind|channel|source|action|event|element|mode|category|field(?:name)?)"
+)
+#: Intercom's parts: a note is the team's.
+_PART = re.compile(r"(?:conversation|ticket)?parttype")
 _PRIVATE_TYPES = frozenset(
     {
         *("internalnote", "privatenote", "internalcomment", "privatecomment", "internalmessage"),
         *("privatemessage", "notetypeprivate", "worknote", "worknotes", "internalreply", "staffnote"),
+        *(
+            "privatereply",
+            "agentnote",
+            "teamnote",
+            "whisper",
+            "noteinternal",
+            "noteprivate",
+            "commentinternal",
+        ),
     }
 )
 _YES = frozenset({"true", "yes", "1", "y", "on", "t"})
@@ -125,11 +143,14 @@ def _bare(key: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _means(name: str) -> str:
-    """Which of the four ways of saying it the key is, "" for any other."""
+    """Which of the ways of saying it the key is, "" for any other."""
     for word, pattern in (
         ("public", _PUBLIC),
         ("private", _PRIVATE),
+        ("hidden", _HIDDEN),
+        ("shown", _SHOWN),
         ("visibility", _VISIBILITY),
+        ("part", _PART),
         ("type", _TYPE),
     ):
         if pattern.fullmatch(name):
@@ -145,8 +166,13 @@ def _told(name: str, value: Any) -> Audience:
         # Jira: {"type": "role", "value": "Administrators"}
         return "private" if _word(value.get("type")) in ("role", "group") else ""
     word = _word(value)
-    if meaning == "type":
-        return "private" if word in _PRIVATE_TYPES else ""
+    if meaning == "hidden":
+        # Under "note" a text may stand: "yes" is one.
+        return "private" if value is True or (word in _YES and name != "note") else ""
+    if meaning == "shown":
+        return "private" if word in _NO else ""
+    if meaning in ("type", "part"):
+        return "private" if word in _PRIVATE_TYPES or (meaning == "part" and word == "note") else ""
     if word in _PRIVATE_WORDS:
         return "private"
     if word in _PUBLIC_WORDS:

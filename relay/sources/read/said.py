@@ -17,6 +17,9 @@ class Said:
     text: str = ""
     html: str = ""
 
+    def __bool__(self) -> bool:
+        return bool(self.text or self.html)
+
 
 def read_said(message: Mapping[str, Any], flat: Mapping[str, Any], *, markdown: bool = False) -> Said:
     """The words of `message`, else those of the whole payload (`flat`), both under bare names; a rating that stands

@@ -32,7 +32,7 @@ class Go:
 @dataclass(frozen=True, slots=True)
 class PageRoute:
     """How a page is reached: `act` is the audit's word for what it changes ("": nothing), `asks`: it acts only when the form
-    says that the person is sure, `own`: it shows nothing but what was asked with, or what is no payload."""
+    says that the person is sure, `own`: it never shows a payload, so the audit notes no look."""
 
     method: str
     act: str = ""

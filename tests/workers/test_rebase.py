@@ -14,7 +14,7 @@ from relay.description import safe_html
 from relay.event import iso_time
 from relay.patch import Document, Patch, fold
 from relay.registers import Way
-from workers.flush.base import rebase
+from workers.flush.rebase import rebase
 
 _WORDS = re.compile(r"text-\d+-\d+")
 

@@ -1,0 +1,28 @@
+"""Lanes as every process of the relay opens them: where each one's Planhat is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relay.config import Config
+from relay.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTenant:
+    """One lane's Planhat. `given`: somebody has named its address; otherwise it is the usual one."""
+
+    url: str
+    token: Callable[[], str] = field(repr=False)
+    given: bool = True
+
+
+def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
+    """Where `lane` delivers: what it says itself, else what the environment says. Raises KeyError for one that is not there."""
+    held = config.lane(lane)
+    return LaneTenant(
+        held.url or settings.planhat_url,
+        held.token or settings.planhat_token,
+        bool(held.url) or settings.planhat_url_given,
+    )
