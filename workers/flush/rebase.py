@@ -35,16 +35,16 @@ def rebase(
     coming: Sequence[Patch],
     record: Mapping[str, Any] | None,
     *,
-    doubtful: bool = False,
+    perhaps: Sequence[Patch] = (),
 ) -> Document:
     """`document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
-    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `doubtful`: a call that
-    was cut off may have brought it there already."""
+    Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; `perhaps`: those of it
+    that a call which was cut off, or a server that is no more, may have brought there already."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
     fold(document, before)
-    if doubtful and record is not None:
+    if record is not None:
         # Looked for in the text as well: it is not to stand there twice.
-        fold(document, [_appended(patch) for patch in coming if patch.action == "upsert"])
+        fold(document, [_appended(patch) for patch in perhaps if patch.action == "upsert"])
     document.sent_hash = ""
     if record is None:
         document.planhat_id = ""
@@ -59,7 +59,7 @@ def rebase(
             # Also where nothing stands: what was delivered and is gone was taken out since.
             entries = document.registers.setdefault(name, {}).setdefault(way, {})
             text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
-            _align(document, entries, stored.get(name, {}), text)
+            _align(document, entries, stored.get(name, {}), _words(name, coming), text)
             continue
         if standing in (None, "", []):
             continue
@@ -85,6 +85,16 @@ def _appended(patch: Patch) -> Patch:
     """What `patch` appends, and nothing else of it."""
     fields = {name: (way, value) for name, (way, value) in patch.fields.items() if way == "append"}
     return replace(patch, fields=fields, company_id="", company={})
+
+
+def _words(name: str, patches: Sequence[Patch]) -> dict[str, list[Any]]:
+    """What each message was to append to `name`, one after the other: an earlier version may be what was delivered."""
+    said: dict[str, list[Any]] = {}
+    for patch in patches:
+        way, value = patch.fields.get(name, ("", None))
+        if way == "append":
+            said.setdefault(patch.message_id, []).append(value)
+    return said
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,8 +179,14 @@ class Blocks(Lines):
         return self.text[start:end].strip()
 
 
-def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any], text: Lines) -> None:
-    """Finds `entries` in `text`, in order; what is between them becomes pieces. An entry that was `stored`, hence delivered, and
+def _align(
+    document: Document,
+    entries: dict[str, Any],
+    stored: Mapping[str, Any],
+    words: Mapping[str, Sequence[Any]],
+    text: Lines,
+) -> None:
+    """Finds `entries` in `text`, in order, by what they say now or said in `words`; what is between them becomes pieces. An entry that was `stored`, hence delivered, and
     is not found was taken out since: what stands speaks. One that may not have been delivered yet stays."""
     live = sorted(
         (
@@ -183,7 +199,8 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
     found: dict[str, tuple[int, int]] = {}
     at = 0
     for _, message, entry in live:
-        place = _find(text, at, entry[3], stored.get(message))
+        was = stored[message][3] if message in stored else None
+        place = _find(text, at, [entry[3], was, *words.get(message, ())])
         if place is not None:
             found[message] = place
             at = place[1]
@@ -204,9 +221,9 @@ def _align(document: Document, entries: dict[str, Any], stored: Mapping[str, Any
     _piece(document, entries, text.piece(at, len(text.text)), key, number)
 
 
-def _find(text: Lines, at: int, said: Any, was: Any) -> tuple[int, int] | None:
-    """Where an entry stands, in its newest words or in those that were delivered before."""
-    for words in (said, was[3] if was is not None else None):
+def _find(text: Lines, at: int, said: Sequence[Any]) -> tuple[int, int] | None:
+    """Where an entry stands, in the first of its words that are there: the newest, or what may have been delivered before."""
+    for words in said:
         if words not in (None, ""):
             place = text.find(str(words), at)
             if place is not None:
