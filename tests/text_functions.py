@@ -174,7 +174,8 @@ ROWS: dict[str, Row] = {
         thread_of=text(lambda one: pick.thread_of([{"links": {"ticket": one}}], {}), "/"),
         author_of=text(lambda one: pick.author_of({"author": one}, [{"from": one}], {"user": one}), "a@"),
         channel_of=text(lambda one: pick.channel_of([{"channel": {"id": one, "name": one}}])),
-        message_in=text(lambda one: pick.message_in([{"comments": [{"body": one}]}])),
+        message_in=text(lambda one: pick.message_in([{"comment": {"body": one}}])),
+        newest_in=text(lambda one: pick.newest_in([{"comments": [{"body": one}]}], lambda _: "")),
         tags_of=text(lambda one: pick.tags_of({"tags": one}), ","),
         ticket_of=text(lambda one: pick.ticket_of([{"ticket": {"status": one}}], {"status": one})),
         worded=text(lambda one: pick.worded({"body": {"plain": one}})),
@@ -225,6 +226,8 @@ ROWS: dict[str, Row] = {
     ),
     **rows(
         unknown,
+        is_worded=text(lambda one: unknown.is_worded({"a": [one, {"b": one}], one: one})),
+        skip_unknown=text(lambda one: unknown.skip_unknown({"a": [one, {"b": one}]})),
         holds_words=raw(
             lambda one: [unknown.holds_words(Inbound(one, {"content-type": kind})) for kind in (FORM, "")],
             [*RAW, *JSON],

@@ -121,9 +121,9 @@ def _post_one(
 
 def _where_to_look(lane: str, dead_id: str) -> str:
     """What a dashboard cannot show, and what its buttons do here."""
-    option, query = ("", "") if lane == MAIN else (f" --lane {lane}", f"?lane={lane}")
+    option, below = ("", "") if lane == MAIN else (f" --lane {lane}", f"/lanes/{lane}")
     return (
-        f"More: relay dead show {dead_id}{option}, or the relay's console: /console/dead/{dead_id}{query}\n"
+        f"More: relay dead show {dead_id}{option}, or the relay's console: /console{below}/dead/{dead_id}\n"
         "Requeue replays it with today's rules. Delete and Empty take away this job alone: it comes back, the dead letter stays. "
         f"To give it up: relay dead discard {dead_id}{option}"
     )

@@ -7,14 +7,14 @@ import sys
 
 import click
 
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import UserError
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Whose it was and whose it is, as JSON.")
-@place_options
+@lane_options
 def adopt(yes: bool, as_json: bool, place: Place) -> None:
     """Take a lane over for the Planhat of this relay's settings, after it has really moved: to another tenant, or to a token
     and an address that nothing proves to be the same tenant's.
@@ -32,21 +32,21 @@ def adopt(yes: bool, as_json: bool, place: Place) -> None:
 
     context = open_context(place)
     context.require_named()
-    settings = context.settings
-    if not settings.planhat_token():
+    tenant = context.tenant
+    if not tenant.token():
         raise UserError("set RELAY_PLANHAT_TOKEN: whose lane it is to be is told by the token")
-    ownership = Ownership(context.outbox, settings.planhat_url, settings.planhat_token)
+    ownership = Ownership(context.outbox, tenant.url, tenant.token)
     before = ownership.read()
-    same = not before.url or holder_of(settings.planhat_url, settings.planhat_token()) in before.holders
+    same = not before.url or holder_of(tenant.url, tenant.token()) in before.holders
     if not same:
         waits = sum(counts["pending"] for counts in context.outbox.ledger().values())
-        asks = f"These keys belong to the relay of {before.url}; {waits} events wait. Deliver to {settings.planhat_url} from now on?"
+        asks = f"These keys belong to the relay of {before.url}; {waits} events wait. Deliver to {tenant.url} from now on?"
         if not yes and not sys.stdin.isatty():
             raise UserError(f"{asks} Say --yes")
         if not yes:
             click.confirm(asks, abort=True)
     if not same:
-        context.audit("adopt", before=before.url, now=settings.planhat_url)
+        context.audit("adopt", before=before.url, now=tenant.url)
     if before.url and not same:
         # First nothing that was delivered is known any more; whoever is killed in between has harmed nothing.
         epoch = Epoch(context.outbox)
@@ -55,12 +55,8 @@ def adopt(yes: bool, as_json: bool, place: Place) -> None:
     if not same or not before.url:
         ownership.adopt()
     if as_json:
-        click.echo(
-            json.dumps({"before": before.url or None, "now": settings.planhat_url, "changed": not same})
-        )
+        click.echo(json.dumps({"before": before.url or None, "now": tenant.url, "changed": not same}))
     elif same and before.url:
-        click.echo(f"The lane is this relay's already ({settings.planhat_url}); nothing was changed.")
+        click.echo(f"The lane is this relay's already ({tenant.url}); nothing was changed.")
     else:
-        click.echo(
-            f"The lane is this relay's now ({settings.planhat_url}). Start it: relay serve, relay work."
-        )
+        click.echo(f"The lane is this relay's now ({tenant.url}). Start it: relay serve, relay work.")

@@ -13,7 +13,7 @@ from relay.cli.asking import MOMENT, TIMES
 from relay.cli.listing import Listing, listing_options
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.output import counted
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import UserError
 
 
@@ -24,7 +24,7 @@ from relay.errors import UserError
 @click.option("--source", type=SOURCE_PARAM, default="", help="Events of this source only.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; one a core otherwise.")
 @listing_options
-@place_options
+@lane_options
 def backtest(
     new_file: str,
     since: str,

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
@@ -233,9 +233,15 @@ class _Told:
 
 def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[DoctorLine]:
     from relay.cli.tenant import tenant_checks
+    from relay.operations.lanes import lane_tenant
 
     loaded = examine_config(path, environ)
-    return list(tenant_checks(settings, loaded.config, loaded.book, everything=False))
+    found: list[DoctorLine] = []
+    for lane in loaded.config.lane_names:
+        tenant, config = lane_tenant(loaded.config, lane, settings), loaded.config.for_lane(lane)
+        for one in tenant_checks(tenant, config, loaded.book, everything=False):
+            found.append(replace(one, found=f"(lane {lane}) {one.found}") if loaded.config.lanes else one)
+    return found
 
 
 def _grave(path: str, environ: Mapping[str, str], found: Sequence[DoctorLine]) -> list[DoctorLine]:

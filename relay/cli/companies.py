@@ -9,7 +9,7 @@ import click
 from relay.cli.asking import MOMENT, TIMES
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.output import counted, echo_json, faint, shown, strong, warn
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 
 
 @click.group()
@@ -23,7 +23,7 @@ def companies() -> None:
 @click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True)
 @click.option("--yaml", "as_yaml", is_flag=True, help="Only what is to be pasted into the config.")
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/companies/missing gives it.")
-@place_options
+@lane_options
 def missing(source: str, since: str, limit: int, as_yaml: bool, as_json: bool, place: Place) -> None:
     """What was asked for and not found: addresses, channels and keys of the letters that wait for a company, how often, when
     last, and the YAML that would answer them. Once the config has it, these letters go by themselves.
@@ -35,12 +35,17 @@ def missing(source: str, since: str, limit: int, as_yaml: bool, as_json: bool, p
     """
     from relay.cli.context import open_context
     from relay.operations.companies import missing_companies
+    from relay.operations.merged import merge_missing
     from relay.operations.selection import read_moment
 
     context = open_context(place)
-    since_ms = read_moment({"since": since}, "since", context.outbox.now_ms(), blank=True)
+    since_ms = read_moment({"since": since}, "since", context.home.now_ms(), blank=True)
     context.audit("look", page="companies missing", source=source)
-    found = missing_companies(context.outbox, source=source, since_ms=since_ms, limit=limit)
+    answers = {
+        lane.lane: missing_companies(lane.outbox, source=source, since_ms=since_ms, limit=limit)
+        for lane in context.each_lane()
+    }
+    found = merge_missing(answers) if len(answers) > 1 else answers.popitem()[1]
     if as_json:
         echo_json(found)
     elif as_yaml:
@@ -55,11 +60,12 @@ def _print(found: dict[str, Any]) -> None:
     if found["truncated"]:
         click.echo(warn("only the newest letters were looked at"))
     for row in found["missing"]:
+        lane = f" --lane {row['lane']}" if "lane" in row else ""
         click.echo(f"{row['count']:>6,}  {strong(shown(row['key']))} {shown(row['asked_for'])}")
         click.echo(
             faint(
                 f"        {', '.join(map(shown, row['sources']))}; {counted(row['events'], 'event')}; last {row['last_seen']}; "
-                f"relay dead show {row['sample']}"
+                f"relay dead show {row['sample']}{lane}"
             )
         )
     if found["more"]:

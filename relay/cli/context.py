@@ -19,6 +19,9 @@ from relay.cli.place import Place
 from relay.errors import OutboxUnavailable, RelayError, UserError
 from relay.settings import Settings
 
+#: Of a context: what is the same for all lanes.
+_OF_ALL_LANES = ("up", "environ", "settings", "_loaded", "house", "redis", "lane_names", "home")
+
 
 class NothingRuns(RelayError):
     """No relay was found; the message names what was tried and what to do."""
@@ -127,7 +130,8 @@ class CliContext:
 
     @property
     def config(self) -> Any:
-        return self._loaded[0]
+        """Today's; of the lane that is named, where one is."""
+        return self._loaded[0].for_lane(self.place.lane) if self.place.lane else self._loaded[0]
 
     @property
     def known_sources(self) -> frozenset[str]:
@@ -138,7 +142,8 @@ class CliContext:
             configured = list(self.config.sources)
         except RelayError:
             configured = []
-        return known_sources(self.outbox, configured)
+        names = known_sources(self.each_lane()[0].outbox, configured)
+        return names.union(*(lane.outbox.sources() for lane in self.each_lane()[1:]))
 
     @property
     def rulebook(self) -> Any:
@@ -179,25 +184,90 @@ class CliContext:
             ) from error
         return client
 
+    # -- lanes --------------------------------------------------------------------------------------------------
+
     @cached_property
-    def outbox(self) -> Any:
+    def lane_names(self) -> tuple[str, ...]:
+        """The config's, as far as the file can be read: who holds a lane in a hurry must not need one that holds."""
+        from relay.lane_name import MAIN
+        from relay.rules.file.lane_names import read_lane_names
+
+        return read_lane_names(self.settings.config) or (MAIN,)
+
+    @property
+    def several(self) -> bool:
+        """Whether the config has several lanes and none of them was named."""
+        return not self.place.lane and len(self.lane_names) > 1
+
+    @cached_property
+    def lane(self) -> str:
+        """The lane that is meant. Raises UserError where there are several and none was named, or one that is not there."""
+        from relay.lane_name import MAIN
+        from relay.rules.file.shape import did_you_mean
+
+        named, names = self.place.lane, self.lane_names
+        if not named and len(names) > 1:
+            raise UserError(f"the config has several lanes: name one with --lane ({', '.join(names)})")
+        if named and named not in (*names, MAIN):
+            raise UserError(f"no lane is called {named!r}{did_you_mean(named, names)}")
+        return named or names[0]
+
+    def each_lane(self) -> list[CliContext]:
+        """One for each lane that is meant: the one that was named, or all."""
+        if not self.several:
+            return [self]
+        return [self._of_lane(name) for name in self.lane_names]
+
+    def _of_lane(self, name: str) -> CliContext:
+        made = CliContext(replace(self.place, lane=name))
+        # What was asked once is asked once: the config may be large.
+        made.__dict__ |= {key: self.__dict__[key] for key in _OF_ALL_LANES if key in self.__dict__}
+        return made
+
+    @property
+    def tenant(self) -> Any:
+        """The lane's Planhat, as `LaneTenant`. Raises ConfigInvalid where only the config would tell."""
+        from relay.lane_name import MAIN
+        from relay.operations.lanes import LaneTenant, lane_tenant
+
+        settings = self.settings
+        if self.lane_names == (MAIN,):
+            return LaneTenant(settings.planhat_url, settings.planhat_token, settings.planhat_url_given)
+        return lane_tenant(self._loaded[0], self.lane, settings)
+
+    @cached_property
+    def home(self) -> Any:
+        """The outbox of what is the installation's and no lane's: the audit, sign-in links, drops."""
         from relay.outbox.outbox import Outbox
         from relay.outbox.vault import Vault
 
         return Outbox(self.redis, base=self.settings.key_prefix, vault=Vault(self.settings.encryption_keys))
 
     @cached_property
+    def outbox(self) -> Any:
+        """The lane's. Raises UserError as `lane` does."""
+        from relay.outbox.cluster_nodes import lane_client
+        from relay.outbox.outbox import Outbox
+
+        home, lane = self.home, self.lane
+        if lane == home.lane_name:
+            return home
+        client = lane_client(self.redis, lane)
+        return Outbox(client, lane=lane, base=home.base, vault=home.vault, home=home)
+
+    @cached_property
     def delivery(self) -> Any:
+        from relay.outbox.cluster_nodes import lane_client
         from relay.outbox.delivery import Delivery
 
-        return Delivery(self.redis, base=self.settings.key_prefix)
+        return Delivery(lane_client(self.redis, self.lane), lane=self.lane, base=self.settings.key_prefix)
 
     def audit(self, what: str, **of: Any) -> None:
         """A line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""
         from relay.outbox.audit import AuditLine, write_audit
 
-        told = {name: value for name, value in of.items() if value}
-        write_audit(self.outbox, AuditLine(operator(), what, socket.gethostname(), told))
+        told = {name: value for name, value in {**of, "lane": self.place.lane}.items() if value}
+        write_audit(self.home, AuditLine(operator(), what, socket.gethostname(), told))
 
 
 def open_context(place: Place) -> CliContext:

@@ -20,7 +20,7 @@ from relay.cli.conversation_input import (
     rows_of,
 )
 from relay.cli.conversation_output import COLUMNS, print_json, print_one, print_results, print_table
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import PlanhatError, UserError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _plainly(command: Callable[P, None]) -> Callable[..., None]:
 
     def run(*arguments: P.args, **options: P.kwargs) -> None:
         place = options.pop("place")
-        if isinstance(place, Place) and (place.named or place.config or place.env_file):
+        if isinstance(place, Place) and (place.named or place.config or place.env_file or place.lane):
             click.get_current_context().obj = place
         try:
             command(*arguments, **options)
@@ -53,7 +53,7 @@ def _plainly(command: Callable[P, None]) -> Callable[..., None]:
                 click.echo(f"Planhat says: {detail}", err=True)
             sys.exit(1)
 
-    return place_options(update_wrapper(run, command))
+    return lane_options(update_wrapper(run, command))
 
 
 def _context() -> CliContext:
@@ -76,19 +76,20 @@ def _planhat() -> Iterator[Planhat]:
 
     context = _context()
     context.require_named()
-    settings = context.settings
-    with Planhat(settings.planhat_url, settings.planhat_token) as planhat:
+    tenant = context.tenant
+    with Planhat(tenant.url, tenant.token) as planhat:
         yield planhat
 
 
 @click.group("conversations")
-@place_options
+@lane_options
 @click.pass_context
 def conversations(ctx: click.Context, place: Place) -> None:
     """Planhat's six conversation operations from the shell.
 
     A KEY is a Planhat id, or extid-<externalId>, or srcid-<sourceId>. The tenant comes from RELAY_PLANHAT_URL and
-    RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE); beside a running `relay up` it is that one's.
+    RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE), of a config with `lanes:` by --lane; beside a running `relay up` it is
+    that one's.
 
     \b
     Examples:

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from relay.cli.doctor_redis import Check, line, redis_checks
+from relay.cli.doctor_redis import Check, delivery_check, line, redis_checks
 from relay.cli.output import bad, echo_json, good, shown
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, RelayError
 
 
 @click.command()
-@place_options
+@lane_options
 @click.option("--json", "as_json", is_flag=True, help="The checks as JSON.")
 def doctor(place: Place, as_json: bool) -> None:
     """Check the live set-up: config, Redis and its persistence, the running web side and workers, what is held, dropped or
@@ -55,7 +55,21 @@ def _checks(context: Any) -> Iterator[Check]:
         reached = reached and (check["check"] != "redis" or check["ok"])
         yield check
     yield from _web_checks(context, reached=reached)
+    lanes = context.each_lane()
+    for lane in lanes:
+        for check in _lane_checks(lane, config, reached=reached):
+            yield (
+                {**check, "lane": lane.lane, "check": f"{lane.lane}: {check['check']}"}
+                if len(lanes) > 1
+                else check
+            )
+
+
+def _lane_checks(context: Any, config: Any, *, reached: bool) -> Iterator[Check]:
+    """`context` is one lane's."""
+    config = config.for_lane(context.lane) if config else None
     if reached:
+        yield delivery_check(context)
         yield from _problem_checks(context, config)
         yield from _source_checks(context, config)
     yield from _planhat_checks(context, config)
@@ -73,8 +87,8 @@ def _web_checks(context: Any, *, reached: bool) -> Iterator[Check]:
     if url:
         yield _ready(url)
     if reached:
-        now_ms = context.outbox.now_ms()
-        processes = read_processes(context.outbox, now_ms=now_ms)
+        now_ms = context.home.now_ms()
+        processes = read_processes(context.home, now_ms=now_ms)
         web = [process for process in processes if process.role == "web" and process.alive(now_ms)]
         found = ", ".join(process.who for process in web) or "no web side has given a sign of life"
         yield line("web", bool(web), found, "start one with `relay serve`")
@@ -158,5 +172,10 @@ def _chosen(config: Any, name: str) -> bool:
 def _planhat_checks(context: Any, config: Any) -> Iterator[Check]:
     from relay.cli.tenant import tenant_checks
 
-    for check in tenant_checks(context.settings, config, context.rulebook if config else None):
+    try:
+        tenant = context.tenant
+    except RelayError:
+        # Said already: the config does not hold.
+        return
+    for check in tenant_checks(tenant, config, context.rulebook if config else None):
         yield line(check.name, check.ok, check.found, check.do)

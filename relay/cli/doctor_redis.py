@@ -30,7 +30,7 @@ def line(check: str, ok: bool, found: str, do: str = "") -> Check:
 
 
 def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
-    """The server, its durability and room, the clock, the workers, delivery. Where it does not answer, that alone."""
+    """The server, its durability and room, the clock, the workers. Where it does not answer, that alone."""
     from relay.outbox.durability import examine_durability
 
     try:
@@ -42,12 +42,11 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     yield from _durability(context, found, wanted)
     yield from _replicas(context, found, wanted)
     yield from _room(found)
-    skew_s = abs(time.time() - context.outbox.now_ms() / 1000)
+    skew_s = abs(time.time() - context.home.now_ms() / 1000)
     yield line(
         "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
     yield from _workers(context)
-    yield _delivery(context)
 
 
 def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:
@@ -59,7 +58,7 @@ def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:
     for problem in ([CLUSTER] if found.cluster else []) + [*found.problems]:
         sentence, _, do = problem.partition("; ")
         yield line("redis" if problem == CLUSTER else "redis durability", False, sentence, do)
-    refusal = try_write(context.redis, found, prefix=context.outbox.prefix, replicas=replicas)
+    refusal = try_write(context.redis, found, prefix=context.home.prefix, replicas=replicas)
     if not found.problems and not refusal:
         yield line("redis durability", True, _VOUCHES[found.confirmed_by])
     yield line(
@@ -119,9 +118,9 @@ def _room(found: Any) -> Iterator[Check]:
 def _workers(context: Any) -> Iterator[Check]:
     from relay.outbox.processes import delivering, read_processes
 
-    now_ms = context.outbox.now_ms()
-    processes = read_processes(context.outbox, now_ms=now_ms)
-    found = delivering(context.outbox, processes, now_ms=now_ms)
+    now_ms = context.home.now_ms()
+    processes = read_processes(context.home, now_ms=now_ms)
+    found = delivering(context.home, processes, now_ms=now_ms)
     yield line(
         "worker",
         found.alive,
@@ -137,8 +136,8 @@ def _workers(context: Any) -> Iterator[Check]:
     yield line("releases running", True, told or "none has told yet")
 
 
-def _delivery(context: Any) -> Check:
-    """A pause by a person is told among what is held."""
+def delivery_check(context: Any) -> Check:
+    """How a lane's delivery stands. A pause by a person is told among what is held."""
     state = context.delivery.read()
     return line(
         "delivery",

@@ -49,7 +49,7 @@ def drop(
 def _list(context: Any, as_json: bool) -> None:
     from relay.operations.drops import list_drops
 
-    drops = list_drops(context.outbox, context.known_sources)
+    drops = list_drops(context.home, context.known_sources)
     if as_json:
         echo_json({"drops": drops})
         return
@@ -70,7 +70,7 @@ def _end(context: Any, drop_id: str, as_json: bool) -> None:
     from relay.operations.drops import end_drop
 
     context.audit("drop end", id=drop_id)
-    found = end_drop(context.outbox, drop_id)
+    found = end_drop(context.home, drop_id)
     if as_json:
         echo_json(found)
     else:
@@ -92,7 +92,7 @@ def _begin(context: Any, source: str, where: str, duration: str, yes: bool, as_j
         otherwise="try the condition with `relay explain`",
     )
     context.audit("drop", source=source, where=where, lasts=duration)
-    row = begin_drop(context.outbox, known, source=source, where=where, lasts=duration, by=operator())
+    row = begin_drop(context.home, known, source=source, where=where, lasts=duration, by=operator())
     if as_json:
         echo_json(row)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from relay.cli.context import CliContext
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, PlanhatError, RelayError, UserError
 
 
@@ -23,7 +23,7 @@ from relay.errors import OutboxUnavailable, PlanhatError, RelayError, UserError
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-@place_options
+@lane_options
 def erase(
     email: str | None,
     conversation: str | None,
@@ -154,7 +154,7 @@ def _erase_planhat(context: CliContext, erasure: Any) -> int:
     from relay.planhat.client import Planhat
 
     deleted = 0
-    with Planhat(context.settings.planhat_url, context.settings.planhat_token) as client:
+    with Planhat(context.tenant.url, context.tenant.token) as client:
         for one in erasure.standing():
             try:
                 found = client.get(one.key)

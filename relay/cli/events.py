@@ -12,7 +12,7 @@ import click
 
 from relay.cli.names import RULE_PARAM, SOURCE_PARAM
 from relay.cli.output import short, state
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 
 #: Between two looks of `--follow`.
 _FOLLOW_S: Final = 1.0
@@ -36,7 +36,7 @@ _FOLLOW_S: Final = 1.0
 @click.option(
     "--json", "as_json", is_flag=True, help="A JSON object a line, as GET /api/v1/events lists them."
 )
-@place_options
+@lane_options
 def events(
     since: str, until: str, source: str, wanted_state: str, kind: str, rule: str, sender: str, company: str,
     text: str, limit: int, after: str, follow: bool, as_json: bool, place: Place,
@@ -91,10 +91,19 @@ def list_of_sender(context: Any, email: str, *, as_json: bool) -> None:
 
 
 def _page(context: Any, asked: dict[str, str], limit: int, after: str) -> dict[str, Any]:
+    """Of the lane that is meant, or of all."""
+    from relay.operations.merged import merge_events
     from relay.operations.search.list_events import list_events
 
+    lanes = {lane.lane: lane for lane in context.each_lane()}
+
+    def ask(lane: str, limit: int, after: str) -> dict[str, Any]:
+        return list_events(lanes[lane], asked, limit=limit, after=after)
+
     with _named_options():
-        return list_events(context, asked, limit=limit, after=after)
+        if len(lanes) == 1:
+            return ask(next(iter(lanes)), limit, after)
+        return merge_events(tuple(lanes), ask, limit=limit, after=after)
 
 
 @contextmanager
@@ -107,6 +116,8 @@ def _named_options() -> Iterator[None]:
         yield
     except InputInvalid as error:
         raise UserError(f"--{error}") from error
+    except ValueError as error:
+        raise UserError(f"--after: {error}") from error
 
 
 def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
@@ -115,12 +126,16 @@ def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
     from relay.operations.search.follow import FollowedEvents
 
     with _named_options():
-        followed = FollowedEvents(context, asked)
+        followed = {lane.lane: FollowedEvents(lane, asked) for lane in context.each_lane()}
     away = False
     while True:
         time.sleep(_FOLLOW_S)
         try:
-            rows = followed.look()
+            rows = [
+                {**row, "lane": lane} if len(followed) > 1 else row
+                for lane, one in followed.items()
+                for row in one.look()
+            ]
         except OutboxUnavailable as error:
             if not away:
                 click.echo(f"{error}; going on when it is back", err=True)
@@ -137,6 +152,7 @@ def _print(row: dict[str, Any], *, as_json: bool) -> None:
         return
     columns = (
         row["received_at"] or "-",
+        *([f"{row['lane']:<10}"] if "lane" in row else []),
         f"{row['source']:<14}",
         f"{row['kind'] or '-':<18}",
         state(row["state"]) + " " * max(0, 10 - len(row["state"])),

@@ -63,7 +63,7 @@ def _letters(context: Any) -> _Names:
 
 
 def _drops(context: Any) -> _Names:
-    return [(str(row["id"]), str(row["where"] or row["source"])) for row in context.outbox.drops()]
+    return [(str(row["id"]), str(row["where"] or row["source"])) for row in context.home.drops()]
 
 
 def _lanes(context: Any) -> _Names:

@@ -7,7 +7,7 @@ import json
 import click
 
 from relay.cli.names import SOURCE_PARAM
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import NotFound
 
 _SOURCE = click.option(
@@ -19,7 +19,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="The state of deliv
 @click.command()
 @_SOURCE
 @_JSON
-@place_options
+@lane_options
 def pause(source: str, as_json: bool, place: Place) -> None:
     """Hold delivery, or one source. Webhooks are accepted as ever and wait; nothing is lost while held, and nothing
     that waits becomes a dead letter for it before retry.give_up_after.
@@ -34,7 +34,7 @@ def pause(source: str, as_json: bool, place: Place) -> None:
 @click.command()
 @_SOURCE
 @_JSON
-@place_options
+@lane_options
 def resume(source: str, as_json: bool, place: Place) -> None:
     """Let delivery, or one source, go on. While Planhat is out of reach it ends the wait: the next call is a probe.
 
@@ -47,21 +47,26 @@ def resume(source: str, as_json: bool, place: Place) -> None:
 
 def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
     from relay.cli.context import open_context, operator
+    from relay.operations.merged import merge_delivery
     from relay.operations.pause import pause_delivery, resume_delivery
 
     context = open_context(place)
     if source and source not in context.known_sources:
         raise NotFound(f"no source {source!r}: neither in the config nor in the books")
+    lanes = context.each_lane()
     context.audit("pause" if hold else "resume", source=source)
-    if hold:
-        state = pause_delivery(context.delivery, source, by=operator())
-    else:
-        state = resume_delivery(context.delivery, source)
+    states = {
+        lane.lane: pause_delivery(lane.delivery, source, by=operator())
+        if hold
+        else resume_delivery(lane.delivery, source)
+        for lane in lanes
+    }
+    of = f" of lane {place.lane}" if place.lane else " of every lane" if len(lanes) > 1 else ""
+    again = f"{f' --source {source}' if source else ''}{f' --lane {place.lane}' if place.lane else ''}"
     if as_json:
-        click.echo(json.dumps(state, indent=2))
+        found = merge_delivery(states) if len(states) > 1 else states[lanes[0].lane]
+        click.echo(json.dumps(found, indent=2))
     elif hold:
-        click.echo(
-            f"{source or 'delivery'} is held; `relay resume{f' --source {source}' if source else ''}` lets it go on"
-        )
+        click.echo(f"{source or 'delivery'}{of} is held; `relay resume{again}` lets it go on")
     else:
-        click.echo(f"{source or 'delivery'} goes on")
+        click.echo(f"{source or 'delivery'}{of} goes on")

@@ -1,4 +1,4 @@
-"""Where a command looks for the relay: `--data`, `--config` and `--env-file`, alike on every command."""
+"""Where a command looks for the relay: `--data`, `--config` and `--env-file`, alike on every command; and of which lane, `--lane`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTA
 @dataclass(frozen=True, slots=True)
 class Place:
     """`data` is the folder of a `relay up`; `named`: it was given on the command line, `wanted`: there or as RELAY_DATA.
-    `config` and `env_file` are "" where they were not given."""
+    `config`, `env_file` and `lane` are "" where they were not given."""
 
     data: str = DATA
     named: bool = False
     wanted: bool = False
     config: str = ""
     env_file: str = ""
+    lane: str = ""
 
     def environ(self, config: str = "") -> dict[str, str]:
         """The environment, and what the env file says beside it: `--env-file`, else `.env` beside `config`. What the
@@ -42,13 +43,30 @@ class Place:
         return read_env_file(str(path)) if path.is_file() else {}
 
 
+def lane_options(command: _F) -> _F:
+    """`place_options` and `--lane`."""
+    from relay.cli.names import LANE_PARAM
+
+    wrapped: Any = click.option(
+        "--lane",
+        type=LANE_PARAM,
+        help="This Planhat tenant's alone, where the config has several.",
+    )
+    return wrapped(place_options(command))  # type: ignore[no-any-return]
+
+
 def place_options(command: _F) -> _F:
     """Adds the three options and gives the command one argument, `place`."""
 
     def run(
-        *arguments: Any, data: str | None, config_file: str | None, env_file: str | None, **options: Any
+        *arguments: Any,
+        data: str | None,
+        config_file: str | None,
+        env_file: str | None,
+        lane: str | None = None,
+        **options: Any,
     ) -> Any:
-        told = {"data": data, "config_file": config_file, "env_file": env_file}
+        told = {"data": data, "config_file": config_file, "env_file": env_file, "lane": lane}
         return command(*arguments, place=place_of(told), **options)
 
     wrapped: Any = update_wrapper(run, command)
@@ -75,7 +93,7 @@ def place_options(command: _F) -> _F:
 
 
 def place_of(options: Mapping[str, Any]) -> Place:
-    """From the values of the three options; what is missing or None was not given."""
+    """From the values of the options; what is missing or None was not given."""
     data = options.get("data")
     told = os.environ.get("RELAY_DATA", "")
     return Place(
@@ -84,6 +102,7 @@ def place_of(options: Mapping[str, Any]) -> Place:
         wanted=bool(data is not None or told),
         config=options.get("config_file") or "",
         env_file=options.get("env_file") or "",
+        lane=options.get("lane") or "",
     )
 
 

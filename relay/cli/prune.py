@@ -11,7 +11,7 @@ import click
 
 from relay.cli.asking import MOMENT, TIMES
 from relay.cli.names import SOURCE_PARAM
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import UserError
 
 #: What came in more recently stays, unless a moment is named.
@@ -28,7 +28,7 @@ DEFAULT = "24h"
 @click.option("--dry-run", is_flag=True, help="Free nothing; say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="What went, as JSON.")
-@place_options
+@lane_options
 def prune(
     before: str,
     source: str,

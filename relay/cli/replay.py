@@ -14,7 +14,7 @@ from relay.cli.context import operator
 from relay.cli.listing import Listing, listing_options
 from relay.cli.names import RULE_PARAM, SOURCE_PARAM
 from relay.cli.output import counted, short
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import NotFound, UserError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @listing_options
-@place_options
+@lane_options
 def replay(
     ids: tuple[str, ...],
     since: str,

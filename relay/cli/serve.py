@@ -98,9 +98,9 @@ def run_web(settings: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     side = WebSide(settings)
-    # A second relay on these keys ends here, with a sentence; where it cannot be found out now, it is not ready until it is.
+    # A second relay on its keys ends here, with a sentence; where it cannot be found out now, it is not ready until it is.
     with suppress(OutboxUnavailable):
-        side.require_own_lane()
+        side.lanes.require_own()
     public = listen(settings.host, settings.port)
     _allow_files(2 * settings.bounds.connections + 200)
     options: dict[str, Any] = {

@@ -32,5 +32,5 @@ def sign_in(url: str | None, name: str | None, as_json: bool, place: Place) -> N
     base = url or context.relay_url
     who = name or operator().removeprefix("cli:")
     context.audit("sign-in link", name=who)
-    link = sign_in_link(context.outbox, base, name=who)
+    link = sign_in_link(context.home, base, name=who)
     click.echo(json.dumps({"link": link, "good_for_seconds": CODE_S}) if as_json else link)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from relay.cli.output import bad, counted, good, shown, state, warn
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 
 _COLUMNS = ("accepted", "pending", "delivered", "unchanged", "superseded", "filtered", "dead", "discarded")
 _BESIDE = ("duplicate", "ignored", "rejected")
@@ -21,7 +21,7 @@ _BESIDE = ("duplicate", "ignored", "rejected")
 @click.option(
     "--json", "as_json", is_flag=True, help="As GET /api/v1/stats gives it (with --watch: a line each time)."
 )
-@place_options
+@lane_options
 def stats(watch: bool, as_json: bool, place: Place) -> None:
     """The ledger of every source and the state of delivery. The books balance at every moment:
     accepted = pending + delivered + unchanged + superseded + filtered + dead + discarded.
@@ -31,17 +31,12 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
         relay stats --watch
     """
     from relay.cli.context import open_context
-    from relay.errors import RelayError
-    from relay.operations.stats import read_stats
+    from relay.operations.merged import merge_stats
 
-    context = open_context(place)
-    try:
-        config = context.config
-    except RelayError:
-        # The books do not depend on it; that it was refused is among the problems.
-        config = None
+    lanes = open_context(place).each_lane()
     while True:
-        found = read_stats(context.outbox, context.delivery, config=config)
+        answers = {lane.lane: _read(lane) for lane in lanes}
+        found = merge_stats(answers) if len(answers) > 1 else answers[lanes[0].lane]
         if as_json:
             click.echo(json.dumps(found, indent=None if watch else 2))
         else:
@@ -53,16 +48,39 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
         time.sleep(2)
 
 
+def _read(context: Any) -> dict[str, Any]:
+    from relay.errors import RelayError
+    from relay.operations.stats import read_stats
+
+    try:
+        config = context.config
+    except RelayError:
+        # The books do not depend on it; that it was refused is among the problems.
+        config = None
+    return read_stats(context.outbox, context.delivery, config=config)
+
+
 def _print(found: dict[str, Any]) -> None:
+    for lane, own in found.get("lanes", {}).items():
+        _print_delivery({**found, **own}, f"lane {lane}")
+    if "lanes" not in found:
+        _print_delivery(found, "delivery")
+    _print_books(found)
+
+
+def _print_delivery(found: dict[str, Any], what: str) -> None:
     delivery = found["delivery"]
     until = f" until {delivery['until']}" if delivery["until"] else ""
     waits = found["pending_items"]
     oldest = f", the oldest for {found['oldest_pending_seconds']:.1f} s" if waits else ""
     click.echo(
-        f"delivery: {state(delivery['state'])}{until}, {counted(delivery['calls_last_minute'], 'call')} in the last minute; "
+        f"{what}: {state(delivery['state'])}{until}, {counted(delivery['calls_last_minute'], 'call')} in the last minute; "
         f"{counted(waits, 'conversation')} wait{'s' if waits == 1 else ''}{oldest}; "
         f"{counted(found['dead_letters'], 'dead letter')}"
     )
+
+
+def _print_books(found: dict[str, Any]) -> None:
     if found["sources"]:
         head = ["source", *_COLUMNS, *_BESIDE]
         rows = [

@@ -8,29 +8,32 @@ from datetime import UTC, datetime
 
 from relay.config import Config
 from relay.errors import SettingsInvalid
+from relay.operations.lanes import LaneTenant
 from relay.planhat.checks import DoctorLine
+from relay.planhat.custom_fields import FieldKind
 from relay.rules.rule import RuleBook
-from relay.settings import Settings
 
 
 def tenant_checks(
-    settings: Settings, config: Config | None, book: RuleBook | None, *, everything: bool = True
+    tenant: LaneTenant, config: Config | None, book: RuleBook | None, *, everything: bool = True
 ) -> Iterator[DoctorLine]:
     """Ask Planhat what it has, line by line. Without `everything`: what the rules write alone, reading only. Never raises."""
     from relay.planhat.address import cluster_urls
     from relay.planhat.checks import MODELS, check_planhat
     from relay.planhat.client import Planhat
-    from relay.rules.written import written_custom_fields
 
-    if not settings.planhat_token():
+    if not tenant.token():
         yield DoctorLine(
-            "planhat token", False, "not set", "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE"
+            "planhat token",
+            False,
+            "not set",
+            "set RELAY_PLANHAT_TOKEN or RELAY_PLANHAT_TOKEN_FILE, or the lane's token",
         )
         return
     try:
-        planhat = Planhat(settings.planhat_url, settings.planhat_token, timeout_s=15)
+        planhat = Planhat(tenant.url, tenant.token, timeout_s=15)
     except SettingsInvalid as error:
-        yield DoctorLine("planhat", False, settings.planhat_url, str(error))
+        yield DoctorLine("planhat", False, tenant.url, str(error))
         return
     needed = MODELS if everything else [model for model in MODELS if model[0] == "customfields"]
     with planhat:
@@ -40,8 +43,17 @@ def tenant_checks(
             token_expires=config.planhat.token_expires if config and everything else "",
             now_s=time.time(),
             today=datetime.now(UTC).date(),
-            custom_fields={one.name: one.kind for one in written_custom_fields(book)} if book else None,
-            clusters=cluster_urls(settings.planhat_url),
+            custom_fields=_written(config, book, tenant.lane) if config and book else None,
+            clusters=cluster_urls(tenant.url),
             models=needed,
             writing=everything,
         )
+
+
+def _written(config: Config, book: RuleBook, lane: str) -> dict[str, FieldKind | None]:
+    """The custom fields that rules write in this lane."""
+    from relay.operations.lanes import goes_to
+    from relay.rules.written import written_custom_fields
+
+    fields = written_custom_fields(book, lambda rule: goes_to(rule, config, lane))
+    return {one.name: one.kind for one in fields}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from relay.cli.output import short
-from relay.cli.place import Place, place_options
+from relay.cli.place import Place, lane_options
 from relay.errors import NotFound, RelayError
 
 
 @click.command()
 @click.argument("some_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/trace/{id} gives it.")
-@place_options
+@lane_options
 def trace(some_id: str, as_json: bool, place: Place) -> None:
     """The whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
     it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id; of an email address, the events
@@ -28,30 +30,48 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
     """
     from relay.cli.context import open_context
     from relay.cli.events import list_of_sender
-    from relay.operations.context import tenant_of
     from relay.operations.trace import find
 
     context = open_context(place)
-    try:
-        sources = list(context.config.sources)
-    except RelayError:
-        # A broken config must not hide what happened: the outbox knows the sources that sent something.
-        sources = []
-    try:
-        found = find(context.outbox, some_id, sources, tenant=tenant_of(context))
-    except NotFound:
+    lanes = context.each_lane()
+    stories = _stories(lanes, some_id)
+    if not stories:
         if "@" not in some_id:
-            raise
+            # Says what was looked for.
+            find(lanes[0].outbox, some_id, _sources(lanes[0]))
         # Who asks with an address wants what came from there.
         list_of_sender(context, some_id, as_json=as_json)
         return
     context.audit("look", page="trace", id=some_id)
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    _print_conversation(found["conversation"])
-    for event in found["events"]:
-        _print_event(event)
+    for lane, found in stories.items():
+        if as_json:
+            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            continue
+        if len(lanes) > 1:
+            click.echo(f"lane {lane}")
+        _print_conversation(found["conversation"])
+        for event in found["events"]:
+            _print_event(event)
+
+
+def _stories(lanes: Sequence[Any], some_id: str) -> dict[str, Any]:
+    """lane -> what is known there. The same conversation may stand in several tenants."""
+    from relay.operations.context import tenant_of
+    from relay.operations.trace import find
+
+    stories = {}
+    for lane in lanes:
+        with suppress(NotFound):
+            stories[lane.lane] = find(lane.outbox, some_id, _sources(lane), tenant=tenant_of(lane))
+    return stories
+
+
+def _sources(context: Any) -> list[str]:
+    """A broken config must not hide what happened: the outbox knows the sources that sent something."""
+    try:
+        return list(context.config.sources)
+    except RelayError:
+        return []
 
 
 def _print_conversation(told: dict[str, Any]) -> None:

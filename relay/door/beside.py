@@ -23,9 +23,10 @@ from typing import Any
 
 from relay.door import messages
 from relay.door.large import LargeBody, held_bytes
-from relay.door.mapping import parked_entry
+from relay.door.mapping import KeptBody, parked_entry
 from relay.door.messages import HungUp, Message
 from relay.errors import PayloadInvalid, TooMuchAtOnce
+from relay.lane_name import MAIN
 from relay.outbox.archive import kept_headers
 from relay.outbox.items import Entry
 from relay.outbox.vault import Vault
@@ -102,10 +103,11 @@ class Beside:
         self._today = Today(self._today.number + 1, text)
 
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str
     ) -> MappedBeside | Reply:
-        """The request proven, cleaned and mapped; `body` then holds the clean one. Raises SourceError, TryLater."""
-        return await self._read({"source": source, "now": now_s}, head, body)
+        """The request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's. Raises SourceError,
+        TryLater."""
+        return await self._read({"source": source, "now": now_s, "lane": lane}, head, body)
 
     async def read_again(
         self, source: str, proven: Inbound, body: LargeBody, *, now_s: float, threads: Mapping[str, str]
@@ -130,7 +132,7 @@ class Beside:
         loop = asyncio.get_running_loop()
         try:
             facts = {"is": "job", **what, **messages.inbound_facts(head), **self._facts()}
-            asked = self._threads.submit(self._ask, process, facts, body, what["source"], what["now"])
+            asked = self._threads.submit(self._ask, process, facts, body, what)
         except BaseException:
             self._give_back(process)
             raise
@@ -160,7 +162,7 @@ class Beside:
     # -- in a thread ----------------------------------------------------------------------------------------------
 
     def _ask(
-        self, process: _Process, facts: dict[str, Any], body: LargeBody, source: str, now_s: float
+        self, process: _Process, facts: dict[str, Any], body: LargeBody, what: Mapping[str, Any]
     ) -> MappedBeside | Reply:
         for again in (True, False):
             heard = Heard()
@@ -169,9 +171,11 @@ class Beside:
             except (HungUp, TimeoutError, MemoryError, OSError) as error:
                 process.kill()
                 why = type(error).__name__
-                log("body.beyond_limits", level=logging.ERROR, source=source, bytes=body.size, why=why)
+                log(
+                    "body.beyond_limits", level=logging.ERROR, source=what["source"], bytes=body.size, why=why
+                )
                 if heard.clean is not None:
-                    return MappedBeside(heard.clean, [self._parked(source, heard.clean, body, now_s)], ())
+                    return MappedBeside(heard.clean, [self._parked(heard.clean, body, what)], ())
                 if heard.authentic:
                     # Nothing may be kept of what could not be redacted.
                     raise PayloadInvalid(BEYOND_LIMITS) from error
@@ -207,18 +211,18 @@ class Beside:
                 assert heard.clean is not None
                 return MappedBeside(heard.clean, messages.entries_of(answer), tuple(answer.facts["skipped"]))
 
-    def _parked(self, source: str, proven: Inbound, body: LargeBody, now_s: float) -> Entry:
+    def _parked(self, proven: Inbound, body: LargeBody, what: Mapping[str, Any]) -> Entry:
         """A dead letter with the whole request: it is genuine, and a person may look."""
-        content = body.read()
+        content, source = body.read(), what["source"]
         base = {
             "source": source,
-            "received_ms": int(now_s * 1000),
+            "received_ms": int(what["now"] * 1000),
             "method": proven.method,
             "target": proven.path_query,
             "headers": kept_headers(proven.headers),
         }
         parked = Parked(BEYOND_LIMITS, content_key(content))
-        entry = parked_entry(base, source, parked, b"", "", -1)
+        entry = parked_entry(base, source, parked, -1, KeptBody(b""), what.get("lane") or MAIN)
         return self._vault.seal_entry(entry, content)
 
 

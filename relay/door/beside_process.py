@@ -85,8 +85,9 @@ class _Reader:
             return
         kept = mapped.kept
         del inbound
+        first = {entry.lane: number for number, entry in reversed(list(enumerate(mapped.entries)))}
         sealed = [
-            self._vault.seal_entry(entry, b"" if number else kept)
+            self._vault.seal_entry(entry, kept if first[entry.lane] == number else b"")
             for number, entry in enumerate(mapped.entries)
         ]
         messages.send_message(line, messages.entries_message(sealed, mapped.skipped, "mapped"))

@@ -44,7 +44,7 @@ class SpoolsRequests(Protocol):
 
 class ReadsLarge(Protocol):
     async def read(
-        self, source: str, head: Inbound, body: LargeBody, *, now_s: float
+        self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str
     ) -> MappedBeside | Reply: ...
 
     async def read_again(
@@ -124,7 +124,7 @@ class Intake:
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
             return place(threads=threads).entries
 
-        mapped = place(threads=await answers(asked, self.find_threads))
+        mapped = place(threads=await answers(asked, self.find_threads, source.config.lane))
         return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
@@ -136,7 +136,7 @@ class Intake:
         if reply is not None:
             return reply
         name, beside = source.config.name, self.beside
-        outcome = await beside.read(name, head, body, now_s=now_s)
+        outcome = await beside.read(name, head, body, now_s=now_s, lane=source.config.lane)
         if isinstance(outcome, Reply):
             return outcome
         proven, entries = outcome.inbound, outcome.entries
@@ -144,7 +144,7 @@ class Intake:
         async def again(threads: Mapping[str, str]) -> Sequence[Entry]:
             return await beside.read_again(name, proven, body, now_s=now_s, threads=threads)
 
-        threads = moved(entries, await answers(asking_again(entries), self.find_threads))
+        threads = moved(entries, await answers(asking_again(entries), self.find_threads, source.config.lane))
         if threads:
             entries = list(await again(threads))
         return await self._record(
@@ -198,7 +198,7 @@ class Intake:
         """`map`, with the threads that are known."""
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
-        threads = await answers(asking(read[0]) or {}, self.find_threads)
+        threads = await answers(asking(read[0]) or {}, self.find_threads, source.config.lane)
         return mapper.map(source, inbound, read, now_s=now_s, threads=threads).entries
 
     def map(

@@ -4,6 +4,7 @@ given. The event loop does it for small bodies, a process beside it for large on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -33,6 +34,24 @@ class _Mapped:
     entries: list[Entry]
     skipped: tuple[str, ...]
     kept: bytes = b""
+
+
+class KeptBody:
+    """A request's body: kept with the first of its events in each lane, to which the others there refer."""
+
+    __slots__ = ("_body", "_with")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._with: dict[str, str] = {}
+
+    def pack(self, facts: dict[str, Any], lane: str) -> bytes:
+        """The record of an event in `lane`."""
+        first = self._with.setdefault(lane, facts["id"])
+        if first == facts["id"]:
+            return pack(facts, self._body)
+        facts["raw_of"] = first
+        return pack(facts, b"")
 
 
 def prove(source: Source, inbound: Inbound, *, now_s: float) -> Inbound | Reply:
@@ -81,27 +100,26 @@ class Mapper:
     ) -> _Mapped:
         """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
         themselves, by event id. Raises PayloadInvalid."""
-        name = source.config.name
+        name, lane = source.config.name, source.config.lane
         found, reached = read or self.read(source, inbound, now_s=now_s)
         base = self._base(source, inbound, now_s=now_s, verify_us=verify_us)
         kept = inbound.body
         if not reached:
             kept, base["withheld"] = b"", "redaction"
-        body = kept if pack_body else b""
+        body = KeptBody(kept if pack_body else b"")
         entries: list[Entry] = []
         skipped: list[str] = []
-        raw_of = ""
         for index, parsed in enumerate(found):
             if isinstance(parsed, Skipped):
                 skipped.append(parsed.reason)
                 continue
             if isinstance(parsed, Parked):
-                entry = parked_entry(base, name, parsed, body if not raw_of else b"", raw_of, index)
+                entry = parked_entry(base, name, parsed, index, body, lane)
             else:
                 event = parsed
                 if threads and event.id in threads:
                     event = replace(event, thread=threads[event.id])
-                entry = self._entry(base, event, body if not raw_of else b"", raw_of, index)
+                entry = self._entry(base, event, index, body, lane)
                 if parsed.delivery_id and event_id(name, parsed.delivery_id) != parsed.id:
                     entry = replace(entry, known_as=parsed.delivery_id)
                 if event.threading is not None:
@@ -109,10 +127,9 @@ class Mapper:
             if inbound.once:
                 entry = self._remembering(entry, parsed, source, inbound, index, now_s)
             entries.append(entry)
-            raw_of = raw_of or entry.event_id
         if inbound.once and not entries:
             # Nothing is relayed, but what proved this is used up.
-            entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b""))
+            entries.append(Entry(inbound.once[0], name, "noted", _numbered(inbound.once, 0), b"", lane=lane))
         return _Mapped(entries, tuple(skipped), b"" if pack_body else kept)
 
     def _base(self, source: Source, inbound: Inbound, *, now_s: float, verify_us: int) -> dict[str, Any]:
@@ -141,7 +158,8 @@ class Mapper:
             return replace(entry, kept_keys=keys)
         return replace(entry, seen_keys=(*entry.seen_keys, *keys))
 
-    def _entry(self, base: dict[str, Any], event: Event, body: bytes, raw_of: str, index: int) -> Entry:
+    def _entry(self, base: dict[str, Any], event: Event, index: int, body: KeptBody, lane: str) -> Entry:
+        """`lane`: the source's; a rule may name another."""
         facts = {
             **base,
             "id": event.id,
@@ -154,8 +172,6 @@ class Mapper:
             "from": event.who,
             "subject": event.about,
         }
-        if raw_of:
-            facts["raw_of"] = raw_of
         remarks = event.remarks
         if empty := event.empty:
             facts["empty"] = empty
@@ -165,7 +181,8 @@ class Mapper:
         if dropped is not None:
             facts |= {"verdict": "filtered", "reason": f"drop {dropped}"}
             counted = (f"{DROPPED_BY}{dropped}",)
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body), remarks=counted)
+            record = body.pack(facts, lane)
+            return Entry(event.id, event.source, "filtered", seen, record, remarks=counted, lane=lane)
         try:
             verdict = self.house.book.map(event)
         except MappingFailed as error:
@@ -178,10 +195,13 @@ class Mapper:
                 field=error.field,
                 line=error.line,
             )
-            return Entry(event.id, event.source, "dead", seen, pack(facts, body), dead=dead, remarks=remarks)
+            lane = self.house.book.lane_of(error.rule, event.source) or lane
+            record = body.pack(facts, lane)
+            return Entry(event.id, event.source, "dead", seen, record, dead=dead, remarks=remarks, lane=lane)
+        lane = verdict.lane or lane
         if isinstance(verdict, Filtered):
             facts |= {"verdict": "filtered", "reason": verdict.reason, "rule": verdict.rule or ""}
-            return Entry(event.id, event.source, "filtered", seen, pack(facts, body))
+            return Entry(event.id, event.source, "filtered", seen, body.pack(facts, lane), lane=lane)
         patch = verdict.patch
         facts |= {"verdict": "pending", "rule": verdict.rule, "external_id": patch.external_id}
         return Entry(
@@ -189,10 +209,11 @@ class Mapper:
             event.source,
             "pending",
             seen,
-            pack(facts, body),
+            body.pack(facts, lane),
             external_id=patch.external_id,
             patch=patch.encode(),
             remarks=remarks,
+            lane=lane,
         )
 
 
@@ -202,9 +223,15 @@ def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[
     try:
         return adapter.parse(inbound, now_s=now_s)
     except PayloadInvalid as error:
-        if not holds_words(inbound):
+        if not _holds_words(adapter, inbound):
             raise
-        return [Parked(f"not what {adapter.name} sends: {error}", content_key(inbound.body))]
+        return [Parked(f"not what {adapter.options.adapter} sends: {error}", content_key(inbound.body))]
+
+
+def _holds_words(adapter: Adapter, inbound: Inbound) -> bool:
+    with suppress(PayloadInvalid):
+        inbound = adapter.opened(inbound)
+    return holds_words(inbound)
 
 
 def _numbered(once: Sequence[str], index: int) -> tuple[str, ...]:
@@ -227,11 +254,10 @@ def _redacted(redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], 
 
 
 def parked_entry(
-    base: dict[str, Any], source: str, parked: Parked, body: bytes, raw_of: str, index: int
+    base: dict[str, Any], source: str, parked: Parked, index: int, body: KeptBody, lane: str
 ) -> Entry:
+    """A dead letter of what the adapter could not read."""
     identity = event_id(source, parked.delivery_key)
     facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
-    if raw_of:
-        facts["raw_of"] = raw_of
     dead = encode_record(stage="map", cause=parked.cause, source=source)
-    return Entry(identity, source, "dead", (identity,), pack(facts, body), dead=dead)
+    return Entry(identity, source, "dead", (identity,), body.pack(facts, lane), dead=dead, lane=lane)

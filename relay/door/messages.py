@@ -137,6 +137,7 @@ def entries_message(
                 "external_id": entry.external_id,
                 "known_as": entry.known_as,
                 "sealed": entry.sealed,
+                "lane": entry.lane,
                 "thread": entry.thread,
                 "threading": asdict(entry.threading) if entry.threading else None,
                 "blob": len(message.blobs),
@@ -163,6 +164,7 @@ def entries_of(message: Message) -> list[Entry]:
                 known_as=facts["known_as"],
                 kept_keys=tuple(facts["kept"]),
                 sealed=facts["sealed"],
+                lane=facts["lane"],
                 thread=facts["thread"],
                 threading=_threading_of(facts["threading"]),
             )

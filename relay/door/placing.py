@@ -15,8 +15,8 @@ from relay.outbox.items import Entry, Recorded
 from relay.sources.base import Parsed
 from relay.thread_ids import ThreadIds
 
-#: Asks the map: the thread of each mail, "" where nothing is known.
-FindThreads = Callable[[Sequence[ThreadIds]], Awaitable[Sequence[str]]]
+#: Asks the map of a lane: the thread of each mail, "" where nothing is known.
+FindThreads = Callable[[Sequence[ThreadIds], str], Awaitable[Sequence[str]]]
 #: Maps the request again, these events for other threads: event id -> thread.
 MapAgain = Callable[[Mapping[str, str]], Awaitable[Sequence[Entry]]]
 #: A thread is joined to another at most so often while one mail is written.
@@ -40,11 +40,11 @@ def asking_again(entries: Iterable[Entry]) -> dict[str, ThreadIds]:
     }
 
 
-async def answers(asked: Mapping[str, ThreadIds], find: FindThreads | None) -> dict[str, str]:
-    """event id -> thread, where one is known."""
+async def answers(asked: Mapping[str, ThreadIds], find: FindThreads | None, lane: str) -> dict[str, str]:
+    """event id -> thread, where one is known. `lane`: the source's; where a rule takes a mail to another, the write looks there."""
     if find is None or not asked:
         return {}
-    names = await find(list(asked.values()))
+    names = await find(list(asked.values()), lane)
     return {event_id: name for event_id, name in zip(asked, names, strict=True) if name}
 
 

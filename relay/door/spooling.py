@@ -29,6 +29,8 @@ from relay.telemetry import log
 SPOOL_SCHEMA = 1
 #: Rows drained at once; between two parts the event loop serves live requests.
 _PART = 100
+#: Rows of lanes that take nothing that one drain goes past.
+_PASSED = 2_000
 
 
 def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
@@ -76,8 +78,8 @@ def decode(row: bytes) -> tuple[str, Inbound, float]:
     return raw["source"], inbound, float(raw["at"])
 
 
-#: (events, their externalIds, when they came in): whether somebody had what they concern erased since then.
-Covered = Callable[[Sequence[Event], Sequence[str], float], bool]
+#: (events, their externalIds, when they came in, their lane): whether somebody had what they concern erased there since then.
+Covered = Callable[[Sequence[Event], Sequence[str], float, str], bool]
 
 
 class _ErasedMeanwhile(Exception):
@@ -93,6 +95,8 @@ class Spooler:
         self.covered = covered
         #: Rows that only a newer release reads, as the last drain found them.
         self.newer = 0
+        #: Where the next drain begins: the last one got so far past requests of lanes that took none.
+        self._after = 0
         self._intake = intake
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -124,15 +128,20 @@ class Spooler:
             self._writer = None
 
     async def drain(self) -> int:
-        """Brings spooled requests back until none is left or Redis is away again; how many came. A newer release's are
-        left where they are, and counted."""
-        came = newer = last = 0
+        """Brings spooled requests back until none is left or every lane with some is away again; how many came. A newer release's are
+        left where they are, and counted. A lane that takes nothing holds up no other: what is behind its requests comes all the
+        same, some thousand rows a drain."""
+        came = newer = 0
+        last, self._after = self._after, 0
+        away: set[str] = set()
+        lanes = set(self._intake.house.config.lane_names)
+        passed = 0
         while self.spool.count:
             rows = await asyncio.to_thread(self.spool.oldest, _PART, after=last)
             if not rows:
                 break
             last = rows[-1].row_id
-            done, left, away = await self._bring(rows)
+            done, left = await self._bring(rows, away)
             newer += left
             try:
                 if done:
@@ -142,7 +151,9 @@ class Spooler:
                 log("spool.not_removed", level=logging.ERROR, error=type(error).__name__)
                 break
             came += len(done)
-            if away:
+            passed += len(rows) - len(done) if away else 0
+            if away >= lanes or passed > _PASSED:
+                self._after = 0 if away >= lanes else last
                 break
         self.newer = newer
         if came:
@@ -156,7 +167,12 @@ class Spooler:
             return False
         parsed = parse_or_park(source.adapter, inbound, received_s)
         events = [one for one in parsed if isinstance(one, Event)]
-        return self.covered(events, [entry.external_id for entry in entries], received_s)
+        for lane in {entry.lane for entry in entries}:
+            here = {entry.event_id: entry.external_id for entry in entries if entry.lane == lane}
+            mine = [event for event in events if event.id in here]
+            if self.covered(mine, list(here.values()), received_s, lane):
+                return True
+        return False
 
     async def _bring_one(
         self, source: Source, inbound: Inbound, entries: Sequence[Entry], received_s: float
@@ -175,15 +191,19 @@ class Spooler:
         except _ErasedMeanwhile:
             log("spool.erased", source=source.config.name)
 
-    async def _bring(self, rows: Sequence[Spooled]) -> tuple[list[int], int, bool]:
-        """(rows that came, how many only a newer release reads, whether Redis is away). A part is written together."""
+    async def _bring(self, rows: Sequence[Spooled], away: set[str]) -> tuple[list[int], int]:
+        """(rows that came, how many only a newer release reads). A part is written together. Lanes that take nothing are added to
+        `away`; what is for them is not tried."""
         done: list[int] = []
-        coming: list[tuple[int, Awaitable[object]]] = []
-        newer, away = 0, False
+        coming: list[tuple[int, str, Awaitable[object]]] = []
+        newer = 0
         for spooled in rows:
             try:
                 name, inbound, received_s = decode(spooled.row)
                 source = self._intake.source(name)
+                lane = source.config.lane
+                if lane in away:
+                    continue
                 # An older release kept rows as they came.
                 inbound = source.clean(inbound)
                 entries = await self._intake.map_placed(source, inbound, now_s=received_s)
@@ -192,8 +212,7 @@ class Spooler:
                     entries = []
             except OutboxUnavailable:
                 # Whether it was erased is written there.
-                away = True
-                break
+                away.add(lane)
             except NewerRecord:
                 newer += 1
             except (SourceError, RelayError, ValueError, KeyError) as error:
@@ -202,15 +221,16 @@ class Spooler:
                 await asyncio.to_thread(self.spool.put_aside, spooled.row_id, type(error).__name__)
             else:
                 if entries:
-                    coming.append((spooled.row_id, self._bring_one(source, inbound, entries, received_s)))
+                    bring = self._bring_one(source, inbound, entries, received_s)
+                    coming.append((spooled.row_id, lane, bring))
                 else:
                     done.append(spooled.row_id)
-        outcomes = await asyncio.gather(*(record for _, record in coming), return_exceptions=True)
-        for (row_id, _), outcome in zip(coming, outcomes, strict=True):
+        outcomes = await asyncio.gather(*(record for _, _, record in coming), return_exceptions=True)
+        for (row_id, lane, _), outcome in zip(coming, outcomes, strict=True):
             if isinstance(outcome, (OutboxUnavailable, OverRate)):
-                away = True
+                away.add(lane)
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
                 done.append(row_id)
-        return done, newer, away
+        return done, newer

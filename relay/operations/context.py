@@ -46,7 +46,7 @@ def tenant_of(context: OperatorContext) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """The web side's. `current` gives the house of this moment: the config may be exchanged at any time. `post` gives a request to this
+    """The web side's, of one lane. `current` gives the house of this moment: the config may be exchanged at any time. `post` gives a request to this
     relay's own door, as `(source, request) -> (status, body)`, from a thread of the web side; None where it has none."""
 
     outbox: Outbox
@@ -57,7 +57,8 @@ class WebContext:
 
     @property
     def config(self) -> Config:
-        return self.current().config
+        """Today's, with what is this lane's own."""
+        return self.current().config.for_lane(self.outbox.lane_name)
 
     @property
     def rulebook(self) -> RuleBook:

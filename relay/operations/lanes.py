@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.config import Config
+from relay.lane_name import MAIN
+from relay.rules.rule import Rule
 from relay.settings import Settings
 
 
@@ -16,6 +18,7 @@ class LaneTenant:
     url: str
     token: Callable[[], str] = field(repr=False)
     given: bool = True
+    lane: str = MAIN
 
 
 def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
@@ -25,4 +28,12 @@ def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
         held.url or settings.planhat_url,
         held.token or settings.planhat_token,
         bool(held.url) or settings.planhat_url_given,
+        lane,
     )
+
+
+def goes_to(rule: Rule, config: Config, lane: str) -> bool:
+    """Whether events that this rule takes may go to `lane`."""
+    if rule.lane or not config.lanes:
+        return (rule.lane or lane) == lane
+    return any(source.lane == lane for name, source in config.sources.items() if rule.concerns(name))

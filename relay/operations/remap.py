@@ -14,7 +14,7 @@ from relay.operations.context import OperatorContext
 from relay.outbox.archive import Archived, unpack, unpack_newer
 from relay.outbox.items import State
 from relay.patch import Patch
-from relay.rules.rule import Filtered
+from relay.rules.rule import Filtered, Mapped
 from relay.sources.base import Adapter, Inbound, Parked
 from relay.sources.registry import build_adapter
 
@@ -154,7 +154,18 @@ class Remapper:
         verdict = self._book.map(event, revision=self._revision)
         if isinstance(verdict, Filtered):
             return Remapped(event, verdict.rule or "", None, verdict.reason)
+        self.require_own(verdict, stored.source)
         return Remapped(event, verdict.rule, verdict.patch)
+
+    def require_own(self, verdict: Mapped, source: str) -> None:
+        """Raises MappingFailed where today's rules send it to another tenant: what was accepted for one is not sent to another."""
+        config, here = self._context.config, self._context.outbox.lane_name
+        held = config.sources.get(source)
+        lane = verdict.lane or (held.lane if held else here)
+        if config.lanes and lane != here:
+            raise MappingFailed(
+                f"rule {verdict.rule!r} sends it to lane {lane!r} now, and it was accepted for lane {here!r}"
+            )
 
     def _adapter(self, source: str) -> Adapter:
         adapter = self._adapters.get(source)

@@ -15,6 +15,12 @@ def rq_client(client: redis.Redis) -> redis.Redis:
     return pool.sibling(RQ_TAG) if isinstance(pool, SlotPool) and pool.slot.tag != RQ_TAG else client
 
 
+def lane_client(client: redis.Redis, lane: str) -> redis.Redis:
+    """The client for the keys of another lane beside `client`: the same one, but in a cluster, where each lies in a slot of its own."""
+    pool = client.connection_pool
+    return pool.sibling(lane) if isinstance(pool, SlotPool) and pool.slot.tag != lane else client
+
+
 def own_tag(client: redis.Redis, lane: str) -> str:
     """The hash tag of what `client` may write: its slot's in a cluster, else any, so that of `lane`."""
     pool = client.connection_pool

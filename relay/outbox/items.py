@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from relay.lane_name import MAIN
 from relay.thread_ids import ThreadIds
 from relay.value import value_class
 
@@ -73,6 +74,8 @@ class Entry:
     sealed: bool = False
     thread: str = ""
     threading: ThreadIds | None = None
+    #: Whose it is: it is written there and nowhere else.
+    lane: str = MAIN
 
 
 @value_class(frozen=True, slots=True)

@@ -40,12 +40,22 @@ ENTRY_BYTES = 1_500
 STORED_FACTOR = 1.5
 
 
+class WriteRoom:
+    """What may still be written to a server until somebody looks at its memory again; None: no limit. Shared by the lanes there."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes: float | None = None
+
+
 class Recorder:
     """`rang` is called (in the event loop) with a generation to ring the workers' bell for, `failed` after a write that
     Redis did not take.
 
     `durable`: how a write is confirmed, to be told what is found of the server. `refusal`: why nothing may be written now, "" if it may.
-    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `replicas()`: how many are to have each write. `room_bytes`: what may still be written until somebody looks at Redis's memory again; None: no limit."""
+    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `replicas()`: how many are to have
+    each write."""
 
     def __init__(
         self,
@@ -56,6 +66,7 @@ class Recorder:
         failed: Callable[[], None] = lambda: None,
         wait_aof: bool = True,
         set_back: Callable[[int], None] = lambda seen_ms: None,
+        room: WriteRoom | None = None,
         replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._client = client
@@ -64,7 +75,7 @@ class Recorder:
         self._failed = failed
         self.durable = DurableWrite(client, outbox.prefix, failed, wait_aof=wait_aof)
         self.refusal = ""
-        self.room_bytes: float | None = None
+        self.room = room or WriteRoom()
         #: How many events Redis said it had ever accepted, and when.
         self._total = self._total_ms = 0
         self._set_back = set_back
@@ -91,8 +102,9 @@ class Recorder:
             self._writer = loop.create_task(self._write())
         return await future
 
-    async def find_threads(self, asked: Sequence[ThreadIds]) -> list[str]:
-        """The thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more."""
+    async def find_threads(self, asked: Sequence[ThreadIds], lane: str = "") -> list[str]:
+        """The thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more.
+        `lane` is this one's own."""
         nothing = [""] * len(asked)
         if self._refuses(asyncio.get_running_loop()):
             return nothing
@@ -141,7 +153,7 @@ class Recorder:
             return self.refusal
         if self._asking is not None or loop.time() < self._away_until:
             return self._away_because
-        if self.room_bytes is not None and self.room_bytes <= 0:
+        if self.room.bytes is not None and self.room.bytes <= 0:
             return "Redis is nearly full"
         return ""
 
@@ -170,8 +182,8 @@ class Recorder:
             self._stumble(error, loop)
             _fail(group, self._away_because, perhaps=isinstance(error, NotConfirmed) or perhaps_done(error))
             return
-        if self.room_bytes is not None:
-            self.room_bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
+        if self.room.bytes is not None:
+            self.room.bytes -= size * STORED_FACTOR + len(flat) * ENTRY_BYTES
         generation, now_ms, total, accepted = map(int, answer[:4])
         verdicts = answer[4:]
         if not confirm:

@@ -12,6 +12,7 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.clock import Clock
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.items import Pending, State
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import reaching_redis, run_script, run_script_many
@@ -113,7 +114,7 @@ class Store:
         if self._home is None:
             if self.lane_name == LANE:
                 return self
-            self._home = Store(self.redis, base=self.base, vault=self.vault)
+            self._home = Store(lane_client(self.redis, LANE), base=self.base, vault=self.vault)
         return self._home
 
     def now_ms(self) -> int:

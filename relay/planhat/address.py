@@ -8,6 +8,9 @@ from urllib.parse import quote, urlsplit
 
 from relay.errors import PlanhatNotFound, SettingsInvalid
 
+#: Where Planhat is for most; a tenant may live on a cluster's host.
+PLANHAT_URL = "https://api.planhat.com"
+
 _CLUSTER: Final = re.compile(r"[a-z]{2}\d{0,2}", re.ASCII)
 _DOMAIN: Final = "planhat.com"
 _APP_HOST: Final = re.compile(r"app-([a-z0-9]+)\.planhat\.com", re.ASCII)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,11 +34,14 @@ class Written:
     rules: tuple[str, ...]
 
 
-def written_custom_fields(book: RuleBook) -> list[Written]:
-    """Give every custom field that a rule of this book writes, the adapters' own rules included, sorted by name."""
+def written_custom_fields(
+    book: RuleBook, wanted: Callable[[Rule], bool] = lambda rule: True
+) -> list[Written]:
+    """Give every custom field that a rule of this book writes, the adapters' own rules included, sorted by name; of those rules that
+    are `wanted`."""
     kinds: dict[str, set[FieldKind | None]] = {}
     rules: dict[str, dict[str, None]] = {}
-    for rule in _rules_of(book):
+    for rule in filter(wanted, _rules_of(book)):
         for part in rule.fields:
             if part.name.startswith(CUSTOM):
                 name = part.name.removeprefix(CUSTOM)

@@ -137,6 +137,7 @@ class Adapter(Protocol):
     #: True where the proof may need the network (SNS certificates): it then runs beside the event loop.
     proof_may_fetch: ClassVar[bool]
     answers: Answers
+    options: SourceOptions
     #: What is cut out of a request once it is verified.
     credentials: Credentials
     #: How long after it was made a proof may be accepted, in seconds: so long, at least, a delivery is remembered.
@@ -161,6 +162,10 @@ class Adapter(Protocol):
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
         handshake is unsigned says so in `handshake_before_verify`), and for GET, HEAD and OPTIONS."""
+
+    def opened(self, inbound: Inbound) -> Inbound:
+        """The verified request with what its sender tells as the body, where that is wrapped up (a JWT). Raises
+        PayloadInvalid."""
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         """What the body holds, in its order. Raises PayloadInvalid for what this source never sends."""
@@ -213,6 +218,9 @@ class BaseAdapter:
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
         return None
+
+    def opened(self, inbound: Inbound) -> Inbound:
+        return inbound
 
     def sample(self, *, serial: int, now_s: float) -> Sample:
         raise NotImplementedError

@@ -3,16 +3,14 @@ speaks to Redis synchronously; the event loop stays with the webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from relay.errors import NotFound, RelayError
+from relay.errors import NotFound
 from relay.operations.audit import list_audit
 from relay.operations.companies import missing_companies
 from relay.operations.context import WebContext, tenant_of
@@ -39,122 +37,87 @@ from relay.operations.selection import (
 )
 from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import find
+from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
-from relay.web.answers import BadRequest, answer, read_object, refusal_of
-from relay.web.asked import read_values, read_whole, require_keys
-from relay.web.audited import Audit, named_in
+from relay.web.api_lanes import MAX_PAGE, counted, of_whoever_has_it, page_of
+from relay.web.api_routes import ApiRoutes
+from relay.web.asked import read_values, read_whole
 from relay.web.openapi import api_document
 from relay.web.payloads import require_filters
-from relay.web.peer import require_same_origin
-from relay.web.refused import RequestRefused
 
 _SELECTION = frozenset({"ids", "cause", "source", "since", "until", "all", "dry_run"})
+_DEAD_FILTERS = frozenset({"cause", "source", "since", "until", "limit", "after", "next"})
 _AUDIT_FILTERS = frozenset({"since", "until", "limit", "after", "next"})
 _MISSING_FILTERS = frozenset({"source", "since", "limit"})
-_SAFE = frozenset({"GET", "HEAD"})
-MAX_PAGE = 500
-
-_Handler = Callable[[Request, Operator, dict[str, Any]], Any]
 
 
-def api_routes(context: WebContext, access: Access | None = None) -> list[Route]:
-    return made(Api(context, access or access_of(context)))
+def api_routes(
+    context: WebContext,
+    access: Access | None = None,
+    lanes: Callable[[], Mapping[str, WebContext]] | None = None,
+) -> list[Route]:
+    """`lanes()`: the contexts of the config's lanes, by name; None: there is one."""
+    return made(Api(context, access or access_of(context), lanes))
 
 
 def made(api: Api) -> list[Route]:
     """The routes of `api`."""
     return [
-        api.route("/stats", api.stats),
-        api.route("/sources", api.sources),
-        api.route("/events", api.events),
-        api.route("/events/{id}", api.event),
-        api.route("/trace/{id:path}", api.trace),
-        api.route("/companies/missing", api.companies_missing),
-        api.route("/dead", api.dead),
-        api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
-        api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
+        api.route("/stats", Api.stats, merge=api_lanes.stats),
+        api.route("/sources", Api.sources, merge=api_lanes.sources),
+        api.route("/events", Api.events, asks=ASKABLE, merge=api_lanes.events),
+        api.route("/events/{id}", Api.event, merge=of_whoever_has_it),
+        api.route("/trace/{id:path}", Api.trace, merge=of_whoever_has_it),
+        api.route(
+            "/companies/missing", Api.companies_missing, asks=_MISSING_FILTERS, merge=api_lanes.missing
+        ),
+        api.route("/dead", Api.dead, asks=_DEAD_FILTERS, merge=api_lanes.dead),
+        api.route("/dead/replay", Api.dead_replay, _SELECTION, act="dead replay", merge=counted),
+        api.route(
+            "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=counted
+        ),
         api.route(
             "/dead/causes/{id}",
-            api.dead_cause,
+            Api.dead_cause,
             frozenset({"muted", "muted_until", "assigned", "note"}),
             method="PATCH",
             act="dead cause",
+            merge=api_lanes.of_all_that_know_it,
         ),
-        api.route("/dead/{id}", api.dead_one),
+        api.route("/dead/{id}", Api.dead_one, merge=of_whoever_has_it),
         api.route(
             "/dead/{id}",
-            api.dead_edit,
+            Api.dead_edit,
             frozenset({"payload", "fields", "company", "companyId", "raw"}),
             method="PATCH",
             act="dead edit",
+            merge=of_whoever_has_it,
         ),
-        api.route("/replay", api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay"),
-        api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
-        api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
-        api.route("/drops", api.drops, own=True),
-        api.route("/drops", api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
-        api.route("/drops", api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
-        api.route("/explain", api.explain, frozenset({"source", "payload", "headers"}), own=True),
-        api.route("/audit", api.audit, own=True),
-        api.route("/operations", api.operations),
-        api.route("/operations/{id}", api.operation),
-        api.route("/operations/{id}/cancel", api.operation_cancel, frozenset(), act="operation cancel"),
-        api.route("/openapi.json", api.openapi, own=True),
+        api.route(
+            "/replay", Api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay", merge=counted
+        ),
+        api.route("/pause", Api.pause, frozenset({"source"}), act="pause", merge=api_lanes.delivery),
+        api.route("/resume", Api.resume, frozenset({"source"}), act="resume", merge=api_lanes.delivery),
+        api.route("/drops", Api.drops, own=True),
+        api.route("/drops", Api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
+        api.route("/drops", Api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
+        api.route("/explain", Api.explain, frozenset({"source", "payload", "headers"}), own=True),
+        api.route("/audit", Api.audit, own=True, asks=_AUDIT_FILTERS),
+        api.route("/operations", Api.operations, merge=api_lanes.operations),
+        api.route("/operations/{id}", Api.operation, merge=of_whoever_has_it),
+        api.route(
+            "/operations/{id}/cancel",
+            Api.operation_cancel,
+            frozenset(),
+            act="operation cancel",
+            merge=of_whoever_has_it,
+        ),
+        api.route("/openapi.json", Api.openapi, own=True),
     ]
 
 
-class Api:
-    def __init__(self, context: WebContext, access: Access) -> None:
-        self._context = context
-        self._access = access
-        self._audit = Audit(context.outbox)
-        #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
-        self.acts: dict[str, str] = {}
-        #: "POST /pause" -> what its body may have.
-        self.keys: dict[str, frozenset[str]] = {}
-
-    def route(
-        self,
-        path: str,
-        handler: _Handler,
-        keys: frozenset[str] | None = None,
-        *,
-        method: str = "",
-        act: str = "",
-        own: bool = False,
-    ) -> Route:
-        """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
-        for what it changes; without one it changes nothing. `own`: the answer never shows a payload, so
-        the audit notes no look."""
-        verb = method or ("GET" if keys is None else "POST")
-
-        async def endpoint(request: Request) -> Response:
-            try:
-                operator = await run_in_threadpool(self._access.admit, request)
-                body: dict[str, Any] = {}
-                if request.method not in _SAFE:
-                    require_same_origin(request)
-                    if act:
-                        self._access.require_change(operator)
-                    body = await read_object(request, keys or frozenset())
-                return answer(await run_in_threadpool(answered, request, operator, body))
-            except (RelayError, RequestRefused, BadRequest) as error:
-                return refusal_of(error)
-
-        def answered(request: Request, operator: Operator, body: dict[str, Any]) -> Any:
-            if act and body.get("dry_run") is not True:
-                found = self._audit.acting(
-                    operator, act, named_in(request, body), lambda: handler(request, operator, body)
-                )
-            else:
-                found = handler(request, operator, body)
-            return found if own else self._audit.shown(request, operator, found)
-
-        wrapped: Callable[[Request], Awaitable[Response]] = endpoint
-        route = Route(f"/api/v1{path}", wrapped, methods=[verb], name=f"api{path}:{verb}")
-        self.acts[f"{verb} {path}"] = act or ("own" if own else "")
-        self.keys[f"{verb} {path}"] = keys or frozenset()
-        return route
+class Api(ApiRoutes):
+    """The handlers, over one lane."""
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -171,9 +134,8 @@ class Api:
 
     def events(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
-        require_keys(asked, ASKABLE)
         require_filters(asked, sees_payloads=operator.sees_payloads)
-        limit, after = read_whole(asked, "limit", 50, MAX_PAGE), asked.get("after") or asked.get("next") or ""
+        limit, after = page_of(request, body)
         return list_events(self._context, asked, limit=limit, after=after)
 
     def event(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
@@ -196,22 +158,14 @@ class Api:
             since_ms=read_moment(asked, "since", now_ms, blank=True),
             until_ms=read_moment(asked, "until", now_ms, blank=True),
         )
-        limit = read_whole(asked, "limit", 50, MAX_PAGE)
+        limit, after = page_of(request, body)
         try:
-            return list_dead(
-                self._context.outbox,
-                selection,
-                limit=limit,
-                after=asked.get("after") or asked.get("next") or "",
-            )
+            return list_dead(self._context.outbox, selection, limit=limit, after=after)
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
 
     def companies_missing(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
-        for key in asked:
-            if key not in _MISSING_FILTERS:
-                raise InputInvalid(f"unknown; known are {', '.join(sorted(_MISSING_FILTERS))}", key[:80])
         return missing_companies(
             self._context.outbox,
             source=read_text(asked, "source", blank=True),
@@ -231,7 +185,6 @@ class Api:
     def audit(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         asked = request.query_params
         now_ms = self._context.outbox.now_ms()
-        require_keys(asked, _AUDIT_FILTERS)
         try:
             return list_audit(
                 self._context.outbox,

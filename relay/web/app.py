@@ -7,9 +7,10 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,21 @@ from relay.door.intake import Intake
 from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
-from relay.errors import ConfigInvalid, NotOurs, OutboxUnavailable, RelayError
+from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
 from relay.event import Event
+from relay.lane_name import MAIN
 from relay.memory import tune_malloc
-from relay.operations.ownership import LaneGuard
+from relay.operations.lanes import LaneTenant
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
-from relay.outbox.bell import Bell
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.connection import connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import Epoch, tell
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
-from relay.outbox.owner import Ownership
 from relay.outbox.processes import config_facts, give_sign, leave
-from relay.outbox.recorder import Recorder
+from relay.outbox.recorder import Recorder, WriteRoom
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
 from relay.outbox.store import Retention
@@ -50,6 +50,8 @@ from relay.telemetry import log
 from relay.tracing import Tracing
 from relay.web.health import Health
 from relay.web.hooks import Hooks
+from relay.web.lane import WebLane, WebRedis
+from relay.web.lanes import WebLanes
 from relay.web.protocol import BoundedProtocol, bounded
 from relay.web.tally import Tally
 from relay.web.traffic import BodyRoom, Traffic
@@ -58,6 +60,8 @@ from relay.web.watch import RedisWatch
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
 SIGN_EVERY_S = 5.0
+#: Lanes looked at in one tick at least.
+_LANES_A_TICK = 8
 
 
 class WebSide:
@@ -74,68 +78,91 @@ class WebSide:
         self._reach_redis(config, house)
         self._open_door(config, house, text or "")
         self._damage_said: list[str] = []
-        self._tombs: Tombs | None = None
+        self._tombs: dict[str, Tombs] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
+        self._next_lane = 0
         #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
         self._config_refused = ""
 
     def _reach_redis(self, config: Config, house: House) -> None:
         """What keeps, counts and watches."""
-        settings = self.settings
+        settings, base = self.settings, self.settings.key_prefix
         self.redis = connect(settings.redis_url)
         self.redis_async = connect_async(settings.redis_url, connected=self._connected)
         self.vault = Vault(settings.encryption_keys)
-        base = settings.key_prefix
-        self.outbox = Outbox(
-            self.redis,
-            retention=Retention.of(config.keep, dedupe_s=house.dedupe_s),
-            base=base,
-            vault=self.vault,
-        )
-        self.veil_key = VeilKey(self.outbox, settings.redaction_key)
-        self.epoch = Epoch(self.outbox)
-        self.delivery = Delivery(self.redis, base=base)
-        self.bell = Bell(connect(settings.redis_url), unheard=self.outbox.lane.release)
-        self.tally = Tally(base=base)
+        #: What is the installation's and no lane's: the audit, sessions, the kill switch, processes.
+        self.home = Outbox(self.redis, base=base, vault=self.vault)
+        self.veil_key = VeilKey(self.home, settings.redaction_key)
+        self.tally = Tally(lane_of=self._lane_of, base=base)
+        #: What is counted of no lane.
         self.metrics = SharedMetrics(self.redis, base=base)
         # A counter that is not there cannot be seen to rise.
-        for name in ("relay_rules_reload_failures_total", "relay_redis_epoch_changes_total"):
-            self.metrics.add(name, {}, 0)
+        self.metrics.add("relay_rules_reload_failures_total", {}, 0)
         self._ringer = ThreadPoolExecutor(1, thread_name_prefix="bell")
-        self.guard = LaneGuard(
-            Ownership(self.outbox, settings.planhat_url, settings.planhat_token),
-            self.delivery,
-            settings.planhat_url,
-            settings.planhat_token,
-            # Who is given a token and no address of its own may be set up otherwise than the workers are.
-            claim=settings.planhat_url_given,
-        )
+        room = WriteRoom()
+        self.lanes = WebLanes(settings, self._open_lane)
         self.watch = RedisWatch(
-            self.outbox,
+            self.home,
             require_durable=settings.require_durable,
-            stranger=lambda: self.guard.glance().sentence,
+            lanes=lambda: self.lanes,
+            room=room,
             replicas=self._replicas,
         )
+        self._reach = WebRedis(
+            looks=self.redis,
+            door=self.redis_async,
+            rings=connect(settings.redis_url),
+            ringer=self._ringer,
+            room=room,
+            failed=self.watch.expire,
+            replicas=self._replicas,
+        )
+        self.lanes.take(config, _retention(config, house))
         self.health = Health(
-            self.outbox,
-            self.delivery,
+            self.home,
+            self.lanes,
             self.tally,
             self.watch,
             damaged_secrets=self.damaged_secrets,
             config=lambda: self.house.config,
         )
-        self.recorder = Recorder(
-            self.redis_async,
-            self.outbox,
-            rang=self._ring,
-            failed=self.watch.expire,
-            set_back=self.epoch.set_back,
-            replicas=self._replicas,
-        )
-        self.watch.recorder = self.recorder
+
+    def _open_lane(self, name: str, tenant: LaneTenant) -> WebLane:
+        reach, home = self._reach, self.home
+        if name == home.lane_name:
+            return WebLane(home, tenant, reach)
+        if in_cluster(self.settings.redis_url):
+            # Its keys lie in a slot of their own.
+            door = connect_async(self.settings.redis_url, connected=self._connected, lane=name)
+            reach = replace(reach, looks=lane_client(reach.looks, name), door=door)
+        outbox = Outbox(reach.looks, lane=name, base=home.base, vault=self.vault, home=home)
+        return WebLane(outbox, tenant, reach)
+
+    def _lane_of(self, source: str) -> str:
+        """The lane in whose books a source is counted."""
+        held = self.house.sources.get(source)
+        return held.config.lane if held else MAIN
+
+    def _door_of(self, lane: str) -> Any:
+        """The event loop's client for a lane's keys."""
+        return self.redis_async if lane == MAIN else self.lanes.door(lane)
+
+    # -- of the first lane: of the only one, where there is one ------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.lanes.first.outbox
+
+    @property
+    def delivery(self) -> Delivery:
+        return self.lanes.first.delivery
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.lanes.first.recorder
 
     def _open_door(self, config: Config, house: House, text: str) -> None:
         """What takes hooks in. `text`: the config file, for the processes that read large bodies."""
@@ -143,10 +170,10 @@ class WebSide:
         self.killswitch = KillSwitch()
         self.intake = Intake(
             house=house,
-            records=self.recorder,
+            records=self.lanes,
             redact=self._redactor(config),
             filters=self.killswitch,
-            find_threads=self.recorder.find_threads,
+            find_threads=self.lanes.find_threads,
         )
         self.beside = Beside(
             self.settings.config,
@@ -184,9 +211,6 @@ class WebSide:
 
     def _replicas(self) -> int:
         return self.house.config.redis.replicas
-
-    def _ring(self, generation: int) -> None:
-        self._ringer.submit(self.bell.ring_flush, generation)
 
     # -- secrets ---------------------------------------------------------------------------------------------
 
@@ -230,7 +254,7 @@ class WebSide:
         self.beside.tell(text or "")
         self.intake.redact = self._redactor(config)
         self._look_for_the_key()
-        self.outbox.retention = Retention.of(config.keep, dedupe_s=house.dedupe_s)
+        self.lanes.take(config, _retention(config, house))
         log("config.reloaded", file=self.settings.config, version=config.version)
         return True
 
@@ -263,26 +287,33 @@ class WebSide:
             self._tombs = await asyncio.get_running_loop().run_in_executor(None, self._read_tombs)
             await self.spooler.drain()
 
-    def _read_tombs(self) -> Tombs:
-        return Tombs(Erased(self.outbox, self.veil_key))
+    def _read_tombs(self) -> dict[str, Tombs]:
+        return {lane.name: Tombs(Erased(lane.outbox, self.veil_key)) for lane in self.lanes}
 
-    def _covered(self, events: Sequence[Event], external_ids: Sequence[str], received_s: float) -> bool:
-        return self._tombs is not None and self._tombs.cover_any(events, external_ids, received_s)
+    def _covered(
+        self, events: Sequence[Event], external_ids: Sequence[str], received_s: float, lane: str
+    ) -> bool:
+        tombs = self._tombs.get(lane)
+        return tombs is not None and tombs.cover_any(events, external_ids, received_s)
 
     def _look_for_drops(self) -> None:
         # Redis away: the drops known last go on until it is back, and end by their own time there.
         with suppress(OutboxUnavailable):
-            self.killswitch.update(self.outbox.drops())
+            self.killswitch.update(self.home.drops())
 
-    def _look_for_a_restored_redis(self) -> None:
-        with suppress(OutboxUnavailable):
-            tell(self.epoch.look(), self.metrics)
+    def _look_at_lanes(self) -> None:
+        for lane in self._turn():
+            with suppress(OutboxUnavailable):
+                lane.look_for_a_restored_redis()
+                lane.metrics.flush()
+                sample_when_due(lane.outbox, lane.delivery)
 
-    def require_own_lane(self) -> None:
-        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where Redis cannot be asked."""
-        relation = self.guard.check()
-        if relation.known and not relation.ours:
-            raise NotOurs(relation.sentence)
+    def _turn(self) -> Iterator[WebLane]:
+        """The lanes whose turn it is: all, or of many a tenth."""
+        lanes = tuple(self.lanes)
+        for _ in range(min(len(lanes), max(_LANES_A_TICK, len(lanes) // 10))):
+            self._next_lane = (self._next_lane + 1) % len(lanes)
+            yield lanes[self._next_lane]
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""
@@ -290,9 +321,9 @@ class WebSide:
             return
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
-            self._started_ms = self._started_ms or self.outbox.now_ms()
+            self._started_ms = self._started_ms or self.home.now_ms()
             give_sign(
-                self.outbox,
+                self.home,
                 self._who,
                 "web",
                 due_s=4 * SIGN_EVERY_S,
@@ -322,14 +353,12 @@ class WebSide:
                 await loop.run_in_executor(None, self._look_for_the_key)
                 await loop.run_in_executor(None, self._give_sign)
                 await loop.run_in_executor(None, self._look_for_drops)
-                await loop.run_in_executor(None, self._look_for_a_restored_redis)
-                await self.tally.flush(self.redis_async, int(time.time() * 1000))
+                await self.tally.flush(self._door_of, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
                 if not seen.away:
                     await self._drain()
                 self.beside.rest()
-                with suppress(OutboxUnavailable):
-                    await loop.run_in_executor(None, sample_when_due, self.outbox, self.delivery)
+                await loop.run_in_executor(None, self._look_at_lanes)
             except Exception:
                 # The ticker must outlive anything: without it nothing is reloaded or counted any more.
                 logging.getLogger("relay").exception("tick.failed")
@@ -353,18 +382,23 @@ class WebSide:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
-            await self.recorder.close()
+            await self.lanes.close()
             await asyncio.to_thread(self.beside.close)
             if self.spooler is not None:
                 await asyncio.to_thread(self.spooler.spool.close)
-            await self.tally.flush(self.redis_async, int(time.time() * 1000))
+            await self.tally.flush(self._door_of, int(time.time() * 1000))
+            await self.lanes.hang_up()
             await self.redis_async.aclose()
             with suppress(OutboxUnavailable):
-                await asyncio.to_thread(leave, self.outbox, self._who)
+                await asyncio.to_thread(leave, self.home, self._who)
             self._ringer.shutdown()
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)
             log("web.stopped")
+
+
+def _retention(config: Config, house: House) -> Retention:
+    return Retention.of(config.keep, dedupe_s=house.dedupe_s)
 
 
 def _text(path: str) -> str | None:

@@ -17,6 +17,7 @@ from relay.telemetry import log
 from relay.web.app import WebSide
 from relay.web.hooks import Hooks
 from relay.web.inbound import bounded_receive
+from relay.web.lane import WebLane
 
 
 def create_app(
@@ -82,20 +83,34 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
     # Imported here: the hooks alone need neither templates nor OpenAPI.
     from relay.web import api, console
     from relay.web.access import access_of
+    from relay.web.lane_console import LaneConsole
     from relay.web.own_door import OwnDoor
 
-    context = WebContext(
-        outbox=side.outbox,
-        delivery=side.delivery,
-        settings=side.settings,
-        current=lambda: side.house,
-        post=OwnDoor(side.hooks),
-    )
+    post = OwnDoor(side.hooks)
+
+    def context_of(lane: WebLane) -> WebContext:
+        return WebContext(lane.outbox, lane.delivery, side.settings, lambda: side.house, post)
+
+    def contexts() -> dict[str, WebContext]:
+        """Of a config with `lanes:`; without, the one above is all there is."""
+        return {lane.name: context_of(lane) for lane in side.lanes} if side.lanes.named else {}
+
+    context = context_of(side.lanes.first)
     access = access_of(context)
     if not access.configured:
         log("operators.closed", why="no RELAY_OPERATOR_TOKEN: there is no console and no API")
         return []
-    return [*api.api_routes(context, access), *console.routes(context, access)]
+    below = LaneConsole(
+        side.lanes,
+        lambda lane: console.routes(context_of(lane), access),
+        console.all_lanes(context, access, contexts),
+    )
+    return [
+        *api.api_routes(context, access, contexts),
+        Route("/", below),
+        Route("/console", below),
+        Route("/console/{rest:path}", below),
+    ]
 
 
 class _App(Starlette):

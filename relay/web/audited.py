@@ -75,4 +75,6 @@ def named_in(request: HTTPConnection, body: Mapping[str, Any]) -> dict[str, Any]
     told |= {name: sorted(body[name]) for name in _NAMED_ONLY if isinstance(body.get(name), Mapping)}
     if body.get("raw"):
         told["raw"] = True
+    if lane := request.query_params.get("lane") or body.get("lane"):
+        told["lane"] = lane
     return {**request.path_params, **told}

@@ -37,19 +37,16 @@ class Gauges:
 
     def rows(self, config: Config, now_ms: int) -> Iterable[str]:
         """Prometheus text lines. Raises OutboxUnavailable."""
-        yield "# TYPE relay_build_info gauge"
-        python = ".".join(map(str, sys.version_info[:2]))
-        yield f'relay_build_info{{version="{escape_label(release())}",python="{python}"}} 1'
         yield from self._pending(config)
         yield from self._dead_letters()
-        yield from self._token(config)
         yield from self._held(now_ms)
-        yield from self._drops()
         yield "# TYPE relay_planhat_differences gauge"
         yield f"relay_planhat_differences {len(list_differences(self._outbox, now_ms=now_ms))}"
 
     def _pending(self, config: Config) -> Iterable[str]:
-        names = sorted({*config.sources, *self._outbox.sources()})
+        lane = self._outbox.lane_name
+        here = (name for name, source in config.sources.items() if source.lane == lane)
+        names = sorted({*here, *self._outbox.sources()})
         with reaching_redis():
             pipe = self._outbox.redis.pipeline(transaction=False)
             for name in names:
@@ -72,13 +69,6 @@ class Gauges:
             labels = f'lane="{self._lane}",source="{escape_label(source)}",cause="{escape_label(cause)}"'
             yield f"relay_dead_letters{{{labels}}} {number}"
 
-    def _token(self, config: Config) -> Iterable[str]:
-        yield "# TYPE relay_token_expiry_timestamp_seconds gauge"
-        for lane in config.lane_names:
-            ends = token_end(config.for_lane(lane).planhat.token_expires)
-            if ends is not None:
-                yield f'relay_token_expiry_timestamp_seconds{{lane="{escape_label(lane)}"}} {ends.timestamp():.0f}'
-
     def _held(self, now_ms: int) -> Iterable[str]:
         """When and by whom; the audit is asked only while something is held. Time 0: the audit does not say."""
         held = sorted(self._delivery.paused_sources())
@@ -96,8 +86,18 @@ class Gauges:
             labels = f'lane="{self._lane}",source="{escape_label(source)}",by="{escape_label(who)}"'
             yield f"relay_paused_timestamp_seconds{{{labels}}} {at_s:.0f}"
 
-    def _drops(self) -> Iterable[str]:
-        yield "# TYPE relay_drop_ends_timestamp_seconds gauge"
-        for row in self._outbox.drops()[:_ROWS]:
-            labels = f'drop="{escape_label(str(row["id"]))}",source="{escape_label(str(row["source"]))}"'
-            yield f"relay_drop_ends_timestamp_seconds{{{labels}}} {int(row['until_ms']) / 1000:.0f}"
+
+def of_no_lane(home: Outbox, config: Config) -> Iterable[str]:
+    """The release, when each lane's token ends, what is dropped now. Raises OutboxUnavailable."""
+    yield "# TYPE relay_build_info gauge"
+    python = ".".join(map(str, sys.version_info[:2]))
+    yield f'relay_build_info{{version="{escape_label(release())}",python="{python}"}} 1'
+    yield "# TYPE relay_token_expiry_timestamp_seconds gauge"
+    for lane in config.lane_names:
+        ends = token_end(config.for_lane(lane).planhat.token_expires)
+        if ends is not None:
+            yield f'relay_token_expiry_timestamp_seconds{{lane="{escape_label(lane)}"}} {ends.timestamp():.0f}'
+    yield "# TYPE relay_drop_ends_timestamp_seconds gauge"
+    for row in home.drops()[:_ROWS]:
+        labels = f'drop="{escape_label(str(row["id"]))}",source="{escape_label(str(row["source"]))}"'
+        yield f"relay_drop_ends_timestamp_seconds{{{labels}}} {int(row['until_ms']) / 1000:.0f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import get_args
+from typing import Any, get_args
 
 import orjson
 from prometheus_client import generate_latest
@@ -15,16 +15,14 @@ from starlette.responses import Response
 from relay.config import Config
 from relay.door.spooling import Spooler
 from relay.errors import OutboxUnavailable
-from relay.outbox import keys
-from relay.outbox.delivery import Delivery
 from relay.outbox.durability import Confirmed, Durability
-from relay.outbox.epoch import read_life
-from relay.outbox.items import STATES, balanced
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import delivering, read_processes
-from relay.outbox.shared_metrics import SharedMetrics, escape_label, exposition
+from relay.outbox.shared_metrics import escape_label
 from relay.telemetry import with_help
-from relay.web.gauges import Gauges
+from relay.web.gauges import of_no_lane
+from relay.web.lane_metrics import LaneMetrics, shared_counters, with_lane
+from relay.web.lanes import WebLanes
 from relay.web.tally import Tally
 from relay.web.watch import RedisWatch, Seen
 
@@ -34,23 +32,22 @@ class Health:
 
     def __init__(
         self,
-        outbox: Outbox,
-        delivery: Delivery,
+        home: Outbox,
+        lanes: WebLanes,
         tally: Tally,
         watch: RedisWatch,
         *,
         damaged_secrets: Callable[[], list[str]] = list,
         config: Callable[[], Config] = Config,
     ) -> None:
-        self._outbox = outbox
-        self._delivery = delivery
+        self._home = home
+        self._lanes = lanes
         self._tally = tally
         self._watch = watch
-        self._metrics = SharedMetrics(outbox.redis, lane=outbox.lane_name, base=outbox.base)
+        self._metrics: dict[str, LaneMetrics] = {}
         #: Sentences on secrets whose last good value is in use: said, but no reason to refuse events.
         self._damaged_secrets = damaged_secrets
         self._config = config
-        self._gauges = Gauges(outbox, delivery)
         self.stopping = False
         #: Takes what Redis does not: with one, the relay is ready while Redis is away or full.
         self.spooler: Spooler | None = None
@@ -59,9 +56,14 @@ class Health:
         return Response(b'{"status":"alive"}', media_type="application/json")
 
     async def readyz(self, request: Request) -> Response:
-        problems = ("stopping",) if self.stopping else self.problems(await self._watch.seen())
+        seen = self._watch.last if self.stopping else await self._watch.seen()
+        problems = ("stopping",) if self.stopping else self.problems(seen)
         said = [*problems, *await run_in_threadpool(self._damaged_secrets)]
-        body = orjson.dumps({"ready": not problems, "problems": said})
+        found: dict[str, Any] = {"ready": not problems, "problems": said}
+        if self._lanes.named:
+            # One lane that takes nothing is no reason to send the others' events away.
+            found["lanes"] = {lane.name: seen.strangers.get(lane.name, "") for lane in self._lanes}
+        body = orjson.dumps(found)
         return Response(body, status_code=503 if problems else 200, media_type="application/json")
 
     def problems(self, seen: Seen) -> tuple[str, ...]:
@@ -104,59 +106,33 @@ class Health:
         return with_help(b"".join(parts).decode()).encode()
 
     def _from_redis(self, durability: Durability) -> Iterable[str]:
-        outbox, delivery = self._outbox, self._delivery
-        now_ms = outbox.now_ms()
+        home, config = self._home, self._config()
         yield "# TYPE relay_redis_up gauge"
         yield "relay_redis_up 1"
-        ledger = outbox.ledger()
-        yield "# HELP relay_events_total Events by the ledger's words; pending is what waits now"
-        yield "# TYPE relay_events_total counter"
-        for source, counts in ledger.items():
-            name = escape_label(source)
-            for word in ("accepted", "duplicate", "ignored", "rejected", *STATES):
-                yield f'relay_events_total{{source="{name}",state="{word}"}} {counts[word]}'
-        yield "# TYPE relay_books_balanced gauge"
-        yield f"relay_books_balanced {int(all(map(balanced, ledger.values())))}"
-        yield "# TYPE relay_signature_failures_total counter"
-        for source, failures in self._signature_failures(list(ledger)):
-            yield f'relay_signature_failures_total{{source="{escape_label(source)}"}} {failures}'
-        yield from self._gauges.rows(self._config(), now_ms)
-        oldest = outbox.oldest_pending_ms(now_ms=now_ms)
-        yield "# TYPE relay_oldest_pending_seconds gauge"
-        yield f"relay_oldest_pending_seconds {max(0, now_ms - oldest) / 1000 if oldest else 0:.3f}"
-        state = delivery.read()
-        yield "# TYPE relay_delivery_state gauge"
-        for word in ("open", "backing_off", "blocked", "paused"):
-            yield f'relay_delivery_state{{state="{word}"}} {int(state.state == word)}'
-        yield "# TYPE relay_calls_per_minute_used gauge"
-        yield f"relay_calls_per_minute_used {delivery.calls_used(now_ms=now_ms)}"
+        yield from of_no_lane(home, config)
+        yield from self._of_lanes(config)
         yield from _of_durability(durability)
         yield "# TYPE relay_redis_memory_bytes gauge"
         yield f"relay_redis_memory_bytes {durability.used_bytes}"
         yield "# TYPE relay_redis_memory_max_bytes gauge"
         yield f"relay_redis_memory_max_bytes {durability.max_bytes}"
-        yield from self._of_processes(now_ms)
-        yield from self._of_life()
-        yield from exposition(self._metrics.read())
+        yield from self._of_processes(home.now_ms())
+        yield from shared_counters(home)
 
-    def _of_life(self) -> Iterable[str]:
-        life = read_life(self._outbox)
-        yield "# TYPE relay_conversations_unsure gauge"
-        yield f"relay_conversations_unsure {int(life.unsure)}"
-        yield "# TYPE relay_newer_records gauge"
-        yield f"relay_newer_records {self._outbox.newer_count()}"
-        yield "# TYPE relay_redis_clock_back_total counter"
-        yield f"relay_redis_clock_back_total {life.clock_back}"
-
-    def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
-        pipe = self._outbox.redis.pipeline(transaction=False)
-        for source in sources:
-            pipe.hget(self._outbox.prefix + keys.ledger(source), "signature_failures")
-        return [(source, int(value or 0)) for source, value in zip(sources, pipe.execute(), strict=True)]
+    def _of_lanes(self, config: Config) -> Iterable[str]:
+        held, self._metrics = self._metrics, {}
+        for lane in self._lanes:
+            known = held.get(lane.name)
+            if known is None or known.outbox is not lane.outbox:
+                known = LaneMetrics(lane.outbox, lane.delivery)
+            self._metrics[lane.name] = known
+        if not self._lanes.named:
+            return self._metrics[self._lanes.first.name].rows(config)
+        return with_lane({name: metrics.rows(config) for name, metrics in self._metrics.items()})
 
     def _of_processes(self, now_ms: int) -> Iterable[str]:
-        processes = read_processes(self._outbox, now_ms=now_ms)
-        found = delivering(self._outbox, processes, now_ms=now_ms)
+        processes = read_processes(self._home, now_ms=now_ms)
+        found = delivering(self._home, processes, now_ms=now_ms)
         age_s = float("inf") if found.asked_ms is None else max(0, now_ms - found.asked_ms) / 1000
         yield "# TYPE relay_worker_heartbeat_age_seconds gauge"
         yield f"relay_worker_heartbeat_age_seconds {age_s:.3f}"

@@ -12,7 +12,7 @@ _ERRORS = {
     "400": "The request cannot be read",
     "401": "The token is missing or wrong",
     "403": "The reader token changes nothing; or another site asked",
-    "404": "Nobody knows this id",
+    "404": "Nobody knows this id, or this lane",
     "413": "Too large",
     "422": "The request makes no sense; `path` names the key",
     "429": "Too many wrong tokens",
@@ -227,6 +227,31 @@ _ACT_PATHS: dict[str, Any] = {
 }
 
 
+#: Without it a config's lanes are answered for together, or the one is that knows the id.
+_LANE: Schema = {
+    "name": "lane",
+    "in": "query",
+    "description": "One Planhat tenant of a config with `lanes:`; all of them otherwise",
+    "schema": {"type": "string"},
+}
+
+
+def _of_a_lane(operation: Schema) -> Schema:
+    """An operation that may be asked of one lane: 404 where there is none of that name, 422 for a query that makes no sense."""
+    refused = {
+        code: {
+            "description": _ERRORS[code],
+            "content": {"application/json": {"schema": ref_to("Error")}},
+        }
+        for code in ("404", "422")
+    }
+    return {
+        **operation,
+        "parameters": [*operation.get("parameters", ()), _LANE],
+        "responses": {**refused, **operation["responses"]},
+    }
+
+
 @cache
 def api_document() -> dict[str, Any]:
     try:
@@ -238,7 +263,10 @@ def api_document() -> dict[str, Any]:
         "info": {"title": "planhat-relay operators' API", "version": release},
         "servers": [{"url": "/api/v1"}],
         "security": [{"operator": []}],
-        "paths": {**_LOOK_PATHS, **_ACT_PATHS},
+        "paths": {
+            path: {method: _of_a_lane(operation) for method, operation in operations.items()}
+            for path, operations in {**_LOOK_PATHS, **_ACT_PATHS}.items()
+        },
         "components": {
             "securitySchemes": {
                 "operator": {

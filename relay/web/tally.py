@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import orjson
 import redis.asyncio
@@ -64,12 +65,14 @@ class _Requests(Collector):
 
 
 class Tally:
-    def __init__(self, *, lane: str = LANE, base: str = BASE) -> None:
+    """`lane_of(source)`: the lane in whose books a source is counted; one that nobody knows in `main`'s."""
+
+    def __init__(self, *, lane_of: Callable[[str], str] = lambda source: LANE, base: str = BASE) -> None:
         self.registry = CollectorRegistry()
         requests = _Requests()
         self.registry.register(requests)
         self.request = requests.add
-        self._prefix = lane_prefix(lane, base)
+        self._base, self._lane_of = base, lane_of
         self._counts: dict[tuple[str, str], int] = {}
         self._refused: deque[bytes] = deque(maxlen=REJECTED_KEPT)
 
@@ -112,32 +115,44 @@ class Tally:
         key = (source, word)
         self._counts[key] = self._counts.get(key, 0) + 1
 
-    async def flush(self, client: redis.asyncio.Redis, now_ms: int) -> None:
-        """Writes what was counted since the last time."""
+    async def flush(self, client_of: Callable[[str], redis.asyncio.Redis], now_ms: int) -> None:
+        """Writes what was counted since the last time. `client_of(lane)`: for its keys."""
         if not self._counts and not self._refused:
             return
         counts, self._counts = self._counts, {}
         refused = [self._refused.popleft() for _ in range(len(self._refused))]
-        try:
-            async with client.pipeline(transaction=True) as pipe:
-                for (source, word), number in counts.items():
-                    if word.startswith(DROPPED_BY):
-                        name = self._prefix + keys.dropped(word.removeprefix(DROPPED_BY))
-                        pipe.hincrby(name, source, number)
-                        pipe.expire(name, keys.DROPPED_KEPT_S)
-                        continue
-                    pipe.sadd(self._prefix + keys.SOURCES, source)
-                    pipe.hincrby(self._prefix + keys.ledger(source), word, number)
-                    if is_remark(word):
-                        pipe.hset(self._prefix + keys.ledger(source), LAST + word, now_ms)
-                if refused:
-                    stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
-                    pipe.lpush(self._prefix + keys.REJECTED, *stamped)
-                    pipe.ltrim(self._prefix + keys.REJECTED, 0, REJECTED_KEPT - 1)
-                await pipe.execute()
-        except (RedisError, OSError):
-            for key, number in counts.items():
-                self._counts[key] = self._counts.get(key, 0) + number
+        apart: dict[str, dict[tuple[str, str], int]] = {LANE: {}} if refused else {}
+        for (source, word), number in counts.items():
+            # What a drop drops is counted with it, and drops are of no lane.
+            lane = LANE if word.startswith(DROPPED_BY) else self._lane_of(source)
+            apart.setdefault(lane, {})[source, word] = number
+        for lane, own in apart.items():
+            prefix = lane_prefix(lane, self._base)
+            try:
+                async with client_of(lane).pipeline(transaction=True) as pipe:
+                    _count(pipe, prefix, own, now_ms)
+                    if refused and lane == LANE:
+                        stamped = [orjson.dumps({"at_ms": now_ms, **orjson.loads(line)}) for line in refused]
+                        pipe.lpush(prefix + keys.REJECTED, *stamped)
+                        pipe.ltrim(prefix + keys.REJECTED, 0, REJECTED_KEPT - 1)
+                    await pipe.execute()
+            except (RedisError, OSError):
+                for key, number in own.items():
+                    self._counts[key] = self._counts.get(key, 0) + number
+
+
+def _count(pipe: Any, prefix: str, counts: Mapping[tuple[str, str], int], now_ms: int) -> None:
+    """Adds (source, word) -> number to the books below `prefix`."""
+    for (source, word), number in counts.items():
+        if word.startswith(DROPPED_BY):
+            name = prefix + keys.dropped(word.removeprefix(DROPPED_BY))
+            pipe.hincrby(name, source, number)
+            pipe.expire(name, keys.DROPPED_KEPT_S)
+            continue
+        pipe.sadd(prefix + keys.SOURCES, source)
+        pipe.hincrby(prefix + keys.ledger(source), word, number)
+        if is_remark(word):
+            pipe.hset(prefix + keys.ledger(source), LAST + word, now_ms)
 
 
 def address_prefix(address: str) -> str:

@@ -1,21 +1,21 @@
-"""What is known of Redis, looked at again each second, at each readiness check and after each new connection; the door goes
-by it. One look is under way at a time, however many ask."""
+"""What is known of Redis and of the lanes there, looked at again each second, at each readiness check and after each new connection;
+the door goes by it. One look is under way at a time, however many ask."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.durability import CLUSTER, Durability, examine_durability, try_write
 from relay.outbox.outbox import Outbox
-from relay.outbox.recorder import Recorder
+from relay.outbox.recorder import Recorder, WriteRoom
 from relay.outbox.replicas import too_few
 from relay.outbox.room import nearly_full, room_left
 
@@ -28,12 +28,12 @@ _NO_ANSWER: Final = "Redis: no answer in time"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `stranger`: why the lane is not ours. `problems`: what no spool
-    helps against. `durability` None: Redis did not answer."""
+    """One look. `away`: why Redis takes no write now ("": it does); a spool can stand in for it. `strangers`: lane -> why it is not
+    ours, of those that are not. `problems`: what no spool helps against. `durability` None: Redis did not answer."""
 
     durability: Durability | None = None
     away: str = ""
-    stranger: str = ""
+    strangers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
@@ -41,28 +41,41 @@ class Seen:
         return self.durability is not None
 
 
+class WatchedLane(Protocol):
+    """What of a lane is looked at: `stranger()` says why it is not ours, "" where it is; it may raise OutboxUnavailable."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def recorder(self) -> Recorder: ...
+
+    def stranger(self) -> str: ...
+
+
 class RedisWatch:
-    """`stranger()`: why this lane is not ours, "" where it is; it may raise OutboxUnavailable. `replicas()`: how many are to have
-    each write."""
+    """`outbox` is any lane's, `lanes()` are those that are served now. `room`: what may still be written. `replicas()`: how many are
+    to have each write."""
 
     def __init__(
         self,
         outbox: Outbox,
         *,
         require_durable: bool,
-        stranger: Callable[[], str] = lambda: "",
+        lanes: Callable[[], Iterable[WatchedLane]] = tuple,
+        room: WriteRoom | None = None,
         replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
-        self._stranger = stranger
+        self._lanes = lanes
+        self._room = room or WriteRoom()
         self._replicas = replicas
         self._seen = Seen(away="not looked at yet")
         self._seen_at = float("-inf")
         self._looking: asyncio.Future[Seen] | None = None
         #: Counts new connections of the door: what was found before one says nothing of what is behind it.
         self._connections = 0
-        self.recorder: Recorder | None = None
 
     @property
     def last(self) -> Seen:
@@ -76,8 +89,8 @@ class RedisWatch:
         """The door has a new connection."""
         self._connections += 1
         self.expire()
-        if self.recorder is not None:
-            self.recorder.reconnected()
+        for lane in self._lanes():
+            lane.recorder.reconnected()
 
     async def seen(self) -> Seen:
         """A look made just now, or that Redis did not answer in time."""
@@ -98,8 +111,7 @@ class RedisWatch:
         before = self._connections
         seen = self._look()
         self._seen, self._seen_at = seen, time.monotonic()
-        if self.recorder is not None:
-            self._tell(self.recorder, seen, sure=before == self._connections)
+        self._tell(seen, sure=before == self._connections)
         if before != self._connections:
             # The door's connection is younger than the look: nobody has looked behind it yet.
             self.expire()
@@ -113,39 +125,41 @@ class RedisWatch:
             problems = found.problems if self._require_durable else ()
             if found.cluster:
                 problems = (CLUSTER, *problems)
-            seen = Seen(found, problems=problems)
             wanted = self._replicas()
             away = (
                 nearly_full(found)
                 or too_few(found.replicas, wanted)
                 or try_write(self._outbox.redis, found, prefix=self._outbox.prefix, replicas=wanted)
             )
-            stranger = self._stranger()
-            return replace(
-                seen, away=away, stranger=stranger, problems=(*problems, *([stranger] if stranger else []))
-            )
+            strangers = {lane.name: sentence for lane in self._lanes() if (sentence := lane.stranger())}
+            if len(strangers) == len(tuple(self._lanes())):
+                # Nothing is left that could take events.
+                problems = (*problems, *strangers.values())
+            return Seen(found, away, strangers, problems)
         except OutboxUnavailable as error:
             return Seen(away=str(error))
 
-    def _tell(self, recorder: Recorder, seen: Seen, *, sure: bool) -> None:
+    def _tell(self, seen: Seen, *, sure: bool) -> None:
         found = seen.durability
         if found is None:
             return
-        if sure:
-            # An operator who requires nothing and has switched syncing off shall not wait for what never comes.
-            recorder.durable.wait_aof = found.wait_aof and (self._require_durable or found.fsync != "no")
-            # Nor wait out each sync where WAITAOF itself does not.
-            recorder.durable.trust_aof = found.confirmed_by != "watched" or not self._require_durable
         left = room_left(found)
-        recorder.room_bytes = None if left is None else float(left)
-        recorder.refusal = self._refusal(seen, found)
+        self._room.bytes = None if left is None else float(left)
+        for lane in self._lanes():
+            recorder = lane.recorder
+            if sure:
+                # An operator who requires nothing and has switched syncing off shall not wait for what never comes.
+                recorder.durable.wait_aof = found.wait_aof and (self._require_durable or found.fsync != "no")
+                # Nor wait out each sync where WAITAOF itself does not.
+                recorder.durable.trust_aof = found.confirmed_by != "watched" or not self._require_durable
+            recorder.refusal = self._refusal(lane.name, seen, found)
 
-    def _refusal(self, seen: Seen, found: Durability) -> str:
+    def _refusal(self, lane: str, seen: Seen, found: Durability) -> str:
         """Why the door writes nothing although Redis would take it."""
         if found.cluster:
             return CLUSTER
-        if seen.stranger:
-            return seen.stranger
+        if lane in seen.strangers:
+            return seen.strangers[lane]
         if found.fsync == "no" and not found.no_waitaof and self._require_durable:
             # Asking would take each sender's time for the same answer.
             return next(

@@ -99,7 +99,8 @@ def test_what_each_drop_has_dropped_is_counted_by_source(door: Door) -> None:
     door.side._look_for_drops()
     for number in (1, 2, 2, 3):
         door.slack(message(number, text="calm" if number == 3 else "a flood of it"))
-    flush = door.side.tally.flush(redis.asyncio.Redis.from_url(door.side.settings.redis_url), 1)
+    client = redis.asyncio.Redis.from_url(door.side.settings.redis_url)
+    flush = door.side.tally.flush(lambda lane: client, 1)
     asyncio.run(flush)
     told = {row["id"]: row for row in list_drops(outbox, {"slack"})}
     assert told[first["id"]]["sources"] == {"slack": 2}, "a repeated delivery is dropped once"

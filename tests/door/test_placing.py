@@ -136,7 +136,7 @@ def test_a_spooled_mail_whose_conversation_was_erased_stays_away(
     desk = MailDesk(redis_client, mail_house(tmp_path))
     asked: list[str] = []
 
-    def covered(events: Sequence[Any], external_ids: Sequence[str], received_s: float) -> bool:
+    def covered(events: Sequence[Any], external_ids: Sequence[str], received_s: float, lane: str) -> bool:
         asked.extend(external_ids)
         return any("_3c1_40a" in external_id.lower() for external_id in external_ids)
 
@@ -177,7 +177,7 @@ def test_who_cannot_ask_goes_on(redis_url: str) -> None:
 
 def test_without_anybody_to_ask_the_mail_itself_says(**_: Any) -> None:
     asked = {"evt": ThreadIds(("a",), ("b",), "b", False)}
-    assert asyncio.run(answers(asked, None)) == {}
+    assert asyncio.run(answers(asked, None, "main")) == {}
 
 
 def test_a_thread_that_moves_on_and_on_is_for_later() -> None:

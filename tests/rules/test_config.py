@@ -359,15 +359,68 @@ def test_the_shipped_example_holds() -> None:
     assert check_file(path, environ) == []
 
 
-def test_several_tenants_in_one_file_are_refused_and_the_way_is_told(tmp_path: Path) -> None:
-    # Taken and not served, one tenant's conversations would reach another's Planhat.
+LANES = """
+planhat: {types: [Thread], calls_per_minute: 100}
+lanes:
+  emea: {token: '${EMEA}'}
+  us: {url: us4, token: '${US}', types: [Desk], calls_per_minute: 50, companies: [{default: extid-us}]}
+sources:
+  chat: {adapter: slack, secrets: ['${SECRET}'], type: Thread}
+  desk: {adapter: slack, secrets: ['${SECRET}'], type: Desk, lane: us}
+companies: [{default: extid-emea}]
+"""
+SECRETS = {"EMEA": "e" * 32, "US": "u" * 32, "SECRET": "0f3a9c71d2b84e65a1c7" * 2}
+
+
+def told(tmp_path: Path, text: str, environ: Mapping[str, str] = SECRETS) -> list[str]:
+    """What is wrong with a file, warnings too."""
     path = tmp_path / "relay.yaml"
-    path.write_text(
-        "planhat: {types: [Thread]}\nlanes: {emea: {token: '${EMEA}'}, us: {token: '${US}'}}\n"
-        "sources: {chat: {adapter: slack, secrets: ['${SECRET}'], lane: us, type: Thread}}\n",
-        encoding="utf-8",
+    path.write_text(text, encoding="utf-8")
+    return [str(mistake) for mistake in examine_config(str(path), environ).mistakes]
+
+
+def test_each_lane_has_its_own_and_what_all_share(tmp_path: Path) -> None:
+    assert told(tmp_path, LANES) == []
+    config, book = load(str(tmp_path / "relay.yaml"), SECRETS)
+    assert config.lane_names == ("emea", "us")
+    emea, us = config.for_lane("emea"), config.for_lane("us")
+    assert (emea.planhat.types, emea.planhat.calls_per_minute) == (("Thread",), 100)
+    assert (us.planhat.types, us.planhat.calls_per_minute) == (("Desk",), 50)
+    assert [step.value for step in (*emea.companies, *us.companies)] == ["extid-emea", "extid-us"]
+    assert (
+        config.lanes["us"].url == "https://api-us4.planhat.com"
+        and (config.lanes["us"].token or str)() == "u" * 32
     )
-    environ = {"EMEA": "e" * 32, "US": "u" * 32, "SECRET": "s" * 32}
-    with pytest.raises(ConfigInvalid) as refused:
-        load(str(path), environ)
-    assert "RELAY_KEY_PREFIX" in str(refused.value)
+    assert (config.sources["chat"].lane, config.sources["desk"].lane) == ("emea", "us")
+    assert {rule.name for rule in book.rules_for("desk")}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("lane: us}", "lane: uss}"), "no lane is called 'uss'; did you mean 'us'?"),
+        (("token: '${US}'", "token: '${EMEA}'"), ""),
+        (("url: us4, token: '${US}'", "token: '${EMEA}'"), "has the same url and token as lane 'emea'"),
+        (
+            ("url: us4, token: '${US}'", "url: 'https://API.planhat.com/', token: '${EMEA}'"),
+            "has the same url and token as lane 'emea'",
+        ),
+        (("token: '${EMEA}'", "calls_per_minute: 20"), "warning: has no token"),
+        (("type: Desk, lane", "type: Thread, lane"), "the types of lane us"),
+        (("  us: {", "  'u s': {"), "letters, digits, dashes and underscores"),
+        (("lane: us}", "lane: us}\nrules: [{name: r, lane: nobody}]"), "no lane is called 'nobody'"),
+        (
+            (
+                "lane: us}",
+                "lane: us}\nrules: [{name: r, source: chat, lane: us, conversation: {type: Thread, externalId: x}}]",
+            ),
+            "Thread",
+        ),
+    ],
+)
+def test_a_lane_that_cannot_be_is_told(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    found = told(tmp_path, LANES.replace(*change))
+    if not says:
+        assert found == [], "another host is another tenant"
+        return
+    assert any(says.removeprefix("warning: ") in mistake for mistake in found), found

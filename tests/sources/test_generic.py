@@ -416,6 +416,17 @@ def test_gorgias_and_servicenow_bodies_are_found() -> None:
     incident = only(payload("servicenow/incident"), "servicenow")
     assert incident.thread == "0123456789abcdef0123456789abcdef"
     assert (incident.subject, incident.sender.email) == ("Export fails", "ana@example.com")
+    row = {
+        "element": "comments",
+        "element_id": incident.thread,
+        "sys_id": "j1",
+        "value": "It works again.",
+        "sys_created_by": "ana",
+        "sys_created_on": "2026-03-04 05:00:00",
+    }
+    journal = only(orjson.dumps(row), "servicenow")
+    assert (journal.thread, journal.text, journal.message_id) == (incident.thread, "It works again.", "j1")
+    assert (journal.sender.name, journal.time) == ("ana", "2026-03-04T05:00:00.000Z")
 
 
 # ---- moments -----------------------------------------------------------------------------------------------

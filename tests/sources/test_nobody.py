@@ -64,3 +64,18 @@ def test_an_entry_that_nobody_signed_names_nobody(name: str) -> None:
         "<strong>Ana</strong>"
         in conversations([one for one in named if isinstance(one, Event)], book_of(name))[0]["description"]
     )
+
+
+def test_intercom_who_is_an_id_alone_is_named_beside() -> None:
+    known = {"type": "contact", "id": "u1", "name": "Ana Example", "email": "ana@example.com"}
+    item = {"id": "55", "contacts": {"contacts": [known]}}
+    rating = {"rating": 4, "remark": "Quick!", "contact": {"type": "contact", "id": "u1"}}
+    part = {"id": "9", "part_type": "comment", "body": "Hello", "author": {"type": "user", "id": "u1"}}
+    for topic, more in (
+        ("conversation.rating.added", {"conversation_rating": rating}),
+        ("conversation.user.replied", {"conversation_parts": {"conversation_parts": [part]}}),
+    ):
+        body = orjson.dumps({"topic": topic, "id": "n1", "data": {"item": {**item, **more}}})
+        (event,) = build("intercom").parse(Inbound(body, {}), now_s=NOW_S)
+        assert isinstance(event, Event)
+        assert (event.sender.name, event.sender.email) == ("Ana Example", "ana@example.com")

@@ -26,6 +26,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "either": read_either,
     "line": line,
     "pictures": pictures_in,
+    "slack_markdown": lambda text: blocks_markup([Walk({"type": "markdown", "text": text})]),
     "slack": lambda text: said(Walk({"text": text, "attachments": [{"is_share": True, "text": text}]})),
 }
 UNITS = (
@@ -216,3 +217,5 @@ def test_slacks_blocks_are_read_however_deep() -> None:
     }
     assert blocks_markup([Walk(rich)]) == "&gt; a\n&gt; b\n<!subteam^S1><https://x.example|here>:wave:"
     assert attachment_markup(Walk({"fallback": "only this"})) == "only this"
+    markdown = {"type": "markdown", "text": "# Plan\n**a_b** and __c__, see [the log](https://x.example/1)"}
+    assert blocks_markup([Walk(markdown)]) == "*Plan*\n*a_b* and *c*, see <https://x.example/1|the log>"

@@ -48,6 +48,19 @@ def test_a_newer_summary_replaces_the_older_one() -> None:
     assert found["description"] == "<p><strong>Two</strong> goals</p>"
 
 
+def test_a_voicemails_transcript_takes_nothing_of_the_voicemail() -> None:
+    known = {"id": "v", "call_id": "c", "caller_number": "+1", "callee_number": "+2", "duration": 9}
+    link = {"download_url": "https://zoom.us/v/1"}
+    words = {"transcription": {"content": "Please call me back."}}
+    voicemail = zoom("phone.voicemail_received", 1000, **known, **link)
+    for more in ({}, link):
+        later = zoom("phone.voicemail_transcript_completed", 2000, id="v", call_id="c", **words, **more)
+        found = told("zoom", one("zoom", voicemail), one("zoom", later))
+        assert found["subject"] == "+1 -> +2"
+        for part in ("Voicemail", "https://zoom.us/v/1", "Please call me back."):
+            assert found["description"].count(part) == 1, (part, found["description"])
+
+
 @pytest.mark.parametrize(
     "what",
     [

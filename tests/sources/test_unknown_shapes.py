@@ -10,7 +10,7 @@ import pytest
 from relay.door.mapping import parse_or_park
 from relay.errors import PayloadInvalid
 from relay.event import Event
-from relay.sources.base import Inbound, Parked, Parsed, Skipped
+from relay.sources.base import Inbound, Parked, Parsed, Sample, Skipped
 from relay.sources.read.unknown import is_worded
 from relay.sources.registry import ADAPTERS
 from tests.sources.test_every_source import NOW_S, build, paths
@@ -56,6 +56,30 @@ def outcome(name: str, payload: Any) -> list[Parsed]:
     headers = {key.lower(): value for key, value in adapter.sample(serial=1, now_s=NOW_S).headers.items()}
     headers["content-type"] = "application/json"
     return list(parse_or_park(adapter, Inbound(orjson.dumps(payload), headers, "POST", "/hooks/x"), NOW_S))
+
+
+def test_a_whatsapp_message_of_a_new_type_is_kept_where_it_holds_words() -> None:
+    said = {"from": "2", "id": "m", "timestamp": "1795860000", "type": "poll"}
+    for poll, kept in ({"question": "Which day?"}, True), ({"id": "p"}, False):
+        value = {"metadata": {"phone_number_id": "1"}, "messages": [{**said, "poll": poll}]}
+        (found,) = outcome("whatsapp", {"entry": [{"changes": [{"value": value}]}]})
+        assert isinstance(found, Parked) if kept else (isinstance(found, Event) and found.empty == "no_text")
+
+
+def test_what_a_token_holds_is_looked_into() -> None:
+    adapter = build("dialpad")
+    sample = adapter.sample(serial=1, now_s=NOW_S)
+    for payload, kept in (
+        ({"odd": {"text": SAID}}, True),
+        ({"id": None, "text": SAID}, True),
+        ({"odd": 1}, False),
+    ):
+        signed = adapter.sign(Sample(orjson.dumps(payload), sample.headers), now_s=NOW_S, url="https://x")
+        inbound = Inbound(signed.body, dict(signed.headers), "POST", "/hooks/x")
+        adapter.verify(inbound, now_s=NOW_S)
+        (found,) = parse_or_park(adapter, inbound, NOW_S)
+        assert isinstance(found, Parked if kept else Skipped), payload
+        assert not kept or (isinstance(found, Parked) and "dialpad" in found.cause)
 
 
 def overlooked(found: list[Parsed]) -> str:

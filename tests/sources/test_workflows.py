@@ -98,3 +98,28 @@ def test_a_message_without_an_id_is_refused(body: dict[str, Any]) -> None:
 
 def test_the_same_message_twice_is_one_event() -> None:
     assert one("workflow_post").id == one("workflow_post").id
+
+
+def test_a_cards_words_and_a_files_address_stand_in_an_attachments_content() -> None:
+    card = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "content": {"body": [{"text": "Approved."}]},
+    }
+    file = {
+        "contentType": "application/vnd.microsoft.teams.file.download.info",
+        "name": "plan.pdf",
+        "content": {"downloadUrl": "https://files.example.com/plan.pdf", "fileType": "pdf"},
+    }
+    said = {
+        "type": "message",
+        "id": "1",
+        "conversation": {"id": "c"},
+        "text": "See",
+        "attachments": [card, file],
+    }
+    (event,) = teams().parse(Inbound(orjson.dumps(said), {}), now_s=NOW_S)
+    assert isinstance(event, Event)
+    assert (event.text, event.html) == ("See\nApproved.", "See<p>Approved.</p>")
+    assert [(one.name, one.type, one.url) for one in event.attachments] == [
+        ("plan.pdf", "pdf", "https://files.example.com/plan.pdf")
+    ]

@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.config import Config, LaneConfig, PlanhatConfig
 from relay.operations.dead.counts import DeadCounts
 from relay.outbox.audit import AuditLine, write_audit
-from relay.web.gauges import Gauges
+from relay.web.gauges import Gauges, of_no_lane
 from tests.operating import NOON, Shop
 
 
 def series(shop: Shop, config: Config, gauges: Gauges | None = None) -> Mapping[str, dict[str, float]]:
     """name -> (labels as text -> value), by Prometheus's own parser."""
-    text = "\n".join((gauges or Gauges(shop.outbox, shop.delivery)).rows(config, shop.outbox.now_ms()))
+    rows = (gauges or Gauges(shop.outbox, shop.delivery)).rows(config, shop.outbox.now_ms())
+    text = "\n".join([*of_no_lane(shop.outbox, config), *rows])
     return {
         family.name: {
             ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items())): sample.value

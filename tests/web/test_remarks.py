@@ -49,7 +49,8 @@ class Desk:
     def counted(self) -> dict[str, dict[str, int]]:
         asyncio.run(
             self.side.tally.flush(
-                redis.asyncio.Redis(connection_pool=_pool(self.side)), self.side.outbox.now_ms()
+                lambda lane: redis.asyncio.Redis(connection_pool=_pool(self.side)),
+                self.side.outbox.now_ms(),
             )
         )
         return self.side.outbox.remarks()

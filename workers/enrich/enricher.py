@@ -111,6 +111,8 @@ class Enricher:
                 return pending
             was = Patch.decode(pending.patch)
             verdict = self._context.rulebook.map(_with(event, after), revision=was.revision)
+            if isinstance(verdict, Mapped):
+                remapper.require_own(verdict, pending.source)
         except (MappingFailed, ValueError, KeyError, TypeError) as error:
             log("enrich.kept", level=logging.WARNING, event=pending.event_id, error=type(error).__name__)
             return pending

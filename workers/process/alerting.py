@@ -13,6 +13,7 @@ import redis
 
 from relay.config import Config
 from relay.errors import OutboxUnavailable, RelayError
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
@@ -115,7 +116,7 @@ class Alerting(threading.Thread):
 
         settings = self._settings
         self._redis = self._redis or connect(settings.redis_url)
-        client, base = self._redis, settings.key_prefix
+        client, base = lane_client(self._redis, lane), settings.key_prefix
         outbox = Outbox(client, lane=lane, base=base, vault=Vault(settings.encryption_keys))
         return AlertDesk(
             outbox,

@@ -111,7 +111,7 @@ class WorkerContext:
         from workers.flush.traces import Traces
 
         self._tracing = self._tracing or Tracing.open("flush")
-        own = connect(self.settings.redis_url)
+        own = connect(self.settings.redis_url, lane=lane)
         return Traces(self._tracing, Outbox(own, lane=lane, base=self.settings.key_prefix, vault=self.vault))
 
     # -- the config ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from relay.errors import NotOurs, OutboxUnavailable
 from relay.operations.lanes import LaneTenant
 from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox
@@ -50,7 +51,7 @@ class LaneContext:
         self.tenant = tenant
         self._process = process
         self.settings: Settings = process.settings
-        self.redis = process.redis
+        self.redis = lane_client(process.redis, name)
         base = self.settings.key_prefix
         self.outbox = Outbox(self.redis, lane=name, base=base, vault=process.vault, piped=True)
         self.delivery = Delivery(self.redis, lane=name, base=base)

@@ -7,6 +7,7 @@ import os
 from typing import Final
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.outbox import Outbox
 from relay.rules.file.lane_names import read_lane_names
 from relay.settings import Settings
@@ -73,9 +74,9 @@ class LaneSweeps:
         home = self._home
         if name == home.lane_name:
             return LaneSweep(home, self._config_stamp)
-        return LaneSweep(
-            Outbox(home.redis, lane=name, base=home.base, vault=home.vault, home=home), self._config_stamp
-        )
+        client = lane_client(home.redis, name)
+        outbox = Outbox(client, lane=name, base=home.base, vault=home.vault, home=home)
+        return LaneSweep(outbox, self._config_stamp)
 
     def _config_stamp(self) -> tuple[int, int] | None:
         try:

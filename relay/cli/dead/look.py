@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from relay.cli.dead.options import filters, json_and_place
+from relay.cli.dead.options import filters, holder_of, json_and_place
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, faint, lines_of, shown, strong, warn
 from relay.cli.place import Place
@@ -32,10 +32,12 @@ def list_(
     from relay.cli.context import open_context
     from relay.operations.dead.causes import no_such_cause
     from relay.operations.dead.look import list_dead
+    from relay.operations.merged import merge_dead
     from relay.operations.selection import Selection, read_moment
 
     context = open_context(place)
-    now_ms = context.outbox.now_ms()
+    lanes = {lane.lane: lane for lane in context.each_lane()}
+    now_ms = context.home.now_ms()
     asked = {"since": since, "until": until}
     selection = Selection(
         cause=cause,
@@ -43,8 +45,17 @@ def list_(
         since_ms=read_moment(asked, "since", now_ms, blank=True),
         until_ms=read_moment(asked, "until", now_ms, blank=True),
     )
+
+    def ask(lane: str, limit: int, after: str) -> dict[str, Any]:
+        return list_dead(lanes[lane].outbox, selection, limit=limit, after=after)
+
     try:
-        found = list_dead(context.outbox, selection, limit=limit, after=after)
+        several = len(lanes) > 1
+        found = (
+            merge_dead(tuple(lanes), ask, limit=limit, after=after)
+            if several
+            else ask(next(iter(lanes)), limit, after)
+        )
     except ValueError as error:
         raise UserError(f"--after: {error}") from error
     missed = selection != Selection() and not found["groups"]
@@ -111,7 +122,7 @@ def show(dead_id: str, as_json: bool, place: Place) -> None:
     from relay.cli.context import open_context
     from relay.operations.dead.look import show_dead
 
-    context = open_context(place)
+    context = holder_of(open_context(place), [dead_id])
     found = show_dead(context, dead_id)
     context.audit("look", page="dead show", id=dead_id)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from relay.cli.asking import MOMENT, TIMES
 from relay.cli.names import CAUSE, LETTER, SOURCE_PARAM
-from relay.cli.place import place_options
+from relay.cli.place import lane_options
 from relay.operations.selection import Selection
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -17,7 +17,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def json_and_place(command: _F) -> _F:
     for option in (
-        place_options,
+        lane_options,
         click.option("--json", "as_json", is_flag=True, help="In the API's shape."),
     ):
         command = option(command)
@@ -48,6 +48,20 @@ def choice(command: _F) -> _F:
     )
     command = click.option("--all", "everything", is_flag=True, help="Every dead letter.")(command)
     return click.argument("ids", nargs=-1, metavar="[ID]...", type=LETTER)(filters(command))
+
+
+def holder_of(context: Any, ids: Sequence[str]) -> Any:
+    """The context of the lane in which these letters are: the one that is meant, or the only one that has any of them. Raises
+    UserError where several have."""
+    from relay.errors import UserError
+
+    if not ids or not context.several:
+        return context
+    holders = [lane for lane in context.each_lane() if lane.outbox.dead.get_many(ids)]
+    if len(holders) > 1:
+        names = ", ".join(lane.lane for lane in holders)
+        raise UserError(f"several lanes have such a letter: name one with --lane ({names})")
+    return holders[0] if holders else context.each_lane()[0]
 
 
 def selection_of(

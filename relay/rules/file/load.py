@@ -12,6 +12,7 @@ from relay.config import (
 )
 from relay.errors import ConfigInvalid, Mistake
 from relay.lane_name import MAIN
+from relay.planhat.address import PLANHAT_URL
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.rules.build import RuleSurroundings, build_rule
 from relay.rules.defaults import FAMILIES, read_defaults
@@ -113,6 +114,8 @@ def examine_config(
         raise ConfigInvalid(source.mistakes)
     source.strength = Strength(weak_allowed(environ))
     source.plain_http = environ.get("RELAY_PLANHAT_PLAIN_HTTP", "").strip().lower() in ("true", "1", "yes")
+    source.planhat_url = environ.get("RELAY_PLANHAT_URL", "").strip() or PLANHAT_URL
+    source.has_token = bool(environ.get("RELAY_PLANHAT_TOKEN") or environ.get("RELAY_PLANHAT_TOKEN_FILE"))
     fill_in(source, environ, secrets=secrets)
     values = CONFIG.read(source.value, (), source) or {}
     config = read_config(values, source, text)

@@ -350,7 +350,7 @@ CONFIG = TableShape(
         "planhat": PLANHAT,
         "lanes": Names(
             LANE,
-            "several Planhat tenants, by name. Reserved: this release refuses it, run a relay for each tenant",
+            "several Planhat tenants, by name; planhat: is what they share, and without this the one there is",
             key_pattern=NAME_PATTERN,
             key_wanted="letters, digits, dashes and underscores, at most 40",
         ),

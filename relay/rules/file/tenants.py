@@ -27,12 +27,6 @@ _PLAIN_PLANHAT = (
     "activity_tags",
 )
 
-#: Until the workers deliver each lane to its own Planhat.
-NOT_SERVED = (
-    "several tenants in one relay are not served by this release; run a relay for each of them: on one Redis, each with its own "
-    "RELAY_KEY_PREFIX, its own file and its own token"
-)
-
 
 def read_planhat(values: Mapping[str, Any], source: YamlSource, at: Path = ("planhat",)) -> PlanhatConfig:
     """What the file's `planhat:` says. `at` is where it stands, for complaints."""
@@ -55,9 +49,6 @@ def read_lanes(
 ) -> dict[str, LaneConfig]:
     """Each lane of the file, in its order; none where it has no `lanes:`. `shared` is `planhat:` as it was read."""
     lanes: dict[str, LaneConfig] = {}
-    if values:
-        # Taken and not served, the events of all lanes would go to one tenant's Planhat.
-        source.add(("lanes",), NOT_SERVED)
     for name, own in values.items():
         at: Path = ("lanes", name)
         _check_planhat(own, source, at)
@@ -94,10 +85,18 @@ def check_lane(name: str, lanes: Mapping[str, LaneConfig], source: YamlSource, a
 
 
 def _check_tenants(lanes: Mapping[str, LaneConfig], source: YamlSource) -> None:
-    """Complains of two lanes with one Planhat: they would send each other's conversations there, twice as often as it lets."""
+    """Complains of two lanes with one Planhat: they would send each other's conversations there, twice as often as it lets; and of
+    one that nothing gives a token."""
     seen: dict[tuple[str, str], str] = {}
     for name, lane in lanes.items():
-        tenant = (lane.url.lower(), lane.token() if lane.token else "")
+        if lane.token is None and not source.has_token and source.at(("lanes", name, "token")) is None:
+            source.add(
+                ("lanes", name),
+                "has no token: give it one, as token: ${NAME}, or set RELAY_PLANHAT_TOKEN for the one that has none of its own",
+                severity="warning",
+            )
+        url = (lane.url or source.planhat_url).rstrip("/").lower()
+        tenant = (url, lane.token() if lane.token else "")
         other = seen.setdefault(tenant, name)
         if other != name:
             what = (

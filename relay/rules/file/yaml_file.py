@@ -72,6 +72,9 @@ class YamlSource:
     secrets: list[Secret] = field(default_factory=list)
     #: `http://` to another machine is let through: RELAY_PLANHAT_PLAIN_HTTP.
     plain_http: bool = False
+    #: What the environment says of Planhat: its address, and whether it gives a token.
+    planhat_url: str = ""
+    has_token: bool = True
 
     def at(self, path: Path) -> Any:
         """What stands at `path`, None where nothing does."""

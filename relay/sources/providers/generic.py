@@ -37,6 +37,7 @@ from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
 from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
 from relay.sources.read.said import read_said
+from relay.sources.read.templated import UNESCAPED
 from relay.sources.read.unknown import SAID, is_worded
 
 MAX_BATCH_ITEMS = 1000
@@ -82,7 +83,7 @@ class Generic(ProvenAdapter):
             body = _body(inbound)
         except PayloadInvalid as error:
             if self._preset in _TEMPLATED:
-                return [Parked(error.message, content_key(inbound.body))]
+                return [Parked(f"{error.message} ({UNESCAPED})", content_key(inbound.body))]
             raise
         kind = pick.header(inbound.headers, "x-github-event")
         if kind == "ping":
@@ -122,7 +123,7 @@ class Generic(ProvenAdapter):
         """One event, or why it is not for the customer's eyes. `delivery` is the sender's id of this delivery, or ""
         where it has none."""
         source = self.options.name
-        among = pick.places(payload)
+        among = pick.places(_journal(payload) if self._preset == "servicenow" else payload)
         flat = pick.flatten(among)
         message = pick.message_in(among)
         listed = {} if message else pick.newest_in(among, self._readers)
@@ -251,6 +252,15 @@ def _body(inbound: Inbound) -> Any:
     if len(fields) == 1 and (inner := next(iter(fields.values()))).startswith(("{", "[")):
         return parse_lenient(inner.encode())
     return fields
+
+
+def _journal(payload: dict[str, Any]) -> dict[str, Any]:
+    """A row of ServiceNow's journal, the comment in `value` and its record in `element_id`, as the record would tell it."""
+    if payload.get("element") != "comments" or "comments" in payload:
+        return payload
+    record = payload.get("element_id") or payload.get("documentkey")
+    said = {"comments": payload.get("value"), "author": payload.get("sys_created_by")}
+    return {**payload, **said, "sys_id": record, "message_id": payload.get("sys_id")}
 
 
 def _unworded(payload: dict[str, Any], message: dict[str, Any], event_type: str) -> str:

@@ -33,7 +33,8 @@ from relay.sources.base import (
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
 from relay.sources.proof.rule import ProofRule, require_free_authorization, token_of
 from relay.sources.read.attached import pictures_in
-from relay.sources.read.chat_message import read_chat_message
+from relay.sources.read.chat_message import MAX_FILES, read_chat_message, words_beside
+from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 from relay.sources.read.teams_markup import teams_html, teams_text
 
@@ -98,9 +99,7 @@ class Teams(BaseAdapter):
         found = moment_us(stamp) or moment_us(activity)
         version = int(now_s * 1_000_000) if found is None else found
         deleted = what == "messageDelete"
-        html = "" if deleted else _html(body)
-        # Teams writes HTML entities and tags into `text`, and the mention of the webhook.
-        text = "" if deleted else teams_text(_AT.sub("", body.maybe_text("text")) or html)
+        text, html = ("", "") if deleted else _said(body)
         source = self.options.name
         delivery = f"{what}:{conversation}:{activity}:{stamp if what == 'messageUpdate' else ''}"
         return [
@@ -191,6 +190,17 @@ def _key(secret: str) -> bytes:
         return b""
 
 
+def _said(body: Walk) -> tuple[str, str]:
+    """Text and HTML of a message, and of the cards that it holds."""
+    html = _html(body)
+    # Teams writes HTML entities and tags into `text`, and the mention of the webhook.
+    text = teams_text(_AT.sub("", body.maybe_text("text")) or html)
+    told = [line for one in body.items("attachments")[:MAX_FILES] for line in words_beside(one)]
+    if told:
+        html = (html or html_of_text(text)) + "".join(f"<p>{html_of_text(line)}</p>" for line in told)
+    return "\n".join(line for line in (text, *told) if line), html
+
+
 def _html(body: Walk) -> str:
     for attachment in body.items("attachments"):
         if attachment.maybe_text("contentType") == "text/html":
@@ -230,7 +240,11 @@ def _channel(data: Walk) -> Channel:
 
 def _attachments(body: Walk) -> tuple[Attachment, ...]:
     return tuple(
-        Attachment(name=name, type=file.maybe_text("contentType"), url=file.maybe_text("contentUrl"))
+        Attachment(
+            name=name,
+            type=file.maybe("content").maybe_text("fileType") or file.maybe_text("contentType"),
+            url=file.maybe("content").maybe_text("downloadUrl") or file.maybe_text("contentUrl"),
+        )
         for file in body.items("attachments")
         if (name := file.maybe_text("name"))
     )

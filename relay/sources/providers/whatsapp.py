@@ -15,7 +15,7 @@ from relay.event import Attachment
 from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
 from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described
 from relay.sources.described.shape import Shape, Who, text_at
-from relay.sources.read.unknown import skip_unknown
+from relay.sources.read.unknown import is_worded, skip_unknown
 
 _MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
 #: Types that hold nothing that somebody said.
@@ -92,9 +92,12 @@ class WhatsApp(Described):
         if target := edited.maybe_ident("original_message_id"):
             message = edited.maybe("message")
             event = replace(event, kind="message.updated", message_id=target)
-        return replace(
+        event = replace(
             event, text=_text(message), attachments=_files(message), sender=sender, payload=payload
         )
+        if event.empty and is_worded(message.maybe(message.maybe_text("type")).value):
+            raise PayloadInvalid("a message of an unknown type", "type")
+        return event
 
 
 def _text(message: Walk) -> str:

@@ -39,6 +39,8 @@ def _part(change: str) -> str:
     """Which entry of the thread an event is about; "" for what is none."""
     if change in ("sms_received", "sms_sent", "sms_campaign_received"):
         return "sms"
+    if change.startswith("voicemail_transcript"):
+        return "voicemail transcript"
     if change.startswith("voicemail_") and not change.endswith("_trashed"):
         return "voicemail"
     if change.startswith("recording_transcript"):
@@ -69,12 +71,15 @@ def _event(
     thread = next((found for key in _THREADS if (found := item.maybe_ident(key))), "")
     if not thread:
         raise PayloadInvalid("wanted an id", "payload.object.call_id")
+    if part == "voicemail transcript" and item.maybe_text("download_url"):
+        # It brings all of the voicemail along; else it stands beside it.
+        part = "voicemail"
     event_us = moment_us(body.value.get("event_ts"))
     time_us = event_us or _moment(item) or int(now_s * 1_000_000)
     deleted = change.endswith("_deleted") or item.maybe_text("action") == "deleted"
     text, html = ("", "") if deleted else _said(item, change, part)
     files = () if deleted else _files(item, part)
-    if part == "summary" and not (text or deleted):
+    if part in ("summary", "voicemail transcript") and not (text or deleted):
         return Skipped("thin")
     message_id = item.maybe_ident("message_id") if part == "sms" else f"{thread}:{part}"
     if deleted and part == "call":
@@ -99,7 +104,7 @@ def _event(
         message_id=message_id or content_key(text, str(time_us)),
         attachments=files,
         delivery_id=key,
-        label=f"Text messages with {sender.name or sender.id}" if part == "sms" else "Call",
+        label=f"Text messages with {sender.name or sender.id}" if part == "sms" else _label(caller, callee),
         payload=body.value,
     )
 
@@ -119,6 +124,8 @@ def _said(item: Walk, change: str, part: str) -> tuple[str, str]:
         head = "Voicemail" + (f", {lasted}" if lasted else "")
         words = item.maybe("transcription").maybe_text("content") or item.maybe_text("transcript")
         text = f"{head}\n{words}" if words else head
+    elif part == "voicemail transcript":
+        text = item.maybe("transcription").maybe_text("content") or item.maybe_text("transcript")
     elif part in ("recording", "transcript"):
         text = part.capitalize() + (f", {lasted}" if lasted else "")
     else:
@@ -171,7 +178,14 @@ def _span(item: Walk) -> str:
 
 
 def _subject(caller: Person, callee: Person) -> str:
-    return " -> ".join(who for who in (caller.id or caller.name, callee.id or callee.name) if who)
+    """What the call is called once both are known: a later notice may know one of them."""
+    both = [caller.id or caller.name, callee.id or callee.name]
+    return " -> ".join(both) if all(both) else ""
+
+
+def _label(caller: Person, callee: Person) -> str:
+    who = next((name for one in (caller, callee) if (name := one.name or one.id)), "")
+    return f"Call with {who}" if who else "Call"
 
 
 def _party(item: Walk, side: str) -> Person:

@@ -57,7 +57,9 @@ def read_chat_message(message: Walk) -> ChatMessage:
     text = teams_text(content) if is_html else content.strip()
     files = () if deleted else _files(message) or (() if text else pictures_in(content))
     told = (
-        [] if deleted else [line for one in message.items("attachments")[:MAX_FILES] for line in _told(one)]
+        []
+        if deleted
+        else [line for one in message.items("attachments")[:MAX_FILES] for line in words_beside(one)]
     )
     return ChatMessage(
         kind=kind if form == "message" else "",
@@ -100,7 +102,7 @@ def _files(message: Walk) -> tuple[Attachment, ...]:
     )
 
 
-def _told(attachment: Walk) -> list[str]:
+def words_beside(attachment: Walk) -> list[str]:
     """The words of what is no file: a forwarded message, a card. An answer's quotation stands in the thread already."""
     form = attachment.maybe_text("contentType")
     if form == "forwardedMessageReference":
@@ -114,7 +116,9 @@ def _told(attachment: Walk) -> list[str]:
 
 
 def _content(attachment: Walk) -> Walk:
-    """An attachment's content is JSON in a text."""
+    """An attachment's content is JSON in a text; in what a bot gets, an object."""
+    if isinstance(attachment.value.get("content"), dict):
+        return attachment.maybe("content")
     try:
         held = orjson.loads(attachment.maybe_text("content"))
     except orjson.JSONDecodeError:

@@ -25,9 +25,15 @@ def intercom_sender(part: Walk, item: Walk) -> Person:
     kind = author.maybe_text("type")
     person_id = author.maybe_ident("id")
     name, email = author.maybe_text("name"), author.maybe_text("email")
-    user = item.maybe("user")
-    if person_id and user.maybe_ident("id") == person_id:
-        name, email = name or user.maybe_text("name"), email or user.maybe_text("email")
+    # An author may be an id alone: who it is stands beside the parts.
+    beside = (
+        item.maybe("user"),
+        item.maybe("source").maybe("author"),
+        *item.maybe("contacts").items("contacts"),
+    )
+    for known in beside:
+        if person_id and known.maybe_ident("id") == person_id:
+            name, email = name or known.maybe_text("name"), email or known.maybe_text("email")
     # Intercom's own agent (Fin) may come as an administrator.
     bot = kind in ("bot", "operator") or bool(_OPERATOR.match(email))
     bot = bot or any(one.value.get(key) is True for one in (author, part) for key in _BY_AI)

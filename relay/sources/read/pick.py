@@ -47,6 +47,7 @@ TIME = (
         "sentatdate",
         "updatedat",
         "sysupdatedon",
+        "syscreatedon",
     ),
     *("createdat", "createddatetime", "created", "date"),
 )

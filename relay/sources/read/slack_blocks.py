@@ -16,6 +16,9 @@ from relay.sources.base import Walk
 _MAX_PARTS = 2000
 _MAX_LEVELS = 16
 _WORD = re.compile(r"\w+")
+_MD_LINK = re.compile(r"\[([^\[\]\n|<>]{1,300})\]\((https?://[^\s()<>|]{1,2000})\)")
+_MD_BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,1000})(?<=\S)\*\*|__(?=\S)([^_\n]{1,1000})(?<=\S)__")
+_MD_HEADING = re.compile(r"^#{1,6} +([^\n#*]{1,300})$", re.MULTILINE)
 
 
 def blocks_markup(blocks: list[Walk]) -> str:
@@ -57,6 +60,8 @@ def _block(block: Walk) -> Iterator[str]:
         yield from (_rich(element, 0) for element in block.items("elements"))
     elif kind == "context":
         yield " ".join(word for element in block.items("elements") if (word := _object(element)))
+    elif kind == "markdown":
+        yield _of_markdown(block.maybe_text("text"))
     elif kind == "table":
         yield from _rows(block)
     elif kind in ("image", "video", "file"):
@@ -66,6 +71,12 @@ def _block(block: Walk) -> Iterator[str]:
         yield block.maybe_text("text") or _object(block.maybe("text"))
         yield from (_object(field) for field in block.items("fields"))
         yield _object(block.maybe("label"))
+
+
+def _of_markdown(text: str) -> str:
+    """A markdown block, which writes bold, headings and links in another way, as mrkdwn."""
+    text = _MD_LINK.sub(r"<\2|\1>", text)
+    return _MD_HEADING.sub(r"*\1*", _MD_BOLD.sub(lambda found: f"*{found[1] or found[2]}*", text))
 
 
 def _object(part: Walk) -> str:

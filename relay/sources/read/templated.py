@@ -24,6 +24,8 @@ from relay.sources.read.pick import bare
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
+#: Why JSON that an administrator wrote may be none.
+UNESCAPED = "the template's placeholders are not escaped"
 #: No provider's form has more fields.
 _MAX_FIELDS = 1000
 _MAX_LEVELS = 4
@@ -150,9 +152,9 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     try:
         value = parse_lenient(inbound.body)
     except PayloadInvalid as error:
-        raise PayloadInvalid(f"{error.message} (the template's placeholders are not escaped)") from error
+        raise PayloadInvalid(f"{error.message} ({UNESCAPED})") from error
     if not isinstance(value, dict):
-        raise PayloadInvalid("wanted a JSON object (the template's placeholders are not escaped)")
+        raise PayloadInvalid(f"wanted a JSON object ({UNESCAPED})")
     return value
 
 

@@ -3,6 +3,8 @@ module with `routes`, and a line here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from starlette.routing import Route
 
 from relay.operations.context import WebContext
@@ -24,6 +26,7 @@ from relay.web.console import (
     trace,
 )
 from relay.web.console.frame import Frame
+from relay.web.console.lanes import route as lanes_page
 from relay.web.console.navigation import show_in_navigation
 
 _PAGES = (
@@ -47,6 +50,11 @@ _PAGES = (
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
     """Every route of the console."""
     return console_routes(Frame(context, access or access_of(context)))
+
+
+def all_lanes(context: WebContext, access: Access, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
+    """The page of all lanes; `lanes()` are the contexts of those that the config has now."""
+    return lanes_page(Frame(context, access), lanes)
 
 
 def console_routes(frame: Frame) -> list[Route]:

@@ -44,6 +44,11 @@ class Frame:
         self.access = access
         self.audit = Audit(context.outbox)
 
+    @property
+    def lane(self) -> str:
+        """What the pages say of their lane: its name, "" where the config has no `lanes:`."""
+        return self.context.outbox.lane_name if self.context.config.lanes else ""
+
     def get(self, path: str, handler: Handler, *, own: bool = False) -> Route:
         return self.route(path, handler, PageRoute("GET", own=own))
 
@@ -93,7 +98,13 @@ class Frame:
             )
             return RedirectResponse(path, 303, headers=HEADERS)
         said = _SAID.get(request.query_params.get("said", ""), "")
-        context = {"operator": operator, "said": said, "here": result.here, **result.context}
+        context = {
+            "operator": operator,
+            "said": said,
+            "here": result.here,
+            "lane": self.lane,
+            **result.context,
+        }
         return page(result.template, context, result.status)
 
     def _result(
@@ -101,9 +112,8 @@ class Frame:
     ) -> View | Go:
         """The handler's, with a line in the audit where it acts or shows what people wrote."""
         if way.act and not (way.asks and form.get("sure") != "yes"):
-            result = self.audit.acting(
-                operator, way.act, named_in(request, form), lambda: handler(request, operator, form)
-            )
+            of = named_in(request, {**form, "lane": self.lane})
+            result = self.audit.acting(operator, way.act, of, lambda: handler(request, operator, form))
         else:
             result = handler(request, operator, form)
         if isinstance(result, Go) or way.own:
