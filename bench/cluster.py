@@ -108,6 +108,8 @@ def _lag(cluster: ClusterServers, load: Load) -> str:
     lagging = cluster.replicas_of(master)[0]
     before = load.acknowledged
     cluster.hang(lagging)
+    # What lies in its socket it would still read.
+    master.ask("CLIENT", "KILL", "TYPE", "replica")
     time.sleep(1.0)
     acknowledged = load.acknowledged - before
     cluster.kill(master)
@@ -136,7 +138,8 @@ CASES: Final = (
     Case("killed behind a lagging replica", _lag),
     Case("the same, replicas: 1 of 2", _lag, replicas=2, config=_TWO),
     Case("the same, replicas: 1 of 1", _lag, config=_TWO),
-    Case("killed, replicas: 1 of 2", _kill("main"), replicas=2, config=_TWO),
+    Case("killed twice, replicas: 1 of 2", _kill_twice, replicas=2, config=_TWO),
+    Case("hung, replicas: 1 of 2", _hang("main"), replicas=2, config=_TWO),
 )
 
 

@@ -191,13 +191,13 @@ class ClusterServers:
         replica.ask("CLUSTER", "FAILOVER")
         return self.await_other(tag, old)
 
-    def other_master(self, tag: str) -> Node:
-        """A master that has not this slot."""
-        own = self.master_of(tag)
+    def other_master(self, *tags: str) -> Node:
+        """A master that has none of these slots."""
+        own = [self.master_of(tag) for tag in tags]
         return next(
             node
             for node in self.nodes
-            if node is not own and node.process and node.client.info("replication")["role"] == "master"
+            if node not in own and node.process and node.client.info("replication")["role"] == "master"
         )
 
     def move_slot(self, tag: str, to: Node, *, keys_at_once: int = 20) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from relay.outbox.connection import connect, lane_client
+from relay.outbox.cluster_nodes import lane_client
+from relay.outbox.connection import connect
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import STATES
 from relay.outbox.outbox import Outbox

@@ -18,7 +18,7 @@ from rq.results import Result
 from relay.lane_name import MAIN
 from relay.outbox import keys
 from relay.outbox.bell import DEAD_QUEUE, dead_job_id, dead_job_ids
-from relay.outbox.connection import rq_client
+from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis

@@ -58,7 +58,12 @@ redis://{{ if .password }}:{{ .password }}@{{ end }}{{ include "relay.redisHost"
 {{- if $redis.sentinel.hosts -}}
 redis{{ if $redis.tls.enabled }}s{{ end }}+sentinel://{{ $login }}{{ join "," $redis.sentinel.hosts }}/{{ $redis.sentinel.master }}/{{ int $redis.db }}
 {{- else -}}
-redis{{ if $redis.tls.enabled }}s{{ end }}://{{ $login }}{{ $redis.host }}:{{ int $redis.port }}/{{ int $redis.db }}{{ if and $redis.tls.enabled $redis.tls.caSecret }}?ssl_ca_certs=/run/secrets/redis-tls/{{ $redis.tls.caKey }}{{ end }}
+{{- if $redis.cluster.nodes -}}
+redis{{ if $redis.tls.enabled }}s{{ end }}+cluster://{{ $login }}{{ join "," $redis.cluster.nodes }}
+{{- else -}}
+redis{{ if $redis.tls.enabled }}s{{ end }}://{{ $login }}{{ $redis.host }}:{{ int $redis.port }}/{{ int $redis.db }}
+{{- end -}}
+{{- if and $redis.tls.enabled $redis.tls.caSecret }}?ssl_ca_certs=/run/secrets/redis-tls/{{ $redis.tls.caKey }}{{ end }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -93,9 +93,10 @@ config.spool: what waits in a pod's folder goes with the pod, and a spool belong
 {{- if $v.redis.existingSecretUrlKey }}{{ $ways = append $ways "redis.existingSecretUrlKey" }}{{ end -}}
 {{- if $v.redis.host }}{{ $ways = append $ways "redis.host" }}{{ end -}}
 {{- if $v.redis.sentinel.hosts }}{{ $ways = append $ways "redis.sentinel.hosts" }}{{ end -}}
+{{- if $v.redis.cluster.nodes }}{{ $ways = append $ways "redis.cluster.nodes" }}{{ end -}}
 {{- if not $ways }}
-redis: no Redis is named. Set redis.host, redis.sentinel.hosts, redis.url, or redis.existingSecret with existingSecretUrlKey; for a try, valkey.enabled=true.
-{{- else if and (gt (len $ways) 1) (not (and $v.redis.existingSecretUrlKey (eq (len $ways) 2) (or $v.redis.host $v.redis.sentinel.hosts))) }}
+redis: no Redis is named. Set redis.host, redis.sentinel.hosts, redis.cluster.nodes, redis.url, or redis.existingSecret with existingSecretUrlKey; for a try, valkey.enabled=true.
+{{- else if and (gt (len $ways) 1) (not (and $v.redis.existingSecretUrlKey (eq (len $ways) 2) (or $v.redis.host $v.redis.sentinel.hosts $v.redis.cluster.nodes))) }}
 redis: {{ join " and " $ways }} each name a Redis; leave one.
 {{- end }}
 {{- if and $v.redis.existingSecretUrlKey (not $v.redis.existingSecret) }}
@@ -106,6 +107,12 @@ redis.password and redis.existingSecret are both set; leave one out.
 {{- end }}
 {{- if and $v.redis.tls.enabled $v.redis.tls.caSecret $v.redis.sentinel.hosts }}
 redis.tls.caSecret does not work with redis.sentinel: put your authority into the image's own list, and leave caSecret out.
+{{- end }}
+{{- if and $v.redis.cluster.nodes (int $v.redis.db) }}
+redis.db: a cluster has database 0 alone.
+{{- end }}
+{{- if and $v.rqDashboard.enabled (or $v.redis.cluster.nodes (contains "+cluster://" $v.redis.url)) }}
+rqDashboard.enabled: the dashboard does not read a cluster; the relay's own console shows dead letters and workers.
 {{- end }}
 {{- if and $v.redis.url $v.redis.tls.enabled }}
 redis.tls is for the parts; with redis.url write rediss:// into the address.
@@ -159,7 +166,7 @@ operators.port and web.port are the same; the operators' port is to stand apart.
 {{- if not (or $scaling.keda.prometheus.serverAddress $scaling.keda.redis.enabled $scaling.keda.triggers) }}
 {{ $name }}.autoscaling.keda: nothing to scale by; set prometheus.serverAddress, redis.enabled or triggers.
 {{- end }}
-{{- if and $scaling.keda.redis.enabled (not (or $v.valkey.enabled $v.redis.host $v.redis.sentinel.hosts)) }}
+{{- if and $scaling.keda.redis.enabled (not (or $v.valkey.enabled $v.redis.host $v.redis.sentinel.hosts $v.redis.cluster.nodes)) }}
 {{ $name }}.autoscaling.keda.redis: KEDA takes host and port, not an address; set redis.host (beside existingSecretUrlKey, if you use it), or scale on Prometheus.
 {{- end }}
 {{- end }}

@@ -22,6 +22,11 @@
 {{- range .Values.redis.sentinel.hosts }}
 {{- $ports = append $ports (ternary (regexFind "[0-9]+$" .) "26379" (contains ":" .) | int) }}
 {{- end }}
+{{- else if .Values.redis.cluster.nodes }}
+{{- /* The other nodes listen where these do. */}}
+{{- range .Values.redis.cluster.nodes }}
+{{- $ports = append $ports (ternary (regexFind "[0-9]+$" .) "6379" (contains ":" .) | int) }}
+{{- end }}
 {{- else if .Values.redis.url }}
 {{- range regexFindAll ":[0-9]+(,|/|$)" .Values.redis.url -1 }}
 {{- $ports = append $ports (regexFind "[0-9]+" . | int) }}

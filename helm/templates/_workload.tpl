@@ -236,6 +236,10 @@ spec:
       metadata:
         addresses: {{ join "," $root.Values.redis.sentinel.hosts | quote }}
         sentinelMaster: {{ $root.Values.redis.sentinel.master | quote }}
+    {{- else if $root.Values.redis.cluster.nodes }}
+    - type: redis-cluster
+      metadata:
+        addresses: {{ join "," $root.Values.redis.cluster.nodes | quote }}
     {{- else }}
     - type: redis
       metadata:
@@ -246,7 +250,9 @@ spec:
         {{- end }}
         listName: {{ $list | quote }}
         listLength: {{ $keda.redis.listLength | quote }}
+        {{- if not $root.Values.redis.cluster.nodes }}
         databaseIndex: {{ ternary 0 $root.Values.redis.db $root.Values.valkey.enabled | int | toString | quote }}
+        {{- end }}
         enableTLS: {{ and $root.Values.redis.tls.enabled (not $root.Values.valkey.enabled) | toString | quote }}
       {{- if include "relay.kedaSecrets" $root }}
       authenticationRef: {name: {{ include "relay.fullname" $root }}-redis}

@@ -246,7 +246,7 @@ class CliContext:
     @cached_property
     def outbox(self) -> Any:
         """The lane's. Raises UserError as `lane` does."""
-        from relay.outbox.connection import lane_client
+        from relay.outbox.cluster_nodes import lane_client
         from relay.outbox.outbox import Outbox
 
         home, lane = self.home, self.lane
@@ -257,7 +257,7 @@ class CliContext:
 
     @cached_property
     def delivery(self) -> Any:
-        from relay.outbox.connection import lane_client
+        from relay.outbox.cluster_nodes import lane_client
         from relay.outbox.delivery import Delivery
 
         return Delivery(lane_client(self.redis, self.lane), lane=self.lane, base=self.settings.key_prefix)

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from relay.errors import OutboxUnavailable
 
 #: A clock that is off by more makes good signatures look stale.
@@ -70,7 +68,7 @@ def _history(context: Any) -> Check:
 
 
 def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:
-    from relay.outbox.connection import master_of
+    from relay.outbox.cluster_nodes import master_of
     from relay.outbox.durability import CLUSTER, try_write
 
     node = master_of(context.redis)
@@ -92,7 +90,9 @@ def _server(found: Any) -> str:
 
 def _replicas(context: Any, found: Any, wanted: int) -> Iterator[Check]:
     """How many follow, and in a cluster what they are: one of them is the next master. And RQ's node there."""
-    from relay.outbox.connection import followers, knows_cluster, master_of, rq_client
+    from redis.exceptions import RedisError
+
+    from relay.outbox.cluster_nodes import followers, knows_cluster, master_of, rq_client
     from relay.outbox.durability import REPLICA, examine_durability
     from relay.outbox.reasons import unavailable_reason
     from relay.outbox.replicas import no_spare, too_few
@@ -118,7 +118,10 @@ def _replicas(context: Any, found: Any, wanted: int) -> Iterator[Check]:
             yield line("redis for RQ", True, f"{master_of(rq)} of the cluster")
         except (RedisError, OSError) as error:
             yield line(
-                "redis for RQ", False, f"Redis: {unavailable_reason(error)}", "nothing is delivered meanwhile"
+                "redis for RQ",
+                False,
+                f"Redis: {unavailable_reason(error)}",
+                "start it: nothing is delivered meanwhile",
             )
 
 

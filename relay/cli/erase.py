@@ -170,19 +170,29 @@ def _erase_planhat(context: CliContext, erasure: Any) -> int:
 
 
 def _rewrite(context: CliContext) -> str:
-    """Has the append-only file rewritten, so that what was erased leaves the disk too, and waits for it; why not, or ""."""
+    """Has the append-only file rewritten, so that what was erased leaves the disk too, and waits for it; why not, or "". In a cluster
+    those of the replicas, and of RQ's node."""
+    from relay.outbox.cluster_nodes import servers_of
     from relay.outbox.scripts import reaching_redis
 
-    try:
-        with reaching_redis():
-            context.redis.bgrewriteaof()
-            for _ in range(600):
-                info = context.redis.info("persistence")
-                if not info.get("aof_rewrite_in_progress") and not info.get("aof_rewrite_scheduled"):
-                    return "" if info.get("aof_last_bgrewrite_status") == "ok" else "the rewrite failed"
-                time.sleep(0.1)
-    except OutboxUnavailable as error:
-        return str(error)
+    for name, client in servers_of(context.redis):
+        try:
+            with reaching_redis():
+                why = _rewrite_one(client)
+        except OutboxUnavailable as error:
+            why = str(error)
+        if why:
+            return f"{name}: {why}" if name else why
+    return ""
+
+
+def _rewrite_one(client: Any) -> str:
+    client.bgrewriteaof()
+    for _ in range(600):
+        info = client.info("persistence")
+        if not info.get("aof_rewrite_in_progress") and not info.get("aof_rewrite_scheduled"):
+            return "" if info.get("aof_last_bgrewrite_status") == "ok" else "the rewrite failed"
+        time.sleep(0.1)
     return "the rewrite takes longer than a minute"
 
 

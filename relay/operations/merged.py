@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 #: lane -> its answer.
-Answers = Mapping[str, dict[str, Any]]
+ByLane = Mapping[str, dict[str, Any]]
 #: (lane, limit, after) -> a page: the rows under a key, and `next`.
 AskPage = Callable[[str, int, str], dict[str, Any]]
 
@@ -26,7 +26,7 @@ _OWN: Final = (
 )
 
 
-def merge_stats(answers: Answers) -> dict[str, Any]:
+def merge_stats(answers: ByLane) -> dict[str, Any]:
     """The books of all lanes added up by source; `lanes` has each lane's own. What is of no lane is the same in all."""
     found = list(answers.values())
     return {
@@ -49,7 +49,7 @@ def merge_stats(answers: Answers) -> dict[str, Any]:
     }
 
 
-def merge_delivery(answers: Answers) -> dict[str, Any]:
+def merge_delivery(answers: ByLane) -> dict[str, Any]:
     """The state that is worst, with whose it is; calls are added up. `lanes`: each lane's state."""
     lane = min(answers, key=lambda name: _WORST.index(answers[name]["state"]))
     merged = {
@@ -65,7 +65,7 @@ def merge_delivery(answers: Answers) -> dict[str, Any]:
     return merged
 
 
-def merge_missing(answers: Answers) -> dict[str, Any]:
+def merge_missing(answers: ByLane) -> dict[str, Any]:
     """A row for each lane and what was asked for there, the most frequent first; `yaml` lane by lane."""
     rows = [{**row, "lane": lane} for lane, one in answers.items() for row in one["missing"]]
     return {
@@ -76,7 +76,7 @@ def merge_missing(answers: Answers) -> dict[str, Any]:
     }
 
 
-def merge_counts(answers: Answers) -> dict[str, Any]:
+def merge_counts(answers: ByLane) -> dict[str, Any]:
     """Of what was done: numbers are added, lists joined, flags hold where one does; `lanes` has each lane's own answer."""
     merged: dict[str, Any] = {}
     for one in answers.values():
@@ -131,7 +131,7 @@ def merge_events(lanes: Sequence[str], ask: AskPage, *, limit: int, after: str) 
 
 def _page(
     lanes: Sequence[str], ask: AskPage, key: str, at: str, *, limit: int, after: str
-) -> tuple[dict[str, Any], Answers]:
+) -> tuple[dict[str, Any], ByLane]:
     """A page of the newest rows of all lanes, and what each answered. The cursor holds each lane's own: of a lane whose rows are
     not all on the page, that behind those that are."""
     begins = _read_cursors(after) if after else dict.fromkeys(lanes, "")

@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from relay.outbox.bell import DEAD_QUEUE, dead_job_ids
-from relay.outbox.connection import rq_client
+from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.scripts import reaching_redis
 from relay.telemetry import log
 

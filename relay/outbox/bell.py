@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.lane_name import MAIN
-from relay.outbox.connection import rq_client
+from relay.outbox.cluster_nodes import rq_client
 
 FLUSH_QUEUE = "flush"
 DEAD_QUEUE = "dead-letter"

@@ -21,9 +21,9 @@ from redis.retry import Retry
 
 from relay.errors import SettingsInvalid
 from relay.lane_name import MAIN
-from relay.outbox.cluster import SlotMaster, SlotPool, shown_node, slot_client, slot_client_async
-from relay.outbox.keys import RQ_TAG
+from relay.outbox.cluster import SlotPool, slot_client, slot_client_async
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
+from relay.outbox.slot_master import SlotMaster
 
 #: What a person, a probe and a sender wait for Redis at most.
 IMPATIENT_S: Final = 2.0
@@ -43,45 +43,8 @@ def connect(
     url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False, lane: str = MAIN
 ) -> redis.Redis:
     """A client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
-    Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client`. Raises SettingsInvalid."""
+    Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client` of `cluster_nodes`. Raises SettingsInvalid."""
     return _connect(parse_redis_url(url), timeout_s, patient, lane)
-
-
-def rq_client(client: redis.Redis) -> redis.Redis:
-    """The client for RQ's keys beside a lane's `client`: the same one, but in a cluster, where they lie in a slot of their own."""
-    pool = client.connection_pool
-    return pool.sibling(RQ_TAG) if isinstance(pool, SlotPool) and pool.slot.tag != RQ_TAG else client
-
-
-def lane_client(client: redis.Redis, lane: str) -> redis.Redis:
-    """The client for the keys of another lane beside `client`: the same one, but in a cluster, where each lies in a slot of its own."""
-    pool = client.connection_pool
-    return pool.sibling(lane) if isinstance(pool, SlotPool) and pool.slot.tag != lane else client
-
-
-def own_tag(client: redis.Redis, lane: str) -> str:
-    """The hash tag of what `client` may write: its slot's in a cluster, else any, so that of `lane`."""
-    pool = client.connection_pool
-    return pool.slot.tag if isinstance(pool, SlotPool) else lane
-
-
-def knows_cluster(client: redis.Redis) -> bool:
-    """Whether `client` finds the nodes of a cluster by itself."""
-    return isinstance(client.connection_pool, SlotPool)
-
-
-def followers(client: redis.Redis) -> list[tuple[str, redis.Redis]]:
-    """(host:port, a client of it) for each replica of `client`'s slot in a cluster, by what was told last; none elsewhere."""
-    pool = client.connection_pool
-    if not isinstance(pool, SlotPool):
-        return []
-    return [(shown_node(node), pool.plain(node)) for node in pool.slot.replicas]
-
-
-def master_of(client: redis.Redis) -> str:
-    """host:port of the node that `client` last connected to in a cluster; "" elsewhere."""
-    pool = client.connection_pool
-    return shown_node(pool.slot.master) if isinstance(pool, SlotPool) and pool.slot.master else ""
 
 
 def in_cluster(url: str) -> bool:

@@ -19,7 +19,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
-from relay.outbox.connection import knows_cluster
+from relay.outbox.cluster_nodes import knows_cluster
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
 from relay.outbox.reasons import error_code, unavailable_reason
 from relay.outbox.replicas import LOOK_MS, not_confirmed, online_replicas

@@ -15,7 +15,7 @@ import hiredis
 import redis
 from redis.exceptions import RedisError
 
-from relay.outbox.reasons import ELSEWHERE_CODES
+from relay.outbox.reasons import NOT_THE_MASTER_CODES
 from relay.outbox.scripts import run_script, script_text
 
 #: So many answers may be outstanding; their arguments are kept meanwhile.
@@ -150,7 +150,7 @@ class Pipe:
             if answer is _NOT_YET:
                 self._take_in(self._connection._sock)
             elif isinstance(answer, hiredis.ReplyError):
-                if str(answer).partition(" ")[0] in ELSEWHERE_CODES:
+                if str(answer).partition(" ")[0] in NOT_THE_MASTER_CODES:
                     # Another node is to be asked: everything goes by the ordinary way, which finds it.
                     raise redis.ConnectionError("the server at hand is not the master any more")
                 # The script's own failure (its text was forgotten, Redis is full): the connection is as good as before.

@@ -45,7 +45,15 @@ NOT_THE_MASTER: Final = (
     TryAgainError,
 )
 #: The same by the word that its answer begins with.
-ELSEWHERE_CODES: Final = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
+NOT_THE_MASTER_CODES: Final = (
+    "READONLY",
+    "MOVED",
+    "ASK",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
 
 #: The first that fits speaks: subclasses stand before what they derive from.
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (

@@ -12,7 +12,7 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.clock import Clock
-from relay.outbox.connection import lane_client
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.items import Pending, State
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import reaching_redis, run_script, run_script_many

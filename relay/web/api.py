@@ -39,7 +39,7 @@ from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import find
 from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
-from relay.web.api_lanes import MAX_PAGE, counted, of_whoever_has_it, page_of
+from relay.web.api_lanes import MAX_PAGE, of_whoever_has_it, page_of, summed
 from relay.web.api_routes import ApiRoutes
 from relay.web.asked import read_values, read_whole
 from relay.web.openapi import api_document
@@ -72,9 +72,9 @@ def made(api: Api) -> list[Route]:
             "/companies/missing", Api.companies_missing, asks=_MISSING_FILTERS, merge=api_lanes.missing
         ),
         api.route("/dead", Api.dead, asks=_DEAD_FILTERS, merge=api_lanes.dead),
-        api.route("/dead/replay", Api.dead_replay, _SELECTION, act="dead replay", merge=counted),
+        api.route("/dead/replay", Api.dead_replay, _SELECTION, act="dead replay", merge=summed),
         api.route(
-            "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=counted
+            "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=summed
         ),
         api.route(
             "/dead/causes/{id}",
@@ -94,7 +94,7 @@ def made(api: Api) -> list[Route]:
             merge=of_whoever_has_it,
         ),
         api.route(
-            "/replay", Api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay", merge=counted
+            "/replay", Api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay", merge=summed
         ),
         api.route("/pause", Api.pause, frozenset({"source"}), act="pause", merge=api_lanes.delivery),
         api.route("/resume", Api.resume, frozenset({"source"}), act="resume", merge=api_lanes.delivery),

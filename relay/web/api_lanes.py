@@ -22,18 +22,18 @@ from relay.operations.selection import InputInvalid
 from relay.web.asked import read_whole
 
 #: Asks one lane's API what was asked; `limit` and `after` in the place of the request's own.
-Ask = Callable[..., Any]
+AskLane = Callable[..., Any]
 #: (lane -> its API, the question, the request) -> one answer.
-Merge = Callable[[Mapping[str, Any], Ask, Request], Any]
+Merge = Callable[[Mapping[str, Any], AskLane, Request], Any]
 MAX_PAGE = 500
 
 
-def of_the_first(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def of_the_first(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """What is the installation's is the same wherever it is asked."""
     return ask(next(iter(apis.values())))
 
 
-def of_whoever_has_it(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def of_whoever_has_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """The answer of the first lane that knows the id, with `lane`. Raises NotFound where none does."""
     missed: NotFound | None = None
     for lane, api in apis.items():
@@ -44,12 +44,12 @@ def of_whoever_has_it(apis: Mapping[str, Any], ask: Ask, request: Request) -> An
     raise missed or NotFound("no such id")
 
 
-def counted(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def summed(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """What was done in each."""
     return merge_counts({lane: ask(api) for lane, api in apis.items()})
 
 
-def of_all_that_know_it(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def of_all_that_know_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """Done wherever it is known; the first lane's answer, with `lanes`. Raises NotFound where none knows it."""
     found: dict[str, Any] = {}
     missed: NotFound | None = None
@@ -63,19 +63,19 @@ def of_all_that_know_it(apis: Mapping[str, Any], ask: Ask, request: Request) -> 
     return {**next(iter(found.values())), "lanes": list(found)}
 
 
-def stats(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def stats(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     return merge_stats({lane: ask(api) for lane, api in apis.items()})
 
 
-def delivery(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def delivery(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     return merge_delivery({lane: ask(api) for lane, api in apis.items()})
 
 
-def missing(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def missing(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     return merge_missing({lane: ask(api) for lane, api in apis.items()})
 
 
-def sources(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def sources(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """A row for each source and lane in which it is, or has sent something."""
     found = {lane: ask(api)["sources"] for lane, api in apis.items()}
     rows = [
@@ -86,16 +86,16 @@ def sources(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
     return {"sources": sorted([*rows, *quiet.values()], key=lambda row: str(row["name"]))}
 
 
-def operations(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def operations(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     rows = [{**row, "lane": lane} for lane, api in apis.items() for row in ask(api)["operations"]]
     return {"operations": sorted(rows, key=lambda row: str(row.get("started_at")), reverse=True)[:50]}
 
 
-def events(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def events(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     return _paged(merge_events, apis, ask, request)
 
 
-def dead(apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def dead(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     return _paged(merge_dead, apis, ask, request)
 
 
@@ -106,7 +106,7 @@ def page_of(request: Request, given: Mapping[str, Any]) -> tuple[int, str]:
     return limit, given.get("after", asked.get("after") or asked.get("next") or "")
 
 
-def _paged(merge: Callable[..., Any], apis: Mapping[str, Any], ask: Ask, request: Request) -> Any:
+def _paged(merge: Callable[..., Any], apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     def page(lane: str, limit: int, after: str) -> dict[str, Any]:
         found: dict[str, Any] = ask(apis[lane], limit=limit, after=after)
         return found

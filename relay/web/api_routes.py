@@ -21,7 +21,7 @@ from relay.web.peer import require_same_origin
 from relay.web.refused import RequestRefused
 
 _SAFE = frozenset({"GET", "HEAD"})
-Handler = Callable[[Any, Request, Operator, dict[str, Any]], Any]
+ApiHandler = Callable[[Any, Request, Operator, dict[str, Any]], Any]
 
 
 class ApiRoutes:
@@ -45,7 +45,7 @@ class ApiRoutes:
     def route(
         self,
         path: str,
-        handler: Handler,
+        handler: ApiHandler,
         keys: frozenset[str] | None = None,
         *,
         method: str = "",

@@ -30,7 +30,8 @@ from relay.memory import tune_malloc
 from relay.operations.lanes import LaneTenant
 from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
-from relay.outbox.connection import connect, connect_async, in_cluster, lane_client
+from relay.outbox.cluster_nodes import lane_client
+from relay.outbox.connection import connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix

@@ -222,10 +222,32 @@ def environment(values: Json, component: str = "web") -> dict[str, Any]:
             "rediss+sentinel://a:1/m/0",
         ),
         ({"url": "rediss://a:7000/1"}, "rediss://a:7000/1"),
+        ({"url": "redis+cluster://a:7000,b:7000"}, "redis+cluster://a:7000,b:7000"),
+        (
+            {
+                "cluster": {"nodes": ["a:7000", "b"]},
+                "username": "me",
+                "existingSecret": "s",
+                "tls": {"enabled": True, "caSecret": "ca"},
+            },
+            "rediss+cluster://me:$(REDIS_PASSWORD)@a:7000,b?ssl_ca_certs=/run/secrets/redis-tls/ca.crt",
+        ),
     ],
 )
 def test_redis_is_named_in_parts_or_whole(redis: Json, address: str) -> None:
     assert environment({**MINIMAL, "redis": redis})["RELAY_REDIS_URL"] == address
+
+
+def test_the_example_of_a_cluster_names_its_endpoint() -> None:
+    values = yaml.safe_load((HELM / "examples" / "cluster.yaml").read_text())
+    told = environment(values)
+    assert told["RELAY_REDIS_URL"].startswith("rediss+cluster://relay:$(REDIS_PASSWORD)@clustercfg.")
+    scaled = {"worker.autoscaling": {"type": "keda", "keda": {"redis": {"enabled": True}}}}
+    objects = render(HELMS[-1], changed(values, scaled))
+    [trigger] = one(objects, "ScaledObject", "-worker")["spec"]["triggers"]
+    assert trigger["type"] == "redis-cluster" and "databaseIndex" not in trigger["metadata"]
+    rules = one(objects, "NetworkPolicy", "-web")["spec"]["egress"]
+    assert 6379 in {port["port"] for rule in rules for port in rule["ports"]}
 
 
 def test_a_password_in_the_values_goes_percent_encoded_into_a_secret_and_a_file() -> None:
@@ -463,6 +485,8 @@ WRONG: list[tuple[Json, str]] = [
     ({"redis.url": "redis://a/0"}, "redis.url and redis.host each name a Redis"),
     ({"redis.existingSecretUrlKey": "url"}, "but not redis.existingSecret"),
     ({"redis.password": "a", "redis.existingSecret": "b"}, "redis.password and redis.existingSecret are both set"),
+    ({"redis.host": "", "redis.cluster.nodes": ["a"], "redis.db": 1}, "a cluster has database 0 alone"),
+    ({"redis.host": "", "redis.cluster.nodes": ["a"], "rqDashboard.enabled": True}, "does not read a cluster"),
     ({"redis.host": "", "redis.sentinel.hosts": ["a"], "redis.tls": {"enabled": True, "caSecret": "b"}}, "caSecret does not work with redis.sentinel"),
     ({"redis.host": "", "redis.url": "redis://a/0", "redis.tls.enabled": True}, "write rediss:// into the address"),
     ({"planhat.existingSecret": ""}, "planhat: no token"),

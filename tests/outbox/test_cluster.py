@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from redis.exceptions import RedisError
 
 from bench.redis_cluster import ClusterServers, slot_of
 from relay.errors import OutboxUnavailable
-from relay.outbox.connection import connect, connect_async, followers, master_of, rq_client
-from relay.outbox.durability import examine_durability
+from relay.outbox.cluster_nodes import followers, master_of, rq_client
+from relay.outbox.connection import connect, connect_async
+from relay.outbox.durability import examine_durability, try_write
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
@@ -26,6 +28,7 @@ from relay.web.watch import RedisWatch
 from tests.outbox.test_outbox import entry
 from tests.outbox.test_pipe import begin, filled, names
 from tests.outbox.test_sentinel import free_ports
+from tests.places import ROOT
 
 pytestmark = pytest.mark.process
 
@@ -150,6 +153,25 @@ def test_rq_s_keys_lie_together_in_a_cluster_and_stay_where_they_are_elsewhere()
     assert prefix("b", clustered=True, given="x:{rq}") == "x:{rq}"
     with pytest.raises(Exception, match=r"RQ_KEY_PREFIX should hold \{rq\}"):
         prefix("relay", clustered=True, given="rq")
+
+
+def test_the_user_of_the_documentation_has_the_rights_that_are_needed(cluster: ClusterServers) -> None:
+    [rights] = re.findall(r"(?m)^user relay on >PASSWORD (.*)$", (ROOT / "docs" / "deploying.md").read_text())
+    for node in cluster.nodes:
+        node.ask("ACL", "SETUSER", "relay", "reset", "on", ">word", *rights.split())
+    url = cluster.url.replace("://", "://relay:word@")
+    outbox = Outbox(connect(url), piped=True)
+    found = examine_durability(outbox.redis)
+    assert not found.problems and found.fsync == "always"
+    cluster.await_replicas("main")
+    assert not try_write(outbox.redis, found, prefix=outbox.prefix, replicas=1)
+    assert names(begin(outbox, filled(outbox, 1))()) == ["slack-0"]
+    rq = rq_client(outbox.redis)
+    rq.lpush("{rq}:queue:flush", "job")
+    assert rq.blmove("{rq}:queue:flush", "{rq}:queue:intermediate", 1) == b"job"
+    with rq.pubsub() as listening:  # type: ignore[no-untyped-call]
+        listening.subscribe("{rq}:pubsub:worker")
+    connect(cluster.url).flushall()
 
 
 def test_a_write_counts_once_enough_replicas_have_it(cluster: ClusterServers) -> None:

@@ -235,6 +235,23 @@ def test_what_senders_say_again_after_redis_was_set_back_stands_once(
     )
 
 
+def test_what_a_replaced_server_had_delivered_is_not_said_twice(kit: Kit, redis_client: redis.Redis) -> None:
+    """A cluster's master hung and another took its place; it woke, took what lay in its socket, and had it delivered. The sender,
+    who heard nothing, sends it again."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    say(kit, 1, 2)
+    held = snapshot(redis_client)
+    epoch.look()
+    say(kit, 3)
+    set_back(redis_client, held)
+    kit.record(patch(3, thread="t"))
+    change = epoch.look()
+    assert change and change.what == "restored to an older state"
+    kit.run()
+    assert texts(kit) == ["text 1", "text 2", "text 3"]
+
+
 def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     kit: Kit, redis_client: redis.Redis
 ) -> None:

@@ -25,6 +25,10 @@ UNKNOWN: Final = "?"
 #: Ends the hash of what Planhat has where somebody could not be looked up. Equal to no hash.
 UNASKED: Final = "~"
 
+#: After Redis was last seen to know all, for so long a server that another has replaced meanwhile may have had an event delivered:
+#: one that hung, and did what lay in its socket when it woke.
+_REPLACED_MS: Final = 120_000
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 #: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have. `read`: what Planhat
@@ -71,9 +75,18 @@ class FoldedItem:
             document.sent_hash = UNKNOWN
         if unsure and read is not None:
             known = item.since_ms
-            before = [patch for patch, p in zip(patches, item.pending, strict=True) if p.accepted_ms <= known]
-            repeated = patches if doubtful else again
-            document = rebase(document, before, patches, read.record, repeated=repeated)
+            accepted = [(patch, p.accepted_ms) for patch, p in zip(patches, item.pending, strict=True)]
+            document = rebase(
+                document,
+                [patch for patch, at_ms in accepted if at_ms <= known],
+                patches,
+                read.record,
+                repeated=[
+                    patch
+                    for patch, at_ms in accepted
+                    if doubtful or at_ms <= known + _REPLACED_MS or patch.version <= known * 1000
+                ],
+            )
             document.life = item.life
         for patch in patches:
             document.absorb(patch)

@@ -102,6 +102,16 @@ def _appended(patch: Patch) -> Patch:
     return replace(patch, fields=fields, company_id="", company={})
 
 
+def _words(name: str, patches: Sequence[Patch]) -> dict[str, list[Any]]:
+    """What each message was to append to `name`, one after the other: an earlier version may be what was delivered."""
+    said: dict[str, list[Any]] = {}
+    for patch in patches:
+        way, value = patch.fields.get(name, ("", None))
+        if way == "append":
+            said.setdefault(patch.message_id, []).append(value)
+    return said
+
+
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """What stands there by the names that patches use."""
     custom = record.get("custom")

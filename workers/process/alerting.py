@@ -13,7 +13,8 @@ import redis
 
 from relay.config import Config
 from relay.errors import OutboxUnavailable, RelayError
-from relay.outbox.connection import connect, lane_client
+from relay.outbox.cluster_nodes import lane_client
+from relay.outbox.connection import connect
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics

@@ -12,7 +12,7 @@ from relay.errors import NotOurs, OutboxUnavailable
 from relay.operations.lanes import LaneTenant
 from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
-from relay.outbox.connection import lane_client
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import Epoch, tell
 from relay.outbox.outbox import Outbox

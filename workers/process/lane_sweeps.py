@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from relay.errors import OutboxUnavailable
-from relay.outbox.connection import lane_client
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.lane import ring_lanes
 from relay.outbox.outbox import Outbox
 from relay.rules.file.lane_names import read_lane_names

@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox import keys
-from relay.outbox.connection import own_tag
+from relay.outbox.cluster_nodes import own_tag
 from relay.outbox.outbox import Outbox
 from relay.telemetry import log
 from workers.process.stopping import Stopping

@@ -21,7 +21,8 @@ from rq.worker_registration import REDIS_WORKER_KEYS
 from relay.errors import NotOurs, OutboxUnavailable, UserError
 from relay.memory import tune_malloc
 from relay.outbox.bell import FLUSH_QUEUE
-from relay.outbox.connection import connect, rq_client
+from relay.outbox.cluster_nodes import rq_client
+from relay.outbox.connection import connect
 from relay.outbox.durability import CLUSTER, examine_durability
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Role

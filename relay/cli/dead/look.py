@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from relay.cli.dead.options import filters, holder_of, json_and_place
+from relay.cli.dead.options import filters, json_and_place, lane_with
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, faint, lines_of, shown, strong, warn
 from relay.cli.place import Place
@@ -122,7 +122,7 @@ def show(dead_id: str, as_json: bool, place: Place) -> None:
     from relay.cli.context import open_context
     from relay.operations.dead.look import show_dead
 
-    context = holder_of(open_context(place), [dead_id])
+    context = lane_with(open_context(place), [dead_id])
     found = show_dead(context, dead_id)
     context.audit("look", page="dead show", id=dead_id)
     if as_json:

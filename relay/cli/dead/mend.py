@@ -13,7 +13,7 @@ import click
 from relay.cli.asking import ask_first
 from relay.cli.context import operator
 from relay.cli.dead.look import print_letter
-from relay.cli.dead.options import choice, holder_of, json_and_place, selection_of
+from relay.cli.dead.options import choice, json_and_place, lane_with, selection_of
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, shown
 from relay.cli.place import Place
@@ -67,7 +67,7 @@ def edit(
     raw = _read_raw(raw_file) if raw_file else None
     if not changes and not company and raw is None:
         raise UserError("nothing to change: give --set PATH=VALUE, --company ID or --raw FILE")
-    context = holder_of(open_context(place), [dead_id])
+    context = lane_with(open_context(place), [dead_id])
     context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company, raw=raw is not None)
     found = edit_dead(context, dead_id, payload=changes, company=company, raw=raw, by=operator())
     if as_json:
@@ -110,7 +110,7 @@ def replay(
     from relay.operations.dead.replay import replay_dead
     from relay.operations.progress import Operation
 
-    context = holder_of(open_context(place), ids)
+    context = lane_with(open_context(place), ids)
     selection, asked = selection_of(context, ids, cause, source, since, until, everything)
     if dry_run:
         found = replay_dead(context, selection, by=operator(), dry_run=True)
@@ -175,7 +175,7 @@ def discard(
     from relay.cli.context import open_context
     from relay.operations.dead.discard import discard_dead
 
-    context = holder_of(open_context(place), ids)
+    context = lane_with(open_context(place), ids)
     selection, asked = selection_of(context, ids, cause, source, since, until, everything)
     if not dry_run:
         _confirm(context, selection, yes, "discard")

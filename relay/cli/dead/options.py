@@ -50,7 +50,7 @@ def choice(command: _F) -> _F:
     return click.argument("ids", nargs=-1, metavar="[ID]...", type=LETTER)(filters(command))
 
 
-def holder_of(context: Any, ids: Sequence[str]) -> Any:
+def lane_with(context: Any, ids: Sequence[str]) -> Any:
     """The context of the lane in which these letters are: the one that is meant, or the only one that has any of them. Raises
     UserError where several have."""
     from relay.errors import UserError
