@@ -14,7 +14,7 @@ from relay.errors import RelayError
 from relay.operations.context import WebContext
 from relay.web.access import Access, Operator
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
-from relay.web.api_lanes import Ask, LaneChoice, Merge, of_the_first
+from relay.web.api_lanes import AskLane, LaneChoice, Merge, of_the_first
 from relay.web.asked import require_keys
 from relay.web.audited import Audit, named_in
 from relay.web.peer import require_same_origin
@@ -92,7 +92,7 @@ class ApiRoutes:
         self.keys[f"{verb} {path}"] = keys or frozenset()
         return route
 
-    def _of_lanes(self, request: Request, merge: Merge, ask: Ask) -> Any:
+    def _of_lanes(self, request: Request, merge: Merge, ask: AskLane) -> Any:
         name = request.query_params.get("lane", "")
         if name:
             return ask(self._choice.one(name))
