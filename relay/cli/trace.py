@@ -10,6 +10,7 @@ import click
 from relay.cli.output import short
 from relay.cli.place import Place, place_options
 from relay.errors import NotFound, RelayError
+from relay.units import took_words
 
 
 @click.command()
@@ -73,7 +74,7 @@ def _print_conversation(told: dict[str, Any]) -> None:
 
 
 def _print_event(event: dict[str, Any]) -> None:
-    took = f" after {event['end_to_end_ms']} ms" if event["end_to_end_ms"] is not None else ""
+    took = f" after {took_words(event['end_to_end_ms'])}" if event["end_to_end_ms"] is not None else ""
     click.echo(
         f"\nevent {event['id']} ({event['source']}, {event['kind'] or 'unparsed'}): {event['state']}{took}"
     )
