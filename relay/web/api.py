@@ -20,12 +20,12 @@ from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
-from relay.operations.dead.replay import replay_dead
+from relay.operations.dead.replay import TOLD_AT_MOST, replay_dead
 from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
-from relay.operations.replay import replay_events
+from relay.operations.replay import SAMPLE_TOLD, replay_events
 from relay.operations.runs import run_beside
 from relay.operations.search.list_events import ASKABLE, list_events
 from relay.operations.search.one_event import show_event
@@ -41,7 +41,7 @@ from relay.operations.stats import read_sources, read_stats, take_sample
 from relay.operations.trace import find
 from relay.web.access import Access, Operator, access_of
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
-from relay.web.asked import read_values, read_whole, require_keys
+from relay.web.asked import read_listed, read_values, read_whole, require_keys
 from relay.web.audited import Audit, named_in
 from relay.web.openapi import api_document
 from relay.web.payloads import require_filters
@@ -71,7 +71,7 @@ def made(api: Api) -> list[Route]:
         api.route("/trace/{id:path}", api.trace),
         api.route("/companies/missing", api.companies_missing),
         api.route("/dead", api.dead),
-        api.route("/dead/replay", api.dead_replay, _SELECTION, act="dead replay"),
+        api.route("/dead/replay", api.dead_replay, _SELECTION | {"limit"}, act="dead replay"),
         api.route("/dead/discard", api.dead_discard, _SELECTION | {"reason"}, act="dead discard"),
         api.route(
             "/dead/causes/{id}",
@@ -88,7 +88,7 @@ def made(api: Api) -> list[Route]:
             method="PATCH",
             act="dead edit",
         ),
-        api.route("/replay", api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay"),
+        api.route("/replay", api.replay, _SELECTION | {"rule", "archive_orphans", "limit"}, act="replay"),
         api.route("/pause", api.pause, frozenset({"source"}), act="pause"),
         api.route("/resume", api.resume, frozenset({"source"}), act="resume"),
         api.route("/drops", api.drops, own=True),
@@ -278,7 +278,8 @@ class Api:
         dry_run = read_flag(body, "dry_run")
         selection = read_selection(body, self._context.outbox.now_ms())
         if dry_run:
-            return replay_dead(self._context, selection, by=operator.name, dry_run=True)
+            limit = read_listed(body, TOLD_AT_MOST)
+            return replay_dead(self._context, selection, by=operator.name, dry_run=True, limit=limit)
         return run_beside(
             self._context.outbox,
             "dead replay",
@@ -306,7 +307,7 @@ class Api:
     def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         now_ms = self._context.outbox.now_ms()
         dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
-        archive_orphans = read_flag(body, "archive_orphans")
+        archive_orphans, limit = read_flag(body, "archive_orphans"), read_listed(body, SAMPLE_TOLD)
         if "cause" in body:
             raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
         selection = read_selection(
@@ -326,19 +327,18 @@ class Api:
                 ids=selection.ids,
                 dry_run=dry_run,
                 archive_orphans=archive_orphans,
+                limit=limit,
                 by=operator.name,
                 operation=operation,
             )
 
-        asked = {
-            **body,
-            "since": selection.since_ms,
-            "until": until_ms,
-            "source": selection.source,
-            "rule": rule,
-        }
+        told = {"since": selection.since_ms, "until": until_ms, "source": selection.source, "rule": rule}
         return run_beside(
-            self._context.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run
+            self._context.outbox,
+            "replay dry run" if dry_run else "replay",
+            operator.name,
+            {**body, **told},
+            run,
         )
 
     def operation_cancel(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
