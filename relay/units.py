@@ -1,4 +1,5 @@
-"""Quantities as people write them in YAML: durations `500ms 5s 15m 3d`, sizes `4MB 1MiB`, rates `50/s`."""
+"""Quantities as people write them in YAML, durations `500ms 5s 15m 3d`, sizes `4MB 1MiB`, rates `50/s`; and durations as people read
+them."""
 
 from __future__ import annotations
 
@@ -43,6 +44,26 @@ def parse_rate(text: str) -> float:
     if found is None:
         raise ValueError("should be a rate such as 50/s or 300/m")
     return _number(text) / _SECONDS[found[1]]
+
+
+def took_words(ms: float) -> str:
+    """93 as "93 ms", 30000 as "30 s"."""
+    if ms < 999.5:
+        return f"{ms:.3g} ms"
+    return duration_words(ms / 1000)
+
+
+def duration_words(seconds: float) -> str:
+    """90 as "90 s", 5400 as "90 min"; the unit in which it is a short number."""
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 2 * 86400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} d"
 
 
 def _number(text: str) -> float:

@@ -73,8 +73,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+class _ReaderGone(Exception):
+    """Whoever read standard output has enough. Click would end with 1 for it, which says that nothing was found."""
+
+
 class Commands(click.Group):
     """Loads a command's module when it is asked for; `--help` lists from the table above."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -140,7 +150,7 @@ def main() -> None:
     except RelayError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # `relay stats | head`: whoever read us has enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

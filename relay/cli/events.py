@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import click
 
-from relay.cli.names import RULE_PARAM, SOURCE_PARAM
-from relay.cli.output import short, state
+from relay.cli.asking import MOMENT, TIMES
+from relay.cli.event_rows import event_line, none_fits
+from relay.cli.names import KIND_PARAM, RULE_PARAM, SOURCE_PARAM, STATE_PARAM
+from relay.cli.output import reader_gone
 from relay.cli.place import Place, lane_options
 
 #: Between two looks of `--follow`.
@@ -19,17 +21,17 @@ _FOLLOW_S: Final = 1.0
 
 
 @click.command()
-@click.option(
-    "--since", default="", help="Received from this moment on: 2h, yesterday, 2026-03-04T05:06:07Z."
-)
-@click.option("--until", default="", help="Received up to this moment.")
+@click.option("--since", type=MOMENT, default="", help=f"Received from this moment on: {TIMES}.")
+@click.option("--until", type=MOMENT, default="", help="Received up to this moment.")
 @click.option("--source", type=SOURCE_PARAM, default="", help="Of this source.")
-@click.option("--state", "wanted_state", default="", help="In this state now; several with commas.")
-@click.option("--kind", default="", help="Of this kind, e.g. email.received.")
+@click.option(
+    "--state", "wanted_state", type=STATE_PARAM, default="", help="In this state now; several with commas."
+)
+@click.option("--kind", type=KIND_PARAM, default="", help="Of this kind, e.g. email.received.")
 @click.option("--rule", type=RULE_PARAM, default="", help="That this rule took.")
 @click.option("--from", "sender", default="", help="An address, a domain (@example.com), or words of a name.")
 @click.option("--company", default="", help="Whose conversation belongs to this company (its _id).")
-@click.option("--text", default="", help="That hold all these words.")
+@click.option("--text", default="", help="That hold all these words, each whole.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--after", default="", help="The `next` of the page before.")
 @click.option("--follow", is_flag=True, help="Print each as it comes, and again as its state changes.")
@@ -73,9 +75,9 @@ def events(
         if not following:
             break
     if following and not as_json:
-        click.echo(f"more: --after {following}", err=True)
+        click.echo(f"more: a larger --limit, or --after {following}", err=True)
     if not shown:
-        click.echo("no event fits", err=True)
+        click.echo(none_fits(context, asked), err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -121,14 +123,14 @@ def _named_options() -> Iterator[None]:
 
 
 def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
-    """Until it is interrupted."""
+    """Until it is interrupted, or nobody reads any more."""
     from relay.errors import OutboxUnavailable
     from relay.operations.search.follow import FollowedEvents
 
     with _named_options():
         followed = {lane.lane: FollowedEvents(lane, asked) for lane in context.each_lane()}
     away = False
-    while True:
+    while not reader_gone():
         time.sleep(_FOLLOW_S)
         try:
             rows = [
@@ -147,18 +149,4 @@ def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
 
 
 def _print(row: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(row, ensure_ascii=False))
-        return
-    columns = (
-        row["received_at"] or "-",
-        *([f"{row['lane']:<10}"] if "lane" in row else []),
-        f"{row['source']:<14}",
-        f"{row['kind'] or '-':<18}",
-        state(row["state"]) + " " * max(0, 10 - len(row["state"])),
-        short(row["sender"] or "-"),
-        short(row["subject"] or "-"),
-        row["externalId"] or "-",
-        row["id"],
-    )
-    click.echo("  ".join(columns))
+    click.echo(json.dumps(row, ensure_ascii=False) if as_json else event_line(row))

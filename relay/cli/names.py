@@ -70,6 +70,18 @@ def _lanes(context: Any) -> _Names:
     return [(name, "") for name in context.config.lanes]
 
 
+def _states(context: Any) -> _Names:
+    from relay.outbox.items import STATES
+
+    return [(state, "") for state in STATES]
+
+
+def _kinds(context: Any) -> _Names:
+    from relay.event import KINDS
+
+    return [(kind, "") for kind in sorted(KINDS)]
+
+
 def _adapters(context: Any) -> _Names:
     from relay.rules.defaults import FAMILIES
 
@@ -82,4 +94,6 @@ CAUSE = NameParam("cause", _causes)
 LETTER = NameParam("id", _letters)
 DROP = NameParam("id", _drops)
 LANE_PARAM = NameParam("lane", _lanes)
+STATE_PARAM = NameParam("state", _states)
+KIND_PARAM = NameParam("kind", _kinds)
 ADAPTER = NameParam("adapter", _adapters)

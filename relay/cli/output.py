@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import sys
 from typing import Any, Final
 
 import click
@@ -14,6 +16,19 @@ _SHORT_CHARS: Final = 100
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
     """Prints a result as JSON, in the API's shape."""
     click.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def reader_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more: for what waits long before it writes again."""
+    if not hasattr(select, "poll"):
+        return False
+    looked = select.poll()
+    try:
+        looked.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        # Standard output is no file: a test's, or closed.
+        return False
+    return any(happened & select.POLLERR for _, happened in looked.poll(0))
 
 
 def counted(number: int, word: str, plural: str = "") -> str:
@@ -29,8 +44,12 @@ def shown(value: Any) -> str:
 
 def short(value: Any) -> str:
     """As `shown`, cut: for lists, where an id leads to the whole."""
-    text = shown(value)
-    return text if len(text) <= _SHORT_CHARS else text[: _SHORT_CHARS - 1] + "…"
+    return cut(shown(value), _SHORT_CHARS)
+
+
+def cut(text: str, most: int) -> str:
+    """At most `most` characters; an ellipsis stands for the rest."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def lines_of(text: str, indent: str) -> str:

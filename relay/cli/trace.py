@@ -12,6 +12,7 @@ import click
 from relay.cli.output import short
 from relay.cli.place import Place, lane_options
 from relay.errors import NotFound, RelayError
+from relay.units import took_words
 
 
 @click.command()
@@ -93,7 +94,7 @@ def _print_conversation(told: dict[str, Any]) -> None:
 
 
 def _print_event(event: dict[str, Any]) -> None:
-    took = f" after {event['end_to_end_ms']} ms" if event["end_to_end_ms"] is not None else ""
+    took = f" after {took_words(event['end_to_end_ms'])}" if event["end_to_end_ms"] is not None else ""
     click.echo(
         f"\nevent {event['id']} ({event['source']}, {event['kind'] or 'unparsed'}): {event['state']}{took}"
     )

@@ -13,7 +13,7 @@ import click
 
 from relay.cli.context import operator
 from relay.cli.place import Place, place_options
-from relay.cli.up_folder import close_folder, example, example_environ, make_secrets, write_private
+from relay.cli.up_folder import close_folder, config_of, example_environ, make_secrets, write_private
 from relay.cli.up_parts import STOP_S, Stop, UpPart, free_port, wait_ready, watch
 from relay.cli.up_tenant import SandboxTenant
 from relay.config import Config
@@ -39,8 +39,8 @@ SANDBOX_PORT = 8081
 @click.option("--planhat", default=None, metavar="URL", help="A real Planhat instead of the sandbox.")
 def up(place: Place, host: str | None, port: int | None, planhat: str | None) -> None:
     """Everything on one machine, nothing to install first: an embedded, disk-backed Redis-compatible server, the
-    Planhat sandbox, the web side, the workers and the console. Without a config it runs the example that is shipped in the
-    package. The console's token is made at the first start and kept in the data folder.
+    Planhat sandbox, the web side, the workers and the console. Without --config it runs `relay.yaml` of this folder, where
+    there is one, else the example that is shipped in the package. The console's token is made at the first start and kept in the data folder.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
     """
     folder = Path(place.data)
     environ = place.environ()
-    config = Path(place.config or environ.get("RELAY_CONFIG") or example())
+    config = config_of(place.config or environ.get("RELAY_CONFIG", ""))
     if not config.exists():
         raise UserError(f"{config}: no such file; leave --config out to try the example")
     close_folder(folder)

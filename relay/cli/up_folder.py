@@ -76,6 +76,12 @@ def example() -> str:
     return str(files("relay").joinpath("examples/relay.yaml"))
 
 
+def config_of(given: str) -> Path:
+    """The config that is named, else `relay.yaml` of the working directory as for every command, else the example."""
+    own = Path("relay.yaml")
+    return Path(given) if given else own if own.is_file() else Path(example())
+
+
 def example_environ(config: Path, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Secrets for the shipped example's `${NAME}`s, made once for this data folder: nobody's relay runs with a secret
     that stands in a package."""

@@ -18,12 +18,12 @@ from relay.operations.dead.causes import mark_cause
 from relay.operations.dead.discard import discard_dead
 from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import letter_of, list_dead, show_dead
-from relay.operations.dead.replay import replay_dead
+from relay.operations.dead.replay import TOLD_AT_MOST, replay_dead
 from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.progress import Operation, read_operations
-from relay.operations.replay import replay_events
+from relay.operations.replay import SAMPLE_TOLD, replay_events
 from relay.operations.runs import run_beside
 from relay.operations.search.list_events import ASKABLE, list_events
 from relay.operations.search.one_event import show_event
@@ -41,7 +41,7 @@ from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
 from relay.web.api_lanes import MAX_PAGE, of_whoever_has_it, page_of, summed
 from relay.web.api_routes import ApiRoutes
-from relay.web.asked import read_values, read_whole
+from relay.web.asked import read_listed, read_values, read_whole
 from relay.web.openapi import api_document
 from relay.web.payloads import require_filters
 
@@ -72,7 +72,7 @@ def made(api: Api) -> list[Route]:
             "/companies/missing", Api.companies_missing, asks=_MISSING_FILTERS, merge=api_lanes.missing
         ),
         api.route("/dead", Api.dead, asks=_DEAD_FILTERS, merge=api_lanes.dead),
-        api.route("/dead/replay", Api.dead_replay, _SELECTION, act="dead replay", merge=summed),
+        api.route("/dead/replay", Api.dead_replay, _SELECTION | {"limit"}, act="dead replay", merge=summed),
         api.route(
             "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=summed
         ),
@@ -94,7 +94,11 @@ def made(api: Api) -> list[Route]:
             merge=of_whoever_has_it,
         ),
         api.route(
-            "/replay", Api.replay, _SELECTION | {"rule", "archive_orphans"}, act="replay", merge=summed
+            "/replay",
+            Api.replay,
+            _SELECTION | {"rule", "archive_orphans", "limit"},
+            act="replay",
+            merge=summed,
         ),
         api.route("/pause", Api.pause, frozenset({"source"}), act="pause", merge=api_lanes.delivery),
         api.route("/resume", Api.resume, frozenset({"source"}), act="resume", merge=api_lanes.delivery),
@@ -231,7 +235,8 @@ class Api(ApiRoutes):
         dry_run = read_flag(body, "dry_run")
         selection = read_selection(body, self._context.outbox.now_ms())
         if dry_run:
-            return replay_dead(self._context, selection, by=operator.name, dry_run=True)
+            limit = read_listed(body, TOLD_AT_MOST)
+            return replay_dead(self._context, selection, by=operator.name, dry_run=True, limit=limit)
         return run_beside(
             self._context.outbox,
             "dead replay",
@@ -259,7 +264,7 @@ class Api(ApiRoutes):
     def replay(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         now_ms = self._context.outbox.now_ms()
         dry_run, rule = read_flag(body, "dry_run"), read_text(body, "rule")
-        archive_orphans = read_flag(body, "archive_orphans")
+        archive_orphans, limit = read_flag(body, "archive_orphans"), read_listed(body, SAMPLE_TOLD)
         if "cause" in body:
             raise InputInvalid("events have no cause; dead letters do: POST dead/replay", "cause")
         selection = read_selection(
@@ -279,19 +284,18 @@ class Api(ApiRoutes):
                 ids=selection.ids,
                 dry_run=dry_run,
                 archive_orphans=archive_orphans,
+                limit=limit,
                 by=operator.name,
                 operation=operation,
             )
 
-        asked = {
-            **body,
-            "since": selection.since_ms,
-            "until": until_ms,
-            "source": selection.source,
-            "rule": rule,
-        }
+        told = {"since": selection.since_ms, "until": until_ms, "source": selection.source, "rule": rule}
         return run_beside(
-            self._context.outbox, "replay dry run" if dry_run else "replay", operator.name, asked, run
+            self._context.outbox,
+            "replay dry run" if dry_run else "replay",
+            operator.name,
+            {**body, **told},
+            run,
         )
 
     def operation_cancel(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.web.asked import MOST_LISTED
+
 Schema = dict[str, Any]
 
 ANY_TEXT: Schema = {"type": "string"}
@@ -68,6 +70,15 @@ _SELECTION: dict[str, Schema] = {
     "until": WHEN_OR_MS,
     "all": {"type": "boolean"},
     "dry_run": {"type": "boolean", "description": "Move nothing; say how many, and what would change."},
+}
+
+_LISTED: dict[str, Schema] = {
+    "limit": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MOST_LISTED,
+        "description": "How many changes `sample` lists, field by field; 20 otherwise.",
+    }
 }
 
 _ITEM: dict[str, Schema] = {
@@ -330,12 +341,13 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Operation": object_of({"id": ANY_TEXT, "kind": ANY_TEXT, "by": ANY_TEXT, "state": ANY_TEXT}),
-    "Selection": object_of({}, _SELECTION, closed=True),
+    "DeadReplay": object_of({}, {**_SELECTION, **_LISTED}, closed=True),
     "Discard": object_of({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
     "Replay": object_of(
         {},
         {
             **{k: v for k, v in _SELECTION.items() if k != "cause"},
+            **_LISTED,
             "rule": {"type": "string", "minLength": 1, "maxLength": 1000},
             "archive_orphans": {
                 "type": "boolean",

@@ -190,7 +190,7 @@ _ACT_PATHS: dict[str, Any] = {
         )
     },
     "/dead/replay": {
-        "post": _operation("Send again, with today's rules", ref_to("Done"), body="Selection", codes=_ACT)
+        "post": _operation("Send again, with today's rules", ref_to("Done"), body="DeadReplay", codes=_ACT)
     },
     "/dead/discard": {"post": _operation("Put away for good", ref_to("Done"), body="Discard", codes=_ACT)},
     "/replay": {

@@ -75,7 +75,7 @@ def test_trace_tells_the_story_by_any_id(shop: Shop, run: Run) -> None:
     code, out, _ = run("trace", event_id)
     assert code == 0
     assert "received" in out
-    assert "delivered after 1500 ms" in out
+    assert "delivered after 1.5 s" in out
     assert "\x1b" not in out
     assert "\u202e" not in out
     told = as_json(run("trace", "Ev0000000001", "--json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.cli.test_up import free_port, relay, running
 from tests.places import ROOT
@@ -36,6 +38,25 @@ def queries(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from queries(inner)
+
+
+def labels_seen(metrics: str) -> dict[str, set[str]]:
+    """metric -> the names of its labels."""
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(relay_\w+)(?:\{(.*)\})? ", metrics, re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
+
+
+def labels_unknown(expr: str, seen: dict[str, set[str]]) -> set[str]:
+    """What an expression groups or chooses by and none of its metrics has. One whose metric is not there yet says nothing."""
+    metrics = set(re.findall(r"\brelay_\w+", expr))
+    if not metrics <= set(seen):
+        return set()
+    grouped = re.findall(r"\b(?:by|on|without|ignoring|group_left|group_right) *\(([^)]*)\)", expr)
+    chosen = re.findall(r'[{,] *(\w+) *(?:=~|!~|!=|=) *"', expr)
+    used = {name.strip() for part in grouped for name in part.split(",") if name.strip()} | set(chosen)
+    return used - {"namespace", "job", "pod"} - set[str]().union(*(seen[name] for name in metrics))
 
 
 def test_every_panel_has_data_once_something_happened(short_tmp: Path) -> None:
@@ -70,6 +91,8 @@ def test_every_panel_has_data_once_something_happened(short_tmp: Path) -> None:
             while True:
                 # Rates need something that goes on happening.
                 assert relay(short_tmp, "send", "--source", "slack", "--count", "3").returncode == 0
+                # What there is a metric of only while it lasts.
+                assert relay(short_tmp, "pause", "--source", "helpdesk").returncode == 0
                 httpx.post(f"{up['relay']}/hooks/slack", content=b"{}", trust_env=False)
                 empty = [expr for expr in asked if not answered(port, expr)]
                 empty = [expr for expr in empty if not any(name in expr for name in MAY_BE_EMPTY)]
@@ -77,6 +100,10 @@ def test_every_panel_has_data_once_something_happened(short_tmp: Path) -> None:
                     break
                 time.sleep(1)
             assert empty == []
+            labels = labels_seen(httpx.get(f"{up['relay']}/metrics", trust_env=False).text)
+            alerts = yaml.safe_load((DASHBOARD.parent / "alerts.yaml").read_text())
+            rules = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+            assert [(expr, wrong) for expr in (*asked, *rules) if (wrong := labels_unknown(expr, labels))] == []
         finally:
             scraper.terminate()
             scraper.wait(20)

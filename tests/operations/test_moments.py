@@ -33,6 +33,14 @@ NOW = int(datetime(2026, 10, 25, 13, 30, tzinfo=UTC).timestamp() * 1000)
         ("2026-10-25T12:00:00Z", "2026-10-25T12:00:00", "2026-10-25T12:00:00"),
         ("90m", "2026-10-25T12:00:00", "2026-10-25T12:00:00"),
         ("1d 1h30m ago", "2026-10-24T12:00:00", "2026-10-24T12:00:00"),
+        ("1 hour ago", "2026-10-25T12:30:00", "2026-10-25T12:30:00"),
+        ("2 days 30 minutes", "2026-10-23T13:00:00", "2026-10-23T13:00:00"),
+        ("10am", "2026-10-25T10:00:00", "2026-10-25T09:00:00"),
+        ("2:05 pm", "2026-10-24T14:05:00", "2026-10-25T13:05:00"),
+        ("yesterday at 12am", "2026-10-24T00:00:00", "2026-10-23T22:00:00"),
+        ("sunday", "2026-10-25T00:00:00", "2026-10-24T22:00:00"),
+        ("last Friday 9:00", "2026-10-23T09:00:00", "2026-10-23T07:00:00"),
+        ("sun 14:00", "2026-10-18T14:00:00", "2026-10-25T13:00:00"),
     ],
 )
 def test_times_as_people_write_them(text: str, utc: str, berlin: str) -> None:
@@ -56,7 +64,25 @@ def test_without_a_zone_it_is_this_machines_clock(in_berlin: None) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "tomorrow", "25:00", "14:60", "2x", "h", "yesterday at noon", "-2h", "1h:30", "99999-01-01", "٣h"],
+    [
+        "",
+        "tomorrow",
+        "25:00",
+        "14:60",
+        "2x",
+        "h",
+        "yesterday at noon",
+        "-2h",
+        "1h:30",
+        "99999-01-01",
+        "٣h",
+        "13pm",
+        "0am",
+        "10",
+        "monday 10",
+        "last yesterday",
+        "5 months",
+    ],
 )
 def test_what_is_no_time_is_said_with_what_would_be(wrong: str) -> None:
     with pytest.raises(ValueError, match="is no time: write 2h"):
@@ -78,6 +104,8 @@ def test_any_text_is_a_moment_or_a_sentence(text: str) -> None:
     [
         ("14:05", True),
         ("yesterday", True),
+        ("monday 9am", True),
+        ("3 days ago", False),
         ("2026-01-01", True),
         ("2026-01-01T00:00:00Z", False),
         ("2h", False),

@@ -339,7 +339,9 @@ def test_replay_of_stored_events(shop: Shop, client: Caller) -> None:
     shop.change_rules("new: {{ event.text }}")
 
     dry = client.post("/api/v1/replay", json={"since": "1h", "dry_run": True}).json()
-    assert (dry["count"], dry["changed"], dry["dry_run"]) == (1, 1, True)
+    assert (dry["count"], dry["changed"], dry["dry_run"], len(dry["sample"])) == (1, 1, True, 1)
+    none = client.post("/api/v1/replay", json={"since": "1h", "dry_run": True, "limit": 0}).json()
+    assert (none["changed"], none["sample"]) == (1, [])
     done = client.post("/api/v1/replay", json={"since": "1h", "until": "now", "source": "slack"}).json()
     assert (done["count"], done["changed"], done["state"]) == (1, 1, "done")
     assert shop.counts() == {"accepted": 1, "pending": 1}
@@ -427,6 +429,9 @@ def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
         ("dead/discard", b'{"ids": ["dead_nobody"]}', 404, ""),
         ("replay", b'{"since": "1h", "until": "2h"}', 422, "until"),
         ("replay", b'{"cause": "x"}', 422, "cause"),
+        ("replay", b'{"since": "1h", "limit": -1}', 422, "limit"),
+        ("replay", b'{"since": "1h", "limit": true}', 422, "limit"),
+        ("dead/replay", b'{"all": true, "dry_run": true, "limit": 10001}', 422, "limit"),
         ("replay", b'{"ids": ["evt_x"], "source": null}', 422, "source"),
         ("pause", b'{"source": 7}', 422, "source"),
         ("pause", b'{"source": null}', 422, "source"),

@@ -384,7 +384,7 @@ def test_a_trace_is_found_or_said_to_be_unknown(shop: Shop, browser: Caller) -> 
     event_id = shop.arrive("hello")
     shop.deliver(NOON + 1500)
     found = browser.get(f"/console/trace?id={event_id}").text
-    assert "1500 ms end to end" in found
+    assert "1.5 s end to end" in found
     assert 'datetime="2027-01-15T08:00:00.000Z" title="2027-01-15 08:00:00 UTC"' in found
     unknown = browser.get("/console/trace?id=nobody")
     assert unknown.status_code == 404

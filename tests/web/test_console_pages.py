@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from relay.settings import Settings
+from relay.units import duration_words, took_words
 from relay.web import console
 from relay.web.assembly import create_app
 from relay.web.console.charts import chart, spark
 from relay.web.console.minutes import MINUTE_MS, counted_by_minute, highest_by_minute
 from relay.web.console.problems import problems_shown
-from relay.web.console.words import count_words, duration_words, plural, size_words
+from relay.web.console.words import count_words, plural, size_words
 from tests.environ import WEAK
 from tests.operating import CONFIG, SECRET, SUBJECT, Caller, Shop
 
@@ -88,6 +89,7 @@ def test_a_chart_never_leaves_its_frame(values: list[float | None], kind: str) -
 def test_numbers_have_their_units() -> None:
     assert [count_words(n) for n in (0, 7, 12345, 0.5, 1_234_567)] == ["0", "7", "12,345", "0.5", "1.23 M"]
     assert [size_words(n) for n in (0, 999, 4_000_000, "1500")] == ["0 B", "999 B", "4 MB", "1.5 kB"]
+    assert [took_words(n) for n in (0.42, 93, 1500, 30_000)] == ["0.42 ms", "93 ms", "1.5 s", "30 s"]
     assert [duration_words(n) for n in (0, 1.5, 90, 600, 9000, 300_000)] == [
         "0 s", "1.5 s", "90 s", "10 min", "2.5 h", "3.5 d",
     ]  # fmt: skip

@@ -89,10 +89,17 @@ def _read_raw(file: str) -> str:
 
 @click.command()
 @choice
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Of a dry run: list so many.",
+)
 @json_and_place
 def replay(
     ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool, dry_run: bool, yes: bool,
-    as_json: bool, place: Place,
+    limit: int, as_json: bool, place: Place,
 ) -> None:  # fmt: skip
     """Map the letters' raw events again with today's rules and put them back to work. A letter that still cannot be
     mapped stays; killing this at any moment loses nothing. Exit code 1: one stays, or no letter fits.
@@ -113,7 +120,7 @@ def replay(
     context = lane_with(open_context(place), ids)
     selection, asked = selection_of(context, ids, cause, source, since, until, everything)
     if dry_run:
-        found = replay_dead(context, selection, by=operator(), dry_run=True)
+        found = replay_dead(context, selection, by=operator(), dry_run=True, limit=limit)
         context.audit("look", page="dead replay --dry-run", **asked)
         if as_json:
             echo_json(found)
@@ -156,6 +163,8 @@ def _print_dry_run(found: dict[str, Any]) -> None:
         )
         for name, change in entry.get("changes", {}).items():
             click.echo(f"      {name}: {shown(change['from'])} -> {shown(change['to'])}")
+    if found["count"] > len(found["sample"]):
+        click.echo(f"  and {found['count'] - len(found['sample']):,} more: --limit")
 
 
 @click.command()
@@ -202,9 +211,13 @@ def _confirm(context: Any, selection: Selection, yes: bool, verb: str) -> None:
     """Asks before many at once, naming the causes where a part of a text fits several. Ids that are named are not asked about,
     and where nothing fits there is nothing to ask: what follows says so."""
     from relay.operations.dead.look import list_dead
+    from relay.operations.dead.select import select
 
     if selection.ids or yes:
         return
+    if selection.cause:
+        # Raises, with the nearest, where no letter has it.
+        select(context.outbox, selection)
     groups = list_dead(context.outbox, selection, limit=1)["groups"]
     if not groups:
         return

@@ -210,18 +210,20 @@ def replay_dead(
     *,
     by: str,
     dry_run: bool = False,
+    limit: int = TOLD_AT_MOST,
     operation: Operation | None = None,
     progress: Callable[[int, int], None] = lambda seen, count: None,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    """`{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change. Raises
+    """`{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change, of
+    the first `limit` letters in full. Raises
     NotFound where ids are named and none of them exists."""
     outbox = context.outbox
     ids = select(outbox, selection)
     require_known(outbox, selection, ids)
     now_ms = now_ms or outbox.now_ms()
     if dry_run:
-        return _dry_run(context, ids, now_ms)
+        return _dry_run(context, ids, now_ms, limit)
     if operation:
         operation.step(total=len(ids))
     run = _Run(context, by, now_ms)
@@ -249,11 +251,12 @@ def replay_dead(
     }
 
 
-def _dry_run(context: KeyedContext, ids: Sequence[str], now_ms: int) -> dict[str, Any]:
+def _dry_run(context: KeyedContext, ids: Sequence[str], now_ms: int, limit: int) -> dict[str, Any]:
     tombs = Tombs(erased_of(context))
     ready = filtered = failing = gone = 0
     told: list[dict[str, Any]] = []
-    for letter in letters_in_parts(context.outbox, ids[:TRIED_AT_MOST]):
+    most = max(TRIED_AT_MOST, limit)
+    for letter in letters_in_parts(context.outbox, ids[:most]):
         if letter is None:
             gone += 1
             continue
@@ -275,9 +278,9 @@ def _dry_run(context: KeyedContext, ids: Sequence[str], now_ms: int) -> dict[str
             else:
                 filtered += 1
                 entry |= {"would": "filter"}
-        if len(told) < TOLD_AT_MOST:
+        if len(told) < limit:
             told.append(entry)
-    tried = min(len(ids), TRIED_AT_MOST)
+    tried = min(len(ids), most)
     return {
         "count": len(ids) - gone,
         "tried": tried,

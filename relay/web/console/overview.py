@@ -77,6 +77,7 @@ class _Overview:
             "columns": LEDGER_WORDS,
             "budget": self._context.config.planhat.calls_per_minute,
             "configured": sorted(self._context.config.sources),
+            "many": len({*self._context.config.sources, *stats["sources"]}),
         }
 
     def pause(self, request: Request, operator: Operator, form: FormValues) -> Go:

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from relay.operations.moments import iso
 from relay.release import release
+from relay.units import duration_words, took_words
 from relay.web.console.charts import chart, spark
-from relay.web.console.words import count_words, duration_words, plural, size_words
+from relay.web.console.words import count_words, plural, size_words
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -45,8 +46,9 @@ def environment() -> Environment:
         "moment": moment,
         "pretty": pretty,
         "plain": plain_cell,
+        "value": value_cell,
     }
-    env.filters |= {"count": count_words, "seconds": duration_words, "size": size_words}
+    env.filters |= {"count": count_words, "seconds": duration_words, "size": size_words, "took": took_words}
     env.globals |= {"chart": chart, "spark": spark, "plural": plural, "release": release()}
     return env
 
@@ -76,6 +78,13 @@ def pretty(value: Any) -> str:
         except ValueError:
             return plain_cell(value)
     return plain_cell(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def value_cell(value: Any) -> str:
+    """A field's value or template: text as it stands, anything else as JSON, nothing as a dash."""
+    if value is None or value == "":
+        return "–"
+    return plain_cell(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def plain_cell(text: Any) -> str:

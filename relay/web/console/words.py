@@ -1,4 +1,4 @@
-"""Numbers as people read them: counts with their thousands, times and sizes with their unit."""
+"""Numbers as people read them: counts with their thousands, sizes with their unit. Times: `relay.units`."""
 
 from __future__ import annotations
 
@@ -20,19 +20,6 @@ def size_words(number: float | str) -> str:
     while size >= 1000 and unit < len(_SIZES) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.3g} {_SIZES[unit]}"
-
-
-def duration_words(seconds: float) -> str:
-    """90 as "90 s", 5400 as "90 min"; the unit in which it is a short number."""
-    if seconds < 10:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} d"
 
 
 def plural(number: int, word: str, many: str = "") -> str:
