@@ -209,7 +209,7 @@ class Config:
         return tuple(self.lanes) or (MAIN,)
 
     def lane(self, name: str) -> LaneConfig:
-        """Raises KeyError for one that is not there."""
+        """Raise KeyError for one that is not there."""
         if self.lanes:
             return self.lanes[name]
         if name != MAIN:
@@ -217,7 +217,7 @@ class Config:
         return LaneConfig(MAIN, self.planhat, self.companies, self.people)
 
     def for_lane(self, name: str) -> Self:
-        """The same with this lane's `planhat`, `companies` and `people`; as it is where the file has no lanes, or not this one."""
+        """Return the same with this lane's `planhat`, `companies` and `people`; as it is where the file has no lanes, or not this one."""
         lane = self.lanes.get(name)
         if lane is None:
             return self

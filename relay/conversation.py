@@ -16,7 +16,7 @@ _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 def safe_external_id(text: str) -> str:
-    """`text` as an externalId: each byte outside of `[A-Za-z0-9._-]` becomes `_` and two hex digits, and what is
+    """Return `text` as an externalId: each byte outside of `[A-Za-z0-9._-]` becomes `_` and two hex digits, and what is
     longer than 128 characters ends in a hash of the whole. Doing it twice is doing it once. Empty stays empty.
 
     Why: how Planhat treats slashes, brackets and case in `extid-` paths is not documented, and mail ids are full
@@ -36,10 +36,10 @@ def safe_external_id(text: str) -> str:
 
 
 def canonical(payload: Mapping[str, Any]) -> bytes:
-    """The payload as JSON; the same bytes for equal content, whatever the order of keys."""
+    """Return the payload as JSON; the same bytes for equal content, whatever the order of keys."""
     return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
 
 
 def content_hash(canonical_json: bytes) -> str:
-    """16 hex digits, equal for equal content."""
+    """Give 16 hex digits, equal for equal content."""
     return blake2b(canonical_json, digest_size=8).hexdigest()

@@ -31,7 +31,7 @@ class Environment:
         self._environ = environ
 
     def value(self, name: str, default: str) -> str:
-        """`RELAY_<name>`, or what its file holds, or the default."""
+        """Return `RELAY_<name>`, or what its file holds, or the default."""
         path = self._environ.get(f"RELAY_{name}_FILE", "")
         if path:
             self._require_one(name)
@@ -88,7 +88,7 @@ class Environment:
 
 
 def read_bounds(value: Callable[[str, str], str]) -> Bounds:
-    """The bounds that the environment sets. `value(name, default)` reads a `RELAY_` variable. Raises SettingsInvalid."""
+    """Return the bounds that the environment sets. `value(name, default)` reads a `RELAY_` variable. Raises SettingsInvalid."""
     found: dict[str, float | int] = {}
     for one in fields(Bounds):
         name = one.name.upper()

@@ -171,7 +171,7 @@ class Event:
         return " ".join(words[: 2 * LISTED_CHARS].split())[:LISTED_CHARS]
 
     def view(self) -> dict[str, Any]:
-        """The event as plain JSON values, exactly the contract's keys."""
+        """Return the event as plain JSON values, exactly the contract's keys."""
         return {
             "id": self.id,
             "source": self.source,
@@ -208,7 +208,7 @@ class Event:
 
 
 def event_id(source: str, delivery_key: str) -> str:
-    """`evt_` + 24 hex digits: the same for the same source and delivery key, now and after any restart.
+    """Return `evt_` + 24 hex digits: the same for the same source and delivery key, now and after any restart.
 
     `delivery_key` is what the sender repeats on a retry (Slack's `event_id`, a Message-ID), or a content hash
     where it repeats nothing.
@@ -218,12 +218,12 @@ def event_id(source: str, delivery_key: str) -> str:
 
 
 def event_mark(event_id: str) -> str:
-    """Eight digits of it: enough to tell an event among those of one conversation."""
+    """Give eight digits of it: enough to tell an event among those of one conversation."""
     return event_id[4:12]
 
 
 def iso_time(epoch_s: float) -> str:
-    """Seconds since 1970 as "2026-03-04T05:06:07.089Z". Raises ValueError outside of years 1-9999."""
+    """Return seconds since 1970 as "2026-03-04T05:06:07.089Z". Raises ValueError outside of years 1-9999."""
     try:
         moment = datetime.fromtimestamp(epoch_s, UTC)
     except (OverflowError, OSError, ValueError) as error:

@@ -13,7 +13,7 @@ _M_MMAP_THRESHOLD: Final = -3
 
 
 def tune_malloc(*, keep_bytes: int, block_bytes: int) -> None:
-    """To be called once all is built. Up to `keep_bytes` of freed memory stay ours, and so does a freed block of less than
+    """Tune malloc, once all is built. Up to `keep_bytes` of freed memory stay ours, and so does a freed block of less than
     `block_bytes`: glibc would give them back to the system, and to have them again costs a fault a page. Another C library
     has no such knob, or needs none."""
     # What is built by now lives as long as the process: the collector need not walk it at every turn.

@@ -108,7 +108,7 @@ class Patch:
 
     @classmethod
     def decode(cls, data: bytes) -> Patch:
-        """Raises NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
+        """Raise NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
         did not."""
         raw = orjson.loads(data)
         _require_schema("a patch", raw.get("v"))
@@ -169,7 +169,7 @@ class Document:
         return self.encode_fold() + self.encode_memory()
 
     def encode_fold(self) -> bytes:
-        """The first half of `encode`: what the patches made of it, which delivery does not change."""
+        """Return the first half of `encode`: what the patches made of it, which delivery does not change."""
         return orjson.dumps(
             {
                 "v": PATCH_SCHEMA,
@@ -186,14 +186,14 @@ class Document:
         )[:-1]
 
     def encode_memory(self) -> bytes:
-        """The second half: delivery's memory."""
+        """Return the second half: delivery's memory."""
         return encode_memory(
             self.sent_hash, self.planhat_id, self.company_id, self.history, marked=self.marked, life=self.life
         )
 
     @classmethod
     def decode(cls, data: bytes) -> Document:
-        """Raises as `Patch.decode` does."""
+        """Raise as `Patch.decode` does."""
         raw = orjson.loads(data)
         _require_schema("a document", raw.get("v"))
         if "b" not in raw and DESCRIPTION in raw["f"]:
@@ -290,11 +290,11 @@ class Document:
     # -- what it says ----------------------------------------------------------------------------------------
 
     def nothing_left(self) -> bool:
-        """Every message that was ever in it has been retracted."""
+        """Return every message that was ever in it has been retracted."""
         return bool(self.retracted) and all(message in self.retracted for message in self.messages)
 
     def render(self) -> dict[str, Any]:
-        """The conversation's fields as Planhat takes them (without companyId, `_id` and externalId). Empty values
+        """Return the conversation's fields as Planhat takes them (without companyId, `_id` and externalId). Empty values
         are left out: a partial update must not wipe what a person wrote in Planhat. Only an appended text whose
         every entry was retracted is sent empty."""
         fields: dict[str, Any] = {}
@@ -353,7 +353,7 @@ class Document:
         return any(message in self.retracted for message in ways.get("append", ()))
 
     def contributors(self) -> set[str]:
-        """The event ids that something in the document still stands on. An event that is not among them is superseded:
+        """Return the event ids that something in the document still stands on. An event that is not among them is superseded:
         newer ones said everything that it said, or its message was retracted."""
         events: set[str] = set()
         for ways in self.registers.values():
@@ -378,7 +378,7 @@ def encode_memory(
     marked: int = 0,
     life: int = 0,
 ) -> bytes:
-    """The second half of `Document.encode`, for who has no `Document` at hand."""
+    """Return the second half of `Document.encode`, for who has no `Document` at hand."""
     memory: dict[str, Any] = {"h": sent_hash, "p": planhat_id, "c": company_id, "l": history}
     if marked:
         memory["y"] = marked
@@ -388,7 +388,7 @@ def encode_memory(
 
 
 def pinned_company(document: bytes) -> str:
-    """The company of an encoded document, "" where it has none, or cannot be read."""
+    """Return the company of an encoded document, "" where it has none, or cannot be read."""
     try:
         memory = orjson.loads(document)
         return str(memory.get("c") or "")
@@ -397,7 +397,7 @@ def pinned_company(document: bytes) -> str:
 
 
 def fold(document: Document, patches: Iterable[Patch]) -> Document:
-    """`document` with all `patches` taken in (the same object)."""
+    """Return `document` with all `patches` taken in (the same object)."""
     for patch in patches:
         document.absorb(patch)
     return document

@@ -21,7 +21,7 @@ Register = list[Any]
 
 
 def newer(left: Register, right: Register) -> bool:
-    """Whether `left` wins over `right` by version, then event, then revision, then the value itself."""
+    """Tell whether `left` wins over `right` by version, then event, then revision, then the value itself."""
     a, b = (left[0], left[1], left[2]), (right[0], right[1], right[2])
     if a != b:
         return a > b
@@ -31,7 +31,7 @@ def newer(left: Register, right: Register) -> bool:
 
 
 def earlier(left: Register, right: Register) -> bool:
-    """Whether `left` wins as the first: the smallest version; of one event, its newest mapping."""
+    """Tell whether `left` wins as the first: the smallest version; of one event, its newest mapping."""
     a, b = (left[0], left[1], -left[2]), (right[0], right[1], -right[2])
     if a != b:
         return a < b
@@ -41,7 +41,7 @@ def earlier(left: Register, right: Register) -> bool:
 
 
 def member_key(value: Any) -> str:
-    """What a member of a `union` is known by: its id, its address, or all of it."""
+    """Return what a member of a `union` is known by: its id, its address, or all of it."""
     if isinstance(value, dict):
         for key in ("id", "_id", "email", "externalId"):
             if isinstance(value.get(key), str) and value[key]:
@@ -56,7 +56,7 @@ def newest_entry(ways: Mapping[str, Any]) -> tuple[int, str, int]:
 
 
 def speaking_way(ways: Mapping[str, Any]) -> str:
-    """The way whose value stands: that of the newest patch, a stand-in only where nothing else is."""
+    """Return the way whose value stands: that of the newest patch, a stand-in only where nothing else is."""
     real = [way for way in ways if way not in STAND_INS]
     if len(real) > 1:
         return max(real, key=lambda way: (_version_of(way, ways[way]), way))

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 @cache
 def release() -> str:
-    """The installed package's version; "unknown" where it runs from its sources."""
+    """Return the installed package's version; "unknown" where it runs from its sources."""
     try:
         return version("planhat-relay")
     except PackageNotFoundError:

@@ -114,12 +114,12 @@ class Secret:
 
 
 def fixed(name: str, text: str, check: SecretCheck) -> Secret:
-    """A secret whose value cannot change."""
+    """Return a secret whose value cannot change."""
     return Secret(name, lambda: text, check)
 
 
 def edge_problem(text: str) -> str:
-    """Empty, or white space where nobody means it: what a shell, an editor or a copy left behind."""
+    """Say that it is empty, or has white space where nobody means it: what a shell, an editor or a copy left behind."""
     if not text.strip():
         return "is empty"
     if "\n" in text.strip() and text.strip("\n") == text.strip():
@@ -133,7 +133,7 @@ def edge_problem(text: str) -> str:
 
 
 def weak_allowed(environ: Mapping[str, str]) -> bool:
-    """`RELAY_ALLOW_WEAK_SECRETS`. Anything but a clear yes is a no."""
+    """Return `RELAY_ALLOW_WEAK_SECRETS`. Anything but a clear yes is a no."""
     return environ.get("RELAY_ALLOW_WEAK_SECRETS", "").strip().lower() in ("true", "1", "yes")
 
 
@@ -144,7 +144,7 @@ class Strength:
     weak: bool = False
 
     def token(self, text: str) -> str:
-        """For what opens the console and the API."""
+        """Check what opens the console and the API."""
         if any(char.isspace() for char in text):
             return "holds white space"
         if self.weak or (bits(text) >= TOKEN_BITS and not _placeholder(text)):
@@ -155,13 +155,13 @@ class Strength:
         )
 
     def word(self, text: str) -> str:
-        """For what a sender and the relay share."""
+        """Check what a sender and the relay share."""
         if self.weak or (bits(text) >= WORD_BITS and not _placeholder(text)):
             return ""
         return "is too weak: it can be guessed; use a long random one, or RELAY_ALLOW_WEAK_SECRETS=true for development"
 
     def login(self, text: str) -> str:
-        """For "user:password"."""
+        """Check a "user:password"."""
         user, colon, password = text.partition(":")
         if not colon:
             return 'should be a login such as "user:password"'
@@ -174,7 +174,7 @@ class Strength:
 
 
 def given(text: str) -> str:
-    """For a token that somebody else has made: what it must not hold is what no header can carry."""
+    """Check a token that somebody else has made: what it must not hold is what no header can carry."""
     return (
         ""
         if all("\x21" <= char <= "\x7e" for char in text)
@@ -183,12 +183,12 @@ def given(text: str) -> str:
 
 
 def anything(text: str) -> str:
-    """For what only has to be there."""
+    """Let through what only has to be there."""
     return ""
 
 
 def public_key(text: str) -> str:
-    """For keys that verify: PEM, its inside in base64, or 32 bytes of Ed25519 (`whpk_` before them or not)."""
+    """Check keys that verify: PEM, its inside in base64, or 32 bytes of Ed25519 (`whpk_` before them or not)."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
     from cryptography.x509 import load_pem_x509_certificate
@@ -208,7 +208,7 @@ def public_key(text: str) -> str:
 
 
 def private_key(text: str) -> str:
-    """For keys that decrypt: an RSA private key of at least 2048 bits and without a password."""
+    """Check keys that decrypt: an RSA private key of at least 2048 bits and without a password."""
     try:
         key = read_private_key(text)
     except ValueError:
@@ -235,7 +235,7 @@ def read_private_key(text: str) -> RSAPrivateKey:
 
 
 def jwk_set(text: str) -> str:
-    """For the public keys of senders that sign with JWTs: a JWK set (RFC 7517)."""
+    """Check the public keys of senders that sign with JWTs: a JWK set (RFC 7517)."""
     from jwt import PyJWKSet
     from jwt.exceptions import PyJWTError
 
@@ -247,7 +247,7 @@ def jwk_set(text: str) -> str:
 
 
 def fernet_keys(text: str) -> str:
-    """For keys that encrypt: each 32 bytes in base64, as `Fernet.generate_key()` makes them."""
+    """Check keys that encrypt: each 32 bytes in base64, as `Fernet.generate_key()` makes them."""
     keys = split_keys(text)
     if not keys:
         return "is empty"
@@ -265,12 +265,12 @@ def fernet_keys(text: str) -> str:
 
 
 def split_keys(text: str) -> list[str]:
-    """The keys of a list with commas or line ends, in their order."""
+    """Return the keys of a list with commas or line ends, in their order."""
     return text.replace(",", "\n").split()
 
 
 def bits(text: str) -> float:
-    """The most that a text can be worth: as if each character were drawn from the kinds of characters in it. What repeats
+    """Return the most that a text can be worth: as if each character were drawn from the kinds of characters in it. What repeats
     counts once."""
     if not text:
         return 0.0

@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises SettingsInvalid with the variable's name and what it should be."""
+        """Raise SettingsInvalid with the variable's name and what it should be."""
         read = Environment(environ)
         strong = Strength(weak_allowed(environ)).token
         planhat_url = read.value("PLANHAT_URL", "https://api.planhat.com").rstrip("/")
@@ -108,7 +108,7 @@ class Settings:
         )
 
     def problems(self) -> list[str]:
-        """A sentence for each secret whose file was emptied or damaged since the start; its last good value stays in use."""
+        """Return a sentence for each secret whose file was emptied or damaged since the start; its last good value stays in use."""
         tokens = (
             self.planhat_token,
             self.operator_token,

@@ -63,7 +63,7 @@ HELP: dict[str, str] = {
 
 
 def with_help(text: str) -> str:
-    """Prometheus text with a HELP line before each TYPE line that has none."""
+    """Give Prometheus text a HELP line before each TYPE line that has none."""
     lines: list[str] = []
     for line in text.split("\n"):
         if line.startswith("# TYPE "):
@@ -160,7 +160,7 @@ _json_handler: _JsonHandler | None = None
 
 
 def set_up_logging(log_format: str, level: str) -> None:
-    """`auto` is `console` on a terminal and `json` elsewhere. Logs go to standard error."""
+    """Set up logging: `auto` is `console` on a terminal and `json` elsewhere. Logs go to standard error."""
     global _json_handler  # noqa: PLW0603 (logging itself is the process's)
     if log_format == "auto":
         log_format = "console" if sys.stderr.isatty() else "json"
@@ -178,17 +178,17 @@ def set_up_logging(log_format: str, level: str) -> None:
 
 
 def log(event: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
-    """One line: `event` is past tense with dots ("batch.sent"), `facts` flat values without personal data."""
+    """Log one line: `event` is past tense with dots ("batch.sent"), `facts` flat values without personal data."""
     if LOGGER.isEnabledFor(level):
         LOGGER.log(level, event, extra={"facts": facts})
 
 
 def logs_info() -> bool:
-    """Whether lines of level info are wanted: spares a request the building of one."""
+    """Tell whether lines of level info are wanted: spares a request the building of one."""
     return LOGGER.isEnabledFor(logging.INFO)
 
 
 def log_soon(event: str, facts: dict[str, Any]) -> None:
-    """`log` of level info for what happens to every request: a fifth of its time."""
+    """Log as `log` does, at level info, what happens to every request: in a fifth of its time."""
     if _json_handler is None or not _json_handler.soon(event, facts):
         log(event, **facts)

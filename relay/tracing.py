@@ -71,7 +71,7 @@ class Tracing:
 
     @classmethod
     def open(cls, role: str) -> Self:
-        """Raises SettingsInvalid where OpenTelemetry is not installed."""
+        """Raise SettingsInvalid where OpenTelemetry is not installed."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource
@@ -123,7 +123,7 @@ class Tracing:
     # -- the workers -----------------------------------------------------------------------------------------
 
     def settled(self, event: SettledEvent) -> None:
-        """The event's wait in the outbox and the call that settled it, in its own trace."""
+        """Trace the event's wait in the outbox and the call that settled it, in its own trace."""
         door: Context = self._propagator.extract({"traceparent": event.traceparent})
         from opentelemetry.trace import set_span_in_context
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def travels_in_clear(url: str) -> bool:
-    """Whether a call to `url` could be read on its way: `http://` to anywhere but this machine."""
+    """Tell whether a call to `url` could be read on its way: `http://` to anywhere but this machine."""
     try:
         parts = urlsplit(url.strip())
         host = parts.hostname or ""
@@ -17,7 +17,7 @@ def travels_in_clear(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
+    """Tell whether a host name or address is this machine's own."""
     if host.rstrip(".").lower() == "localhost":
         return True
     try:
@@ -27,7 +27,7 @@ def is_loopback(host: str) -> bool:
 
 
 def outgoing_url_problem(url: str) -> str:
-    """What is wrong with a URL that the relay is to post to, "" where nothing is: `https://` (`http://` on this machine alone),
+    """Return what is wrong with a URL that the relay is to post to, "" where nothing is: `https://` (`http://` on this machine alone),
     a host, no login in it, and no address that only the machine's own network answers to (link-local, where clouds keep
     their credentials)."""
     try:

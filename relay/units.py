@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[\d.]+", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of "500ms", "5s", "15m", "2h", "3d", "1w". Raises ValueError with a sentence."""
+    """Return seconds of "500ms", "5s", "15m", "2h", "3d", "1w". Raises ValueError with a sentence."""
     found = DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError("should be a duration such as 500ms, 5s, 15m, 2h or 3d")
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of "4MB" (4,000,000), "1MiB" (1,048,576), "900". Raises ValueError with a sentence."""
+    """Return bytes of "4MB" (4,000,000), "1MiB" (1,048,576), "900". Raises ValueError with a sentence."""
     found = SIZE.fullmatch(text.strip())
     if found is None:
         raise ValueError("should be a size such as 900KB, 4MB or 1MiB")
@@ -39,7 +39,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> float:
-    """Events a second of "50/s", "300/m". Raises ValueError with a sentence."""
+    """Return events a second of "50/s", "300/m". Raises ValueError with a sentence."""
     found = RATE.fullmatch(text.strip())
     if found is None:
         raise ValueError("should be a rate such as 50/s or 300/m")

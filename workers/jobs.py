@@ -9,12 +9,12 @@ from workers.process.context import worker_context
 
 
 def flush(lane: str, generation: int) -> int:
-    """Conversations claimed. A generation that is no longer the lane's does nothing."""
+    """Return conversations claimed. A generation that is no longer the lane's does nothing."""
     return worker_context().work(lane, "flush", lambda held: held.flush.run(generation))
 
 
 def redrive(lane: str, dead_id: str = "") -> int:
-    """Events put back to work. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
+    """Return events put back to work. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
     the job fails again, the letter stays. A job of a release that knew one lane has the letter's id alone."""
     from relay.operations.dead.replay import redrive_one
 
@@ -23,20 +23,20 @@ def redrive(lane: str, dead_id: str = "") -> int:
 
 
 def recognise(lane: str) -> int:
-    """Conversations found in Planhat's list, after Redis was set back."""
+    """Return conversations found in Planhat's list, after Redis was set back."""
     return worker_context().work(lane, "recognise", lambda held: held.beside.recognise())
 
 
 def unpark(lane: str) -> int:
-    """Events that go back to work, because a table or Planhat knows their company by now."""
+    """Return events that go back to work, because a table or Planhat knows their company by now."""
     return worker_context().work(lane, "unpark", lambda held: held.beside.unpark())
 
 
 def rethread(lane: str) -> int:
-    """Mails looked at whose conversation turned out to be part of another."""
+    """Look at mails whose conversation turned out to be part of another; how many."""
     return worker_context().lane(lane).beside.rethread()
 
 
 def index(lane: str) -> int:
-    """Events taken into the index."""
+    """Return events taken into the index."""
     return worker_context().lane(lane).beside.index()

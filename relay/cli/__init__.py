@@ -129,7 +129,7 @@ def _called_as() -> str | None:
 
 
 def main() -> None:
-    """The console script: runs the command and turns errors into sentences and exit codes."""
+    """Run the command, as the console script, and turn errors into sentences and exit codes."""
     try:
         code: Any = cli.main(standalone_mode=False, prog_name=_called_as(), complete_var=COMPLETE_VARIABLE)
         sys.exit(code if isinstance(code, int) else 0)

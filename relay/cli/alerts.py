@@ -15,7 +15,7 @@ from relay.cli.place import Place, place_options
 @place_options
 @click.pass_context
 def alerts(ctx: click.Context, as_json: bool, place: Place) -> None:
-    """What is wrong now and was told, or is about to be; and the channels of the config's `alerts:`. Exit code 1 while an
+    """Show what is wrong now and was told, or is about to be; and the channels of the config's `alerts:`. Exit code 1 while an
     alert is on.
 
     \b

@@ -19,7 +19,7 @@ from relay.cli.place import Place, place_options
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/audit gives it.")
 @place_options
 def audit(since: str, until: str, limit: int, after: str, as_json: bool, place: Place) -> None:
-    """Who paused, resumed, dropped, replayed, edited, discarded or erased what, and who looked at a payload: by name and
+    """Show who paused, resumed, dropped, replayed, edited, discarded or erased what, and who looked at a payload: by name and
     address, newest first. Lines are kept for 400 days.
 
     \b

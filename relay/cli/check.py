@@ -36,7 +36,7 @@ _UNSAID = (
 
 
 def check_file(path: str, environ: Mapping[str, str], *, secrets: bool = True) -> list[Mistake]:
-    """Every mistake and warning of the file, in its order; an empty list: it holds. Without `secrets` variables may be missing."""
+    """Return every mistake and warning of the file, in its order; an empty list: it holds. Without `secrets` variables may be missing."""
     try:
         first = examine_config(path, environ, secrets=secrets)
     except ConfigInvalid as error:
@@ -97,14 +97,14 @@ def _build_adapters(loaded: Loaded, path: str) -> tuple[dict[str, Adapter], list
 
 
 def parse_payload(adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Event]:
-    """The events of a request's body, without proof of who sent it. Raises ValueError with a sentence."""
+    """Return the events of a request's body, without proof of who sent it. Raises ValueError with a sentence."""
     return [one for one in parse_whole(adapter, body, headers, now_s=now_s) if isinstance(one, Event)]
 
 
 def parse_whole(
     adapter: Adapter, body: bytes, headers: Mapping[str, str], *, now_s: float
 ) -> Sequence[Parsed]:
-    """As `parse_payload`, with what is skipped and parked."""
+    """Parse as `parse_payload` does, with what is skipped and parked."""
     types = sorted(adapter.content_types)
     guess = "application/json" if "application/json" in types or not types else types[0]
     inbound = Inbound(body=body, headers={"content-type": guess, **headers})

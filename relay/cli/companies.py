@@ -14,7 +14,7 @@ from relay.cli.place import Place, lane_options
 
 @click.group()
 def companies() -> None:
-    """How conversations find their company."""
+    """Show how conversations find their company."""
 
 
 @companies.command()
@@ -25,7 +25,7 @@ def companies() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/companies/missing gives it.")
 @lane_options
 def missing(source: str, since: str, limit: int, as_yaml: bool, as_json: bool, place: Place) -> None:
-    """What was asked for and not found: addresses, channels and keys of the letters that wait for a company, how often, when
+    """Show what was asked for and not found: addresses, channels and keys of the letters that wait for a company, how often, when
     last, and the YAML that would answer them. Once the config has it, these letters go by themselves.
 
     \b

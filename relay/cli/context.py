@@ -28,7 +28,7 @@ class NothingRuns(RelayError):
 
 
 def running_up(data: str) -> dict[str, Any]:
-    """What the `relay up` of this folder wrote, {} where there is none or it has ended."""
+    """Return what the `relay up` of this folder wrote, {} where there is none or it has ended."""
     try:
         held: dict[str, Any] = json.loads((Path(data) / "up.json").read_text(encoding="utf-8"))
         pid = int(held["pids"]["up"])
@@ -88,7 +88,7 @@ class CliContext:
         )
 
     def require_named(self) -> None:
-        """Raises NothingRuns where a folder was named on the command line and no `relay up` runs there: whatever else the
+        """Raise NothingRuns where a folder was named on the command line and no `relay up` runs there: whatever else the
         environment names is another relay."""
         if self.place.named and not self.up:
             raise self._nothing_runs()
@@ -101,7 +101,7 @@ class CliContext:
         return NothingRuns(f"{told}, name another folder with --data, or a Redis with RELAY_REDIS_URL")
 
     def operator_token(self) -> str:
-        """The token for console and API: the environment's, else the one that `relay up` keeps; "" where there is none."""
+        """Return the token for console and API: the environment's, else the one that `relay up` keeps; "" where there is none."""
         token = self.settings.operator_token()
         file = str(self.up.get("operator_token_file") or "")
         if not token and file:
@@ -213,7 +213,7 @@ class CliContext:
         return named or names[0]
 
     def each_lane(self) -> list[CliContext]:
-        """One for each lane that is meant: the one that was named, or all."""
+        """Return one for each lane that is meant: the one that was named, or all."""
         if not self.several:
             return [self]
         return [self._of_lane(name) for name in self.lane_names]
@@ -263,7 +263,7 @@ class CliContext:
         return Delivery(lane_client(self.redis, self.lane), lane=self.lane, base=self.settings.key_prefix)
 
     def audit(self, what: str, **of: Any) -> None:
-        """A line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""
+        """Write a line in the audit, before the act; what is empty is left out. Raises OutboxUnavailable."""
         from relay.outbox.audit import AuditLine, write_audit
 
         told = {name: value for name, value in {**of, "lane": self.place.lane}.items() if value}
@@ -275,7 +275,7 @@ def open_context(place: Place) -> CliContext:
 
 
 def operator() -> str:
-    """Who does it, for the record."""
+    """Return who does it, for the record."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):

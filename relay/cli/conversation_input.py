@@ -56,7 +56,7 @@ def read_items(file: str) -> list[Any]:
 
 
 def rows_of(items: Sequence[Any]) -> tuple[list[InputRow], list[Result]]:
-    """What can be sent, and the results of what cannot. Generated properties are left out, so that what `list` and
+    """Return what can be sent, and the results of what cannot. Generated properties are left out, so that what `list` and
     `get` print can be sent back."""
     from relay.planhat.bulk import Result, row_of
     from relay.planhat.fields import GENERATED, faults_of

@@ -22,7 +22,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, tenant: str = "") -> None:
-    """A row for each; in a terminal that knows links the `_id` leads to the record."""
+    """Print a row for each; in a terminal that knows links the `_id` leads to the record."""
     from rich.style import Style
     from rich.table import Table
     from rich.text import Text

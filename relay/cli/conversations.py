@@ -85,7 +85,7 @@ def _planhat() -> Iterator[Planhat]:
 @lane_options
 @click.pass_context
 def conversations(ctx: click.Context, place: Place) -> None:
-    """Planhat's six conversation operations from the shell.
+    """Run Planhat's six conversation operations from the shell.
 
     A KEY is a Planhat id, or extid-<externalId>, or srcid-<sourceId>. The tenant comes from RELAY_PLANHAT_URL and
     RELAY_PLANHAT_TOKEN (or RELAY_PLANHAT_TOKEN_FILE), of a config with `lanes:` by --lane; beside a running `relay up` it is

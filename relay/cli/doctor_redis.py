@@ -25,12 +25,12 @@ _VOUCHES: Final = {
 
 
 def line(check: str, ok: bool, found: str, do: str = "") -> Check:
-    """One check as the JSON has it; `do`: what to do where it failed."""
+    """Return one check as the JSON has it; `do`: what to do where it failed."""
     return {"check": check, "ok": ok, "found": found, "do": do}
 
 
 def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
-    """The server, its durability and room, the clock, the workers. Where it does not answer, that alone."""
+    """Return the server, its durability and room, the clock, the workers. Where it does not answer, that alone."""
     from relay.outbox.durability import examine_durability
 
     try:
@@ -155,7 +155,7 @@ def _workers(context: Any) -> Iterator[Check]:
 
 
 def delivery_check(context: Any) -> Check:
-    """How a lane's delivery stands. A pause by a person is told among what is held."""
+    """Return how a lane's delivery stands. A pause by a person is told among what is held."""
     state = context.delivery.read()
     return line(
         "delivery",

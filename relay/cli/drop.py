@@ -27,7 +27,7 @@ from relay.operations.selection import InputInvalid
 def drop(
     source: str, where: str, duration: str, list_them: bool, end_id: str | None, yes: bool, as_json: bool, place: Place
 ) -> None:  # fmt: skip
-    """Kill switch: count matching events as filtered for a while, e.g. while a broken integration floods. The source and the
+    """Count matching events as filtered for a while (a kill switch), e.g. while a broken integration floods. The source and the
     condition are checked as a rule's are.
 
     \b

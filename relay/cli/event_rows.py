@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relay.cli.output import cut, shown, state
+from relay.cli.output import cut_to, shown, state
 from relay.operations.moments import iso
 from relay.rules.file.shape import did_you_mean
 
@@ -34,7 +34,7 @@ def event_line(row: Mapping[str, Any], width: int | None = None) -> str:
         for name in ("home", "kind"):
             if _taken(columns) + _SUBJECT_LEAST > width:
                 del columns[name]
-        columns["subject"] = cut(columns["subject"], max(_SUBJECT_LEAST, width - _taken(columns)))
+        columns["subject"] = cut_to(columns["subject"], max(_SUBJECT_LEAST, width - _taken(columns)))
         columns["subject"] = columns["subject"].ljust(width - _taken(columns))
     columns["state"] = state(row["state"]) + columns["state"][len(row["state"]) :]
     return _GAP.join(columns.values())
@@ -42,7 +42,7 @@ def event_line(row: Mapping[str, Any], width: int | None = None) -> str:
 
 def _padded(value: str, size: int, width: int | None) -> str:
     text = shown(value)
-    return (cut(text, size) if width else text).ljust(size)
+    return (cut_to(text, size) if width else text).ljust(size)
 
 
 def _taken(columns: Mapping[str, str]) -> int:
@@ -51,7 +51,7 @@ def _taken(columns: Mapping[str, str]) -> int:
 
 
 def none_fits(context: Any, asked: Mapping[str, str]) -> str:
-    """Why: a name that is unknown, or what is kept at all."""
+    """Return why: a name that is unknown, or what is kept at all."""
     from relay.operations.pause import known_sources
 
     source, rule = asked.get("source", ""), asked.get("rule", "")

@@ -43,7 +43,7 @@ def events(
     since: str, until: str, source: str, wanted_state: str, kind: str, rule: str, sender: str, company: str,
     text: str, limit: int, after: str, follow: bool, as_json: bool, place: Place,
 ) -> None:  # fmt: skip
-    """The events that came in, newest first: time, source, kind, state, sender, subject, conversation, id. All filters must
+    """List the events that came in, newest first: time, source, kind, state, sender, subject, conversation, id. All filters must
     fit. Exit code 1 where none does.
 
     \b

@@ -29,7 +29,7 @@ from relay.rules.rule import RuleBook
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @place_options
 def explain(source: str, payload: str, headers_file: str | None, as_json: bool, place: Place) -> None:
-    """What the relay would do with PAYLOAD, a file with a body as SOURCE's provider sends it ("-": standard input):
+    """Show what the relay would do with PAYLOAD, a file with a body as SOURCE's provider sends it ("-": standard input):
     the events found, the rules tried and why each did or did not match, every field with the template it came
     from, the final conversation and how its company is found. Signatures are not asked for, nothing is sent.
 

@@ -103,7 +103,7 @@ def _types(senders: Sequence[str], given: Sequence[str], *, ask: bool) -> dict[s
 
 
 def config_text(senders: Sequence[str], types: dict[str, str], company: str) -> str:
-    """The config as YAML; its secrets are `${NAME}`s."""
+    """Return the config as YAML; its secrets are `${NAME}`s."""
     own = ", ".join(_quoted(kind) for kind in dict.fromkeys(types.values()) if kind != "note")
     sources = "".join(
         f"  {name}:\n    adapter: {name}\n    type: {_quoted(types[name])}\n{proof_lines(name, name)}"
@@ -121,7 +121,7 @@ def config_text(senders: Sequence[str], types: dict[str, str], company: str) -> 
 
 
 def env_text(config: str) -> str:
-    """A value made for each `${NAME}` of the config."""
+    """Return a value made for each `${NAME}` of the config."""
     lines = [
         "# Made by `relay init` so that the config holds and `relay send` works. Where the sender shows you its own secret,",
         "# put it here in the place of the one that was made; a login (user:password) is yours to give to the sender.",

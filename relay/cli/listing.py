@@ -35,7 +35,7 @@ class Listing:
         return _EVERYTHING if self.everything else self.limit
 
     def as_found(self, as_text: _Print) -> _Print | None:
-        """What prints each entry as soon as it is found; None where they wait for the end."""
+        """Return what prints each entry as soon as it is found; None where they wait for the end."""
         if self.lines:
             return _print_line
         return as_text if self.everything and not self.as_json else None

@@ -19,7 +19,7 @@ def echo_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def reader_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more: for what waits long before it writes again."""
+    """Tell whether standard output is a pipe that nobody reads any more: for what waits long before it writes again."""
     if not hasattr(select, "poll"):
         return False
     looked = select.poll()
@@ -32,28 +32,28 @@ def reader_gone() -> bool:
 
 
 def counted(number: int, word: str, plural: str = "") -> str:
-    """ "1 dead letter", "2 dead letters"; with a plural of its own, "1 reply", "2 replies"."""
+    """Write a number with its word: "1 dead letter", "2 dead letters"; with a plural of its own, "1 reply", "2 replies"."""
     return f"{number:,} {word if number == 1 else plural or f'{word}s'}"
 
 
 def shown(value: Any) -> str:
-    """A value on one line, whole; payloads are hostile text, so control characters are shown escaped."""
+    """Return a value on one line, whole; payloads are hostile text, so control characters are shown escaped."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def short(value: Any) -> str:
-    """As `shown`, cut: for lists, where an id leads to the whole."""
-    return cut(shown(value), _SHORT_CHARS)
+    """Show a value as `shown` does, cut: for lists, where an id leads to the whole."""
+    return cut_to(shown(value), _SHORT_CHARS)
 
 
-def cut(text: str, most: int) -> str:
+def cut_to(text: str, most: int) -> str:
     """At most `most` characters; an ellipsis stands for the rest."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def lines_of(text: str, indent: str) -> str:
-    """A text of several lines, whole and indented, control characters escaped."""
+    """Return a text of several lines, whole and indented, control characters escaped."""
     return "\n".join(f"{indent}{shown(line)}" for line in text.replace("\r\n", "\n").split("\n"))
 
 
@@ -61,7 +61,7 @@ def lines_of(text: str, indent: str) -> str:
 
 
 def wants_color() -> bool | None:
-    """What the environment says: NO_COLOR takes colours away, FORCE_COLOR keeps them in a pipe; None: a terminal has them.
+    """Return what the environment says: NO_COLOR takes colours away, FORCE_COLOR keeps them in a pipe; None: a terminal has them.
     Source: no-color.org, force-color.org."""
     if os.environ.get("NO_COLOR"):
         return False
@@ -96,5 +96,5 @@ _STATES: Final = {
 
 
 def state(word: str) -> str:
-    """A state of an event or of delivery, in its colour."""
+    """Return a state of an event or of delivery, in its colour."""
     return _STATES.get(word, str)(word)

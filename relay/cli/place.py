@@ -32,7 +32,7 @@ class Place:
     lane: str = ""
 
     def environ(self, config: str = "") -> dict[str, str]:
-        """The environment, and what the env file says beside it: `--env-file`, else `.env` beside `config`. What the
+        """Return the environment, and what the env file says beside it: `--env-file`, else `.env` beside `config`. What the
         environment has stands. Raises UserError for a file that cannot be read."""
         return {**self._filed(config or self.config), **os.environ}
 
@@ -44,7 +44,7 @@ class Place:
 
 
 def lane_options(command: _F) -> _F:
-    """`place_options` and `--lane`."""
+    """Return `place_options` and `--lane`."""
     from relay.cli.names import LANE_PARAM
 
     wrapped: Any = click.option(
@@ -93,7 +93,7 @@ def place_options(command: _F) -> _F:
 
 
 def place_of(options: Mapping[str, Any]) -> Place:
-    """From the values of the options; what is missing or None was not given."""
+    """Return what the values of the options name; what is missing or None was not given."""
     data = options.get("data")
     told = os.environ.get("RELAY_DATA", "")
     return Place(
@@ -107,7 +107,7 @@ def place_of(options: Mapping[str, Any]) -> Place:
 
 
 def read_env_file(path: str) -> dict[str, str]:
-    """`NAME=value` lines (`export` before them, quotes around the value and comments as shells have them; nothing is
+    """Return `NAME=value` lines (`export` before them, quotes around the value and comments as shells have them; nothing is
     expanded). Raises UserError with the line."""
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ _PROOFS = {
 
 
 def proof_lines(adapter: str, source: str) -> str:
-    """The keys that this adapter wants as proof of who sends, the first that it can be built with, as YAML of `source`; their
+    """Return the keys that this adapter wants as proof of who sends, the first that it can be built with, as YAML of `source`; their
     values are variables named after it: `${SLACK_SECRET}`, `${..._LOGIN}` (user:password), `${..._PUBLIC_KEY}`."""
     variable = re.sub(r"[^A-Z0-9]+", "_", source.upper()).strip("_")
     from relay.source_options import SourceOptions

@@ -16,7 +16,7 @@ from relay.cli.place import Place, place_options
 @place_options
 @click.option("--json", "as_json", is_flag=True)
 def rejected(source: str | None, limit: int, place: Place, as_json: bool) -> None:
-    """The last refused requests, newest first: when, which source, why, how large, from which network.
+    """List the last refused requests, newest first: when, which source, why, how large, from which network.
 
     \b
     Example:

@@ -13,7 +13,7 @@ from relay.errors import NotFound
 
 @click.group()
 def rules() -> None:
-    """The default rules of each adapter, to copy and edit."""
+    """Show the default rules of each adapter, to copy and edit."""
 
 
 @rules.command()
@@ -66,7 +66,7 @@ def _head(adapter: str, source: str, type_: str) -> str:
 @rules.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_(as_json: bool) -> None:
-    """The adapters, with the conversation type that each one's default rules look for."""
+    """List the adapters, with the conversation type that each one's default rules look for."""
     from relay.rules.defaults import FAMILIES
 
     if as_json:

@@ -185,7 +185,7 @@ def _print(request: Sample, target: str, as_json: bool) -> None:
 
 
 def curl_line(request: Sample, target: str) -> str:
-    """A command for a shell that sends these very bytes."""
+    """Return a command for a shell that sends these very bytes."""
     parts = ["curl", "-sS", "-X", request.method, target]
     for name, value in request.headers.items():
         parts += ["-H", f"{name}: {value}"]

@@ -27,7 +27,7 @@ _GRACE_S = 8
     "--operator-port", type=click.IntRange(0, 65535), help="A listener of its own for console, API, metrics."
 )
 def serve(config_file: str | None, host: str | None, port: int | None, operator_port: int | None) -> None:
-    """The web side alone: /hooks, health, metrics, console and API.
+    """Run the web side alone: /hooks, health, metrics, console and API.
 
     \b
     Example:
@@ -56,7 +56,7 @@ def serve(config_file: str | None, host: str | None, port: int | None, operator_
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises UserError with a clear sentence where the port is taken or not ours."""
+    """Return a bound socket. Raises UserError with a clear sentence where the port is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -23,7 +23,7 @@ _BESIDE = ("duplicate", "ignored", "rejected")
 )
 @lane_options
 def stats(watch: bool, as_json: bool, place: Place) -> None:
-    """The ledger of every source and the state of delivery. The books balance at every moment:
+    """Show the ledger of every source and the state of delivery. The books balance at every moment:
     accepted = pending + delivered + unchanged + superseded + filtered + dead + discarded.
 
     \b

@@ -20,7 +20,7 @@ from relay.units import took_words
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/trace/{id} gives it.")
 @lane_options
 def trace(some_id: str, as_json: bool, place: Place) -> None:
-    """The whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
+    """Show the whole story of one event or conversation: received, parsed, which rule, queued, each attempt, what became of
     it. ID is an event id, a delivery id of the provider, an externalId or a Planhat _id; of an email address, the events
     that came from it are listed.
 

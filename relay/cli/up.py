@@ -38,7 +38,7 @@ SANDBOX_PORT = 8081
 )
 @click.option("--planhat", default=None, metavar="URL", help="A real Planhat instead of the sandbox.")
 def up(place: Place, host: str | None, port: int | None, planhat: str | None) -> None:
-    """Everything on one machine, nothing to install first: an embedded, disk-backed Redis-compatible server, the
+    """Run everything on one machine, nothing to install first: an embedded, disk-backed Redis-compatible server, the
     Planhat sandbox, the web side, the workers and the console. Without --config it runs `relay.yaml` of this folder, where
     there is one, else the example that is shipped in the package. The console's token is made at the first start and kept in the data folder.
 
@@ -140,7 +140,7 @@ class Installation:
         return config
 
     def follow(self) -> None:
-        """What the sandbox has to know of a config that changed."""
+        """Tell the sandbox what it has to know of a config that changed."""
         if self.tenant:
             self.tenant.follow(self.sandbox, time.monotonic())
 
@@ -150,7 +150,7 @@ class Installation:
             part.start()
 
     def stop(self) -> None:
-        """No new events first, then what carries them, then where they are kept."""
+        """Stop new events first, then what carries them, then where they are kept."""
         for name in ("web", "workers", "sandbox"):
             for part in self.parts:
                 if part.name == name:
@@ -159,7 +159,7 @@ class Installation:
         (self.folder / "up.json").unlink(missing_ok=True)
 
     def write_down(self) -> None:
-        """`up.json`, from which commands know what runs here."""
+        """Write `up.json`, from which commands know what runs here."""
         write_private(
             self.folder / "up.json",
             {

@@ -34,7 +34,7 @@ _MADE = {"OPERATOR_TOKEN": OPERATOR_TOKEN, "REDACTION_KEY": REDACTION_KEY}
 
 
 def close_folder(folder: Path) -> None:
-    """From now on all that this process and its children write is the owner's alone, and so is what an older release left in
+    """Make all that this process and its children write from now on the owner's alone, and so what an older release left in
     the folder. Raises UserError where the folder cannot be made."""
     os.umask(0o077)
     try:
@@ -52,7 +52,7 @@ def close_folder(folder: Path) -> None:
 
 
 def make_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """`RELAY_..._FILE` variables for the secrets that are not configured; each file is made once and kept. An emptied one is
+    """Return `RELAY_..._FILE` variables for the secrets that are not configured; each file is made once and kept. An emptied one is
     not made anew: who reads the settings refuses it, since somebody's link or hash would silently stop to hold."""
     found: dict[str, str] = {}
     for setting, name in _MADE.items():
@@ -72,18 +72,18 @@ def make_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def example() -> str:
-    """The config shipped in the package."""
+    """Return the config shipped in the package."""
     return str(files("relay").joinpath("examples/relay.yaml"))
 
 
 def config_of(given: str) -> Path:
-    """The config that is named, else `relay.yaml` of the working directory as for every command, else the example."""
+    """Return the config that is named, else `relay.yaml` of the working directory as for every command, else the example."""
     own = Path("relay.yaml")
     return Path(given) if given else own if own.is_file() else Path(example())
 
 
 def example_environ(config: Path, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Secrets for the shipped example's `${NAME}`s, made once for this data folder: nobody's relay runs with a secret
+    """Make secrets for the shipped example's `${NAME}`s, once for this data folder: nobody's relay runs with a secret
     that stands in a package."""
     if str(config) != example():
         return {}
@@ -101,7 +101,7 @@ def example_environ(config: Path, folder: Path, environ: Mapping[str, str]) -> d
 
 
 def write_private(path: Path, value: Any) -> None:
-    """Whole or not at all, and for our eyes only: it holds secrets. On a full disk what stands there stays. Raises
+    """Write it whole or not at all, and for our eyes only: it holds secrets. On a full disk what stands there stays. Raises
     UserError where nothing stands there yet."""
     temporary = path.with_suffix(".tmp")
     try:

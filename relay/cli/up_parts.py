@@ -79,7 +79,7 @@ class Stop:
 
 
 def free_port(host: str, port: int) -> int:
-    """`port`, or a free one where it is 0. Raises UserError."""
+    """Return `port`, or a free one where it is 0. Raises UserError."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -91,7 +91,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def wait_ready(url: str, parts: list[UpPart], stopping: Stop) -> None:
-    """Until /readyz says yes. Raises RelayError where a part ends first, or it takes too long."""
+    """Wait until /readyz says yes. Raises RelayError where a part ends first, or it takes too long."""
     import urllib.request
 
     deadline = time.monotonic() + READY_TIMEOUT_S
@@ -146,7 +146,7 @@ class Keeper:
         self._failures = 0
 
     def tend(self, now: float) -> bool:
-        """Whether it was started just now."""
+        """Tell whether it was started just now."""
         if self._server.alive() or now < self._next:
             return False
         try:

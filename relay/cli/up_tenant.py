@@ -21,7 +21,7 @@ _TOLD_TIMEOUT_S: Final = 5.0
 
 
 def tenant_of_config(config: Config) -> dict[str, Any]:
-    """A seed as `relay.planhat.sandbox.seed` reads it. What `sandbox:` gives comes last and so has the last word."""
+    """Return a seed as `relay.planhat.sandbox.seed` reads it. What `sandbox:` gives comes last and so has the last word."""
     given = config.sandbox
     types = given.get("types") or [
         *config.planhat.types,
@@ -84,7 +84,7 @@ class SandboxTenant:
         self._told: dict[str, Any] = {}
 
     def write(self, config: Config) -> None:
-        """Raises UserError where it cannot be written."""
+        """Raise UserError where it cannot be written."""
         self._told = tenant_of_config(config)
         write_private(self.file, self._told)
 

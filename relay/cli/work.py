@@ -43,7 +43,7 @@ def _dead(path: str) -> str:
 )
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
 def work(burst: bool, alive: bool, flush_workers: int, config_file: str | None) -> None:
-    """The RQ workers alone: one supervised process a queue, and the sweep.
+    """Run the RQ workers alone: one supervised process a queue, and the sweep.
 
     \b
     Example:

@@ -102,13 +102,13 @@ class Beside:
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="beside")
 
     def tell(self, text: str) -> None:
-        """The config has changed."""
+        """Take over a changed config."""
         self._today = Today(self._today.number + 1, text)
 
     async def read(
         self, source: str, head: Inbound, body: LargeBody, *, now_s: float, lane: str, most_bytes: int
     ) -> MappedBeside | Reply:
-        """The request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's; `most_bytes`: what it
+        """Return the request proven, cleaned and mapped; `body` then holds the clean one. `lane`: the source's; `most_bytes`: what it
         takes at most. Raises SourceError, TryLater."""
         what = {"source": source, "now": now_s, "lane": lane, "most_bytes": most_bytes}
         return await self._read(what, head, body)
@@ -123,7 +123,7 @@ class Beside:
         most_bytes: int,
         threads: Mapping[str, str],
     ) -> Sequence[Entry]:
-        """A request that was proven and cleaned before, mapped for other threads: event id -> thread. Raises TryLater."""
+        """Return a request that was proven and cleaned before, mapped for other threads: event id -> thread. Raises TryLater."""
         what = {"source": source, "now": now_s, "most_bytes": most_bytes, "threads": dict(threads)}
         outcome = await self._read(what, proven, body)
         assert isinstance(outcome, MappedBeside)
@@ -157,7 +157,7 @@ class Beside:
         self._free.release()
 
     def processes(self) -> list[subprocess.Popen[bytes] | None]:
-        """Those that run now."""
+        """Return those that run now."""
         return [process.process for process in self._all]
 
     def rest(self) -> None:

@@ -25,7 +25,7 @@ class Source:
     credentials: Credentials
 
     def clean(self, inbound: Inbound) -> Inbound:
-        """A verified request without its credentials: what is parsed, kept and shown from here on."""
+        """Return a verified request without its credentials: what is parsed, kept and shown from here on."""
         return without_credentials(inbound, self.credentials, self.config.options.secrets)
 
 

@@ -98,12 +98,12 @@ class Intake:
         return source
 
     def look_at_head(self, source: Source, head: Inbound) -> None:
-        """Raises NotAuthentic where the head alone proves the request false."""
+        """Raise NotAuthentic where the head alone proves the request false."""
         if head.method == "POST":
             source.adapter.verify_head(head, now_s=self.clock())
 
     async def receive(self, source: Source, inbound: Inbound) -> Accepted | Reply:
-        """Raises SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
+        """Raise SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
         now_s = self.clock()
         adapter = source.adapter
         began = time.perf_counter()
@@ -135,7 +135,7 @@ class Intake:
         return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
-        """`receive` for a body that is read beside the event loop."""
+        """Return `receive` for a body that is read beside the event loop."""
         now_s = self.clock()
         if self.beside is None:
             return await self.receive(source, head.with_body(body.read()))
@@ -203,7 +203,7 @@ class Intake:
         return accepted
 
     async def map_placed(self, source: Source, inbound: Inbound, *, now_s: float) -> list[Entry]:
-        """`map`, with the threads that are known."""
+        """Return `map`, with the threads that are known."""
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
         threads = await answers(asking(read[0]) or {}, self.find_threads, source.config.lane)
@@ -218,7 +218,7 @@ class Intake:
         verify_us: int = 0,
         threads: Mapping[str, str] | None = None,
     ) -> tuple[list[Entry], tuple[str, ...]]:
-        """The clean request as entries for the outbox, and why what it skipped was skipped."""
+        """Return the clean request as entries for the outbox, and why what it skipped was skipped."""
         mapper = Mapper(self.house, self.redact, self.filters)
         mapped = mapper.map(source, inbound, now_s=now_s, verify_us=verify_us, threads=threads or {})
         return mapped.entries, mapped.skipped

@@ -58,7 +58,7 @@ class KillSwitch:
 
 
 def condition_problem(where: str) -> str:
-    """Why `where` is no condition, checked as a rule's `when` is (unknown fields, filters and kinds too); "" where it is one."""
+    """Return why `where` is no condition, checked as a rule's `when` is (unknown fields, filters and kinds too); "" where it is one."""
     source = YamlSource("")
     build_condition(where, ("where",), source)
     return source.mistakes[0].message if source.mistakes else ""

@@ -22,7 +22,7 @@ class LargeBody:
         self.size = 0 if fd is None else os.fstat(fd).st_size
 
     def append(self, part: bytes) -> None:
-        """Raises OSError where there is no memory for it."""
+        """Raise OSError where there is no memory for it."""
         view = memoryview(part)
         while view:
             written = os.pwrite(self.fd, view, self.size)
@@ -30,7 +30,7 @@ class LargeBody:
             view = view[written:]
 
     def read(self) -> bytes:
-        """All of it, as bytes of this process."""
+        """Return all of it, as bytes of this process."""
         pieces: list[bytes] = []
         at = 0
         while at < self.size:
@@ -42,14 +42,14 @@ class LargeBody:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def pieces(self) -> Iterator[bytes]:
-        """The same, a piece at a time."""
+        """Return the same, a piece at a time."""
         at = 0
         while piece := os.pread(self.fd, _PIECE_BYTES, at):
             yield piece
             at += len(piece)
 
     def become(self, fd: int) -> None:
-        """The content of another such file, which is ours from here on."""
+        """Take over the content of another such file, which is ours from here on."""
         self.close()
         self.fd, self.size = fd, os.fstat(fd).st_size
 
@@ -76,7 +76,7 @@ def _new_file() -> int:
 
 
 def held_bytes(pid: int) -> int:
-    """What a process holds in memory now; 0 where the system does not tell."""
+    """Return what a process holds in memory now; 0 where the system does not tell."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * _PAGE_BYTES

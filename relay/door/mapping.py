@@ -46,7 +46,7 @@ class KeptBody:
         self._with: dict[str, str] = {}
 
     def pack(self, facts: dict[str, Any], lane: str) -> bytes:
-        """The record of an event in `lane`."""
+        """Return the record of an event in `lane`."""
         first = self._with.setdefault(lane, facts["id"])
         if first == facts["id"]:
             return pack(facts, self._body)
@@ -55,7 +55,7 @@ class KeptBody:
 
 
 def prove(source: Source, inbound: Inbound, *, now_s: float) -> Inbound | Reply:
-    """The request with what it was proven by, or the answer to its handshake. Raises NotAuthentic,
+    """Return the request with what it was proven by, or the answer to its handshake. Raises NotAuthentic,
     VerificationUnavailable."""
     adapter = source.adapter
     adapter.verify(inbound, now_s=now_s)
@@ -67,7 +67,7 @@ def prove(source: Source, inbound: Inbound, *, now_s: float) -> Inbound | Reply:
 
 
 def clean(source: Source, inbound: Inbound, redact: Redactor | None) -> Inbound:
-    """A proven request without its credentials and what is to be redacted: all that is kept, and all that is parsed. Raises
+    """Return a proven request without its credentials and what is to be redacted: all that is kept, and all that is parsed. Raises
     PayloadInvalid, OutboxUnavailable."""
     inbound = source.clean(inbound)
     return inbound if redact is None else redact.request(inbound)
@@ -83,7 +83,7 @@ class Mapper:
     filters: Callable[[Event], str | None] | None = None
 
     def read(self, source: Source, inbound: Inbound, *, now_s: float) -> Read:
-        """What the clean request holds. Raises PayloadInvalid."""
+        """Return what the clean request holds. Raises PayloadInvalid."""
         found = parse_or_park(source.adapter, inbound, now_s)
         return (found, True) if self.redact is None else _redacted(self.redact, found)
 
@@ -98,7 +98,7 @@ class Mapper:
         pack_body: bool = True,
         threads: Mapping[str, str] = _NONE,
     ) -> MappedRequest:
-        """The clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
+        """Return the clean request as entries for the outbox; `threads` are those of its mails that others say better than they do
         themselves, by event id. Raises PayloadInvalid."""
         name, lane = source.config.name, source.config.lane
         found, reached = read or self.read(source, inbound, now_s=now_s)
@@ -218,7 +218,7 @@ class Mapper:
 
 
 def parse_or_park(adapter: Adapter, inbound: Inbound, now_s: float) -> Sequence[Parsed]:
-    """What the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds words:
+    """Return what the adapter finds. A payload of a shape that it does not know is kept for a person to mend where it holds words:
     most senders repeat what was answered with a 4xx for ever, or never again. Raises PayloadInvalid for any other."""
     try:
         return adapter.parse(inbound, now_s=now_s)
@@ -256,7 +256,7 @@ def _redacted(redact: Redactor, found: Sequence[Parsed]) -> tuple[list[Parsed], 
 def parked_entry(
     base: dict[str, Any], source: str, parked: Parked, index: int, body: KeptBody, lane: str
 ) -> Entry:
-    """A dead letter of what the adapter could not read."""
+    """Return a dead letter of what the adapter could not read."""
     identity = event_id(source, parked.delivery_key)
     facts = {**base, "id": identity, "index": index, "verdict": "dead", "reason": parked.cause, "kind": ""}
     dead = encode_record(stage="map", cause=parked.cause, source=source)

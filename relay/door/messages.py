@@ -47,7 +47,7 @@ class HungUp(Exception):
 
 
 def send_message(line: socket.socket, message: Message) -> None:
-    """Raises OSError. Large blobs travel as files in memory: nobody copies them on the way."""
+    """Raise OSError. Large blobs travel as files in memory: nobody copies them on the way."""
     with ExitStack() as held:
         files, sizes, inline = list(message.files), [], []
         for blob in message.blobs:
@@ -72,7 +72,7 @@ def send_message(line: socket.socket, message: Message) -> None:
 
 
 def receive(line: socket.socket) -> Message:
-    """The next message; its files are the receiver's to close. Raises HungUp, TimeoutError."""
+    """Return the next message; its files are the receiver's to close. Raises HungUp, TimeoutError."""
     head, files, _, _ = socket.recv_fds(line, _HEAD.size, _MAX_FILES)
     if not head:
         raise HungUp
@@ -106,7 +106,7 @@ def _exactly(line: socket.socket, size: int) -> bytes:
 
 
 def inbound_facts(inbound: Inbound) -> dict[str, Any]:
-    """Everything but the body. Header values are Latin-1, which JSON takes as text."""
+    """Give everything but the body. Header values are Latin-1, which JSON takes as text."""
     return {
         "headers": dict(inbound.headers),
         "method": inbound.method,
@@ -204,7 +204,7 @@ _ERRORS: dict[str, tuple[type[RelayError], tuple[str, ...]]] = {
 
 
 def error_message(error: Exception) -> Message | None:
-    """None for an error that is no answer."""
+    """Return none for an error that is no answer."""
     name = type(error).__name__
     if name not in _ERRORS:
         return None

@@ -24,7 +24,7 @@ MAX_MOVES = 8
 
 
 def asking(found: Iterable[Parsed]) -> dict[str, ThreadIds] | None:
-    """What is to be asked for which event, by its id: only what names others. None: there is no mail among them."""
+    """Return what is to be asked for which event, by its id: only what names others. None: there is no mail among them."""
     mails = [one for one in found if isinstance(one, Event) and one.threading is not None]
     if not mails:
         return None
@@ -32,7 +32,7 @@ def asking(found: Iterable[Parsed]) -> dict[str, ThreadIds] | None:
 
 
 def asking_again(entries: Iterable[Entry]) -> dict[str, ThreadIds]:
-    """`asking` for entries."""
+    """Return `asking` for entries."""
     return {
         entry.event_id: entry.threading
         for entry in entries
@@ -41,7 +41,7 @@ def asking_again(entries: Iterable[Entry]) -> dict[str, ThreadIds]:
 
 
 async def answers(asked: Mapping[str, ThreadIds], find: FindThreads | None, lane: str) -> dict[str, str]:
-    """event id -> thread, where one is known. `lane`: the source's; where a rule takes a mail to another, the write looks there."""
+    """Give event id -> thread, where one is known. `lane`: the source's; where a rule takes a mail to another, the write looks there."""
     if find is None or not asked:
         return {}
     names = await find(list(asked.values()), lane)
@@ -49,7 +49,7 @@ async def answers(asked: Mapping[str, ThreadIds], find: FindThreads | None, lane
 
 
 def moved(entries: Iterable[Entry], threads: Mapping[str, str]) -> dict[str, str]:
-    """The threads of those entries that were mapped for another."""
+    """Return the threads of those entries that were mapped for another."""
     return {
         entry.event_id: threads[entry.event_id]
         for entry in entries
@@ -63,7 +63,7 @@ async def record_placed(
     rate_per_s: float,
     again: MapAgain,
 ) -> tuple[list[Entry], list[Recorded]]:
-    """The entries as they were written, and what became of each. Raises OutboxUnavailable, OverRate."""
+    """Return the entries as they were written, and what became of each. Raises OutboxUnavailable, OverRate."""
     written = list(entries)
     recorded = await record([(entry, rate_per_s) for entry in written])
     for _ in range(MAX_MOVES):

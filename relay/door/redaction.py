@@ -44,7 +44,7 @@ class Redactor:
     # -- a request -------------------------------------------------------------------------------------------
 
     def request(self, inbound: Inbound) -> Inbound:
-        """The request without what the rules name, as far as it stands there readably: in JSON (also JSON within its texts), in
+        """Return the request without what the rules name, as far as it stands there readably: in JSON (also JSON within its texts), in
         forms, in the parts of a multipart body, in the query. Raises PayloadInvalid, OutboxUnavailable."""
         target, query = inbound.path_query, inbound.query
         if self._patterns and "?" in target:
@@ -86,7 +86,7 @@ class Redactor:
     # -- an event --------------------------------------------------------------------------------------------
 
     def event(self, event: Event) -> tuple[Event, bool]:
-        """(the event without what the patterns name, whether there was any of it left). What was left stood encoded in the
+        """Return (the event without what the patterns name, whether there was any of it left). What was left stood encoded in the
         request, out of reach: then the request itself must not be kept."""
         if not self._patterns:
             return event, False
@@ -191,7 +191,7 @@ class Redactor:
 
 
 def build_redactor(rules: Sequence[Redaction], key: Callable[[], bytes]) -> Redactor | None:
-    """None where there is nothing to redact."""
+    """Return none where there is nothing to redact."""
     return Redactor(rules, key) if rules else None
 
 

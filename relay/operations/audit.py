@@ -12,7 +12,7 @@ from relay.outbox.outbox import Outbox
 def list_audit(
     outbox: Outbox, *, since_ms: int = 0, until_ms: int = 0, limit: int = 100, after: str = ""
 ) -> dict[str, Any]:
-    """`{"lines": [{"at", "who", "address", "what", "of"}], "next"}`, newest first. Raises ValueError where `after` is no
+    """Return `{"lines": [{"at", "who", "address", "what", "of"}], "next"}`, newest first. Raises ValueError where `after` is no
     cursor."""
     lines, following = read_audit(outbox, since_ms=since_ms, until_ms=until_ms, limit=limit, after=after)
     return {

@@ -66,7 +66,7 @@ def backtest(
     listed: Callable[[dict[str, Any]], None] | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """The diff of `relay.rules.backtest.summarise` (which says what `limit` and `listed` are), over the events that came in from
+    """Return the diff of `relay.rules.backtest.summarise` (which says what `limit` and `listed` are), over the events that came in from
     `since_ms` to `until_ms`. `progress` hears how many more are done. Raises ConfigInvalid for either file, OutboxUnavailable."""
     old, new = _sides(order)
     now_ms = old.outbox.now_ms()

@@ -41,7 +41,7 @@ class _Missing:
 def missing_companies(
     outbox: Outbox, *, source: str = "", since_ms: int = 0, limit: int = 500
 ) -> dict[str, Any]:
-    """`missing`, the most frequent first: `key`, `asked_for` (the value), `count` of letters, `events`, `sources`, `first_seen`,
+    """Return `missing`, the most frequent first: `key`, `asked_for` (the value), `count` of letters, `events`, `sources`, `first_seen`,
     `last_seen`, `sample` (a letter), `yaml` (the line to paste); `more`: how many were left out; `yaml`: all of them as steps of `companies:`; `truncated`: only the newest letters were looked at.
 
     A letter that is replayed, or goes by itself, is no longer among them."""
@@ -103,7 +103,7 @@ def _answer(row: _Missing) -> tuple[str, str]:
 
 
 def companies_yaml(rows: Iterable[_Missing]) -> str:
-    """The steps of `companies:` that would answer all of these, each with how many letters wait for it; "" for none."""
+    """Return the steps of `companies:` that would answer all of these, each with how many letters wait for it; "" for none."""
     tables: dict[str, dict[str, int]] = {}
     answered: set[tuple[str, str, int]] = set()
     for row in rows:

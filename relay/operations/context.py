@@ -37,7 +37,7 @@ class KeyedContext(OperatorContext, Protocol):
 
 
 def tenant_of(context: OperatorContext) -> str:
-    """The tenant's name in Planhat's app, for links to its records; "" where none is set, or the config does not hold."""
+    """Return the tenant's name in Planhat's app, for links to its records; "" where none is set, or the config does not hold."""
     try:
         return context.config.planhat.tenant
     except RelayError:

@@ -21,7 +21,7 @@ _TOLD_MS: Final = 7 * 86_400_000
 
 
 def list_differences(outbox: Outbox, *, now_ms: int = 0) -> list[dict[str, Any]]:
-    """Each as `{"at", "rule", "type", "field", "what", "do", "found_by"}`, the newest first. `found_by`: "readback" (what stands
+    """Return each as `{"at", "rule", "type", "field", "what", "do", "found_by"}`, the newest first. `found_by`: "readback" (what stands
     in Planhat was compared) or "fields" (the tenant's list of custom fields was). Raises OutboxUnavailable."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
@@ -36,13 +36,13 @@ def list_differences(outbox: Outbox, *, now_ms: int = 0) -> list[dict[str, Any]]
 
 
 def difference_told(row: Mapping[str, Any]) -> str:
-    """One row of `list_differences` as a sentence."""
+    """Return one row of `list_differences` as a sentence."""
     do = f"; {row['do']}" if row["do"] else ""
     return f"Rule {row['rule']} ({row['type']}): {row['field']} {row['what']}{do} (seen {row['at']})."
 
 
 def texts_compared(outbox: Outbox, rule: str) -> dict[str, Any] | None:
-    """The description that was found mangled, `{"at", "externalId", "sent_text", "kept_text"}`; None: nothing is kept, or the key
+    """Return the description that was found mangled, `{"at", "externalId", "sent_text", "kept_text"}`; None: nothing is kept, or the key
     that sealed it is gone. Raises OutboxUnavailable."""
     with reaching_redis():
         sealed: Any = outbox.redis.hget(outbox.prefix + keys.READBACK_TEXTS, rule)
@@ -61,7 +61,7 @@ def texts_compared(outbox: Outbox, rule: str) -> dict[str, Any] | None:
 
 
 def written_and_defined(outbox: Outbox, book: RuleBook) -> dict[str, Any]:
-    """Every custom field that the rules write, `{"read_at", "written": [{"name", "rules", "type", "what", "do"}]}`. `read_at`: when
+    """Return every custom field that the rules write, `{"read_at", "written": [{"name", "rules", "type", "what", "do"}]}`. `read_at`: when
     a worker last read the tenant's list, None where none has within a week; `type`: None where the tenant has no such field;
     `what`: "" where all is well, or nobody knows. Raises OutboxUnavailable."""
     with reaching_redis():

@@ -19,7 +19,7 @@ MAX_CONDITION_CHARS: Final = 2_000
 
 
 def list_drops(outbox: Outbox, known: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """What is being dropped now, the newest first: `id`, `source` and `where` (None: all), `since`, `until`, `by`, `count` of
+    """Return what is being dropped now, the newest first: `id`, `source` and `where` (None: all), `since`, `until`, `by`, `count` of
     events so far, `sources` (name -> count), and `problem`: why it drops nothing, None where it works. `known`: the sources there
     are (None: not looked at). Raises OutboxUnavailable."""
     rows = sorted(outbox.drops(), key=lambda row: -int(row.get("at_ms") or 0))
@@ -47,7 +47,7 @@ def begin_drop(
 
 
 def check_drop(known: Collection[str], *, source: str, where: str, lasts: str) -> float:
-    """How many seconds it lasts. Raises InputInvalid."""
+    """Return how many seconds it lasts. Raises InputInvalid."""
     if not source and not where:
         raise InputInvalid(
             "name a source, a condition, or both: to hold everything instead, and lose nothing, pause delivery",

@@ -91,7 +91,7 @@ class Erasure:
     # -- searching -------------------------------------------------------------------------------------------
 
     def search(self) -> _Found:
-        """What would go. Raises OutboxUnavailable."""
+        """Return what would go. Raises OutboxUnavailable."""
         found = _Found(conversations={self.value} if self.kind == "conversation" else set())
         self._events(found)
         self._conversations(found)
@@ -280,11 +280,11 @@ class Erasure:
 
     @staticmethod
     def stands(found: _Found) -> list[Standing]:
-        """What of it Planhat has, as far as the documents tell."""
+        """Return what of it Planhat has, as far as the documents tell."""
         return [Standing(external_id, planhat_id) for external_id, planhat_id in found.documents.items()]
 
     def standing(self) -> list[Standing]:
-        """What this and earlier erasures of the same left in Planhat."""
+        """Return what this and earlier erasures of the same left in Planhat."""
         return self._erased.standing(self.kind, self.value)
 
     def left_planhat(self, one: Standing) -> None:

@@ -25,7 +25,7 @@ def explain_request(
     method: str = "POST",
     now_s: float = 0,
 ) -> dict[str, Any]:
-    """`{"source", "adapter", "events": [explain's own answer], "skipped": [{"reason"}], "parked": [{"cause"}]}`. The
+    """Return `{"source", "adapter", "events": [explain's own answer], "skipped": [{"reason"}], "parked": [{"cause"}]}`. The
     signature is not checked: what is asked is what the rules say. Raises NotFound for a source that the config does
     not have, InputInvalid for what its adapter cannot read."""
     config, book = context.config, context.rulebook

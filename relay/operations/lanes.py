@@ -22,7 +22,7 @@ class LaneTenant:
 
 
 def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
-    """Where `lane` delivers: what it says itself, else what the environment says. Raises KeyError for one that is not there."""
+    """Return where `lane` delivers: what it says itself, else what the environment says. Raises KeyError for one that is not there."""
     held = config.lane(lane)
     return LaneTenant(
         held.url or settings.planhat_url,
@@ -33,7 +33,7 @@ def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
 
 
 def goes_to(rule: Rule, config: Config, lane: str) -> bool:
-    """Whether events that this rule takes may go to `lane`."""
+    """Tell whether events that this rule takes may go to `lane`."""
     if rule.lane or not config.lanes:
         return (rule.lane or lane) == lane
     return any(source.lane == lane for name, source in config.sources.items() if rule.concerns(name))

@@ -27,7 +27,7 @@ _OWN: Final = (
 
 
 def merge_stats(answers: ByLane) -> dict[str, Any]:
-    """The books of all lanes added up by source; `lanes` has each lane's own. What is of no lane is the same in all."""
+    """Return the books of all lanes added up by source; `lanes` has each lane's own. What is of no lane is the same in all."""
     found = list(answers.values())
     return {
         **found[0],
@@ -50,7 +50,7 @@ def merge_stats(answers: ByLane) -> dict[str, Any]:
 
 
 def merge_delivery(answers: ByLane) -> dict[str, Any]:
-    """The state that is worst, with whose it is; calls are added up. `lanes`: each lane's state."""
+    """Return the state that is worst, with whose it is; calls are added up. `lanes`: each lane's state."""
     lane = min(answers, key=lambda name: _WORST.index(answers[name]["state"]))
     merged = {
         **answers[lane],
@@ -66,7 +66,7 @@ def merge_delivery(answers: ByLane) -> dict[str, Any]:
 
 
 def merge_missing(answers: ByLane) -> dict[str, Any]:
-    """A row for each lane and what was asked for there, the most frequent first; `yaml` lane by lane."""
+    """Return a row for each lane and what was asked for there, the most frequent first; `yaml` lane by lane."""
     rows = [{**row, "lane": lane} for lane, one in answers.items() for row in one["missing"]]
     return {
         "missing": sorted(rows, key=lambda row: -row["count"]),
@@ -77,7 +77,7 @@ def merge_missing(answers: ByLane) -> dict[str, Any]:
 
 
 def merge_counts(answers: ByLane) -> dict[str, Any]:
-    """Of what was done: numbers are added, lists joined, flags hold where one does; `lanes` has each lane's own answer."""
+    """Return of what was done: numbers are added, lists joined, flags hold where one does; `lanes` has each lane's own answer."""
     merged: dict[str, Any] = {}
     for one in answers.values():
         for name, value in one.items():
@@ -99,7 +99,7 @@ def merge_counts(answers: ByLane) -> dict[str, Any]:
 
 
 def merge_dead(lanes: Sequence[str], ask: AskPage, *, limit: int, after: str) -> dict[str, Any]:
-    """As `list_dead`: groups of one cause are one, with `lanes`; a page of the newest letters of all. Raises ValueError where
+    """Merge what `list_dead` answers: groups of one cause are one, with `lanes`; a page of the newest letters of all. Raises ValueError where
     `after` is no cursor."""
     page, answers = _page(lanes, ask, "items", "at", limit=limit, after=after)
     groups: dict[str, dict[str, Any]] = {}
@@ -120,7 +120,7 @@ def merge_dead(lanes: Sequence[str], ask: AskPage, *, limit: int, after: str) ->
 
 
 def merge_events(lanes: Sequence[str], ask: AskPage, *, limit: int, after: str) -> dict[str, Any]:
-    """As `list_events`: a page of the newest of all. Raises ValueError where `after` is no cursor."""
+    """Merge what `list_events` answers: a page of the newest of all. Raises ValueError where `after` is no cursor."""
     page, answers = _page(lanes, ask, "events", "received_at", limit=limit, after=after)
     searched = [one["searched_to"] for one in answers.values() if one["searched_to"]]
     return {**page, "searched_to": max(searched) if searched else None}

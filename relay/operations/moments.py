@@ -41,7 +41,7 @@ def parse_moment(text: str, now_ms: int, zone: tzinfo | None = UTC) -> int:
 
 
 def names_a_clock(text: str) -> bool:
-    """Whether `text` is a moment that depends on whose clock it is: `14:05`, `yesterday`, ISO 8601 without a zone."""
+    """Tell whether `text` is a moment that depends on whose clock it is: `14:05`, `yesterday`, ISO 8601 without a zone."""
     text = text.strip()
     if text.lower() == "now" or _AGO.fullmatch(text):
         return False
@@ -97,7 +97,7 @@ def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
 
 
 def iso(ms: int | float | None) -> str | None:
-    """Epoch ms as "2026-03-04T05:06:07.089Z"; None for what never was (None, 0, or out of range)."""
+    """Write epoch ms as "2026-03-04T05:06:07.089Z"; None for what never was (None, 0, or out of range)."""
     if not ms or not 0 < ms <= _LAST_MS:
         return None
     moment = datetime.fromtimestamp(ms / 1000, UTC)

@@ -66,7 +66,7 @@ class Orphans:
         self._part: list[tuple[Stored, Remapped]] = []
 
     def made(self, stored: Stored, remapped: Remapped) -> None:
-        """What today's rules make of an event (a conversation, or nothing)."""
+        """Take in what today's rules make of an event (a conversation, or nothing)."""
         self._part.append((stored, remapped))
 
     def note(self) -> None:
@@ -94,7 +94,7 @@ class Orphans:
         self._part.clear()
 
     def find(self) -> list[Orphan]:
-        """Raises OutboxUnavailable."""
+        """Raise OutboxUnavailable."""
         return [orphan for orphan in map(self._orphan, sorted(self._left)) if orphan is not None]
 
     def _orphan(self, external_id: str) -> Orphan | None:

@@ -43,13 +43,13 @@ class LaneGuard:
         self._proving: threading.Thread | None = None
 
     def check(self) -> Relation:
-        """Whose it is; asks Planhat where that must be, and waits for it. Raises OutboxUnavailable."""
+        """Return whose it is; asks Planhat where that must be, and waits for it. Raises OutboxUnavailable."""
         if self._look() and self._clock() - self._proved_at >= _PROVE_EVERY_S:
             self._prove()
         return self._relation
 
     def glance(self) -> Relation:
-        """The same without waiting for Planhat: it is asked beside, and what it says is known the next time. Raises
+        """Return the same without waiting for Planhat: it is asked beside, and what it says is known the next time. Raises
         OutboxUnavailable."""
         due = self._look() and self._clock() - self._proved_at >= _PROVE_EVERY_S
         if due and (self._proving is None or not self._proving.is_alive()):

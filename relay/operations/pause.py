@@ -11,7 +11,7 @@ from relay.outbox.outbox import Outbox
 
 
 def known_sources(outbox: Outbox, configured: Iterable[str]) -> frozenset[str]:
-    """The config's sources, and those that are only in the books any more."""
+    """Return the config's sources, and those that are only in the books any more."""
     return frozenset({*configured, *outbox.sources()})
 
 
@@ -38,7 +38,7 @@ def delivery_state(delivery: Delivery) -> dict[str, Any]:
 
 
 def pauses_told(delivery: Delivery) -> list[dict[str, Any]]:
-    """What a person holds: `source` (None: all delivery), `since`, `by`."""
+    """Return what a person holds: `source` (None: all delivery), `since`, `by`."""
     return [
         {"source": source or None, "since": iso(pause.since_ms), "by": pause.by or None}
         for source, pause in delivery.pauses().items()

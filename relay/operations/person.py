@@ -39,21 +39,21 @@ class Needle:
             self._text = self._name = re.compile(rb"(?<![A-Za-z0-9._-])" + word + rb"(?![A-Za-z0-9._-])")
 
     def in_name(self, name: str | bytes) -> bool:
-        """In a key or an id."""
+        """Tell whether a key or an id holds it."""
         raw = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
         return bool(self._name.search(raw.lower() if self.email else raw))
 
     def in_bytes(self, value: bytes) -> bool:
-        """In bytes of whatever kind, with what is encoded in them."""
+        """Tell whether bytes of whatever kind hold it, with what is encoded in them."""
         return any(self._text.search(one.lower() if self.email else one) for one in _readings(value, 0))
 
     def replaced(self, value: bytes, instead: bytes) -> bytes:
-        """`value` with `instead` in the place of every mention that stands there plainly."""
+        """Return `value` with `instead` in the place of every mention that stands there plainly."""
         pattern = re.compile(self._name.pattern, re.IGNORECASE if self.email else 0)
         return pattern.sub(instead, value)
 
     def in_value(self, value: Any) -> bool:
-        """In the texts of parsed JSON."""
+        """Tell whether the texts of parsed JSON hold it."""
         if isinstance(value, str):
             return self._in_text(value)
         if isinstance(value, Mapping):

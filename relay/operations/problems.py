@@ -51,7 +51,7 @@ def standing_problems(
     processes: Sequence[Process] | None = None,
     now_ms: int = 0,
 ) -> list[StandingProblem]:
-    """All of them, the worst first. Causes that are muted are left out. `config`: None where it does not hold, or is not known.
+    """Return all of them, the worst first. Causes that are muted are left out. `config`: None where it does not hold, or is not known.
     Raises OutboxUnavailable."""
     now_ms = now_ms or outbox.now_ms()
     if processes is None:

@@ -52,11 +52,11 @@ class Operation:
         run_commands(self._outbox.redis, self._outbox.prefix, ("HSET", self._name, *words))
 
     def end(self, state: str, **facts: int | str) -> None:
-        """`done`, `cancelled` or `failed`."""
+        """End it as `done`, `cancelled` or `failed`."""
         self.step(state=state, ended_ms=self._outbox.now_ms(), **facts)
 
     def resume(self) -> dict[str, str]:
-        """Running again; gives what it was asked and its cursor. Raises NotFound."""
+        """Set it running again; gives what it was asked and its cursor. Raises NotFound."""
         stored = self._held()
         self.step(state="running", cancel=0)
         return stored
@@ -67,12 +67,12 @@ class Operation:
         return bool(wanted == b"1")
 
     def cancel(self) -> None:
-        """Raises NotFound. A run that has ended stays as it ended."""
+        """Raise NotFound. A run that has ended stays as it ended."""
         self._held()
         self.step(cancel=1)
 
     def read(self) -> dict[str, Any]:
-        """As the API shows it. Raises NotFound."""
+        """Read it as the API shows it. Raises NotFound."""
         stored = self._held()
         counted = ("total", "done", "changed", "failed", "skipped")
         numbers: dict[str, Any] = {name: int(stored[name]) for name in counted if name in stored}
@@ -97,7 +97,7 @@ class Operation:
 
 
 def read_operations(outbox: Outbox, limit: int = 10) -> list[dict[str, Any]]:
-    """The last ones, newest first."""
+    """Return the last ones, newest first."""
     with reaching_redis():
         names: Any = outbox.redis.zrevrange(outbox.prefix + keys.OPERATIONS, 0, limit - 1)
     found = []

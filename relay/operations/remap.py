@@ -51,7 +51,7 @@ class Remapped:
 def read_stored(
     context: OperatorContext, event_ids: Sequence[str], *, newer: bool = False
 ) -> list[Stored | None]:
-    """In the order asked for; None where an event is no longer kept, or cannot be read. `newer`: also what only a newer release
+    """Read them in the order asked for; None where an event is no longer kept, or cannot be read. `newer`: also what only a newer release
     reads, to be looked through."""
     outbox = context.outbox
     found: list[tuple[State, int, Archived] | None] = []
@@ -109,12 +109,12 @@ class Remapper:
         self._adapters: dict[str, Adapter] = {}
 
     def event(self, stored: Stored, mend: Mend | None = None) -> Event:
-        """The event again. Raises MappingFailed where the raw request has expired, its source is gone from the config,
+        """Return the event again. Raises MappingFailed where the raw request has expired, its source is gone from the config,
         or nothing in it is this event any more."""
         return self._placed(self.event_as_sent(stored, mend), stored)
 
     def event_as_sent(self, stored: Stored, mend: Mend | None = None) -> Event:
-        """As `event`, but for a mail's conversation: for who asks what is in it. Raises MappingFailed."""
+        """Give the event as `event` does, but for a mail's conversation: for who asks what is in it. Raises MappingFailed."""
         if stored.facts.get("withheld"):
             raise MappingFailed(
                 "the raw request was not kept: redaction found something in its encoded parts"
@@ -150,7 +150,7 @@ class Remapper:
         return replace(event, thread=thread) if thread else event
 
     def map(self, stored: Stored, mend: Mend | None = None) -> Remapped:
-        """Raises MappingFailed."""
+        """Raise MappingFailed."""
         event = self.event(stored, mend)
         verdict = self._book.map(event, revision=self._revision)
         if isinstance(verdict, Filtered):
@@ -159,7 +159,7 @@ class Remapper:
         return Remapped(event, verdict.rule, verdict.patch)
 
     def require_own(self, verdict: Mapped, source: str) -> None:
-        """Raises MappingFailed where today's rules send it to another tenant: what was accepted for one is not sent to another."""
+        """Raise MappingFailed where today's rules send it to another tenant: what was accepted for one is not sent to another."""
         config, here = self._context.config, self._context.outbox.lane_name
         held = config.sources.get(source)
         lane = verdict.lane or (held.lane if held else here)

@@ -62,7 +62,7 @@ def replay_events(
     wait: Callable[[float], None] = time.sleep,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    """`{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "orphans", "dry_run"}`; `sample` tells
+    """Return `{"count", "changed", "unmapped", "filtered", "expired", "dead", "cancelled", "sample", "orphans", "dry_run"}`; `sample` tells
     the first `limit` changes, field by field, and `listed` hears of each. `orphans`: conversations that none of their events makes
     any more (see `relay.operations.orphans`); with `archive_orphans` those that are sure are archived. `rule` keeps to events that
     this rule maps today; `ids` to these events, whatever the time."""
@@ -263,7 +263,7 @@ def _live_waits(context: OperatorContext) -> bool:
 
 
 def changed_fields(context: OperatorContext, patch: Patch) -> dict[str, dict[str, Any]] | None:
-    """What today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
+    """Return what today's patch changes in the conversation as it stands (waiting patches counted in), field by field; None
     where nothing does. For a conversation that is not known any more everything is new."""
     outbox = context.outbox
     stored = outbox.document(patch.external_id)
@@ -286,7 +286,7 @@ def changed_fields(context: OperatorContext, patch: Patch) -> dict[str, dict[str
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:
-    """With `custom` spread out as "custom.Name"."""
+    """Spread `custom` out as "custom.Name"."""
     found = {name: value for name, value in fields.items() if name != "custom"}
     custom = fields.get("custom")
     if isinstance(custom, dict):

@@ -18,7 +18,7 @@ from relay.telemetry import log
 
 
 def read_workers(client: redis.Redis) -> list[dict[str, Any]]:
-    """[{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life. None where this
+    """Return [{"name", "queues", "state", "seen_s"}]: `seen_s` is how long ago the worker last gave a sign of life. None where this
     user may not read RQ's keys, or RQ's node of a cluster is away."""
     from rq import Worker
 

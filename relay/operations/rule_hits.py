@@ -25,7 +25,7 @@ class RuleHits:
 
 
 def count_rule_hits(outbox: Outbox, *, source: str = "") -> RuleHits:
-    """Out of the last events that are kept, of one source or of all: at most a day and 2,000 of them. Raises OutboxUnavailable."""
+    """Count hits out of the last events that are kept, of one source or of all: at most a day and 2,000 of them. Raises OutboxUnavailable."""
     now_ms = outbox.now_ms()
     found: Counter[tuple[str, str]] = Counter()
     events = since_ms = 0

@@ -28,7 +28,7 @@ def run_beside(
     *,
     patience_s: float = _PATIENCE_S,
 ) -> dict[str, Any]:
-    """`work`'s answer with `operation` (its id) and `state` beside it; after `patience_s` without one, `{"count": so far,
+    """Return `work`'s answer with `operation` (its id) and `state` beside it; after `patience_s` without one, `{"count": so far,
     "operation", "state": "running"}`. Raises what `work` raises in time."""
     operation = Operation.begin(outbox, kind, by, asked)
     ended = threading.Event()

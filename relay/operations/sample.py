@@ -8,12 +8,12 @@ from relay.sources.base import Adapter, Sample
 
 
 def sample_serial() -> int:
-    """A number for `signed_sample`: unique for a day at up to 10,000 a second."""
+    """Return a number for `signed_sample`: unique for a day at up to 10,000 a second."""
     return int(time.time() * 10_000) % 10**9
 
 
 def signed_sample(adapter: Adapter, serial: int, url: str, body: bytes | None = None) -> Sample:
-    """One sample as its provider would send it now to `url`; `body` in the place of the adapter's own. Raises what the adapter
+    """Return one sample as its provider would send it now to `url`; `body` in the place of the adapter's own. Raises what the adapter
     raises where it cannot sign: a ValueError with a sentence."""
     now_s = time.time()
     # Adapters put the serial into their microseconds, which is taken off again.

@@ -36,7 +36,7 @@ class Selection:
 
 
 def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
-    """From `{"ids"|"cause"|"source"|"since"|"until"|"all"}`. Raises InputInvalid; naming nothing is a mistake too."""
+    """Read a selection from `{"ids"|"cause"|"source"|"since"|"until"|"all"}`. Raises InputInvalid; naming nothing is a mistake too."""
     if "ids" in body:
         ids = body["ids"]
         if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
@@ -65,7 +65,7 @@ def read_selection(body: Mapping[str, Any], now_ms: int) -> Selection:
 
 
 def read_text(body: Mapping[str, Any], key: str, *, blank: bool = False) -> str:
-    """ "" where the key is not given. One that is given and says nothing (null, or empty unless `blank`) is a mistake:
+    """Return "" where the key is not given. One that is given and says nothing (null, or empty unless `blank`) is a mistake:
     a program that lost its filter must not act on everything."""
     if key not in body:
         return ""
@@ -79,7 +79,7 @@ _EPOCH_MS = re.compile(r"[0-9]{12,15}")
 
 
 def read_moment(body: Mapping[str, Any], key: str, now_ms: int, *, blank: bool = False) -> int:
-    """ISO 8601, `2h` (so long ago), or epoch milliseconds; 0 where it is not given."""
+    """Read ISO 8601, `2h` (so long ago), or epoch milliseconds; 0 where it is not given."""
     if key not in body or (blank and body[key] == ""):
         return 0
     value = body[key]
@@ -116,7 +116,7 @@ _VARIABLE = (
 
 
 def cause_group(facts: Mapping[str, Any]) -> str:
-    """The cause that groups a letter: its own, without what changes from letter to letter."""
+    """Return the cause that groups a letter: its own, without what changes from letter to letter."""
     cause = str(facts.get("cause") or "unknown")
     for pattern, word in _VARIABLE:
         cause = pattern.sub(word, cause)

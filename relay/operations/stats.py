@@ -47,7 +47,7 @@ def read_stats(
     config: Config | None = None,
     problems: bool = True,
 ) -> dict[str, Any]:
-    """`sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
+    """Return `sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
     beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `problems` (see `standing_problems`; left out
     where they are not wanted: they cost the reading of letters), `warnings` and what the batch controller found. `config`: today's,
     where it is known."""
@@ -129,7 +129,7 @@ def _redis(outbox: Outbox) -> dict[str, Any]:
 
 
 def life_told(outbox: Outbox, *, now_ms: int = 0) -> dict[str, Any]:
-    """Whether this Redis was set back: `number` of times, `what` happened last and when, and whether conversations that are not
+    """Tell whether this Redis was set back: `number` of times, `what` happened last and when, and whether conversations that are not
     known here are still read from Planhat first (`unsure`)."""
     life = read_life(outbox)
     now_ms = now_ms or outbox.now_ms()
@@ -223,7 +223,7 @@ _UNSAID = (
 
 
 def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool = False) -> list[str]:
-    """What is to be done about what came in, a sentence each: events without words, subscriptions that end, and (unless `chosen`: their source
+    """Return what is to be done about what came in, a sentence each: events without words, subscriptions that end, and (unless `chosen`: their source
     says `privacy:` itself) comments of unknown privacy."""
     found = []
     for source, counts in remarks.items():
@@ -246,7 +246,7 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
 
 
 def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
-    """For a ticker: feeds the plots also while nobody looks, with one cheap question where it is not time yet."""
+    """Feed the plots from a ticker, also while nobody looks, with one cheap question where it is not time yet."""
     with reaching_redis():
         if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
             return
@@ -284,7 +284,7 @@ def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:
 
 
 def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> dict[str, list[int]]:
-    """source -> events that came in, minute by minute, the running one last. Exact: read from the minutes' own lists."""
+    """Give source -> events that came in, minute by minute, the running one last. Exact: read from the minutes' own lists."""
     names = outbox.sources()
     last = now_ms // 60_000
     with reaching_redis():
@@ -300,7 +300,7 @@ def accepted_per_minute(outbox: Outbox, *, now_ms: int, minutes: int = 60) -> di
 
 
 def read_sources(outbox: Outbox, configured: Mapping[str, str], now_ms: int = 0) -> list[dict[str, Any]]:
-    """One row a source, `configured` (name -> adapter) and those only known from the books: its counts, last event,
+    """Return one row a source, `configured` (name -> adapter) and those only known from the books: its counts, last event,
     signature failures and refusals by reason (of the last refused requests that are kept)."""
     now_ms = now_ms or outbox.now_ms()
     ledger, remarks = outbox.ledger(), outbox.remarks()

@@ -13,7 +13,7 @@ WAS_ERASED = "it was erased: `relay erase` took this person or conversation away
 
 
 def erased_of(context: KeyedContext) -> Erased:
-    """What was erased from this context's outbox."""
+    """Return what was erased from this context's outbox."""
     return Erased(context.outbox, VeilKey(context.outbox, context.settings.redaction_key))
 
 
@@ -25,11 +25,11 @@ class Tombs:
         self._names = erased.tombstones()
 
     def ids(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of `event_ids` that were erased."""
+        """Return those of `event_ids` that were erased."""
         return self._erased.ids(event_ids)
 
     def cover_any(self, events: Sequence[Event], external_ids: Sequence[str], received_s: float) -> bool:
-        """Whether one of a request's events must not come back."""
+        """Tell whether one of a request's events must not come back."""
         received_ms = int(received_s * 1000)
         return any(self.cover(event, "", received_ms) for event in events) or any(
             self._names.cover(emails=(), external_id=external_id, received_ms=received_ms)
@@ -37,6 +37,6 @@ class Tombs:
         )
 
     def cover(self, event: Event, external_id: str, received_ms: int) -> bool:
-        """Whether an event that came in at `received_ms` concerns whom, or which conversation, was erased later."""
+        """Tell whether an event that came in at `received_ms` concerns whom, or which conversation, was erased later."""
         emails = (event.sender.email, *(recipient.email for recipient in event.recipients))
         return self._names.cover(emails=emails, external_id=external_id, received_ms=received_ms)

@@ -26,7 +26,7 @@ _SETTLED: frozenset[State] = frozenset({"delivered", "unchanged", "superseded", 
 
 
 def find(outbox: Outbox, some_id: str, sources: Iterable[str], *, tenant: str = "") -> dict[str, Any]:
-    """`{"conversation": {..}, "events": [..]}`, the events oldest first. `tenant`: its name in Planhat's app, for links to the record. Raises NotFound."""
+    """Return `{"conversation": {..}, "events": [..]}`, the events oldest first. `tenant`: its name in Planhat's app, for links to the record. Raises NotFound."""
     event_id, external_id = _resolve(outbox, some_id, sources)
     if event_id and not external_id:
         external_id = _home_of(outbox, event_id)
@@ -50,7 +50,7 @@ def find(outbox: Outbox, some_id: str, sources: Iterable[str], *, tenant: str = 
 
 
 def event_story(outbox: Outbox, event_id: str, *, tenant: str = "") -> dict[str, Any]:
-    """`{"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "planhat_link", "history": [..]}`.
+    """Return `{"id", "source", "state", "externalId", "rule", "received_at", "settled_at", "planhat_id", "planhat_link", "history": [..]}`.
     Raises NotFound."""
     stories = _stories(outbox, [event_id], {})
     if not stories:
@@ -60,7 +60,7 @@ def event_story(outbox: Outbox, event_id: str, *, tenant: str = "") -> dict[str,
 
 
 def conversation_story(outbox: Outbox, external_id: str, *, tenant: str = "") -> dict[str, Any]:
-    """`find`'s conversation alone, without its events."""
+    """Return `find`'s conversation alone, without its events."""
     told = _Conversation(outbox, external_id).told(len(outbox.waiting_patches(external_id)))
     del told["known"]
     return {**told, "planhat_link": record_link(tenant, told["planhat_id"] or "") or None}

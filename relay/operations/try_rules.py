@@ -13,7 +13,7 @@ from relay.rules.file.load import try_rules
 
 
 def rules_text(config: Config) -> str:
-    """The file's own `rules:`, as it is written, `${NAME}`s and remarks with it; "rules: []" where it has none or cannot be read."""
+    """Return the file's own `rules:`, as it is written, `${NAME}`s and remarks with it; "rules: []" where it has none or cannot be read."""
     try:
         text = Path(config.file).read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -27,6 +27,6 @@ def rules_text(config: Config) -> str:
 
 
 def tried_house(house: House, text: str) -> House:
-    """`house` with these rules. Raises ConfigInvalid with every mistake, whose lines count from the text's first."""
+    """Return `house` with these rules. Raises ConfigInvalid with every mistake, whose lines count from the text's first."""
     book = try_rules(house.config, text)
     return replace(house, book=book)

@@ -26,7 +26,7 @@ class Waited:
 
     @classmethod
     def of(cls, received_ms: int, notes: Sequence[Mapping[str, Any]], settled_ms: int) -> Waited:
-        """`notes`: oldest first; those of replays say what state the event was in, and since when. `settled_ms` 0: it waits."""
+        """Return `notes`: oldest first; those of replays say what state the event was in, and since when. `settled_ms` 0: it waits."""
         spans: list[tuple[int, int]] = []
         ends: list[tuple[int, str]] = []
         begun = received_ms
@@ -41,7 +41,7 @@ class Waited:
         return cls(tuple(spans), tuple(ends))
 
     def carried_by(self, entry: Mapping[str, Any], event_id: str) -> bool:
-        """Whether a delivery of the conversation had the event with it. One that does not say what it carried had, where the event
+        """Tell whether a delivery of the conversation had the event with it. One that does not say what it carried had, where the event
         waited when its call began."""
         of = entry.get("of")
         if of is not None:
@@ -51,7 +51,7 @@ class Waited:
         return any(start <= began_ms and (not end or at_ms <= end + _SLACK_MS) for start, end in self.spans)
 
     def ends_without(self, own: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Ends before a replay of which the conversation's history knows no delivery (any more)."""
+        """Give ends before a replay of which the conversation's history knows no delivery (any more)."""
         taken = [int(entry.get("at_ms") or 0) for entry in own if entry.get("what") in _TAKEN]
         return [
             {"at_ms": at_ms, "what": state}
@@ -60,16 +60,16 @@ class Waited:
         ]
 
     def first_delivered_ms(self, settled_ms: int) -> int:
-        """When Planhat first had it; 0: not yet. `settled_ms`: since when it has it now, 0: it has not."""
+        """Return when Planhat first had it; 0: not yet. `settled_ms`: since when it has it now, 0: it has not."""
         return self.ends[0][0] if self.ends else settled_ms
 
 
 def told_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A delivery as it is shown: how many events it carried, not which."""
+    """Return a delivery as it is shown: how many events it carried, not which."""
     told = {name: value for name, value in entry.items() if name != "of"}
     return {**told, "events": len(entry["of"])} if entry.get("of") else told
 
 
 def told_note(note: Mapping[str, Any]) -> dict[str, Any]:
-    """What a person did, as it is shown."""
+    """Return what a person did, as it is shown."""
     return {name: value for name, value in note.items() if name != "was_at_ms"}

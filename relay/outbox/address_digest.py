@@ -6,5 +6,5 @@ from hashlib import blake2b
 
 
 def address_digest(email: str) -> str:
-    """What an address is called in `directory:email:<hash>` and in `directory:team`."""
+    """Return what an address is called in `directory:email:<hash>` and in `directory:team`."""
     return blake2b(email.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -54,7 +54,7 @@ class AlertBook:
         self._store = store
 
     def read(self) -> tuple[int, dict[str, Trouble]]:
-        """(the revision to write against, what stands by name). What cannot be read any more is seen anew."""
+        """Return (the revision to write against, what stands by name). What cannot be read any more is seen anew."""
         with reaching_redis():
             stored: Any = self._store.redis.hgetall(self._store.prefix + keys.ALERTS)
         revision = int(stored.pop(_REVISION.encode(), 0))
@@ -79,7 +79,7 @@ class AlertBook:
         return bool(self._store.run("alerts", args))
 
     def take(self, *, now_ms: int = 0) -> AlertMessage | None:
-        """The next message that is due, for this process alone for a minute."""
+        """Return the next message that is due, for this process alone for a minute."""
         taken: Any = self._store.run("alerts", ["take", now_ms, LEASE_MS])
         if not taken:
             return None
@@ -91,16 +91,16 @@ class AlertBook:
             return None
 
     def sent(self, message: AlertMessage) -> None:
-        """It is told, or given up."""
+        """Note that it is told, or given up."""
         self._store.run("alerts", ["settle", 0, message.message_id, 0, ""])
 
     def postpone(self, message: AlertMessage, due_ms: int) -> None:
-        """It is tried again then."""
+        """Have it tried again at `due_ms`."""
         tried = self._sealed(asdict(replace(message, tries=message.tries + 1)))
         self._store.run("alerts", ["settle", 0, message.message_id, due_ms, tried])
 
     def unsent(self) -> int:
-        """How many messages nobody has taken yet, or that could not be sent so far."""
+        """Return how many messages nobody has taken yet, or that could not be sent so far."""
         with reaching_redis():
             return int(self._store.redis.zcard(self._store.prefix + keys.ALERTS_UNSENT))
 

@@ -23,7 +23,7 @@ _COMMAND: Final = re.compile(rb"\*[1-9]\d{0,6}\r\n\$\d{1,9}\r\n")
 
 
 def mend_tail(folder: Path, *, clock: Callable[[], float] = time.time) -> str:
-    """What was cut, in a sentence; "" where the file's end is whole. Raises UserError where the damage is not at its end."""
+    """Return what was cut, in a sentence; "" where the file's end is whole. Raises UserError where the damage is not at its end."""
     path = _last_file(folder)
     if path is None or not path.stat().st_size:
         return ""
@@ -50,7 +50,7 @@ def mend_tail(folder: Path, *, clock: Callable[[], float] = time.time) -> str:
 
 
 def whole_commands(data: bytes | mmap.mmap) -> int:
-    """The offset behind the last whole command, or, within MULTI ... EXEC, before its MULTI."""
+    """Return the offset behind the last whole command, or, within MULTI ... EXEC, before its MULTI."""
     at = good = 0
     in_multi = False
     while at < len(data):

@@ -27,7 +27,7 @@ _UNREAD_HEADERS = frozenset({"content-length", "connection", "accept", "accept-e
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those that a later reading of the request may need."""
+    """Return those that a later reading of the request may need."""
     return {
         name: value
         for name, value in headers.items()
@@ -46,7 +46,7 @@ def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
 
 
 def unpack(record: bytes) -> Archived:
-    """Raises NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
+    """Raise NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
     head, _, body = record.partition(b"\n")
     facts = orjson.loads(head)
     if isinstance(facts.get("v"), int) and facts["v"] > ARCHIVE_SCHEMA:
@@ -59,7 +59,7 @@ def unpack(record: bytes) -> Archived:
 
 
 def unpack_newer(record: bytes) -> Archived:
-    """What a newer release wrote, as far as it can be read: for who looks through everything, as who erases must."""
+    """Return what a newer release wrote, as far as it can be read: for who looks through everything, as who erases must."""
     head, _, body = record.partition(b"\n")
     try:
         facts = orjson.loads(head)

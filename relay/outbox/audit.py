@@ -57,7 +57,7 @@ def note_outcome(outbox: Outbox, place: bytes, line: AuditLine, outcome: str) ->
 def read_audit(
     outbox: Outbox, *, since_ms: int = 0, until_ms: int = 0, limit: int = 100, after: str = ""
 ) -> tuple[list[AuditLine], str]:
-    """(lines of a span of time, newest first; the cursor of the next page or ""). `after` is such a cursor; ValueError where it
+    """Return (lines of a span of time, newest first; the cursor of the next page or ""). `after` is such a cursor; ValueError where it
     is none. Raises OutboxUnavailable."""
     top: int | str = until_ms or "+inf"
     if after:

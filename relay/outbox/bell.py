@@ -23,12 +23,12 @@ JOB_TIMEOUT_S = 180
 
 
 def dead_job_id(lane: str, dead_id: str) -> str:
-    """The RQ job that stands for a dead letter: letters of two lanes may have one id, and their jobs lie in one queue."""
+    """Return the RQ job that stands for a dead letter: letters of two lanes may have one id, and their jobs lie in one queue."""
     return f"{lane}-{dead_id}"
 
 
 def dead_job_ids(lane: str, dead_id: str) -> tuple[str, ...]:
-    """Every id under which a letter's job may stand: releases that knew one lane left its name out."""
+    """Return every id under which a letter's job may stand: releases that knew one lane left its name out."""
     return (dead_job_id(lane, dead_id), dead_id) if lane == MAIN else (dead_job_id(lane, dead_id),)
 
 

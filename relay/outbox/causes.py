@@ -30,17 +30,17 @@ class CauseMark:
     at_ms: int = 0
 
     def quiet(self, now_ms: int) -> bool:
-        """Whether nobody is to be told of it now."""
+        """Tell whether nobody is to be told of it now."""
         return self.muted and (not self.muted_until_ms or now_ms < self.muted_until_ms)
 
 
 def cause_digest(cause: str) -> str:
-    """Twelve hex digits that stand for the text of a cause."""
+    """Give twelve hex digits that stand for the text of a cause."""
     return blake2b(cause.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def read_marks(store: Store, digests: Sequence[str]) -> list[CauseMark]:
-    """What is said of each, in their order. Raises OutboxUnavailable."""
+    """Return what is said of each, in their order. Raises OutboxUnavailable."""
     if not digests:
         return []
     with reaching_redis():

@@ -24,7 +24,7 @@ class Clock:
         self._heard_at: float | None = None
 
     def heard(self, now_ms: int) -> None:
-        """Redis said, in an answer just read, that it was `now_ms`."""
+        """Note that Redis said, in an answer just read, that it was `now_ms`."""
         at = self._monotonic()
         ahead_ms = now_ms - at * 1000
         # Of several, the answer that took the least time is nearest to the truth.

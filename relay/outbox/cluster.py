@@ -91,7 +91,7 @@ class _AsyncSlotSslConnection(_AsyncOfSlot, AsyncSslConnection):
 
 
 def elsewhere(error: Exception) -> bool:
-    """Whether the server at hand is not the one to ask any more."""
+    """Tell whether the server at hand is not the one to ask any more."""
     return isinstance(error, NOT_THE_MASTER) or str(error).startswith("UNBLOCKED")
 
 
@@ -115,19 +115,19 @@ class SlotPool(redis.ConnectionPool):
         super().__init__(_SlotSslConnection if tls else _SlotConnection, slot=slot, **options)
 
     def sibling(self, tag: str) -> redis.Redis:
-        """The client for `{tag}`, made once."""
+        """Return the client for `{tag}`, made once."""
         if tag not in self._siblings:
             self._siblings[tag] = self._make(tag)
         return self._siblings[tag]
 
 
 def slot_client(pool: SlotPool) -> redis.Redis:
-    """A blocking client of the pool's slot."""
+    """Return a blocking client of the pool's slot."""
     return redis.Redis.from_pool(pool)
 
 
 def slot_client_async(slot: SlotMaster, *, tls: bool, **options: Any) -> redis.asyncio.Redis:
-    """A client of the slot for an event loop."""
+    """Return a client of the slot for an event loop."""
     connection = _AsyncSlotSslConnection if tls else _AsyncSlotConnection
     return redis.asyncio.Redis.from_pool(
         redis.asyncio.ConnectionPool(connection_class=connection, slot=slot, **options)

@@ -10,30 +10,30 @@ from relay.outbox.slot_master import Node
 
 
 def rq_client(client: redis.Redis) -> redis.Redis:
-    """The client for RQ's keys beside a lane's `client`: the same one, but in a cluster, where they lie in a slot of their own."""
+    """Return the client for RQ's keys beside a lane's `client`: the same one, but in a cluster, where they lie in a slot of their own."""
     pool = client.connection_pool
     return pool.sibling(RQ_TAG) if isinstance(pool, SlotPool) and pool.slot.tag != RQ_TAG else client
 
 
 def lane_client(client: redis.Redis, lane: str) -> redis.Redis:
-    """The client for the keys of another lane beside `client`: the same one, but in a cluster, where each lies in a slot of its own."""
+    """Return the client for the keys of another lane beside `client`: the same one, but in a cluster, where each lies in a slot of its own."""
     pool = client.connection_pool
     return pool.sibling(lane) if isinstance(pool, SlotPool) and pool.slot.tag != lane else client
 
 
 def own_tag(client: redis.Redis, lane: str) -> str:
-    """The hash tag of what `client` may write: its slot's in a cluster, else any, so that of `lane`."""
+    """Return the hash tag of what `client` may write: its slot's in a cluster, else any, so that of `lane`."""
     pool = client.connection_pool
     return pool.slot.tag if isinstance(pool, SlotPool) else lane
 
 
 def knows_cluster(client: redis.Redis) -> bool:
-    """Whether `client` finds the nodes of a cluster by itself."""
+    """Tell whether `client` finds the nodes of a cluster by itself."""
     return isinstance(client.connection_pool, SlotPool)
 
 
 def followers(client: redis.Redis) -> list[tuple[str, redis.Redis]]:
-    """(host:port, a client of it) for each replica of `client`'s slot in a cluster, by what was told last; none elsewhere."""
+    """Return (host:port, a client of it) for each replica of `client`'s slot in a cluster, by what was told last; none elsewhere."""
     pool = client.connection_pool
     if not isinstance(pool, SlotPool):
         return []
@@ -47,7 +47,7 @@ def master_of(client: redis.Redis) -> str:
 
 
 def servers_of(client: redis.Redis) -> list[tuple[str, redis.Redis]]:
-    """(host:port, a client of it) for every server that keeps something of the lane or of RQ; ("", `client`) alone outside of a
+    """Return (host:port, a client of it) for every server that keeps something of the lane or of RQ; ("", `client`) alone outside of a
     cluster."""
     found: list[tuple[str, redis.Redis]] = []
     for one in dict.fromkeys((client, rq_client(client))):

@@ -27,12 +27,12 @@ _LEVEL = 3
 
 
 def compress(plain: bytes) -> bytes:
-    """The dictionary's number, a byte, and one zstd frame without its magic number, with a checksum. At most `MOST_BYTES`."""
+    """Return the dictionary's number, a byte, and one zstd frame without its magic number, with a checksum. At most `MOST_BYTES`."""
     return _PREFIX + _compressor().compress(plain)
 
 
 def expand(value: bytes) -> bytes:
-    """What `compress` was given. Raises NewerRecord where the dictionary is a newer release's, ValueError for what is cut,
+    """Return what `compress` was given. Raises NewerRecord where the dictionary is a newer release's, ValueError for what is cut,
     damaged or foreign."""
     number = value[0] if value else 0
     if number > NEWEST:
@@ -50,7 +50,7 @@ def expand(value: bytes) -> bytes:
 
 @cache
 def dictionary(number: int) -> zstandard.ZstdCompressionDict:
-    """A dictionary of this release, ready to compress with."""
+    """Return a dictionary of this release, ready to compress with."""
     content = files("relay.outbox").joinpath(f"dictionaries/{number}.zdict").read_bytes()
     made = zstandard.ZstdCompressionDict(content)
     made.precompute_compress(level=_LEVEL)

@@ -42,13 +42,13 @@ _NUMBERS: Final = frozenset({"protocol", "ssl_min_version"})
 def connect(
     url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False, lane: str = MAIN
 ) -> redis.Redis:
-    """A client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
+    """Return a client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
     Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client` of `cluster_nodes`. Raises SettingsInvalid."""
     return _connect(parse_redis_url(url), timeout_s, patient, lane)
 
 
 def in_cluster(url: str) -> bool:
-    """Whether this address is a cluster's. Raises SettingsInvalid."""
+    """Tell whether this address is a cluster's. Raises SettingsInvalid."""
     return parse_redis_url(url).cluster
 
 
@@ -92,7 +92,7 @@ def connect_async(
     connected: Callable[[], None] = lambda: None,
     lane: str = MAIN,
 ) -> redis.asyncio.Redis:
-    """The same for the web side's event loop. `connected` is told of each new connection: whoever is at its other end may
+    """Return the same for the web side's event loop. `connected` is told of each new connection: whoever is at its other end may
     be another server than before."""
     address = parse_redis_url(url)
     client = _connect_async(address, timeout_s, lane)

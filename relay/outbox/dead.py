@@ -43,7 +43,7 @@ class DeadLetters:
     # -- looking ---------------------------------------------------------------------------------------------
 
     def ids(self, *, offset: int = 0, limit: int = 100) -> list[str]:
-        """A page of the ids, newest first."""
+        """Return a page of the ids, newest first."""
         with reaching_redis():
             names: Any = self._store.redis.zrevrange(
                 self._store.prefix + keys.DEAD, offset, offset + limit - 1
@@ -51,24 +51,24 @@ class DeadLetters:
         return [name.decode() for name in names]
 
     def count(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         with reaching_redis():
             return int(self._store.redis.zcard(self._store.prefix + keys.DEAD))
 
     def of(self, external_id: str) -> list[str]:
-        """The ids of one conversation's."""
+        """Return the ids of one conversation's."""
         with reaching_redis():
             names: Any = self._store.redis.smembers(self._store.prefix + keys.dead_of(external_id))
         return sorted(name.decode() for name in names)
 
     def looked_at_again_ms(self, dead_id: str) -> int | None:
-        """When one that waits for its company is looked at again; None for one that goes by nobody but a person."""
+        """Return when one that waits for its company is looked at again; None for one that goes by nobody but a person."""
         with reaching_redis():
             score: Any = self._store.redis.zscore(self._store.prefix + keys.PARKED, dead_id)
         return int(score) if score is not None else None
 
     def get_many(self, dead_ids: Sequence[str]) -> list[DeadLetter]:
-        """The letters that still exist, in the order asked for."""
+        """Return the letters that still exist, in the order asked for."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for dead_id in dead_ids:
@@ -94,12 +94,12 @@ class DeadLetters:
         return letters
 
     def get(self, dead_id: str) -> DeadLetter | None:
-        """One in full, None where it is gone."""
+        """Return one in full, None where it is gone."""
         found = self.get_many([dead_id])
         return found[0] if found else None
 
     def scan(self, *, since_ms: int = 0, until_ms: int = 0, after: str = "") -> Iterator[DeadHead]:
-        """Dead letters of a span of time (0: open), newest first. `after` is the last head of an earlier page, as
+        """Return dead letters of a span of time (0: open), newest first. `after` is the last head of an earlier page, as
         `cursor_of` gave it; ValueError where it is no cursor. Letters that come or go meanwhile shift nothing."""
         top: float | str = until_ms or "+inf"
         skip_id = ""
@@ -165,14 +165,14 @@ class DeadLetters:
         return int(self._store.run("amend_dead", args)) >= 0
 
     def redrive(self, dead_id: str, again: Sequence[Redriven] = (), *, now_ms: int = 0) -> int:
-        """Events put back to work, -1 where the letter is gone already. `again`: from today's rules; what is not named
+        """Return events put back to work, -1 where the letter is gone already. `again`: from today's rules; what is not named
         goes back with its stored patch."""
         return self.redrive_many([(dead_id, None, again)], now_ms=now_ms)[0]
 
     def redrive_many(
         self, letters: Sequence[tuple[str, int | None, Sequence[Redriven]]], *, now_ms: int = 0
     ) -> list[int]:
-        """`redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is sent
+        """Return `redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is sent
         again, and answered as the first time. `AMENDED` where a letter is no longer as it was read; None: however it is."""
         rows = []
         for dead_id, amended, again in letters:
@@ -184,11 +184,11 @@ class DeadLetters:
         return self._redrive(rows, now_ms)
 
     def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
-        """Events that are given up, -1 where the letter is gone already."""
+        """Return events that are given up, -1 where the letter is gone already."""
         return self.discard_many([dead_id], now_ms=now_ms)[0]
 
     def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
-        """Events of each letter that are given up, -1 where it is gone already."""
+        """Return events of each letter that are given up, -1 where it is gone already."""
         return self._redrive([(dead_id, "discard", ["", 0]) for dead_id in dead_ids], now_ms)
 
     def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:
@@ -197,13 +197,13 @@ class DeadLetters:
         return [int(moved) for moved in self._store.run_many("redrive", calls)]
 
     def unposted(self, limit: int = 100) -> list[str]:
-        """Dead letters that have no failed RQ job yet."""
+        """Return dead letters that have no failed RQ job yet."""
         with reaching_redis():
             names: Any = self._store.redis.srandmember(self._store.prefix + keys.UNPOSTED, limit)
         return [name.decode() for name in names]
 
     def mark_posted(self, dead_ids: Sequence[str]) -> None:
-        """These have their failed RQ job now."""
+        """Note that these have their failed RQ job now."""
         if dead_ids:
             with reaching_redis():
                 self._store.redis.srem(self._store.prefix + keys.UNPOSTED, *dead_ids)

@@ -29,7 +29,7 @@ def encode_record(
     attempts: Sequence[Mapping[str, Any]] = (),
     document: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The record as JSON bytes. `cause` groups letters and stands in metrics and logs: it holds no id, number or person.
+    """Return the record as JSON bytes. `cause` groups letters and stands in metrics and logs: it holds no id, number or person.
     `reason` (left out: the cause), `answer` (Planhat's) and `document` (what was to be sent) are for the operator's eyes.
     `field` and `line` say where in the rules it failed; `asked_for`: `{"key", "value"}` of each thing that its company was
     looked up by in vain."""
@@ -53,5 +53,5 @@ def encode_record(
 
 
 def encode_amended(record: Mapping[str, Any]) -> bytes:
-    """A record that was read and changed, as JSON bytes of this release's schema."""
+    """Return a record that was read and changed, as JSON bytes of this release's schema."""
     return orjson.dumps({**record, "v": DEAD_SCHEMA})

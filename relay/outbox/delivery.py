@@ -74,22 +74,22 @@ class Delivery:
         return _state(stored)
 
     def back_off(self, until_ms: int, reason: str) -> None:
-        """After 429, 5xx and time-outs. A person's pause is kept."""
+        """Back off after 429, 5xx and time-outs. A person's pause is kept."""
         self._hold("backing_off", until_ms, reason)
 
     def block(self, until_ms: int, reason: str) -> None:
-        """After a 401 or a total 403: one probe at `until_ms`."""
+        """Block after a 401 or a total 403: one probe at `until_ms`."""
         self._hold("blocked", until_ms, reason)
 
     def _hold(self, state: str, until_ms: int, reason: str) -> None:
         self._change("hold", state, until_ms, reason)
 
     def reopen(self, now_ms: int) -> None:
-        """A call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
+        """Reopen after a call went through: the ramp begins at `now_ms` (0: there is none). Does nothing to a pause."""
         self._change("reopen", "", now_ms, "")
 
     def pause(self, source: str = "", *, by: str = "") -> None:
-        """Nothing is delivered (of `source`) until `resume`. `by`: who says so."""
+        """Deliver nothing (of `source`) until `resume`. `by`: who says so."""
         self._change("pause", source, 0, "paused by a person", by)
 
     def resume(self, source: str = "") -> None:
@@ -100,7 +100,7 @@ class Delivery:
         run_script(self._redis, "delivery", self._prefix, [mode, what, at_ms, reason, by])
 
     def pauses(self) -> dict[str, Pause]:
-        """What a person holds, "" for all delivery: since when, and who. One that an older release began has neither."""
+        """Return what a person holds, "" for all delivery: since when, and who. One that an older release began has neither."""
         with reaching_redis():
             pipe = self._redis.pipeline(transaction=False)
             pipe.hget(self._prefix + keys.DELIVERY, "state")
@@ -116,7 +116,7 @@ class Delivery:
         return frozenset(name.decode() for name in stored)
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
-        """0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
+        """Give 0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
         person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
@@ -124,7 +124,7 @@ class Delivery:
     def permit(
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
     ) -> CallPermit:
-        """How things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
+        """Return how things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
         wait_ms, used, taken, fields = self._ask_for_call(
             per_minute, at_once, now_ms, "seize" if seize else "look"
         )
@@ -142,7 +142,7 @@ class Delivery:
         return run_script(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
 
     def calls_used(self, *, now_ms: int) -> int:
-        """Calls in the 60 s before `now_ms`."""
+        """Count calls in the 60 s before `now_ms`."""
         with reaching_redis():
             count: Any = self._redis.zcount(self._prefix + keys.CALLS, now_ms - 60_000 + 1, "+inf")
         return int(count)

@@ -17,7 +17,7 @@ class OutboxDoubts:
         self._store = store
 
     def due(self, *, limit: int, now_ms: int = 0) -> tuple[list[str], int]:
-        """(the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""
+        """Return (the externalIds that are to be looked at again, the earliest first and at most `limit`; how many there are)."""
         now_ms = now_ms or self._store.now_ms()
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
@@ -35,7 +35,7 @@ class OutboxDoubts:
         due_ms: int = 0,
         now_ms: int = 0,
     ) -> int:
-        """What a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
+        """Return what a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
         anyway; `later`: it is looked at again at `due_ms`."""
         entry, source = b"", ""
         if nudge is not None:

@@ -88,7 +88,7 @@ def examine_durability(client: redis.Redis) -> Durability:
 
 
 def told_settings(config: Any) -> tuple[str, bool]:
-    """(`appendfsync`, "" where it is not told; whether it may not sync while a child of it writes), from CONFIG GET's
+    """Return (`appendfsync`, "" where it is not told; whether it may not sync while a child of it writes), from CONFIG GET's
     answer or its error."""
     told = config if isinstance(config, Mapping) else {}
     return str(told.get(SETTINGS[0], "")), str(told.get(SETTINGS[1], "")) != "no"
@@ -97,7 +97,7 @@ def told_settings(config: Any) -> tuple[str, bool]:
 def who_confirms(
     info: Mapping[str, Any], fsync: str, *, skips_in_rewrite: bool, can_wait: bool = True
 ) -> Confirmed:
-    """`info`: INFO's sections `server` and `persistence`."""
+    """Return `info`: INFO's sections `server` and `persistence`."""
     if not int(info.get("aof_enabled", 0)):
         return "nobody"
     if fsync == "always" and not skips_in_rewrite:
@@ -171,7 +171,7 @@ def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str, skips: bool) ->
 
 
 def try_write(client: redis.Redis, found: Durability, *, prefix: str, replicas: int = 0) -> str:
-    """ "" where a write goes through, is confirmed to be on disk as `found` says and reaches so many replicas, else why not
+    """Return "" where a write goes through, is confirmed to be on disk as `found` says and reaches so many replicas, else why not
     (`Redis: full`, ...)."""
     try:
         with reaching_redis():

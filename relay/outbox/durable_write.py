@@ -50,7 +50,7 @@ class DurableWrite:
         self._cannot_wait = False
 
     def reconnected(self) -> None:
-        """What was known of the server is known no longer."""
+        """Forget what was known of the server."""
         self.wait_aof = True
         self.trust_aof = self._cannot_wait = False
 
@@ -59,7 +59,7 @@ class DurableWrite:
         return self.wait_aof and not self._cannot_wait
 
     async def run(self, name: str, args: list[Any], *, confirm: bool, replicas: int = 0) -> Any:
-        """The script's answer; with `confirm` once what it wrote is on disk, and once so many replicas have it. Raises
+        """Return the script's answer; with `confirm` once what it wrote is on disk, and once so many replicas have it. Raises
         NotConfirmed, a Redis error or OSError."""
         sha, text = script_text(name)
         prefix = self._prefix

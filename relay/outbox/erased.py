@@ -78,7 +78,7 @@ class Erased:
         return Forgotten(events, patches, flying)
 
     def digest(self, kind: ErasedKind, value: str) -> str:
-        """What a name is remembered by."""
+        """Return what a name is remembered by."""
         return self._key.digest(kind, value)
 
     # -- tombstones ------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class Erased:
             self._outbox.redis.hset(self._outbox.prefix + keys.ERASED_NAMES, digest, now_ms)
 
     def tombstones(self) -> Tombstones:
-        """As they stand now."""
+        """Give the tombstones as they stand now."""
         with reaching_redis():
             stored: Any = self._outbox.redis.hgetall(self._outbox.prefix + keys.ERASED_NAMES)
         names = {name.decode(): int(at_ms) for name, at_ms in stored.items()}
@@ -97,7 +97,7 @@ class Erased:
         return Tombstones(self._key, {name: at_ms for name, at_ms in names.items() if at_ms > oldest})
 
     def ids(self, event_ids: Sequence[str]) -> frozenset[str]:
-        """Those of `event_ids` that were erased."""
+        """Return those of `event_ids` that were erased."""
         if not event_ids:
             return frozenset()
         with reaching_redis():
@@ -112,7 +112,7 @@ class Erased:
     # -- what still stands in Planhat ------------------------------------------------------------------------
 
     def standing(self, kind: ErasedKind, value: str) -> list[Standing]:
-        """What an erasure of `value` left in Planhat."""
+        """Return what an erasure of `value` left in Planhat."""
         return self._opened(self._stored_standing(kind, value))
 
     def change_standing(
@@ -154,7 +154,7 @@ class Tombstones:
     names: Mapping[str, int]
 
     def cover(self, *, emails: Iterable[str], external_id: str, received_ms: int) -> bool:
-        """Whether something that came in at `received_ms` must not come back. What came in after the erasure is new."""
+        """Tell whether something that came in at `received_ms` must not come back. What came in after the erasure is new."""
         if not self.names:
             return False
         digests = [self.key.digest("email", email.strip().lower()) for email in emails if email]

@@ -39,14 +39,14 @@ class EventArchive:
         self._store = store
 
     def get(self, event_id: str) -> tuple[State, int, bytes] | None:
-        """(state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not
+        """Return (state, when it took that state in ms, the archived record: b"" where its key is gone), or None where it is not
         kept (any more)."""
         with reaching_redis():
             stored: Any = self._store.redis.get(self._store.prefix + keys.event(event_id))
         return self._unpack_event(stored)
 
     def get_many(self, event_ids: Sequence[str]) -> list[tuple[State, int, bytes] | None]:
-        """As `get`, in the order asked for."""
+        """Read many as `get` does one, in the order asked for."""
         if not event_ids:
             return []
         with reaching_redis():
@@ -61,7 +61,7 @@ class EventArchive:
         return STATE_OF[chr(stored[0])], int(stored[1:14]), self._store.opened(stored[14:])
 
     def heads(self, event_ids: Sequence[str]) -> list[EventHead | None]:
-        """The facts of events, in the order asked for; None where one is not kept (any more). However large the bodies are, they
+        """Return the facts of events, in the order asked for; None where one is not kept (any more). However large the bodies are, they
         stay where they are."""
         found: dict[str, EventHead | None] = {}
         left = list(dict.fromkeys(event_ids))
@@ -98,7 +98,7 @@ class EventArchive:
     def minutes(
         self, *, since_ms: int, until_ms: int, source: str = "", oldest_first: bool = False
     ) -> Iterator[tuple[int, list[str]]]:
-        """(minute, the sources that something came in from), newest first."""
+        """Return (minute, the sources that something came in from), newest first."""
         names = [source] if source else self._store.sources()
         first, last = since_ms // 60_000, until_ms // 60_000
         days = range(first // DAY_MINUTES, last // DAY_MINUTES + 1)
@@ -127,7 +127,7 @@ class EventArchive:
             run_commands(self._store.redis, self._store.prefix, *commands[start : start + 500])
 
     def lengths(self, of: Sequence[tuple[str, int]]) -> list[int]:
-        """How many events came in from each (source, minute)."""
+        """Return how many events came in from each (source, minute)."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for name, minute in of:
@@ -135,7 +135,7 @@ class EventArchive:
             return [int(length) for length in pipe.execute()]
 
     def sizes(self, event_ids: Sequence[str]) -> list[int]:
-        """How many bytes each takes as it is stored; 0 where it is not kept (any more)."""
+        """Return how many bytes each takes as it is stored; 0 where it is not kept (any more)."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for event_id in event_ids:
@@ -143,7 +143,7 @@ class EventArchive:
             return [int(size) for size in pipe.execute()]
 
     def listed(self, of: Sequence[tuple[str, int, int, int]]) -> list[list[str]]:
-        """The ids at (source, minute, first position, last position) of the lists, each oldest first."""
+        """Return the ids at (source, minute, first position, last position) of the lists, each oldest first."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for name, minute, first, last in of:
@@ -151,7 +151,7 @@ class EventArchive:
             return [[name.decode() for name in row] for row in pipe.execute()]
 
     def positions(self, of: Sequence[tuple[str, str, int]]) -> list[int | None]:
-        """Where (event id, source, minute) stands in the list, None where it does not."""
+        """Return where (event id, source, minute) stands in the list, None where it does not."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for event_id, name, minute in of:
@@ -159,7 +159,7 @@ class EventArchive:
             return list(pipe.execute())
 
     def at(self, places: Sequence[tuple[str, int, int]]) -> list[str]:
-        """The ids at (source, minute, position); "" where the list has expired. Neighbours are read together."""
+        """Return the ids at (source, minute, position); "" where the list has expired. Neighbours are read together."""
         spans: list[tuple[str, int, int, int]] = []
         for source, minute, position in places:
             if spans and spans[-1][:2] == (source, minute) and position == spans[-1][2] - 1:
@@ -173,7 +173,7 @@ class EventArchive:
         return found
 
     def in_state(self, source: str, minute: int, first: int, last: int, states: Iterable[str]) -> list[int]:
-        """The positions from `first` to `last` at which events are in one of `states` now."""
+        """Return the positions from `first` to `last` at which events are in one of `states` now."""
         letters = "".join(letter for letter, state in STATE_OF.items() if state in states)
         found: list[int] = []
         for start in range(first, last + 1, 1_000):
@@ -182,7 +182,7 @@ class EventArchive:
         return found
 
     def ids(self, *, since_ms: int, until_ms: int, source: str = "") -> Iterator[str]:
-        """The ids of events that came in from `since_ms` to `until_ms`, by minute, oldest first."""
+        """Return the ids of events that came in from `since_ms` to `until_ms`, by minute, oldest first."""
         names = [source] if source else self._store.sources()
         for minute in range(since_ms // 60_000, until_ms // 60_000 + 1):
             with reaching_redis():
@@ -195,7 +195,7 @@ class EventArchive:
                     yield name.decode()
 
     def find(self, delivery_event_ids: Iterable[tuple[str, str]]) -> str | None:
-        """The event id that the dedupe memory holds for the first known of (source, key)."""
+        """Return the event id that the dedupe memory holds for the first known of (source, key)."""
         with reaching_redis():
             for source, key in delivery_event_ids:
                 found: Any = self._store.redis.get(self._store.prefix + keys.seen(source, key))
@@ -204,7 +204,7 @@ class EventArchive:
         return None
 
     def known_as(self, delivery_id: str, sources: Sequence[str]) -> str | None:
-        """The event that a provider's delivery id stands for, where the event's own id is not made of it."""
+        """Return the event that a provider's delivery id stands for, where the event's own id is not made of it."""
         if not sources:
             return None
         names = [self._store.prefix + keys.known(source, delivery_id) for source in sources]
@@ -213,7 +213,7 @@ class EventArchive:
         return next((value.decode() for value in found if value), None)
 
     def of(self, external_id: str, limit: int = 100) -> list[str]:
-        """The ids of a conversation's last events, oldest first."""
+        """Return the ids of a conversation's last events, oldest first."""
         with reaching_redis():
             found: Any = self._store.redis.lrange(
                 self._store.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1

@@ -15,7 +15,7 @@ from struct import pack
 
 
 def fernet_token(key: str | bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """What `Fernet(key).encrypt` makes of all the pieces together, in pieces."""
+    """Return what `Fernet(key).encrypt` makes of all the pieces together, in pieces."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     from cryptography.hazmat.primitives.padding import PKCS7
 

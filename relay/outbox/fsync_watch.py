@@ -18,7 +18,7 @@ _SOON_S: Final = 0.01
 
 
 def answers_early(info: Mapping[str, Any]) -> bool:
-    """Whether this server's WAITAOF is known to answer before the sync with `everysec`. `info`: INFO's section `server`."""
+    """Tell whether this server's WAITAOF is known to answer before the sync with `everysec`. `info`: INFO's section `server`."""
     valkey = _numbers(info.get("valkey_version"))
     if valkey:
         return valkey >= (8, 0)
@@ -46,7 +46,7 @@ class FsyncWatch:
         self._rewriting: Any = None
 
     def heard(self, info: Mapping[str, Any], server_ms: int) -> float | None:
-        """Seconds to wait before asking again; None: the write is on disk."""
+        """Return seconds to wait before asking again; None: the write is on disk."""
         if str(info.get("aof_last_write_status", "")) != "ok":
             return _SOON_S
         syncing = bool(int(info.get("aof_pending_bio_fsync", 1)))
@@ -81,5 +81,5 @@ class FsyncWatch:
 
 
 def server_ms(told: tuple[Any, Any]) -> int:
-    """TIME's answer in epoch ms."""
+    """Give TIME's answer in epoch ms."""
     return int(told[0]) * 1000 + int(told[1]) // 1000

@@ -24,7 +24,7 @@ STATES: tuple[State, ...] = (
 
 
 def balanced(counts: Mapping[str, int]) -> bool:
-    """Whether one source's books balance: each accepted event is in exactly one state. A count below nothing is no count,
+    """Tell whether one source's books balance: each accepted event is in exactly one state. A count below nothing is no count,
     even where the sum is right."""
     states = [counts.get(state, 0) for state in STATES]
     return counts.get("accepted", 0) == sum(states) and min(states) >= 0
@@ -40,7 +40,7 @@ DROPPED_BY = "dropped:"
 
 
 def is_remark(word: str) -> bool:
-    """Whether a count of a source is one beside the books: see `Outbox.remarks`."""
+    """Tell whether a count of a source is one beside the books: see `Outbox.remarks`."""
     return word.startswith(_REMARKS) or word == "privacy_unsaid"
 
 
@@ -89,7 +89,7 @@ class Recorded:
 
     @classmethod
     def of(cls, event_id: str, verdict: bytes) -> Recorded:
-        """What `record` says of an entry, unless it is over its rate."""
+        """Return what `record` says of an entry, unless it is over its rate."""
         if not verdict:
             return cls(event_id)
         if verdict[:1] == b"~":

@@ -172,7 +172,7 @@ SEEN: Final = "seen:"
 
 
 def lane_prefix(lane: str, base: str = BASE) -> str:
-    """What every key of `lane` begins with."""
+    """Return what every key of `lane` begins with."""
     return f"{base}:{{{lane}}}:"
 
 

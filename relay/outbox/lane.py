@@ -39,7 +39,7 @@ class OutboxLane:
     # -- who works on it -------------------------------------------------------------------------------------
 
     def ring(self, *, now_ms: int = 0, clock: bool = False) -> int:
-        """A new generation where something is due and nobody works on it, else 0. `clock`: `now_ms` is what the server's own
+        """Return a new generation where something is due and nobody works on it, else 0. `clock`: `now_ms` is what the server's own
         clock says."""
         return int(self._store.run("ring", [now_ms, WAKE_MS, "clock" if clock else ""]))
 
@@ -50,7 +50,7 @@ class OutboxLane:
         self._store.run("own", [generation, 0, "release"])
 
     def hand_over(self, generation: int) -> int:
-        """The successor's generation, to be rung for; 0 where the lane was no longer ours."""
+        """Return the successor's generation, to be rung for; 0 where the lane was no longer ours."""
         return int(self._store.run("own", [generation, WAKE_MS, "hand_over"]))
 
     # -- claims ----------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class OutboxLane:
         max_bytes: int = BYTES_PER_CLAIM,
         stay: bool = False,
     ) -> Claim:
-        """Up to `limit` due items (at most 1,000, and at most `max_bytes` of stored documents and patches, but always
+        """Claim up to `limit` due items (at most 1,000, and at most `max_bytes` of stored documents and patches, but always
         one), hidden from every other claim until the lease runs out. `stay`: the lane stays ours though nothing is due."""
         args = (generation, limit, lease_ms, now_ms, wake_ms, max_bytes, stay)
         return self._claimed(self._store.run("claim", self._claim_args(*args)))
@@ -74,18 +74,18 @@ class OutboxLane:
     def begin_claim(
         self, generation: int, limit: int, *, lease_ms: int, wake_ms: int, max_bytes: int, stay: bool
     ) -> Callable[[], Claim]:
-        """`claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
+        """Return `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
 
     def read_available(self) -> None:
-        """To be called now and then between a `begin_` and the asking for what became of it; see `Pipe.read_available`."""
+        """Read what has come, now and then between a `begin_` and the asking for what became of it; see `Pipe.read_available`."""
         if self.pipe is not None:
             self.pipe.read_available()
 
     def push(self) -> None:
-        """What `begin_settle` has held back goes now."""
+        """Send now what `begin_settle` has held back."""
         if self.pipe is not None:
             self.pipe.push()
 
@@ -96,7 +96,7 @@ class OutboxLane:
         return lambda: answer
 
     def forget_claims(self) -> None:
-        """That Redis was set back is noted: its claims may count from anywhere."""
+        """Forget the last claim once it is noted that Redis was set back: its claims may count from anywhere."""
         self._last_claim, self.set_back = 0, False
 
     def _claimed(self, answer: list[Any]) -> Claim:
@@ -143,7 +143,7 @@ class OutboxLane:
         return Claim(owned=bool(answer[0]), items=tuple(items), now_ms=int(answer[1]), more=bool(answer[3]))
 
     def renew(self, items: Iterable[Item], *, lease_ms: int = 20_000, now_ms: int = 0) -> frozenset[str]:
-        """The externalIds whose lease was lost."""
+        """Return the externalIds whose lease was lost."""
         lost: set[str] = set()
         for part in script_parts(list(items)):
             args: list[Any] = [now_ms, lease_ms]
@@ -155,14 +155,14 @@ class OutboxLane:
     # -- settlements -----------------------------------------------------------------------------------------
 
     def settle(self, settlements: Sequence[Settlement], *, now_ms: int = 0) -> Settled:
-        """Each settlement takes effect once, if its lease is still held; saying it twice is saying it once."""
+        """Return each settlement takes effect once, if its lease is still held; saying it twice is saying it once."""
         lost: set[str] = set()
         for part in script_parts(settlements):
             lost.update(name.decode() for name in self._store.run("settle", self._settle_args(part, now_ms)))
         return Settled(lost=frozenset(lost))
 
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
-        """`settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
+        """Return `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
         answer = self._send("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
@@ -222,7 +222,7 @@ class OutboxLane:
 
 
 def ring_lanes(stores: Sequence[Store]) -> list[int]:
-    """`OutboxLane.ring` of several lanes that lie behind one client, in one round trip; of one that failed 0. Raises
+    """Return `OutboxLane.ring` of several lanes that lie behind one client, in one round trip; of one that failed 0. Raises
     OutboxUnavailable."""
     answers = run_script_over(stores[0].redis, "ring", [store.prefix for store in stores], [0, WAKE_MS, ""])
     return [answer if isinstance(answer, int) else 0 for answer in answers]

@@ -34,7 +34,7 @@ class Note:
 
 
 def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
-    """Notes live as long as events do, from the last note on."""
+    """Write notes, which live as long as events do, from the last note on."""
     if not notes:
         return
     commands: list[tuple[Any, ...]] = []
@@ -62,7 +62,7 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
 
 
 def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """event id -> its notes, oldest first; ids without one are left out."""
+    """Read event id -> its notes, oldest first; ids without one are left out."""
     if not event_ids:
         return {}
     with reaching_redis():

@@ -53,7 +53,7 @@ class Outbox(Store):
     # -- the door --------------------------------------------------------------------------------------------
 
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
-        """The arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
+        """Return the arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
         seal = self.vault.seal
         args: list[Any] = [
             *(now_ms, self.retention.events_s, self.retention.dedupe_s, self.retention.dead_s),
@@ -81,7 +81,7 @@ class Outbox(Store):
         return args
 
     def record(self, entries: Sequence[Entry], *, now_ms: int = 0) -> tuple[int, list[Recorded]]:
-        """(generation to ring for or 0, what became of each). The web side goes through `Recorder`, which commits
+        """Return (generation to ring for or 0, what became of each). The web side goes through `Recorder`, which commits
         all waiting requests at once; this is the same script for everybody else."""
         answer = self.run("record", self.record_args([(e, 0) for e in entries], now_ms=now_ms))
         return int(answer[0]), [
@@ -89,7 +89,7 @@ class Outbox(Store):
         ]
 
     def replay(self, again: Sequence[tuple[str, str, str, bytes]], *, now_ms: int = 0) -> int:
-        """(event_id, source, externalId, patch): settled events wait again; how many did."""
+        """Return (event_id, source, externalId, patch): settled events wait again; how many did."""
         moved = 0
         for part in script_parts(again):
             args: list[Any] = [now_ms, len(part)]
@@ -101,7 +101,7 @@ class Outbox(Store):
     # -- what stands there -----------------------------------------------------------------------------------
 
     def ledger(self) -> dict[str, dict[str, int]]:
-        """source -> accepted, duplicate and every state, all present."""
+        """Give source -> accepted, duplicate and every state, all present."""
         names = self.sources()
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=True)
@@ -117,7 +117,7 @@ class Outbox(Store):
         }
 
     def remarks(self, *, since_ms: int = 0) -> dict[str, dict[str, int]]:
-        """source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
+        """Give source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
         `empty:no_text` (events without words), `privacy_unsaid`. With `since_ms` only words that were counted again since:
         what was mended before is not told for ever."""
         names = self.sources()
@@ -146,7 +146,7 @@ class Outbox(Store):
         )
 
     def pending_items(self) -> int:
-        """Conversations that wait, held and throttled ones included."""
+        """Return conversations that wait, held and throttled ones included."""
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             for name in self.sources():
@@ -154,13 +154,13 @@ class Outbox(Store):
             return sum(pipe.execute())
 
     def pending_of(self, source: str) -> int:
-        """Conversations of one source that wait."""
+        """Return conversations of one source that wait."""
         with reaching_redis():
             number: Any = self.redis.zcard(self.prefix + keys.due(source))
         return int(number)
 
     def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
-        """When the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
+        """Return when the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
@@ -173,7 +173,7 @@ class Outbox(Store):
         return int(min(times)) if times else None
 
     def note_newer(self, external_ids: Sequence[str], *, now_ms: int = 0) -> None:
-        """These wait for a newer release's workers; said again each time that they are handed back."""
+        """Note that these wait for a newer release's workers; said again each time that they are handed back."""
         now_ms = now_ms or self.about_ms()
         scores = [word for name in external_ids for word in (now_ms, name)]
         run_commands(
@@ -184,7 +184,7 @@ class Outbox(Store):
         )
 
     def newer_count(self, *, now_ms: int = 0) -> int:
-        """Conversations that wait because only a newer release reads what it wrote of them."""
+        """Return conversations that wait because only a newer release reads what it wrote of them."""
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
             number: Any = self.redis.zcount(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
@@ -196,7 +196,7 @@ class Outbox(Store):
         return (self.opened(stored) or None) if stored else None
 
     def documents(self, external_ids: Sequence[str]) -> list[bytes | None]:
-        """As `document`, in the order asked for."""
+        """Read many as `document` does one, in the order asked for."""
         if not external_ids:
             return []
         with reaching_redis():
@@ -204,7 +204,7 @@ class Outbox(Store):
         return [(self.opened(value) or None) if value else None for value in stored]
 
     def waiting_patches(self, external_id: str) -> list[Pending]:
-        """What waits, oldest first; a patch whose key is gone is b""."""
+        """Return what waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
             stored: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
         return [self.pending(entry, lenient=True) for entry in stored]
@@ -225,7 +225,7 @@ class Outbox(Store):
     # -- the kill switch and what was refused ------------------------------------------------------------------
 
     def drops(self) -> list[dict[str, Any]]:
-        """What is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
+        """Return what is being dropped now: id, source ("" for all), where ("" for all), until_ms."""
         with reaching_redis():
             stored: dict[bytes, bytes] = self.home.redis.hgetall(self.home.prefix + keys.DROPS)  # type: ignore[assignment]
         rows: list[dict[str, Any]] = [orjson.loads(value) for value in stored.values()]
@@ -237,7 +237,7 @@ class Outbox(Store):
             self.home.redis.hset(self.home.prefix + keys.DROPS, row["id"], orjson.dumps(row))
 
     def dropped(self, drop_ids: Sequence[str]) -> list[dict[str, int]]:
-        """What each of these has dropped: source -> events."""
+        """Return what each of these has dropped: source -> events."""
         if not drop_ids:
             return []
         with reaching_redis():
@@ -252,7 +252,7 @@ class Outbox(Store):
             return bool(self.home.redis.hdel(self.home.prefix + keys.DROPS, drop_id))
 
     def rejected(self, limit: int) -> list[dict[str, Any]]:
-        """The last refused requests, newest first: at_ms, source, reason, kind, bytes, from (a network prefix)."""
+        """Return the last refused requests, newest first: at_ms, source, reason, kind, bytes, from (a network prefix)."""
         with reaching_redis():
             rows: Any = self.home.redis.lrange(self.home.prefix + keys.REJECTED, 0, limit - 1)
         return [orjson.loads(row) for row in rows]

@@ -46,7 +46,7 @@ OURS: Final = Relation(True)
 
 
 def holder_of(url: str, token: str) -> str:
-    """A fingerprint that tells nothing of the token."""
+    """Return a fingerprint that tells nothing of the token."""
     return sha256(f"relay lane holder\x1f{_address(url)}\x1f{token}".encode()).hexdigest()[:16]
 
 
@@ -59,7 +59,7 @@ class Ownership:
         self._token = token
 
     def look(self, *, claim: bool) -> Relation:
-        """What the lane itself says, in one question; with `claim` one that is nobody's becomes ours. `known` False: Planhat
+        """Return what the lane itself says, in one question; with `claim` one that is nobody's becomes ours. `known` False: Planhat
         must be asked. Raises OutboxUnavailable."""
         token = self._token()
         if not token:
@@ -110,11 +110,11 @@ class Ownership:
         return Relation(False, self._sentence(owner, "this one delivers elsewhere"))
 
     def seen(self, planhat_id: str) -> None:
-        """A conversation of the lane was read in Planhat: it proves whose token that was."""
+        """Note that a conversation of the lane was read in Planhat: it proves whose token that was."""
         self._run("witness", holder_of(self._url, self._token()), planhat_id)
 
     def adopt(self) -> Owner:
-        """From now on the lane is ours; whose it was."""
+        """Make the lane ours from now on; gives whose it was."""
         before = self.read()
         self._run("replace", holder_of(self._url, self._token()))
         return before

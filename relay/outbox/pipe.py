@@ -62,7 +62,7 @@ class Pipe:
         self._kept: bytes = b""
 
     def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
-        """`corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
+        """Return `corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
         it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])
@@ -88,7 +88,7 @@ class Pipe:
         return asked
 
     def push(self) -> None:
-        """What was kept goes now."""
+        """Send now what was kept."""
         try:
             self._push()
         except (RedisError, OSError) as error:
@@ -165,12 +165,12 @@ class Pipe:
         self._reader.feed(self._chunk, 0, size)
 
     def reset(self) -> None:
-        """Nobody will ask for what is outstanding: whatever was sent takes effect, or not."""
+        """Give up what is outstanding, for which nobody will ask: whatever was sent takes effect, or not."""
         if self._outstanding:
             self._break(redis.ConnectionError("given up"))
 
     def give_back(self) -> None:
-        """Nothing is to be sent for a while: its connection is anybody's in the pool."""
+        """Give the connection back, as nothing is to be sent for a while: it is anybody's in the pool."""
         self.reset()
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -54,7 +54,7 @@ def give_sign(
     started_ms: int,
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """`due_s`: the next sign comes within so many seconds."""
+    """Give a sign. `due_s`: the next sign comes within so many seconds."""
     now_ms = outbox.now_ms()
     told = {
         "role": role,
@@ -74,20 +74,20 @@ def give_sign(
 
 
 def config_facts(version: str, refused: str) -> dict[str, Any]:
-    """What a sign says of the config that its process goes by. `refused`: the first mistake of the file's, where that was not
+    """Return what a sign says of the config that its process goes by. `refused`: the first mistake of the file's, where that was not
     taken over, else ""."""
     return {"config": version, **({"config_refused": refused[:500]} if refused else {})}
 
 
 def leave(outbox: Outbox, who: str) -> None:
-    """An orderly end: nobody waits for the next sign."""
+    """Take the process out at an orderly end: nobody waits for the next sign."""
     run_commands(
         outbox.home.redis, outbox.home.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who)
     )
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
-    """Those of the last hour, by name."""
+    """Return those of the last hour, by name."""
     now_ms = now_ms or outbox.now_ms()
     with reaching_redis():
         stored: Any = outbox.home.redis.hgetall(outbox.home.prefix + keys.PROCESSES)
@@ -125,7 +125,7 @@ class Delivering:
     dying: dict[str, str]
 
     def sentence(self, now_ms: int) -> str:
-        """ "" while somebody delivers, else what is known."""
+        """Return "" while somebody delivers, else what is known."""
         if self.alive:
             return ""
         asked = (
@@ -138,7 +138,7 @@ class Delivering:
 
 
 def delivering(outbox: Outbox, processes: Sequence[Process], *, now_ms: int) -> Delivering:
-    """What the signs say of delivery. An older release's workers give theirs by their supervisor alone."""
+    """Return what the signs say of delivery. An older release's workers give theirs by their supervisor alone."""
     flush = [process for process in processes if process.role == "flush"]
     dying: dict[str, str] = {}
     for process in processes:

@@ -85,7 +85,7 @@ _PIPELINED: Final = " of pipeline caused error: "
 
 
 def unavailable_reason(error: BaseException) -> str:
-    """`full`, `read-only`, `loading`, `wrong password`, `no answer in time`, ...; the exception's name for what is none of
+    """Return `full`, `read-only`, `loading`, `wrong password`, `no answer in time`, ...; the exception's name for what is none of
     these."""
     if isinstance(error, Away):
         return error.reason
@@ -102,7 +102,7 @@ def unavailable_reason(error: BaseException) -> str:
 
 
 def error_code(error: BaseException) -> str:
-    """The word that the server's error began with (`OOM`, `MISCONF`, ...); "" where it did not come from the server, or
+    """Return the word that the server's error began with (`OOM`, `MISCONF`, ...); "" where it did not come from the server, or
     its class says it all."""
     told = getattr(error, "status_code", None)
     if isinstance(told, str):
@@ -114,7 +114,7 @@ def error_code(error: BaseException) -> str:
 
 
 def perhaps_done(error: BaseException) -> bool:
-    """Whether the server may have done it all the same: it was asked, and its answer did not come."""
+    """Tell whether the server may have done it all the same: it was asked, and its answer did not come."""
     if isinstance(error, (AuthenticationError, BusyLoadingError, MaxConnectionsError)):
         return False
     if isinstance(error, (TimeoutError, ConnectionError)):

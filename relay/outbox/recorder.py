@@ -89,11 +89,11 @@ class Recorder:
         self._asking: asyncio.Task[None] | None = None
 
     def reconnected(self) -> None:
-        """What was known of the server is known no longer."""
+        """Forget what was known of the server."""
         self.durable.reconnected()
 
     async def record(self, entries: Sequence[tuple[Entry, float]]) -> list[Recorded]:
-        """What became of each entry, once it is durable. Raises OutboxUnavailable (nothing counts as kept) or
+        """Return what became of each entry, once it is durable. Raises OutboxUnavailable (nothing counts as kept) or
         OverRate (the source is over its rate; of this request nothing was kept)."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Recorded]] = loop.create_future()
@@ -103,7 +103,7 @@ class Recorder:
         return await future
 
     async def find_threads(self, asked: Sequence[ThreadIds], lane: str = "") -> list[str]:
-        """The thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more.
+        """Return the thread of each mail, "" where none is known, or nobody can say now: what is written is compared once more.
         `lane` is this one's own."""
         nothing = [""] * len(asked)
         if self._refuses(asyncio.get_running_loop()):

@@ -70,7 +70,7 @@ class RedisUrl:
         return self.scheme.endswith("+cluster")
 
     def shown(self) -> str:
-        """For people: without user, password and options."""
+        """Write it for people: without user, password and options."""
         if self.scheme == "unix":
             return f"unix://{self.path}"
         places = ",".join(f"{host}:{port}" for host, port in self.hosts)
@@ -80,7 +80,7 @@ class RedisUrl:
 
 
 def parse_redis_url(text: str) -> RedisUrl:
-    """Raises SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
+    """Raise SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
     text = text.strip()
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in SCHEMES:

@@ -17,13 +17,13 @@ LOOK_MS: Final = 500
 
 
 def online_replicas(info: Mapping[str, Any]) -> int:
-    """How many replicas follow this server, by INFO's section `replication`."""
+    """Return how many replicas follow this server, by INFO's section `replication`."""
     rows = [value for key, value in info.items() if re.fullmatch(r"slave\d+", key)]
     return sum(isinstance(row, Mapping) and row.get("state") == "online" for row in rows)
 
 
 def too_few(online: int, wanted: int) -> str:
-    """ "what; what to do" where fewer follow than are to have each write, else ""."""
+    """Return "what; what to do" where fewer follow than are to have each write, else ""."""
     if online >= wanted:
         return ""
     return (
@@ -38,7 +38,7 @@ def not_confirmed(acknowledged: int, wanted: int) -> str:
 
 
 def no_spare(online: int, wanted: int) -> str:
-    """ "what; what to do" where a failover leaves too few, else "". Said where there are enough now."""
+    """Return "what; what to do" where a failover leaves too few, else "". Said where there are enough now."""
     if not wanted or online > wanted:
         return ""
     return (

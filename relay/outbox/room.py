@@ -14,21 +14,21 @@ _MOST_BYTES: Final = 256_000_000
 
 
 def head_room(max_bytes: int) -> int:
-    """Bytes below `maxmemory` that the door does not use; 0 where there is no limit."""
+    """Return bytes below `maxmemory` that the door does not use; 0 where there is no limit."""
     if not max_bytes:
         return 0
     return int(min(max(max_bytes * _PART, _LEAST_BYTES), _MOST_BYTES, max_bytes / 4))
 
 
 def room_left(found: Durability) -> int | None:
-    """Bytes that the door may still write; None: no limit."""
+    """Return bytes that the door may still write; None: no limit."""
     if not found.max_bytes:
         return None
     return found.max_bytes - head_room(found.max_bytes) - found.used_bytes
 
 
 def nearly_full(found: Durability) -> str:
-    """ "" while the door may write, else a sentence that says what to do."""
+    """Return "" while the door may write, else a sentence that says what to do."""
     left = room_left(found)
     if left is None or left > 0:
         return ""

@@ -22,7 +22,7 @@ _INCLUDE = re.compile(r"(?m)^-- include (\w+)$")
 
 @cache
 def script_text(name: str) -> tuple[str, str]:
-    """(SHA1, text) of `name`.lua, with what it includes: a line `-- include other` stands for `other`.lua."""
+    """Return (SHA1, text) of `name`.lua, with what it includes: a line `-- include other` stands for `other`.lua."""
     folder = files("relay.outbox")
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
     text = _INCLUDE.sub(lambda found: folder.joinpath(f"{found[1]}.lua").read_text(encoding="utf-8"), text)
@@ -43,7 +43,7 @@ def reaching_redis() -> Iterator[None]:
 
 @contextmanager
 def unless_full() -> Iterator[None]:
-    """As `reaching_redis`, for what can be done without: while Redis's memory is full it is left undone."""
+    """Do as `reaching_redis` does, for what can be done without: while Redis's memory is full it is left undone."""
     try:
         with reaching_redis():
             yield
@@ -53,7 +53,7 @@ def unless_full() -> Iterator[None]:
 
 
 def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
-    """One script, all of it or nothing. Raises OutboxUnavailable."""
+    """Return one script, all of it or nothing. Raises OutboxUnavailable."""
     sha, text = script_text(name)
     with reaching_redis():
         try:
@@ -63,7 +63,7 @@ def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any])
 
 
 def run_script_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-    """One script for each of `calls`, sent together; each is all of it or nothing. It must be idempotent: where the answers
+    """Return one script for each of `calls`, sent together; each is all of it or nothing. It must be idempotent: where the answers
     got lost on the way, all are sent again. Raises OutboxUnavailable."""
     for last in (False, False, True):
         try:
@@ -88,7 +88,7 @@ def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Seque
 def run_script_over(
     client: redis.Redis, name: str, prefixes: Sequence[str], args: Sequence[Any]
 ) -> list[Any]:
-    """One script for each of several lanes that `client` reaches, sent together; the answers, of one that failed
+    """Return one script for each of several lanes that `client` reaches, sent together; the answers, of one that failed
     its error. Raises OutboxUnavailable."""
     sha, text = script_text(name)
     with reaching_redis():
@@ -100,7 +100,7 @@ def run_script_over(
 
 
 def run_commands(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
-    """Small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
+    """Return small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
     argument...) each; their answers. Raises OutboxUnavailable."""
     args: list[Any] = []
     for command, key, *arguments in commands:

@@ -27,7 +27,7 @@ class Sessions:
         self._set(self._key(keys.session, session), facts, ttl_s)
 
     def read(self, session: str) -> dict[str, Any] | None:
-        """What was kept of a session; None where it was ended, has expired or never was."""
+        """Return what was kept of a session; None where it was ended, has expired or never was."""
         with reaching_redis():
             return self._facts(self._outbox.redis.get(self._key(keys.session, session)))
 
@@ -39,7 +39,7 @@ class Sessions:
         self._set(self._key(keys.code, code), facts, ttl_s)
 
     def take_code(self, code: str) -> dict[str, Any] | None:
-        """What was kept of a code; it is good once."""
+        """Return what was kept of a code; it is good once."""
         with reaching_redis():
             return self._facts(self._outbox.redis.getdel(self._key(keys.code, code)))
 

@@ -56,7 +56,7 @@ class SharedMetrics:
         moved[number] = moved.get(number, 0) + len(values)
 
     def flush(self, *, force: bool = True) -> None:
-        """Never raises: a metric is not worth a delivery. What could not be written is kept for the next time."""
+        """Write the metrics. Never raises: a metric is not worth a delivery. What could not be written is kept for the next time."""
         if not self._moved or (not force and time.monotonic() - self._flushed_at < self._flush_every_s):
             return
         moved, self._moved = self._moved, {}
@@ -91,7 +91,7 @@ def escape_label(value: str) -> str:
 
 
 def exposition(stored: Mapping[str, float]) -> Iterable[str]:
-    """What `SharedMetrics.read` gave, as Prometheus text lines."""
+    """Return what `SharedMetrics.read` gave, as Prometheus text lines."""
     counters: dict[str, list[tuple[str, float]]] = {}
     histograms: dict[str, dict[str, dict[str, float]]] = {}
     for field, value in sorted(stored.items()):

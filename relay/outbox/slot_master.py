@@ -54,7 +54,7 @@ class SlotMaster:
         self._options = {**options, "socket_timeout": one_s, "socket_connect_timeout": one_s}
 
     def find(self) -> Node:
-        """Raises Away where no node tells, SlowToTell where the time was spent before one did."""
+        """Raise Away where no node tells, SlowToTell where the time was spent before one did."""
         asking = _Asking(self)
         for node in asking:
             connection: Any = (SSLConnection if self._tls else Connection)(
@@ -71,7 +71,7 @@ class SlotMaster:
         raise asking.why()
 
     async def find_async(self) -> Node:
-        """`find`, in an event loop."""
+        """Return `find`, in an event loop."""
         asking = _Asking(self)
         for node in asking:
             connection: Any = (AsyncSslConnection if self._tls else AsyncConnection)(
@@ -88,7 +88,7 @@ class SlotMaster:
         raise asking.why()
 
     def nodes(self) -> list[Node]:
-        """In the order in which they are to be asked."""
+        """Return the nodes in the order in which they are to be asked."""
         return list(self._nodes)
 
     def learn(self, first: Sequence[Node], last: Sequence[Node]) -> None:

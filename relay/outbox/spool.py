@@ -97,7 +97,7 @@ class Spool:
         return db
 
     def append(self, rows: Sequence[bytes]) -> None:
-        """All of `rows` are on disk when this returns. Raises OutboxUnavailable over the cap or on a full disk."""
+        """Write `rows`; all of them are on disk when this returns. Raises OutboxUnavailable over the cap or on a full disk."""
         sealed = [self._vault.seal(row) for row in rows]
         size = sum(len(row) for row in sealed)
         with self._lock:
@@ -119,7 +119,7 @@ class Spool:
             self.size_bytes += size
 
     def oldest(self, limit: int = 200, *, after: int = 0) -> list[Spooled]:
-        """The oldest readable rows behind the row `after`, in order; damaged ones are set aside on the way. None: what is
+        """Return the oldest readable rows behind the row `after`, in order; damaged ones are set aside on the way. None: what is
         counted is put right, since somebody may have erased rows beside us."""
         with self._lock:
             rows = self._db.execute(
@@ -158,7 +158,7 @@ class Spool:
             self.set_aside += 1
 
     def add_aside(self, sealed: Sequence[bytes], why: str) -> None:
-        """Rows from a damaged file, for a person to look at."""
+        """Add rows from a damaged file, for a person to look at."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO aside (why, row) VALUES (?, ?)", [(why, row) for row in sealed])

@@ -71,7 +71,7 @@ class Retention:
 
     @classmethod
     def of(cls, kept: Kept, *, dedupe_s: float | None = None) -> Self:
-        """From the config's `keep`; never less than a second. `dedupe_s` in the place of its own."""
+        """Make it from the config's `keep`; never less than a second. `dedupe_s` in the place of its own."""
         return cls(
             events_s=_whole(kept.events_s),
             documents_s=_whole(kept.documents_s),
@@ -118,25 +118,25 @@ class Store:
         return self._home
 
     def now_ms(self) -> int:
-        """Redis's own time, in epoch ms. Raises OutboxUnavailable, as everything here."""
+        """Give Redis's own time, in epoch ms. Raises OutboxUnavailable, as everything here."""
         with reaching_redis():
             seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
     def about_ms(self) -> int:
-        """`now_ms`, some milliseconds behind at most, and nearly always without asking."""
+        """Return `now_ms`, some milliseconds behind at most, and nearly always without asking."""
         return self.clock.now_ms()
 
     def run(self, name: str, args: Sequence[Any]) -> Any:
-        """One script, all of it or nothing."""
+        """Return one script, all of it or nothing."""
         return run_script(self.redis, name, self.prefix, args)
 
     def run_many(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-        """One script several times, sent together."""
+        """Return one script several times, sent together."""
         return run_script_many(self.redis, name, self.prefix, calls)
 
     def sources(self) -> list[str]:
-        """The names of all sources that ever sent something, sorted."""
+        """Return the names of all sources that ever sent something, sorted."""
         with reaching_redis():
             names: set[bytes] = self.redis.smembers(self.prefix + keys.SOURCES)  # type: ignore[assignment]
         return sorted(name.decode() for name in names)
@@ -161,6 +161,6 @@ class Store:
 
 
 def script_parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """What one script may handle at a time, in order."""
+    """Return what one script may handle at a time, in order."""
     for start in range(0, len(things), ITEMS_PER_SCRIPT):
         yield things[start : start + ITEMS_PER_SCRIPT]

@@ -24,13 +24,13 @@ _PART = 500
 
 
 def thread_args(thread: str, ids: ThreadIds) -> tuple[Any, ...]:
-    """What `record` is told of a mail's thread, behind its entry."""
+    """Return what `record` is told of a mail's thread, behind its entry."""
     counts = (len(ids.own), len(ids.named))
     return (_raw(thread), ids.first, int(ids.begins), *counts, *ids.own, *ids.named)
 
 
 def find_args(asked: Sequence[ThreadIds]) -> list[Any]:
-    """The arguments of one `thread` script."""
+    """Return the arguments of one `thread` script."""
     args: list[Any] = [len(asked)]
     for ids in asked:
         args += (len(ids.own), len(ids.named), *ids.own, *ids.named)
@@ -38,7 +38,7 @@ def find_args(asked: Sequence[ThreadIds]) -> list[Any]:
 
 
 def names_of(answer: Iterable[bytes]) -> list[str]:
-    """What `thread` answers: "" where nothing is known."""
+    """Return what `thread` answers: "" where nothing is known."""
     return [name.decode("utf-8", "surrogatepass") for name in answer]
 
 
@@ -50,13 +50,13 @@ class Threads:
         self._prefix = prefix
 
     def find(self, asked: Sequence[ThreadIds]) -> list[str]:
-        """The thread of each, "" where none is known. Raises OutboxUnavailable."""
+        """Return the thread of each, "" where none is known. Raises OutboxUnavailable."""
         if not asked:
             return []
         return names_of(run_script(self._redis, "thread", self._prefix, find_args(asked)))
 
     def where(self, asked: Sequence[ThreadIds]) -> list[str]:
-        """The thread in which each stands that was recorded: what it names says nothing more."""
+        """Return the thread in which each stands that was recorded: what it names says nothing more."""
         return self.find([ThreadIds(ids.own, (), ids.first, ids.begins) for ids in asked])
 
     def forget(self, ids: Iterable[str]) -> int:
@@ -92,13 +92,13 @@ class Threads:
         return sorted(roots)
 
     def moved(self, limit: int) -> list[str]:
-        """Events whose thread turned out to be part of another, the longest known first."""
+        """Return events whose thread turned out to be part of another, the longest known first."""
         with reaching_redis():
             found: Any = self._redis.lrange(self._prefix + keys.RETHREAD, 0, limit - 1)
         return [one.decode() for one in found]
 
     def done(self, event_ids: Iterable[str]) -> None:
-        """These have been mapped again. One that has come again meanwhile stays."""
+        """Take away those that have been mapped again. One that has come again meanwhile stays."""
         with reaching_redis():
             pipe = self._redis.pipeline(transaction=False)
             for event_id in event_ids:

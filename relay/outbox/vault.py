@@ -54,7 +54,7 @@ class Vault:
         return b"e" + fernet.encrypt(value) if fernet else value
 
     def seal_entry(self, entry: Entry, body: Iterable[bytes]) -> Entry:
-        """The entry with all of it sealed, a body behind its record that comes in pieces: of a large one there is one sealed copy at a
+        """Return the entry with all of it sealed, a body behind its record that comes in pieces: of a large one there is one sealed copy at a
         time, and nothing beside it."""
         fernet = self._current()
         packer = zlib.compressobj(1)
@@ -77,7 +77,7 @@ class Vault:
         )
 
     def open(self, stored: bytes) -> bytes:
-        """Raises NewerRecord for what a newer release wrote, ValueError for what is damaged, or was encrypted with a key that is no
+        """Raise NewerRecord for what a newer release wrote, ValueError for what is damaged, or was encrypted with a key that is no
         longer given."""
         kind, value = stored[:1], stored[1:]
         if kind == b"d":
@@ -105,7 +105,7 @@ class Vault:
         raise _unknown(kind)
 
     def open_line(self, stored: bytes, *, whole: bool) -> bytes | None:
-        """The first line of a value, of which `stored` is all (`whole`) or the beginning. None: more of it is needed. Raises
+        """Return the first line of a value, of which `stored` is all (`whole`) or the beginning. None: more of it is needed. Raises
         ValueError as `open` does."""
         kind, value = stored[:1], stored[1:]
         if kind == b"p":

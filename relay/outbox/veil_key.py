@@ -37,13 +37,13 @@ class VeilKey:
         return self._kept
 
     def known(self) -> bytes:
-        """The key, without asking Redis: for the event loop. Raises OutboxUnavailable before the first call."""
+        """Return the key, without asking Redis: for the event loop. Raises OutboxUnavailable before the first call."""
         if not self._kept and not self._configured():
             raise OutboxUnavailable("the key of redacted values is not known yet")
         return self()
 
     def digest(self, kind: str, value: str) -> str:
-        """What `value` is remembered by; 24 hex digits."""
+        """Return what `value` is remembered by; 24 hex digits."""
         text = f"{kind}\x1f{value}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self(), digest_size=12).hexdigest()
 

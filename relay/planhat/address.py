@@ -22,17 +22,17 @@ _LOOPBACK: Final = re.compile(r"(localhost|127\.[0-9.]+)(:|/|$)", re.ASCII)
 
 
 def extid(external_id: str) -> str:
-    """The key that addresses a record by its externalId."""
+    """Return the key that addresses a record by its externalId."""
     return f"extid-{external_id}"
 
 
 def srcid(source_id: str) -> str:
-    """The key that addresses a record by its sourceId."""
+    """Return the key that addresses a record by its sourceId."""
     return f"srcid-{source_id}"
 
 
 def base_url(text: str) -> str:
-    """The API's base URL out of a URL, a host, the host of the app (`app-us3.planhat.com`) or a bare cluster (`us3`).
+    """Return the API's base URL out of a URL, a host, the host of the app (`app-us3.planhat.com`) or a bare cluster (`us3`).
 
     Raises SettingsInvalid, also for an address of the app, which does not tell its cluster. Source for clusters: `https://api-<cluster>.planhat.com`, from public clients.
     """
@@ -61,14 +61,14 @@ def base_url(text: str) -> str:
 
 
 def path_of(collection: str, key: str) -> str:
-    """The path of one record, with the key encoded as one segment."""
+    """Return the path of one record, with the key encoded as one segment."""
     if not key or key in (".", "..", "extid-", "srcid-"):
         raise PlanhatNotFound("an empty key names no record")
     return f"/{collection}/{quote(key, safe='')}"
 
 
 def cluster_urls(url: str) -> tuple[str, ...]:
-    """The API's base URLs on every known cluster but the one of `url`; none where `url` is not at Planhat's domain."""
+    """Return the API's base URLs on every known cluster but the one of `url`; none where `url` is not at Planhat's domain."""
     host = urlsplit(url).hostname or ""
     if not host.endswith(f".{_DOMAIN}"):
         return ()
@@ -77,7 +77,7 @@ def cluster_urls(url: str) -> tuple[str, ...]:
 
 
 def record_link(tenant: str, planhat_id: str) -> str:
-    """The page of a conversation in Planhat's app; "" without a tenant's name or an id.
+    """Return the page of a conversation in Planhat's app; "" without a tenant's name or an id.
 
     Source: public notes of a team that uses Planhat, 2026.
     """

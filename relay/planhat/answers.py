@@ -50,7 +50,7 @@ class Report:
         return self.created + self.updated + self.nonupdates
 
     def all_created(self, already: int) -> bool | None:
-        """Whether what no name decides was created, `already` created ones being named. None: the counts do not tell."""
+        """Tell whether what no name decides was created, `already` created ones being named. None: the counts do not tell."""
         if self.nonupdates:
             return None
         if self.created > already:
@@ -58,7 +58,7 @@ class Report:
         return False if self.updated else None
 
     def only_id(self) -> str:
-        """Planhat's id of the only item of a call, if the answer gives exactly one."""
+        """Return planhat's id of the only item of a call, if the answer gives exactly one."""
         ids = {key.planhat_id for key in (*self.inserted, *self.updated_keys)}
         ids |= {*self.modified, *self.upserted}
         known = {planhat_id for planhat_id in ids if planhat_id}

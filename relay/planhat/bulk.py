@@ -44,7 +44,7 @@ class Result:
 
 
 def row_of(position: int, item: Mapping[str, Any]) -> InputRow:
-    """An item, ready to send. Raises TypeError when it holds what JSON cannot."""
+    """Return an item, ready to send. Raises TypeError when it holds what JSON cannot."""
 
     def text(name: str) -> str | None:
         value = item.get(name)
@@ -56,7 +56,7 @@ def row_of(position: int, item: Mapping[str, Any]) -> InputRow:
 def cut(
     rows: Iterable[InputRow], *, max_items: int = MAX_ITEMS, max_bytes: int = 4_000_000
 ) -> Iterator[list[InputRow]]:
-    """Rows in calls of at most so many items and bytes of JSON; a row larger than a call goes alone. A key that
+    """Return rows in calls of at most so many items and bytes of JSON; a row larger than a call goes alone. A key that
     comes twice starts a new call, since nobody knows what Planhat does with two of one key in one request."""
     batch: list[InputRow] = []
     size = 2
@@ -97,7 +97,7 @@ class BulkUpsert:
         self.calls = 0
 
     def send(self, batch: Sequence[InputRow]) -> Iterator[Result]:
-        """One result for each row, in no particular order. Raises Stopped, after all results, once Planhat takes nothing
+        """Return one result for each row, in no particular order. Raises Stopped, after all results, once Planhat takes nothing
         more."""
         resolution = Resolution(
             [

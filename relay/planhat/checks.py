@@ -55,7 +55,7 @@ def check_planhat(
     models: Iterable[tuple[str, str]] = MODELS,
     writing: bool = True,
 ) -> Iterator[DoctorLine]:
-    """All checks, in the order in which mending them helps. Ends early when nothing further can be known.
+    """Return all checks, in the order in which mending them helps. Ends early when nothing further can be known.
 
     `now_s` is Unix time; `token_expires` an ISO date or ""; `types` those of the config, `custom_fields` what its rules
     write. `clusters`: base URLs that are asked whether they take the token, where this one does not. Never raises
@@ -127,7 +127,7 @@ def _token_check(planhat: Planhat, clusters: Iterable[str]) -> DoctorLine:
 
 
 def check_custom_fields(planhat: Planhat, written: Mapping[str, FieldKind | None]) -> Iterator[DoctorLine]:
-    """What the rules write beside what the tenant has, to the letter. Raises PlanhatError."""
+    """Return what the rules write beside what the tenant has, to the letter. Raises PlanhatError."""
     if not written:
         return
     findings = compare_fields(written, read_definitions(planhat.custom_fields()))
@@ -138,7 +138,7 @@ def check_custom_fields(planhat: Planhat, written: Mapping[str, FieldKind | None
 
 
 def check_token_age(token_expires: str, today: date) -> DoctorLine:
-    """How long the token lasts, by what the config says."""
+    """Return how long the token lasts, by what the config says."""
     try:
         days = (date.fromisoformat(token_expires[:10]) - today).days
     except ValueError:
@@ -214,7 +214,7 @@ def _type_checks(planhat: Planhat, types: Iterable[str]) -> Iterator[DoctorLine]
 
 
 def tenants_spelling(name: str, seen: Iterable[str]) -> str:
-    """The type among `seen` that differs from `name` in case, blanks or invisible characters alone; "" where there is none, or
+    """Return the type among `seen` that differs from `name` in case, blanks or invisible characters alone; "" where there is none, or
     the name itself is there."""
     seen = set(seen)
     if name in seen:

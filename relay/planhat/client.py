@@ -79,7 +79,7 @@ class Planhat:
     # ---- the bulk upsert, which never raises
 
     def upsert_raw(self, body: bytes, *, timeout_s: float | None = None) -> Answer:
-        """`PUT /conversations` with a JSON array that is ready to send. Every outcome is a value."""
+        """Return `PUT /conversations` with a JSON array that is ready to send. Every outcome is a value."""
         try:
             reply = self._http.call("PUT", "/conversations", body=body, timeout_s=timeout_s)
         except PlanhatUnavailable as error:
@@ -91,17 +91,17 @@ class Planhat:
     # ---- the six conversation operations
 
     def create(self, conversation: Mapping[str, Any], *, timeout_s: float | None = None) -> Conversation:
-        """POST. Planhat makes a second record when the externalId exists already; `upsert` does not."""
+        """Make one (POST). Planhat makes a second record when the externalId exists already; `upsert` does not."""
         return cast(Conversation, self._record("POST", "/conversations", conversation, timeout_s=timeout_s))
 
     def update(self, key: str, changes: Mapping[str, Any], *, timeout_s: float | None = None) -> Conversation:
-        """PUT one; what is left out stays as it is. `key`: an `_id`, `extid-...` or `srcid-...`."""
+        """Change one (PUT); what is left out stays as it is. `key`: an `_id`, `extid-...` or `srcid-...`."""
         return cast(
             Conversation, self._record("PUT", path_of("conversations", key), changes, timeout_s=timeout_s)
         )
 
     def get(self, key: str, *, timeout_s: float | None = None) -> Conversation:
-        """GET one by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
+        """Read one (GET) by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
         return cast(Conversation, self._record("GET", path_of("conversations", key), timeout_s=timeout_s))
 
     def list_page(
@@ -114,7 +114,7 @@ class Planhat:
         select: Iterable[str] = (),
         timeout_s: float | None = None,
     ) -> list[Conversation]:
-        """One page of GET /conversations. Planhat's default is 30, its most 2,000; `sort="-date"` is descending."""
+        """Return one page of GET /conversations. Planhat's default is 30, its most 2,000; `sort="-date"` is descending."""
         query = _query(companyId=",".join(company_ids), limit=limit, offset=offset, sort=sort, select=select)
         return cast(list[Conversation], self._records("/conversations", query, timeout_s=timeout_s))
 
@@ -126,7 +126,7 @@ class Planhat:
         select: Iterable[str] = (),
         page_items: int = LIST_MAX,
     ) -> Iterator[Conversation]:
-        """Every conversation, page by page until a short one. A record that moved between pages is given once."""
+        """Return every conversation, page by page until a short one. A record that moved between pages is given once."""
         columns = tuple(select)
         if columns and "_id" not in columns:
             columns = ("_id", *columns)
@@ -144,11 +144,11 @@ class Planhat:
                     yield conversation
 
     def delete(self, key: str, *, timeout_s: float | None = None) -> Conversation:
-        """DELETE one; returns what it was. The document names `_id` only; other keys are an assumption."""
+        """Delete one (DELETE); returns what it was. The document names `_id` only; other keys are an assumption."""
         return cast(Conversation, self._record("DELETE", path_of("conversations", key), timeout_s=timeout_s))
 
     def upsert(self, conversations: Sequence[Mapping[str, Any]], *, timeout_s: float | None = None) -> Answer:
-        """PUT many, at most 5,000; see `upsert_raw`. Cutting into calls is the caller's."""
+        """Upsert many (PUT), at most 5,000; see `upsert_raw`. Cutting into calls is the caller's."""
         return self.upsert_raw(orjson.dumps(conversations), timeout_s=timeout_s)
 
     # ---- look-ups. Unknown filters are ignored by Planhat: whoever filters, checks what comes back.
@@ -163,12 +163,12 @@ class Planhat:
         sort: str | None = None,
         timeout_s: float | None = None,
     ) -> list[Company]:
-        """One page of GET /companies (default 100, most 5,000)."""
+        """Return one page of GET /companies (default 100, most 5,000)."""
         query = _query(companyId=",".join(company_ids), limit=limit, offset=offset, sort=sort, select=select)
         return cast(list[Company], self._records("/companies", query, timeout_s=timeout_s))
 
     def company(self, key: str, *, timeout_s: float | None = None) -> Company:
-        """GET one company by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
+        """Read one company (GET) by `_id`, `extid-...` or `srcid-...`. Raises PlanhatNotFound."""
         return cast(Company, self._record("GET", path_of("companies", key), timeout_s=timeout_s))
 
     def lean_companies(
@@ -179,7 +179,7 @@ class Planhat:
         status: str | None = None,
         timeout_s: float | None = None,
     ) -> list[Company]:
-        """GET /leancompanies: `_id`, `name`, `externalId`, `sourceId` of the companies that match."""
+        """Read /leancompanies (GET): `_id`, `name`, `externalId`, `sourceId` of the companies that match."""
         query = _query(externalId=external_id, sourceId=source_id, status=status)
         return cast(list[Company], self._records("/leancompanies", query, timeout_s=timeout_s))
 
@@ -193,7 +193,7 @@ class Planhat:
         select: Iterable[str] = (),
         timeout_s: float | None = None,
     ) -> list[Enduser]:
-        """One page of GET /endusers. One address may belong to several companies, and to two records in one."""
+        """Return one page of GET /endusers. One address may belong to several companies, and to two records in one."""
         query = _query(email=email, companyId=company_id, limit=limit, offset=offset, select=select)
         return cast(list[Enduser], self._records("/endusers", query, timeout_s=timeout_s))
 
@@ -205,7 +205,7 @@ class Planhat:
         offset: int | None = None,
         timeout_s: float | None = None,
     ) -> list[User]:
-        """One page of GET /users, our own team. `email` is documented for 2017 only; check what comes back."""
+        """Return one page of GET /users, our own team. `email` is documented for 2017 only; check what comes back."""
         query = _query(email=email, limit=limit, offset=offset)
         return cast(list[User], self._records("/users", query, timeout_s=timeout_s))
 
@@ -216,12 +216,12 @@ class Planhat:
         return Probe(reply.status, reply.headers.get("date", ""), page)
 
     def custom_fields(self, *, timeout_s: float | None = None) -> list[CustomField]:
-        """The definitions of every model's custom fields, as many as one page gives (2,000)."""
+        """Return the definitions of every model's custom fields, as many as one page gives (2,000)."""
         query = _query(limit=CUSTOM_FIELDS_MAX)
         return cast(list[CustomField], self._records("/customfields", query, timeout_s=timeout_s))
 
     def activity_tags(self, *, timeout_s: float | None = None) -> list[ActivityTag]:
-        """The tags that conversations may have, by id and name. No page of Planhat's names this list: a tenant may have none,
+        """Return the tags that conversations may have, by id and name. No page of Planhat's names this list: a tenant may have none,
         which raises PlanhatNotFound or PlanhatRefused."""
         query = _query(limit=CUSTOM_FIELDS_MAX)
         return cast(list[ActivityTag], self._records("/activitytags", query, timeout_s=timeout_s))
@@ -243,7 +243,7 @@ class Planhat:
         return next((str(one) for one in ids), "") if len(ids) == 1 else ""
 
     def elsewhere(self, url: str) -> Planhat:
-        """The same token at another address, for who looks for its region."""
+        """Return the same token at another address, for who looks for its region."""
         return Planhat(url, self._http.read_token(), timeout_s=10.0)
 
     # ---- one call

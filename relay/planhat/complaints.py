@@ -18,24 +18,24 @@ UNSORTED: Final = "refused for one of several reasons; Planhat does not say whos
 
 
 def complaint_kind(message: str) -> str:
-    """`message` without what differs from item to item."""
+    """Return `message` without what differs from item to item."""
     words = _QUOTED.sub("…", message).casefold().split()
     return " ".join("…" if _VARIABLE.search(word) else word for word in words)
 
 
 def kinds_of(errors: Sequence[ItemError]) -> list[str]:
-    """The different kinds, in their order."""
+    """Return the different kinds, in their order."""
     return list(dict.fromkeys(complaint_kind(error.message) for error in errors))
 
 
 def in_order(errors: Sequence[ItemError], some: Sequence[ItemError]) -> list[ItemError]:
-    """`some` of the errors, as the answer lists them."""
+    """Return `some` of the errors, as the answer lists them."""
     wanted = set(map(id, some))
     return [error for error in errors if id(error) in wanted]
 
 
 def sort_out(rest: Sequence[int], errors: Sequence[ItemError]) -> list[tuple[int, ...]]:
-    """`rest` in two parts or more, each to be sent alone so that its complaints are told apart. Where each item has one
+    """Return `rest` in two parts or more, each to be sent alone so that its complaints are told apart. Where each item has one
     complaint, they are supposed to come in the items' order, which sending the parts proves or not; else halves."""
     if len(errors) == len(rest):
         parts: dict[str, list[int]] = {}
@@ -48,7 +48,7 @@ def sort_out(rest: Sequence[int], errors: Sequence[ItemError]) -> list[tuple[int
 
 
 def say(errors: Sequence[ItemError]) -> tuple[str, str]:
-    """(message, raw text) for items that share these complaints: of one kind, the first; of several, the first few."""
+    """Return (message, raw text) for items that share these complaints: of one kind, the first; of several, the first few."""
     messages = list(dict.fromkeys(error.message for error in errors if error.message))
     raws = list(dict.fromkeys(error.raw_excerpt for error in errors if error.raw_excerpt))
     if len(kinds_of(errors)) == 1:

@@ -41,7 +41,7 @@ class Refusal(PlanhatRefused):
 
 
 def read_success(reply: HttpReply, operation: str, *, now_s: float) -> Any:
-    """What a successful answer holds, as JSON. Raises the PlanhatError that it means otherwise."""
+    """Return what a successful answer holds, as JSON. Raises the PlanhatError that it means otherwise."""
     if 200 <= reply.status < 300 and reply.status != 206:
         try:
             return orjson.loads(reply.body)

@@ -152,12 +152,12 @@ ISO_DATE: Final = re.compile(
 
 
 def field_named(name: str) -> Field | None:
-    """The property of that name, listed, extra or only shown; None when Planhat has none."""
+    """Return the property of that name, listed, extra or only shown; None when Planhat has none."""
     return FIELDS.get(name) or EXTRAS.get(name) or SHOWN.get(name)
 
 
 def faults_of(document: Mapping[str, Any], *, partial: bool = False) -> tuple[str, ...]:
-    """What is wrong with a conversation that is about to be sent: one sentence each, naming the property.
+    """Return what is wrong with a conversation that is about to be sent: one sentence each, naming the property.
 
     No value is quoted, since values are personal data. `partial`: an update, which may leave out what is required.
     `_id` is allowed, being the way to address a conversation in a bulk upsert.
@@ -190,7 +190,7 @@ def faults_of(document: Mapping[str, Any], *, partial: bool = False) -> tuple[st
 
 
 def value_fault(field: Field, value: object) -> str | None:
-    """Why this value cannot stand in that property, or None. Never quotes the value."""
+    """Return why this value cannot stand in that property, or None. Never quotes the value."""
     match field.type:
         case "string" | "objectId":
             if not isinstance(value, str):
@@ -234,7 +234,7 @@ def _is_reference(item: object) -> bool:
 def schema_of(
     *, types: Iterable[str] | None = None, required: Iterable[str] = (), templates: bool = True
 ) -> dict[str, Any]:
-    """JSON Schema of a `conversation:` block, made from the table: writable properties only, nothing else allowed.
+    """Make the JSON Schema of a `conversation:` block from the table: writable properties only, nothing else allowed.
 
     `types`: the conversation types that the tenant has (None: not checked). `templates`: a string, being a
     template, may stand for any value.

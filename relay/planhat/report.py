@@ -81,7 +81,7 @@ _INDEX_KEYS: Final = ("index", "idx", "position")
 
 
 def read_report(status: int, headers: Mapping[str, str], body: bytes, *, now_s: float) -> Answer:
-    """What an answer to `PUT /conversations` says. `now_s` is Unix time, for a Retry-After that is a date.
+    """Return what an answer to `PUT /conversations` says. `now_s` is Unix time, for a Retry-After that is a date.
 
     Never raises: whatever cannot be read is a Garbled (2xx) or a verdict by its status.
     """
@@ -120,7 +120,7 @@ def is_page(status: int, headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def not_the_api(status: int) -> str:
-    """What an answer for a browser means, in a sentence."""
+    """Return what an answer for a browser means, in a sentence."""
     what = "with a redirect" if 300 <= status < 400 else "with a web page"
     return (
         f"this is not the API: what is at RELAY_PLANHAT_URL (or stands before it) answered {status} {what}."
@@ -129,7 +129,7 @@ def not_the_api(status: int) -> str:
 
 
 def read_retry_after(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Retry-After in seconds, from a number or an HTTP date. None when missing, malformed or beyond reason."""
+    """Read Retry-After in seconds, from a number or an HTTP date. None when missing, malformed or beyond reason."""
     text = (_header(headers, "retry-after") or "").strip()
     if not text:
         return None

@@ -336,7 +336,7 @@ class Resolution:
 def resolve(
     batch: Sequence[Row], send: Callable[[Sequence[Row]], Answer]
 ) -> tuple[Mapping[int, Outcome], Resolution]:
-    """The whole of it at once: position -> outcome, and the finished `Resolution`."""
+    """Return the whole of it at once: position -> outcome, and the finished `Resolution`."""
     resolution = Resolution(batch, send)
     outcomes: dict[int, Outcome] = {}
     for news in resolution.run():

@@ -38,7 +38,7 @@ class Deadline:
         self._local.at = None
 
     def cut(self, timeout_s: float | None) -> float | None:
-        """`timeout_s`, or what is left if that is less. Raises DeadlinePassed when nothing is."""
+        """Return `timeout_s`, or what is left if that is less. Raises DeadlinePassed when nothing is."""
         at = getattr(self._local, "at", None)
         if at is None:
             return timeout_s
@@ -138,7 +138,7 @@ class DeadlineTransport(httpx.HTTPTransport):
 
 
 def proxy_for(url: str) -> str | None:
-    """The HTTP proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`), or None.
+    """Return the HTTP proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`), or None.
 
     httpx looks for it itself only as long as it chooses the transport.
     """

@@ -99,7 +99,7 @@ def _alike(left: Patch, right: Patch) -> bool:
 
 
 def compare_rules(pairs: Iterable[Pair], old: RuleBook, new: RuleBook) -> dict[str, Any]:
-    """The diff of `summarise` over one run of events."""
+    """Return the diff of `summarise` over one run of events."""
     with TemporaryFile() as file:
         return summarise([map_both(pairs, old, new, file)])
 
@@ -110,7 +110,7 @@ def summarise(
     limit: int = MAX_SAMPLES,
     listed: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """`{"events", "unreadable", "conversations": {"same", "new", "changed", "dropped"}, "by_source", "by_rule",
+    """Return `{"events", "unreadable", "conversations": {"same", "new", "changed", "dropped"}, "by_source", "by_rule",
     "fields", "moves", "failures", "samples"}`. A conversation whose externalId differs is one dropped, one new.
     `samples`: the first `limit` of each kind; `listed` hears of each, with its `kind`."""
     touched: set[str] = set().union(*(page.touched for page in pages))
@@ -212,7 +212,7 @@ class _Told:
 
 
 def document_view(document: Document) -> dict[str, Any]:
-    """What Planhat would have of it, flat: "custom.Name", and what its company is asked with. {} for nothing."""
+    """Return what Planhat would have of it, flat: "custom.Name", and what its company is asked with. {} for nothing."""
     fields = document.render()
     if not fields or not document.registers:
         return {}
@@ -248,7 +248,7 @@ _ROW = struct.Struct(">BQI")
 
 
 def pack_rows(page: ChangesPage) -> bytes:
-    """The page's rows for another process: small, and quick to read back."""
+    """Return the page's rows for another process: small, and quick to read back."""
     parts = []
     for external_id, side, offset, length in page.rows:
         name = external_id.encode()

@@ -48,7 +48,7 @@ class RuleSurroundings:
 
 
 def build_rule(raw: Mapping[str, Any], index: int, around: RuleSurroundings) -> Rule | None:
-    """The rule at `rules[index]`, whose shape has been read; None when it cannot run. Complains to `around.source`."""
+    """Return the rule at `rules[index]`, whose shape has been read; None when it cannot run. Complains to `around.source`."""
     source, at = around.source, ("rules", index)
     before = len(_errors(source))
     name = raw.get("name") or f"rule-{index + 1}"

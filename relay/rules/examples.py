@@ -27,7 +27,7 @@ EXPECTS_DROPPED = ("dropped", "drop", "filtered")
 
 
 def example_event(given: Mapping[str, Any], *, source: str, adapter: str, payload: Any = None) -> Event:
-    """`given` with the rest filled in. Raises ValueError with a sentence."""
+    """Return `given` with the rest filled in. Raises ValueError with a sentence."""
     values: dict[str, Any] = {
         "id": event_id(source, "example"),
         "source": source,
@@ -138,7 +138,7 @@ def _events(
 
 
 def read_headers(text: str) -> dict[str, str]:
-    """`Name: value` lines as headers with lower-case names."""
+    """Return `Name: value` lines as headers with lower-case names."""
     headers: dict[str, str] = {}
     for line in text.splitlines():
         name, colon, value = line.partition(":")
@@ -173,7 +173,7 @@ def _differences(rule: Rule, book: RuleBook, event: Event, expect: Any) -> list[
 
 
 def outcome(verdict: Mapped) -> dict[str, Any]:
-    """The conversation as an example or `explain` shows it."""
+    """Return the conversation as an example or `explain` shows it."""
     patch = verdict.patch
     shown: dict[str, Any] = {"externalId": patch.external_id}
     if patch.company_id:
@@ -191,7 +191,7 @@ def outcome(verdict: Mapped) -> dict[str, Any]:
 
 
 def document_of(patch: Patch) -> dict[str, Any]:
-    """What Planhat would be sent if this patch were all there is."""
+    """Return what Planhat would be sent if this patch were all there is."""
     document = Document(patch.external_id)
     document.absorb(patch)
     return document.render()

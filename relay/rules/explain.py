@@ -40,7 +40,7 @@ _MAX_SHOWN_CHARS = 2000
 
 
 def explain(config: Config, rulebook: RuleBook, event: Event) -> dict[str, Any]:
-    """What the rules make of `event`, as JSON values; sends nothing and looks nothing up.
+    """Return what the rules make of `event`, as JSON values; sends nothing and looks nothing up.
 
     `result` is `mapped`, `dropped`, `no rule` or `failed` (with `cause`); `rules` those tried, in order; `fields`
     and `document` what the matching one gives; `company` how its companyId is found.

@@ -73,7 +73,7 @@ def check_ways(rules: Sequence[tuple[int, Rule]], source: YamlSource) -> None:
 
 
 def demands_of(rule: Rule) -> _Demands | None:
-    """What the condition demands, as far as it is a row of `and`s. None: nothing, it always holds."""
+    """Return what the condition demands, as far as it is a row of `and`s. None: nothing, it always holds."""
     if rule.when is None:
         return None
     values: dict[str, frozenset[Any]] = {}
@@ -91,7 +91,7 @@ def demands_of(rule: Rule) -> _Demands | None:
 
 
 def guards_of(tree: nodes.Node) -> tuple[Guard, ...]:
-    """What the condition demands of single fields of `event`: see `Rule.guards`."""
+    """Return what the condition demands of single fields of `event`: see `Rule.guards`."""
     guards: list[Guard] = []
     for part in conjuncts(tree):
         found = _allowed(part)

@@ -45,7 +45,7 @@ class Slot:
     text: str = ""
 
     def render(self, context: Context) -> Any:
-        """None for what renders to nothing. Raises TemplateFailed."""
+        """Return none for what renders to nothing. Raises TemplateFailed."""
         if self.template is not None:
             return self.template(context)
         if self.parts is None:
@@ -55,7 +55,7 @@ class Slot:
         return dict(kept) if self.mapping else [value for _, value in kept]
 
     def line_of(self, line: int) -> int | None:
-        """The line in the file of `line` within the template."""
+        """Return the line in the file of `line` within the template."""
         return None if self.line is None else self.line + (line if self.block else line - 1)
 
 
@@ -111,7 +111,7 @@ class Rule:
         return source in self.sources or ANY_SOURCE in self.sources
 
     def matches(self, context: Context) -> bool:
-        """Raises MappingFailed when the condition fails on this event."""
+        """Raise MappingFailed when the condition fails on this event."""
         if self.when is None:
             return True
         for head, tail, allowed in self.guards:
@@ -167,11 +167,11 @@ class RuleBook:
         return self.by_source.get(source, self.for_any)
 
     def lane_of(self, rule: str, source: str) -> str:
-        """The lane that a rule names, found by the rule's name; "" where it names none."""
+        """Return the lane that a rule names, found by the rule's name; "" where it names none."""
         return next((one.lane for one in self.rules_for(source) if one.name == rule), "")
 
     def map(self, event: Event, *, revision: int = 0) -> Verdict:
-        """What becomes of `event`. Raises MappingFailed, whose cause names rule, field and line and no value."""
+        """Return what becomes of `event`. Raises MappingFailed, whose cause names rule, field and line and no value."""
         context = scope_of(event)
         for rule in self.rules_for(event.source):
             if rule.matches(context):
@@ -181,7 +181,7 @@ class RuleBook:
         return Filtered("no rule")
 
     def patch(self, rule: Rule, event: Event, context: Context, *, revision: int = 0) -> Patch:
-        """What `rule` makes of `event`. Raises MappingFailed."""
+        """Return what `rule` makes of `event`. Raises MappingFailed."""
         upsert = rule.action == "upsert"
         fields: dict[str, tuple[Way, Any]] = {}
         if upsert:
@@ -211,7 +211,7 @@ class RuleBook:
         )
 
     def id_slot(self, rule: Rule, source: str) -> Slot | None:
-        """The rule's own externalId, or that of the first upsert rule for the same source."""
+        """Return the rule's own externalId, or that of the first upsert rule for the same source."""
         return rule.external_id or first_external_id(self.rules_for(source))
 
 
@@ -242,7 +242,7 @@ def scope_of(event: Event) -> Context:
 
 
 def render_field(rule: Rule, part: FieldRule, context: Context) -> Any:
-    """The field's value as Planhat takes it, None where it renders to nothing. Raises MappingFailed."""
+    """Return the field's value as Planhat takes it, None where it renders to nothing. Raises MappingFailed."""
     slot = part.slot
     try:
         value = slot.template(context) if slot.template is not None else slot.render(context)
@@ -283,7 +283,7 @@ def _fitted(rule: Rule, part: FieldRule, value: Any) -> Any:
 
 
 def fit_to_field(field: Field, value: Any) -> Any:
-    """`value` in the type that the property has, where that loses nothing."""
+    """Return `value` in the type that the property has, where that loses nothing."""
     if field.date:
         if isinstance(value, str) and _UTC_MS.fullmatch(value):
             return value
@@ -313,7 +313,7 @@ def _is_nobody(person: Any) -> bool:
 
 
 def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
-    """Raises MappingFailed when it is empty: without one, all such events would fall into one conversation."""
+    """Raise MappingFailed when it is empty: without one, all such events would fall into one conversation."""
     if slot is None:
         raise MappingFailed(
             f"rule {rule.name!r}, conversation.externalId: no rule gives one", rule.name, "externalId"
@@ -335,7 +335,7 @@ def _key_text(value: Any) -> str:
 
 
 def company_id_of(rule: Rule, context: Context) -> str:
-    """The companyId that the rule sets itself, or "". Raises MappingFailed when it is malformed."""
+    """Return the companyId that the rule sets itself, or "". Raises MappingFailed when it is malformed."""
     slot = rule.company_id
     if slot is None:
         return ""
@@ -350,7 +350,7 @@ def company_id_of(rule: Rule, context: Context) -> str:
 
 
 def company_asks(rule: Rule, context: Context) -> dict[str, str]:
-    """What the directory is asked with; `email` also gives `domain`. Raises MappingFailed."""
+    """Return what the directory is asked with; `email` also gives `domain`. Raises MappingFailed."""
     asks: dict[str, str] = {}
     for key, slot in rule.company:
         try:
@@ -369,7 +369,7 @@ def company_asks(rule: Rule, context: Context) -> dict[str, str]:
 
 
 def slots_of(rule: Rule) -> Iterator[tuple[str, Slot]]:
-    """Every value of the rule with where it stands, in reading order."""
+    """Return every value of the rule with where it stands, in reading order."""
     if rule.when is not None:
         yield "when", rule.when
     if rule.external_id is not None:

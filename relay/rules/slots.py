@@ -22,7 +22,7 @@ from relay.rules.rule import Slot
 
 
 def build_condition(value: Any, path: Path, source: YamlSource) -> Slot | None:
-    """A `when`; None for one that always holds, or that does not compile (complained of to `source`)."""
+    """Return a `when`; None for one that always holds, or that does not compile (complained of to `source`)."""
     if value is None or isinstance(value, Absent):
         return None
     line, block = source.line(path), path in source.blocks
@@ -81,7 +81,7 @@ def _report_invalid(error: TemplateInvalid, path: Path, source: YamlSource) -> N
 
 
 def build_slot(value: Any, path: Path, source: YamlSource, *, where: str, key: bool = False) -> Slot | None:
-    """`key`: every part of the template has to render to something."""
+    """Return `key`: every part of the template has to render to something."""
     line, block = source.line(path), path in source.blocks
     if isinstance(value, Absent):
         return None

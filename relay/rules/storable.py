@@ -8,7 +8,7 @@ from typing import Any
 
 
 def storable(value: Any) -> Any:
-    """`value` as JSON can hold it: half characters become question marks. Raises ValueError for a number beyond 64
+    """Return `value` as JSON can hold it: half characters become question marks. Raises ValueError for a number beyond 64
     bits, or one that is none."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
@@ -28,7 +28,7 @@ def storable(value: Any) -> Any:
 
 
 def custom_fault(value: Any) -> str:
-    """Why `value` cannot be that of a custom field, "" where it can."""
+    """Return why `value` cannot be that of a custom field, "" where it can."""
     if isinstance(value, Mapping):
         return "a custom field must be a plain value or a list of them"
     if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):

@@ -20,7 +20,7 @@ ELSEWHERE = {
 
 
 def read_ways(value: Any, path: Path, source: YamlSource) -> dict[str, Way]:
-    """Field, or "custom", or "custom.Name" -> way."""
+    """Read field, or "custom", or "custom.Name" -> way."""
     ways: dict[str, Way] = {}
     if value is None:
         return ways
@@ -86,7 +86,7 @@ def _kind(field: Field) -> str:
 
 
 def unknown_field(name: str) -> str:
-    """Why a conversation cannot have this field, in words."""
+    """Return why a conversation cannot have this field, in words."""
     held = field_named(name)
     if name in ELSEWHERE:
         return f"{name!r} cannot stand here: {ELSEWHERE[name]}"

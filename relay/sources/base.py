@@ -145,7 +145,7 @@ class Adapter(Protocol):
     proof_window_s: float
 
     def verify_head(self, head: Inbound, *, now_s: float) -> None:
-        """Raises NotAuthentic where headers and URL alone say that the request is none of ours: before its body, which
+        """Raise NotAuthentic where headers and URL alone say that the request is none of ours: before its body, which
         `head` is without, is read. What it lets through is not proven yet."""
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
@@ -153,32 +153,32 @@ class Adapter(Protocol):
         in the body is taken out of it without parsing the rest."""
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Dedupe keys of what this verified request was proven with, and no other may be: a token that does not cover the
+        """Give dedupe keys of what this verified request was proven with, and no other may be: a token that does not cover the
         body, or the signed bytes where ids come from elsewhere, or the proof is timeless. They are remembered even where
         nothing of the request is relayed."""
 
     def timeless(self, inbound: Inbound) -> bool:
-        """Whether the proof of this verified request says nothing of when it was made."""
+        """Tell whether the proof of this verified request says nothing of when it was made."""
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """The answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
+        """Return the answer to a provider's handshake, else None. Called after `verify` for POST (an adapter whose
         handshake is unsigned says so in `handshake_before_verify`), and for GET, HEAD and OPTIONS."""
 
     def opened(self, inbound: Inbound) -> Inbound:
-        """The verified request with what its sender tells as the body, where that is wrapped up (a JWT). Raises
+        """Return the verified request with what its sender tells as the body, where that is wrapped up (a JWT). Raises
         PayloadInvalid."""
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
-        """What the body holds, in its order. Raises PayloadInvalid for what this source never sends."""
+        """Return what the body holds, in its order. Raises PayloadInvalid for what this source never sends."""
 
     def sample(self, *, serial: int, now_s: float) -> Sample:
-        """A plausible message of this provider's; a different `serial` gives another message."""
+        """Return a plausible message of this provider's; a different `serial` gives another message."""
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A root and its replies, oldest first; the sample alone where a source's messages have no threads."""
+        """Return a root and its replies, oldest first; the sample alone where a source's messages have no threads."""
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        """The sample with the proof that `verify` wants, made with the first configured secret."""
+        """Return the sample with the proof that `verify` wants, made with the first configured secret."""
 
 
 class BaseAdapter:
@@ -204,7 +204,7 @@ class BaseAdapter:
         return None
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """What `verify_head` could not see. Raises NotAuthentic."""
+        """Verify what `verify_head` could not see. Raises NotAuthentic."""
         raise NotImplementedError
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
@@ -231,7 +231,7 @@ class BaseAdapter:
 
 
 def require_recent(sent_at_s: str, *, now_s: float, tolerance_s: float = 300) -> None:
-    """`sent_at_s` is decimal digits, seconds since 1970, at most `tolerance_s` away from `now_s` either way."""
+    """Require that `sent_at_s` is decimal digits, seconds since 1970, at most `tolerance_s` away from `now_s` either way."""
     if not (sent_at_s.isascii() and sent_at_s.isdigit() and len(sent_at_s) < 15):
         raise NotAuthentic("timestamp")
     if abs(now_s - int(sent_at_s)) > tolerance_s:
@@ -239,14 +239,14 @@ def require_recent(sent_at_s: str, *, now_s: float, tolerance_s: float = 300) ->
 
 
 def same(given: str | bytes, wanted: str | bytes) -> bool:
-    """Equality in constant time; non-ASCII never raises."""
+    """Tell whether two are equal, in constant time; non-ASCII never raises."""
     left = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
     right = wanted.encode("utf-8", "surrogatepass") if isinstance(wanted, str) else wanted
     return hmac.compare_digest(left, right)
 
 
 def any_same(given: str | bytes, wanted: Iterable[str | bytes]) -> bool:
-    """Whether `given` is one of `wanted`; all are compared, so time tells nothing."""
+    """Tell whether `given` is one of `wanted`; all are compared, so time tells nothing."""
     found = False
     for candidate in wanted:
         found |= same(given, candidate)
@@ -259,7 +259,7 @@ def hmac_bytes(secret: str | bytes, signed: bytes, hash_name: str = "sha256") ->
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
+    """Return the body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
     `MAX_JSON_DEPTH` (orjson itself stops at 1,024, so no parser is driven into recursion)."""
     value = loads(body)
     # Cheap first: a body with few opening brackets cannot be deep.
@@ -269,7 +269,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def loads(body: bytes | memoryview) -> Any:
-    """The body as JSON, however deep. Raises PayloadInvalid for what is no JSON, MemoryError where there is no memory for it:
+    """Return the body as JSON, however deep. Raises PayloadInvalid for what is no JSON, MemoryError where there is no memory for it:
     the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets. Of a large body,
     long texts are `LongText`, and TooDense is a MemoryError that comes before there is none."""
     try:
@@ -307,7 +307,7 @@ def _deeper_than(value: Any, limit: int) -> bool:
 
 
 def iso_from_us(moment_us: int) -> str:
-    """Microseconds since 1970 as "2026-03-04T05:06:07.089Z", without a float on the way. Raises PayloadInvalid
+    """Return microseconds since 1970 as "2026-03-04T05:06:07.089Z", without a float on the way. Raises PayloadInvalid
     outside of years 1-9999."""
     seconds, micros = divmod(moment_us, 1_000_000)
     return f"{_iso_second(seconds)}.{micros // 1000:03d}Z"
@@ -323,7 +323,7 @@ def _iso_second(seconds: int) -> str:
 
 
 def content_key(*parts: str | bytes) -> str:
-    """A delivery key for senders that repeat no id: a hash over what a retry repeats byte for byte."""
+    """Return a delivery key for senders that repeat no id: a hash over what a retry repeats byte for byte."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
@@ -355,7 +355,7 @@ class Walk:
         return Walk(found, self._at(key))
 
     def maybe(self, key: str) -> Walk:
-        """The object under `key`, or an empty one."""
+        """Return the object under `key`, or an empty one."""
         found = self.value.get(key) if isinstance(self.value, dict) else None
         return Walk(found if isinstance(found, dict) else {}, self._at(key))
 
@@ -366,7 +366,7 @@ class Walk:
         return found
 
     def ident(self, key: str) -> str:
-        """An id: a string or an int, as a string."""
+        """Return an id: a string or an int, as a string."""
         found = self.value.get(key) if isinstance(self.value, dict) else None
         if isinstance(found, bool) or not isinstance(found, (str, int)) or found == "":
             raise PayloadInvalid("wanted an id", self._at(key))
@@ -389,12 +389,12 @@ class Walk:
         return found
 
     def maybe_size(self, key: str) -> int | None:
-        """A count of bytes: an int that is not negative."""
+        """Return a count of bytes: an int that is not negative."""
         found = self.value.get(key) if isinstance(self.value, dict) else None
         return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
     def items(self, key: str) -> list[Walk]:
-        """The objects of the list under `key`; what is no object, or no list, is left out."""
+        """Return the objects of the list under `key`; what is no object, or no list, is left out."""
         found = self.value.get(key) if isinstance(self.value, dict) else None
         if not isinstance(found, list):
             return []

@@ -65,7 +65,7 @@ class LongText(str):
 
     @classmethod
     def standing(cls, body: bytes, span: tuple[int, int]) -> LongText:
-        """The text between the quotes there. Raises PayloadInvalid for what is no text of JSON."""
+        """Return the text between the quotes there. Raises PayloadInvalid for what is no text of JSON."""
         head: list[str] = []
         count = size = 0
         tail = ""
@@ -81,14 +81,14 @@ class LongText(str):
 
     @classmethod
     def of(cls, utf8: bytes) -> LongText:
-        """A text that was made anew; bytes that are no UTF-8 become a replacement character each."""
+        """Return a text that was made anew; bytes that are no UTF-8 become a replacement character each."""
         text = cls(utf8[: 4 * HEAD_CHARS].decode("utf-8", "ignore")[:HEAD_CHARS])
         text._body, text.utf8_size = utf8, len(utf8)
         text.tail = utf8[-16:].decode("utf-8", "ignore")[-2:]
         return text
 
     def whole(self) -> bytes:
-        """In UTF-8. Takes the memory of that once."""
+        """Return all of it in UTF-8. Takes the memory of that once."""
         if self._span is None:
             return self._body
         into = BytesIO()
@@ -97,7 +97,7 @@ class LongText(str):
         return into.getvalue()
 
     def write(self, into: BytesIO) -> None:
-        """As it stands in JSON, with its quotes."""
+        """Write it as it stands in JSON, with its quotes."""
         if self._span is not None:
             into.write(memoryview(self._body)[slice(*self._span)])
             return
@@ -111,17 +111,17 @@ class LongText(str):
 
 
 def utf8_of(text: str) -> bytes:
-    """All of a text as bytes; a lone surrogate becomes "?"."""
+    """Return all of a text as bytes; a lone surrogate becomes "?"."""
     return text.whole() if isinstance(text, LongText) else text.encode("utf-8", "replace")
 
 
 def utf8_size(text: str) -> int:
-    """How many bytes all of a text is."""
+    """Return how many bytes all of a text is."""
     return text.utf8_size if isinstance(text, LongText) else len(text.encode("utf-8", "replace"))
 
 
 def base64_size(text: str) -> int:
-    """How many bytes all of a text in base64 stands for."""
+    """Return how many bytes all of a text in base64 stands for."""
     tail = text.tail if isinstance(text, LongText) else text[-2:]
     return (text.utf8_size if isinstance(text, LongText) else len(text)) * 3 // 4 - tail.count("=")
 
@@ -137,7 +137,7 @@ def room_for(size: int) -> Iterator[None]:
 
 
 def load_large(body: bytes) -> Any:
-    """The body as JSON, its long texts as `LongText`. Raises orjson.JSONDecodeError, PayloadInvalid, TooDense."""
+    """Return the body as JSON, its long texts as `LongText`. Raises orjson.JSONDecodeError, PayloadInvalid, TooDense."""
     longs = _long_texts(body) if len(body) > LONG_BYTES else []
     if not longs:
         _weigh(body)

@@ -85,7 +85,7 @@ LOOKUPS: dict[str, str] = {
 
 
 def build_adapter(options: SourceOptions) -> Adapter:
-    """The adapter for `options`. Raises ValueError with a sentence for an unknown name or a missing option."""
+    """Return the adapter for `options`. Raises ValueError with a sentence for an unknown name or a missing option."""
     place = ADAPTERS.get(options.adapter)
     if place is None:
         raise ValueError(f"unknown adapter {options.adapter!r}; known: {', '.join(sorted(ADAPTERS))}")
@@ -95,7 +95,7 @@ def build_adapter(options: SourceOptions) -> Adapter:
 
 
 def look_up_of(adapter: str) -> LookUp | None:
-    """The look-up at the provider of `adapter`, None where it has none."""
+    """Return the look-up at the provider of `adapter`, None where it has none."""
     place = LOOKUPS.get(adapter)
     if place is None:
         return None

@@ -80,7 +80,7 @@ class Access:
     # -- who asks --------------------------------------------------------------------------------------------
 
     def admit(self, request: HTTPConnection) -> Operator:
-        """Who asks. Raises RequestRefused; OutboxUnavailable where a session cannot be looked up."""
+        """Return who asks. Raises RequestRefused; OutboxUnavailable where a session cannot be looked up."""
         address = told_address(request)
         require_plain_host(request)
         header = request.headers.get("authorization", "")
@@ -102,12 +102,12 @@ class Access:
         return self._operator(held["role"], who, address, session)
 
     def require_change(self, operator: Operator) -> None:
-        """Raises RequestRefused for a reader."""
+        """Raise RequestRefused for a reader."""
         if not operator.may_change:
             raise RequestRefused(403, "readers_only_look", "the reader token looks and changes nothing")
 
     def require_own_page(self, request: HTTPConnection, operator: Operator, given_csrf: str) -> None:
-        """For a form of the console. Raises RequestRefused where another page sent it."""
+        """Let a form of the console through. Raises RequestRefused where another page sent it."""
         require_same_origin(request)
         if not operator.session or not _same(given_csrf, operator.csrf):
             raise RequestRefused(403, "csrf", "this form is too old or not ours; load the page again")
@@ -125,11 +125,11 @@ class Access:
     # -- sessions --------------------------------------------------------------------------------------------
 
     def sign_in(self, request: HTTPConnection, given: str, name: str) -> tuple[str, Operator]:
-        """The new session's cookie value, and who has it. Raises RequestRefused: 401, or 429 after too many wrong ones."""
+        """Return the new session's cookie value, and who has it. Raises RequestRefused: 401, or 429 after too many wrong ones."""
         return self._open(request, self._check(request, "sign-in", given), name)
 
     def exchange(self, request: HTTPConnection, code: str) -> tuple[str, Operator]:
-        """A session for the one-time code of a sign-in link. Raises RequestRefused: it is good once, for a while."""
+        """Return a session for the one-time code of a sign-in link. Raises RequestRefused: it is good once, for a while."""
         network = network_of(request)
         self._guesses.require_patience("code", network, BEARER_TRIES)
         held = self._sessions.take_code(code) if code else None
@@ -192,7 +192,7 @@ class Access:
 
 
 def access_of(context: WebContext) -> Access:
-    """For what a process is set to."""
+    """Give the access that a process is set to."""
     settings = context.settings
     return Access(
         Sessions(context.outbox),

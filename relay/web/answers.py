@@ -51,7 +51,7 @@ def refusal(
 
 
 def refusal_of(error: Exception) -> Response:
-    """The answer to an error of ours; what is not ours is raised on."""
+    """Return the answer to an error of ours; what is not ours is raised on."""
     if isinstance(error, RequestRefused):
         headers = {"WWW-Authenticate": 'Bearer realm="relay"'} if error.status == 401 else {}
         if error.retry_after_s:
@@ -82,7 +82,7 @@ OPTIONAL_KEYS: Final = frozenset({"source"})
 
 
 async def read_object(request: Request, known: frozenset[str]) -> dict[str, Any]:
-    """The body as a JSON object with known keys only: a misspelt filter must not widen what is done. No body is {}
+    """Return the body as a JSON object with known keys only: a misspelt filter must not widen what is done. No body is {}
     where no key has to be given: `curl -X POST .../pause` says it all. Raises BadRequest, InputInvalid."""
     body = await read_request_body(request)
     if not body and known <= OPTIONAL_KEYS:

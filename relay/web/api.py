@@ -56,12 +56,12 @@ def api_routes(
     access: Access | None = None,
     lanes: Callable[[], Mapping[str, WebContext]] | None = None,
 ) -> list[Route]:
-    """`lanes()`: the contexts of the config's lanes, by name; None: there is one."""
+    """Return `lanes()`: the contexts of the config's lanes, by name; None: there is one."""
     return made(Api(context, access or access_of(context), lanes))
 
 
 def made(api: Api) -> list[Route]:
-    """The routes of `api`."""
+    """Return the routes of `api`."""
     return [
         api.route("/stats", Api.stats, merge=api_lanes.stats),
         api.route("/sources", Api.sources, merge=api_lanes.sources),

@@ -29,12 +29,12 @@ MAX_PAGE = 500
 
 
 def of_the_first(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    """What is the installation's is the same wherever it is asked."""
+    """Return what is the installation's is the same wherever it is asked."""
     return ask(next(iter(apis.values())))
 
 
 def of_whoever_has_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    """The answer of the first lane that knows the id, with `lane`. Raises NotFound where none does."""
+    """Return the answer of the first lane that knows the id, with `lane`. Raises NotFound where none does."""
     missed: NotFound | None = None
     for lane, api in apis.items():
         try:
@@ -45,7 +45,7 @@ def of_whoever_has_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -
 
 
 def summed(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    """What was done in each."""
+    """Return what was done in each."""
     return merge_counts({lane: ask(api) for lane, api in apis.items()})
 
 
@@ -76,7 +76,7 @@ def missing(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
 
 
 def sources(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    """A row for each source and lane in which it is, or has sent something."""
+    """Return a row for each source and lane in which it is, or has sent something."""
     found = {lane: ask(api)["sources"] for lane, api in apis.items()}
     rows = [
         {**row, "lane": lane} for lane, mine in found.items() for row in mine if any(row["counts"].values())
@@ -100,7 +100,7 @@ def dead(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
 
 
 def page_of(request: Request, given: Mapping[str, Any]) -> tuple[int, str]:
-    """`limit` and `after`, as they were given or else as the request has them. Raises InputInvalid."""
+    """Return `limit` and `after`, as they were given or else as the request has them. Raises InputInvalid."""
     asked = request.query_params
     limit = given.get("limit") or read_whole(asked, "limit", 50, MAX_PAGE)
     return limit, given.get("after", asked.get("after") or asked.get("next") or "")
@@ -141,7 +141,7 @@ class LaneChoice:
         return {name: api for name, (_, api) in found.items()}
 
     def one(self, name: str) -> Any:
-        """Raises NotFound."""
+        """Raise NotFound."""
         apis = self.all()
         if name not in apis:
             raise NotFound(f"no lane is called {name[:80]!r}")

@@ -54,7 +54,7 @@ class ApiRoutes:
         asks: frozenset[str] = frozenset(),
         merge: Merge = of_the_first,
     ) -> Route:
-        """A route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
+        """Return a route for `handler`; one with `keys` (those its body may have) takes POST, or `method`. `act` is the audit's word
         for what it changes; without one it changes nothing. `own`: the answer shows nothing but what was asked with, or what
         is no payload. `asks`: what its query may have beside `lane`; a misspelt one must not widen what is done. `merge` puts the lanes' answers together for who names no lane."""
         verb = method or ("GET" if keys is None else "POST")

@@ -196,7 +196,7 @@ class WebSide:
         self.health.spooler = self.spooler
 
     def protocol(self) -> type[BoundedProtocol]:
-        """HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
+        """Give HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
         public one; bodies are counted together."""
         return bounded(Traffic(self.settings.bounds, self._room, self._refused))
 
@@ -215,7 +215,7 @@ class WebSide:
     # -- secrets ---------------------------------------------------------------------------------------------
 
     def damaged_secrets(self) -> list[str]:
-        """A sentence for each secret, of the settings and of the config, whose last good value is in use."""
+        """Return a sentence for each secret, of the settings and of the config, whose last good value is in use."""
         return [*self.settings.problems(), *secret_problems(self.house.config.secrets)]
 
     def _say_damage(self) -> None:

@@ -12,14 +12,14 @@ MOST_LISTED: Final = 10_000
 
 
 def require_keys(asked: Iterable[str], known: Collection[str]) -> None:
-    """Raises InputInvalid for a name that none of `known` is."""
+    """Raise InputInvalid for a name that none of `known` is."""
     for key in asked:
         if key not in known:
             raise InputInvalid(f"unknown; known are {', '.join(sorted(known))}", key[:80])
 
 
 def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """An object of the body, path -> value; {} where it is not given. Raises InputInvalid."""
+    """Return an object of the body, path -> value; {} where it is not given. Raises InputInvalid."""
     value = body.get(key, {})
     if not isinstance(value, dict) or not all(path for path in value):
         raise InputInvalid("wanted an object: path -> value", key)
@@ -27,7 +27,7 @@ def read_values(body: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def read_listed(body: Mapping[str, Any], default: int) -> int:
-    """A body's `limit`: how many of the changes the answer lists, none at all with 0. Raises InputInvalid."""
+    """Return a body's `limit`: how many of the changes the answer lists, none at all with 0. Raises InputInvalid."""
     limit = body.get("limit", default)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= MOST_LISTED:
         raise InputInvalid(f"wanted a number from 0 to {MOST_LISTED}", "limit")
@@ -35,7 +35,7 @@ def read_listed(body: Mapping[str, Any], default: int) -> int:
 
 
 def read_whole(asked: Mapping[str, str], key: str, default: int, most: int) -> int:
-    """A number from 1 to `most`. Raises InputInvalid."""
+    """Return a number from 1 to `most`. Raises InputInvalid."""
     text = asked.get(key)
     if text is None:
         return default

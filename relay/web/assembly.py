@@ -23,14 +23,14 @@ from relay.web.lane import WebLane
 def create_app(
     settings: Settings, environ: dict[str, str] | None = None, *, operators: bool = True
 ) -> Starlette:
-    """The web side as one ASGI application. `operators` False leaves out console, API and metrics (they then have a
+    """Return the web side as one ASGI application. `operators` False leaves out console, API and metrics (they then have a
     listener of their own). Raises ConfigInvalid, SettingsInvalid."""
     side = WebSide(settings, environ)
     return assemble(side, operators=operators)
 
 
 def assemble(side: WebSide, *, operators: bool) -> Starlette:
-    """The public listener's application over `side`; with `operators` theirs is part of it."""
+    """Return the public listener's application over `side`; with `operators` theirs is part of it."""
     routes = _public_routes(side)
     if operators:
         routes += _operator_routes(side)
@@ -46,7 +46,7 @@ def assemble(side: WebSide, *, operators: bool) -> Starlette:
 
 
 def create_operator_app(side: WebSide) -> Starlette:
-    """The operators' listener: metrics, console, API and the probes; no hooks."""
+    """Return the operators' listener: metrics, console, API and the probes; no hooks."""
     app = _OperatorApp(
         routes=[*_probes(side), *_operator_routes(side)], exception_handlers=dict(_PLAIN_ERRORS)
     )

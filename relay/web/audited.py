@@ -40,7 +40,7 @@ class Audit:
         self._outbox = outbox
 
     def acting(self, operator: Operator, act: str, of: Mapping[str, Any], work: Callable[[], _T]) -> _T:
-        """`work`'s value, with a line before it. What `work` refuses is said in the line."""
+        """Return `work`'s value, with a line before it. What `work` refuses is said in the line."""
         line = AuditLine(operator.name, act, operator.address, of)
         place = write_audit(self._outbox, line)
         try:
@@ -56,7 +56,7 @@ class Audit:
         write_audit(self._outbox, AuditLine(operator.name, act, operator.address, of or {}))
 
     def shown(self, request: HTTPConnection, operator: Operator, found: Any) -> Any:
-        """`found` as this operator may see it; a line where it shows what people wrote."""
+        """Return `found` as this operator may see it; a line where it shows what people wrote."""
         if not shows_payload(found):
             return found
         if not operator.sees_payloads:
@@ -70,7 +70,7 @@ class Audit:
 
 
 def named_in(request: HTTPConnection, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line tells of a request: which letters, source or time it concerned."""
+    """Return what a line tells of a request: which letters, source or time it concerned."""
     told = {name: body[name] for name in _NAMED if body.get(name)}
     told |= {name: sorted(body[name]) for name in _NAMED_ONLY if isinstance(body.get(name), Mapping)}
     if body.get("raw"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def text_of(path: str) -> str | None:
-    """The file as it is now; None where it cannot be read, which whoever loads it says in better words."""
+    """Return the file as it is now; None where it cannot be read, which whoever loads it says in better words."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

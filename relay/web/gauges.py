@@ -36,7 +36,7 @@ class Gauges:
         self._lane = escape_label(outbox.lane_name)
 
     def rows(self, config: Config, now_ms: int) -> Iterable[str]:
-        """Prometheus text lines. Raises OutboxUnavailable."""
+        """Yield Prometheus text lines. Raises OutboxUnavailable."""
         yield from self._pending(config)
         yield from self._dead_letters()
         yield from self._held(now_ms)
@@ -88,7 +88,7 @@ class Gauges:
 
 
 def of_no_lane(home: Outbox, config: Config) -> Iterable[str]:
-    """The release, when each lane's token ends, what is dropped now. Raises OutboxUnavailable."""
+    """Return the release, when each lane's token ends, what is dropped now. Raises OutboxUnavailable."""
     yield "# TYPE relay_build_info gauge"
     python = ".".join(map(str, sys.version_info[:2]))
     yield f'relay_build_info{{version="{escape_label(release())}",python="{python}"}} 1'

@@ -20,7 +20,7 @@ class Guesses:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def require_patience(self, way: str, network: str, limit: int) -> None:
-        """Raises RequestRefused (429) after `limit` wrong ones within a minute."""
+        """Raise RequestRefused (429) after `limit` wrong ones within a minute."""
         tries = self._recent(f"{way} {network}")
         if len(tries) >= limit:
             wait_s = max(1, int(tries[-limit] + _WINDOW_S - self._clock()) + 1)

@@ -74,7 +74,7 @@ class Health:
         return Response(body, status_code=503 if problems else 200, media_type="application/json")
 
     def problems(self, seen: Seen) -> tuple[str, ...]:
-        """Why events cannot be durably accepted now; empty: they can."""
+        """Return why events cannot be durably accepted now; empty: they can."""
         if seen.away and not seen.elsewhere and not self._spool_takes():
             return (*seen.problems, seen.away)
         return seen.problems
@@ -96,7 +96,7 @@ class Health:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def exposition(self, seen: Seen | None = None) -> bytes:
-        """Everything /metrics says, as Prometheus text. What Redis holds is left out where it does not answer."""
+        """Give everything /metrics says, as Prometheus text. What Redis holds is left out where it does not answer."""
         seen = seen or self._watch.look()
         parts = [generate_latest(self._tally.registry)]
         ready = int(not self.stopping and not self.problems(seen))

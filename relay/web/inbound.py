@@ -30,7 +30,7 @@ class Gone(Exception):
 
 
 def read_head(scope: Scope, source: Source, body: bytes = b"") -> Inbound:
-    """The request, without its body or with one that is there already. Raises PayloadInvalid, BodyTooLarge, ContentTypeInvalid."""
+    """Return the request, without its body or with one that is there already. Raises PayloadInvalid, BodyTooLarge, ContentTypeInvalid."""
     raw_headers = scope["headers"]
     if len(raw_headers) > _MAX_HEADERS:
         raise PayloadInvalid(f"more than {_MAX_HEADERS} headers")
@@ -61,7 +61,7 @@ def read_head(scope: Scope, source: Source, body: bytes = b"") -> Inbound:
 
 
 def announced(head: Inbound) -> int:
-    """The body's length as the head tells it, 0 where it does not."""
+    """Return the body's length as the head tells it, 0 where it does not."""
     length = head.headers.get("content-length", "")
     return int(length[:12]) if length.isascii() and length.isdigit() else 0
 
@@ -69,7 +69,7 @@ def announced(head: Inbound) -> int:
 async def read_inbound(
     request: Incoming | None, receive: Receive, limit: int, large_from: int, announced: int = 0
 ) -> bytes | LargeBody:
-    """The body, of at most `limit` bytes; one of more than `large_from` as a `LargeBody`, which is to be closed. `request` is
+    """Return the body, of at most `limit` bytes; one of more than `large_from` as a `LargeBody`, which is to be closed. `request` is
     what our own protocol knows of it. Raises BodyTooLarge, BodyTooSlow, TooMuchAtOnce; Gone."""
     message = await _part(request, receive)
     first: bytes = message.get("body", b"")
@@ -111,7 +111,7 @@ async def _part(request: Incoming | None, receive: Receive) -> Any:
 
 
 def bounded_receive(scope: Scope, receive: Receive) -> Receive:
-    """`receive` for an application that knows nothing of bounds: raises HTTPException (408 or 503) where the body ends at
+    """Return `receive` for an application that knows nothing of bounds: raises HTTPException (408 or 503) where the body ends at
     one."""
     request: Incoming | None = scope.get("relay.request") if scope["type"] == "http" else None
     if request is None:

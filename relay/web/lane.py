@@ -77,7 +77,7 @@ class WebLane:
         self._ringer.submit(self._bell.ring_flush, generation)
 
     def stranger(self) -> str:
-        """Why this lane is not ours, "" where it is. Raises OutboxUnavailable."""
+        """Return why this lane is not ours, "" where it is. Raises OutboxUnavailable."""
         try:
             return self.guard.glance().sentence
         except OutboxUnavailable:
@@ -92,7 +92,7 @@ class WebLane:
         return self.outbox.redis is not self.outbox.home.redis
 
     def answers_apart(self) -> bool:
-        """Whether its keys lie on a node of their own (in a cluster), and that one answers."""
+        """Tell whether its keys lie on a node of their own (in a cluster), and that one answers."""
         if not self._apart:
             return False
         try:
@@ -101,5 +101,5 @@ class WebLane:
             return False
 
     def look_for_a_restored_redis(self) -> None:
-        """Raises OutboxUnavailable."""
+        """Raise OutboxUnavailable."""
         tell(self._epoch.look(), self.metrics)

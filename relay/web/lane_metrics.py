@@ -77,7 +77,7 @@ class LaneMetrics:
 
 
 def shared_counters(home: Outbox) -> Iterable[str]:
-    """What is counted of no lane. Raises OutboxUnavailable."""
+    """Return what is counted of no lane. Raises OutboxUnavailable."""
     with reaching_redis():
         stored = SharedMetrics(home.redis, base=home.base).read()
     return exposition({name: value for name, value in stored.items() if _of_no_lane(name)})
@@ -88,7 +88,7 @@ def _of_no_lane(field: str) -> bool:
 
 
 def with_lane(rows: Mapping[str, Iterable[str]]) -> Iterable[str]:
-    """The rows of several lanes: each family once, its samples labelled with their lane."""
+    """Return the rows of several lanes: each family once, its samples labelled with their lane."""
     families: dict[str, tuple[list[str], list[str]]] = {}
     for lane, lines in rows.items():
         label = f'lane="{escape_label(lane)}"'

@@ -58,11 +58,11 @@ class WebLanes:
         return self._now[0]
 
     def get(self, name: str) -> WebLane | None:
-        """One of the config's, None where it has none of that name."""
+        """Return one of the config's, None where it has none of that name."""
         return next((lane for lane in self._now if lane.name == name), None)
 
     def require_own(self) -> None:
-        """Raises NotOurs where none of the lanes is ours, OutboxUnavailable where Redis cannot be asked."""
+        """Raise NotOurs where none of the lanes is ours, OutboxUnavailable where Redis cannot be asked."""
         refused = ""
         for lane in self._now:
             relation = lane.guard.check()
@@ -77,7 +77,7 @@ class WebLanes:
             await lane.recorder.close()
 
     def door(self, lane: str) -> redis.asyncio.Redis:
-        """The event loop's client for this lane's keys; of one that is not there, of the first's."""
+        """Return the event loop's client for this lane's keys; of one that is not there, of the first's."""
         return (self._held.get(lane) or self.first).door
 
     async def hang_up(self) -> None:
@@ -88,7 +88,7 @@ class WebLanes:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def record(self, entries: _Pairs) -> Coroutine[Any, Any, list[Recorded]]:
-        """As `Recorder.record`, each entry in its own lane. Where one of a request's lanes cannot take its events, all of the
+        """Record as `Recorder.record` does, each entry in its own lane. Where one of a request's lanes cannot take its events, all of the
         request is told to try later: what the others took is a duplicate then. Raises OutboxUnavailable also for a lane that is not
         there."""
         lane = entries[0][0].lane
@@ -97,7 +97,7 @@ class WebLanes:
         return self._record_apart(entries)
 
     async def find_threads(self, asked: Sequence[ThreadIds], lane: str) -> list[str]:
-        """As `Recorder.find_threads`."""
+        """Find threads as `Recorder.find_threads` does."""
         return await self._recorder(lane).find_threads(asked)
 
     def _recorder(self, lane: str) -> Recorder:

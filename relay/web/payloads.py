@@ -49,7 +49,7 @@ PAYLOAD_FILTERS = frozenset({"from", "text"})
 
 
 def require_filters(asked: Mapping[str, Any], *, sees_payloads: bool) -> None:
-    """Raises RequestRefused where a reader filters by what readers do not see."""
+    """Raise RequestRefused where a reader filters by what readers do not see."""
     if not sees_payloads and any(asked.get(name) for name in PAYLOAD_FILTERS):
         raise RequestRefused(
             403, "readers_see_no_payloads", "the reader token does not search by sender or words"
@@ -57,7 +57,7 @@ def require_filters(asked: Mapping[str, Any], *, sees_payloads: bool) -> None:
 
 
 def shows_payload(value: Any) -> bool:
-    """Whether anything in `value` is what people wrote."""
+    """Tell whether anything in `value` is what people wrote."""
     if isinstance(value, Mapping):
         return any(
             bool(child) if _is_payload(key, value) else shows_payload(child) for key, child in value.items()
@@ -66,7 +66,7 @@ def shows_payload(value: Any) -> bool:
 
 
 def hide_payload(value: Any) -> Any:
-    """`value` with null in the place of what people wrote, and `hidden: true` beside it."""
+    """Return `value` with null in the place of what people wrote, and `hidden: true` beside it."""
     if isinstance(value, Mapping):
         hidden = {key for key, child in value.items() if child and _is_payload(key, value)}
         kept = {key: None if key in hidden else hide_payload(child) for key, child in value.items()}

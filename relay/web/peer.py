@@ -31,7 +31,7 @@ _IPV6_PREFIX = 64
 
 
 def address_of(request: HTTPConnection) -> str:
-    """The peer's address. Raises RequestRefused where it is not known: our listeners speak TCP, so its connection is gone, and
+    """Return the peer's address. Raises RequestRefused where it is not known: our listeners speak TCP, so its connection is gone, and
     whoever it was has no claim to be anybody."""
     host = request.client.host if request.client else ""
     if not host:
@@ -42,14 +42,14 @@ def address_of(request: HTTPConnection) -> str:
 
 
 def told_address(request: HTTPConnection) -> str:
-    """The address for the audit; one that a proxy passed on unnamed says so."""
+    """Return the address for the audit; one that a proxy passed on unnamed says so."""
     host = address_of(request)
     proxied = [name for name in _PROXY_HEADERS if name in request.headers]
     return f"{host} (through a proxy)" if proxied else host
 
 
 def network_of(request: HTTPConnection) -> str:
-    """What guesses are counted by: the address, or the /64 of an IPv6 one."""
+    """Return what guesses are counted by: the address, or the /64 of an IPv6 one."""
     host = address_of(request)
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -64,14 +64,14 @@ def network_of(request: HTTPConnection) -> str:
 
 
 def require_plain_host(request: HTTPConnection) -> None:
-    """A Host header is a name and perhaps a port, given once; "localhost:80@evil" is neither. Raises RequestRefused."""
+    """Require a Host header that is a name and perhaps a port, given once; "localhost:80@evil" is neither. Raises RequestRefused."""
     given = request.headers.getlist("host")
     if len(given) > 1 or (given and given[0] and not _HOST.fullmatch(given[0])):
         raise RequestRefused(400, "bad_host", "the Host header is no host name")
 
 
 def require_same_origin(request: HTTPConnection) -> None:
-    """What a browser says of where a request came from must be us. Programs say nothing, and pass. Raises RequestRefused."""
+    """Require that what a browser says of where a request came from is us. Programs say nothing, and pass. Raises RequestRefused."""
     require_plain_host(request)
     site = request.headers.get("sec-fetch-site", "")
     origin = request.headers.get("origin", "")
@@ -85,7 +85,7 @@ def require_same_origin(request: HTTPConnection) -> None:
 
 
 def comes_over_tls(request: HTTPConnection) -> bool:
-    """Whether the browser's own connection is encrypted. An untrusted proxy is believed here: a cookie that is marked as
+    """Tell whether the browser's own connection is encrypted. An untrusted proxy is believed here: a cookie that is marked as
     secure in vain is not sent back, and nothing worse."""
     proto = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return bool(request.scope.get("scheme") == "https" or proto == "https")

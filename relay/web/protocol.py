@@ -328,12 +328,12 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- where a bound is met -----------------------------------------------------------------------------------
 
     def give_way(self) -> None:
-        """There is no room for more of the body under way."""
+        """Give back what the body under way holds: there is no room for more of it."""
         self._give_back(self.cycle)
         self._tell("crowded")
 
     def expire(self, now: float) -> None:
-        """The deadline has come."""
+        """Act on the deadline that has come."""
         cycle: Any = self.cycle
         if self.phase in {"idle", "draining"}:
             self.drop()
@@ -456,7 +456,7 @@ def _refusal(status: int) -> bytes:
 
 
 def bounded(traffic: Traffic) -> type[BoundedProtocol]:
-    """The protocol class for one listener: uvicorn makes one of it a connection."""
+    """Return the protocol class for one listener: uvicorn makes one of it a connection."""
     return type(
         "Bounded", (BoundedProtocol,), {"traffic": traffic, "room": traffic.room, "bounds": traffic.bounds}
     )

@@ -156,7 +156,7 @@ def _count(pipe: Any, prefix: str, counts: Mapping[tuple[str, str], int], now_ms
 
 
 def address_prefix(address: str) -> str:
-    """ "203.0.113.7" as "203.0.113.0/24", an IPv6 address as its /48: enough to see who it is not, too little to be
+    """Give "203.0.113.7" as "203.0.113.0/24", an IPv6 address as its /48: enough to see who it is not, too little to be
     personal."""
     if address.count(".") == 3:
         return address.rpartition(".")[0] + ".0/24"

@@ -55,7 +55,7 @@ class BodyRoom:
     coming: dict[Any, BodyHolder] = field(default_factory=dict)
 
     def take(self, request: Any, holder: BodyHolder, size: int, own: int) -> bool:
-        """Whether there is room for `size` more bytes of a body of which `own` are held already; then they are taken."""
+        """Tell whether there is room for `size` more bytes of a body of which `own` are held already; then they are taken."""
         if own + size <= SMALL_BODY_BYTES:
             if self.held_bytes + size > self.bounds.bodies_bytes:
                 return False
@@ -70,7 +70,7 @@ class BodyRoom:
         return True
 
     def whole(self, request: Any) -> None:
-        """It does not give way any more."""
+        """Note that it does not give way any more."""
         self.coming.pop(request, None)
 
     def give_back(self, request: Any, size: int) -> None:
@@ -98,7 +98,7 @@ class Traffic:
         self._sweep_s = min(_SWEEP_S, shortest_s / 5)
 
     def enter(self, connection: Connection) -> bool:
-        """Whether there is room for one more. Where not, it has a moment to hear so, or none at all: then it is closed."""
+        """Tell whether there is room for one more. Where not, it has a moment to hear so, or none at all: then it is closed."""
         fits = len(self.connections) < self.bounds.connections or self._make_room()
         if not fits and len(self.connections) >= self.bounds.connections + TURNED_AWAY:
             connection.abort()

@@ -54,7 +54,7 @@ class WatchedLane(Protocol):
     def stranger(self) -> str: ...
 
     def answers_apart(self) -> bool:
-        """Whether it lies on a node of its own, and that one answers."""
+        """Tell whether it lies on a node of its own, and that one answers."""
 
 
 class RedisWatch:
@@ -86,18 +86,18 @@ class RedisWatch:
         return self._seen
 
     def expire(self) -> None:
-        """What was found is no longer true: the next who asks has it looked at again."""
+        """Drop what was found as no longer true: the next who asks has it looked at again."""
         self._seen_at = float("-inf")
 
     def reconnected(self) -> None:
-        """The door has a new connection."""
+        """Note that the door has a new connection."""
         self._connections += 1
         self.expire()
         for lane in self._lanes():
             lane.recorder.reconnected()
 
     async def seen(self) -> Seen:
-        """A look made just now, or that Redis did not answer in time."""
+        """Return a look made just now, or that Redis did not answer in time."""
         if time.monotonic() - self._seen_at <= FRESH_S:
             return self._seen
         if self._looking is None:

@@ -78,3 +78,31 @@ def test_keep_hold_and_settle_mean_one_thing_each() -> None:
                 if word in rooms and module not in rooms[word]:
                     wrong.append(f"{module}:{node.lineno}: {node.name}")
     assert not wrong, "\n".join(wrong)
+
+
+#: Words that name a thing, or ask for one, where a docstring is to say what a function does.
+NO_VERBS = """
+the a an what whether how why who whose which where when those these this every each all one none nothing everything
+it its in for as from to with by of after until there two raises
+"""
+
+
+def test_a_public_functions_docstring_begins_with_a_verb() -> None:
+    told = [
+        f"{module}:{node.lineno} {node.name}: {text.splitlines()[0]}"
+        for module, tree in modules()
+        for node in _public_functions(tree)
+        if (text := ast.get_docstring(node)) and text.split()[0].strip(",.:;").lower() in NO_VERBS.split()
+    ]
+    assert not told, "\n".join(told)
+
+
+def _public_functions(tree: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node)
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.name.startswith("_"):
+            continue
+        # A property is read as a noun.
+        if not any("property" in ast.unparse(one) for one in node.decorator_list):
+            yield node

@@ -46,7 +46,7 @@ class CompanyDirectory:
     # -- companies -------------------------------------------------------------------------------------------
 
     def resolve(self, questions: Sequence[Sequence[Ask]], *, offline: bool = False) -> list[CompanyVerdict]:
-        """One verdict per conversation, each asked for by its patches' asks, the earliest first. `offline`: nobody is
+        """Return one verdict per conversation, each asked for by its patches' asks, the earliest first. `offline`: nobody is
         called; what only a call would tell is `Unsure`."""
         batch = LookUpBatch(self._cache, offline=offline)
         self._load(batch, questions)

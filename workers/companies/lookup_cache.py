@@ -100,7 +100,7 @@ class LookUpBatch:
         )
 
     def endusers(self, email: str) -> list[list[str]]:
-        """[end user's id, company's id] of each with this address. Raises LookUpPostponed."""
+        """Return [end user's id, company's id] of each with this address. Raises LookUpPostponed."""
         if email not in self._endusers:
             rows = self._look_up("GET endusers", lambda: self._cache.planhat.endusers(
                 email=email,
@@ -126,7 +126,7 @@ class LookUpBatch:
         return email in self._endusers
 
     def companies_of(self, domain: str) -> list[str]:
-        """The ids of the companies with this domain. Raises LookUpPostponed."""
+        """Return the ids of the companies with this domain. Raises LookUpPostponed."""
         stored = self._domains.get(domain)
         if stored:
             return stored

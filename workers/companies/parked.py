@@ -21,21 +21,21 @@ class ParkedLetters:
         self._now_ms = now_ms
 
     def park(self, dead_ids: Iterable[str], *, wait_s: float = NOT_FOUND_S) -> None:
-        """To be looked at again in `wait_s`."""
+        """Keep them to be looked at again in `wait_s`."""
         at_ms = self._now_ms() + int(wait_s * 1000)
         rows = [word for dead_id in dead_ids for word in (at_ms, dead_id)]
         if rows:
             run_commands(self._redis, self._prefix, ("ZADD", keys.PARKED, *rows))
 
     def forget(self, dead_ids: Iterable[str]) -> None:
-        """These wait no longer."""
+        """Forget these: they wait no longer."""
         names = list(dead_ids)
         if names:
             with reaching_redis():
                 self._redis.zrem(self._prefix + keys.PARKED, *names)
 
     def due(self, limit: int = 100) -> list[str]:
-        """Those to look at again now, the longest due first."""
+        """Return those to look at again now, the longest due first."""
         with reaching_redis():
             names: Any = self._redis.zrangebyscore(
                 self._prefix + keys.PARKED, "-inf", self._now_ms(), start=0, num=limit

@@ -84,7 +84,7 @@ class PeopleLookUp:
         self._quiet_until = float("-inf")
 
     def resolve(self, wanted: Sequence[PeopleWanted]) -> list[PeopleFound]:
-        """One answer for each, in order. Raises OutboxUnavailable."""
+        """Return one answer for each, in order. Raises OutboxUnavailable."""
         emails = {
             email
             for one in wanted
@@ -261,7 +261,7 @@ class _Part:
 
 
 def mail_address_of(person: Any) -> str:
-    """The address that a person is to be found by, in small letters; "" for who has an id, or neither."""
+    """Return the address that a person is to be found by, in small letters; "" for who has an id, or neither."""
     if not isinstance(person, Mapping) or person_id(person):
         return ""
     email = person.get("email")
@@ -269,7 +269,7 @@ def mail_address_of(person: Any) -> str:
 
 
 def person_id(person: Any) -> str:
-    """A person's id in Planhat, "" without one: Planhat leaves out whoever has no id of its own, in silence."""
+    """Return a person's id in Planhat, "" without one: Planhat leaves out whoever has no id of its own, in silence."""
     if not isinstance(person, Mapping):
         return ""
     return next(

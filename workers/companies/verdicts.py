@@ -74,7 +74,7 @@ class Ask:
 
 
 def unsure_of(error: PlanhatError, operation: str) -> Unsure:
-    """What a look-up's failure means: for delivery as a whole, or for what needed the look-up."""
+    """Return what a look-up's failure means: for delivery as a whole, or for what needed the look-up."""
     text = str(error)
     if isinstance(error, PlanhatUnavailable):
         kind = "rate_limited" if "429" in text else "unavailable"

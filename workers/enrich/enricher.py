@@ -34,7 +34,7 @@ _Tools = Mapping[str, tuple[EnrichOptions, Lookups]]
 
 
 def tools_of(config: Config) -> _Tools:
-    """A look-up for each source with `enrich:`. One that does not hold is logged and left out: its events are
+    """Return a look-up for each source with `enrich:`. One that does not hold is logged and left out: its events are
     relayed with what they have."""
     found: dict[str, tuple[EnrichOptions, Lookups]] = {}
     for name, source in config.sources.items():
@@ -57,7 +57,7 @@ class Enricher:
         self._clock = clock
 
     def improve(self, items: Sequence[Item], now_ms: int) -> tuple[list[Item], list[tuple[Item, float]]]:
-        """The items to go on with, enriched where they could be; and those to look at again, each with the seconds
+        """Return the items to go on with, enriched where they could be; and those to look at again, each with the seconds
         to wait. `now_ms` is Redis's clock."""
         if not self._tools:
             return list(items), []

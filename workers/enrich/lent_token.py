@@ -36,7 +36,7 @@ class LentToken:
         self._lock = Lock()
 
     def get(self) -> str:
-        """The token; asks for one where there is none, or the old one is about to end. Raises TryLater."""
+        """Return the token; asks for one where there is none, or the old one is about to end. Raises TryLater."""
         with self._lock:
             if not self._token or self._clock() >= self._until_s:
                 self._token, lasts_s = self._ask()

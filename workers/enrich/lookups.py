@@ -66,7 +66,7 @@ class EnrichOptions:
 
 
 def read_enrich(adapter: str, raw: Mapping[str, Any]) -> EnrichOptions | None:
-    """The options of a source, None where it has none. Raises ValueError with a sentence."""
+    """Return the options of a source, None where it has none. Raises ValueError with a sentence."""
     if not raw:
         return None
     unknown = sorted(set(raw) - set(_KEYS))
@@ -115,7 +115,7 @@ def enrich(
     *,
     payload: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The event's view with what was looked up; the given one stays as it is, and what it has is never replaced.
+    """Return the event's view with what was looked up; the given one stays as it is, and what it has is never replaced.
 
     Pure but for `fetch`. Raises TryLater where the provider cannot answer now.
     """
@@ -157,7 +157,7 @@ class Lookups:
         self._not_before = 0.0
 
     def fetch(self, question: Question) -> Mapping[str, Any]:
-        """See `_Fetch`. After a 429 nothing is asked until the provider's time is over."""
+        """Fetch the answer to a question; see `_Fetch`. After a 429 nothing is asked until the provider's time is over."""
         now_s = self._clock()
         with self._lock:
             known = self._known.get(question)

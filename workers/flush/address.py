@@ -42,7 +42,7 @@ class Addressing:
     def address(
         self, folded_items: Sequence[FoldedItem], settlements: list[Settlement]
     ) -> tuple[list[FoldedItem], Hold | None]:
-        """Those whose company is known, in order. The rest is settled: buried, or later."""
+        """Return those whose company is known, in order. The rest is settled: buried, or later."""
         ready: list[FoldedItem] = []
         hold: Hold | None = None
         unknown = [folded_item for folded_item in folded_items if not folded_item.company_id]
@@ -107,7 +107,7 @@ class Addressing:
     def outgoing_items(
         self, ready: Sequence[FoldedItem], settlements: list[Settlement]
     ) -> list[OutgoingItem]:
-        """Those that can go, in order; what cannot is settled instead."""
+        """Return those that can go, in order; what cannot is settled instead."""
         most = self._config.planhat.batch.max_bytes
         fitting: list[OutgoingItem] = []
         fits = self._fitting.fit(ready) if self._fitting else [Fit()] * len(ready)

@@ -71,7 +71,7 @@ class Caller:
         self._share: Callable[[], None] | None = None
 
     def call(self, rows: Sequence[Row], state: DeliveryState, *, batch: str) -> Answer:
-        """Planhat's answer to one bulk upsert of `rows`."""
+        """Return planhat's answer to one bulk upsert of `rows`."""
         body = join_rows(rows)
         began = self._clock()
         self._share = partial(share_body, rows, body)
@@ -120,7 +120,7 @@ class Caller:
 
 
 def join_rows(rows: Sequence[Row]) -> bytes:
-    """The body of a call. Planhat waits for it: one pass, and no step of Python's for a row. Raises RuntimeError for a row
+    """Return the body of a call. Planhat waits for it: one pass, and no step of Python's for a row. Raises RuntimeError for a row
     that was released: what it held is gone."""
     pieces: list[bytes | memoryview] = [b","] * (2 * len(rows) + 1)
     pieces[0], pieces[-1] = b"[", b"]"
@@ -132,7 +132,7 @@ def join_rows(rows: Sequence[Row]) -> bytes:
 
 
 def share_body(rows: Sequence[Row], body: bytes) -> None:
-    """What may be 4 MB need not be there twice: each row is left with its place in the body. Only while the call is under
+    """Leave each row with its place in the body: what may be 4 MB need not be there twice. Only while the call is under
     way: afterwards some have been released."""
     view, at = memoryview(body), 1
     for row in rows:
@@ -142,7 +142,7 @@ def share_body(rows: Sequence[Row], body: bytes) -> None:
 
 
 def answer_status(answer: Answer) -> int | None:
-    """The HTTP status behind an answer; None where none came."""
+    """Return the HTTP status behind an answer; None where none came."""
     match answer:
         case Throttled():
             return 429

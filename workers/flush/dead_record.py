@@ -56,7 +56,7 @@ class DeadRecord:
 
 
 def dead_id(item: Item) -> str:
-    """The same for the same claim, so that a settlement said twice makes one letter."""
+    """Return the same for the same claim, so that a settlement said twice makes one letter."""
     first = item.pending[0].event_id if item.pending else ""
     return (
         "dead_"
@@ -65,7 +65,7 @@ def dead_id(item: Item) -> str:
 
 
 def cause_of(message: str, payload: Mapping[str, Any]) -> str:
-    """`message` without what tells one letter from another: quotations, ids, numbers, addresses, and every word that
+    """Return `message` without what tells one letter from another: quotations, ids, numbers, addresses, and every word that
     the conversation itself holds."""
     own = {word.casefold() for text in _texts(payload) for word in _WORD.findall(text)}
     out: list[str] = []

@@ -51,7 +51,7 @@ class Doubts:
         self._metrics = metrics
 
     def look(self, *, idle: bool) -> int:
-        """How many conversations are to be sent again. Raises OutboxUnavailable."""
+        """Return how many conversations are to be sent again. Raises OutboxUnavailable."""
         due, waiting = self._outbox.doubts.due(limit=self._read_at_most + 1)
         again = 0
         if waiting > self._read_at_most:
@@ -116,7 +116,7 @@ class Doubts:
 
 
 def has_all(document: Document, record: Mapping[str, Any]) -> bool:
-    """Whether `record` has everything that `document` says. More than that is a person's, and right."""
+    """Tell whether `record` has everything that `document` says. More than that is a person's, and right."""
     if differences(document.render(), record):
         return False
     text = plain_document(str(record.get("description") or ""))

@@ -57,7 +57,7 @@ class Fitting:
         self._checked: set[tuple[str, tuple[str, ...]]] = set()
 
     def fit(self, items: Sequence[FoldedItem]) -> list[Fit]:
-        """One for each, in order. Raises OutboxUnavailable."""
+        """Return one for each, in order. Raises OutboxUnavailable."""
         fits = [Fit() for _ in items]
         self._fit_people(items, fits)
         for item, one in zip(items, fits, strict=True):

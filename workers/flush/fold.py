@@ -63,7 +63,7 @@ class FoldedItem:
 
     @classmethod
     def of(cls, item: Item, read: FoldedRead | None = None) -> FoldedItem:
-        """`read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
+        """Return `read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
         written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)
         patches = [Patch.decode(pending.patch) for pending in item.pending]
@@ -100,13 +100,13 @@ class FoldedItem:
         return self.document
 
     def asks(self, *, new_only: bool = False) -> list[Ask]:
-        """What the directory is asked with, the earliest patch first."""
+        """Return what the directory is asked with, the earliest patch first."""
         if new_only:
             return [Ask.of(p.company_id, p.company) for p in self.patches if p.company_id or p.company]
         return [Ask.of(company_id, company) for _, _, company_id, company in self.document.asks]
 
     def superseded(self) -> frozenset[str]:
-        """The counted events that nothing in the document stands on."""
+        """Return the counted events that nothing in the document stands on."""
         if len(self.patches) == 1 and not self.item.document and "type" in self.patches[0].fields:
             # The first word on a conversation stands.
             return _NONE
@@ -123,14 +123,14 @@ class FoldedItem:
         )
 
     def events(self, taken: State) -> list[tuple[str, State]]:
-        """Each counted event with its end: `taken`, or superseded."""
+        """Return each counted event with its end: `taken`, or superseded."""
         return _events(self.item, self.superseded(), taken)
 
     def note(self, at_ms: int, what: str, **facts: Any) -> None:
         add_history(self.document, {"at_ms": at_ms, "what": what, **facts})
 
     def outgoing(self, changes: Mapping[str, Any] | None = None, *, unasked: bool = False) -> OutgoingItem:
-        """The conversation as it goes out, with `changes` (None: left out); `unasked`: to go once more, when what it lacks may
+        """Return the conversation as it goes out, with `changes` (None: left out); `unasked`: to go once more, when what it lacks may
         be known. By `_id` where Planhat told it, since an externalId is unique per company
         only; the externalId goes along, so that a record deleted in Planhat is made anew under it."""
         document = self.document
@@ -191,7 +191,7 @@ class OutgoingItem:
     counts: tuple[int, int, int] = (0, 0, 0)
 
     def whole(self) -> Document:
-        """The folded document, with its memory as it was before this delivery."""
+        """Return the folded document, with its memory as it was before this delivery."""
         memory = encode_memory(
             self.sent_hash,
             self.row.planhat_id,
@@ -203,7 +203,7 @@ class OutgoingItem:
         return Document.decode(self.fold + memory)
 
     def delivered(self, planhat_id: str, entry: dict[str, Any], year: int = 0) -> bytes:
-        """The document to keep now that Planhat has it, `entry` added to its history, its mark left in `year`."""
+        """Return the document to keep now that Planhat has it, `entry` added to its history, its mark left in `year`."""
         history = [*self.history, entry][-HISTORY_ENTRIES:]
         # Sent by externalId although an `_id` was known: that one is gone.
         return self.fold + encode_memory(
@@ -219,7 +219,7 @@ class OutgoingItem:
         return _events(self.item, self.superseded, taken)
 
     def by_external_id(self) -> OutgoingItem:
-        """The same without the `_id`."""
+        """Return the same without the `_id`."""
         payload = orjson.loads(self.row.body)
         del payload["_id"]
         return replace(self, row=Row(self.row.external_id, orjson.dumps(payload)))
@@ -236,14 +236,14 @@ def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[
 
 
 def stored_document(item: Item) -> Document:
-    """As it stood before the pending patches."""
+    """Give the document as it stood before the pending patches."""
     if item.document:
         return Document.decode(item.document)
     return Document(item.external_id, life=NO_LIFE if item.forgotten else item.life)
 
 
 def perhaps_sent(item: Item) -> bytes | None:
-    """The stored document with the note that Planhat may have more than it says. None: it is there already."""
+    """Return the stored document with the note that Planhat may have more than it says. None: it is there already."""
     if item.unreadable:
         # It is there, and nobody can open it now: a blank one must not take its place.
         return None
@@ -263,7 +263,7 @@ _NUDGE: Final = "again_"
 
 
 def nudge(external_id: str, source: str, now_ms: int) -> Pending:
-    """A patch that changes nothing, counts nowhere, and makes the conversation go out once more."""
+    """Return a patch that changes nothing, counts nowhere, and makes the conversation go out once more."""
     patch = Patch(external_id, f"{_NUDGE}{external_id}", source, 0, "")
     return Pending(patch.event_id, source, now_ms, patch.encode(), counted=False)
 
@@ -273,7 +273,7 @@ def is_nudge(event_id: str) -> bool:
 
 
 def stored_asks(stored: bytes | None) -> list[Ask]:
-    """What a stored document's company was asked with."""
+    """Return what a stored document's company was asked with."""
     if not stored:
         return []
     return [Ask.of(company_id, company) for _, _, company_id, company in Document.decode(stored).asks]

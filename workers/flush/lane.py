@@ -89,7 +89,7 @@ class Lane:
         return wait
 
     def note_newer(self, external_ids: Sequence[str]) -> None:
-        """These were handed back because only a newer release reads them."""
+        """Note that these were handed back because only a newer release reads them."""
         self._outbox.note_newer(external_ids)
 
     def read_available(self) -> None:
@@ -125,7 +125,7 @@ class Lane:
                 self._claimed.pop(external_id, None)
 
     def slipped(self) -> bool:
-        """Whether a lease was lost. A process that was stopped for a while (a paused machine) finds out here, before
+        """Tell whether a lease was lost. A process that was stopped for a while (a paused machine) finds out here, before
         it sends what someone else may have sent by now."""
         if self._clock() - self._renewed_at > self._lease_ms / 2000:
             with self._lock:

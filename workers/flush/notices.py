@@ -48,7 +48,7 @@ class Notices:
             self._redis.hset(self._key, f"{self._by}|{rule}|{field}", orjson.dumps(row))
 
     def take_back(self, rule: str, well: Collection[str]) -> None:
-        """These fields of a rule's conversations are well: what was told of them is no longer so. Raises OutboxUnavailable."""
+        """Take back what was told of these fields of a rule's conversations: they are well. Raises OutboxUnavailable."""
         if not well:
             return
         with reaching_redis():

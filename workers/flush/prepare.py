@@ -95,7 +95,7 @@ class Preparation:
         return len(self._outgoing_items)
 
     def full(self, limits: Limits) -> bool:
-        """Whether there is as much as a call may carry."""
+        """Tell whether there is as much as a call may carry."""
         return len(self._outgoing_items) >= limits.items or self._size >= limits.bytes
 
     @property
@@ -113,12 +113,12 @@ class Preparation:
         return self._caught_up and not self._unfolded
 
     def begin(self) -> None:
-        """There may be something due again."""
+        """Begin again: there may be something due."""
         self._all_had = self._caught_up = False
         self._asked_before = len(self._asked)
 
     def step(self, limits: Limits) -> bool:
-        """A little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
+        """Return a little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
         there is enough, or no more to be had now."""
         if self._unfolded:
             self._fold()
@@ -161,7 +161,7 @@ class Preparation:
         return True
 
     def take_in(self, items: Sequence[Item]) -> None:
-        """A whole part at once."""
+        """Take in a whole part at once."""
         self._begin_part(items)
         while self._unfolded:
             self._fold()
@@ -238,7 +238,7 @@ class Preparation:
         return sure
 
     def take(self, limits: Limits) -> list[OutgoingItem]:
-        """What goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
+        """Return what goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
         larger than that alone goes alone."""
         if len(self._outgoing_items) <= limits.items and self._size + 2 <= limits.bytes:
             taken = list(self._outgoing_items)
@@ -256,7 +256,7 @@ class Preparation:
         return taken
 
     def put_away(self) -> list[Settlement]:
-        """Everything here, handed back as it was."""
+        """Hand back everything here, as it was."""
         items = [outgoing.item for outgoing in self._outgoing_items] + self.suspects
         items += [folded_item.item for folded_item in self._folded_items]
         items += self._unfolded
@@ -301,7 +301,7 @@ def _needs_no_call(folded_item: FoldedItem) -> Done:
 
 
 def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
-    """In order, each at most `PART` long and, in bytes, hardly more than `PART_BYTES`."""
+    """Yield parts in order, each at most `PART` long and, in bytes, hardly more than `PART_BYTES`."""
     part: list[_T] = []
     size = 0
     for thing in things:

@@ -68,7 +68,7 @@ class Readback:
         self._waiting.setdefault(outgoing.type, (outgoing, planhat_id))
 
     def look(self) -> None:
-        """Between two batches: reads back at most one conversation."""
+        """Read back at most one conversation, between two batches."""
         waiting, self._waiting = self._waiting, {}
         now_ms = self._now_ms() if waiting else 0
         for kind, (outgoing, planhat_id) in waiting.items():

@@ -35,7 +35,7 @@ def rebase(
     *,
     repeated: Sequence[Patch] = (),
 ) -> Document:
-    """`document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
+    """Return `document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
     Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; of that, `repeated`
     may stand there already: a call that was cut off may have brought it, or its sender says again what was forgotten."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}

@@ -51,7 +51,7 @@ class Recall:
     def read(
         self, items: Sequence[FoldedItem], now_ms: int
     ) -> tuple[list[tuple[Item, FoldedRead]], list[Settlement], Hold | None]:
-        """(those that are read, with what stands there, what becomes of the rest, why delivery must wait)."""
+        """Return (those that are read, with what stands there, what becomes of the rest, why delivery must wait)."""
         read: list[tuple[Item, FoldedRead]] = []
         settlements: list[Settlement] = []
         hold: Hold | None = None

@@ -77,7 +77,7 @@ class Settlements:
         self._waited_s: defaultdict[str, list[float]] = defaultdict(list)
 
     def count_waits(self) -> None:
-        """How long events waited, since this was last asked for, goes into the metrics."""
+        """Put into the metrics how long events waited, since this was last asked for."""
         for source, waited_s in self._waited_s.items():
             self._metrics.observe_all("relay_end_to_end_seconds", {"source": source}, waited_s)
         self._waited_s.clear()
@@ -173,7 +173,7 @@ class Settlements:
         return Later(item, now_ms + int(wait_s * 1000), refused=True, document=stood.encode())
 
     def unreadable(self, item: Item, now_ms: int) -> Settlement:
-        """A key may come back, so what is sealed with it waits; as long as anything else, then it is a dead letter."""
+        """Return a key may come back, so what is sealed with it waits; as long as anything else, then it is a dead letter."""
         give_up_s = self._config.planhat.retry.give_up_after_s
         log("item.unreadable", level=logging.ERROR, source=item.lane_source, why=item.unreadable)
         if now_ms - item.first_pending_ms > give_up_s * 1000:
@@ -194,19 +194,19 @@ class Settlements:
         )
 
     def newer(self, item: Item, now_ms: int) -> Later:
-        """A newer release wrote something of it: handed back as it is, for that one's workers to take."""
+        """Return a newer release wrote something of it: handed back as it is, for that one's workers to take."""
         self._metrics.add("relay_newer_records_total", {"source": item.lane_source})
         return Later(item, now_ms + NEWER_WAITS_MS)
 
 
 def carried(item: Item) -> dict[str, list[str]]:
-    """Which events went with it, for their stories; nothing where they are many."""
+    """Return which events went with it, for their stories; nothing where they are many."""
     marks = [event_mark(pending.event_id) for pending in item.pending if not is_nudge(pending.event_id)]
     return {"of": marks} if 0 < len(marks) <= _MOST_CARRIED else {}
 
 
 def hand_back(item: Item, due_ms: int = 0) -> Later:
-    """Handed back as it was, due at once or at `due_ms`."""
+    """Hand it back as it was, due at once or at `due_ms`."""
     known = item.crashes and not item.unreadable
     return Later(item, due_ms, document=perhaps_sent(item) if known else None)
 

@@ -45,7 +45,7 @@ def align_appended(
 
 
 def has_pieces(document: Document) -> bool:
-    """Whether it holds words that stood in Planhat and that no event owns."""
+    """Tell whether it holds words that stood in Planhat and that no event owns."""
     return any(STANDING in message for message in document.messages)
 
 
@@ -81,12 +81,12 @@ class Lines:
         self.text = text
 
     def find(self, words: str, at: int) -> tuple[int, int] | None:
-        """Where an entry stands, not before `at`."""
+        """Return where an entry stands, not before `at`."""
         start = self.text.find(words, at)
         return (start, start + len(words)) if start >= 0 else None
 
     def piece(self, start: int, end: int) -> str:
-        """What stands between two entries, "" for nothing."""
+        """Return what stands between two entries, "" for nothing."""
         text, separator = self.text[start:end].strip(), ENTRY_SEPARATOR.strip()
         while separator and text.startswith(separator):
             text = text.removeprefix(separator).strip()
@@ -205,5 +205,5 @@ def _piece(
 
 
 def plain_document(text: str) -> str:
-    """`text` without tags and needless blanks: what is left when Planhat's editor has written it in its own way."""
+    """Return `text` without tags and needless blanks: what is left when Planhat's editor has written it in its own way."""
     return " ".join(unescape(_TAG.sub(" ", text)).split())

@@ -18,16 +18,16 @@ class Backoff:
     cap_s: float
 
     def ceiling_s(self, failures: int) -> float:
-        """The longest wait after `failures` failures in a row (1: the first)."""
+        """Return the longest wait after `failures` failures in a row (1: the first)."""
         exponent = min(max(failures, 1) - 1, 60)
         return float(min(self.cap_s, self.first_s * 2.0**exponent))
 
     def wait_s(self, failures: int, chance: Random) -> float:
-        """Evenly between nothing and the ceiling, so that many who failed together do not come back together."""
+        """Choose evenly between nothing and the ceiling, so that many who failed together do not come back together."""
         ceiling = self.ceiling_s(failures)
         return max(min(_SHORTEST_S, ceiling), chance.uniform(0.0, ceiling))
 
     def wait_at_least_s(self, failures: int, chance: Random) -> float:
-        """Between half of the ceiling and the ceiling: where the waits must be spaced, not only spread."""
+        """Choose between half of the ceiling and the ceiling: where the waits must be spaced, not only spread."""
         ceiling = self.ceiling_s(failures)
         return ceiling / 2 + chance.uniform(0.0, ceiling / 2)

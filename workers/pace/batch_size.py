@@ -58,7 +58,7 @@ class SizeTuner:
     # -- what to do ------------------------------------------------------------------------------------------
 
     def size(self, now_ms: int, *, room: int, gap_s: float) -> int:
-        """Items of the next call. `room`: no more than so many, for whatever else limits them; `gap_s`: between two
+        """Choose how many items the next call has. `room`: no more than so many, for whatever else limits them; `gap_s`: between two
         calls lie so many seconds at least, by the call budget."""
         top, furthest = self._top(now_ms, room), self._furthest(now_ms, room)
         best = self.best(top, gap_s)
@@ -73,7 +73,7 @@ class SizeTuner:
         return best
 
     def best(self, top: float, gap_s: float) -> int:
-        """The smallest size up to `top` that is as good as any."""
+        """Return the smallest size up to `top` that is as good as any."""
         asked = (self.curve.version, top, gap_s)
         if asked == self._asked:
             return self._best
@@ -132,7 +132,7 @@ class SizeTuner:
     # -- what calls teach ------------------------------------------------------------------------------------
 
     def answered(self, items: int, took_s: float, now_ms: int, *, room: int, gap_s: float) -> None:
-        """A call of `items` was answered after `took_s`."""
+        """Note that a call of `items` was answered after `took_s`."""
         before = self.best(self._top(now_ms, room), gap_s)
         good = self._goodput(before, gap_s)
         self.curve.observe(items, took_s, now_ms)
@@ -152,7 +152,7 @@ class SizeTuner:
             self._down_ms = now_ms + int(wait_ms)
 
     def cut_off(self, items: int, took_s: float, now_ms: int, *, probing: bool) -> None:
-        """A call got no whole answer: its size may be why. `probing`: it was the small call that ends an outage; where
+        """Note that a call got no whole answer: its size may be why. `probing`: it was the small call that ends an outage; where
         even that is not answered, it was no matter of size."""
         if probing or items <= _NO_MATTER_OF_SIZE:
             if self.failed_size.hits == 1:
@@ -169,7 +169,7 @@ class SizeTuner:
     # -- as it is stored -------------------------------------------------------------------------------------
 
     def stored(self) -> dict[str, Any]:
-        """For JSON."""
+        """Give it for JSON."""
         return {
             "calls": self.curve.rows(),
             "wall": [
@@ -183,7 +183,7 @@ class SizeTuner:
         }
 
     def restore(self, learned: dict[str, Any], now_ms: int) -> None:
-        """Raises KeyError, ValueError or TypeError for what `stored` has not written."""
+        """Raise KeyError, ValueError or TypeError for what `stored` has not written."""
         curve = LatencyCurve.of(learned["calls"], now_ms)
         at, until_ms, hits, half_took_s = learned["wall"]
         up_ms, down_ms = learned["excursions"]

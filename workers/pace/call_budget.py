@@ -45,7 +45,7 @@ class CallBudget:
         return self.allowed < self.most
 
     def refused(self, used: int, now_ms: int) -> None:
-        """A 429 came; `used` calls were made in the minute before it, itself not counted."""
+        """Note that a 429 came; `used` calls were made in the minute before it, itself not counted."""
         floor = max(FEWEST_CALLS, int(self.most * _FLOOR))
         if self.learned and used >= self._ceiling:
             # What had failed before was tried again, and failed again.
@@ -57,7 +57,7 @@ class CallBudget:
         self._moved_ms = now_ms
 
     def answered(self, used: int, now_ms: int) -> None:
-        """A call went through; `used`, itself counted, in the last minute."""
+        """Note that a call went through; `used`, itself counted, in the last minute."""
         if not self.learned or used < self._allowed * _BINDING - 1:
             return
         more = min(float(self.most), max(self._allowed + 1, self._allowed * (1 + self._step)))
@@ -74,11 +74,11 @@ class CallBudget:
     # -- as it is stored -------------------------------------------------------------------------------------
 
     def stored(self) -> list[Any]:
-        """For JSON."""
+        """Give it for JSON."""
         return [self._allowed, self._ceiling, self._step, self._moved_ms, self._doublings]
 
     def restore(self, learned: list[Any]) -> None:
-        """Raises ValueError or TypeError for what `stored` has not written."""
+        """Raise ValueError or TypeError for what `stored` has not written."""
         allowed, ceiling, step, moved_ms, doublings = learned
         self._allowed, self._ceiling, self._step = float(allowed), float(ceiling), float(step)
         self._moved_ms, self._doublings = int(moved_ms), int(doublings)

@@ -64,10 +64,10 @@ class ByteCeiling:
             self.passed = at / 2
 
     def stored(self) -> list[Any]:
-        """For JSON."""
+        """Give it for JSON."""
         return [self.passed, self.failed_size.at, self.failed_size.until_ms, self.failed_size.hits]
 
     def restore(self, learned: list[Any]) -> None:
-        """Raises ValueError or TypeError for what `stored` has not written."""
+        """Raise ValueError or TypeError for what `stored` has not written."""
         passed, at, until_ms, hits = learned
         self.passed, self.failed_size = float(passed), FailedSize(float(at), int(until_ms), int(hits))

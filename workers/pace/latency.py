@@ -72,7 +72,7 @@ class LatencyCurve:
         self.version = 0
 
     def observe(self, items: int, took_s: float, now_ms: int) -> None:
-        """One answered call."""
+        """Take in one answered call."""
         measured, place = log(max(took_s, 0.001)), round(log(max(items, 1)) / log(RATIO))
         rung = self._rungs.get(place)
         if rung is None or rung.weight(now_ms) <= 0:
@@ -103,7 +103,7 @@ class LatencyCurve:
                 del self._rungs[other]
 
     def forget_above(self, items: float, now_ms: int) -> None:
-        """Sizes beyond this are unknown again."""
+        """Forget sizes beyond this: they are unknown again."""
         self._rungs = {place: rung for place, rung in self._rungs.items() if rung.items <= items}
         self.refresh(now_ms)
 
@@ -140,11 +140,11 @@ class LatencyCurve:
         return floors
 
     def sizes(self) -> list[int]:
-        """The sizes known at the last refresh, the smallest first."""
+        """Return the sizes known at the last refresh, the smallest first."""
         return [rung.items for rung in self._rungs.values()]
 
     def took_s(self, items: float) -> float:
-        """What a call of so many items is expected to take; 1 s where nothing is known."""
+        """Return what a call of so many items is expected to take; 1 s where nothing is known."""
         floor = 0.0
         for known, seconds in self._floors:
             if known > items:
@@ -169,12 +169,12 @@ class LatencyCurve:
     # -- as it is stored -------------------------------------------------------------------------------------
 
     def rows(self) -> list[list[Any]]:
-        """[items, ms, calls, at_ms] of each size, for JSON."""
+        """Return [items, ms, calls, at_ms] of each size, for JSON."""
         return [[r.items, round(exp(r.log_s) * 1000, 1), r.calls, r.at_ms] for r in self._rungs.values()]
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]], now_ms: int) -> LatencyCurve:
-        """Raises ValueError, TypeError or OverflowError for what `rows` has not written."""
+        """Raise ValueError, TypeError or OverflowError for what `rows` has not written."""
         curve = cls()
         for items, ms, calls, at_ms in rows:
             place = round(log(max(int(items), 1)) / log(RATIO))

@@ -130,17 +130,17 @@ class Pace:
         return min(1.0, max(0.05, (now_ms - state.reopened_ms) / RAMP_MS))
 
     def used(self, now_ms: int) -> float:
-        """What part of the minute's budget is spent."""
+        """Return what part of the minute's budget is spent."""
         return self._delivery.calls_used(now_ms=now_ms) / self.budget.allowed
 
     def permit(self, now_ms: int = 0, *, seize: bool = False) -> CallPermit:
-        """`seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
+        """Return `seize`: a call would follow at once, so that its place is taken in the same step, where delivery is open and calls
         are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
         self._asked()
         return self._delivery.permit(self.budget.allowed, self._roomy(), seize=seize, now_ms=now_ms)
 
     def linger_s(self, permit: CallPermit, now_ms: int = 0) -> float:
-        """How long to gather before the call: nothing while the budget has room, and no outage has just ended."""
+        """Return how long to gather before the call: nothing while the budget has room, and no outage has just ended."""
         linger_s = min(self.config.batch.linger_s, permit.wait_ms / 1000)
         if permit.state.reopened_ms:
             ramp_s = RAMP_GAP_S * (1.0 - self._ramp(permit.state, now_ms or self._about_ms()))
@@ -168,13 +168,13 @@ class Pace:
             waited += nap_s
 
     def pause_s(self, seconds: float) -> bool:
-        """True where the process is to stop."""
+        """Pause for so long; True where the process is to stop."""
         return self._wait(seconds) if seconds > 0 else False
 
     # -- what calls teach ------------------------------------------------------------------------------------
 
     def hold(self, hold: Hold) -> int:
-        """Delivery stops for everybody; until when (epoch ms)."""
+        """Stop delivery for everybody; gives until when (epoch ms)."""
         retry = self.config.retry
         now_ms = self._now_ms()
         state = self.state()
@@ -203,7 +203,7 @@ class Pace:
     def went_through(
         self, state: DeliveryState, *, items: int, took_s: float, size: int = 0, taken: bool = True
     ) -> None:
-        """A call of `items` in `size` bytes was answered. Ends an outage. `taken`: the items were looked at, so that
+        """Note that a call of `items` in `size` bytes was answered. Ends an outage. `taken`: the items were looked at, so that
         the time says something of their number; a refusal of the whole call says nothing."""
         now_ms = self._about_ms()
         if state.state in ("backing_off", "blocked"):
@@ -222,19 +222,19 @@ class Pace:
         self._unsaved = True
 
     def too_large(self, sent_bytes: int) -> None:
-        """A 413: what was sent is too much."""
+        """Note a 413: what was sent is too much."""
         self.bytes.refused(sent_bytes, self._about_ms())
         self._save()
 
     def cut_off(self, state: DeliveryState, *, items: int, took_s: float) -> None:
-        """A call of `items` got no whole answer, from Planhat or from a gateway before it. `state`: when it began."""
+        """Note that a call of `items` got no whole answer, from Planhat or from a gateway before it. `state`: when it began."""
         self.sizes.cut_off(items, took_s, self._about_ms(), probing=state.state != "open")
         self._save()
 
     # -- what the fleet knows --------------------------------------------------------------------------------
 
     def load(self) -> None:
-        """What the fleet has learned. What cannot be read is learned anew."""
+        """Load what the fleet has learned. What cannot be read is learned anew."""
         now_ms = self._synced_ms = self._about_ms()
         stored = self._delivery.tune()
         try:
@@ -249,7 +249,7 @@ class Pace:
             return
 
     def save(self) -> None:
-        """The fleet learns what the last call taught, if it does not know yet."""
+        """Tell the fleet what the last call taught, if it does not know yet."""
         if self._unsaved:
             self._save()
 

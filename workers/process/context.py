@@ -67,7 +67,7 @@ class WorkerContext:
         return self.lane(self.config.lane_names[0])
 
     def lane(self, name: str) -> LaneContext:
-        """One lane, ready to work by today's config. Raises NotFound for one that the config does not have, OutboxUnavailable."""
+        """Return one lane, ready to work by today's config. Raises NotFound for one that the config does not have, OutboxUnavailable."""
         tenant = self._tenant(name)
         with self._opening[name]:
             held, config = self._lanes.get(name), self.config
@@ -82,7 +82,7 @@ class WorkerContext:
         return held
 
     def lanes(self) -> Iterator[LaneContext]:
-        """All of the config's, in its order. Raises OutboxUnavailable."""
+        """Return all of the config's, in its order. Raises OutboxUnavailable."""
         return (self.lane(name) for name in self.config.lane_names)
 
     def _tenant(self, name: str) -> LaneTenant:
@@ -112,7 +112,7 @@ class WorkerContext:
         return 0
 
     def traces_of(self, lane: str) -> Traces | None:
-        """None where nobody wants traces."""
+        """Return none where nobody wants traces."""
         if not self.settings.tracing:
             return None
         from relay.tracing import Tracing
@@ -157,7 +157,7 @@ _CONTEXT: list[WorkerContext] = []
 
 
 def worker_context() -> WorkerContext:
-    """This process's, made at the first call. Raises UserError for settings or a config that do not hold."""
+    """Return this process's, made at the first call. Raises UserError for settings or a config that do not hold."""
     if not _CONTEXT:
         _CONTEXT.append(WorkerContext(os.environ))
     return _CONTEXT[0].current()

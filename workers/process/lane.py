@@ -186,7 +186,7 @@ class LaneContext:
         self._watched_at = time.monotonic()
 
     def require_own_lane(self) -> None:
-        """Raises NotOurs where the lane is another relay's, OutboxUnavailable where that cannot be found out now."""
+        """Raise NotOurs where the lane is another relay's, OutboxUnavailable where that cannot be found out now."""
         relation = self.guard.check()
         if relation.ours:
             return

@@ -38,12 +38,12 @@ class LaneThreads:
         threading.Thread(target=self._work, args=(lane,), name=f"lane {lane}", daemon=True).start()
 
     def wait_for_a_place(self, seconds: float) -> bool:
-        """Whether another lane may begin, waiting for so long at most."""
+        """Tell whether another lane may begin, waiting for so long at most."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._next) < self._most, seconds)
 
     def join(self, seconds: float) -> bool:
-        """Whether all have ended, waiting for so long at most."""
+        """Tell whether all have ended, waiting for so long at most."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._next, seconds)
 

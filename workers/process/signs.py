@@ -35,7 +35,7 @@ class Signs:
         self.facts: dict[str, Any] = {}
 
     def asked(self, due_s: float = IDLE_DUE_S) -> None:
-        """Work was asked for; the next time is within `due_s`. Never raises: who looks sees that it is overdue."""
+        """Note that work was asked for; the next time is within `due_s`. Never raises: who looks sees that it is overdue."""
         if time.monotonic() - self._given_at < EVERY_S:
             return
         self._given_at = time.monotonic()
@@ -54,7 +54,7 @@ class Signs:
             return
 
     def good_for(self, seconds: float) -> None:
-        """The file's time is when this sign is overdue."""
+        """Set the file's time to when this sign is overdue."""
         if self._file is None:
             return
         until = time.time() + seconds

@@ -46,7 +46,7 @@ class LaneSweep:
         self._indexed = -1
 
     def sweep(self, now: float) -> None:
-        """`now`: seconds of the monotonic clock. Raises OutboxUnavailable."""
+        """Sweep once. `now`: seconds of the monotonic clock. Raises OutboxUnavailable."""
         outbox, lane = self.outbox, self.outbox.lane_name
         self.ring(outbox.lane.ring())
         post_dead_letters(self._redis, outbox)

@@ -32,7 +32,7 @@ class FlushesLane(Protocol):
 
 
 def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
-    """Whether a plain write, as RQ's are, is refused for want of memory. `client`: RQ's."""
+    """Tell whether a plain write, as RQ's are, is refused for want of memory. `client`: RQ's."""
     try:
         client.set(keys.lane_prefix(own_tag(client, outbox.lane_name), outbox.base) + keys.READY, "1", ex=60)
     except OutOfMemoryError:
@@ -50,7 +50,7 @@ def drain_without_rq(
     stopping: Stopping,
     asked: Callable[[], None],
 ) -> None:
-    """Until memory is to be had again, or the process is to stop. `lanes()` are this moment's; `asked` is told of each look
+    """Drain until memory is to be had again, or the process is to stop. `lanes()` are this moment's; `asked` is told of each look
     for work. `outbox`: where it is tried whether memory is to be had."""
     log("rq.unusable", level=logging.ERROR, reason="Redis is full; delivery goes on without RQ")
     rounds = 0
@@ -76,7 +76,7 @@ def drain_without_rq(
 def wait_without_rq(
     client: redis.Redis, outbox: Outbox, *, stopping: Stopping, asked: Callable[[], None]
 ) -> None:
-    """The other queues': there is nothing to do without RQ but to wait."""
+    """Wait as the other queues do: there is nothing to do without RQ but to wait."""
     while not stopping() and memory_full(client, outbox):
         asked()
         stopping.wait(2.0)

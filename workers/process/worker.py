@@ -74,7 +74,7 @@ class RelayWorker(SimpleWorker):
 
 
 def work_queue(queue: str, parent: int) -> int:
-    """Until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another), 2 where this Redis
+    """Work the queue until SIGTERM. 0 where it was told to stop, 1 where RQ gave up (the supervisor starts another), 2 where this Redis
     cannot be worked with."""
     _die_with(parent)
     # Before RQ has its own: a signal during the start must not be lost.

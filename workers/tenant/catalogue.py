@@ -58,11 +58,11 @@ class Catalogue:
         self._held: dict[str, tuple[float, Mapping[str, str] | None]] = {}
 
     def custom_fields(self) -> Mapping[str, str] | None:
-        """The custom fields of conversations, name -> type; None: not known. Raises OutboxUnavailable."""
+        """Return the custom fields of conversations, name -> type; None: not known. Raises OutboxUnavailable."""
         return self._list(keys.TENANT_FIELDS, "GET customfields", self._read_fields)
 
     def tags(self) -> Mapping[str, str] | None:
-        """The activity tags, name -> id; None: not known, or the tenant has no such list. Raises OutboxUnavailable."""
+        """Return the activity tags, name -> id; None: not known, or the tenant has no such list. Raises OutboxUnavailable."""
         return self._list(keys.TENANT_TAGS, "GET activitytags", self._read_tags)
 
     def _read_fields(self) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from relay.cli.dead import causes, look, mend
 
 @click.group()
 def dead() -> None:
-    """Dead letters: what Planhat refused for good, or no rule could map. Nothing in here is lost: mend the rule, the
+    """Show and mend dead letters: what Planhat refused for good, or no rule could map. Nothing in here is lost: mend the rule, the
     directory or the letter itself, then replay. Each cause has a short id (c-3f2a) that every command takes.
 
     \b

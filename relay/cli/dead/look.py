@@ -22,7 +22,7 @@ from relay.errors import UserError
 def list_(
     cause: str, source: str, since: str, until: str, limit: int, after: str, as_json: bool, place: Place
 ) -> None:
-    """Dead letters grouped by cause, then the newest one by one. Exit code 1: filters are given, and no letter fits.
+    """List dead letters grouped by cause, then the newest one by one. Exit code 1: filters are given, and no letter fits.
 
     \b
     Examples:
@@ -113,7 +113,7 @@ def _said(told: dict[str, Any]) -> list[str]:
 @click.argument("dead_id", metavar="ID", type=LETTER)
 @json_and_place
 def show(dead_id: str, as_json: bool, place: Place) -> None:
-    """One dead letter, whole: why, every attempt with Planhat's answer, the event, the document, the raw request.
+    """Show one dead letter, whole: why, every attempt with Planhat's answer, the event, the document, the raw request.
 
     \b
     Example:
@@ -132,7 +132,7 @@ def show(dead_id: str, as_json: bool, place: Place) -> None:
 
 
 def print_letter(found: dict[str, Any]) -> None:
-    """All of it: nothing is cut."""
+    """Print all of it: nothing is cut."""
     click.echo(
         f"{strong(found['id'])}  {shown(found['source'])}  {shown(found['externalId'] or '-')}  at {found['at']}"
     )

@@ -41,7 +41,7 @@ def filters(command: _F) -> _F:
 
 
 def choice(command: _F) -> _F:
-    """Ids, or filters, and whether it is only tried."""
+    """Return ids, or filters, and whether it is only tried."""
     command = click.option("--yes", is_flag=True, help="Do not ask.")(command)
     command = click.option("--dry-run", is_flag=True, help="Only say how many, and what would change.")(
         command
@@ -51,7 +51,7 @@ def choice(command: _F) -> _F:
 
 
 def lane_with(context: Any, ids: Sequence[str]) -> Any:
-    """The context of the lane in which these letters are: the one that is meant, or the only one that has any of them. Raises
+    """Return the context of the lane in which these letters are: the one that is meant, or the only one that has any of them. Raises
     UserError where several have."""
     from relay.errors import UserError
 
@@ -67,7 +67,7 @@ def lane_with(context: Any, ids: Sequence[str]) -> Any:
 def selection_of(
     context: Any, ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool
 ) -> tuple[Selection, dict[str, Any]]:
-    """What is meant, and what of it stands in the audit. Raises UserError where nothing is named."""
+    """Return what is meant, and what of it stands in the audit. Raises UserError where nothing is named."""
     from relay.operations.selection import read_selection
 
     asked: dict[str, Any] = {

@@ -44,7 +44,7 @@ def look_for_trouble(
     damaged: Sequence[str] = (),
     now_ms: int = 0,
 ) -> dict[str, Condition]:
-    """name -> what is wrong now, of what the config wants to be told. `damaged`: sentences on the process's own files. Raises
+    """Give name -> what is wrong now, of what the config wants to be told. `damaged`: sentences on the process's own files. Raises
     OutboxUnavailable. Of several lanes each is looked at by itself, and what is of no lane with the first of them."""
     alerts = config.alerts
     if alerts is None:
@@ -176,7 +176,7 @@ def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
 
 
 def token_end(expires: str) -> datetime | None:
-    """The moment a token with this `token_expires` is no longer valid: the end of the day, in UTC. None: unknown."""
+    """Return the moment a token with this `token_expires` is no longer valid: the end of the day, in UTC. None: unknown."""
     try:
         day = datetime.fromisoformat(expires)
     except ValueError:

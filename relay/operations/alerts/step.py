@@ -30,7 +30,7 @@ def step_alerts(
     after_ms: Mapping[str, int],
     ended_after_ms: int = ENDED_AFTER_MS,
 ) -> AlertChanges:
-    """What changes at `now_ms`. `after_ms`: kind -> for how long it must be seen before it is told (left out: at once). What is
+    """Return what changes at `now_ms`. `after_ms`: kind -> for how long it must be seen before it is told (left out: at once). What is
     told begins once and ends once; what went before it was told is never told."""
     changes: dict[str, Trouble | None] = {}
     begun: list[Trouble] = []

@@ -169,7 +169,7 @@ def try_channels(alerts: Alerts, *, sender: AlertSender, now_ms: int) -> list[di
 
 
 def list_alerts(outbox: Outbox, alerts: Alerts | None) -> dict[str, Any]:
-    """`{"channels": [{"name", "kind"}], "about", "alerts": [{"name", "kind", "title", "text", "since", "told_at"}], "unsent"}`: what
+    """Return `{"channels": [{"name", "kind"}], "about", "alerts": [{"name", "kind", "title", "text", "since", "told_at"}], "unsent"}`: what
     is on, what is told of. Raises OutboxUnavailable."""
     book = AlertBook(outbox)
     _, standing = book.read()

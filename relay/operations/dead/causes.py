@@ -36,7 +36,7 @@ class FoundCauses:
 
 
 def short_ids(causes: Iterable[str]) -> dict[str, str]:
-    """cause -> its id: `c-` and as many digits of its digest as tell it from the others, four at least."""
+    """Give cause -> its id: `c-` and as many digits of its digest as tell it from the others, four at least."""
     digests = {cause: cause_digest(cause) for cause in causes}
     length = _SHORTEST
     while len({digest[:length] for digest in digests.values()}) < len(digests) and length < 12:
@@ -45,12 +45,12 @@ def short_ids(causes: Iterable[str]) -> dict[str, str]:
 
 
 def cause_id(cause: str) -> str:
-    """The id of one cause where the others are not looked at."""
+    """Return the id of one cause where the others are not looked at."""
     return f"c-{cause_digest(cause)[:_SHORTEST]}"
 
 
 def find_causes(outbox: Outbox, asked: str) -> FoundCauses:
-    """`asked` among the causes of all letters: an id, a whole text, or a part of it whatever its case. Raises InputInvalid for
+    """Return `asked` among the causes of all letters: an id, a whole text, or a part of it whatever its case. Raises InputInvalid for
     an id that fits several."""
     groups: set[str] = set()
     own: set[str] = set()
@@ -63,7 +63,7 @@ def find_causes(outbox: Outbox, asked: str) -> FoundCauses:
 
 
 def match_cause(asked: str, groups: Collection[str], own: Collection[str] = ()) -> FoundCauses:
-    """`find_causes` among these texts."""
+    """Return `find_causes` among these texts."""
     asked = asked.strip()
     match = _ID.fullmatch(asked)
     if match:
@@ -94,7 +94,7 @@ def _nearest(asked: str, groups: Collection[str]) -> tuple[str, ...]:
 
 
 def no_such_cause(asked: str, nearest: Sequence[str]) -> str:
-    """The sentence for a cause that no letter has."""
+    """Return the sentence for a cause that no letter has."""
     if not nearest:
         return f"no dead letter has the cause {asked[:200]!r}: there are none"
     listed = "\n".join(f"  {text}" for text in nearest)
@@ -102,7 +102,7 @@ def no_such_cause(asked: str, nearest: Sequence[str]) -> str:
 
 
 def require_causes(outbox: Outbox, asked: str) -> FoundCauses:
-    """`find_causes`. Raises NotFound, naming the nearest, where no letter has it."""
+    """Return `find_causes`. Raises NotFound, naming the nearest, where no letter has it."""
     found = find_causes(outbox, asked)
     if not found.texts:
         raise NotFound(no_such_cause(asked, found.nearest))
@@ -113,7 +113,7 @@ def require_causes(outbox: Outbox, asked: str) -> FoundCauses:
 
 
 def mark_facts(mark: CauseMark, now_ms: int) -> dict[str, Any]:
-    """As lists and the API show it."""
+    """Give it as lists and the API show it."""
     return {
         "muted": mark.quiet(now_ms),
         "muted_until": iso(mark.muted_until_ms) if mark.quiet(now_ms) else None,
@@ -125,7 +125,7 @@ def mark_facts(mark: CauseMark, now_ms: int) -> dict[str, Any]:
 
 
 def marks_of(outbox: Outbox, causes: Sequence[str]) -> dict[str, CauseMark]:
-    """cause -> what is said of it."""
+    """Give cause -> what is said of it."""
     return dict(zip(causes, read_marks(outbox, [cause_digest(cause) for cause in causes]), strict=True))
 
 

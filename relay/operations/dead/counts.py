@@ -34,7 +34,7 @@ class DeadCounts:
         self._found: Mapping[tuple[str, str], int] = {}
 
     def look(self) -> Mapping[tuple[str, str], int]:
-        """(cause without what differs from letter to letter, source) -> how many. Raises OutboxUnavailable."""
+        """Return (cause without what differs from letter to letter, source) -> how many. Raises OutboxUnavailable."""
         with self._lock:
             began = self._clock()
             if began < self._next:

@@ -22,7 +22,7 @@ def discard_dead(
     dry_run: bool = False,
     operation: Operation | None = None,
 ) -> dict[str, Any]:
-    """`{"count", "discarded", "skipped"}`. Raises NotFound where ids are named and none of them exists."""
+    """Return `{"count", "discarded", "skipped"}`. Raises NotFound where ids are named and none of them exists."""
     ids = select(outbox, selection)
     require_known(outbox, selection, ids)
     if dry_run:

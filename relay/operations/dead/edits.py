@@ -44,7 +44,7 @@ class Edits:
         return bool(self.payload or self.fields or self.company or self.raw is not None)
 
     def mend(self, body: bytes) -> bytes:
-        """The raw body with the edited values. Single values are edited in JSON bodies only."""
+        """Return the raw body with the edited values. Single values are edited in JSON bodies only."""
         if self.raw is not None:
             body = self.raw.encode("utf-8", "replace")
         if not self.payload:
@@ -55,7 +55,7 @@ class Edits:
         return dump_large(value)
 
     def mender(self) -> Callable[[bytes], bytes] | None:
-        """`mend`, or None where nothing of the request was edited."""
+        """Return `mend`, or None where nothing of the request was edited."""
         return self.mend if self.payload or self.raw is not None else None
 
 
@@ -81,7 +81,7 @@ def add_edits(
     by: str,
     at: str,
 ) -> dict[str, Any]:
-    """The record with the edits in it. A `payload` path that the raw body does not have but that is a field of the
+    """Return the record with the edits in it. A `payload` path that the raw body does not have but that is a field of the
     conversation counts as that; `raw` takes the place of the whole body, and of what was edited in it before. Raises
     InputInvalid, naming the path."""
     edited = read_edits(record)
@@ -145,7 +145,7 @@ def _raw_entry(body: bytes | None, edited: Edits, raw: str, by: str, at: str) ->
 
 
 def apply_to_patches(edits: Edits, patches: Sequence[Patch]) -> list[Patch]:
-    """Patches as today's rules made them, with the edited fields and company. A field that appends is edited in the
+    """Give patches as today's rules made them, with the edited fields and company. A field that appends is edited in the
     newest patch that carries it (one entry a message), any other wherever it stands, or else in the newest patch."""
     changed = list(patches)
     if not changed:
@@ -205,7 +205,7 @@ def _json_or_missing(body: bytes | None) -> Any:
 
 
 def read_path(value: Any, path: str) -> Any:
-    """What stands at a dotted path (numbers are places in lists), or a marker that equals nothing."""
+    """Return what stands at a dotted path (numbers are places in lists), or a marker that equals nothing."""
     for part in path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]

@@ -35,7 +35,7 @@ _PART = 100
 
 
 def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: str = "") -> dict[str, Any]:
-    """`{"groups": [..], "items": [..], "next", "nearest"}`: groups over everything that fits (the largest first), items a page
+    """Return `{"groups": [..], "items": [..], "next", "nearest"}`: groups over everything that fits (the largest first), items a page
     of it (newest first). `nearest`: where no letter has the cause that was asked for, some that are like it. Raises
     ValueError where `after` is no cursor."""
     found = find_causes(outbox, selection.cause) if selection.cause else None
@@ -59,7 +59,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
 
 
 def group_heads(outbox: Outbox, heads: Iterable[DeadHead]) -> list[dict[str, Any]]:
-    """These by cause, as `list_dead` has its groups."""
+    """Return these by cause, as `list_dead` has its groups."""
     groups: dict[str, dict[str, Any]] = {}
     for head in heads:
         _count(groups, head)
@@ -122,7 +122,7 @@ def item_of(head: DeadHead) -> dict[str, Any]:
 
 
 def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
-    """One in full: the item, `planhat_id`, `planhat_link`, `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
+    """Return one in full: the item, `planhat_id`, `planhat_link`, `reason`, `answer`, `attempts`, `event`, `document`, `raw`, `edits`. Raises NotFound."""
     letter = letter_of(context.outbox, dead_id)
     record = record_of(letter)
     head = DeadHead(letter.dead_id, letter.source, letter.external_id, letter.at_ms, letter.events, record)
@@ -185,7 +185,7 @@ def record_of(letter: DeadLetter) -> dict[str, Any]:
 
 
 def attempt_of(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"at", "status", "error"}`, whichever way the time was written."""
+    """Return `{"at", "status", "error"}`, whichever way the time was written."""
     at = attempt.get("at")
     if at is None:
         at = attempt.get("at_ms")
@@ -199,7 +199,7 @@ def attempt_of(attempt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def raw_of(stored: Stored | None) -> dict[str, Any] | None:
-    """The request as it came: `body` as text, or (`encoding` "base64") as bytes. None where it has expired."""
+    """Return the request as it came: `body` as text, or (`encoding` "base64") as bytes. None where it has expired."""
     if stored is None or stored.body is None:
         return None
     facts = stored.facts
@@ -219,13 +219,13 @@ def raw_of(stored: Stored | None) -> dict[str, Any] | None:
 
 
 def parts_of(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """(how many came before, the next ones): a step of a long run, in which letters are read, planned and put back together."""
+    """Return (how many came before, the next ones): a step of a long run, in which letters are read, planned and put back together."""
     for start in range(0, len(ids), _PART):
         yield start, ids[start : start + _PART]
 
 
 def letters_in_parts(outbox: Outbox, ids: Sequence[str]) -> Iterator[DeadLetter | None]:
-    """One after the other, read in small parts; None for one that is gone."""
+    """Return one after the other, read in small parts; None for one that is gone."""
     for start in range(0, len(ids), 50):
         part = ids[start : start + 50]
         stored = {letter.dead_id: letter for letter in outbox.dead.get_many(part)}

@@ -49,7 +49,7 @@ def plan_replay(
     tombs: Tombs,
     stored_events: Mapping[str, Stored | None] | None = None,
 ) -> Plan:
-    """`stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
+    """Return `stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
     cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
         raise MappingFailed(WAS_ERASED)
@@ -89,7 +89,7 @@ def plan_replay(
 
 
 def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms: int) -> list[int]:
-    """For each letter, in order: events that wait again (or were filtered); -1 where someone else was quicker,
+    """Replay each letter, in order, and count the events that wait again (or were filtered); -1 where someone else was quicker,
     `AMENDED` where the letter was edited since it was planned."""
     notes: list[Note] = []
     for one in planned:
@@ -129,7 +129,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
 
 
 def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
-    """What a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
+    """Return what a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
     now_ms = now_ms or outbox.now_ms()
@@ -215,7 +215,7 @@ def replay_dead(
     progress: Callable[[int, int], None] = lambda seen, count: None,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    """`{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change, of
+    """Return `{"count", "replayed", "failed", "skipped", ...}`; a dry run moves nothing and says what would change, of
     the first `limit` letters in full. Raises
     NotFound where ids are named and none of them exists."""
     outbox = context.outbox
@@ -293,7 +293,7 @@ def _dry_run(context: KeyedContext, ids: Sequence[str], now_ms: int, limit: int)
 
 
 def changes_of(document: Any, patches: Sequence[Patch]) -> dict[str, dict[str, Any]]:
-    """Field -> {"from", "to"}: what was tried then beside what today's rules say; only what differs."""
+    """Give field -> {"from", "to"}: what was tried then beside what today's rules say; only what differs."""
     before: dict[str, Any] = {}
     if isinstance(document, dict):
         before = {key: value for key, value in document.items() if key != "custom"}

@@ -11,7 +11,7 @@ from relay.outbox.outbox import Outbox
 
 
 def select(outbox: Outbox, selection: Selection) -> list[str]:
-    """The ids of the letters, newest first; named ids in their order, whether or not they exist. Raises NotFound for a cause
+    """Return the ids of the letters, newest first; named ids in their order, whether or not they exist. Raises NotFound for a cause
     that no letter has."""
     if selection.ids:
         return list(selection.ids)
@@ -22,7 +22,7 @@ def select(outbox: Outbox, selection: Selection) -> list[str]:
 def heads_of(
     outbox: Outbox, selection: Selection, causes: FoundCauses | None, *, after: str = ""
 ) -> Iterator[DeadHead]:
-    """Those that fit, newest first; `causes` is what `selection.cause` was found to mean. Raises ValueError where `after` is no
+    """Return those that fit, newest first; `causes` is what `selection.cause` was found to mean. Raises ValueError where `after` is no
     cursor."""
     for head in outbox.dead.scan(since_ms=selection.since_ms, until_ms=selection.until_ms, after=after):
         if fits(head, selection, causes):

@@ -74,7 +74,7 @@ class Indexer:
             state = self._index.state()
 
     def catch_up(self, seconds: float) -> None:
-        """For who is about to search: takes in the little that came since a worker did it, which else each search would read through
+        """Take in, for who is about to search, the little that came since a worker did it, which else each search would read through
         anew. Nothing is begun or put into blocks. Raises OutboxUnavailable."""
         until = self._clock() + seconds
         while self._clock() < until:
@@ -235,7 +235,7 @@ class Indexer:
 
 
 def companies_of(outbox: Outbox, external_ids: Sequence[str]) -> dict[str, str]:
-    """Conversation -> its company; those without one are left out."""
+    """Give conversation -> its company; those without one are left out."""
     names = [name for name in dict.fromkeys(external_ids) if name]
     pinned = {
         name: pinned_company(document) if document else ""

@@ -40,7 +40,7 @@ class Candidates:
         self.asked: tuple[int, ...] = tuple(wanted.terms(terms)) if terms is not None else ()
 
     def runs(self, from_minute: int | None) -> Iterator[Run]:
-        """By minute, newest first; from `from_minute` on (None: the newest)."""
+        """Yield runs by minute, newest first; from `from_minute` on (None: the newest)."""
         now_ms, kept_ms = self._outbox.now_ms(), self._outbox.retention.events_s * 1000
         # Nothing older is kept: days without end are not asked for.
         first = max(self._wanted.since_ms, now_ms - kept_ms) // 60_000

@@ -32,7 +32,7 @@ class FollowedEvents:
             self._note(row)
 
     def look(self) -> list[dict[str, Any]]:
-        """Rows of `list_events`, oldest first: what came since, and what changed its state."""
+        """Return rows of `list_events`, oldest first: what came since, and what changed its state."""
         changed = [*self._settled(), *reversed(list(self._new()))]
         for row in changed:
             self._note(row)

@@ -24,7 +24,7 @@ ASKABLE: Final = frozenset({*FILTERS, "limit", "after", "next"})
 def list_events(
     context: KeyedContext, asked: Mapping[str, Any], *, limit: int, after: str = "", seconds: float = PAGE_S
 ) -> dict[str, Any]:
-    """`{"events", "next", "searched_to"}`: a page of the events that fit all filters of `asked` (see `FILTERS`). `next` is the
+    """Return `{"events", "next", "searched_to"}`: a page of the events that fit all filters of `asked` (see `FILTERS`). `next` is the
     `after` of the following page, null at the end. `searched_to` (ISO 8601) is set where the time was up before the page was
     full: nothing that fits lies between there and the last event shown. Raises InputInvalid for a filter or cursor that is
     none, OutboxUnavailable."""
@@ -50,7 +50,7 @@ def list_events(
 
 
 def terms_of(context: KeyedContext) -> Terms:
-    """The index's words under this installation's key. Raises OutboxUnavailable."""
+    """Return the index's words under this installation's key. Raises OutboxUnavailable."""
     return Terms(VeilKey(context.outbox, context.settings.redaction_key)())
 
 

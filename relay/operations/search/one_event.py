@@ -19,7 +19,7 @@ from relay.rules.explain import explain
 
 
 def show_event(context: OperatorContext, event_id: str) -> dict[str, Any]:
-    """`event_story`'s, and `payload` (the JSON that came, or text; bytes that are no text as base64: `payload_encoding` is `json`,
+    """Return `event_story`'s, and `payload` (the JSON that came, or text; bytes that are no text as base64: `payload_encoding` is `json`,
     `text` or `base64`), `method`, `target`, `headers`, `event` (as the adapter reads it today) with `event_unreadable`. All of
     them null once the raw request has expired. Raises NotFound, OutboxUnavailable."""
     story, stored = _read(context, event_id)
@@ -27,7 +27,7 @@ def show_event(context: OperatorContext, event_id: str) -> dict[str, Any]:
 
 
 def explain_event(context: OperatorContext, event_id: str) -> dict[str, Any] | None:
-    """`relay.rules.explain.explain` of a stored event: today's rule and its fields, nothing sent. None where its raw request has
+    """Return `relay.rules.explain.explain` of a stored event: today's rule and its fields, nothing sent. None where its raw request has
     expired or cannot be read any more. Raises NotFound, OutboxUnavailable."""
     _, stored = _read(context, event_id)
     try:
@@ -40,7 +40,7 @@ def explain_event(context: OperatorContext, event_id: str) -> dict[str, Any] | N
 
 
 def resend_event(context: KeyedContext, event_id: str, *, by: str) -> dict[str, Any]:
-    """One event through today's rules again: a dead one as its dead letter, another one where that differs from what stands.
+    """Return one event through today's rules again: a dead one as its dead letter, another one where that differs from what stands.
     `{"sent": whether it waits for delivery now, "said": a sentence}`. Raises NotFound, InputInvalid where it cannot be mapped,
     OutboxUnavailable."""
     story = event_story(context.outbox, event_id)

@@ -49,7 +49,7 @@ class Terms:
     # -- what an event is found by ----------------------------------------------------------------------------
 
     def of_event(self, event: Event, rule: str) -> array[int]:
-        """Ascending, each once."""
+        """Give the terms of an event, ascending, each once."""
         sender = event.sender
         found = self._senders(sender.email, sender.name, sender.id)
         found.add(self._term(_KIND, event.kind))
@@ -58,7 +58,7 @@ class Terms:
         return array("I", sorted(found))
 
     def of_facts(self, facts: Mapping[str, Any]) -> array[int]:
-        """The same of what is known of an event that cannot be read."""
+        """Return the same of what is known of an event that cannot be read."""
         who = str(facts.get("from") or "")
         found = self._senders(who if _AT in who else "", "" if _AT in who else who, "")
         if facts.get("kind"):
@@ -81,13 +81,13 @@ class Terms:
         return (self._term(_RULE, rule),) if rule else ()
 
     def company(self, company_id: str) -> int:
-        """Of a conversation's company, `NO_COMPANY` where it is not known yet."""
+        """Return of a conversation's company, `NO_COMPANY` where it is not known yet."""
         return self._term(_COMPANY, company_id)
 
     # -- what is looked for -----------------------------------------------------------------------------------
 
     def text(self, words: str) -> list[int]:
-        """All of which an event must hold. None: there is no word in it."""
+        """Return all of which an event must hold. None: there is no word in it."""
         asked = []
         for part in words.split():
             found = list(search_words(part))
@@ -96,7 +96,7 @@ class Terms:
         return self._words(list(dict.fromkeys(asked)))
 
     def sender(self, who: str) -> list[int]:
-        """An address, a domain (`@example.com`, `example.com`), or words of a name or id."""
+        """Return an address, a domain (`@example.com`, `example.com`), or words of a name or id."""
         asked = text_as_compared(who.strip())
         if _AT in asked:
             local, _, domain = asked.rpartition(_AT)

@@ -39,7 +39,7 @@ class EventQuery:
         return bool(self.kind or self.rule or self.sender or self.company or self.text)
 
     def terms(self, terms: Terms) -> Iterator[int]:
-        """What an event must hold, but for its company: that may be told later than the event. Raises InputInvalid for words in which
+        """Return what an event must hold, but for its company: that may be told later than the event. Raises InputInvalid for words in which
         there is nothing to look for."""
         for key, asked, made in (
             ("from", self.sender, terms.sender(self.sender)),
@@ -57,7 +57,7 @@ class EventQuery:
         return not self.states or head.state in self.states
 
     def fits_head(self, head: EventHead) -> bool:
-        """By what stands in the head; what the index knows of beside that is not asked here."""
+        """Tell whether it fits by what stands in the head; what the index knows of beside that is not asked here."""
         facts = head.facts
         received_ms = int(facts.get("received_ms") or 0)
         return (
@@ -68,7 +68,7 @@ class EventQuery:
 
 
 def read_wanted(asked: Mapping[str, Any], now_ms: int) -> EventQuery:
-    """From the API's or the console's filters, of which empty ones say nothing. Raises InputInvalid."""
+    """Read a query from the API's or the console's filters, of which empty ones say nothing. Raises InputInvalid."""
     kind, rule = read_text(asked, "kind", blank=True), read_text(asked, "rule", blank=True)
     if kind:
         _require_known("kind", kind, sorted(KINDS))

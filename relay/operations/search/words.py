@@ -27,7 +27,7 @@ _UNSPACED: Final = re.compile(
 
 
 def text_as_compared(text: str) -> str:
-    """`text` without case and accents."""
+    """Return `text` without case and accents."""
     if text.isascii():
         return text.lower()
     decomposed = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
@@ -35,7 +35,7 @@ def text_as_compared(text: str) -> str:
 
 
 def search_words(text: str) -> Iterator[str]:
-    """The words of a text, as often as they stand there."""
+    """Return the words of a text, as often as they stand there."""
     text = text_as_compared(text[:MOST_CHARS])
     if "@" in text:
         for address in _ADDRESS.findall(text):
@@ -63,5 +63,5 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def distinct_words(*texts: str) -> list[str]:
-    """Each word once, in the order in which they stand there; no more than `MOST_WORDS`."""
+    """Return each word once, in the order in which they stand there; no more than `MOST_WORDS`."""
     return list(islice(dict.fromkeys(word for text in texts for word in search_words(text)), MOST_WORDS))

@@ -55,7 +55,7 @@ class Chunk:
 
     @classmethod
     def decode(cls, stored: bytes) -> Chunk:
-        """Raises NewerRecord, or ValueError for what is no chunk."""
+        """Raise NewerRecord, or ValueError for what is no chunk."""
         head, _, body = stored.partition(b"\n")
         facts = _facts(head)
         terms, at = [], 0
@@ -67,7 +67,7 @@ class Chunk:
         return cls(_segments(facts["s"]), tuple(terms))
 
     def holding(self, term: int) -> int:
-        """The events that hold `term`, a bit each."""
+        """Return the events that hold `term`, a bit each."""
         return sum(1 << n for n, terms in enumerate(self.terms) if term in terms)
 
 
@@ -90,7 +90,7 @@ class Block:
 
 
 def encode_block(segments: Sequence[Segment], terms: Sequence[Sequence[int]]) -> Block:
-    """A block of the events of `segments`, each with its terms."""
+    """Return a block of the events of `segments`, each with its terms."""
     if count_events(segments) != len(terms):
         raise ValueError("each event of the segments needs its terms")
     postings = _postings(terms)
@@ -152,13 +152,13 @@ def _posting(events: list[int], width: int) -> bytes:
 
 
 def open_block(stored: bytes, head_bytes: int) -> Block:
-    """Raises NewerRecord, or ValueError for what is no block."""
+    """Raise NewerRecord, or ValueError for what is no block."""
     segments, bits = open_head(stored[:head_bytes])
     return Block(segments, bits, head_bytes, stored)
 
 
 def open_head(head: bytes) -> tuple[tuple[Segment, ...], int]:
-    """(segments, bits) of a block's head. Raises NewerRecord, ValueError."""
+    """Return (segments, bits) of a block's head. Raises NewerRecord, ValueError."""
     try:
         facts = _facts(zlib.decompress(head))
     except zlib.error as error:
@@ -167,7 +167,7 @@ def open_head(head: bytes) -> tuple[tuple[Segment, ...], int]:
 
 
 def table_entry(head_bytes: int, bucket: int) -> tuple[int, int]:
-    """Where it says in a block (from, to) where a bucket begins and ends."""
+    """Return where it says in a block (from, to) where a bucket begins and ends."""
     at = head_bytes + bucket * _OFFSET_BYTES
     return at, at + 2 * _OFFSET_BYTES
 
@@ -177,7 +177,7 @@ def bucket_of(term: int, bits: int) -> int:
 
 
 def look_up(bucket: bytes, term: int, bits: int, events: int) -> int:
-    """The events of a block that hold `term`, a bit each, out of its bucket. Of damaged bytes: none."""
+    """Return the events of a block that hold `term`, a bit each, out of its bucket. Of damaged bytes: none."""
     found = 0
     for held, posting in _walk(bucket, bucket_of(term, bits) << (TERM_BITS - bits), events):
         if held >= term:
@@ -220,7 +220,7 @@ def _bits(posting: _Posting, bucket: bytes) -> int:
 
 
 def terms_in(block: Block) -> list[array[int]]:
-    """What `encode_block` was given: the terms of each event, ascending."""
+    """Return what `encode_block` was given: the terms of each event, ascending."""
     terms = [array("I") for _ in range(block.events)]
     for number in range(1 << block.bits):
         bucket = block.bucket(number)

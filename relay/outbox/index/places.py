@@ -34,7 +34,7 @@ def count_events(segments: Sequence[Segment]) -> int:
 
 
 def places_of(segments: Sequence[Segment], bits: int) -> Iterator[EventPlace]:
-    """The places of the events whose bit is set, in the order of `segments`. Bit 0 is the first segment's first event."""
+    """Return the places of the events whose bit is set, in the order of `segments`. Bit 0 is the first segment's first event."""
     start = 0
     for segment in segments:
         part = (bits >> start) & ((1 << segment.count) - 1)

@@ -51,7 +51,7 @@ class Cursor:
 
     @classmethod
     def unpack(cls, stored: bytes) -> Cursor | None:
-        """None for what this release did not write: then there is no index."""
+        """Return none for what this release did not write: then there is no index."""
         try:
             facts = orjson.loads(stored)
             if facts["v"] != INDEX_SCHEMA:
@@ -107,7 +107,7 @@ class EventIndex:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def state(self) -> IndexState:
-        """How far it has come, and its blocks."""
+        """Return how far it has come, and its blocks."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=True)
             pipe.hgetall(self._prefix + keys.INDEX)
@@ -122,7 +122,7 @@ class EventIndex:
         )
 
     def tail(self) -> list[Chunk]:
-        """The chunks that are in no block yet, oldest first. One that cannot be read holds nothing."""
+        """Return the chunks that are in no block yet, oldest first. One that cannot be read holds nothing."""
         with reaching_redis():
             stored: Any = self._store.redis.lrange(self._prefix + keys.INDEX_TAIL, 0, -1)
         chunks = []
@@ -134,7 +134,7 @@ class EventIndex:
         return chunks
 
     def holding(self, blocks: Sequence[BlockFacts], terms: Sequence[int]) -> list[int]:
-        """Of each block the events that hold all of `terms`, a bit each. A block that has expired meanwhile has none."""
+        """Return of each block the events that hold all of `terms`, a bit each. A block that has expired meanwhile has none."""
         found: list[int] = []
         for start in range(0, len(blocks), _AT_ONCE):
             found += self._holding(blocks[start : start + _AT_ONCE], terms)
@@ -161,7 +161,7 @@ class EventIndex:
         return [bits[block.number] for block in blocks]
 
     def segments(self, blocks: Sequence[BlockFacts]) -> list[tuple[Segment, ...]]:
-        """Which events each of the blocks is about; () for one that has expired."""
+        """Return which events each of the blocks is about; () for one that has expired."""
         with reaching_redis():
             pipe = self._store.redis.pipeline(transaction=False)
             for block in blocks:
@@ -170,7 +170,7 @@ class EventIndex:
         return [open_head(head)[0] if head else () for head in heads]
 
     def block(self, facts: BlockFacts) -> Block | None:
-        """All of one; None where it has expired. Raises ValueError for what cannot be read."""
+        """Return all of one; None where it has expired. Raises ValueError for what cannot be read."""
         with reaching_redis():
             stored: Any = self._store.redis.get(self._prefix + keys.index_block(facts.number))
         return open_block(stored, facts.head_bytes) if stored else None
@@ -186,7 +186,7 @@ class EventIndex:
     def close(
         self, state: IndexState, closed: Sequence[Chunk], block: Block | None, expired: Sequence[int] = ()
     ) -> bool:
-        """The oldest chunks of the tail, `closed`, become `block` (None: they go); blocks that have `expired` are named no longer.
+        """Return the oldest chunks of the tail, `closed`, become `block` (None: they go); blocks that have `expired` are named no longer.
         False where it changed meanwhile."""
         number, facts, data = "", b"", b""
         if block is not None:

@@ -76,7 +76,7 @@ class Sandbox:
         await self._serve(scope, receive, send)
 
     def reset(self) -> None:
-        """As new: no conversations, no faults, no calls, the seeds of the start."""
+        """Make everything new: no conversations, no faults, no calls, the seeds of the start."""
         self.store.reset()
         self.faults.all.clear()
         self.calls.clear()

@@ -74,7 +74,7 @@ class Fault:
 
     @classmethod
     def read(cls, given: Any) -> Self:
-        """Raises FaultInvalid."""
+        """Raise FaultInvalid."""
         if not isinstance(given, Mapping):
             raise FaultInvalid("a fault should be an object")
         known = {item.name for item in fields(cls)} - {"met", "skipped", "pattern"}
@@ -95,7 +95,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A fault as it stands on the command line: `status=503,times=2,retry_after=5`."""
+        """Return a fault as it stands on the command line: `status=503,times=2,retry_after=5`."""
         given: dict[str, Any] = {}
         for part in filter(None, text.split(",")):
             name, found, value = part.partition("=")
@@ -178,5 +178,5 @@ class Faults:
         self.all: list[Fault] = []
 
     def meeting(self, operation: str) -> list[Fault]:
-        """Those that this call meets; each counts it."""
+        """Return those that this call meets; each counts it."""
         return [fault for fault in self.all if fault.meets(operation)]

@@ -34,7 +34,7 @@ class Journal:
         self._held_bytes = self._written_bytes = 0
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every entry, oldest first; a last line that was cut by a crash is left out."""
+        """Return every entry, oldest first; a last line that was cut by a crash is left out."""
         with self.path.open("rb") as lines:
             for line in lines:
                 with contextlib.suppress(orjson.JSONDecodeError):

@@ -14,7 +14,7 @@ def words(text: str | None) -> tuple[str, ...]:
 
 
 def bounds(query: Mapping[str, str], default: int, most: int) -> tuple[int, int]:
-    """Offset and limit of a page; nonsense counts as not given. `l` and `o` are the parameters' old names."""
+    """Read offset and limit of a page; nonsense counts as not given. `l` and `o` are the parameters' old names."""
 
     def number(name: str, old: str, fallback: int) -> int:
         text = query.get(name) or query.get(old) or ""

@@ -157,7 +157,7 @@ class _Pages:
 
 
 def create_pages(sandbox: Sandbox) -> Starlette:
-    """The routes over one sandbox."""
+    """Return the routes over one sandbox."""
     pages = _Pages(sandbox)
     return Starlette(
         routes=[

@@ -31,7 +31,7 @@ class Record:
         return self.sent.get("date") or iso_ms(self.created_ms)
 
     def as_entry(self) -> dict[str, Any]:
-        """What the journal keeps of it; `Record(**entry)` is the way back."""
+        """Return what the journal keeps of it; `Record(**entry)` is the way back."""
         return {
             "id": self.id,
             "company_id": self.company_id,

@@ -20,7 +20,7 @@ _PORT_FILE: Final = "port"
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises SettingsInvalid when the port is taken."""
+    """Return a listening socket; port 0 takes a free one. Raises SettingsInvalid when the port is taken."""
     try:
         return socket.create_server((host, port), backlog=512)
     except (OSError, OverflowError) as error:

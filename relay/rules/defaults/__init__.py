@@ -90,6 +90,6 @@ MAIL_ADAPTERS = tuple(adapter for adapter, family in FAMILIES.items() if family 
 
 
 def read_defaults(adapter: str) -> str:
-    """The YAML of the adapter's default rules, as it stands in the package. Raises KeyError."""
+    """Return the YAML of the adapter's default rules, as it stands in the package. Raises KeyError."""
     place = files("relay.rules") / "defaults" / f"{FAMILIES[adapter].file}.yaml"
     return place.read_text(encoding="utf-8")

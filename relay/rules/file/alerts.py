@@ -70,7 +70,7 @@ ALERTS = TableShape(
 
 
 def read_alerts(values: Mapping[str, Any] | None, source: YamlSource) -> Alerts | None:
-    """The block as values, None where there is none. Says where it tells nobody."""
+    """Return the block as values, None where there is none. Says where it tells nobody."""
     if values is None:
         return None
     written = source.value.get("alerts")

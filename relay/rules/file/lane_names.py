@@ -9,7 +9,7 @@ from relay.rules.file.yaml_file import read_yaml
 
 
 def read_lane_names(path: str) -> tuple[str, ...]:
-    """In the file's order, `main` where it has no `lanes:`; none for a file that cannot be read, or whose lanes do not hold."""
+    """Read them in the file's order, `main` where it has no `lanes:`; none for a file that cannot be read, or whose lanes do not hold."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()

@@ -45,7 +45,7 @@ class Loaded:
 def load(
     path: str, environ: Mapping[str, str], *, parse: Parse | None = None, text: str | None = None
 ) -> tuple[Config, RuleBook]:
-    """The config and its rules, out of the file, or out of `text` that was read from it before. Raises ConfigInvalid with all
+    """Return the config and its rules, out of the file, or out of `text` that was read from it before. Raises ConfigInvalid with all
     mistakes at once; warnings stand in the book."""
     loaded = examine_config(path, environ, parse=parse, text=text)
     if not loaded.holds:
@@ -54,12 +54,12 @@ def load(
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> Config:
-    """The config alone, checked as a whole all the same. Raises ConfigInvalid."""
+    """Return the config alone, checked as a whole all the same. Raises ConfigInvalid."""
     return load(path, environ)[0]
 
 
 def load_rulebook(config: Config) -> RuleBook:
-    """The rules of a config that was loaded before. Raises ConfigInvalid."""
+    """Return the rules of a config that was loaded before. Raises ConfigInvalid."""
     source = YamlSource(config.file, {"rules": list(config.rules)}, lines=_paths(config.lines))
     book = _book(config, source, None, None)
     mistakes = [mistake for mistake in source.mistakes if mistake.severity != "warning"]
@@ -69,7 +69,7 @@ def load_rulebook(config: Config) -> RuleBook:
 
 
 def try_rules(config: Config, text: str) -> RuleBook:
-    """The rules of `text`, a file's `rules:` alone, in the place of the config's; nothing is kept. `${NAME}` stays as it is written: who
+    """Return the rules of `text`, a file's `rules:` alone, in the place of the config's; nothing is kept. `${NAME}` stays as it is written: who
     may try rules may not read variables. Raises ConfigInvalid."""
     source = read_yaml(text, "rules")
     value = source.value if isinstance(source.value, dict) else {}
@@ -230,7 +230,7 @@ def _names(raw: Mapping[str, Any], source: str) -> bool:
 
 
 def default_rules(held: SourceConfig, config: Config, source: YamlSource | None = None) -> list[Rule]:
-    """The adapter's own rules for this source, ready to run."""
+    """Return the adapter's own rules for this source, ready to run."""
     type_ = held.type
     tenant = config.for_lane(held.lane).planhat
     if not type_:

@@ -375,7 +375,7 @@ CONFIG = TableShape(
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a config file, for completion in an editor."""
+    """Return the JSON Schema (2020-12) of a config file, for completion in an editor."""
     schema = CONFIG.schema()
     conversation = {"description": RULE.keys["conversation"].description, **schema_of(templates=True)}
     for elsewhere in ("companyId", "companyExternalId"):

@@ -26,12 +26,12 @@ _WORDS = {
 
 
 def name_of(value: Any) -> str:
-    """What kind of thing `value` is, in words; never the value itself."""
+    """Return what kind of thing `value` is, in words; never the value itself."""
     return "nothing" if value is None else _WORDS.get(type(value), "a text")
 
 
 def did_you_mean(word: str, known: Sequence[str], *, always: bool = True) -> str:
-    """The end of a sentence: "; did you mean x?", else "; known: ...", else nothing."""
+    """Return the end of a sentence: "; did you mean x?", else "; known: ...", else nothing."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"

@@ -29,7 +29,7 @@ _PLAIN_PLANHAT = (
 
 
 def read_planhat(values: Mapping[str, Any], source: YamlSource, at: Path = ("planhat",)) -> PlanhatConfig:
-    """What the file's `planhat:` says. `at` is where it stands, for complaints."""
+    """Return what the file's `planhat:` says. `at` is where it stands, for complaints."""
     _check_planhat(values, source, at)
     planhat = _made(values)
     if planhat.retry.first_s > planhat.retry.cap_s and "retry" in values:
@@ -47,7 +47,7 @@ def read_lanes(
     people: People,
     source: YamlSource,
 ) -> dict[str, LaneConfig]:
-    """Each lane of the file, in its order; none where it has no `lanes:`. `shared` is `planhat:` as it was read."""
+    """Return each lane of the file, in its order; none where it has no `lanes:`. `shared` is `planhat:` as it was read."""
     lanes: dict[str, LaneConfig] = {}
     for name, own in values.items():
         at: Path = ("lanes", name)
@@ -74,7 +74,7 @@ def read_lanes(
 
 
 def check_lane(name: str, lanes: Mapping[str, LaneConfig], source: YamlSource, at: Path) -> str:
-    """The lane that `name` is: the first where it is "". Complains of one that is not there."""
+    """Return the lane that `name` is: the first where it is "". Complains of one that is not there."""
     if not name:
         return next(iter(lanes), MAIN)
     if not lanes and name != MAIN:
@@ -175,7 +175,7 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_companies(
     steps: Sequence[Mapping[str, Any]], source: YamlSource, at: Path = ("companies",)
 ) -> tuple[CompanyStep, ...]:
-    """The steps by which a companyId is found. `at` is where they stand."""
+    """Return the steps by which a companyId is found. `at` is where they stand."""
     companies: list[CompanyStep] = []
     for n, step in enumerate(steps):
         here: Path = (*at, n)

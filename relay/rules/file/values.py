@@ -34,7 +34,7 @@ _CREDENTIALS = (
 
 
 def read_config(values: Mapping[str, Any], source: YamlSource, text: str) -> Config:
-    """`values` as the tables read them; `source.value` as they stand in the file; `text` is the file."""
+    """Return `values` as the tables read them; `source.value` as they stand in the file; `text` is the file."""
     planhat = read_planhat(values.get("planhat", {}), source)
     companies = read_companies(values.get("companies", ()), source)
     people = People(**values.get("people", {}))

@@ -77,7 +77,7 @@ class YamlSource:
     has_token: bool = True
 
     def at(self, path: Path) -> Any:
-        """What stands at `path`, None where nothing does."""
+        """Return what stands at `path`, None where nothing does."""
         value = self.value
         for step in path:
             try:
@@ -87,14 +87,14 @@ class YamlSource:
         return value
 
     def line(self, path: Path) -> int | None:
-        """The line of `path`, or of what is nearest above it."""
+        """Return the line of `path`, or of what is nearest above it."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
         return None
 
     def where(self, path: Path) -> str:
-        """`path` in words: "rule 'slack-thread', conversation.type"."""
+        """Return `path` in words: "rule 'slack-thread', conversation.type"."""
         if path and path[0] == "rules" and len(path) > 1 and isinstance(path[1], int):
             name = ""
             rules = self.value.get("rules") if isinstance(self.value, dict) else None
@@ -105,7 +105,7 @@ class YamlSource:
         return dotted(path)
 
     def add(self, path: Path, message: str, *, severity: str = "error", offset: int | None = None) -> None:
-        """`offset`: how many lines within the text at `path` the mistake is."""
+        """Add a mistake, once. `offset`: how many lines within the text at `path` the mistake is."""
         line = self.line(path)
         if line is not None and offset is not None:
             line += offset + (path in self.blocks)
@@ -115,7 +115,7 @@ class YamlSource:
 
 
 def dotted(path: Path) -> str:
-    """("rules", 0, "when") as "rules[0].when"."""
+    """Return ("rules", 0, "when") as "rules[0].when"."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else step)
@@ -123,7 +123,7 @@ def dotted(path: Path) -> str:
 
 
 def read_yaml(text: str, file: str) -> YamlSource:
-    """`text` as values with lines. What is wrong with the YAML itself stands in `mistakes`."""
+    """Return `text` as values with lines. What is wrong with the YAML itself stands in `mistakes`."""
     source = YamlSource(file)
     if len(text) > MAX_FILE_BYTES:
         source.mistakes.append(Mistake(f"larger than {MAX_FILE_BYTES:,} bytes", file))

@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
 
 
 def email(value: Any) -> str:
-    """The bare address in lower case: "Ann <Ann@Example.com>" is ann@example.com; nothing for what is none."""
+    """Return the bare address in lower case: "Ann <Ann@Example.com>" is ann@example.com; nothing for what is none."""
     text = _text(value).strip()[:2000]
     try:
         found = getaddresses([text])
@@ -136,7 +136,7 @@ def email(value: Any) -> str:
 
 
 def domain(value: Any) -> str:
-    """The domain of an address or a URL in lower case, without `www.`."""
+    """Return the domain of an address or a URL in lower case, without `www.`."""
     text = _text(value).strip()[:3000]
     if "://" in text:
         host = text.split("://", 1)[1]
@@ -152,13 +152,13 @@ def domain(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """HTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
+    """Return hTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
     holds no HTML stays as it is."""
     return plain_text(_text(value)[:MAX_CHARS])
 
 
 def truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 0) -> str:
-    """At most `length` characters including `end`, cut between words unless `killwords`. As Jinja2's own, but for the
+    """Cut to at most `length` characters including `end`, between words unless `killwords`. As Jinja2's own, but for the
     leeway: a limit is a limit."""
     text, limit, tail = _text(value), max(0, int(length)), _text(end)
     if len(text) <= limit + max(0, int(leeway)):
@@ -170,13 +170,13 @@ def truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "
 
 
 def slug(value: Any, length: Any = 80) -> str:
-    """Small letters, digits and dashes: "Café Déjà-vu!" is cafe-deja-vu."""
+    """Return small letters, digits and dashes: "Café Déjà-vu!" is cafe-deja-vu."""
     letters = unicodedata.normalize("NFKD", _text(value)[:10_000]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[: max(1, int(length))].rstrip("-")
 
 
 def moment(value: Any) -> datetime | None:
-    """ISO 8601, RFC 2822 (mail), or a number of seconds or milliseconds since 1970. None for anything else."""
+    """Read ISO 8601, RFC 2822 (mail), or a number of seconds or milliseconds since 1970. None for anything else."""
     try:
         if isinstance(value, bool):
             return None
@@ -197,12 +197,12 @@ def moment(value: Any) -> datetime | None:
 
 
 def iso(found: datetime) -> str:
-    """A moment as Planhat takes it: "2026-03-04T05:06:07.089Z"."""
+    """Return a moment as Planhat takes it: "2026-03-04T05:06:07.089Z"."""
     return f"{found:%Y-%m-%dT%H:%M:%S}.{found.microsecond // 1000:03d}Z".rjust(24, "0")
 
 
 def date(value: Any, format: Any = None) -> str:
-    """A time in ISO 8601 UTC, or by `format` as strftime has it. Nothing for what is no time."""
+    """Return a time in ISO 8601 UTC, or by `format` as strftime has it. Nothing for what is no time."""
     found = moment(value)
     if found is None:
         return ""
@@ -210,7 +210,7 @@ def date(value: Any, format: Any = None) -> str:
 
 
 def mention(value: Any) -> str:
-    """Slack's markup made readable: `<@U1|ann>` is @ann, `<#C1|general>` #general, `<https://x|site>` site
+    """Make Slack's markup readable: `<@U1|ann>` is @ann, `<#C1|general>` #general, `<https://x|site>` site
     (https://x), `<!here>` @here."""
     return html.unescape(_SLACK_LINK.sub(_readable, _text(value)[:MAX_CHARS]))
 
@@ -229,7 +229,7 @@ def _readable(found: re.Match[str]) -> str:
 
 
 def line(value: Any) -> str:
-    """A text as one plain line, for a subject: no tags, no marks of Markdown or Slack around words, no line breaks."""
+    """Return a text as one plain line, for a subject: no tags, no marks of Markdown or Slack around words, no line breaks."""
     text = _text(value)[:MAX_LINE_SOURCE_CHARS]
     if _MARKUP.search(text):
         text = plain(text)
@@ -242,7 +242,7 @@ def line(value: Any) -> str:
 
 
 def files(value: Any) -> str:
-    """Attachments as HTML, a paragraph each: the name (a link where it has an address), type and size."""
+    """Write attachments as HTML, a paragraph each: the name (a link where it has an address), type and size."""
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
         return ""
     return "".join(_file(one) for one in value if isinstance(one, Mapping))
@@ -261,7 +261,7 @@ def _file(file: Mapping[str, Any]) -> str:
 
 
 def size_of(count: int) -> str:
-    """A count of bytes for a reader: "812 bytes", "12 kB", "3.4 MB"."""
+    """Return a count of bytes for a reader: "812 bytes", "12 kB", "3.4 MB"."""
     if count < 1000:
         return f"{count} bytes"
     if count < 1_000_000:
@@ -270,19 +270,19 @@ def size_of(count: int) -> str:
 
 
 def default(value: Any, instead: Any = "", also_empty: Any = True) -> Any:
-    """`instead` where `value` is nothing: undefined, none, or (unless told otherwise) empty."""
+    """Return `instead` where `value` is nothing: undefined, none, or (unless told otherwise) empty."""
     if value is None or isinstance(value, Undefined) or (also_empty and value in ("", [], {}, ())):
         return instead
     return value
 
 
 def escape(value: Any) -> str:
-    """Safe within HTML."""
+    """Make a text safe within HTML."""
     return html.escape(_text(value))
 
 
 def join(values: Any, between: Any = "", attribute: Any = None) -> str:
-    """The texts of a list with `between` in between; empty ones are left out."""
+    """Return the texts of a list with `between` in between; empty ones are left out."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         return _text(values)
     between_text, parts, chars = _text(between), [], 0
@@ -307,7 +307,7 @@ def replace(value: Any, old: Any, new: Any) -> str:
 
 
 def nl2br(value: Any) -> str:
-    """Lines as HTML: escaped, with `<br>` between them."""
+    """Write lines as HTML: escaped, with `<br>` between them."""
     return html.escape(_text(value)).replace("\n", "<br>")
 
 

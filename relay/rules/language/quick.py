@@ -44,7 +44,7 @@ class _LeftToJinja(Exception):
 
 
 def quick_value(tree: nodes.Expr) -> Quick | None:
-    """The expression as a function; None where it is Jinja2's."""
+    """Return the expression as a function; None where it is Jinja2's."""
     try:
         return _value(tree)
     except _LeftToJinja:
@@ -52,7 +52,7 @@ def quick_value(tree: nodes.Expr) -> Quick | None:
 
 
 def quick_text(tree: nodes.Template, finalize: Callable[[Any], str]) -> Quick | None:
-    """The template as a function that gives its text, None where it is Jinja2's. `finalize` writes a value."""
+    """Return the template as a function that gives its text, None where it is Jinja2's. `finalize` writes a value."""
     try:
         return _text(tree.body, finalize)
     except _LeftToJinja:

@@ -39,7 +39,7 @@ class TemplateWarning:
 
 
 def faults_in(tree: nodes.Node) -> Iterator[TemplateFault]:
-    """Unknown variables, event fields, filters and tests, and parts of the language that are not there."""
+    """Find unknown variables, event fields, filters and tests, and parts of the language that are not there."""
     yield from refusals(tree)
     whole = tree if isinstance(tree, nodes.Template) else nodes.Template([nodes.Output([tree])], lineno=1)
     whole.set_environment(VALUES)
@@ -68,7 +68,7 @@ def faults_in(tree: nodes.Node) -> Iterator[TemplateFault]:
 
 
 def warnings_in(tree: nodes.Node) -> Iterator[TemplateWarning]:
-    """What is allowed and yet most likely a slip: a kind that no event has."""
+    """Return what is allowed and yet most likely a slip: a kind that no event has."""
     for node in _all(tree, nodes.Compare):
         if dotted_path(node.expr) != ("event", "kind"):
             continue
@@ -83,7 +83,7 @@ def warnings_in(tree: nodes.Node) -> Iterator[TemplateWarning]:
 
 
 def dotted_path(node: nodes.Node) -> tuple[str | int, ...] | None:
-    """("event", "sender", "email") of `event.sender.email` or `event["sender"].email`; None for anything else."""
+    """Return ("event", "sender", "email") of `event.sender.email` or `event["sender"].email`; None for anything else."""
     if isinstance(node, nodes.Name):
         return (node.name,) if node.name in ROOTS else None
     if isinstance(node, nodes.Getattr):
@@ -97,7 +97,7 @@ def dotted_path(node: nodes.Node) -> tuple[str | int, ...] | None:
 
 
 def paths_in(tree: nodes.Node) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """Each longest path that begins at `event` or `payload`, with its line."""
+    """Return each longest path that begins at `event` or `payload`, with its line."""
     path = dotted_path(tree)
     if path is not None:
         yield path, tree.lineno

@@ -54,7 +54,7 @@ _budget = _Budget()
 
 
 def left() -> int:
-    """Characters that the templates of this event may still make."""
+    """Count the characters that the templates of this event may still make."""
     return _budget.chars
 
 
@@ -64,7 +64,7 @@ def set_back(chars: int) -> None:
 
 
 def refill() -> None:
-    """What the templates of one event may cost, anew for this thread."""
+    """Set what the templates of one event may cost, anew for this thread."""
     budget = _budget
     budget.steps = MAX_STEPS
     budget.chars = MAX_OUTPUT_CHARS
@@ -149,7 +149,7 @@ def _nothing(value: Any) -> Any:
 
 
 def finalize(value: Any) -> str:
-    """A value of an output as it stands in the text, charged for."""
+    """Return a value of an output as it stands in the text, charged for."""
     text = value if value.__class__ is str else _as_text(value)
     chars = _budget.chars = _budget.chars - len(text)
     if chars < 0:
@@ -162,7 +162,7 @@ class Empty(Exception):
 
 
 def finalize_key(value: Any) -> str:
-    """The same for a key. Raises Empty."""
+    """Return the same for a key. Raises Empty."""
     text = finalize(value)
     if not text.strip():
         raise Empty("a part of it is empty")

@@ -86,7 +86,7 @@ class TemplateFault:
 
 
 def parse_text(source: str) -> nodes.Template:
-    """The syntax tree of a template. Raises TemplateInvalid."""
+    """Return the syntax tree of a template. Raises TemplateInvalid."""
     if len(source) > MAX_TEMPLATE_CHARS:
         raise TemplateInvalid(f"longer than {MAX_TEMPLATE_CHARS:,} characters")
     try:
@@ -103,7 +103,7 @@ def parse_text(source: str) -> nodes.Template:
 
 
 def parse_expression(source: str) -> nodes.Expr:
-    """The syntax tree of an expression such as a `when`. Raises TemplateInvalid."""
+    """Return the syntax tree of an expression such as a `when`. Raises TemplateInvalid."""
     if len(source) > MAX_TEMPLATE_CHARS:
         raise TemplateInvalid(f"longer than {MAX_TEMPLATE_CHARS:,} characters")
     try:
@@ -137,7 +137,7 @@ def _require_shallow(tree: nodes.Node) -> None:
 
 
 def sole_expression(tree: nodes.Template) -> nodes.Expr | None:
-    """The expression of a template that is exactly one `{{ ... }}`, else None."""
+    """Return the expression of a template that is exactly one `{{ ... }}`, else None."""
     if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
         return None
     parts = tree.body[0].nodes
@@ -145,7 +145,7 @@ def sole_expression(tree: nodes.Template) -> nodes.Expr | None:
 
 
 def refusals(tree: nodes.Node) -> list[TemplateFault]:
-    """Parts of the language that this sandbox does not have."""
+    """Find parts of the language that this sandbox does not have."""
     found = [
         TemplateFault(f"{words} is not allowed here", node.lineno)
         for kind, words in _FORBIDDEN.items()
@@ -182,7 +182,7 @@ class Context:
 
 
 def new_context(scope: Scope) -> Context:
-    """Of variables as they are given, which need not be a whole event's."""
+    """Return of variables as they are given, which need not be a whole event's."""
     return Context(None, scope)
 
 
@@ -266,7 +266,7 @@ class Compiled:
 
 @lru_cache(maxsize=4096)
 def compiled(source: str, *, native: bool, key: bool = False) -> Compiled:
-    """`Compiled`, remembered: a reload of a changed file compiles what changed. Raises TemplateInvalid."""
+    """Return `Compiled`, remembered: a reload of a changed file compiles what changed. Raises TemplateInvalid."""
     return Compiled(source, native=native, key=key)
 
 

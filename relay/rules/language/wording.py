@@ -35,7 +35,7 @@ _CLAUSES = (*_ATOMS, nodes.Compare, nodes.Not, nodes.Test, nodes.Filter)
 
 
 def words_of(node: nodes.Node) -> str:
-    """The expression as text that means the same; what this does not know is shown as "..."."""
+    """Return the expression as text that means the same; what this does not know is shown as "..."."""
     if isinstance(node, nodes.Const):
         return _constant(node.value)
     if isinstance(node, nodes.Name):

@@ -60,7 +60,7 @@ class Described(ProvenAdapter):
         return self.read(payload, inbound, now_s)
 
     def read(self, payload: Any, inbound: Inbound, now_s: float) -> list[Parsed]:
-        """The events of a payload, in its order."""
+        """Return the events of a payload, in its order."""
         items = value_at(payload, self.preset.items) if self.preset.items else payload
         if not isinstance(items, list):
             if not isinstance(items, dict):
@@ -130,7 +130,7 @@ class Described(ProvenAdapter):
         return "" if why == UNSAID and not shape.text else why
 
     def event(self, payload: dict[str, Any], shape: Shape, *, kind: str, key: str, now_s: float) -> Event:
-        """The event that `shape` finds in the payload. `key` is what a retry of this delivery repeats. Raises PayloadInvalid
+        """Return the event that `shape` finds in the payload. `key` is what a retry of this delivery repeats. Raises PayloadInvalid
         where nothing says what it belongs to."""
         thread = text_at(payload, shape.thread)
         if not thread:
@@ -172,7 +172,7 @@ class Described(ProvenAdapter):
         )
 
     def words(self, payload: dict[str, Any], shape: Shape) -> tuple[str, str]:
-        """Text and HTML of what was written."""
+        """Return text and HTML of what was written."""
         if isinstance(shape.text, tuple):
             lines = [(label, text_at(payload, places)) for label, places in shape.text]
             return written(
@@ -185,7 +185,7 @@ class Described(ProvenAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """The messages of the table's sample, a second apart."""
+        """Return the messages of the table's sample, a second apart."""
         begun_us = int(now_s) * 1_000_000 + serial
         return [
             Sample(
@@ -197,7 +197,7 @@ class Described(ProvenAdapter):
 
 
 def person_at(payload: Any, who: Who) -> Person:
-    """The person at these places; an address without "@" is none."""
+    """Return the person at these places; an address without "@" is none."""
     email = text_at(payload, who.email)
     return Person(
         id=text_at(payload, who.id),
@@ -208,14 +208,14 @@ def person_at(payload: Any, who: Who) -> Person:
 
 
 def answer_line(asked: str, given: str) -> str:
-    """A question and its answer as a line, "" without an answer."""
+    """Return a question and its answer as a line, "" without an answer."""
     if not asked or not given:
         return given
     return f"{asked} {given}" if asked.endswith(("?", ":", "!", ".")) else f"{asked}: {given}"
 
 
 def written(text: str, form: Format) -> tuple[str, str]:
-    """Text and HTML of words; HTML is "" where they are plain."""
+    """Return text and HTML of words; HTML is "" where they are plain."""
     if not text:
         return "", ""
     if form == "markdown":
@@ -224,12 +224,12 @@ def written(text: str, form: Format) -> tuple[str, str]:
 
 
 def files_at(payload: Any, places: str) -> tuple[Attachment, ...]:
-    """The files at these places, those of each after those of the one before."""
+    """Return the files at these places, those of each after those of the one before."""
     return tuple(file for path in places.split() for file in read_files(value_at(payload, path)))
 
 
 def filled(message: Any, thread_us: int, moment_us: int) -> Any:
-    """A sample's message with its own ids and times. "{ms}" and "{number}" alone become numbers."""
+    """Return a sample's message with its own ids and times. "{ms}" and "{number}" alone become numbers."""
     if isinstance(message, dict):
         return {key: filled(value, thread_us, moment_us) for key, value in message.items()}
     if isinstance(message, list):

@@ -94,7 +94,7 @@ class Preset:
 
 
 def value_at(payload: Any, path: str) -> Any:
-    """What stands at one path; None where nothing does."""
+    """Return what stands at one path; None where nothing does."""
     if path == ".":
         return payload
     path, _, tail = path.partition("~")
@@ -105,7 +105,7 @@ def value_at(payload: Any, path: str) -> Any:
 
 
 def text_at(payload: Any, places: str) -> str:
-    """The first text or number at these places, as text; "" where there is none."""
+    """Return the first text or number at these places, as text; "" where there is none."""
     if "{" in places:
         return next(filter(None, (_filled_in(payload, one) for one in places.split(" | "))), "")
     for path in places.split():
@@ -136,12 +136,12 @@ def _text(value: Any) -> str:
 
 
 def first_at(payload: Any, places: str) -> Any:
-    """The first value at these places that is something."""
+    """Return the first value at these places that is something."""
     return next((found for path in places.split() if (found := value_at(payload, path))), None)
 
 
 def holds(payload: Any, conditions: str) -> bool:
-    """Whether one of the conditions holds; without any, none does. A path alone asks for anything but nothing, no and 0;
+    """Tell whether one of the conditions holds; without any, none does. A path alone asks for anything but nothing, no and 0;
     with "?" behind it, that it is there at all."""
     for condition in conditions.split():
         path, equals, wanted = condition.partition("=")

@@ -46,17 +46,17 @@ class MailAdapter(BaseAdapter):
             return [Parked(f"mail not readable: {error}", content_key(inbound.body))]
 
     def parse_mails(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
-        """The mails of this request, one with most providers. Raises PayloadInvalid for what cannot be read."""
+        """Return the mails of this request, one with most providers. Raises PayloadInvalid for what cannot be read."""
         return [self.parse_mail(inbound, now_s=now_s)]
 
     def parse_mail(self, inbound: Inbound, *, now_s: float) -> Parsed:
-        """The mail of this request. Raises PayloadInvalid for what cannot be read as one."""
+        """Return the mail of this request. Raises PayloadInvalid for what cannot be read as one."""
         raise NotImplementedError
 
     def parse_each(
         self, inbound: Inbound, items: Sequence[Any], read: Callable[[Walk], Mail | Skipped], *, now_s: float
     ) -> list[Parsed]:
-        """Several mails of one request: one that cannot be read is parked, and the others go on."""
+        """Parse several mails of one request: one that cannot be read is parked, and the others go on."""
         found: list[Parsed] = []
         for number, item in enumerate(items):
             try:
@@ -71,7 +71,7 @@ class MailAdapter(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A mail and the answer to it."""
+        """Return a mail and the answer to it."""
         raise NotImplementedError
 
     def event(self, mail: Mail, *, now_s: float) -> Parsed:
@@ -79,7 +79,7 @@ class MailAdapter(BaseAdapter):
 
 
 def mail_of(mime: MimeMail, **known: Any) -> Mail:
-    """The mail that came as it was sent, with what its provider says beside it."""
+    """Return the mail that came as it was sent, with what its provider says beside it."""
     return Mail(
         headers=mime.headers,
         text=mime.text,
@@ -91,5 +91,5 @@ def mail_of(mime: MimeMail, **known: Any) -> Mail:
 
 
 def mail_view(mime: MimeMail) -> dict[str, Any]:
-    """What templates see of such a mail in the place of its bytes."""
+    """Return what templates see of such a mail in the place of its bytes."""
     return {"text": mime.text, "html": mime.html, "headers": mime.headers.pairs()}

@@ -41,7 +41,7 @@ _MIDLINE = re.compile(
 
 
 def attribution_start(lines: Sequence[Line], end: int, *, quoted_below: bool) -> int | None:
-    """The first line of the attribution that ends with line `end`; None where there is none.
+    """Return the first line of the attribution that ends with line `end`; None where there is none.
 
     `quoted_below` says that the lines under it are marked as quoted, so that less has to be shown here.
     """
@@ -65,7 +65,7 @@ def attribution_start(lines: Sequence[Line], end: int, *, quoted_below: bool) ->
 
 
 def midline_start(text: str) -> int | None:
-    """Where an English attribution begins within its line, behind words of the writer's; None if it does not."""
+    """Return where an English attribution begins within its line, behind words of the writer's; None if it does not."""
     if (
         "On " not in text
         or text.lstrip().startswith(">")
@@ -80,7 +80,7 @@ def midline_start(text: str) -> int | None:
 
 
 def closes_attribution(above: Sequence[Line], text: str) -> bool:
-    """Whether a line behind `>` is the end of "Ada <ada@example.com" and ">wrote:", wrapped at the bracket.
+    """Tell whether a line behind `>` is the end of "Ada <ada@example.com" and ">wrote:", wrapped at the bracket.
 
     `above` are the lines over it: only where one of the last few leaves a bracket open does `>` close it.
     """
@@ -92,7 +92,7 @@ def closes_attribution(above: Sequence[Line], text: str) -> bool:
 
 
 def may_end(text: str) -> bool:
-    """Whether an attribution may end with this line, which costs little to say."""
+    """Tell whether an attribution may end with this line, which costs little to say."""
     if not text or len(text) > MAX_LINE_CHARS:
         return False
     # Zoho's ends with the verb itself, or with dashes.
@@ -160,7 +160,7 @@ def _above_a_quote(found: Evidence, colon: bool, verb: bool) -> bool:
 
 
 def is_weak_attribution(text: str) -> bool:
-    """Whether a line names a writer without evidence ("Nora wrote:"): enough above what is known to be a quotation."""
+    """Tell whether a line names a writer without evidence ("Nora wrote:"): enough above what is known to be a quotation."""
     if len(text) > MAX_LINE_CHARS or len(text.split()) > MAX_WORDS or not may_end(text):
         return False
     return VERB.search(text) is not None and not _holds_sentence(text)

@@ -84,7 +84,7 @@ _PERSON = Automatic()
 def classify(
     headers: MailHeaders, *, subject: str, author: str, sender: str, envelope_from: str | None
 ) -> Automatic:
-    """What a mail's header says of who wrote it. `author` is From as it stands there, "" where there is none, `sender` the
+    """Return what a mail's header says of who wrote it. `author` is From as it stands there, "" where there is none, `sender` the
     address in it; `envelope_from` is "" for mail that nobody can answer, None where it is not known."""
     unanswerable = envelope_from is not None and envelope_from.replace(" ", "") in ("", "<>")
     submitted = _submitted(headers)

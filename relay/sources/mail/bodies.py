@@ -38,7 +38,7 @@ class Bodies:
 def bodies_of(
     text: str, html: str, *, subject: str = "", answers: bool = False, flowed: bool = False
 ) -> Bodies:
-    """The reply out of a mail's bodies, either of which may be "".
+    """Return the reply out of a mail's bodies, either of which may be "".
 
     `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers;
     with `flowed` a `>` behind a blank quotes nobody.
@@ -54,7 +54,7 @@ def bodies_of(
 
 
 def strays_from(reply: str, text: str) -> bool:
-    """Whether a provider's stripped text is not taken from the text that it came with."""
+    """Tell whether a provider's stripped text is not taken from the text that it came with."""
     return not _all_in(_words(reply), text)
 
 

@@ -23,7 +23,7 @@ _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 
 
 def calendar_text(calendar: str) -> str:
-    """Title, times, place, organizer and description of each event in it."""
+    """Give title, times, place, organizer and description of each event in it."""
     shown: list[str] = []
     inside, events = False, 0
     for line in _UNFOLD.sub("", calendar[:MAX_CALENDAR_CHARS]).splitlines():

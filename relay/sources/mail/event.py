@@ -72,7 +72,7 @@ class Mail:
 def mail_event(
     mail: Mail, options: SourceOptions, adapter: str, *, now_s: float, keep_auto: bool = False
 ) -> Parsed:
-    """The event, or why there is none. Raises PayloadInvalid for a mail that holds neither sender nor text."""
+    """Return the event, or why there is none. Raises PayloadInvalid for a mail that holds neither sender nor text."""
     headers = mail.headers
     author = mail_author(headers, mail.sender, mail.sender_pair)
     subject = unfolded(mail.subject).replace("\n", " ") or headers.get("subject")

@@ -9,7 +9,7 @@ SIGNATURE = "-- "
 
 
 def unflowed(text: str, *, delete_space: bool) -> str:
-    """The paragraphs whole again. `delete_space` is DelSp=yes: the blank at a line's end is no part of the text.
+    """Return the paragraphs whole again. `delete_space` is DelSp=yes: the blank at a line's end is no part of the text.
 
     A line of the writer's that begins with `>`, and so was sent with a blank before it, keeps that blank: without it
     stands what is quoted.

@@ -28,7 +28,7 @@ class GraphMail:
 
 
 def read_mail(message: Walk) -> GraphMail:
-    """A mail, whatever of it is there: without `body`, its preview."""
+    """Return a mail, whatever of it is there: without `body`, its preview."""
     body, subject = message.maybe("body"), message.maybe_text("subject")
     content = body.maybe_text("content") or message.maybe_text("bodyPreview")
     is_html = body.maybe_text("contentType").lower() == "html"

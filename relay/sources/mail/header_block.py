@@ -35,13 +35,13 @@ class _Field:
 
 
 def may_be_header(text: str) -> bool:
-    """Whether a header may begin with this line, which costs little to say."""
+    """Tell whether a header may begin with this line, which costs little to say."""
     field = _field(text)
     return field is not None and (bool(field.roles) or has_address(field.value))
 
 
 def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
-    """Whether the header of a quoted mail begins at line `start`.
+    """Tell whether the header of a quoted mail begins at line `start`.
 
     `marked` says that a rule, a separator or a box stands around it, so that an address or a time is enough.
     """
@@ -58,7 +58,7 @@ def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
 
 
 def points_at(lines: Sequence[Line], start: int) -> bool:
-    """Whether the writer points at what begins here: "We want to move these users:"."""
+    """Tell whether the writer points at what begins here: "We want to move these users:"."""
     for place in range(start - 1, max(-1, start - 3), -1):
         text = lines[place].text
         if text:
@@ -69,7 +69,7 @@ def points_at(lines: Sequence[Line], start: int) -> bool:
 
 
 def is_known_field(text: str) -> bool:
-    """Whether a line is a field of a mail's header, in some language."""
+    """Tell whether a line is a field of a mail's header, in some language."""
     field = _field(text)
     return field is not None and bool(field.roles)
 

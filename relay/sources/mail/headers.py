@@ -38,12 +38,12 @@ class MailHeaders:
             self._values.setdefault(name.strip().lower(), []).append(value[:MAX_VALUE_CHARS])
 
     def get(self, name: str) -> str:
-        """The first value, unfolded and decoded; "" where there is none."""
+        """Return the first value, unfolded and decoded; "" where there is none."""
         found = self._values.get(name)
         return decoded(found[0]) if found else ""
 
     def raw(self, name: str) -> str:
-        """The first value, unfolded but with its encoded words: for addresses, where decoding comes last."""
+        """Return the first value, unfolded but with its encoded words: for addresses, where decoding comes last."""
         found = self._values.get(name)
         return unfolded(found[0]) if found else ""
 
@@ -58,7 +58,7 @@ class MailHeaders:
 
 
 def header_pairs(value: Any) -> list[tuple[str, str]]:
-    """Header fields that a provider gives as an object: a text for each name, or a list where a field repeats."""
+    """Read header fields that a provider gives as an object: a text for each name, or a list where a field repeats."""
     pairs: list[tuple[str, str]] = []
     for name, given in value.items() if isinstance(value, dict) else ():
         pairs.extend(
@@ -68,7 +68,7 @@ def header_pairs(value: Any) -> list[tuple[str, str]]:
 
 
 def header_block(text: str) -> list[tuple[str, str]]:
-    """The fields of a raw header block, as SendGrid posts it beside the parsed parts."""
+    """Return the fields of a raw header block, as SendGrid posts it beside the parsed parts."""
     found: list[tuple[str, str]] = []
     name, lines = "", []
     for line in text[: MAX_VALUE_CHARS * 8].replace("\r\n", "\n").split("\n"):
@@ -94,7 +94,7 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]{0,2000})\?=")
 
 
 def decoded(value: str) -> str:
-    """The value with its encoded words (RFC 2047) read; blanks between two of them are no text."""
+    """Return the value with its encoded words (RFC 2047) read; blanks between two of them are no text."""
     value = unfolded(value)
     if "=?" not in value:
         return value
@@ -128,7 +128,7 @@ def _word_bytes(encoding: str, text: str) -> bytes:
 
 
 def addresses(value: str) -> list[tuple[str, str]]:
-    """`(name, email)` of each mailbox of an address list; groups are opened, comments read as names."""
+    """Return `(name, email)` of each mailbox of an address list; groups are opened, comments read as names."""
     value = unfolded(value[:MAX_VALUE_CHARS])
     found: list[tuple[str, str]] = []
     words: list[str] = []  # the phrase so far
@@ -182,7 +182,7 @@ def addresses(value: str) -> list[tuple[str, str]]:
 
 
 def date_us(value: str) -> int | None:
-    """A `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
+    """Return a `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
     value = unfolded(value[:200])
     if "," in value[:5] or value[:3].isalpha():
         value = _COLON_OFFSET.sub(r"\1\2", value)
@@ -190,7 +190,7 @@ def date_us(value: str) -> int | None:
 
 
 def attachment(name: str, kind: str, size: Any, url: str = "") -> Attachment:
-    """An attachment's entry: the name without folders, the type without parameters."""
+    """Return an attachment's entry: the name without folders, the type without parameters."""
     base = " ".join(printable(name).split()).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
     base = base if base.strip(".") else ""
     known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None

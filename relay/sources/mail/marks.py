@@ -40,7 +40,7 @@ _TAGS = frozenset(["div", "blockquote", "span", "table", "td", "section", "p", "
 
 
 def mark_of(node: LexborNode) -> str:
-    """What an element says of the lines inside it; "" for nothing."""
+    """Return what an element says of the lines inside it; "" for nothing."""
     tag = node.tag
     if tag not in _TAGS:
         return ""
@@ -72,7 +72,7 @@ def _holds_blockquote(node: LexborNode) -> bool:
 
 
 def marked_lines(page: HtmlPage) -> list[Line]:
-    """The page's lines for the search for quotations."""
+    """Return the page's lines for the search for quotations."""
     found: list[Line] = []
     alone = False
     for line in page.lines:

@@ -66,7 +66,7 @@ class MimeMail:
 
 
 def read_mime(raw: bytes) -> MimeMail:
-    """The mail. Any bytes give a mail, if an empty one; PayloadInvalid for what would take too long to read."""
+    """Return the mail. Any bytes give a mail, if an empty one; PayloadInvalid for what would take too long to read."""
     raw = mended(raw)
     lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
     if lines > _MAX_LINES or raw.count(b"\n--") > MAX_DELIMITERS:

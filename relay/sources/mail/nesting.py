@@ -17,7 +17,7 @@ _MARK = re.compile(rb"boundary\*?0?\*?=\s{0,8}\"?([^\"\s;]{1,200})|\n--([^\r\n]{
 
 
 def is_too_nested(raw: bytes) -> bool:
-    """Whether more than `MAX_OPEN` multiparts are open at once."""
+    """Tell whether more than `MAX_OPEN` multiparts are open at once."""
     if sum(1 for _ in islice(_WORD.finditer(raw), MAX_OPEN + 1)) <= MAX_OPEN:
         return False
     open_now: dict[bytes, None] = {}

@@ -29,7 +29,7 @@ class Leaf:
         return "name" in self.type_line.lower() or "content-disposition" in self.part
 
     def parameter(self, name: str) -> str:
-        """A parameter of the content type; "" where there is none."""
+        """Return a parameter of the content type; "" where there is none."""
         if name not in self.type_line.lower():
             return ""
         value = self.part.get_param(name, "")
@@ -51,7 +51,7 @@ class Structure:
 
 
 def structure_of(message: MailPart) -> Structure:
-    """The mail's parts by their use. Raises RecursionError for parts nested too deeply."""
+    """Return the mail's parts by their use. Raises RecursionError for parts nested too deeply."""
     found = Structure()
     _sort([message], "mixed", False, found.text, found.html, found, 0)
     return found
@@ -120,6 +120,6 @@ def _is_inline(part: MailPart, kind: str, place: int, around: str) -> bool:
 
 
 def children(part: MailPart) -> list[MailPart]:
-    """The parts inside, those of a mail in the mail too."""
+    """Return the parts inside, those of a mail in the mail too."""
     payload: Any = part.get_payload() if part.is_multipart() else []
     return [child for child in payload if isinstance(child, Message)]

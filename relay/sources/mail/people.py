@@ -40,7 +40,7 @@ _ORIGINAL = ("x-original-from", "x-original-sender")
 
 
 def mail_author(headers: MailHeaders, sender: str, pair: tuple[str, str] | None) -> Person:
-    """Who stands in From: as the provider read it (`pair`), as it gave the line (`sender`), or in the header."""
+    """Return who stands in From: as the provider read it (`pair`), as it gave the line (`sender`), or in the header."""
     if pair is not None and pair[1]:
         return Person(name=printable(pair[0])[:256], email=printable(pair[1])[:320])
     for value in (sender, headers.raw("from")):
@@ -52,7 +52,7 @@ def mail_author(headers: MailHeaders, sender: str, pair: tuple[str, str] | None)
 def writer_of(
     author: Person, headers: MailHeaders, recipients: Sequence[Recipient], envelope_from: str | None
 ) -> Person:
-    """The person behind `author`."""
+    """Return the person behind `author`."""
     if not author.email:
         for value in (headers.raw("sender"), headers.raw("reply-to"), envelope_from or ""):
             for name, email in addresses(value):
@@ -76,7 +76,7 @@ def recipients_of(
     people: Sequence[Recipient] | None,
     envelope_to: Sequence[str],
 ) -> tuple[Recipient, ...]:
-    """Each address once per role, in the order to, cc, bcc, envelope. `given` are the lines that the provider gives apart,
+    """Return each address once per role, in the order to, cc, bcc, envelope. `given` are the lines that the provider gives apart,
     by role; `people` the list that it made of them."""
     found: dict[tuple[str, str], Recipient] = {}
     if people is not None:

@@ -39,7 +39,7 @@ _DASHES = ("-", "_", "=", "*", "—", "–", "─", "#", "+", ">", "~")
 
 
 def quoted_lines(lines: Sequence[Line], *, forwarded: bool = False, answers: bool = False) -> list[bool]:
-    """For each line whether it leaves. `forwarded` says that the subject names the mail as passed on, `answers` that
+    """Tell for each line whether it leaves. `forwarded` says that the subject names the mail as passed on, `answers` that
     its header names a mail that it answers."""
     return _Search(lines, forwarded, answers).run()
 

@@ -28,7 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def mended(raw: bytes) -> bytes:
-    """The mail with its header block readable; the same object where nothing is wrong."""
+    """Return the mail with its header block readable; the same object where nothing is wrong."""
     raw = raw.removeprefix(_BOM).lstrip(b"\r\n").removeprefix(_BOM)
     found = _BLANK_LINE.search(raw, 0, MAX_HEADER_BYTES)
     if found is None:

@@ -49,7 +49,7 @@ class PageReply:
 
 
 def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> OwnWords:
-    """The text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
+    """Return the text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
     text = text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         return OwnWords("")
@@ -67,7 +67,7 @@ def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowe
 
 
 def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) -> PageReply:
-    """The page without what it quotes; whole where nothing would be left."""
+    """Return the page without what it quotes; whole where nothing would be left."""
     html = html[:MAX_TEXT_CHARS]
     if not html.strip():
         return PageReply("", "")

@@ -35,7 +35,7 @@ _SIGNS |= {b"ldblquote": "\u201c", b"rdblquote": "\u201d"}
 
 
 def unpacked(data: bytes) -> bytes:
-    """The rich text out of its compressed form; as much as can be read."""
+    """Return the rich text out of its compressed form; as much as can be read."""
     if len(data) < 16:
         return b""
     _, size, form, _ = struct.unpack_from("<IIII", data)
@@ -77,7 +77,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def text_of_rtf(rtf: bytes) -> str:
-    """The text that is shown; of HTML packed into rich text, what stands between the tags."""
+    """Return the text that is shown; of HTML packed into rich text, what stands between the tags."""
     pieces: list[str] = []
     pending = bytearray()
     charset = "cp1252"

@@ -42,7 +42,7 @@ class MailSample:
         )
 
     def mime(self) -> bytes:
-        """The mail itself, as SMTP carried it."""
+        """Return the mail itself, as SMTP carried it."""
         message = EmailMessage(policy=SMTP)
         for name, value in self.headers[1:]:
             message[name] = value

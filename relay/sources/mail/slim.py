@@ -37,7 +37,7 @@ class Slim:
 
 
 def slim(raw: bytes) -> Slim:
-    """The mail itself where it is small."""
+    """Return the mail itself where it is small."""
     if len(raw) <= SLIM_FROM_BYTES:
         return Slim(raw, raw)
     mark = f"left-out-{secrets.token_hex(16)}-"
@@ -77,7 +77,7 @@ class SlimPart(EmailMessage):
         return whole.get_payload(decode=True)
 
     def content_size(self) -> int | None:
-        """How many bytes its content is; None where it is all there, to be decoded."""
+        """Return how many bytes its content is; None where it is all there, to be decoded."""
         pieces = self._pieces()
         if not pieces:
             return None

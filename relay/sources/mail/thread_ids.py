@@ -44,7 +44,7 @@ class IdsByName:
 
 
 def message_ids(value: str) -> list[str]:
-    """The ids of a `References`, `In-Reply-To` or `Message-ID` field, in their order, with angle brackets."""
+    """Return the ids of a `References`, `In-Reply-To` or `Message-ID` field, in their order, with angle brackets."""
     if not value:
         return []
     value = decoded(value[:MAX_VALUE_CHARS])
@@ -57,7 +57,7 @@ def message_ids(value: str) -> list[str]:
 
 
 def is_id(inner: str) -> bool:
-    """Whether what stands between the brackets can tell one mail from all others."""
+    """Tell whether what stands between the brackets can tell one mail from all others."""
     left, at, right = inner.rpartition("@")
     if at:
         return bool(left.strip("\"'") and right)
@@ -66,7 +66,7 @@ def is_id(inner: str) -> bool:
 
 
 def normal(message_id: str) -> str:
-    """One spelling for all of an id's."""
+    """Return one spelling for all of an id's."""
     inner = message_id.strip("<> \t").strip()
     left, at, right = inner.rpartition("@")
     if not at:
@@ -78,7 +78,7 @@ def normal(message_id: str) -> str:
 
 
 def own_ids(headers: MailHeaders, given: str) -> list[str]:
-    """The mail's own ids, the one that names it first; [] where it has none. `given` is the provider's reading of it."""
+    """Return the mail's own ids, the one that names it first; [] where it has none. `given` is the provider's reading of it."""
     found = message_ids(given) or message_ids(headers.raw("message-id"))
     for name in _OWN:
         if name in headers:
@@ -87,7 +87,7 @@ def own_ids(headers: MailHeaders, given: str) -> list[str]:
 
 
 def named_ids(headers: MailHeaders, people: Collection[str]) -> IdsByName:
-    """The mails that this one says it answers. `people` are the addresses of those who take part, in lower case: old
+    """Return the mails that this one says it answers. `people` are the addresses of those who take part, in lower case: old
     programs write one in the place of an id."""
     answered = _without(message_ids(" ".join(headers.all("in-reply-to"))), people)
     before = _without(message_ids(" ".join(headers.all("references"))), people)
@@ -100,7 +100,7 @@ def named_ids(headers: MailHeaders, people: Collection[str]) -> IdsByName:
 def thread_ids(
     source: str, own: Iterable[str], named: IdsByName, headers: MailHeaders, *, ticket: str = ""
 ) -> ThreadIds:
-    """The keys of the map for one mail. `own` names it; `ticket` is the number in its subject, which says more than any
+    """Return the keys of the map for one mail. `own` names it; `ticket` is the number in its subject, which says more than any
     header: who configured it wants it so."""
     conversation, answers = conversation_of(headers.raw("thread-index"))
     mine = _keys(source, "m", map(normal, own))
@@ -116,12 +116,12 @@ def thread_ids(
 
 
 def keys_of_mails(source: str, message_ids: Iterable[str]) -> list[str]:
-    """The keys of mails that are known by their ids alone."""
+    """Return the keys of mails that are known by their ids alone."""
     return _keys(source, "m", map(normal, message_ids))
 
 
 def conversation_of(thread_index: str) -> tuple[str, bool]:
-    """Exchange's conversation in a `Thread-Index`, "" where it holds none, and whether the mail answers one."""
+    """Give Exchange's conversation in a `Thread-Index`, "" where it holds none, and whether the mail answers one."""
     try:
         raw = b64decode("".join(thread_index.split())[:2000], validate=True)
     except (binascii.Error, ValueError):

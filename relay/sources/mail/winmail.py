@@ -55,7 +55,7 @@ class _File:
 
 
 def read_winmail(raw: bytes) -> Winmail | None:
-    """What the file holds as far as it can be read; None where it is no winmail.dat."""
+    """Return what the file holds as far as it can be read; None where it is no winmail.dat."""
     if not raw.startswith(_SIGNATURE):
         return None
     found = Winmail()

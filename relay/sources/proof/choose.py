@@ -31,7 +31,7 @@ class ProofPreset:
 
 
 def choose_proof(options: SourceOptions, rule: ProofRule, preset: ProofPreset) -> Proof | None:
-    """The proof that this source's requests carry beside a login; None where a login is all. Raises ValueError with a
+    """Return the proof that this source's requests carry beside a login; None where a login is all. Raises ValueError with a
     sentence where the config does not hold."""
     keyed = has_secret(options) or any(options.public_keys())
     if options.jwt or (keyed and preset.jwt and set(preset.jwt["algorithms"]) <= set(JWT_SHARED)):

@@ -18,7 +18,7 @@ from relay.sources.base import Inbound, any_same, same
 
 
 def verify_basic(inbound: Inbound, logins: Sequence[str]) -> None:
-    """`logins` are "user:password". Source: RFC 7617; the password may be UTF-8."""
+    """Verify that the request's login is one of `logins`, each "user:password". Source: RFC 7617; the password may be UTF-8."""
     scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         raise NotAuthentic("missing")
@@ -31,7 +31,7 @@ def verify_basic(inbound: Inbound, logins: Sequence[str]) -> None:
 
 
 def verify_bearer(inbound: Inbound, tokens: Sequence[str]) -> None:
-    """`Authorization: Bearer TOKEN` is one of `tokens`. Source: RFC 6750."""
+    """Verify that `Authorization: Bearer TOKEN` is one of `tokens`. Source: RFC 6750."""
     scheme, _, given = inbound.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NotAuthentic("missing")
@@ -40,7 +40,7 @@ def verify_bearer(inbound: Inbound, tokens: Sequence[str]) -> None:
 
 
 def verify_api_key(inbound: Inbound, header: str, keys: Sequence[str]) -> None:
-    """The header called `header` (any case) is one of `keys`."""
+    """Verify that the header called `header` (any case) is one of `keys`."""
     given = inbound.headers.get(header.lower(), "")
     if not given:
         raise NotAuthentic("missing")
@@ -49,7 +49,7 @@ def verify_api_key(inbound: Inbound, header: str, keys: Sequence[str]) -> None:
 
 
 def has_login(options: SourceOptions) -> bool:
-    """Whether basic auth, a bearer token or an API key is configured (any that is not empty)."""
+    """Tell whether basic auth, a bearer token or an API key is configured (any that is not empty)."""
     return bool(
         any(login.strip(":") for login in options.basic_auth())
         or any(options.bearer())
@@ -62,7 +62,7 @@ def has_secret(options: SourceOptions) -> bool:
 
 
 def require_login(options: SourceOptions) -> None:
-    """For senders that sign nothing: ValueError without a login, unless `unauthenticated: true`."""
+    """Require a login for senders that sign nothing: ValueError without one, unless `unauthenticated: true`."""
     if not (has_login(options) or options.unauthenticated):
         raise ValueError(
             f"source {options.name!r}: {options.adapter} signs nothing, so it needs basic_auth, bearer or "
@@ -71,13 +71,13 @@ def require_login(options: SourceOptions) -> None:
 
 
 def require_secret(options: SourceOptions, what: str = "the signing secret") -> None:
-    """For senders that sign. Raises ValueError unless `secrets` holds one, or `unauthenticated: true`."""
+    """Require a secret for senders that sign. Raises ValueError unless `secrets` holds one, or `unauthenticated: true`."""
     if not (has_secret(options) or options.unauthenticated):
         raise ValueError(f"source {options.name!r}: {options.adapter} needs secrets: [{what}]")
 
 
 def verify_login(inbound: Inbound, options: SourceOptions) -> None:
-    """Any one of the configured logins lets the request in; `unauthenticated: true` lets everyone in
+    """Let the request in by any one of the configured logins; `unauthenticated: true` lets everyone in
     where no login is configured."""
     reasons: list[str] = []
     for kind in ("basic", "bearer", "api_key"):
@@ -98,7 +98,7 @@ def verify_login(inbound: Inbound, options: SourceOptions) -> None:
 
 
 def login_headers(options: SourceOptions) -> dict[str, str]:
-    """The headers that `verify_login` wants, with the first configured value: for `Adapter.sign`."""
+    """Return the headers that `verify_login` wants, with the first configured value: for `Adapter.sign`."""
     for login in options.basic_auth():
         return {"authorization": "Basic " + b64encode(login.encode()).decode()}
     for token in options.bearer():
@@ -114,14 +114,14 @@ def _keyed(key: bytes, hash_name: str) -> hmac.HMAC:
 
 
 def keyed_digest(key: bytes, signed: bytes, hash_name: str = "sha256") -> bytes:
-    """HMAC with the key hashed once and copied per request: a third faster than `hmac.digest` at 1 KiB."""
+    """Make an HMAC with the key hashed once and copied per request: a third faster than `hmac.digest` at 1 KiB."""
     state = _keyed(key, hash_name).copy()
     state.update(signed)
     return state.digest()
 
 
 def matches_hex(given: str, secrets: Sequence[str], signed: bytes, hash_name: str = "sha256") -> bool:
-    """Whether `given` is the hex HMAC of `signed` under one of `secrets`, taken verbatim. Any case of hex."""
+    """Tell whether `given` is the hex HMAC of `signed` under one of `secrets`, taken verbatim. Any case of hex."""
     lowered = given.lower()
     found = False
     for secret in secrets:
@@ -131,7 +131,7 @@ def matches_hex(given: str, secrets: Sequence[str], signed: bytes, hash_name: st
 
 
 def matches_base64(given: str, secrets: Sequence[str], signed: bytes, hash_name: str = "sha256") -> bool:
-    """Whether `given` is the base64 HMAC of `signed` under one of `secrets` (taken verbatim)."""
+    """Tell whether `given` is the base64 HMAC of `signed` under one of `secrets` (taken verbatim)."""
     found = False
     for secret in secrets:
         if secret:

@@ -58,7 +58,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def all_places(own: Credentials, *headers: str) -> Credentials:
-    """An adapter's places, and those that hold for every sender; `headers` are further ones, in any case."""
+    """Return an adapter's places, and those that hold for every sender; `headers` are further ones, in any case."""
     listed = {header.lower() for header in headers if header}
     return replace(own, headers=own.headers | _HEADERS | listed, query=own.query | _QUERY)
 
@@ -66,7 +66,7 @@ def all_places(own: Credentials, *headers: str) -> Credentials:
 def without_credentials(
     inbound: Inbound, credentials: Credentials, secrets: Callable[[], Sequence[str]] = tuple
 ) -> Inbound:
-    """The request without what stands at these places (see `all_places`). `secrets` gives the values that are configured: where
+    """Return the request without what stands at these places (see `all_places`). `secrets` gives the values that are configured: where
     a body carries credentials, none of them stays in it, however it is written there."""
     hidden = credentials.headers
     target, query, body = inbound.path_query, inbound.query, inbound.body

@@ -14,7 +14,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, None: 1
 
 
 def require_window(sent_at_s: str, options: SourceOptions, *, now_s: float, default_s: float) -> None:
-    """`sent_at_s` is decimal digits, seconds since 1970. The window is `signature: {tolerance: 2m}` (0: any age), else
+    """Require `sent_at_s` (decimal digits, seconds since 1970) to lie in the window: `signature: {tolerance: 2m}` (0: any age), else
     `default_s`. A delivery seen before is remembered for as long, so the window may be wide."""
     if not (sent_at_s.isascii() and sent_at_s.isdigit() and len(sent_at_s) < 15):
         raise NotAuthentic("timestamp")
@@ -22,7 +22,7 @@ def require_window(sent_at_s: str, options: SourceOptions, *, now_s: float, defa
 
 
 def require_moment(sent_at_us: int | None, options: SourceOptions, *, now_s: float, default_s: float) -> None:
-    """`require_window` for a moment in microseconds since 1970; None: it could not be read."""
+    """Require, as `require_window` does, for a moment in microseconds since 1970; None: it could not be read."""
     tolerance_s = _tolerance_s(options, default_s)
     if sent_at_us is None:
         if tolerance_s:
@@ -32,7 +32,7 @@ def require_moment(sent_at_us: int | None, options: SourceOptions, *, now_s: flo
 
 
 def window_s(options: SourceOptions, default_s: float) -> float:
-    """How long such a proof may be accepted, from the earliest moment to the last."""
+    """Return how long such a proof may be accepted, from the earliest moment to the last."""
     return _tolerance_s(options, default_s) + AHEAD_S
 
 

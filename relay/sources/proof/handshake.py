@@ -35,14 +35,14 @@ class Handshake:
     answer: str = "text"
 
     def may_follow(self, head: Inbound) -> bool:
-        """Whether a request with this head may be a handshake, so that its proof is looked for only with its body."""
+        """Tell whether a request with this head may be a handshake, so that its proof is looked for only with its body."""
         if self.place != "field":
             return bool(self.asked(head))
         length = head.headers.get("content-length", "0")
         return not (length.isascii() and length.isdigit()) or int(length[:9]) <= MAX_ASKING_BYTES
 
     def asked(self, inbound: Inbound) -> str:
-        """What the request asks with; "" where it is no handshake. Takes linear time and fixed memory."""
+        """Return what the request asks with; "" where it is no handshake. Takes linear time and fixed memory."""
         if self.place == "header":
             found: Any = inbound.headers.get(self.name, "")
         elif self.place == "query":
@@ -61,7 +61,7 @@ class Handshake:
             return ""
 
     def reply(self, inbound: Inbound) -> Reply | None:
-        """The answer to a handshake, None to anything else."""
+        """Return the answer to a handshake, None to anything else."""
         value = self.asked(inbound)
         if not value:
             return None
@@ -74,7 +74,7 @@ class Handshake:
 
 
 def read_handshake(described: Mapping[str, Any]) -> Handshake:
-    """The handshake of the config's `handshake:`. Raises ValueError with a sentence."""
+    """Return the handshake of the config's `handshake:`. Raises ValueError with a sentence."""
     unknown = sorted(set(described) - {"echo", "as"})
     if unknown:
         raise ValueError(f"handshake: unknown key {unknown[0]!r}; known: echo, as")

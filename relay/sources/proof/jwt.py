@@ -70,7 +70,7 @@ class JwtRules:
         return self.algorithms[0] in JWT_SHARED
 
     def problem(self) -> str:
-        """What is wrong with these rules, as the end of a sentence; "" where they hold."""
+        """Return what is wrong with these rules, as the end of a sentence; "" where they hold."""
         unknown = [name for name in self.algorithms if name not in ALGORITHMS]
         if unknown or not self.algorithms:
             return f"algorithms must name some of {', '.join(ALGORITHMS)}"
@@ -96,14 +96,14 @@ class JwtRules:
 
 
 def bearer_token(value: str) -> str:
-    """A header's token, with or without the word `Bearer` before it; "" for what is none."""
+    """Return a header's token, with or without the word `Bearer` before it; "" for what is none."""
     scheme, _, rest = value.strip().partition(" ")
     token = rest.strip() if scheme.lower() == "bearer" else value.strip()
     return token if token.count(".") == 2 and " " not in token else ""
 
 
 def verify_jwt(token: bytes, rules: JwtRules, *, now_s: float, bound: bool = False) -> Claims:
-    """The claims of a token that holds. `bound`: it covers the body, so it needs no time of its own. Raises NotAuthentic."""
+    """Return the claims of a token that holds. `bound`: it covers the body, so it needs no time of its own. Raises NotAuthentic."""
     claims = _claims(token, rules)
     _check_times(claims, rules.age_s, now_s=now_s, bound=bound)
     _check_names(claims, rules)
@@ -111,7 +111,7 @@ def verify_jwt(token: bytes, rules: JwtRules, *, now_s: float, bound: bool = Fal
 
 
 def verify_body_claim(claims: Claims, name: str, body: bytes) -> None:
-    """The claim is the body's SHA-256. Raises NotAuthentic."""
+    """Verify that the claim is the body's SHA-256. Raises NotAuthentic."""
     given = claims.get(name)
     digest = hashlib.sha256(body)
     raw = digest.digest()
@@ -127,12 +127,12 @@ def verify_body_claim(claims: Claims, name: str, body: bytes) -> None:
 
 
 def read_payload(token: bytes) -> bytes:
-    """What a token that was verified already carries. Raises NotAuthentic for what is no token."""
+    """Return what a token that was verified already carries. Raises NotAuthentic for what is no token."""
     return _decoded(token.partition(b".")[2].partition(b".")[0])
 
 
 def read_claims(token: bytes) -> Claims:
-    """`read_payload` as JSON."""
+    """Return `read_payload` as JSON."""
     return _json(read_payload(token))
 
 
@@ -236,7 +236,7 @@ def _public_key(text: str) -> RSAPublicKey | EllipticCurvePublicKey | None:
 
 @lru_cache(maxsize=32)
 def read_jwks(text: str) -> tuple[PyJWK, ...]:
-    """The keys of a JWK set that verify signatures; () for what is none."""
+    """Return the keys of a JWK set that verify signatures; () for what is none."""
     try:
         found = PyJWKSet.from_dict(json.loads(text)).keys
     except (PyJWTError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
@@ -256,5 +256,5 @@ def _padded(secret: str) -> bytes:
 
 
 def sign_shared(claims: Claims, secret: str) -> str:
-    """A token under HS256: what `relay send` sends."""
+    """Return a token under HS256: what `relay send` sends."""
     return _JWS.encode(orjson.dumps(claims), _padded(secret), algorithm="HS256", headers={"typ": "JWT"})

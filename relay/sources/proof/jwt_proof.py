@@ -59,7 +59,7 @@ class HeaderJwt(JwtProof):
         self.credentials = Credentials(headers=frozenset({self._header}))
 
     def token(self, head: Inbound) -> str:
-        """The token that the request carries, "" where it has none."""
+        """Return the token that the request carries, "" where it has none."""
         given = head.headers.get(self._header, "")
         return bearer_token(given) if len(given) <= MAX_TOKEN_CHARS else ""
 
@@ -100,7 +100,7 @@ class BodyJwt(JwtProof):
         return is_timeless(read_claims(inbound.body.strip()))
 
     def payload(self, inbound: Inbound) -> bytes:
-        """The claims. An object is none that was verified: it is what somebody gave to be explained, or has mended."""
+        """Return the claims. An object is none that was verified: it is what somebody gave to be explained, or has mended."""
         body = inbound.body.strip()
         if body.startswith(b"{"):
             return body
@@ -114,14 +114,14 @@ class BodyJwt(JwtProof):
 
 
 def read_jwt(options: SourceOptions, preset: Mapping[str, Any] | None = None) -> JwtProof:
-    """The proof of the config's `jwt:` over a preset's values. Raises ValueError with a sentence."""
+    """Return the proof of the config's `jwt:` over a preset's values. Raises ValueError with a sentence."""
     values = {**(preset or {}), **options.jwt}
     rules, header = read_rules(options, preset), str(values.get("header") or "")
     return HeaderJwt(header, rules) if header else BodyJwt(rules)
 
 
 def read_rules(options: SourceOptions, preset: Mapping[str, Any] | None = None) -> JwtRules:
-    """The rules of the config's `jwt:` over a preset's values. HS256 takes the source's own `secrets` where `jwt:` has none.
+    """Return the rules of the config's `jwt:` over a preset's values. HS256 takes the source's own `secrets` where `jwt:` has none.
     Raises ValueError with a sentence."""
     unknown = sorted(set(options.jwt) - _KEYS)
     if unknown:

@@ -35,29 +35,29 @@ class Proof:
     window_s = 600.0
 
     def look_at_head(self, head: Inbound, *, now_s: float) -> None:
-        """Raises NotAuthentic where headers and URL alone prove the request false."""
+        """Raise NotAuthentic where headers and URL alone prove the request false."""
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """Raises NotAuthentic. Called after `look_at_head`."""
+        """Raise NotAuthentic. Called after `look_at_head`."""
 
     def once(self, inbound: Inbound) -> tuple[str | bytes, ...]:
-        """What of a verified request is good for one event only; () where its ids and time are signed."""
+        """Return what of a verified request is good for one event only; () where its ids and time are signed."""
         return ()
 
     def timeless(self, inbound: Inbound) -> bool:
-        """Whether nothing that is signed says when the request was made."""
+        """Tell whether nothing that is signed says when the request was made."""
         return False
 
     def delivery(self, inbound: Inbound) -> str:
-        """The sender's id of this delivery, which a retry repeats; "" where the proof has none."""
+        """Return the sender's id of this delivery, which a retry repeats; "" where the proof has none."""
         return ""
 
     def payload(self, inbound: Inbound) -> bytes:
-        """What the sender tells in the body of a verified request. Raises PayloadInvalid."""
+        """Return what the sender tells in the body of a verified request. Raises PayloadInvalid."""
         return inbound.body
 
     def sign(self, body: bytes, *, now_s: float) -> tuple[bytes, dict[str, str]]:
-        """The body and the headers that `verify` wants, made with the first secret."""
+        """Return the body and the headers that `verify` wants, made with the first secret."""
         raise NotImplementedError
 
 
@@ -134,7 +134,7 @@ class BodyToken(Proof):
         self.credentials = Credentials(paths=(path,))
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """It is taken out before anything is parsed; out of a broken body none is."""
+        """Take the token out before anything is parsed, and verify it; out of a broken body none is taken."""
         try:
             given = self._given(inbound)
         except PayloadInvalid:

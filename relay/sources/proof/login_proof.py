@@ -21,7 +21,7 @@ class LoginProof(BaseAdapter):
         self._rule.check_login(head)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The login is all there is."""
+        """Verify nothing more: the login is all there is."""
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
         return Sample(sample.body, {**sample.headers, **login_headers(self.options)}, sample.method)

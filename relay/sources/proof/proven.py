@@ -57,7 +57,7 @@ class ProvenAdapter(BaseAdapter):
         return self._handshake.reply(inbound) if self._handshake is not None else None
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Where the id of a delivery is not signed, or nothing says when it was, what is signed counts once."""
+        """Return where the id of a delivery is not signed, or nothing says when it was, what is signed counts once."""
         signed = self._proof.once(inbound) if self._proof is not None else ()
         return self._rule.once(*signed) if signed else ()
 
@@ -65,7 +65,7 @@ class ProvenAdapter(BaseAdapter):
         return self._proof is not None and self._proof.timeless(inbound)
 
     def opened(self, inbound: Inbound) -> Inbound:
-        """The verified request with what its sender tells as the body: the claims, where that is a JWT."""
+        """Return the verified request with what its sender tells as the body: the claims, where that is a JWT."""
         return inbound if self._proof is None else inbound.with_body(self._proof.payload(inbound))
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:

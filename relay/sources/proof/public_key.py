@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 
 @lru_cache(maxsize=64)
 def public_key_of(text: str) -> PublicKeyTypes | None:
-    """A PEM (line ends may be written as `\\n`), or the base64 of its middle, as a DKIM record has it. None for what is no key;
+    """Read a PEM (line ends may be written as `\\n`), or the base64 of its middle, as a DKIM record has it. None for what is no key;
     which kind of key it is, the caller asks."""
     try:
         if "-----BEGIN" in text:

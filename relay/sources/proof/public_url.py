@@ -9,7 +9,7 @@ from relay.sources.base import Inbound
 
 
 def require_public_url(options: SourceOptions) -> None:
-    """ValueError where `public_url` is missing or no http(s) URL."""
+    """Raise ValueError where `public_url` is missing or no http(s) URL."""
     parts = urlsplit(options.public_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(
@@ -19,7 +19,7 @@ def require_public_url(options: SourceOptions) -> None:
 
 
 def signed_urls(options: SourceOptions, inbound: Inbound) -> list[str]:
-    """The URLs that may have been signed, likeliest first.
+    """Return the URLs that may have been signed, likeliest first.
 
     `public_url` is the whole registered address, or only its beginning before the request's path; the query
     is the request's own where it has one.

@@ -32,7 +32,7 @@ _PADDING = OAEP(mgf=MGF1(SHA1()), algorithm=SHA1(), label=None)  # noqa: S303
 
 
 def decrypt_resource(encrypted: Walk, private_keys: Sequence[str]) -> bytes:
-    """The resource as JSON. Raises PayloadInvalid where none of the keys fits, or somebody has changed the data."""
+    """Return the resource as JSON. Raises PayloadInvalid where none of the keys fits, or somebody has changed the data."""
     data_key, data = _bytes(encrypted, "dataKey"), _bytes(encrypted, "data")
     signature = _bytes(encrypted, "dataSignature")
     key = _data_key(data_key, tuple(key for key in private_keys if key))

@@ -31,14 +31,14 @@ class ProofRule:
         self.login = has_login(options)
 
     def check_login(self, head: Inbound) -> None:
-        """Raises NotAuthentic where a login is wanted and not there, and where nothing at all could prove the request."""
+        """Raise NotAuthentic where a login is wanted and not there, and where nothing at all could prove the request."""
         if self.login:
             verify_login(head, self.options)
         elif not self.secret and not self.options.unauthenticated:
             raise NotAuthentic("missing")
 
     def check_head(self, head: Inbound, given: str) -> bool:
-        """The login, and that the sender's proof is `given` where it is wanted. True: it is to be checked with the body.
+        """Return the login, and that the sender's proof is `given` where it is wanted. True: it is to be checked with the body.
         Raises NotAuthentic."""
         self.check_login(head)
         if self.secret and not given:
@@ -46,7 +46,7 @@ class ProofRule:
         return self.secret
 
     def check_token(self, given: str) -> None:
-        """Where a secret is wanted, `given` is one. Raises NotAuthentic."""
+        """Check that, where a secret is wanted, `given` is one. Raises NotAuthentic."""
         if not self.secret:
             return
         if not given:
@@ -55,27 +55,27 @@ class ProofRule:
             raise NotAuthentic("token")
 
     def once(self, *signed: str | bytes) -> tuple[str, ...]:
-        """The dedupe key of what is signed: where ids, or the kind, come from headers that nobody signed, the same signed
+        """Return the dedupe key of what is signed: where ids, or the kind, come from headers that nobody signed, the same signed
         bytes are good for one event only, whatever those say."""
         return (event_id(self.options.name, f"signed:{content_key(*signed)}"),) if self.secret else ()
 
 
 def token_of(head: Inbound) -> str:
-    """The token that a sender without signatures was given: in the header `X-Webhook-Token`, or in the URL."""
+    """Return the token that a sender without signatures was given: in the header `X-Webhook-Token`, or in the URL."""
     return head.headers.get(TOKEN_HEADER, "") or next(
         (head.query[name] for name in URL_SECRET_NAMES if head.query.get(name)), ""
     )
 
 
 def delivery_of(inbound: Inbound, header: str) -> str:
-    """The sender's id of this delivery, or the body's hash where the header holds no id. Nobody signed it: `Rule.once` holds
+    """Return the sender's id of this delivery, or the body's hash where the header holds no id. Nobody signed it: `Rule.once` holds
     that it makes no second event of the same bytes."""
     given = inbound.headers.get(header, "")
     return given if given.isascii() and given.isprintable() and given.strip() else content_key(inbound.body)
 
 
 def require_proof(options: SourceOptions, what: str) -> None:
-    """ValueError unless a secret or a login is configured. `what` names the secret in the provider's words."""
+    """Raise ValueError unless a secret or a login is configured. `what` names the secret in the provider's words."""
     if not (has_secret(options) or has_login(options) or options.unauthenticated):
         raise ValueError(
             f"source {options.name!r}: {options.adapter} needs secrets: [{what}] or basic_auth, bearer or api_key "
@@ -84,7 +84,7 @@ def require_proof(options: SourceOptions, what: str) -> None:
 
 
 def require_free_authorization(options: SourceOptions) -> None:
-    """ValueError where a login would need the header in which this sender puts its own proof."""
+    """Raise ValueError where a login would need the header in which this sender puts its own proof."""
     if any(options.basic_auth()) or any(options.bearer()):
         raise ValueError(
             f"source {options.name!r}: {options.adapter} puts its proof into the Authorization header, so basic_auth and "

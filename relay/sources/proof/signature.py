@@ -69,7 +69,7 @@ class Signature:
     unit: str = "s"
 
     def look_at_head(self, head: Inbound, *, now_s: float) -> None:
-        """Raises NotAuthentic where the headers alone prove nothing, or something old."""
+        """Raise NotAuthentic where the headers alone prove nothing, or something old."""
         given = head.headers.get(self.header, "")
         if not given:
             raise NotAuthentic("missing")
@@ -80,7 +80,7 @@ class Signature:
             raise NotAuthentic("signature")
 
     def verify(self, inbound: Inbound, secrets: Sequence[str], *, now_s: float) -> None:
-        """Raises NotAuthentic unless one of the header's signatures holds under one of `secrets`."""
+        """Raise NotAuthentic unless one of the header's signatures holds under one of `secrets`."""
         given = inbound.headers.get(self.header, "")
         if not given:
             raise NotAuthentic("missing")
@@ -125,16 +125,16 @@ class Signature:
         return not self.id_header or "{id}" in self.signed
 
     def signed_content(self, inbound: Inbound) -> bytes:
-        """What a verified request's signature covers."""
+        """Return what a verified request's signature covers."""
         sent_at, _ = self._split(inbound, inbound.headers.get(self.header, ""))
         return self._content(inbound.body, sent_at, self.delivery(inbound))
 
     def delivery(self, inbound: Inbound) -> str:
-        """The sender's id of this delivery, where `id_header` names one."""
+        """Return the sender's id of this delivery, where `id_header` names one."""
         return header_text(inbound.headers, self.id_header) if self.id_header else ""
 
     def sign(self, body: bytes, secret: str, *, now_s: float) -> dict[str, str]:
-        """The headers that `verify` wants."""
+        """Return the headers that `verify` wants."""
         sent_at = ""
         if self.timestamp_header or self.style == "stripe":
             sent_at = str(int(now_s * 1000) if self.unit == "ms" else int(now_s))
@@ -194,7 +194,7 @@ def _seconds(sent_at: str) -> str:
 
 
 def read_signature(described: Mapping[str, Any], *, preset: Mapping[str, Any] | None = None) -> Signature:
-    """The scheme of the config's `signature:` over a preset's values. Raises ValueError with a sentence."""
+    """Return the scheme of the config's `signature:` over a preset's values. Raises ValueError with a sentence."""
     unknown = sorted(set(described) - _KEYS)
     if unknown:
         raise ValueError(f"signature: unknown key {unknown[0]!r}; known: {', '.join(sorted(_KEYS))}")

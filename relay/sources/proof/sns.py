@@ -56,7 +56,7 @@ _Fetch = Callable[[str], bytes]
 
 
 def fetch_from_amazon(url: str) -> bytes:
-    """The answer to a GET: 200 and small, or VerificationUnavailable. Redirects are not followed."""
+    """Return the answer to a GET: 200 and small, or VerificationUnavailable. Redirects are not followed."""
     try:
         with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_S, follow_redirects=False) as response:
             if response.status_code != 200:
@@ -72,7 +72,7 @@ def fetch_from_amazon(url: str) -> bytes:
 
 
 def amazon_url(url: str) -> bool:
-    """Whether this is https on one of SNS's own hosts, with nothing in it that could lead elsewhere."""
+    """Tell whether this is https on one of SNS's own hosts, with nothing in it that could lead elsewhere."""
     if not url.isascii() or any(char in url for char in "\\@ \t\r\n") or len(url) > 2000:
         return False
     try:
@@ -92,7 +92,7 @@ def confirmation_url(url: str) -> bool:
 
 
 def string_to_sign(envelope: Mapping[str, Any]) -> bytes:
-    """Raises NotAuthentic where a signed field is missing or no string."""
+    """Raise NotAuthentic where a signed field is missing or no string."""
     names = _NOTIFICATION if envelope.get("Type") == "Notification" else _CONFIRMATION
     lines: list[bytes] = []
     for name in names:
@@ -117,7 +117,7 @@ class Certificates:
         self._lock = threading.Lock()
 
     def verify(self, envelope: Mapping[str, Any]) -> None:
-        """Raises NotAuthentic, or VerificationUnavailable where a certificate cannot be had now."""
+        """Raise NotAuthentic, or VerificationUnavailable where a certificate cannot be had now."""
         url = envelope.get("SigningCertURL") or envelope.get("SigningCertUrl")
         version, given = envelope.get("SignatureVersion"), envelope.get("Signature")
         if not isinstance(url, str) or not certificate_url(url):
@@ -167,14 +167,14 @@ class Certificates:
 
 
 def sign_envelope(envelope: Mapping[str, Any], private: rsa.RSAPrivateKey) -> dict[str, Any]:
-    """The envelope under signature version 2: for samples."""
+    """Return the envelope under signature version 2: for samples."""
     signed = string_to_sign(envelope)
     signature = private.sign(signed, padding.PKCS1v15(), SHA256())
     return {**envelope, "SignatureVersion": "2", "Signature": b64encode(signature).decode()}
 
 
 def private_key_of(files: Sequence[str]) -> rsa.RSAPrivateKey | None:
-    """The private key that a certificate file may hold beside its certificate: a certificate of our own, for tests."""
+    """Return the private key that a certificate file may hold beside its certificate: a certificate of our own, for tests."""
     for path in files:
         text = _read(path)
         if b"PRIVATE KEY-----" not in text:

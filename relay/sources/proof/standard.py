@@ -29,7 +29,7 @@ def verify_standard_webhooks(
     prefix: str = "webhook",
     tolerance_s: float = 300,
 ) -> None:
-    """One of the listed signatures holds under one of `secrets` (`whsec_`) or `public_keys` (`whpk_`).
+    """Verify that one of the listed signatures holds under one of `secrets` (`whsec_`) or `public_keys` (`whpk_`).
 
     With prefix "svix" the headers are `svix-id`, `svix-timestamp`, `svix-signature`.
     """
@@ -52,7 +52,7 @@ def verify_standard_webhooks(
 def look_at_standard_head(
     head: Inbound, now_s: float, prefix: str = "webhook", tolerance_s: float = 300
 ) -> tuple[str, str, str]:
-    """Id, timestamp and signatures out of the headers. Raises NotAuthentic where one is missing, or all of it is old."""
+    """Take id, timestamp and signatures out of the headers. Raises NotAuthentic where one is missing, or all of it is old."""
     headers = head.headers
     message_id = headers.get(f"{prefix}-id", "")
     sent_at_s = headers.get(f"{prefix}-timestamp", "")
@@ -66,7 +66,7 @@ def look_at_standard_head(
 def sign_standard_webhooks(
     body: bytes, secret: str, *, message_id: str, now_s: float, prefix: str = "webhook"
 ) -> dict[str, str]:
-    """The three headers, under a `whsec_` or a `whsk_` (Ed25519 private) key."""
+    """Return the three headers, under a `whsec_` or a `whsk_` (Ed25519 private) key."""
     sent_at_s = str(int(now_s))
     signed = f"{message_id}.{sent_at_s}.".encode() + body
     if secret.startswith("whsk_"):
@@ -79,7 +79,7 @@ def sign_standard_webhooks(
 
 @lru_cache(maxsize=64)
 def secret_key(secret: str) -> bytes:
-    """The key's bytes: base64 after `whsec_`. What is no base64 is taken verbatim, as some senders do."""
+    """Return the key's bytes: base64 after `whsec_`. What is no base64 is taken verbatim, as some senders do."""
     encoded = secret.removeprefix("whsec_")
     try:
         return b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)

@@ -68,7 +68,7 @@ class Aircall(BaseAdapter):
         self._rule.check_login(head)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The token stands in the body: it is taken out, and nothing else read."""
+        """Take the token out of the body, in which it stands, and read nothing else."""
         if not self._rule.secret:
             return
         try:
@@ -202,7 +202,7 @@ class Aircall(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A call that ended, and an agent's comment on it."""
+        """Return a call that ended, and an agent's comment on it."""
         call = {
             "id": 3_000_000 + serial,
             "direction": "inbound",

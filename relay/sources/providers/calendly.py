@@ -86,7 +86,7 @@ class Calendly(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A booking and its cancellation."""
+        """Return a booking and its cancellation."""
         start_us = int(now_s) * 1_000_000 + serial
         key = f"{start_us:X}"
         canceled = {

@@ -50,7 +50,7 @@ class CloudEvents(Generic):
             raise NotAuthentic("bearer")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """In binary mode the id stands in a header that no signature covers."""
+        """Give dedupe keys of what is signed: in binary mode the id stands in a header that no signature covers."""
         if "ce-specversion" in inbound.headers:
             sent = (
                 inbound.headers.get(f"{prefix}-{name}", "")
@@ -62,7 +62,7 @@ class CloudEvents(Generic):
         return super().nonces(inbound)
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """The abuse protection's validation request: we allow the origin and the rate that are asked for."""
+        """Return the abuse protection's validation request: we allow the origin and the rate that are asked for."""
         origin = inbound.headers.get("webhook-request-origin", "")
         if inbound.method != "OPTIONS" or not origin:
             return super().handshake(inbound, now_s=now_s)

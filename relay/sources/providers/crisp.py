@@ -122,7 +122,7 @@ class Crisp(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A visitor's message and an operator's answer."""
+        """Return a visitor's message and an operator's answer."""
         moment_ms = int(now_s) * 1000
         session = f"session_{moment_ms:x}-{serial}"
         return [

@@ -38,7 +38,7 @@ class Fathom(Described):
         return replace(event, recipients=people)
 
     def words(self, payload: dict[str, Any], shape: Shape) -> tuple[str, str]:
-        """The summary and what is to be done; without either, what was said."""
+        """Return the summary and what is to be done; without either, what was said."""
         meeting = Walk(payload)
         summary = meeting.maybe("default_summary").maybe_text("markdown_formatted")
         parts = [summary] if summary else []

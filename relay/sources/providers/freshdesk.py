@@ -50,7 +50,7 @@ class Freshdesk(BaseAdapter):
         self._rule.check_token(token_of(head))
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """Freshdesk signs nothing."""
+        """Verify nothing: Freshdesk signs nothing."""
 
     def parse(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         try:
@@ -121,7 +121,7 @@ class Freshdesk(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A ticket and a public reply to it."""
+        """Return a ticket and a public reply to it."""
         ticket = {
             "ticket_id": str(7000 + serial),
             "ticket_url": f"https://acme.freshdesk.example/helpdesk/tickets/{7000 + serial}",

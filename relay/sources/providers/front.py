@@ -180,7 +180,7 @@ class Front(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A customer's mail and the answer to it."""
+        """Return a customer's mail and the answer to it."""
         customer = {"name": "Kim Example", "handle": "kim@customer.example.com"}
         shop = {"name": None, "handle": "help@shop.example.com"}
         agent = {"id": "tea_s1", "email": "sam@shop.example.com", "first_name": "Sam", "last_name": "Support"}

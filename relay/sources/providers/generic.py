@@ -121,7 +121,7 @@ class Generic(ProvenAdapter):
     def event_of(
         self, payload: dict[str, Any], inbound: Inbound, *, delivery: str, kind: str, now_s: float
     ) -> Event | Skipped:
-        """One event, or why it is not for the customer's eyes. `delivery` is the sender's id of this delivery, or ""
+        """Return one event, or why it is not for the customer's eyes. `delivery` is the sender's id of this delivery, or ""
         where it has none."""
         source = self.options.name
         among = pick.places(_journal(payload) if self._preset == "servicenow" else payload)
@@ -208,7 +208,7 @@ class Generic(ProvenAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A ticket's first message and its answer."""
+        """Return a ticket's first message and its answer."""
         moment_us = int(now_s) * 1_000_000 + serial
         return [
             self._sample_message(moment_us, moment_us, "The export fails since this morning."),

@@ -148,7 +148,7 @@ class Gong(BaseAdapter):
         return Sample(body, {"content-type": "application/json"})
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        """With the URL's secret, or a login: the private key of the JWT is Gong's alone."""
+        """Sign with the URL's secret, or a login: the private key of the JWT is Gong's alone."""
         headers = {**sample.headers, **login_headers(self.options)}
         secret = next((secret for secret in self.options.secrets() if secret), "")
         if secret:

@@ -75,7 +75,7 @@ class Graph(BaseAdapter):
         self._rule.check_login(head)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """Every notification of the batch carries the clientState, and one with a resource comes with tokens: the proof lies
+        """Verify that every notification of the batch carries the clientState, and one with a resource comes with tokens: the proof lies
         in the body."""
         if not self._rule.secret:
             return
@@ -113,7 +113,7 @@ class Graph(BaseAdapter):
             raise NotAuthentic("missing")
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """A new subscription is validated by echoing the decoded token as plain text."""
+        """Return a new subscription is validated by echoing the decoded token as plain text."""
         token = inbound.query.get("validationToken", "")
         if not token and "validationToken=" in inbound.path_query:
             token = parse_qs(inbound.path_query.partition("?")[2]).get("validationToken", [""])[0]
@@ -232,7 +232,7 @@ class Graph(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A channel message and a reply to it."""
+        """Return a channel message and a reply to it."""
         number = int(now_s) * 1000 + serial
         root = f"teams('SAMPLE')/channels('19:sample@thread.tacv2')/messages('{number}')"
         return [_sample_change(root), _sample_change(f"{root}/replies('{number + 1}')")]

@@ -73,7 +73,7 @@ class HelpScout(BaseAdapter):
             raise NotAuthentic("signature")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Events that hold nothing but an id have the same bytes, whatever happened: they say no more than "look again", and
+        """Return events that hold nothing but an id have the same bytes, whatever happened: they say no more than "look again", and
         each kind counts once."""
         return () if len(inbound.body) <= _TINY_BYTES else self._rule.once(inbound.body)
 
@@ -188,7 +188,7 @@ class HelpScout(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A conversation and the customer's next message."""
+        """Return a conversation and the customer's next message."""
         person = {"type": "customer", "first": "Kim", "last": "Example", "email": "kim@customer.example.com"}
         item = {
             "id": 900_000 + serial,

@@ -222,7 +222,7 @@ class HubSpot(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """Two messages of one thread."""
+        """Return two messages of one thread."""
         return [_sample_batch(serial, n, int(now_s * 1000) + n * 60_000) for n in range(2)]
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:

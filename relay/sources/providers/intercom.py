@@ -76,7 +76,7 @@ class Intercom(BaseAdapter):
         return self._rule.secret
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """Intercom first asks with HEAD whether the address is there, then sends the topic `ping`."""
+        """Answer Intercom, which first asks with HEAD whether the address is there, then sends the topic `ping`."""
         if inbound.method in ("HEAD", "GET"):
             return Reply(200)
         if b'"ping"' in inbound.body and json_object(inbound.body).get("topic") == "ping":
@@ -245,7 +245,7 @@ class Intercom(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A conversation that a customer begins, and the answer to it."""
+        """Return a conversation that a customer begins, and the answer to it."""
         begun_s = int(now_s)
         item: dict[str, Any] = {
             "type": "conversation",

@@ -247,7 +247,7 @@ class Jira(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """An issue and a comment on it."""
+        """Return an issue and a comment on it."""
         person = {
             "accountId": "acc-1",
             "displayName": "Kim Example",

@@ -73,7 +73,7 @@ class Mailgun(MailAdapter):
             raise NotAuthentic("signature")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """The token: what carried it once, whatever it was, is the last that did."""
+        """Return the token: what carried it once, whatever it was, is the last that did."""
         if not self._rule.secret:
             return ()
         return (event_id(self.options.name, f"token:{_proof(inbound)[1]}"),)
@@ -121,7 +121,7 @@ class Mailgun(MailAdapter):
         ]
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        """The proof is three more fields, put before what is there."""
+        """Return the proof is three more fields, put before what is there."""
         sent_at_s, token = str(int(now_s)), randomness.token_hex(25)
         secret = next((secret for secret in self.options.secrets() if secret), "")
         signature = hmac_bytes(secret, (sent_at_s + token).encode()).hex()

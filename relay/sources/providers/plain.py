@@ -15,7 +15,7 @@ class Plain(Described):
     name: ClassVar[str] = "plain"
 
     def event(self, payload: dict[str, Any], shape: Shape, *, kind: str, key: str, now_s: float) -> Event:
-        """The thread's customer has a name there; others who write into it, and colleagues, have an id alone. An edit tells
+        """Return the thread's customer has a name there; others who write into it, and colleagues, have an id alone. An edit tells
         nothing of its author: that stands with the message."""
         event = super().event(payload, shape, kind=kind, key=key, now_s=now_s)
         sender = event.sender

@@ -60,7 +60,7 @@ class RingCentral(Described):
     name: ClassVar[str] = "ringcentral"
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """An older subscription carries its own token in the header that a handshake asks with."""
+        """Return an older subscription carries its own token in the header that a handshake asks with."""
         asked = inbound.headers.get("validation-token", "")
         if inbound.headers.get("verification-token") or (asked and self._is_ours(asked)):
             return None

@@ -148,7 +148,7 @@ class Salesforce(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A case, and its next state."""
+        """Return a case, and its next state."""
         moment = int(now_s) * 1_000_000 + serial
         return [
             _sample_case(moment, moment, "New", "The export fails since this morning."),

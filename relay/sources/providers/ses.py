@@ -67,7 +67,7 @@ class Ses(MailAdapter):
             verify_login(head, self.options)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The signed fields are taken out of the envelope; the message itself only where the others are in order."""
+        """Take the signed fields out of the envelope and verify them; the message itself only where the others are in order."""
         body = inbound.body
         try:
             spans = members(body, SIGNED_FIELDS)
@@ -136,7 +136,7 @@ class Ses(MailAdapter):
         ]
 
     def sign(self, sample: Sample, *, now_s: float, url: str) -> Sample:
-        """Signed with the private key that a file of `certificate_files` holds beside its certificate. Raises
+        """Sign with the private key that a file of `certificate_files` holds beside its certificate. Raises
         UserError without one: nobody but Amazon can sign as Amazon."""
         headers = {**sample.headers, **login_headers(self.options)}
         private = private_key_of(self.options.certificate_files)

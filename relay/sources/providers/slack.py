@@ -176,7 +176,7 @@ class Slack(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A message and a reply in its thread."""
+        """Return a message and a reply in its thread."""
         root_us = int(now_s) * 1_000_000 + serial
         root = _sample_message(
             root_us, "Since this morning's update our *export* fails. Can you have a look?", {}

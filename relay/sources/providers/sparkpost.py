@@ -43,7 +43,7 @@ class SparkPost(MailAdapter):
         self._rule.check_token(head.headers.get(_TOKEN, ""))
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The token is all there is."""
+        """Verify nothing more: the token is all there is."""
 
     def parse_mails(self, inbound: Inbound, *, now_s: float) -> list[Parsed]:
         batch = parse_json(inbound.body)

@@ -162,7 +162,7 @@ class Teams(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A message that mentions the webhook, and an answer that does."""
+        """Return a message that mentions the webhook, and an answer that does."""
         root_us = int(now_s) * 1_000_000 + serial
         return [
             _sample_message(root_us, root_us, "can you look at the renewal?"),

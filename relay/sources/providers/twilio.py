@@ -86,7 +86,7 @@ class Twilio(BaseAdapter):
             raise NotAuthentic("signature")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Parameters are signed in their own order: another order of the same ones is the same."""
+        """Give dedupe keys of the parameters in their own order, as they are signed: another order of the same ones is the same."""
         return self._rule.once(_sorted_parameters(inbound.body) if _is_form(inbound) else inbound.body)
 
     def timeless(self, inbound: Inbound) -> bool:
@@ -229,7 +229,7 @@ class Twilio(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """Two messages of one customer."""
+        """Return two messages of one customer."""
         return [
             _sample_message(f"{serial:030x}0{n}", serial, text)
             for n, text in enumerate(["Is the shop open tomorrow?", "And on Sunday?"])

@@ -68,7 +68,7 @@ class Zendesk(BaseAdapter):
             require_moment(moment_us(sent_at), self.options, now_s=now_s, default_s=_WINDOW_S)
 
     def verify_body(self, inbound: Inbound, *, now_s: float) -> None:
-        """The secret looks like base64 but is the key verbatim."""
+        """Verify with the secret, which looks like base64 but is the key verbatim."""
         if not self._rule.secret:
             return
         headers = inbound.headers
@@ -187,7 +187,7 @@ class Zendesk(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A ticket and a comment on it."""
+        """Return a ticket and a comment on it."""
         detail = {
             "id": str(40_000 + serial),
             "actor_id": "360001",

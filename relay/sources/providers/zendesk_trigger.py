@@ -35,7 +35,7 @@ _TIMES = (
 def trigger_event(
     payload: dict[str, Any], inbound: Inbound, options: SourceOptions, *, delivery: str, now_s: float
 ) -> Parsed:
-    """The event of a trigger's body. Raises PayloadInvalid, with a sentence for the administrator, where it names no
+    """Return the event of a trigger's body. Raises PayloadInvalid, with a sentence for the administrator, where it names no
     ticket."""
     fields = Fields(payload)
     ticket_id = fields.text("ticketid", "id", "ticket", "ticketnumber")

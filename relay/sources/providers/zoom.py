@@ -75,7 +75,7 @@ class Zoom(BaseAdapter):
             raise NotAuthentic("signature")
 
     def handshake(self, inbound: Inbound, *, now_s: float) -> Reply | None:
-        """Zoom asks for a digest of its token at the start and every three days."""
+        """Answer Zoom, which asks for a digest of its token at the start and every three days."""
         if b"endpoint.url_validation" not in inbound.body:
             return None
         body = Walk(json_object(inbound.body))
@@ -163,7 +163,7 @@ class Zoom(BaseAdapter):
         return self.sample_thread(serial=serial, now_s=now_s)[0]
 
     def sample_thread(self, *, serial: int, now_s: float) -> list[Sample]:
-        """A meeting that ended, and its summary."""
+        """Return a meeting that ended, and its summary."""
         begun_us = int(now_s - 1800) * 1_000_000
         meeting = {
             "id": 81_000_000_000 + serial,

@@ -27,7 +27,7 @@ _TIMES = ("date_time", "end_time", "call_end_time", "start_time")
 def phone_events(
     options: SourceOptions, body: Walk, item: Walk, change: str, *, now_s: float
 ) -> list[Parsed]:
-    """The events of one notification; what is not over, or may come back from the trash, is skipped. Raises
+    """Return the events of one notification; what is not over, or may come back from the trash, is skipped. Raises
     PayloadInvalid where a call or message has no id."""
     part = _part(change)
     if not part:

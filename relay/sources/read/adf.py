@@ -23,7 +23,7 @@ _INLINE = frozenset({"text", "mention", "emoji", "status", "inlineCard", "date",
 
 
 def read_adf(document: dict[str, Any]) -> tuple[str, str]:
-    """A document as text and HTML. The door refuses JSON nested deeper than some dozens of levels."""
+    """Return a document as text and HTML. The door refuses JSON nested deeper than some dozens of levels."""
     lines = list(_blocks(Walk(document), "", False))
     return text_of_lines(lines), html_of_lines(lines)
 

@@ -59,7 +59,7 @@ _ADDRESSES = (
 
 
 def read_files(files: Any) -> tuple[Attachment, ...]:
-    """The files of a list (of objects, or of addresses alone), or of one object; () for anything else."""
+    """Return the files of a list (of objects, or of addresses alone), or of one object; () for anything else."""
     if isinstance(files, (Mapping, str)):
         files = [files]
     if not isinstance(files, Iterable):
@@ -69,7 +69,7 @@ def read_files(files: Any) -> tuple[Attachment, ...]:
 
 
 def read_file(file: Any) -> Attachment | None:
-    """One file; None for what names neither a file nor an address."""
+    """Return one file; None for what names neither a file nor an address."""
     if isinstance(file, str):
         return Attachment(name=name_in(file), url=file) if _is_address(file) else None
     if not isinstance(file, Mapping):
@@ -84,7 +84,7 @@ def read_file(file: Any) -> Attachment | None:
 
 
 def files_in(places: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
-    """The files of the first of these objects (under bare names) that holds any."""
+    """Return the files of the first of these objects (under bare names) that holds any."""
     for place in places:
         for key in PLACES:
             if (held := place.get(key)) and (found := read_files(held)):
@@ -93,7 +93,7 @@ def files_in(places: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
 
 
 def pictures_in(html: str) -> tuple[Attachment, ...]:
-    """The pictures of an HTML text: what a message of a picture alone consists of."""
+    """Return the pictures of an HTML text: what a message of a picture alone consists of."""
     found = []
     for tag in _PICTURE.findall(html)[:_MAX_FILES]:
         attributes = {name.lower(): unescape(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
@@ -105,7 +105,7 @@ def pictures_in(html: str) -> tuple[Attachment, ...]:
 
 
 def name_in(url: str) -> str:
-    """The file's name at the end of an address, "" where there is none."""
+    """Return the file's name at the end of an address, "" where there is none."""
     try:
         last = unquote(urlsplit(url).path.rpartition("/")[2], errors="replace")
     except ValueError:

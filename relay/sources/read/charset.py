@@ -27,7 +27,7 @@ _SAFE_CHARSET = re.compile(
 
 
 def decode_bytes(raw: bytes, charset: str, *, cut: bool = False) -> str:
-    """Bytes as text in the charset named, else UTF-8, else Windows-1252. Never raises.
+    """Return bytes as text in the charset named, else UTF-8, else Windows-1252. Never raises.
 
     A byte that the charset does not know costs one character; another charset is only tried where such bytes
     outnumber what was decoded. `cut` says that the bytes may end inside a character.
@@ -74,7 +74,7 @@ def _beyond_ascii(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    """Text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
+    """Return text without lone surrogates and control characters. Raw bytes that `email` kept as surrogates are
     read as UTF-8, else as Windows-1252."""
     if text.isprintable():
         return text
@@ -82,7 +82,7 @@ def printable(text: str) -> str:
 
 
 def encodable(text: str, charset: str = "") -> str:
-    """Text without lone surrogates: raw bytes kept as such are read as UTF-8, else in the charset named."""
+    """Return text without lone surrogates: raw bytes kept as such are read as UTF-8, else in the charset named."""
     if text.isascii():
         return text
     try:

@@ -44,7 +44,7 @@ class ChatMessage:
 
 
 def read_chat_message(message: Walk) -> ChatMessage:
-    """A chatMessage, whatever of it is there."""
+    """Return a chatMessage, whatever of it is there."""
     body, own_id = message.maybe("body"), message.maybe_ident("id")
     content = body.maybe_text("content")
     form = message.maybe_text("messageType") or "message"
@@ -103,7 +103,7 @@ def _files(message: Walk) -> tuple[Attachment, ...]:
 
 
 def words_beside(attachment: Walk) -> list[str]:
-    """The words of what is no file: a forwarded message, a card. An answer's quotation stands in the thread already."""
+    """Return the words of what is no file: a forwarded message, a card. An answer's quotation stands in the thread already."""
     form = attachment.maybe_text("contentType")
     if form == "forwardedMessageReference":
         held = _content(attachment)

@@ -19,7 +19,7 @@ def looks_like_html(text: str) -> bool:
 
 
 def read_either(value: str) -> tuple[str, str]:
-    """The text that a reader sees, and safe HTML of it."""
+    """Return the text that a reader sees, and safe HTML of it."""
     if looks_like_html(value):
         return text_of_html(value), clean_html(value)
     return value.strip(), html_of_text(value.strip())

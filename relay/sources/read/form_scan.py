@@ -24,7 +24,7 @@ MAX_FIELD_BYTES = 16 * 1024
 
 
 def form_fields(body: bytes, content_type: str, names: Collection[str]) -> dict[str, str]:
-    """These fields as text; what is not there is left out. Raises PayloadInvalid where no form can be read, and for a field that is
+    """Return these fields as text; what is not there is left out. Raises PayloadInvalid where no form can be read, and for a field that is
     too long to be a proof."""
     boundary = boundary_of(body, content_type)
     found = _urlencoded(body, names) if boundary is None else _multipart(body, boundary, names)
@@ -64,7 +64,7 @@ def _checked(start: int, end: int) -> int:
 
 
 def only_field(body: bytes, content_type: str) -> str | None:
-    """The text of the form's plain field, where it has one name only; else None. Raises PayloadInvalid where no form can be
+    """Return the text of the form's plain field, where it has one name only; else None. Raises PayloadInvalid where no form can be
     read."""
     boundary = boundary_of(body, content_type)
     name: str | None = None

@@ -35,13 +35,13 @@ class TicketNotice:
 
 
 def is_ticket(item: Walk) -> bool:
-    """Whether the notice is about a ticket."""
+    """Tell whether the notice is about a ticket."""
     family = item.maybe_text("subscriptionType").partition(".")[0]
     return family == "ticket" or (family == "object" and item.maybe_ident("objectTypeId") == TICKET_TYPE)
 
 
 def read_ticket(item: Walk) -> TicketNotice:
-    """The notice. Raises PayloadInvalid where it names no ticket."""
+    """Return the notice. Raises PayloadInvalid where it names no ticket."""
     change = item.maybe_text("subscriptionType").partition(".")[2]
     if change not in RANK:
         # Merges and associations say nothing of what a customer said.

@@ -41,7 +41,7 @@ def intercom_sender(part: Walk, item: Walk) -> Person:
 
 
 def participants_of(item: Walk) -> tuple[Recipient, ...]:
-    """The customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
+    """Return the customers of the conversation. In 2.x a contact is often a bare id; who began it has the address."""
     author = item.maybe("source").maybe("author")
     people = [author] if author.maybe_text("type") in ("user", "lead", "contact") else []
     people += [item.maybe("user"), *item.maybe("contacts").items("contacts")]

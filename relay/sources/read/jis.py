@@ -8,7 +8,7 @@ _ESCAPE = re.compile(rb"\x1b(\$[@B]|\$\([@BDO-Q]|\([BJIH])")
 
 
 def decode_jis(raw: bytes) -> str:
-    """The text, read by way of code page 932; what that does not know is replaced."""
+    """Return the text, read by way of code page 932; what that does not know is replaced."""
     pieces: list[str] = []
     mode, at = b"(B", 0
     for found in _ESCAPE.finditer(raw):

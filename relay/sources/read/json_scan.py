@@ -40,7 +40,7 @@ _COMMA = re.compile(rb"[ \t\r\n]*+,[ \t\r\n]*+")
 
 
 def members(body: bytes, names: Collection[str], within: Span | None = None) -> dict[str, Span]:
-    """Where the values of these names stand in the object that is `within`, or that the whole body is. Of a name that comes
+    """Return where the values of these names stand in the object that is `within`, or that the whole body is. Of a name that comes
     twice, the last. Raises PayloadInvalid for what is no such object."""
     wanted = {name.encode("utf-8", "surrogatepass"): name for name in names}
     longest = 6 * max(map(len, wanted)) + 2  # a letter may be written as \uXXXX
@@ -64,7 +64,7 @@ def members(body: bytes, names: Collection[str], within: Span | None = None) -> 
 
 
 def items(body: bytes, within: Span) -> Iterator[Span]:
-    """Where the items of the list `within` stand. Raises PayloadInvalid for what is no list."""
+    """Return where the items of the list `within` stand. Raises PayloadInvalid for what is no list."""
     at, end = _inside(body, within, *b"[]")
     for _ in range(MAX_MEMBERS):
         if at == end:
@@ -78,14 +78,14 @@ def items(body: bytes, within: Span) -> Iterator[Span]:
 
 
 def small_value(body: bytes, span: Span | None) -> Any:
-    """The value there, if it is a string, a number or a word, and no longer than a proof may be; else None."""
+    """Return the value there, if it is a string, a number or a word, and no longer than a proof may be; else None."""
     if span is None or span[1] - span[0] > MAX_VALUE_BYTES or body[span[0]] in (_OBJECT, _LIST):
         return None
     return loads(body[slice(*span)])
 
 
 def large_text(body: bytes, span: Span | None) -> str | None:
-    """The string there, however long; None for anything else."""
+    """Return the string there, however long; None for anything else."""
     if span is None or body[span[0]] != _QUOTE:
         return None
     value = loads(memoryview(body)[slice(*span)])
@@ -93,7 +93,7 @@ def large_text(body: bytes, span: Span | None) -> str | None:
 
 
 def scan_path(body: bytes, path: str) -> Any:
-    """The small value at a dotted path ("data.items.0.id"), as `pick.follow` finds it in the parsed body. Raises PayloadInvalid
+    """Return the small value at a dotted path ("data.items.0.id"), as `pick.follow` finds it in the parsed body. Raises PayloadInvalid
     for what is no JSON."""
     span: Span | None = whole(body)
     for step in path.split("."):
@@ -110,7 +110,7 @@ def scan_path(body: bytes, path: str) -> Any:
 
 
 def whole(body: bytes) -> Span:
-    """The body without the blanks around it. Raises PayloadInvalid where nothing is left."""
+    """Return the body without the blanks around it. Raises PayloadInvalid where nothing is left."""
     start, end = _end_of_blank(body, 0, len(body)), len(body)
     while end > start:
         tail = len(body[max(start, end - 4096) : end].rstrip(b" \t\r\n"))

@@ -23,7 +23,7 @@ _NO_VALUE = re.compile(r":(\s*)(?=[,}])")
 
 
 def parse_lenient(body: bytes) -> Any:
-    """The body as JSON; where it is none, as it was meant: raw line breaks and tabs inside of strings, a backslash that
+    """Return the body as JSON; where it is none, as it was meant: raw line breaks and tabs inside of strings, a backslash that
     escapes nothing, a comma before a closing bracket, a key without a value (null), a byte order mark. Raises
     PayloadInvalid for what may be meant in two ways, and for a text of a megabyte: no template makes one."""
     try:

@@ -29,7 +29,7 @@ class TextLine:
 
 
 def text_of_lines(lines: Iterable[TextLine]) -> str:
-    """As a reader sees it; a link as "label (address)"."""
+    """Write lines as a reader sees them; a link as "label (address)"."""
     return "\n".join(
         f"{'> ' if line.quoted else ''}{line.mark}{''.join(map(_text, line.pieces))}".rstrip()
         for line in lines
@@ -37,7 +37,7 @@ def text_of_lines(lines: Iterable[TextLine]) -> str:
 
 
 def html_of_lines(lines: Iterable[TextLine]) -> str:
-    """Paragraphs with strong, em, s, code and links; quoted lines in a blockquote. Needs no further cleaning."""
+    """Write paragraphs with strong, em, s, code and links; quoted lines in a blockquote. Needs no further cleaning."""
     parts: list[str] = []
     quoted = False
     for line in lines:

@@ -47,7 +47,7 @@ class LookUp:
 
 
 def quoted(view: Mapping[str, Any], key: str) -> str:
-    """The text under `key` as one segment of a URL, "" where there is none."""
+    """Return the text under `key` as one segment of a URL, "" where there is none."""
     value = view.get(key)
     return quote(value, safe="") if isinstance(value, str) else ""
 
@@ -58,7 +58,7 @@ def has_text(view: Mapping[str, Any]) -> bool:
 
 
 def unknown_sender(view: Mapping[str, Any]) -> str:
-    """The id, quoted for a URL, of a person whose address is missing; "" where there is nothing to ask."""
+    """Return the id, quoted for a URL, of a person whose address is missing; "" where there is nothing to ask."""
     sender = view["sender"]
     return "" if sender.get("email") or sender.get("bot") else quoted(sender, "id")
 

@@ -27,7 +27,7 @@ _PLAINER = (
 
 
 def read_markdown(text: str) -> tuple[str, str]:
-    """Markdown as text and as safe HTML; tags in it are text."""
+    """Read Markdown as text and as safe HTML; tags in it are text."""
     if len(text) > _MAX_CHARS or sum(text.count(mark) for mark in _MARKS) > _MAX_MARKS:
         return text.strip(), html_of_text(text.strip())
     html = clean_html(_parser().render(text))

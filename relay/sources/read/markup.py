@@ -29,12 +29,12 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def has_tags(html: str) -> bool:
-    """Whether this is HTML at all, and not a text that stands where HTML is due."""
+    """Tell whether this is HTML at all, and not a text that stands where HTML is due."""
     return "<" in html and _HAS_TAG.search(html) is not None
 
 
 def clean_html(html: str) -> str:
-    """HTML that may go anywhere: no scripts, styles, handlers, pictures or foreign schemes. Plain text, which some
+    """Return hTML that may go anywhere: no scripts, styles, handlers, pictures or foreign schemes. Plain text, which some
     senders put where HTML is due, comes out as `html_of_text` of it."""
     if "<" not in html and "&" not in html:
         return html_of_text(html)
@@ -47,14 +47,14 @@ def clean_html(html: str) -> str:
 
 
 def clean_shallow_html(html: str) -> str:
-    """The same of HTML that a parser wrote out, from a page that was not deep."""
+    """Return the same of HTML that a parser wrote out, from a page that was not deep."""
     if html.count("&") > MAX_REFERENCES:
         return html_of_text(text_of_html(html))
     return _CLEANER.clean(html).strip()
 
 
 def text_of_html(html: str) -> str:
-    """The text that a reader sees, lines broken where paragraphs end, cells apart."""
+    """Return the text that a reader sees, lines broken where paragraphs end, cells apart."""
     if "<" not in html and "&" not in html:
         return html.strip()
     html = _printable(html)
@@ -69,7 +69,7 @@ def _crude_text(html: str) -> str:
 
 
 def html_of_text(text: str) -> str:
-    """Text as HTML: escaped, with its line breaks."""
+    """Return text as HTML: escaped, with its line breaks."""
     if not text:
         return ""
     return escape(text).replace("\r\n", "\n").replace("\n", "<br>")
@@ -81,5 +81,5 @@ def _printable(text: str) -> str:
 
 
 def is_deep_markup(html: str) -> bool:
-    """Whether a parser may need too long: too many elements open at once, too many tags or references."""
+    """Tell whether a parser may need too long: too many elements open at once, too many tags or references."""
     return html.count("&") > MAX_REFERENCES or is_deep(html, _PAGES)

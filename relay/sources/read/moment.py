@@ -11,7 +11,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment_us(value: Any) -> int | None:
-    """Microseconds since 1970, or None for what is no moment after 1970. A number's unit is told by its size:
+    """Return microseconds since 1970, or None for what is no moment after 1970. A number's unit is told by its size:
     seconds, milliseconds, microseconds or nanoseconds."""
     if isinstance(value, bool):
         return None

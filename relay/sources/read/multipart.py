@@ -50,7 +50,7 @@ class Form:
     charsets: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, name: str) -> Part | None:
-        """The first plain field of this name, else the first file of it."""
+        """Return the first plain field of this name, else the first file of it."""
         found = None
         for part in self.parts:
             if part.name == name:
@@ -64,13 +64,13 @@ class Form:
         return found.content if found else b""
 
     def text(self, name: str) -> str:
-        """The field as text, cut where nobody reads on; "" where there is none. Charset: as `charsets` says, else as the part
+        """Return the field as text, cut where nobody reads on; "" where there is none. Charset: as `charsets` says, else as the part
         says, else UTF-8."""
         found = self.part(name)
         return printable(self._decoded(found))[:HEAD_CHARS] if found else ""
 
     def fields(self) -> dict[str, str]:
-        """The plain fields as text, the first of each name: for templates."""
+        """Return the plain fields as text, the first of each name: for templates."""
         found: dict[str, str] = {}
         for part in self.parts:
             if part.filename is None:
@@ -90,13 +90,13 @@ class Form:
 
 
 def parse_form(body: bytes, content_type: str) -> Form:
-    """The form of a request. Raises PayloadInvalid for another content type, or where no form can be read."""
+    """Return the form of a request. Raises PayloadInvalid for another content type, or where no form can be read."""
     boundary = boundary_of(body, content_type)
     return Form(tuple(_urlencoded(body) if boundary is None else _multipart(body, boundary)))
 
 
 def boundary_of(body: bytes, content_type: str) -> bytes | None:
-    """A multipart form's boundary, None for an urlencoded one. Raises PayloadInvalid for what is no form."""
+    """Return a multipart form's boundary, None for an urlencoded one. Raises PayloadInvalid for what is no form."""
     kind, parameters = parse_parameters(content_type)
     if kind == "application/x-www-form-urlencoded":
         return None
@@ -112,7 +112,7 @@ def boundary_of(body: bytes, content_type: str) -> bytes | None:
 
 
 def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
-    """The body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
+    """Return the body with `change(name, content)` in the place of each text's content (None: nothing); files that are no text stay as
     they are, and so does what is no part."""
     cleaned, done = BytesIO(), 0
     view = memoryview(body)
@@ -136,7 +136,7 @@ def clean_parts(body: bytes, boundary: bytes, change: Callable[[str, bytes], byt
 
 
 def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
-    """A form of plain fields, as providers send it: for samples."""
+    """Return a form of plain fields, as providers send it: for samples."""
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in fields
@@ -145,13 +145,13 @@ def encode_multipart(fields: Iterable[tuple[str, str]], boundary: str) -> bytes:
 
 
 def as_object(raw: bytes) -> dict[str, Any]:
-    """A field that holds a JSON object; {} for anything else."""
+    """Return a field that holds a JSON object; {} for anything else."""
     value = _as_json(raw)
     return value if isinstance(value, dict) else {}
 
 
 def as_list(raw: bytes) -> list[Any]:
-    """A field that holds a JSON list; [] for anything else."""
+    """Return a field that holds a JSON list; [] for anything else."""
     value = _as_json(raw)
     return value if isinstance(value, list) else []
 
@@ -174,7 +174,7 @@ def _urlencoded(body: bytes) -> Iterator[Part]:
 
 
 def form_pairs(body: bytes, most: int) -> list[tuple[str, str]]:
-    """The fields of an urlencoded form as text, in their order, those without a value too. Raises PayloadInvalid for more than
+    """Return the fields of an urlencoded form as text, in their order, those without a value too. Raises PayloadInvalid for more than
     `most`."""
     if body.count(b"&") >= most:
         raise PayloadInvalid(f"more than {most} fields")
@@ -188,7 +188,7 @@ def form_pairs(body: bytes, most: int) -> list[tuple[str, str]]:
 
 
 def clean_pairs(body: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
-    """An urlencoded form with `change(name, content)` in the place of each content (None: nothing); what is not changed stays as it
+    """Return an urlencoded form with `change(name, content)` in the place of each content (None: nothing); what is not changed stays as it
     is written. Raises PayloadInvalid for more fields than anybody sends."""
     cleaned, done = BytesIO(), 0
     view = memoryview(body)
@@ -216,7 +216,7 @@ def _text(raw: bytes) -> str:
 
 
 def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where each pair of an urlencoded form begins and ends. Raises PayloadInvalid for more than anybody sends."""
+    """Return where each pair of an urlencoded form begins and ends. Raises PayloadInvalid for more than anybody sends."""
     if body.count(b"&") >= MAX_PARTS:
         raise PayloadInvalid(f"more than {MAX_PARTS} fields")
     start = 0
@@ -229,7 +229,7 @@ def pairs_between(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def field_name(body: bytes, start: int, end: int) -> str:
-    """The name of a form's field that stands there, as text of at most 256 characters."""
+    """Return the name of a form's field that stands there, as text of at most 256 characters."""
     plain = unquote_to_bytes(body[start : min(end, start + MAX_NAME_BYTES)].replace(b"+", b" "))
     return printable(plain.decode("utf-8", "replace"))[:256]
 
@@ -242,7 +242,7 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[Part]:
 
 
 def parts_between(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
-    """Where each part's bytes begin and end. Raises PayloadInvalid for none, and for more than anybody sends."""
+    """Return where each part's bytes begin and end. Raises PayloadInvalid for none, and for more than anybody sends."""
     count = 0
     for place in _between(body, b"--" + boundary):
         count += 1
@@ -301,7 +301,7 @@ class PartHead:
 
 
 def part_head(body: bytes, start: int, end: int) -> PartHead | None:
-    """The head of the part that stands there, None for one without a name (its proof of being a field)."""
+    """Return the head of the part that stands there, None for one without a name (its proof of being a field)."""
     limit = min(end, start + MAX_PART_HEADER_BYTES)
     if body[start : start + 1] == b"\n" or body[start : start + 2] == b"\r\n":
         return None  # no header at all
@@ -332,7 +332,7 @@ def part_head(body: bytes, start: int, end: int) -> PartHead | None:
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
-    """`form-data; name="a"; filename*=UTF-8''b` as its first word (lower case) and its parameters, each once.
+    """Return `form-data; name="a"; filename*=UTF-8''b` as its first word (lower case) and its parameters, each once.
 
     A backslash stays one (file names of Windows) unless it stands before a quote mark.
     """

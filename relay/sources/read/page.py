@@ -114,7 +114,7 @@ class HtmlPage:
 
 
 def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> HtmlPage:
-    """The page's lines. `note` says of an element what it means for the lines inside it; "" for nothing.
+    """Return the page's lines. `note` says of an element what it means for the lines inside it; "" for nothing.
 
     Linear in the page's length as long as few elements are open at once (see `markup.is_deep`).
     """

@@ -12,7 +12,7 @@ _PERCENTS = re.compile(rb"(?:%[0-9a-fA-F]{2})++")
 
 
 def percent_decoded(raw: bytes) -> bytes:
-    """A form's value. Memory: that of the result and one piece."""
+    """Return a form's value. Memory: that of the result and one piece."""
     if len(raw) <= PIECE_BYTES:
         return _piece_decoded(raw.replace(b"+", b" "))
     found = BytesIO()

@@ -118,12 +118,12 @@ def _bare(key: str) -> str:
 
 
 def bare(value: dict[str, Any]) -> dict[str, Any]:
-    """The object under bare names; of two keys that become one name, the first counts."""
+    """Return the object under bare names; of two keys that become one name, the first counts."""
     return {_bare(key): value[key] for key in reversed(value) if len(key) <= _MAX_KEY_CHARS}
 
 
 def places(payload: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects that may hold a field, under bare names: the payload itself, its envelope's content, what
+    """Return the objects that may hold a field, under bare names: the payload itself, its envelope's content, what
     that is about."""
     top = bare(payload)
     found = [top]
@@ -140,7 +140,7 @@ def places(payload: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The strings and whole numbers of all places as one; of equal names the outermost counts."""
+    """Return the strings and whole numbers of all places as one; of equal names the outermost counts."""
     return {
         key: value
         for place in reversed(among)
@@ -150,7 +150,7 @@ def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def message_in(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What was said, as an object under bare names: a comment, a reply; {} where the payload has none."""
+    """Return what was said, as an object under bare names: a comment, a reply; {} where the payload has none."""
     for place in among:
         for name in _MESSAGES:
             inner = place.get(name)
@@ -160,7 +160,7 @@ def message_in(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def newest_in(among: Sequence[dict[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
-    """The newest of a list of messages, under bare names; {} without a list. Where `readers` says that it is "private", the
+    """Return the newest of a list of messages, under bare names; {} without a list. Where `readers` says that it is "private", the
     newest "public" one: it may be as new, and is the same entry once more if it is not."""
     for place in among:
         for name in _MESSAGE_LISTS:
@@ -181,7 +181,7 @@ def _when_said(listed: tuple[int, Mapping[str, Any]]) -> tuple[int, int]:
 
 
 def worded(place: Mapping[str, Any]) -> dict[str, Any]:
-    """The object with the text of each inner object that stands for a text: {"body": {"plain": ".."}}."""
+    """Return the object with the text of each inner object that stands for a text: {"body": {"plain": ".."}}."""
     found = dict(place)
     for name in (*HTML, *TEXT):
         value = place.get(name)
@@ -191,7 +191,7 @@ def worded(place: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The objects of an envelope that holds nothing but a list of them (and perhaps a word or two); else []."""
+    """Return the objects of an envelope that holds nothing but a list of them (and perhaps a word or two); else []."""
     if len(payload) > 3:
         return []
     for key, value in payload.items():
@@ -201,7 +201,7 @@ def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
-    """A header's value that may go into an event: what is no text becomes "?"."""
+    """Return a header's value that may go into an event: what is no text becomes "?"."""
     value = headers.get(name, "")
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
@@ -216,7 +216,7 @@ def first_text(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
 
 
 def ident(value: Any) -> str:
-    """An id as a string; "" for what is none."""
+    """Return an id as a string; "" for what is none."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
@@ -262,7 +262,7 @@ def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) ->
 
 
 def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> str:
-    """The id of the conversation, ticket or object that this is about; "" where nothing names one."""
+    """Return the id of the conversation, ticket or object that this is about; "" where nothing names one."""
     found = first_ident((flat,), THREAD)
     if found:
         return found
@@ -289,7 +289,7 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
 
 
 def author_of(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
-    """Who said it; only where the message itself does not tell, whom the payload names."""
+    """Return who said it; only where the message itself does not tell, whom the payload names."""
     found = first_person((message,), {}) if message else Person()
     return found if found != Person() else first_person(among, flat)
 
@@ -324,7 +324,7 @@ def tags_of(payload: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def follow(payload: Any, path: str) -> Any:
-    """The value at a dotted path ("data.items.0.id"), or None."""
+    """Return the value at a dotted path ("data.items.0.id"), or None."""
     for step in path.split("."):
         if isinstance(payload, dict):
             payload = payload.get(step)

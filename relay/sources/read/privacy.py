@@ -95,7 +95,7 @@ _OTHERS = frozenset(
 
 
 def audience(value: Any) -> Audience:
-    """Who may read the message that `value` (an object of a sender's JSON) holds. Takes linear time."""
+    """Return who may read the message that `value` (an object of a sender's JSON) holds. Takes linear time."""
     found: Audience = ""
     level = [value]
     for _ in range(_MAX_LEVELS):
@@ -118,17 +118,17 @@ def audience(value: Any) -> Audience:
 
 
 def is_private(*places: Any) -> bool:
-    """Whether one of these says that the message is not public."""
+    """Tell whether one of these says that the message is not public."""
     return any(audience(place) == "private" for place in places)
 
 
 def is_strict(options: SourceOptions, *, by_default: bool = False) -> bool:
-    """Whether a message that says nothing of its audience is skipped (`privacy: strict`)."""
+    """Tell whether a message that says nothing of its audience is skipped (`privacy: strict`)."""
     return options.privacy == "strict" or (by_default and options.privacy != "as_told")
 
 
 def withheld(told: Audience, options: SourceOptions, *, strict_by_default: bool = False) -> str:
-    """Why a message for this audience is not relayed ("private", "privacy_unsaid"), or ""."""
+    """Return why a message for this audience is not relayed ("private", "privacy_unsaid"), or ""."""
     if "private" in options.keep:
         return ""
     if told == "private":

@@ -22,7 +22,7 @@ class Said:
 
 
 def read_said(message: Mapping[str, Any], flat: Mapping[str, Any], *, markdown: bool = False) -> Said:
-    """The words of `message`, else those of the whole payload (`flat`), both under bare names; a rating that stands
+    """Return the words of `message`, else those of the whole payload (`flat`), both under bare names; a rating that stands
     alone is a line. `html` is "" where the text is plain."""
     for place in (message, flat):
         html = pick.first_text((place,), pick.HTML)

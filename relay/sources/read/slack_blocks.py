@@ -22,7 +22,7 @@ _MD_HEADING = re.compile(r"^#{1,6} +([^\n#*]{1,300})$", re.MULTILINE)
 
 
 def blocks_markup(blocks: list[Walk]) -> str:
-    """The words of the blocks, a line each, as mrkdwn."""
+    """Return the words of the blocks, a line each, as mrkdwn."""
     lines: list[str] = []
     for block in blocks[:_MAX_PARTS]:
         lines += [line for line in _block(block) if line.strip()]
@@ -30,7 +30,7 @@ def blocks_markup(blocks: list[Walk]) -> str:
 
 
 def attachment_markup(part: Walk) -> str:
-    """The words of a program's attachment: pretext, author, title, text, fields, blocks; its fallback without any."""
+    """Return the words of a program's attachment: pretext, author, title, text, fields, blocks; its fallback without any."""
     title, link = part.maybe_text("title"), part.maybe_text("title_link")
     lines = [
         part.maybe_text("pretext"),
@@ -50,7 +50,7 @@ def attachment_markup(part: Walk) -> str:
 
 
 def says(what: str, where: str) -> bool:
-    """Whether every word of `what` is in `where` as well."""
+    """Tell whether every word of `what` is in `where` as well."""
     return set(_WORD.findall(what)) <= set(_WORD.findall(where))
 
 

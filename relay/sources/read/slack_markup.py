@@ -24,7 +24,7 @@ _HELD = re.compile("\x00(\\d+)\x00")
 
 
 def render_text(raw: str) -> str:
-    """Readable text: `<url|label>` becomes "label (url)", `<#C1|sales>` "#sales", `<!here>` "@here". A person
+    """Give readable text: `<url|label>` becomes "label (url)", `<#C1|sales>` "#sales", `<!here>` "@here". A person
     named by id only (`<@U1>`) stays as Slack wrote it, so that a rule can put a name there."""
     if "<" not in raw:
         return _unescape(raw)
@@ -34,7 +34,7 @@ def render_text(raw: str) -> str:
 
 
 def render_html(raw: str) -> str:
-    """HTML that needs no further cleaning: everything is escaped, links are http(s), mailto or tel."""
+    """Return hTML that needs no further cleaning: everything is escaped, links are http(s), mailto or tel."""
     if not ("<" in raw or "*" in raw or "_" in raw or "~" in raw or "`" in raw):
         return escape(_unescape(raw)).replace("\n", "<br>")
     held: list[str] = []

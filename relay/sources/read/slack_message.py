@@ -18,7 +18,7 @@ _GONE = frozenset({"tombstone", "hidden_by_limit"})
 
 
 def sender_of(message: Walk, *, apps: bool) -> Person:
-    """Who wrote. Modern bots carry `bot_id` and no subtype; classic ones have a `username` and no user.
+    """Return who wrote. Modern bots carry `bot_id` and no subtype; classic ones have a `username` and no user.
 
     A person's message that an app posted carries both `user` and `bot_id`, and so does that of an app's own user: only
     what was typed in a client (`client_msg_id`) is surely a person's. With `apps` whatever has a user is one.
@@ -40,7 +40,7 @@ def sender_of(message: Walk, *, apps: bool) -> Person:
 
 
 def said(message: Walk) -> tuple[str, str]:
-    """The message as text and as safe HTML."""
+    """Return the message as text and as safe HTML."""
     raw = _own_words(message)
     if "attachments" not in message.value and "files" not in message.value:
         return render_text(raw), render_html(raw)
@@ -58,7 +58,7 @@ def said(message: Walk) -> tuple[str, str]:
 
 
 def files_of(message: Walk) -> tuple[Attachment, ...]:
-    """The files, those of forwarded messages too, and the pictures that programs attach."""
+    """Return the files, those of forwarded messages too, and the pictures that programs attach."""
     if "files" not in message.value and "attachments" not in message.value:
         return ()
     found = [_file(file) for file in message.items("files") if file.maybe_text("mode") not in _GONE]

@@ -19,7 +19,7 @@ _BREAK = re.compile(r"<(?:br|/p|/div)[^<>]*>", re.IGNORECASE)
 
 
 def teams_html(html: str) -> str:
-    """A message's HTML without scripts, boxes and pictures of emoji."""
+    """Return a message's HTML without scripts, boxes and pictures of emoji."""
     told = with_emoji(html)
     if is_deep_markup(told):
         return clean_html(told)
@@ -27,12 +27,12 @@ def teams_html(html: str) -> str:
 
 
 def teams_text(html: str) -> str:
-    """The text that a reader sees, a line each where Teams breaks one."""
+    """Return the text that a reader sees, a line each where Teams breaks one."""
     return text_of_html(_BREAK.sub("\n", with_emoji(html)))
 
 
 def with_emoji(html: str) -> str:
-    """The HTML with each emoji as its character: Teams writes it as a picture, or as an element of its own."""
+    """Return the HTML with each emoji as its character: Teams writes it as a picture, or as an element of its own."""
     if "moji" not in html:
         return html
     return _EMOJI_TAG.sub(

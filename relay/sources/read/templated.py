@@ -80,7 +80,7 @@ class Fields:
             self.values.setdefault("".join((*kept, names[-1])), value)
 
     def text(self, *names: str) -> str:
-        """The first that is not empty of these, as text; "" where there is none."""
+        """Return the first that is not empty of these, as text; "" where there is none."""
         for name in names:
             value = self.values.get(name)
             if isinstance(value, str) and value.strip():
@@ -90,7 +90,7 @@ class Fields:
         return ""
 
     def comment(self, *, private: bool = False) -> Comment:
-        """What was written last: under a name that says so, else under that of any text. `private` gives what only
+        """Return what was written last: under a name that says so, else under that of any text. `private` gives what only
         agents may read, where it stands apart (`latest_private_comment`)."""
         texts: dict[bool, list[tuple[int, str, str]]] = {True: [], False: []}
         for name, value in self.values.items():
@@ -111,7 +111,7 @@ class Fields:
         return _comment(plain_of[1], plain_of[2], html_of[1], html_of[2])
 
     def description(self) -> Comment:
-        """What the ticket was opened with."""
+        """Return what the ticket was opened with."""
         texts = {True: "", False: ""}
         for name, value in self.values.items():
             found = _DESCRIPTION.fullmatch(name)
@@ -130,7 +130,7 @@ class Fields:
         return None
 
     def words(self, *names: str) -> tuple[str, ...]:
-        """A list of strings, or one string of words."""
+        """Return a list of strings, or one string of words."""
         for name in names:
             value = self.values.get(name)
             if isinstance(value, str) and value.strip():
@@ -141,7 +141,7 @@ class Fields:
 
 
 def read_templated(inbound: Inbound) -> dict[str, Any]:
-    """The body as a JSON object (mended where a placeholder broke it in one way only) or a form. Raises PayloadInvalid
+    """Return the body as a JSON object (mended where a placeholder broke it in one way only) or a form. Raises PayloadInvalid
     with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):

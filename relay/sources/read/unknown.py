@@ -22,7 +22,7 @@ SAID = _WORDED - {"subject", "description", "summary", "lastmessage", "preview"}
 
 
 def holds_words(inbound: Inbound) -> bool:
-    """Whether the body is JSON, a form or XML with a text in it that a person may have written."""
+    """Tell whether the body is JSON, a form or XML with a text in it that a person may have written."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
         try:
@@ -39,7 +39,7 @@ def holds_words(inbound: Inbound) -> bool:
 
 
 def skip_unknown(payload: Any) -> Skipped:
-    """What no message of this sender looks like: nothing to relay. Raises PayloadInvalid where it holds words: then it is
+    """Return what no message of this sender looks like: nothing to relay. Raises PayloadInvalid where it holds words: then it is
     a message in a shape that is not known yet, and kept."""
     if is_worded(payload):
         raise PayloadInvalid("a message of an unknown shape")
@@ -56,7 +56,7 @@ def _is_worded_xml(root: Element) -> bool:
 
 
 def is_worded(value: Any, names: Set[str] = _WORDED) -> bool:
-    """Whether a text that a person may have written stands in this JSON, under one of these names."""
+    """Tell whether a text that a person may have written stands in this JSON, under one of these names."""
     level = [value]
     for _ in range(_MAX_LEVELS):
         below: list[Any] = []

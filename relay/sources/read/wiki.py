@@ -32,7 +32,7 @@ _MARKS = ("[", "!", "{", "*", "_", "-", "+", "?", "://", "\\")
 
 
 def read_wiki(text: str) -> tuple[str, str]:
-    """Wiki markup as text and HTML."""
+    """Read wiki markup as text and HTML."""
     lines = list(_lines(text.replace("\r\n", "\n").replace("\x00", "")))
     return text_of_lines(lines), html_of_lines(lines)
 

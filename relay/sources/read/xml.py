@@ -33,11 +33,11 @@ class Element:
         return "".join(self.parts).strip()
 
     def leaf(self, name: str) -> str:
-        """The text of the first child of that name, "" where there is none."""
+        """Return the text of the first child of that name, "" where there is none."""
         return next((child.text for child in self.children if child.name == name), "")
 
     def told(self) -> str:
-        """All of it as one string: what a repetition repeats."""
+        """Return all of it as one string: what a repetition repeats."""
         return "\x1f".join(self._told())
 
     def _told(self) -> Iterator[str]:
@@ -51,7 +51,7 @@ class _Found(Exception):
 
 
 def parse_xml(body: bytes) -> Element:
-    """The outermost element. Raises PayloadInvalid for what is no XML, has a document type, or is larger than a message."""
+    """Return the outermost element. Raises PayloadInvalid for what is no XML, has a document type, or is larger than a message."""
     root = Element("", "")
     stack = [root]
     count = 0
@@ -78,7 +78,7 @@ def parse_xml(body: bytes) -> Element:
 
 
 def first_leaf(body: bytes, path: Sequence[str]) -> str:
-    """The text of the first element at this path of local names, without reading on: "" where none stands near the
+    """Return the text of the first element at this path of local names, without reading on: "" where none stands near the
     document's beginning. Raises PayloadInvalid for what is no XML up to there."""
     open_names: list[str] = []
     parts: list[str] = []

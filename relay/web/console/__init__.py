@@ -48,12 +48,12 @@ _PAGES = (
 
 
 def routes(context: WebContext, access: Access | None = None) -> list[Route]:
-    """Every route of the console."""
+    """Return every route of the console."""
     return console_routes(Frame(context, access or access_of(context)))
 
 
 def all_lanes(context: WebContext, access: Access, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
-    """The page of all lanes; `lanes()` are the contexts of those that the config has now."""
+    """Return the page of all lanes; `lanes()` are the contexts of those that the config has now."""
     return lanes_page(Frame(context, access), lanes)
 
 

@@ -19,7 +19,7 @@ Value = float | None
 
 
 def spark(values: Sequence[Value], label: str) -> Markup:
-    """A bar a value, the oldest first, without axes: for a line of a table. `label` says in words what it shows."""
+    """Return a bar a value, the oldest first, without axes: for a line of a table. `label` says in words what it shows."""
     if not any(values):
         return Markup('<span class="quiet-word">none</span>')
     drawn = _bars(values, max(value or 0 for value in values), ())
@@ -35,7 +35,7 @@ def chart(
     kind: str = "bars",
     words: Callable[[float], str] = count_words,
 ) -> Markup:
-    """A figure with axes: a value a step, the oldest first, the last step ending at `end_ms`. `words` gives a number as people
+    """Return a figure with axes: a value a step, the oldest first, the last step ending at `end_ms`. `words` gives a number as people
     read it; `label` is the figure's caption, with its unit."""
     if not values or all(value is None for value in values):
         return Markup(

@@ -39,7 +39,7 @@ def routes(frame: Frame) -> list[Route]:
 
 
 def look(context: WebContext, asked: Mapping[str, str]) -> dict[str, Any]:
-    """What the list shows: `list_events`'s page, and the filters as links have them. Raises InputInvalid, OutboxUnavailable."""
+    """Return what the list shows: `list_events`'s page, and the filters as links have them. Raises InputInvalid, OutboxUnavailable."""
     filters = {name: asked[name].strip()[:1000] for name in FILTERS if asked.get(name, "").strip()}
     found = list_events(context, filters, limit=EVENTS_A_PAGE, after=asked.get("after", ""))
     return {"found": found, "query": urlencode(filters)}

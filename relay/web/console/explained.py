@@ -15,7 +15,7 @@ from relay.planhat.address import record_link
 def explain_with_links(
     context: WebContext, source: str, body: bytes, headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """`explain_request`, and for each event `known` (the conversation is in the outbox) and `planhat_link`."""
+    """Return `explain_request`, and for each event `known` (the conversation is in the outbox) and `planhat_link`."""
     told = explain_request(context, source, body, headers)
     for one in told["events"]:
         one.update(_place(context, (one["document"] or {}).get("externalId", "")))

@@ -132,7 +132,7 @@ def _turn_away(request: Request, refused: RequestRefused) -> Response:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """A form as browsers send it (urlencoded), the last value of each name. Raises BadRequest."""
+    """Return a form as browsers send it (urlencoded), the last value of each name. Raises BadRequest."""
     body = await read_request_body(request)
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100)

@@ -17,7 +17,7 @@ from relay.web.console.view import FormValues, View
 
 
 def route(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
-    """`/console/lanes`."""
+    """Return `/console/lanes`."""
 
     def page(request: Request, operator: Operator, form: FormValues) -> View:
         rows = [_row(name, context) for name, context in lanes().items()]

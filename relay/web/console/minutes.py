@@ -15,14 +15,14 @@ _Sample = Mapping[str, Any]
 
 
 def begin_of(now_ms: int, minutes: int) -> int:
-    """When the first of the last `minutes` began, the running one included."""
+    """Return when the first of the last `minutes` began, the running one included."""
     return (now_ms // MINUTE_MS - minutes + 1) * MINUTE_MS
 
 
 def counted_by_minute(
     samples: Sequence[_Sample], total: str, *, now_ms: int, minutes: int = 60
 ) -> list[float | None]:
-    """How much the running total rose in each minute, the running one last: what was counted, nothing is scaled up. None where
+    """Return how much the running total rose in each minute, the running one last: what was counted, nothing is scaled up. None where
     no sample tells."""
     times = [sample["at_ms"] for sample in samples]
     begin_ms = begin_of(now_ms, minutes)
@@ -41,7 +41,7 @@ def counted_by_minute(
 def highest_by_minute(
     samples: Sequence[_Sample], name: str, *, now_ms: int, minutes: int = 60
 ) -> list[float | None]:
-    """The highest value that was seen in each minute; None where nobody looked."""
+    """Return the highest value that was seen in each minute; None where nobody looked."""
     begin_ms = begin_of(now_ms, minutes)
     found: list[float | None] = [None] * minutes
     for sample in samples:

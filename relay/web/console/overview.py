@@ -102,7 +102,7 @@ async def _to_the_console(request: Request) -> Response:
 
 
 def rank_sources(stats: Mapping[str, Any], by_source: Mapping[str, Sequence[int]]) -> list[str]:
-    """Those where something is wrong first, then the busiest."""
+    """Return those where something is wrong first, then the busiest."""
     held = stats["delivery"]["paused_sources"]
 
     def rank(name: str) -> tuple[bool, int, int, str]:

@@ -33,7 +33,7 @@ class ShownProblem:
 def problems_shown(
     stats: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], drops: Sequence[Mapping[str, Any]]
 ) -> list[ShownProblem]:
-    """Out of `read_stats`, the groups of `list_dead` and the active drops."""
+    """Collect the problems out of `read_stats`, the groups of `list_dead` and the active drops."""
     # Told below, each with its page.
     here = {
         one["sentence"]

@@ -63,7 +63,7 @@ def page(template: str, context: Mapping[str, Any], status: int = 200) -> Respon
 
 
 def moment(iso: str | None) -> Markup:
-    """A time in UTC that the page's script turns into the viewer's zone; UTC stays as its title."""
+    """Return a time in UTC that the page's script turns into the viewer's zone; UTC stays as its title."""
     if not iso:
         return Markup("–")
     utc = f"{iso[:10]} {iso[11:19]} UTC"
@@ -71,7 +71,7 @@ def moment(iso: str | None) -> Markup:
 
 
 def pretty(value: Any) -> str:
-    """JSON for reading; what is no JSON text stays as it is."""
+    """Write JSON for reading; what is no JSON text stays as it is."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -81,14 +81,14 @@ def pretty(value: Any) -> str:
 
 
 def value_cell(value: Any) -> str:
-    """A field's value or template: text as it stands, anything else as JSON, nothing as a dash."""
+    """Return a field's value or template: text as it stands, anything else as JSON, nothing as a dash."""
     if value is None or value == "":
         return "–"
     return plain_cell(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def plain_cell(text: Any) -> str:
-    """Control and direction-changing characters made visible: a payload must not rearrange the page."""
+    """Make control and direction-changing characters visible: a payload must not rearrange the page."""
     return "".join(
         char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in str(text)
     )

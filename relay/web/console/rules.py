@@ -27,7 +27,7 @@ def routes(frame: Frame) -> list[Route]:
 
 
 def rules_of(rules: Iterable[Rule], source: str, hits: RuleHits | None) -> list[dict[str, Any]]:
-    """As lists show them; `hits` None: not known."""
+    """Give rules as lists show them; `hits` None: not known."""
     return [
         {
             "name": rule.name,
