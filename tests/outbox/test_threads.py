@@ -187,6 +187,7 @@ def headers_of(tree: Tree, number: int, label: str) -> dict[str, str]:
 
 
 @pytest.mark.skipif(LIMITED, reason="that user has one prefix")
+@pytest.mark.simulated
 @settings(
     max_examples=60,
     deadline=None,

@@ -445,6 +445,7 @@ def with_value(payload: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @every_source
+@pytest.mark.simulated
 def test_every_field_may_be_of_any_type_or_missing(name: str) -> None:
     adapter = build(name, keep=KEEP_ALL)
     for payload, headers in seeds(name):

@@ -44,7 +44,7 @@ MAIL = {
     "*html": QUOTED,
     "*plain": QUOTED,
     "*Body": QUOTED,
-    "*StrippedTextReply": "the review found the provider's cut of quotations unreliable: ours is taken",
+    "*StrippedTextReply": "the provider's cut of quotations is unreliable: ours is taken",
     "*Date": TRANSPORT,
     "To": RECIPIENTS,
     "Cc": RECIPIENTS,

@@ -33,6 +33,8 @@ from tests.stored_text_functions import NOT_STORED_TEXT, STORED_ROWS
 from tests.text_functions import IN_JSON, NOT_TEXT, ROWS
 from tests.text_pieces import FORM, JSON, MULTIPART, PLAIN, SLACK
 
+pytestmark = pytest.mark.simulated
+
 
 def reading_functions(modules: list[ModuleType], rooms: tuple[ModuleType, ...]) -> Iterator[str]:
     """The public functions of these whose first argument may be a text."""

@@ -525,6 +525,7 @@ def test_a_body_may_have_what_the_document_says_it_may(shop: Shop) -> None:
 # -- schemathesis ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.simulated
 @pytest.mark.filterwarnings("ignore")
 def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Path) -> None:
     """Schemathesis over the OpenAPI document, against the real application with events and dead letters in it."""
