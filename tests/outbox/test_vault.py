@@ -129,7 +129,7 @@ def test_a_token_made_in_pieces_is_the_librarys(pieces: list[bytes]) -> None:
     assert Fernet(key).decrypt(b"".join(fernet_token(key, pieces))) == b"".join(pieces)
 
 
-@pytest.mark.parametrize("keys", ["", Fernet.generate_key().decode()])
+@pytest.mark.parametrize("keys", ["", _KEY], ids=["plain", "sealed"])
 def test_a_body_in_pieces_is_opened_as_one(keys: str) -> None:
     vault = Vault(lambda: keys)
     entry = Entry("e", "s", "pending", ("e",), b'{"id":"e"}\n')
