@@ -87,6 +87,14 @@ class CliContext:
             f"`relay up` starts one; --data names another folder"
         )
 
+    @property
+    def operators_url(self) -> str:
+        """The address of console and API. Raises NothingRuns."""
+        if self.up:
+            return str(self.up.get("console") or self.up["relay"]).removesuffix("/console/")
+        base, port = self.relay_url, self.settings.operator_port
+        return f"http://{self.settings.host}:{port}" if port else base
+
     def require_named(self) -> None:
         """Raise NothingRuns where a folder was named on the command line and no `relay up` runs there: whatever else the
         environment names is another relay."""

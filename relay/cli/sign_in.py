@@ -29,7 +29,7 @@ def sign_in(url: str | None, name: str | None, as_json: bool, place: Place) -> N
     from relay.operations.sign_in import CODE_S, sign_in_link
 
     context = open_context(place)
-    base = url or context.relay_url
+    base = url or context.operators_url
     who = name or operator().removeprefix("cli:")
     context.audit("sign-in link", name=who)
     link = sign_in_link(context.home, base, name=who)

@@ -93,7 +93,15 @@ class Installation:
 
     @property
     def url(self) -> str:
-        return f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}"  # noqa: S104
+        return self._at(self.port)
+
+    @property
+    def operators_url(self) -> str:
+        """Where console and API are: a listener of their own, with RELAY_OPERATOR_PORT."""
+        return self._at(Settings.read(self.environ).operator_port or self.port)
+
+    def _at(self, port: int) -> str:
+        return f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{port}"  # noqa: S104
 
     def prepare(self, environ: Mapping[str, str], real_planhat: str) -> None:
         """Decides what the parts are told. Raises UserError for a config or settings that do not hold."""
@@ -164,7 +172,7 @@ class Installation:
             self.folder / "up.json",
             {
                 "relay": self.url,
-                "console": f"{self.url}/console/",
+                "console": f"{self.operators_url}/console/",
                 "sandbox": self.sandbox,
                 "planhat": self.planhat,
                 "redis": self.server.url,
@@ -186,7 +194,7 @@ class Installation:
         source = "slack" if "slack" in sources else (sources[0] if sources else "NAME")
         elsewhere = f" --data {self.folder}" if str(self.folder) != ".relay" else ""
         click.echo(f"relay     {self.url}   (webhooks: {self.url}/hooks/{{{'|'.join(sources)}}})")
-        click.echo(f"console   {self.url}/console/")
+        click.echo(f"console   {self.operators_url}/console/")
         click.echo(
             f"sign in   {self._sign_in_link()}   (good once, for 15 minutes; then: relay sign-in{elsewhere})"
         )
@@ -207,7 +215,7 @@ class Installation:
         outbox = Outbox(
             connect(self.server.url), base=settings.key_prefix, vault=Vault(settings.encryption_keys)
         )
-        return sign_in_link(outbox, self.url, name=operator().removeprefix("cli:"))
+        return sign_in_link(outbox, self.operators_url, name=operator().removeprefix("cli:"))
 
 
 def _require_token(environ: Mapping[str, str]) -> None:

@@ -19,8 +19,10 @@ from click.testing import CliRunner
 
 from relay.cli import cli
 from relay.cli.event_rows import event_line
+from relay.cli.up import Installation
 from relay.cli.up_folder import config_of, example
 from relay.errors import NotFound
+from relay.outbox.embedded import EmbeddedServer
 from tests.operating import Shop
 from tests.places import ROOT
 
@@ -113,3 +115,10 @@ def test_up_takes_the_config_of_its_folder(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "relay.yaml").write_text("sources: {}\n", encoding="utf-8")
     assert config_of("") == Path("relay.yaml")
     assert config_of("other.yaml") == Path("other.yaml")
+
+
+def test_up_names_the_listener_that_the_console_has(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    for environ, port in (({}, 8080), ({"RELAY_OPERATOR_PORT": "8090"}, 8090)):
+        up = Installation(tmp_path, tmp_path / "relay.yaml", server, "127.0.0.1", 8080, environ=environ)
+        assert (up.url, up.operators_url) == ("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
