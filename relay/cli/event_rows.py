@@ -52,19 +52,24 @@ def _taken(columns: Mapping[str, str]) -> int:
 
 def none_fits(context: Any, asked: Mapping[str, str]) -> str:
     """Return why: a name that is unknown, or what is kept at all."""
-    from relay.operations.pause import known_sources
-
     source, rule = asked.get("source", ""), asked.get("rule", "")
-    known = sorted(known_sources(context.outbox, context.config.sources))
+    known = sorted(context.known_sources)
     if source and source not in known:
         return f"no event fits: no source is called {source[:80]!r}{did_you_mean(source, known)}"
     rules = sorted({one.name for name in context.config.sources for one in context.rulebook.rules_for(name)})
     if rule and rule not in rules:
         return f"no event fits: no rule of today is called {rule[:80]!r}{did_you_mean(rule, rules)}"
-    now_ms = context.outbox.now_ms()
-    kept_ms = now_ms - context.outbox.retention.events_s * 1000
-    oldest = next(context.outbox.events.minutes(since_ms=kept_ms, until_ms=now_ms, oldest_first=True), None)
+    oldest = min(filter(None, (_oldest_minute(lane.outbox) for lane in context.each_lane())), default=None)
     if oldest is None:
         return "no event fits: none is kept (`relay send` posts a sample)"
     words = "; --text and names in --from find whole words" if "text" in asked or "from" in asked else ""
-    return f"no event fits; the oldest that is kept came at {(iso(oldest[0] * 60_000) or '')[:16]}Z{words}"
+    return f"no event fits; the oldest that is kept came at {(iso(oldest * 60_000) or '')[:16]}Z{words}"
+
+
+def _oldest_minute(outbox: Any) -> int | None:
+    """The first minute of which something is kept."""
+    now_ms = outbox.now_ms()
+    kept_ms = now_ms - outbox.retention.events_s * 1000
+    for minute, _ in outbox.events.minutes(since_ms=kept_ms, until_ms=now_ms, oldest_first=True):
+        return int(minute)
+    return None

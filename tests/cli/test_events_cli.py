@@ -70,6 +70,23 @@ def test_where_nothing_fits_it_says_why(shop: Shop) -> None:
     assert "the oldest that is kept came at 20" in told("--state", "dead")
 
 
+def test_where_nothing_fits_in_any_of_several_lanes(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = '{url: "http://127.0.0.1:9", token: "not-a-real-%s", types: [Slack thread], companies: [{default: extid-a}]}'
+    (tmp_path / "lanes.yaml").write_text(
+        f"lanes:\n  emea: {lane % 'token'}\n  us: {lane % 'other'}\n"
+        'sources: {slack: {adapter: slack, secrets: ["not-a-real-secret"], type: Slack thread}}\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("RELAY_CONFIG", str(tmp_path / "lanes.yaml"))
+    monkeypatch.setenv("RELAY_ALLOW_WEAK_SECRETS", "true")
+    done = CliRunner().invoke(cli, ["events"])
+    assert (done.exit_code, done.stdout) == (1, ""), done.exception
+    assert "none is kept" in done.stderr
+    assert "did you mean 'slack'?" in CliRunner().invoke(cli, ["events", "--source", "slak"]).stderr
+
+
 def test_a_line_fits_the_terminal_and_in_a_pipe_nothing_is_cut() -> None:
     row = {
         "id": "evt_0123456789abcdef01234567", "received_at": "2026-11-28T10:46:48.769Z", "source": "support-mail", "kind": "email.received",
