@@ -42,7 +42,7 @@ from relay.rules.file.load import load
 from relay.settings import Settings
 from relay.sources.base import Inbound
 
-_CONFIG = """
+CONFIG = """
 planhat: {types: [Slack thread, Support email]}
 sources:
   slack: {adapter: slack, secrets: ["bench-secret"], type: Slack thread}
@@ -166,12 +166,28 @@ def _asked(context: WebContext, questions: Sequence[Mapping[str, str]]) -> dict[
     }
 
 
+def fill_searched(folder: Path, client: redis.Redis, events: int) -> None:
+    """Stores `events` of the last three days, and makes the index of them."""
+    context, intake = _context(folder, client, "")
+    began_ms, step = context.outbox.now_ms() - _SPAN_MS, _SPAN_MS / events
+    _fill(context.outbox, intake, 0, events, lambda at: int(began_ms + at * step))
+    indexer = Indexer(context, terms_of(context))
+    while not indexer.run(3):
+        pass
+
+
+def question_words(events: int) -> list[str]:
+    """Words of some of them, as often as they are said."""
+    chance = random.Random(2)
+    return [chance.choice(distinct_words(_text(chance.randrange(events)))) for _ in range(500)]
+
+
 # -- what is stored ------------------------------------------------------------------------------------------------------
 
 
 def _context(folder: Path, client: redis.Redis, key: str) -> tuple[WebContext, Intake]:
     file = folder / "relay.yaml"
-    file.write_text(_CONFIG)
+    file.write_text(CONFIG)
     house = furnish(*load(str(file), {"RELAY_ALLOW_WEAK_SECRETS": "true"}))
     outbox = Outbox(client, vault=Vault(lambda: key))
     settings = Settings(encryption_keys=lambda: key)
