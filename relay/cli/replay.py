@@ -81,7 +81,7 @@ def replay(
     until_ms = read_moment(asked, "until", now_ms)
     if until_ms <= since_ms:
         raise UserError("--until must be later than --since")
-    if not dry_run and not resumed:
+    if not dry_run and not resumed and not ids:
         ask_first("send what differs?", yes=yes)
     if operation is None and not dry_run:
         asked |= {"since": since_ms, "until": until_ms, "archive_orphans": archive_orphans}

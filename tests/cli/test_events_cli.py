@@ -21,7 +21,7 @@ from relay.cli import cli
 from relay.cli.event_rows import event_line
 from relay.cli.up import Installation
 from relay.cli.up_folder import config_of, example
-from relay.errors import NotFound
+from relay.errors import NotFound, UserError
 from relay.outbox.embedded import EmbeddedServer
 from tests.operating import Shop
 from tests.places import ROOT
@@ -124,6 +124,14 @@ def test_dead_letters_of_no_such_cause_are_not_asked_about(shop: Shop) -> None:
         assert CliRunner().invoke(cli, ["dead", verb, "--source", "nobody"]).exit_code == 1
     done = CliRunner().invoke(cli, ["dead", "replay", "--all", "--dry-run", "--limit", "0"])
     assert "and 1 more: --limit" in done.stdout
+
+
+def test_events_that_are_named_are_replayed_without_a_question(shop: Shop) -> None:
+    event_id = shop.arrive("hello", now_ms=shop.outbox.now_ms())
+    shop.deliver(shop.outbox.now_ms())
+    done = CliRunner().invoke(cli, ["replay", event_id])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert isinstance(CliRunner().invoke(cli, ["replay", "--since", "1h"]).exception, UserError)
 
 
 def test_up_takes_the_config_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
