@@ -142,8 +142,8 @@ def _plain(status: int, code: str, message: str) -> Callable[[Request, Exception
 
     def answer(request: Request, error: Exception) -> Response:
         headers = dict(getattr(error, "headers", None) or {})
-        if status == 405:
-            headers["allow"] = ", ".join(sorted(_methods(request)))
+        if status == 405 and (methods := _methods(request)):
+            headers["allow"] = ", ".join(sorted(methods))
         return Response(body, status_code=status, media_type="application/json", headers=headers)
 
     return answer

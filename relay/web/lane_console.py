@@ -33,7 +33,7 @@ class LaneConsole:
     ) -> None:
         self._lanes = lanes
         self._pages = pages
-        self._all = Router(routes=[all_lanes])
+        self._all = Router(routes=[all_lanes], redirect_slashes=False)
         self._made: dict[str, tuple[WebLane, Router]] = {}
         # Made now: the navigation knows its pages then.
         self._router(lanes.first)
@@ -68,7 +68,10 @@ class LaneConsole:
     def _router(self, lane: WebLane) -> Router:
         held = self._made.get(lane.name)
         if held is None or held[0] is not lane:
-            held = self._made[lane.name] = (lane, Router(routes=list(self._pages(lane))))
+            held = self._made[lane.name] = (
+                lane,
+                Router(routes=list(self._pages(lane)), redirect_slashes=False),
+            )
         return held[1]
 
 
