@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import BytesIO
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
 import orjson
 
@@ -235,6 +236,13 @@ def _character_end(text: bytes, at: int) -> int:
     return at
 
 
+#: orjson goes no deeper.
+_DEEPEST: Final = 1024
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+#: Brackets whose depth is followed; further ones are counted.
+_LOOKED_AT_MOST: Final = 2_000_000
+
+
 def _weigh(body: bytes) -> None:
     """Raises TooDense where the body may take more than its room when it is parsed."""
     room = _room.get()
@@ -246,7 +254,27 @@ def _weigh(body: bytes) -> None:
         return
     # Commas and brackets within texts were counted as well.
     if least + sum(map(_values_bytes, _skeletons(body))) > room:
+        _require_brackets(body)
         raise TooDense("more values than a body of its size may hold")
+
+
+def _require_brackets(body: bytes) -> None:
+    """Raises PayloadInvalid where brackets are left open, or lie deeper than the parser goes: no parser would have taken it."""
+    depth, looked_at = 0, 0
+    opened = closed = 0
+    for skeleton in _skeletons(body):
+        brackets = skeleton.translate(None, _NO_BRACKETS)
+        opens = brackets.count(b"{") + brackets.count(b"[")
+        opened, closed = opened + opens, closed + len(brackets) - opens
+        if looked_at < _LOOKED_AT_MOST:
+            looked_at += len(brackets)
+            steps = (1 if one in b"{[" else -1 for one in brackets)
+            for at in accumulate(steps, initial=depth):
+                if at > _DEEPEST:
+                    raise PayloadInvalid("not JSON: too deep")
+                depth = at
+    if opened != closed:
+        raise PayloadInvalid("not JSON")
 
 
 def _values_bytes(body: bytes) -> int:
