@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -141,13 +142,11 @@ class States:
         house = self.house
         folder = house.folder / "redis"
         filler = folder / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 65_536)
-                    file.flush()
-            except OSError:
-                pass
+        # What is left in the buffer fails once more when the file is closed.
+        with suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(b"x" * 65_536)
+                file.flush()
         try:
             self._takes_nothing("disk", "relay_re", self.chance.uniform(1, 4))
             house.spawn_redis()
