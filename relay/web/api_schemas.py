@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.web.asked import MOST_LISTED
-
 Schema = dict[str, Any]
 
 ANY_TEXT: Schema = {"type": "string"}
@@ -56,30 +54,6 @@ def list_of(of: Schema) -> Schema:
 def ref_to(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
-
-_SELECTION: dict[str, Schema] = {
-    "ids": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 10_000},
-    "cause": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 1000,
-        "description": "its id (`c-3f2a`), its text, or a part of it; 404 where no letter has it",
-    },
-    "source": {"type": "string", "minLength": 1, "maxLength": 1000},
-    "since": WHEN_OR_MS,
-    "until": WHEN_OR_MS,
-    "all": {"type": "boolean"},
-    "dry_run": {"type": "boolean", "description": "Move nothing; say how many, and what would change."},
-}
-
-_LISTED: dict[str, Schema] = {
-    "limit": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": MOST_LISTED,
-        "description": "How many changes `sample` lists, field by field; 20 otherwise.",
-    }
-}
 
 _ITEM: dict[str, Schema] = {
     "id": ANY_TEXT,
@@ -252,16 +226,6 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Cause": object_of({"id": ANY_TEXT, "cause": ANY_TEXT, **_CAUSE_MARK}),
-    "CauseMark": object_of(
-        {},
-        {
-            "muted": {"type": "boolean"},
-            "muted_until": WHEN_OR_MS,
-            "assigned": {"type": "string", "maxLength": 100},
-            "note": {"type": "string", "maxLength": 1000},
-        },
-        closed=True,
-    ),
     "Dead": object_of(
         {
             **_ITEM,
@@ -305,21 +269,6 @@ SCHEMAS: dict[str, Schema] = {
             "problem": {"type": ["string", "null"], "description": "why it drops nothing"},
         }
     ),
-    "DropAsked": object_of(
-        {},
-        {
-            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
-            "where": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 1000,
-                "description": "a `when` of the rules, checked as theirs are",
-            },
-            "for": {"type": "string", "minLength": 1, "description": "`30m`; at most `7d`, `1h` otherwise"},
-        },
-        closed=True,
-    ),
-    "DropNamed": object_of({"id": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
     "DropEnded": object_of({"id": ANY_TEXT, "count": COUNT, "sources": {"type": "object"}}),
     "Explanation": object_of(
         {"source": ANY_TEXT, "events": list_of({"type": "object"}), "skipped": list_of({"type": "object"})}
@@ -341,62 +290,4 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Operation": object_of({"id": ANY_TEXT, "kind": ANY_TEXT, "by": ANY_TEXT, "state": ANY_TEXT}),
-    "DeadReplay": object_of({}, {**_SELECTION, **_LISTED}, closed=True),
-    "Discard": object_of({}, {**_SELECTION, "reason": {"type": "string", "maxLength": 1000}}, closed=True),
-    "Replay": object_of(
-        {},
-        {
-            **{k: v for k, v in _SELECTION.items() if k != "cause"},
-            **_LISTED,
-            "rule": {"type": "string", "minLength": 1, "maxLength": 1000},
-            "archive_orphans": {
-                "type": "boolean",
-                "description": "Archive the conversations that none of their events makes any more (`orphans` of the answer).",
-            },
-        },
-        closed=True,
-    ),
-    "Edit": object_of(
-        {},
-        {
-            "payload": {
-                "type": "object",
-                "propertyNames": {"minLength": 1},
-                "description": "dotted path of the raw payload -> value",
-            },
-            "fields": {
-                "type": "object",
-                "propertyNames": {"minLength": 1},
-                "description": "field of the conversation (`custom.Name`) -> value",
-            },
-            "company": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 1000,
-                "description": "the companyId to send it to",
-            },
-            "companyId": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 1000,
-                "description": "the same as `company`, which wins where both are given",
-            },
-            "raw": {
-                "type": "string",
-                "minLength": 1,
-                "description": "the whole request body as it should have come; refused where it can still not be read",
-            },
-        },
-        closed=True,
-    ),
-    "Source": object_of({}, {"source": {"type": "string", "minLength": 1, "maxLength": 1000}}, closed=True),
-    "Explain": object_of(
-        {
-            "source": {"type": "string", "minLength": 1, "maxLength": 1000},
-            "payload": {"description": "the provider's JSON, or its body as a string"},
-        },
-        {"headers": {"type": "object", "additionalProperties": {"type": "string"}}},
-        closed=True,
-    ),
-    "Nothing": object_of({}, closed=True),
 }

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from relay.web.api_bodies import BODIES
 from relay.web.api_schemas import ANY_TEXT, SCHEMAS, WHEN, Schema, list_of, object_of, ref_to
 
 _ERRORS = {
@@ -275,6 +276,6 @@ def api_document() -> dict[str, Any]:
                     "description": "RELAY_OPERATOR_TOKEN, or RELAY_READER_TOKEN for what changes nothing",
                 }
             },
-            "schemas": SCHEMAS,
+            "schemas": {**SCHEMAS, **BODIES},
         },
     }
