@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.cluster_load import Load, Outcome, Relay
-from bench.redis_cluster import ClusterServers, slot_of, until
+from bench.redis_cluster import ClusterServers, Node, slot_of, until
 from relay.outbox.embedded import find_server
 
 #: Before and after what is done.
@@ -39,17 +39,25 @@ class Case:
 
 def _kill(tag: str) -> Callable[[ClusterServers, Load], str]:
     def do(cluster: ClusterServers, load: Load) -> str:
-        master = cluster.master_of(tag)
-        began = time.monotonic()
-        cluster.kill(master)
-        cluster.await_other(tag, master)
-        took = time.monotonic() - began
-        load.run_for(_QUIET_S)
+        master, told = _taken_over(cluster, load, tag, cluster.kill)
         cluster.revive(master)
         cluster.await_replicas(tag)
-        return f"takeover {took:.1f} s"
+        return told
 
     return do
+
+
+def _taken_over(
+    cluster: ClusterServers, load: Load, tag: str, away: Callable[[Node], None]
+) -> tuple[Node, str]:
+    """The master that went away, and how long it took until there was another."""
+    master = cluster.master_of(tag)
+    began = time.monotonic()
+    away(master)
+    cluster.await_other(tag, master)
+    took = time.monotonic() - began
+    load.run_for(_QUIET_S)
+    return master, f"takeover {took:.1f} s"
 
 
 def _kill_twice(cluster: ClusterServers, load: Load) -> str:
@@ -58,14 +66,9 @@ def _kill_twice(cluster: ClusterServers, load: Load) -> str:
 
 def _hang(tag: str) -> Callable[[ClusterServers, Load], str]:
     def do(cluster: ClusterServers, load: Load) -> str:
-        master = cluster.master_of(tag)
-        began = time.monotonic()
-        cluster.hang(master)
-        cluster.await_other(tag, master)
-        took = time.monotonic() - began
-        load.run_for(_QUIET_S)
+        master, told = _taken_over(cluster, load, tag, cluster.hang)
         cluster.wake(master)
-        return f"takeover {took:.1f} s"
+        return told
 
     return do
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from relay.errors import PayloadInvalid
 from relay.event import Person
-from relay.sources import base
+from relay.sources import base, foreign_json
 from relay.sources.base import Credentials, Inbound
 from relay.sources.mail import (
     attribution,
@@ -81,10 +81,13 @@ IN_MAIL = ((b"", b""), (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b
 
 ROWS: dict[str, Row] = {
     **rows(
+        foreign_json,
+        parse_json=raw(foreign_json.parse_json, JSON, *IN_JSON),
+        loads=raw(foreign_json.loads, JSON, *IN_JSON),
+        json_object=raw(foreign_json.json_object, JSON, *IN_JSON),
+    ),
+    **rows(
         base,
-        parse_json=raw(base.parse_json, JSON, *IN_JSON),
-        loads=raw(base.loads, JSON, *IN_JSON),
-        json_object=raw(base.json_object, JSON, *IN_JSON),
         content_key=raw(base.content_key),
         same=raw(lambda one: base.same(one, one)),
         any_same=raw(lambda one: base.any_same(one, [one, one])),

@@ -19,7 +19,8 @@ from relay.config import Redaction
 from relay.errors import PayloadInvalid
 from relay.event import Event
 from relay.linear_pattern import compile_pattern
-from relay.sources.base import Inbound, loads
+from relay.sources.base import Inbound
+from relay.sources.foreign_json import loads
 from relay.sources.large_json import LongText, dump_large
 from relay.sources.proof.cut import strike
 from relay.sources.read.multipart import clean_pairs, clean_parts, parse_parameters

@@ -13,19 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import isnan
-from typing import Any, ClassVar, Protocol
-
-import orjson
+from typing import ClassVar, Protocol
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.source_options import SourceOptions
-from relay.sources.large_json import LARGE_BYTES, load_large
 from relay.value import value_class
-
-#: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
-MAX_JSON_DEPTH = 64
 
 
 @value_class(frozen=True, slots=True)
@@ -258,54 +251,6 @@ def hmac_bytes(secret: str | bytes, signed: bytes, hash_name: str = "sha256") ->
     return hmac.digest(key, signed, hash_name)
 
 
-def parse_json(body: bytes) -> Any:
-    """Return the body as JSON. Raises PayloadInvalid for what is no JSON, not UTF-8, or nested deeper than
-    `MAX_JSON_DEPTH` (orjson itself stops at 1,024, so no parser is driven into recursion)."""
-    value = loads(body)
-    # Cheap first: a body with few opening brackets cannot be deep.
-    if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _deeper_than(value, MAX_JSON_DEPTH):
-        raise PayloadInvalid(f"JSON nested deeper than {MAX_JSON_DEPTH}")
-    return value
-
-
-def loads(body: bytes | memoryview) -> Any:
-    """Return the body as JSON, however deep. Raises PayloadInvalid for what is no JSON, MemoryError where there is no memory for it:
-    the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets. Of a large body,
-    long texts are `LongText`, and TooDense is a MemoryError that comes before there is none."""
-    try:
-        return (
-            orjson.loads(body)
-            if len(body) <= LARGE_BYTES or isinstance(body, memoryview)
-            else load_large(body)
-        )
-    except orjson.JSONDecodeError as error:
-        if error.msg.startswith("Not enough memory"):
-            raise MemoryError from error
-        raise PayloadInvalid("not JSON") from error
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    value = parse_json(body)
-    if not isinstance(value, dict):
-        raise PayloadInvalid("wanted a JSON object")
-    return value
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, (dict, list))
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
-
-
 def iso_from_us(moment_us: int) -> str:
     """Return microseconds since 1970 as "2026-03-04T05:06:07.089Z", without a float on the way. Raises PayloadInvalid
     outside of years 1-9999."""
@@ -329,77 +274,3 @@ def content_key(*parts: str | bytes) -> str:
         digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
         digest.update(b"\x1f")
     return digest.hexdigest()
-
-
-class Walk:
-    """Reads foreign JSON without trusting it: each getter wants a type and names the path where it is not so.
-
-    `Walk(body)["event"].text("ts")` raises PayloadInvalid("wanted a string", "event.ts").
-    The `maybe_` getters give an empty value for what is absent or null or of another type.
-    """
-
-    __slots__ = ("path", "value")
-
-    def __init__(self, value: Any, path: str = "") -> None:
-        self.value = value
-        self.path = path
-
-    def _at(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
-
-    def __getitem__(self, key: str) -> Walk:
-        """The object under `key`; raises PayloadInvalid where it is not one."""
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if not isinstance(found, dict):
-            raise PayloadInvalid("wanted an object", self._at(key))
-        return Walk(found, self._at(key))
-
-    def maybe(self, key: str) -> Walk:
-        """Return the object under `key`, or an empty one."""
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        return Walk(found if isinstance(found, dict) else {}, self._at(key))
-
-    def text(self, key: str) -> str:
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if not isinstance(found, str) or not found:
-            raise PayloadInvalid("wanted a string", self._at(key))
-        return found
-
-    def ident(self, key: str) -> str:
-        """Return an id: a string or an int, as a string."""
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if isinstance(found, bool) or not isinstance(found, (str, int)) or found == "":
-            raise PayloadInvalid("wanted an id", self._at(key))
-        return str(found)
-
-    def maybe_text(self, key: str) -> str:
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        return found if isinstance(found, str) else ""
-
-    def maybe_ident(self, key: str) -> str:
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if isinstance(found, bool) or not isinstance(found, (str, int)):
-            return ""
-        return str(found)
-
-    def maybe_number(self, key: str) -> float | None:
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or isnan(found):
-            return None
-        return found
-
-    def maybe_size(self, key: str) -> int | None:
-        """Return a count of bytes: an int that is not negative."""
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
-
-    def items(self, key: str) -> list[Walk]:
-        """Return the objects of the list under `key`; what is no object, or no list, is left out."""
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        if not isinstance(found, list):
-            return []
-        return [Walk(item, f"{self._at(key)}[{n}]") for n, item in enumerate(found) if isinstance(item, dict)]
-
-    def texts(self, key: str) -> list[str]:
-        found = self.value.get(key) if isinstance(self.value, dict) else None
-        return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

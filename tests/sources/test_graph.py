@@ -25,7 +25,8 @@ from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
 from relay.operations.stats import remarks_in_words
 from relay.source_options import SourceOptions
-from relay.sources.base import Adapter, Inbound, Parked, Skipped, Walk
+from relay.sources.base import Adapter, Inbound, Parked, Skipped
+from relay.sources.foreign_json import Walk
 from relay.sources.proof.resource_data import decrypt_resource
 from relay.sources.providers.graph import PUBLISHER
 from relay.sources.registry import build_adapter

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import parse_json
+from relay.sources.foreign_json import parse_json
 from relay.sources.read import json_scan, pick
 
 NAMES = ("token", "a", "é", '"', "\\", "", "value")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay.errors import PayloadInvalid
 from relay.sources import large_json
-from relay.sources.base import loads
+from relay.sources.foreign_json import loads
 from relay.sources.large_json import (
     LongText,
     TooDense,

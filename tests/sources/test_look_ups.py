@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.registry import ADAPTERS, LOOKUPS, look_up_of
 
 KEYS = (

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.rules.language.filters import files, line
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.adf import read_adf
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.either import read_either

@@ -15,4 +15,18 @@ def test_nothing_is_lost_stale_or_twice_whatever_is_killed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    assert main(["--seed", "7", "--seconds", "5", "--port", str(port), "--only", "gone,paused"]) == 0
+    assert (
+        main(
+            [
+                "--seed",
+                "7",
+                "--seconds",
+                "5",
+                "--port",
+                str(port),
+                "--only",
+                "gone,full,drained,disk,restored,paused",
+            ]
+        )
+        == 0
+    )

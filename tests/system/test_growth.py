@@ -22,7 +22,7 @@ from relay.door.redaction import build_redactor
 from relay.event import Event
 from relay.operations.search import words
 from relay.rules.language.filters import FILTERS
-from relay.sources import base, large_json, mail, read
+from relay.sources import base, foreign_json, large_json, mail, read
 from relay.sources.base import Inbound, Sample
 from relay.sources.proof import cut
 from relay.sources.registry import ADAPTERS
@@ -53,7 +53,7 @@ def reading_functions(modules: list[ModuleType], rooms: tuple[ModuleType, ...]) 
 
 
 def test_every_reading_function_has_its_row() -> None:
-    found = set(reading_functions([base, large_json, cut], (read, mail)))
+    found = set(reading_functions([base, foreign_json, large_json, cut], (read, mail)))
     assert len(found) > 60
     assert found - {*ROWS, *STORED_ROWS, *NOT_TEXT} == set(), "a row in ROWS, or a reason in NOT_TEXT"
     assert set(NOT_TEXT) <= found | {"relay.sources.proof.cut:all_places"}

@@ -22,7 +22,7 @@ import orjson
 
 from relay.errors import TryLater
 from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.registry import LOOKUPS, look_up_of
 from relay.transit import travels_in_clear
 from relay.units import parse_duration

@@ -10,19 +10,10 @@ import orjson
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, Recipient, Ticket, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Inbound,
-    Parked,
-    Parsed,
-    Reply,
-    Sample,
-    Skipped,
-    content_key,
-    iso_from_us,
-    parse_json,
-)
+from relay.sources.base import Inbound, Parked, Parsed, Reply, Sample, Skipped, content_key, iso_from_us
 from relay.sources.described.shape import Format, Preset, Shape, Who, first_at, holds, text_at, value_at
 from relay.sources.described.table import PRESETS
+from relay.sources.foreign_json import parse_json
 from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read.attached import read_files
 from relay.sources.read.either import looks_like_html, read_either

@@ -7,17 +7,8 @@ from typing import Any, ClassVar
 
 from relay.errors import PayloadInvalid
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Answers,
-    BaseAdapter,
-    Inbound,
-    Parked,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    content_key,
-)
+from relay.sources.base import Answers, BaseAdapter, Inbound, Parked, Parsed, Sample, Skipped, content_key
+from relay.sources.foreign_json import Walk
 from relay.sources.mail.event import Mail, mail_event
 from relay.sources.mail.mime import MimeMail
 

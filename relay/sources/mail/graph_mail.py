@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relay.event import Person, Recipient
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.mail.bodies import bodies_of
 from relay.sources.read.moment import moment_us
 

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import Credentials, Inbound, loads
+from relay.sources.base import Credentials, Inbound
+from relay.sources.foreign_json import loads
 from relay.sources.large_json import dump_large
 from relay.sources.read.multipart import form_pairs
 

@@ -24,7 +24,8 @@ from jwt.exceptions import PyJWTError
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.source_options import JWT_PAIRED, JWT_SHARED
-from relay.sources.base import any_same, json_object
+from relay.sources.base import any_same
+from relay.sources.foreign_json import json_object
 from relay.sources.proof.public_key import public_key_of
 
 #: A sender's clock that runs ahead or behind.

@@ -8,7 +8,8 @@ from typing import Any
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.source_options import SourceOptions
-from relay.sources.base import Credentials, Inbound, json_object
+from relay.sources.base import Credentials, Inbound
+from relay.sources.foreign_json import json_object
 from relay.sources.proof.jwt import (
     DEFAULT_AGE_S,
     LEEWAY_S,

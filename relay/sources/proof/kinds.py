@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.sources.base import Credentials, Inbound, content_key, iso_from_us, json_object
+from relay.sources.base import Credentials, Inbound, content_key, iso_from_us
+from relay.sources.foreign_json import json_object
 from relay.sources.proof.rule import TOKEN_HEADER, URL_SECRET_NAMES, ProofRule
 from relay.sources.proof.signature import Signature
 from relay.sources.proof.standard import (

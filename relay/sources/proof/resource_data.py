@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from relay.errors import PayloadInvalid
 from relay.secret import read_private_key
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 
 _KEY_BYTES = 32
 #: Prescribed by Microsoft; OAEP does not rest on the hash's resistance to collisions.

@@ -20,11 +20,10 @@ from relay.sources.base import (
     Parsed,
     Sample,
     Skipped,
-    Walk,
     content_key,
     iso_from_us,
-    json_object,
 )
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import login_headers
 from relay.sources.proof.rule import ProofRule, require_proof
 from relay.sources.read.attached import read_files

@@ -13,7 +13,8 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Recipient
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_pairs

@@ -26,8 +26,8 @@ from relay.sources.base import (
     any_same,
     content_key,
     iso_from_us,
-    parse_json,
 )
+from relay.sources.foreign_json import parse_json
 from relay.sources.proof.kinds import SignatureProof
 from relay.sources.providers.generic import MAX_BATCH_ITEMS, Generic
 from relay.sources.read import pick

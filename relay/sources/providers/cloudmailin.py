@@ -12,7 +12,8 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Walk, json_object
+from relay.sources.base import Answers, Inbound, Parsed, Sample
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail

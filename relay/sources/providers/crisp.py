@@ -12,16 +12,8 @@ import orjson
 
 from relay.event import Attachment, Event, Person, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    BaseAdapter,
-    Inbound,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    iso_from_us,
-    json_object,
-)
+from relay.sources.base import BaseAdapter, Inbound, Parsed, Sample, Skipped, iso_from_us
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import login_headers, require_secret
 from relay.sources.proof.rule import ProofRule
 from relay.sources.proof.signature import read_signature

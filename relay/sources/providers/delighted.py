@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from relay.sources.base import Walk
 from relay.sources.described.adapter import Described, answer_line
 from relay.sources.described.shape import Shape
+from relay.sources.foreign_json import Walk
 
 _MAX_ANSWERS = 100
 

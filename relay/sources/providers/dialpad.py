@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Event, Person
-from relay.sources.base import Inbound, Parsed, Skipped, Walk
+from relay.sources.base import Inbound, Parsed, Skipped
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.foreign_json import Walk
 from relay.sources.read.unknown import skip_unknown
 
 #: What each state of a call adds to its conversation; the others are on the way.

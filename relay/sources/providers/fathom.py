@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from relay.event import Event, Recipient
-from relay.sources.base import Walk
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape
+from relay.sources.foreign_json import Walk
 from relay.sources.read.markdown import read_markdown
 
 _MAX_PEOPLE = 500

@@ -21,13 +21,12 @@ from relay.sources.base import (
     Reply,
     Sample,
     Skipped,
-    Walk,
     content_key,
     hmac_bytes,
     iso_from_us,
-    json_object,
     require_recent,
 )
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import login_headers, matches_base64, require_secret
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import pictures_in, read_files

@@ -13,17 +13,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    BaseAdapter,
-    Inbound,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    any_same,
-    iso_from_us,
-    json_object,
-)
+from relay.sources.base import BaseAdapter, Inbound, Parsed, Sample, Skipped, any_same, iso_from_us
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import has_login, has_secret, login_headers
 from relay.sources.proof.jwt import JwtRules, verify_jwt
 from relay.sources.proof.jwt_proof import HeaderJwt

@@ -27,12 +27,11 @@ from relay.sources.base import (
     Reply,
     Sample,
     Skipped,
-    Walk,
     any_same,
     content_key,
     iso_from_us,
-    json_object,
 )
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.mail.graph_mail import read_mail
 from relay.sources.proof.credentials import login_headers, require_secret
 from relay.sources.proof.jwt import JwtRules, verify_jwt

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.mail.graph_mail import read_mail
 from relay.sources.read.chat_message import read_chat_message
 from relay.sources.read.look_up import LookUp, has_text, put_person, put_text

@@ -22,14 +22,13 @@ from relay.sources.base import (
     Parsed,
     Sample,
     Skipped,
-    Walk,
     content_key,
     hmac_bytes,
     iso_from_us,
-    parse_json,
     require_recent,
     same,
 )
+from relay.sources.foreign_json import Walk, parse_json
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
 from relay.sources.proof.rule import ProofRule

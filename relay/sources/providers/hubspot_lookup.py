@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.hubspot_ticket import is_ticket
 from relay.sources.read.look_up import LookUp, has_text, put_either, put_person, put_text, quoted
 

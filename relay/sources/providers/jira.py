@@ -21,11 +21,11 @@ from relay.sources.base import (
     Parsed,
     Sample,
     Skipped,
-    Walk,
     content_key,
     hmac_bytes,
     iso_from_us,
 )
+from relay.sources.foreign_json import Walk
 from relay.sources.proof.credentials import login_headers, matches_hex
 from relay.sources.proof.rule import ProofRule, delivery_of, require_proof, token_of
 from relay.sources.read.adf import read_adf

@@ -12,9 +12,10 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Person
-from relay.sources.base import Inbound, Parked, Parsed, Skipped, Walk, content_key
+from relay.sources.base import Inbound, Parked, Parsed, Skipped, content_key
 from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described, answer_line
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.foreign_json import Walk
 from relay.sources.read.unknown import skip_unknown
 
 _KINDS = {"incoming_event": "message.created", "event_updated": "message.updated"}

@@ -13,7 +13,8 @@ import orjson
 from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail

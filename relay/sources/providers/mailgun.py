@@ -16,15 +16,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Inbound,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    hmac_bytes,
-    json_object,
-)
+from relay.sources.base import Inbound, Parsed, Sample, Skipped, hmac_bytes
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.event import Attachment
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.large_json import base64_size
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail

@@ -16,17 +16,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Answers,
-    Inbound,
-    Parsed,
-    Reply,
-    Sample,
-    Skipped,
-    Walk,
-    hmac_bytes,
-    parse_json,
-)
+from relay.sources.base import Answers, Inbound, Parsed, Reply, Sample, Skipped, hmac_bytes
+from relay.sources.foreign_json import Walk, parse_json
 from relay.sources.large_json import base64_size, utf8_of, utf8_size
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.event import Attachment, Recipient
-from relay.sources.base import Inbound, Parsed, Sample, Skipped, Walk, json_object
+from relay.sources.base import Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.look_up import LookUp, has_text, put_text
 
 

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Event, Person
-from relay.sources.base import Inbound, Parsed, Reply, Skipped, Walk, any_same
+from relay.sources.base import Inbound, Parsed, Reply, Skipped, any_same
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape, Who, text_at
+from relay.sources.foreign_json import Walk
 from relay.sources.read.unknown import skip_unknown
 
 _TEXT = Shape(

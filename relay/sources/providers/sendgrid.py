@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from relay.errors import NotAuthentic
 from relay.event import Attachment
 from relay.source_options import SourceOptions
-from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped, Walk, parse_json
+from relay.sources.base import Answers, Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, parse_json
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail
 from relay.sources.mail.headers import MailHeaders, attachment, header_block

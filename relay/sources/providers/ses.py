@@ -16,7 +16,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid, UserError
 from relay.event import Event
 from relay.source_options import SourceOptions
-from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, Walk, iso_from_us, json_object
+from relay.sources.base import Inbound, Parsed, Reply, Sample, Skipped, iso_from_us
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter
 from relay.sources.mail.event import Mail

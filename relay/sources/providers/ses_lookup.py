@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.mail.bodies import bodies_of
 from relay.sources.mail.event import MAX_ATTACHMENTS
 from relay.sources.mail.headers import decoded

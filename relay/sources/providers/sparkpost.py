@@ -14,7 +14,8 @@ import orjson
 
 from relay.errors import PayloadInvalid
 from relay.source_options import SourceOptions
-from relay.sources.base import Answers, Credentials, Inbound, Parsed, Sample, Skipped, Walk, parse_json
+from relay.sources.base import Answers, Credentials, Inbound, Parsed, Sample, Skipped
+from relay.sources.foreign_json import Walk, parse_json
 from relay.sources.large_json import utf8_of
 from relay.sources.mail.adapter import MailAdapter, mail_of, mail_view
 from relay.sources.mail.event import Mail

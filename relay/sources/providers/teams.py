@@ -18,18 +18,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    Answers,
-    BaseAdapter,
-    Inbound,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    iso_from_us,
-    json_object,
-    same,
-)
+from relay.sources.base import Answers, BaseAdapter, Inbound, Parsed, Sample, Skipped, iso_from_us, same
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
 from relay.sources.proof.rule import ProofRule, require_free_authorization, token_of
 from relay.sources.read.attached import pictures_in

@@ -24,9 +24,9 @@ from relay.sources.base import (
     Skipped,
     hmac_bytes,
     iso_from_us,
-    json_object,
     same,
 )
+from relay.sources.foreign_json import json_object
 from relay.sources.proof.credentials import has_secret, login_headers, matches_base64, require_secret
 from relay.sources.proof.public_url import require_public_url, signed_urls
 from relay.sources.proof.rule import ProofRule

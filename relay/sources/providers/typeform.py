@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from relay.event import Attachment, Event
-from relay.sources.base import Walk
 from relay.sources.described.adapter import Described, answer_line
 from relay.sources.described.shape import Shape, text_at
+from relay.sources.foreign_json import Walk
 from relay.sources.read.attached import name_in
 
 _MAX_ANSWERS = 500

@@ -14,17 +14,8 @@ import orjson
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import (
-    BaseAdapter,
-    Inbound,
-    Parked,
-    Parsed,
-    Sample,
-    Skipped,
-    Walk,
-    hmac_bytes,
-    iso_from_us,
-)
+from relay.sources.base import BaseAdapter, Inbound, Parked, Parsed, Sample, Skipped, hmac_bytes, iso_from_us
+from relay.sources.foreign_json import Walk
 from relay.sources.proof.credentials import login_headers, matches_base64
 from relay.sources.proof.freshness import require_moment, window_s
 from relay.sources.proof.rule import ProofRule, delivery_of, require_proof

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.look_up import LookUp, put_person, unknown_sender
 
 

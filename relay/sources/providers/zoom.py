@@ -21,12 +21,11 @@ from relay.sources.base import (
     Reply,
     Sample,
     Skipped,
-    Walk,
     hmac_bytes,
     iso_from_us,
-    json_object,
     require_recent,
 )
+from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import keyed_digest, login_headers, matches_hex, require_secret
 from relay.sources.proof.rule import ProofRule
 from relay.sources.providers.zoom_phone import phone_events

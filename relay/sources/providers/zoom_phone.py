@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from relay.errors import PayloadInvalid
 from relay.event import Attachment, Channel, Event, Person, Recipient, event_id
 from relay.source_options import SourceOptions
-from relay.sources.base import Parsed, Skipped, Walk, content_key, iso_from_us
+from relay.sources.base import Parsed, Skipped, content_key, iso_from_us
+from relay.sources.foreign_json import Walk
 from relay.sources.read.attached import read_files
 from relay.sources.read.markdown import read_markdown
 from relay.sources.read.markup import html_of_text

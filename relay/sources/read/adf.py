@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.lines import Piece, TextLine, html_of_lines, text_of_lines
 
 _TAGS = {"strong": "strong", "em": "em", "strike": "s", "code": "code"}

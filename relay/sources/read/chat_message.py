@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from relay.event import Attachment, Channel, Person
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.attached import pictures_in
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 
 #: HubSpot's number for tickets among the types of objects.
 TICKET_TYPE = "0-5"

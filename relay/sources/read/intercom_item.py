@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from relay.event import Person, Recipient
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.markup import text_of_html
 
 _OPERATOR = re.compile(r"operator\+[^@]*@intercom\.(?:io|com)$", re.IGNORECASE)

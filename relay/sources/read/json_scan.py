@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import MAX_JSON_DEPTH, loads
+from relay.sources.foreign_json import MAX_JSON_DEPTH, loads
 
 #: Members of one object, or items of one list, that are looked at: no envelope has more.
 MAX_MEMBERS = 10_000

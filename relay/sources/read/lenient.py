@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import parse_json
+from relay.sources.foreign_json import parse_json
 from relay.sources.large_json import LONG_BYTES
 
 #: A string, or what is left of one that never ends. One pass, whatever the text.

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.nobody import is_nobody
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.either import looks_like_html
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 

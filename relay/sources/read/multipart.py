@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_to_bytes
 
 from relay.errors import PayloadInvalid
-from relay.sources.base import parse_json
+from relay.sources.foreign_json import parse_json
 from relay.sources.large_json import HEAD_CHARS
 from relay.sources.read.charset import decode_bytes, printable
 from relay.sources.read.percent import PIECE_BYTES, percent_decoded

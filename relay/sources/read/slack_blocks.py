@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 
 #: No message has more blocks (Slack allows 50) or deeper ones; lists nest up to nine times.
 _MAX_PARTS = 2000

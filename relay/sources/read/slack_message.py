@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 
 from relay.event import Attachment, Person
-from relay.sources.base import Walk
+from relay.sources.foreign_json import Walk
 from relay.sources.read.slack_blocks import attachment_markup, blocks_markup, says
 from relay.sources.read.slack_markup import render_html, render_text
 
