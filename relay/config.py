@@ -209,7 +209,7 @@ class Config:
         return tuple(self.lanes) or (MAIN,)
 
     def lane(self, name: str) -> LaneConfig:
-        """Raise KeyError for one that is not there."""
+        """Return one lane by its name. Raises KeyError for one that is not there."""
         if self.lanes:
             return self.lanes[name]
         if name != MAIN:

@@ -19,7 +19,7 @@ class Pattern(Protocol):
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """Raise ValueError with the end of a sentence that begins with the pattern's place."""
+    """Compile a pattern that takes linear time. Raises ValueError with the end of a sentence that begins with the pattern's place."""
     import re2
 
     options = re2.Options()

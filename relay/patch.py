@@ -108,7 +108,7 @@ class Patch:
 
     @classmethod
     def decode(cls, data: bytes) -> Patch:
-        """Raise NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
+        """Read a patch. Raises NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
         did not."""
         raw = orjson.loads(data)
         _require_schema("a patch", raw.get("v"))
@@ -193,7 +193,7 @@ class Document:
 
     @classmethod
     def decode(cls, data: bytes) -> Document:
-        """Raise as `Patch.decode` does."""
+        """Read a document. Raises as `Patch.decode` does."""
         raw = orjson.loads(data)
         _require_schema("a document", raw.get("v"))
         if "b" not in raw and DESCRIPTION in raw["f"]:
@@ -290,7 +290,7 @@ class Document:
     # -- what it says ----------------------------------------------------------------------------------------
 
     def nothing_left(self) -> bool:
-        """Return every message that was ever in it has been retracted."""
+        """Tell whether every message that was ever in it has been retracted."""
         return bool(self.retracted) and all(message in self.retracted for message in self.messages)
 
     def render(self) -> dict[str, Any]:

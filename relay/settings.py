@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Raise SettingsInvalid with the variable's name and what it should be."""
+        """Read the settings from the environment. Raises SettingsInvalid with the variable's name and what it should be."""
         read = Environment(environ)
         strong = Strength(weak_allowed(environ)).token
         planhat_url = read.value("PLANHAT_URL", "https://api.planhat.com").rstrip("/")

@@ -71,7 +71,7 @@ class Tracing:
 
     @classmethod
     def open(cls, role: str) -> Self:
-        """Raise SettingsInvalid where OpenTelemetry is not installed."""
+        """Open the tracing of one process. Raises SettingsInvalid where OpenTelemetry is not installed."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource

@@ -32,7 +32,7 @@ _JOB_TIMEOUT_S = 120
 
 
 def post_dead_letters(client: redis.Redis, outbox: Outbox, *, limit: int = 100) -> int:
-    """Return how many were put up. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
+    """Put failed jobs up for new letters; how many. Raises OutboxUnavailable; what RQ could not take stays to be posted."""
     dead_ids = outbox.dead.unposted(limit)
     if not dead_ids or not _post(rq_client(client), outbox, dead_ids):
         return 0
@@ -50,7 +50,7 @@ class Posters:
         self._cursor = 0
 
     def tend(self, *, count: int = 100) -> int:
-        """Return how many were missing. Raises OutboxUnavailable."""
+        """Put up again what is missing; how many that were. Raises OutboxUnavailable."""
         with reaching_redis():
             answer: Any = self._outbox.redis.zscan(self._outbox.prefix + keys.DEAD, self._cursor, count=count)
         cursor, rows = answer

@@ -9,12 +9,12 @@ from workers.process.context import worker_context
 
 
 def flush(lane: str, generation: int) -> int:
-    """Return conversations claimed. A generation that is no longer the lane's does nothing."""
+    """Flush a lane; how many conversations were claimed. A generation that is no longer the lane's does nothing."""
     return worker_context().work(lane, "flush", lambda held: held.flush.run(generation))
 
 
 def redrive(lane: str, dead_id: str = "") -> int:
-    """Return events put back to work. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
+    """Put a dead letter back to work; how many events. A requeue in any RQ dashboard is a replay with today's rules. Raises MappingFailed:
     the job fails again, the letter stays. A job of a release that knew one lane has the letter's id alone."""
     from relay.operations.dead.replay import redrive_one
 
@@ -23,12 +23,12 @@ def redrive(lane: str, dead_id: str = "") -> int:
 
 
 def recognise(lane: str) -> int:
-    """Return conversations found in Planhat's list, after Redis was set back."""
+    """Recognise conversations in Planhat's list, after Redis was set back; how many."""
     return worker_context().work(lane, "recognise", lambda held: held.beside.recognise())
 
 
 def unpark(lane: str) -> int:
-    """Return events that go back to work, because a table or Planhat knows their company by now."""
+    """Put events back to work whose company a table or Planhat knows by now; how many."""
     return worker_context().work(lane, "unpark", lambda held: held.beside.unpark())
 
 
@@ -38,5 +38,5 @@ def rethread(lane: str) -> int:
 
 
 def index(lane: str) -> int:
-    """Return events taken into the index."""
+    """Take events into the index; how many."""
     return worker_context().lane(lane).beside.index()

@@ -84,7 +84,7 @@ class SandboxTenant:
         self._told: dict[str, Any] = {}
 
     def write(self, config: Config) -> None:
-        """Raise UserError where it cannot be written."""
+        """Write the seed of the sandbox. Raises UserError where it cannot be written."""
         self._told = tenant_of_config(config)
         write_private(self.file, self._told)
 

@@ -103,7 +103,7 @@ class Intake:
             source.adapter.verify_head(head, now_s=self.clock())
 
     async def receive(self, source: Source, inbound: Inbound) -> Accepted | Reply:
-        """Raise SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
+        """Take a request in. Raises SourceError, TryLater. When it returns `Accepted`, every event of the request is durable."""
         now_s = self.clock()
         adapter = source.adapter
         began = time.perf_counter()
@@ -135,7 +135,7 @@ class Intake:
         return await self._record(source, mapped.entries, mapped.skipped, lambda: inbound, now_s, again)
 
     async def receive_large(self, source: Source, head: Inbound, body: LargeBody) -> Accepted | Reply:
-        """Return `receive` for a body that is read beside the event loop."""
+        """Do as `receive` does for a body that is read beside the event loop."""
         now_s = self.clock()
         if self.beside is None:
             return await self.receive(source, head.with_body(body.read()))
@@ -203,7 +203,7 @@ class Intake:
         return accepted
 
     async def map_placed(self, source: Source, inbound: Inbound, *, now_s: float) -> list[Entry]:
-        """Return `map`, with the threads that are known."""
+        """Map as `map` does, with the threads that are known."""
         mapper = Mapper(self.house, self.redact, self.filters)
         read = mapper.read(source, inbound, now_s=now_s)
         threads = await answers(asking(read[0]) or {}, self.find_threads, source.config.lane)

@@ -22,7 +22,7 @@ class LargeBody:
         self.size = 0 if fd is None else os.fstat(fd).st_size
 
     def append(self, part: bytes) -> None:
-        """Raise OSError where there is no memory for it."""
+        """Add a piece of the body. Raises OSError where there is no memory for it."""
         view = memoryview(part)
         while view:
             written = os.pwrite(self.fd, view, self.size)

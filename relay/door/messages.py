@@ -47,7 +47,7 @@ class HungUp(Exception):
 
 
 def send_message(line: socket.socket, message: Message) -> None:
-    """Raise OSError. Large blobs travel as files in memory: nobody copies them on the way."""
+    """Send a message with its blobs. Raises OSError. Large blobs travel as files in memory: nobody copies them on the way."""
     with ExitStack() as held:
         files, sizes, inline = list(message.files), [], []
         for blob in message.blobs:
@@ -204,7 +204,7 @@ _ERRORS: dict[str, tuple[type[RelayError], tuple[str, ...]]] = {
 
 
 def error_message(error: Exception) -> Message | None:
-    """Return none for an error that is no answer."""
+    """Return the message that tells of an error; None for an error that is no answer."""
     name = type(error).__name__
     if name not in _ERRORS:
         return None

@@ -32,7 +32,7 @@ def asking(found: Iterable[Parsed]) -> dict[str, ThreadIds] | None:
 
 
 def asking_again(entries: Iterable[Entry]) -> dict[str, ThreadIds]:
-    """Return `asking` for entries."""
+    """Do as `asking` does for entries."""
     return {
         entry.event_id: entry.threading
         for entry in entries

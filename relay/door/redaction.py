@@ -192,7 +192,7 @@ class Redactor:
 
 
 def build_redactor(rules: Sequence[Redaction], key: Callable[[], bytes]) -> Redactor | None:
-    """Return none where there is nothing to redact."""
+    """Build the redactor of the config; None where there is nothing to redact."""
     return Redactor(rules, key) if rules else None
 
 

@@ -51,7 +51,7 @@ def encode(source: str, inbound: Inbound, received_s: float) -> bytes:
 
 
 def decode(row: bytes) -> tuple[str, Inbound, float]:
-    """Raise NewerRecord for a newer release's row, ValueError or KeyError for what is no row."""
+    """Read a row of the spool. Raises NewerRecord for a newer release's row, ValueError or KeyError for what is no row."""
     raw = orjson.loads(row)
     if isinstance(raw, dict) and isinstance(raw.get("v"), int) and raw["v"] > SPOOL_SCHEMA:
         raise NewerRecord(f"a spooled request of schema {raw['v']}; this release reads {SPOOL_SCHEMA}")

@@ -67,7 +67,7 @@ class RowTest:
 def erase_spool(
     folder: str, vault: Vault, holds: Callable[[bytes], bool], *, max_bytes: int, dry_run: bool = False
 ) -> dict[str, int]:
-    """Return `{"spool", "damaged_files"}`: rows that went, and damaged files that were taken apart: what can be read of them and is
+    """Erase from the spool. Returns `{"spool", "damaged_files"}`: rows that went, and damaged files that were taken apart: what can be read of them and is
     not to go lies in the spool's own `aside` afterwards, for a person to look at. Raises UserError."""
     if not Path(folder).is_dir():
         return {"spool": 0, "damaged_files": 0}

@@ -77,7 +77,7 @@ def merge_missing(answers: ByLane) -> dict[str, Any]:
 
 
 def merge_counts(answers: ByLane) -> dict[str, Any]:
-    """Return of what was done: numbers are added, lists joined, flags hold where one does; `lanes` has each lane's own answer."""
+    """Merge what was done: numbers are added, lists joined, flags hold where one does; `lanes` has each lane's own answer."""
     merged: dict[str, Any] = {}
     for one in answers.values():
         for name, value in one.items():

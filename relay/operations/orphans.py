@@ -94,7 +94,7 @@ class Orphans:
         self._part.clear()
 
     def find(self) -> list[Orphan]:
-        """Raise OutboxUnavailable."""
+        """Find them among the events seen so far. Raises OutboxUnavailable."""
         return [orphan for orphan in map(self._orphan, sorted(self._left)) if orphan is not None]
 
     def _orphan(self, external_id: str) -> Orphan | None:

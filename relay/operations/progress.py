@@ -67,7 +67,7 @@ class Operation:
         return bool(wanted == b"1")
 
     def cancel(self) -> None:
-        """Raise NotFound. A run that has ended stays as it ended."""
+        """Have the run stop where it is. Raises NotFound. A run that has ended stays as it ended."""
         self._held()
         self.step(cancel=1)
 

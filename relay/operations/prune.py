@@ -62,7 +62,7 @@ class Pruning:
     _of: int = 0
 
     def run(self) -> Pruned:
-        """Raise OutboxUnavailable; what has gone by then is gone."""
+        """Free what was found. Raises OutboxUnavailable; what has gone by then is gone."""
         logs = sorted(self._logs())
         with reaching_redis():
             pipe = self.outbox.redis.pipeline(transaction=False)

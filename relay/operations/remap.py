@@ -150,7 +150,7 @@ class Remapper:
         return replace(event, thread=thread) if thread else event
 
     def map(self, stored: Stored, mend: Mend | None = None) -> Remapped:
-        """Raise MappingFailed."""
+        """Map an event by today's rules. Raises MappingFailed."""
         event = self.event(stored, mend)
         verdict = self._book.map(event, revision=self._revision)
         if isinstance(verdict, Filtered):

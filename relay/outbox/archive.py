@@ -46,7 +46,7 @@ def pack(facts: Mapping[str, Any], body: bytes) -> bytes:
 
 
 def unpack(record: bytes) -> Archived:
-    """Raise NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
+    """Read a record. Raises NewerRecord for what a newer release wrote, ValueError for what this one cannot read."""
     head, _, body = record.partition(b"\n")
     facts = orjson.loads(head)
     if isinstance(facts.get("v"), int) and facts["v"] > ARCHIVE_SCHEMA:

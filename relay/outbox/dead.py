@@ -165,14 +165,14 @@ class DeadLetters:
         return int(self._store.run("amend_dead", args)) >= 0
 
     def redrive(self, dead_id: str, again: Sequence[Redriven] = (), *, now_ms: int = 0) -> int:
-        """Return events put back to work, -1 where the letter is gone already. `again`: from today's rules; what is not named
+        """Put a letter's events back to work; how many, -1 where the letter is gone already. `again`: from today's rules; what is not named
         goes back with its stored patch."""
         return self.redrive_many([(dead_id, None, again)], now_ms=now_ms)[0]
 
     def redrive_many(
         self, letters: Sequence[tuple[str, int | None, Sequence[Redriven]]], *, now_ms: int = 0
     ) -> list[int]:
-        """Return `redrive` of each, sent together: (id, its `amended` when it was read, what of it). One that was cut off is sent
+        """Redrive each, all sent together: (id, its `amended` when it was read, what of it). One that was cut off is sent
         again, and answered as the first time. `AMENDED` where a letter is no longer as it was read; None: however it is."""
         rows = []
         for dead_id, amended, again in letters:
@@ -184,11 +184,11 @@ class DeadLetters:
         return self._redrive(rows, now_ms)
 
     def discard(self, dead_id: str, *, now_ms: int = 0) -> int:
-        """Return events that are given up, -1 where the letter is gone already."""
+        """Give a letter's events up; how many, -1 where the letter is gone already."""
         return self.discard_many([dead_id], now_ms=now_ms)[0]
 
     def discard_many(self, dead_ids: Sequence[str], *, now_ms: int = 0) -> list[int]:
-        """Return events of each letter that are given up, -1 where it is gone already."""
+        """Give the events of several letters up; how many of each, -1 where it is gone already."""
         return self._redrive([(dead_id, "discard", ["", 0]) for dead_id in dead_ids], now_ms)
 
     def _redrive(self, rows: Sequence[tuple[str, str, list[Any]]], now_ms: int) -> list[int]:

@@ -35,7 +35,7 @@ class OutboxDoubts:
         due_ms: int = 0,
         now_ms: int = 0,
     ) -> int:
-        """Return what a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
+        """Note what a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
         anyway; `later`: it is looked at again at `due_ms`."""
         entry, source = b"", ""
         if nudge is not None:

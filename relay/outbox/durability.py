@@ -97,7 +97,7 @@ def told_settings(config: Any) -> tuple[str, bool]:
 def who_confirms(
     info: Mapping[str, Any], fsync: str, *, skips_in_rewrite: bool, can_wait: bool = True
 ) -> Confirmed:
-    """Return `info`: INFO's sections `server` and `persistence`."""
+    """Say who confirms a write. `info`: INFO's sections `server` and `persistence`."""
     if not int(info.get("aof_enabled", 0)):
         return "nobody"
     if fsync == "always" and not skips_in_rewrite:

@@ -39,7 +39,7 @@ class OutboxLane:
     # -- who works on it -------------------------------------------------------------------------------------
 
     def ring(self, *, now_ms: int = 0, clock: bool = False) -> int:
-        """Return a new generation where something is due and nobody works on it, else 0. `clock`: `now_ms` is what the server's own
+        """Give the lane a new generation where something is due and nobody works on it; 0 otherwise. `clock`: `now_ms` is what the server's own
         clock says."""
         return int(self._store.run("ring", [now_ms, WAKE_MS, "clock" if clock else ""]))
 
@@ -50,7 +50,7 @@ class OutboxLane:
         self._store.run("own", [generation, 0, "release"])
 
     def hand_over(self, generation: int) -> int:
-        """Return the successor's generation, to be rung for; 0 where the lane was no longer ours."""
+        """Hand the lane over; the successor's generation, to be rung for; 0 where the lane was no longer ours."""
         return int(self._store.run("own", [generation, WAKE_MS, "hand_over"]))
 
     # -- claims ----------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class OutboxLane:
     def begin_claim(
         self, generation: int, limit: int, *, lease_ms: int, wake_ms: int, max_bytes: int, stay: bool
     ) -> Callable[[], Claim]:
-        """Return `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
+        """Begin a `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
         answer = self._send("claim", args)
         return lambda: self._claimed(answer())
@@ -162,7 +162,7 @@ class OutboxLane:
         return Settled(lost=frozenset(lost))
 
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
-        """Return `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
+        """Begin a `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
         answer = self._send("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))

@@ -89,7 +89,7 @@ class Outbox(Store):
         ]
 
     def replay(self, again: Sequence[tuple[str, str, str, bytes]], *, now_ms: int = 0) -> int:
-        """Return (event_id, source, externalId, patch): settled events wait again; how many did."""
+        """Have settled events wait again, each as (event_id, source, externalId, patch); how many did."""
         moved = 0
         for part in script_parts(again):
             args: list[Any] = [now_ms, len(part)]

@@ -62,7 +62,7 @@ class Pipe:
         self._kept: bytes = b""
 
     def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
-        """Return `corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
+        """Send a script without waiting. `corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
         it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])

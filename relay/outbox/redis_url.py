@@ -80,7 +80,7 @@ class RedisUrl:
 
 
 def parse_redis_url(text: str) -> RedisUrl:
-    """Raise SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
+    """Read an address. Raises SettingsInvalid: a sentence that names what is wrong, never the part before the `@`."""
     text = text.strip()
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in SCHEMES:

@@ -53,7 +53,7 @@ def unless_full() -> Iterator[None]:
 
 
 def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any]) -> Any:
-    """Return one script, all of it or nothing. Raises OutboxUnavailable."""
+    """Run one script, all of it or nothing. Raises OutboxUnavailable."""
     sha, text = script_text(name)
     with reaching_redis():
         try:
@@ -63,7 +63,7 @@ def run_script(client: redis.Redis, name: str, prefix: str, args: Sequence[Any])
 
 
 def run_script_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return one script for each of `calls`, sent together; each is all of it or nothing. It must be idempotent: where the answers
+    """Run one script for each of `calls`, sent together; each is all of it or nothing. It must be idempotent: where the answers
     got lost on the way, all are sent again. Raises OutboxUnavailable."""
     for last in (False, False, True):
         try:
@@ -88,7 +88,7 @@ def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Seque
 def run_script_over(
     client: redis.Redis, name: str, prefixes: Sequence[str], args: Sequence[Any]
 ) -> list[Any]:
-    """Return one script for each of several lanes that `client` reaches, sent together; the answers, of one that failed
+    """Run one script for each of several lanes that `client` reaches, sent together; the answers, of one that failed
     its error. Raises OutboxUnavailable."""
     sha, text = script_text(name)
     with reaching_redis():
@@ -100,7 +100,7 @@ def run_script_over(
 
 
 def run_commands(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
-    """Return small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
+    """Make small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
     argument...) each; their answers. Raises OutboxUnavailable."""
     args: list[Any] = []
     for command, key, *arguments in commands:

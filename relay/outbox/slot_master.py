@@ -54,7 +54,7 @@ class SlotMaster:
         self._options = {**options, "socket_timeout": one_s, "socket_connect_timeout": one_s}
 
     def find(self) -> Node:
-        """Raise Away where no node tells, SlowToTell where the time was spent before one did."""
+        """Return the master's place. Raises Away where no node tells, SlowToTell where the time was spent before one did."""
         asking = _Asking(self)
         for node in asking:
             connection: Any = (SSLConnection if self._tls else Connection)(
@@ -71,7 +71,7 @@ class SlotMaster:
         raise asking.why()
 
     async def find_async(self) -> Node:
-        """Return `find`, in an event loop."""
+        """Do as `find` does, in an event loop."""
         asking = _Asking(self)
         for node in asking:
             connection: Any = (AsyncSslConnection if self._tls else AsyncConnection)(

@@ -128,11 +128,11 @@ class Store:
         return self.clock.now_ms()
 
     def run(self, name: str, args: Sequence[Any]) -> Any:
-        """Return one script, all of it or nothing."""
+        """Run one script, all of it or nothing."""
         return run_script(self.redis, name, self.prefix, args)
 
     def run_many(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-        """Return one script several times, sent together."""
+        """Run one script several times, sent together."""
         return run_script_many(self.redis, name, self.prefix, calls)
 
     def sources(self) -> list[str]:

@@ -77,7 +77,7 @@ class Vault:
         )
 
     def open(self, stored: bytes) -> bytes:
-        """Raise NewerRecord for what a newer release wrote, ValueError for what is damaged, or was encrypted with a key that is no
+        """Return what was sealed. Raises NewerRecord for what a newer release wrote, ValueError for what is damaged, or was encrypted with a key that is no
         longer given."""
         kind, value = stored[:1], stored[1:]
         if kind == b"d":

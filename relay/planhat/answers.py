@@ -58,7 +58,7 @@ class Report:
         return False if self.updated else None
 
     def only_id(self) -> str:
-        """Return planhat's id of the only item of a call, if the answer gives exactly one."""
+        """Return Planhat's id of the only item of a call, if the answer gives exactly one."""
         ids = {key.planhat_id for key in (*self.inserted, *self.updated_keys)}
         ids |= {*self.modified, *self.upserted}
         known = {planhat_id for planhat_id in ids if planhat_id}

@@ -45,7 +45,7 @@ class Slot:
     text: str = ""
 
     def render(self, context: Context) -> Any:
-        """Return none for what renders to nothing. Raises TemplateFailed."""
+        """Render one field; None for what renders to nothing. Raises TemplateFailed."""
         if self.template is not None:
             return self.template(context)
         if self.parts is None:
@@ -111,7 +111,7 @@ class Rule:
         return source in self.sources or ANY_SOURCE in self.sources
 
     def matches(self, context: Context) -> bool:
-        """Raise MappingFailed when the condition fails on this event."""
+        """Tell whether the rule takes this event. Raises MappingFailed when the condition fails on this event."""
         if self.when is None:
             return True
         for head, tail, allowed in self.guards:
@@ -313,7 +313,7 @@ def _is_nobody(person: Any) -> bool:
 
 
 def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
-    """Raise MappingFailed when it is empty: without one, all such events would fall into one conversation."""
+    """Render the externalId. Raises MappingFailed when it is empty: without one, all such events would fall into one conversation."""
     if slot is None:
         raise MappingFailed(
             f"rule {rule.name!r}, conversation.externalId: no rule gives one", rule.name, "externalId"

@@ -81,7 +81,7 @@ def _report_invalid(error: TemplateInvalid, path: Path, source: YamlSource) -> N
 
 
 def build_slot(value: Any, path: Path, source: YamlSource, *, where: str, key: bool = False) -> Slot | None:
-    """Return `key`: every part of the template has to render to something."""
+    """Read one slot of a rule. `key`: every part of the template has to render to something."""
     line, block = source.line(path), path in source.blocks
     if isinstance(value, Absent):
         return None

@@ -159,7 +159,7 @@ def load_large(body: bytes) -> Any:
 
 
 def dump_large(value: Any) -> bytes:
-    """JSON of what `load_large` gave, changed or not."""
+    """Return JSON of what `load_large` gave, changed or not."""
     texts: list[LongText] = []
     nonce = secrets.token_hex(16)
 

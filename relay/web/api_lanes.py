@@ -141,7 +141,7 @@ class LaneChoice:
         return {name: api for name, (_, api) in found.items()}
 
     def one(self, name: str) -> Any:
-        """Raise NotFound."""
+        """Return the API of one lane. Raises NotFound."""
         apis = self.all()
         if name not in apis:
             raise NotFound(f"no lane is called {name[:80]!r}")

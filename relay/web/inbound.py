@@ -111,7 +111,7 @@ async def _part(request: Incoming | None, receive: Receive) -> Any:
 
 
 def bounded_receive(scope: Scope, receive: Receive) -> Receive:
-    """Return `receive` for an application that knows nothing of bounds: raises HTTPException (408 or 503) where the body ends at
+    """Bound `receive` for an application that knows nothing of bounds: raises HTTPException (408 or 503) where the body ends at
     one."""
     request: Incoming | None = scope.get("relay.request") if scope["type"] == "http" else None
     if request is None:

@@ -101,5 +101,5 @@ class WebLane:
             return False
 
     def look_for_a_restored_redis(self) -> None:
-        """Raise OutboxUnavailable."""
+        """Look whether Redis was set back, and tell of it. Raises OutboxUnavailable."""
         tell(self._epoch.look(), self.metrics)

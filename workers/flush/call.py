@@ -71,7 +71,7 @@ class Caller:
         self._share: Callable[[], None] | None = None
 
     def call(self, rows: Sequence[Row], state: DeliveryState, *, batch: str) -> Answer:
-        """Return planhat's answer to one bulk upsert of `rows`."""
+        """Return Planhat's answer to one bulk upsert of `rows`."""
         body = join_rows(rows)
         began = self._clock()
         self._share = partial(share_body, rows, body)

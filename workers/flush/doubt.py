@@ -51,7 +51,7 @@ class Doubts:
         self._metrics = metrics
 
     def look(self, *, idle: bool) -> int:
-        """Return how many conversations are to be sent again. Raises OutboxUnavailable."""
+        """Look again at what is due; how many conversations are to be sent again. Raises OutboxUnavailable."""
         due, waiting = self._outbox.doubts.due(limit=self._read_at_most + 1)
         again = 0
         if waiting > self._read_at_most:

@@ -118,7 +118,7 @@ class Preparation:
         self._asked_before = len(self._asked)
 
     def step(self, limits: Limits) -> bool:
-        """Return a little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
+        """Do a little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
         there is enough, or no more to be had now."""
         if self._unfolded:
             self._fold()

@@ -183,7 +183,7 @@ class SizeTuner:
         }
 
     def restore(self, learned: dict[str, Any], now_ms: int) -> None:
-        """Raise KeyError, ValueError or TypeError for what `stored` has not written."""
+        """Take up what was stored. Raises KeyError, ValueError or TypeError for what `stored` has not written."""
         curve = LatencyCurve.of(learned["calls"], now_ms)
         at, until_ms, hits, half_took_s = learned["wall"]
         up_ms, down_ms = learned["excursions"]

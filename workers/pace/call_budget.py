@@ -78,7 +78,7 @@ class CallBudget:
         return [self._allowed, self._ceiling, self._step, self._moved_ms, self._doublings]
 
     def restore(self, learned: list[Any]) -> None:
-        """Raise ValueError or TypeError for what `stored` has not written."""
+        """Take up what was stored. Raises ValueError or TypeError for what `stored` has not written."""
         allowed, ceiling, step, moved_ms, doublings = learned
         self._allowed, self._ceiling, self._step = float(allowed), float(ceiling), float(step)
         self._moved_ms, self._doublings = int(moved_ms), int(doublings)

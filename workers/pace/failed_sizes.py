@@ -68,6 +68,6 @@ class ByteCeiling:
         return [self.passed, self.failed_size.at, self.failed_size.until_ms, self.failed_size.hits]
 
     def restore(self, learned: list[Any]) -> None:
-        """Raise ValueError or TypeError for what `stored` has not written."""
+        """Take up what was stored. Raises ValueError or TypeError for what `stored` has not written."""
         passed, at, until_ms, hits = learned
         self.passed, self.failed_size = float(passed), FailedSize(float(at), int(until_ms), int(hits))

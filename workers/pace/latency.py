@@ -174,7 +174,7 @@ class LatencyCurve:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]], now_ms: int) -> LatencyCurve:
-        """Raise ValueError, TypeError or OverflowError for what `rows` has not written."""
+        """Take up what was stored. Raises ValueError, TypeError or OverflowError for what `rows` has not written."""
         curve = cls()
         for items, ms, calls, at_ms in rows:
             place = round(log(max(int(items), 1)) / log(RATIO))

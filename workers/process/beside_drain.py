@@ -73,7 +73,7 @@ class BesideDrain:
         return self._indexer.events - before
 
     def unpark(self) -> int:
-        """Return dead letters that waited for a company go back to work where it is known by now; how many did."""
+        """Put dead letters that waited for a company back to work where it is known by now; how many."""
         from relay.operations.dead.replay import redrive_one
         from relay.operations.rq_jobs import forget_failed_jobs
 

@@ -112,7 +112,7 @@ class WorkerContext:
         return 0
 
     def traces_of(self, lane: str) -> Traces | None:
-        """Return none where nobody wants traces."""
+        """Return what makes a lane's traces; None where nobody wants traces."""
         if not self.settings.tracing:
             return None
         from relay.tracing import Tracing

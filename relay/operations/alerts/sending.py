@@ -41,7 +41,7 @@ class AlertSender:
     timeout_s: float = SEND_S
 
     def send(self, channel: AlertChannel, message: AlertMessage, *, now_s: float) -> None:
-        """Raise AlertNotSent with a sentence. What it returns from was taken by the far side."""
+        """Send one message. Raises AlertNotSent with a sentence. What it returns from was taken by the far side."""
         if channel.mail is not None:
             self._mail(channel.mail, message)
         elif channel.kind == "slack":

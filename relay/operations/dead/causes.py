@@ -63,7 +63,7 @@ def find_causes(outbox: Outbox, asked: str) -> FoundCauses:
 
 
 def match_cause(asked: str, groups: Collection[str], own: Collection[str] = ()) -> FoundCauses:
-    """Return `find_causes` among these texts."""
+    """Do as `find_causes` does, among these texts."""
     asked = asked.strip()
     match = _ID.fullmatch(asked)
     if match:
@@ -102,7 +102,7 @@ def no_such_cause(asked: str, nearest: Sequence[str]) -> str:
 
 
 def require_causes(outbox: Outbox, asked: str) -> FoundCauses:
-    """Return `find_causes`. Raises NotFound, naming the nearest, where no letter has it."""
+    """Do as `find_causes` does. Raises NotFound, naming the nearest, where no letter has it."""
     found = find_causes(outbox, asked)
     if not found.texts:
         raise NotFound(no_such_cause(asked, found.nearest))

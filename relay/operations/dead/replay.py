@@ -49,7 +49,7 @@ def plan_replay(
     tombs: Tombs,
     stored_events: Mapping[str, Stored | None] | None = None,
 ) -> Plan:
-    """Return `stored_events`: the letter's, where they are read already. Raises MappingFailed where an event of the letter still
+    """Map the letter's events (`stored_events`, where they are read already). Raises MappingFailed where an event of the letter still
     cannot be mapped, or was erased: then all of it stays."""
     if tombs.ids(letter.events):
         raise MappingFailed(WAS_ERASED)
@@ -129,7 +129,7 @@ def carry_out(context: KeyedContext, planned: Sequence[Plan], *, by: str, now_ms
 
 
 def redrive_one(context: KeyedContext, dead_id: str, *, by: str = "rq", now_ms: int = 0) -> int:
-    """Return what a requeued RQ job does: replays one letter; how many events wait again. A letter that is gone counts as 0:
+    """Replay one letter, as a requeued RQ job does; how many events wait again. A letter that is gone counts as 0:
     someone replayed it already. Raises MappingFailed (the letter stays, with this attempt noted), OutboxUnavailable."""
     outbox = context.outbox
     now_ms = now_ms or outbox.now_ms()

@@ -19,7 +19,7 @@ _TRIES: Final = 5
 
 
 def forget_terms(outbox: Outbox, events: Mapping[str, tuple[str, int]]) -> int:
-    """Return `events`: id -> (source, when it was received in ms). How many of them were in the index. Where it changes all the time, all of
+    """Take the terms of `events` (id -> source, when it was received in ms) out of the index; how many of them were in it. Where it changes all the time, all of
     it goes, to be made anew without them. Raises OutboxUnavailable."""
     places = _places(outbox, events)
     index = EventIndex(outbox)

@@ -93,7 +93,7 @@ class Search:
         self._looked = self._fitting = 0
 
     def page(self, limit: int, after: str = "", *, seconds: float = PAGE_S) -> EventPage:
-        """Raise ValueError where `after` is no cursor of such a page, OutboxUnavailable."""
+        """Return one page of what fits. Raises ValueError where `after` is no cursor of such a page, OutboxUnavailable."""
         until = self._clock() + seconds
         hits: list[Hit] = []
         begin = _Cursor.read(after) if after else None

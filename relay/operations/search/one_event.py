@@ -40,7 +40,7 @@ def explain_event(context: OperatorContext, event_id: str) -> dict[str, Any] | N
 
 
 def resend_event(context: KeyedContext, event_id: str, *, by: str) -> dict[str, Any]:
-    """Return one event through today's rules again: a dead one as its dead letter, another one where that differs from what stands.
+    """Send one event through today's rules again: a dead one as its dead letter, another one where that differs from what stands.
     `{"sent": whether it waits for delivery now, "said": a sentence}`. Raises NotFound, InputInvalid where it cannot be mapped,
     OutboxUnavailable."""
     story = event_story(context.outbox, event_id)

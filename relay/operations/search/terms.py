@@ -81,13 +81,13 @@ class Terms:
         return (self._term(_RULE, rule),) if rule else ()
 
     def company(self, company_id: str) -> int:
-        """Return of a conversation's company, `NO_COMPANY` where it is not known yet."""
+        """Return the company of a conversation, `NO_COMPANY` where it is not known yet."""
         return self._term(_COMPANY, company_id)
 
     # -- what is looked for -----------------------------------------------------------------------------------
 
     def text(self, words: str) -> list[int]:
-        """Return all of which an event must hold. None: there is no word in it."""
+        """Return the terms all of which an event must hold. None: there is no word in it."""
         asked = []
         for part in words.split():
             found = list(search_words(part))

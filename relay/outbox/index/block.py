@@ -55,7 +55,7 @@ class Chunk:
 
     @classmethod
     def decode(cls, stored: bytes) -> Chunk:
-        """Raise NewerRecord, or ValueError for what is no chunk."""
+        """Read a chunk of the tail. Raises NewerRecord, or ValueError for what is no chunk."""
         head, _, body = stored.partition(b"\n")
         facts = _facts(head)
         terms, at = [], 0
@@ -152,7 +152,7 @@ def _posting(events: list[int], width: int) -> bytes:
 
 
 def open_block(stored: bytes, head_bytes: int) -> Block:
-    """Raise NewerRecord, or ValueError for what is no block."""
+    """Read a block. Raises NewerRecord, or ValueError for what is no block."""
     segments, bits = open_head(stored[:head_bytes])
     return Block(segments, bits, head_bytes, stored)
 

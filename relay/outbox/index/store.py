@@ -51,7 +51,7 @@ class Cursor:
 
     @classmethod
     def unpack(cls, stored: bytes) -> Cursor | None:
-        """Return none for what this release did not write: then there is no index."""
+        """Read the state of the index; None for what this release did not write: then there is no index."""
         try:
             facts = orjson.loads(stored)
             if facts["v"] != INDEX_SCHEMA:
@@ -134,7 +134,7 @@ class EventIndex:
         return chunks
 
     def holding(self, blocks: Sequence[BlockFacts], terms: Sequence[int]) -> list[int]:
-        """Return of each block the events that hold all of `terms`, a bit each. A block that has expired meanwhile has none."""
+        """Return for each block the events that hold all of `terms`, a bit each. A block that has expired meanwhile has none."""
         found: list[int] = []
         for start in range(0, len(blocks), _AT_ONCE):
             found += self._holding(blocks[start : start + _AT_ONCE], terms)
@@ -186,7 +186,7 @@ class EventIndex:
     def close(
         self, state: IndexState, closed: Sequence[Chunk], block: Block | None, expired: Sequence[int] = ()
     ) -> bool:
-        """Return the oldest chunks of the tail, `closed`, become `block` (None: they go); blocks that have `expired` are named no longer.
+        """Make the oldest chunks of the tail, `closed`, into `block` (None: they go); blocks that have `expired` are named no longer.
         False where it changed meanwhile."""
         number, facts, data = "", b"", b""
         if block is not None:

@@ -74,7 +74,7 @@ class Fault:
 
     @classmethod
     def read(cls, given: Any) -> Self:
-        """Raise FaultInvalid."""
+        """Read a fault. Raises FaultInvalid."""
         if not isinstance(given, Mapping):
             raise FaultInvalid("a fault should be an object")
         known = {item.name for item in fields(cls)} - {"met", "skipped", "pattern"}

@@ -36,7 +36,7 @@ class Rules:
         """Fill in what is made of the rest of a row."""
 
     def check(self, row: Row) -> None:
-        """Raise ItemRefused for a row that cannot stand."""
+        """Check a row. Raises ItemRefused for a row that cannot stand."""
 
     def shown(self, row: Row) -> Row:
         """Add what is made when somebody reads."""

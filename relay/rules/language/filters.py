@@ -152,7 +152,7 @@ def domain(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return hTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
+    """Return HTML as readable text: tags go, paragraphs and breaks become lines, entities their characters. A text that
     holds no HTML stays as it is."""
     return plain_text(_text(value)[:MAX_CHARS])
 

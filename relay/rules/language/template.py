@@ -182,7 +182,7 @@ class Context:
 
 
 def new_context(scope: Scope) -> Context:
-    """Return of variables as they are given, which need not be a whole event's."""
+    """Make a context of variables as they are given, which need not be a whole event's."""
     return Context(None, scope)
 
 

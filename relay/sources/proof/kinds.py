@@ -39,7 +39,7 @@ class Proof:
         """Raise NotAuthentic where headers and URL alone prove the request false."""
 
     def verify(self, inbound: Inbound, *, now_s: float) -> None:
-        """Raise NotAuthentic. Called after `look_at_head`."""
+        """Check the proof in the body. Raises NotAuthentic. Called after `look_at_head`."""
 
     def once(self, inbound: Inbound) -> tuple[str | bytes, ...]:
         """Return what of a verified request is good for one event only; () where its ids and time are signed."""

@@ -57,7 +57,7 @@ class ProvenAdapter(BaseAdapter):
         return self._handshake.reply(inbound) if self._handshake is not None else None
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Return where the id of a delivery is not signed, or nothing says when it was, what is signed counts once."""
+        """Return what counts once: all that is signed, where the id of a delivery is not or nothing says when it was."""
         signed = self._proof.once(inbound) if self._proof is not None else ()
         return self._rule.once(*signed) if signed else ()
 

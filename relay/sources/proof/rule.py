@@ -38,7 +38,7 @@ class ProofRule:
             raise NotAuthentic("missing")
 
     def check_head(self, head: Inbound, given: str) -> bool:
-        """Return the login, and that the sender's proof is `given` where it is wanted. True: it is to be checked with the body.
+        """Check the login, and that the sender's proof is `given` where it is wanted. True: it is to be checked with the body.
         Raises NotAuthentic."""
         self.check_login(head)
         if self.secret and not given:

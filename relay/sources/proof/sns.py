@@ -92,7 +92,7 @@ def confirmation_url(url: str) -> bool:
 
 
 def string_to_sign(envelope: Mapping[str, Any]) -> bytes:
-    """Raise NotAuthentic where a signed field is missing or no string."""
+    """Return what Amazon signs of a message. Raises NotAuthentic where a signed field is missing or no string."""
     names = _NOTIFICATION if envelope.get("Type") == "Notification" else _CONFIRMATION
     lines: list[bytes] = []
     for name in names:
@@ -117,7 +117,7 @@ class Certificates:
         self._lock = threading.Lock()
 
     def verify(self, envelope: Mapping[str, Any]) -> None:
-        """Raise NotAuthentic, or VerificationUnavailable where a certificate cannot be had now."""
+        """Check a message's signature. Raises NotAuthentic, or VerificationUnavailable where a certificate cannot be had now."""
         url = envelope.get("SigningCertURL") or envelope.get("SigningCertUrl")
         version, given = envelope.get("SignatureVersion"), envelope.get("Signature")
         if not isinstance(url, str) or not certificate_url(url):

@@ -72,7 +72,7 @@ class HelpScout(BaseAdapter):
             raise NotAuthentic("signature")
 
     def nonces(self, inbound: Inbound) -> tuple[str, ...]:
-        """Return events that hold nothing but an id have the same bytes, whatever happened: they say no more than "look again", and
+        """Return what counts once. Events that hold nothing but an id have the same bytes, whatever happened: they say no more than "look again", and
         each kind counts once."""
         return () if len(inbound.body) <= _TINY_BYTES else self._rule.once(inbound.body)
 

@@ -34,7 +34,7 @@ def has_tags(html: str) -> bool:
 
 
 def clean_html(html: str) -> str:
-    """Return hTML that may go anywhere: no scripts, styles, handlers, pictures or foreign schemes. Plain text, which some
+    """Return HTML that may go anywhere: no scripts, styles, handlers, pictures or foreign schemes. Plain text, which some
     senders put where HTML is due, comes out as `html_of_text` of it."""
     if "<" not in html and "&" not in html:
         return html_of_text(html)

@@ -34,7 +34,7 @@ def render_text(raw: str) -> str:
 
 
 def render_html(raw: str) -> str:
-    """Return hTML that needs no further cleaning: everything is escaped, links are http(s), mailto or tel."""
+    """Return HTML that needs no further cleaning: everything is escaped, links are http(s), mailto or tel."""
     if not ("<" in raw or "*" in raw or "_" in raw or "~" in raw or "`" in raw):
         return escape(_unescape(raw)).replace("\n", "<br>")
     held: list[str] = []
