@@ -181,7 +181,7 @@ def look_up(bucket: bytes, term: int, bits: int, events: int) -> int:
     found = 0
     for held, posting in _walk(bucket, bucket_of(term, bits) << (TERM_BITS - bits), events):
         if held >= term:
-            found = _bits(posting, bucket) if held == term else 0
+            found = _bits(posting, bucket, events) if held == term else 0
             break
     return found
 
@@ -205,16 +205,19 @@ def _walk(bucket: bytes, before: int, events: int) -> Iterator[tuple[int, _Posti
         at += size
 
 
-def _bits(posting: _Posting, bucket: bytes) -> int:
+def _bits(posting: _Posting, bucket: bytes, events: int) -> int:
+    """A bit for each event. A number that no event of the block has is damage: then there is none, and no such bit is made."""
     kind, start, end = posting
     if kind == 0:
-        return 1 << start
+        return 1 << start if start < events else 0
     if kind == 1:
-        return int.from_bytes(bucket[start:end], "little")
+        return int.from_bytes(bucket[start:end], "little") & ((1 << events) - 1)
     found = number = 0
-    while start < end:
+    while start < min(end, len(bucket)):
         step, start = _take(bucket, start)
         number += step
+        if number >= events:
+            return 0
         found |= 1 << number
     return found
 
@@ -225,7 +228,7 @@ def terms_in(block: Block) -> list[array[int]]:
     for number in range(1 << block.bits):
         bucket = block.bucket(number)
         for term, posting in _walk(bucket, number << (TERM_BITS - block.bits), block.events):
-            bits = _bits(posting, bucket)
+            bits = _bits(posting, bucket, block.events)
             while bits:
                 lowest = bits & -bits
                 terms[lowest.bit_length() - 1].append(term)
