@@ -136,11 +136,12 @@ class Resolution:
         yield from self._news()
         if self._over():
             return
-        if hinted and (found.rest or found.complaints != doubt.errors):
-            # Misled, wholly or in part: from here on plain halves, and no call spent on seeing things once more.
-            self._hints_hold = False
-            presume = False
         clean = not found.rest and found.complaints == 0
+        if hinted and (found.rest or found.complaints != doubt.errors):
+            # Misled, wholly or in part: from here on plain halves. In part, no call is spent on seeing things once more; wholly,
+            # the one that was lost is saved there.
+            self._hints_hold = False
+            presume = presume and clean
         if clean:
             # Whatever is wrong is on the right: no use in sending it whole once more.
             yield from self._halve(_Doubt(right, doubt.errors, doubt.exact), presume=presume)
@@ -159,7 +160,8 @@ class Resolution:
         if self._hints_hold and doubt.suspects and len(doubt.suspects) < len(doubt.rest):
             left = tuple(p for p in doubt.rest if p in doubt.suspects)
             return left, tuple(p for p in doubt.rest if p not in doubt.suspects), True
-        middle = (len(doubt.rest) + 1) // 2
+        # The larger half on the right: where the left one is at fault, the right one costs a call more.
+        middle = len(doubt.rest) // 2
         return doubt.rest[:middle], doubt.rest[middle:], False
 
     # -- one call --------------------------------------------------------------------------------------------

@@ -88,3 +88,14 @@ def test_what_differs_by_a_number_alone_is_one_reason() -> None:
     outcomes, resolution = resolve(items, tenant)
     assert resolution.calls == 1
     assert {type(outcome) for outcome in outcomes.values()} == {Refused}
+
+
+@pytest.mark.parametrize("style", ["string", "external_id", "index", "index_from_1", "400"])
+def test_one_bad_item_is_found_within_the_calls_that_halving_takes(style: str) -> None:
+    """Also where the answer points at its neighbour: each place in each batch up to 24."""
+    for n in range(2, 25):
+        for bad in range(n):
+            items = batch(n)
+            tenant = Tenant({items[bad].external_id}, style, echo=False)
+            resolve(items, tenant)
+            assert tenant.calls <= 2 * ceil(log2(n)) + 1, (n, bad)
