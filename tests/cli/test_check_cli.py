@@ -248,6 +248,7 @@ def beside_the_tenant(
     )  # fmt: skip
 
 
+@pytest.mark.process
 def test_check_names_what_the_tenant_lacks_and_what_to_create(tmp_path: Path) -> None:
     with running(create_sandbox(quotas=NO_QUOTAS)) as url:
         done = beside_the_tenant(tmp_path, url)
@@ -267,6 +268,7 @@ def test_check_names_what_the_tenant_lacks_and_what_to_create(tmp_path: Path) ->
         ]
 
 
+@pytest.mark.process
 def test_check_says_when_planhat_cannot_be_asked(tmp_path: Path) -> None:
     done = beside_the_tenant(tmp_path, "http://127.0.0.1:9")
     assert done.returncode == 1

@@ -274,6 +274,7 @@ def test_each_commands_help_has_a_sentence_its_options_and_an_example(command: s
     assert "--json" in text
 
 
+@pytest.mark.process
 def test_the_sandbox_runs_alone_until_it_is_told_to_stop(tmp_path: Path) -> None:
     command = [
         *RELAY,
@@ -301,6 +302,7 @@ def test_the_sandbox_runs_alone_until_it_is_told_to_stop(tmp_path: Path) -> None
     assert process.wait(timeout=10) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bad", [["--fault", "statsu=500"], ["--style", "loud"], ["--state", "/dev/null/x"]])
 def test_the_sandbox_refuses_what_cannot_be_with_exit_code_2(bad: list[str]) -> None:
     done = subprocess.run(

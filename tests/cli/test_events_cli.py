@@ -103,6 +103,7 @@ def test_a_line_fits_the_terminal_and_in_a_pipe_nothing_is_cut() -> None:
     assert row["externalId"] in event_line(row, 260)
 
 
+@pytest.mark.process
 def test_a_pipe_that_ends_early_is_no_failure(shop: Shop) -> None:
     for number in range(40):
         shop.arrive("hello " * 200, number=number, now_ms=shop.outbox.now_ms())

@@ -286,6 +286,7 @@ def test_help_reads_like_a_manual(run: Run, words: list[str]) -> None:
     assert "Usage: " in out
 
 
+@pytest.mark.process
 def test_a_pipe_that_closes_early_is_no_error(shop: Shop, redis_url: str, tmp_path: Path) -> None:
     shop.arrive("hello")
     done = subprocess.run(

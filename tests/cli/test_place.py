@@ -37,6 +37,7 @@ def relay(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, words: list[str]) -> None:
     done = relay(tmp_path, *words, "--data", "elsewhere")
@@ -46,6 +47,7 @@ def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, wor
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_folder_that_was_named_is_not_changed_for_what_the_environment_names(
     tmp_path: Path, words: list[str]
@@ -154,6 +156,7 @@ def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:
         read_env_file(str(file))
 
 
+@pytest.mark.process
 def test_relay_data_names_the_folder(tmp_path: Path) -> None:
     done = relay(tmp_path, "stats", RELAY_DATA="there")
     assert done.returncode == 1
@@ -179,6 +182,7 @@ def test_tokens_are_made_once_for_nobody_elses_eyes(tmp_path: Path) -> None:
     assert set(make_secrets(tmp_path, {"RELAY_OPERATOR_TOKEN": "own"})) == {"RELAY_REDACTION_KEY_FILE"}
 
 
+@pytest.mark.process
 def test_a_start_with_an_emptied_token_is_refused(tmp_path: Path) -> None:
     make_secrets(tmp_path / "", {})
     (tmp_path / "operator-token").write_text("")

@@ -58,6 +58,7 @@ def test_a_header_deletes_nothing(door: Opened) -> None:
     assert orjson.loads(found[2].partition(b"\n")[0])["kind"] == "custom"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["a mail", "an event that is skipped", "a mail that cannot be read"])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_token_is_good_for_one_request_whatever_that_was(

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer
@@ -54,6 +55,7 @@ def set_back(
     return server, outbox, epoch
 
 
+@pytest.mark.process
 def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
     others: list[Epoch] = []
 
@@ -71,6 +73,7 @@ def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
         server.stop()
 
 
+@pytest.mark.process
 def test_traffic_that_goes_on_hides_nothing(short_tmp: Path) -> None:
     """The counters have long passed what they were when somebody looks again; its own look is what is gone."""
 

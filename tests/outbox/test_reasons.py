@@ -42,6 +42,7 @@ def writes(client: redis.Redis) -> list[Callable[[], Any]]:
     return [lambda: client.set("relay:x", "1"), pipelined, lambda: Outbox(client).record([entry(1)])]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", BOTH)
 def test_full_and_read_only(kind: Kind) -> None:
     with running(kind) as server:
@@ -57,6 +58,7 @@ def test_full_and_read_only(kind: Kind) -> None:
         client.close()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", BOTH)
 def test_wrong_password_and_what_a_user_may_not(kind: Kind) -> None:
     with running(kind, extra=("requirepass secret",)) as server:
@@ -69,6 +71,7 @@ def test_wrong_password_and_what_a_user_may_not(kind: Kind) -> None:
         assert [reason(act).perhaps_done for act in writes(wrong)[:1]] == [False]
 
 
+@pytest.mark.process
 def test_loading(short_tmp: Path) -> None:
     server = EmbeddedServer(
         short_tmp / "r", extra=("key-load-delay 20000", "loading-process-events-interval-bytes 1024")
@@ -112,6 +115,7 @@ def _command(server: EmbeddedServer) -> list[str]:
     return [find_server(), str(server.folder / "redis.conf")]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_hang_is_no_answer_and_perhaps_done(kind: Kind) -> None:
     with running(kind) as server:
@@ -146,6 +150,7 @@ def test_a_text_that_speaks_of_something_else_decides_nothing() -> None:
     )
 
 
+@pytest.mark.process
 def test_a_full_disk_refuses_writes_and_lets_reads_go_on() -> None:
     with small_disk("3m") as folder:
         server = EmbeddedServer(folder / "r", binary=VALKEY.binary, appendfsync="everysec").start()

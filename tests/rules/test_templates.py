@@ -113,10 +113,10 @@ def test_an_expression_that_would_blow_up_or_change_things_fails_at_once(source:
     ],
 )
 def test_a_text_that_would_run_on_is_stopped_soon(source: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(TemplateFailed):
         text(source)
-    assert time.perf_counter() - began < 3
+    assert time.thread_time() - began < 3
 
 
 @pytest.mark.parametrize(

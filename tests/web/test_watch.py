@@ -25,6 +25,8 @@ from tests.environ import WEAK
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 from tests.web.test_hooks import CONFIG, Door, message, serve
 
+pytestmark = pytest.mark.process
+
 SPOOL = "spool: {{dir: {folder}/spool, max_bytes: 10MB}}\n"
 
 
