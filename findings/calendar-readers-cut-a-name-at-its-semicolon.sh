@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A guest named "Lee; Ann" is called "Lee in three readers, and a zone with a colon has no hours
+# A guest named "Lee; Ann" is called "Lee, and a meeting in a zone with a colon has no start
 #
 # Most would expect: what stands in quotation marks is one value, whatever is in it; that
 #   is what they are for. Readers that take a colon there take a semicolon too.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# zstandard: of a file that was appended to, half of the ways to read give the first part only
+# zstandard: of two frames in a file, half of the ways to read give the first only
 #
 # Most would expect: two frames one after the other, as `cat` or an appending logger makes
 #   them, are read whole, as the zstd command does; or else there is an error.
