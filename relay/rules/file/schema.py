@@ -339,7 +339,10 @@ SANDBOX = TableShape(
 REDACTION = TableShape(
     {
         "field": Text("a dotted path of the payload; * stands for any key"),
-        "pattern": Text("a regular expression over all texts"),
+        "pattern": Text(
+            "a regular expression (RE2) over all texts; \\b, \\w, \\d and \\s know ASCII alone: "
+            "write a name that begins or ends with another letter without \\b"
+        ),
         "how": Text("what becomes of it", choices=("drop", "hash")),
     },
     "what is taken out of a request before anything of it is stored",
