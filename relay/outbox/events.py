@@ -196,11 +196,16 @@ class EventArchive:
 
     def find(self, delivery_event_ids: Iterable[tuple[str, str]]) -> str | None:
         """Return the event id that the dedupe memory holds for the first known of (source, key)."""
+        asked = list(delivery_event_ids)
         with reaching_redis():
-            for source, key in delivery_event_ids:
-                found: Any = self._store.redis.get(self._store.prefix + keys.seen(source, key))
-                if found:
-                    return str(found.decode())
+            pipe = self._store.redis.pipeline(transaction=False)
+            for source, key in asked:
+                pipe.get(self._store.prefix + keys.seen(source, key))
+                pipe.exists(self._store.prefix + keys.event(key))
+            answers = pipe.execute()
+        for (_, key), held, there in zip(asked, answers[::2], answers[1::2], strict=True):
+            if held or there:
+                return str(held.decode()) if held else key
         return None
 
     def known_as(self, delivery_id: str, sources: Sequence[str]) -> str | None:

@@ -41,7 +41,11 @@ end
 if planhat ~= '' then redis.call('DEL', P .. 'planhat:' .. planhat) end
 for i = 7, #ARGV do
   redis.call('ZADD', P .. 'erased', now_text, ARGV[i])
-  events = events + redis.call('DEL', P .. 'event:' .. ARGV[i])
+  if redis.call('STRLEN', P .. 'event:' .. ARGV[i]) > 0 then
+    events = events + 1
+    -- That it came is still known: its sender's repetition is a duplicate, and comes not back.
+    redis.call('SET', P .. 'event:' .. ARGV[i], '', 'KEEPTTL')
+  end
   redis.call('DEL', P .. 'notes:' .. ARGV[i])
 end
 redis.call('ZREMRANGEBYSCORE', P .. 'erased', '-inf', string.format('%.0f', now - tonumber(ARGV[2])))

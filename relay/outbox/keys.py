@@ -13,8 +13,9 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
     doubt               zset    externalId -> when to look again at what Planhat has of it (ms)
     newer               zset    externalId -> when it was last found to be a newer release's to read (ms)
-    seen:<source>:<key> string  event id; dedupe memory
-    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
+    seen:<source>:<key> string  event id; dedupe memory of every key but the event's own id, for which `event:<id>` stands
+    proof               string  since when that is so (ms), 0 where it always was: for an hour an older release may write beside
+    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event; empty where that was taken away
     log:<source>:<min>  list    event ids by the minute they came in
     minutes:<source>:<day>  string  a bit for each minute of the day in which some came in; expires a day after its events
     index               hash    cursor: what of the lists is in the index; revision, see `relay.outbox.index.store`
@@ -166,6 +167,7 @@ DIRECTORY_CONFIG: Final = "directory:config"
 INDEX: Final = "index"
 INDEX_TAIL: Final = "index:tail"
 INDEX_BLOCKS: Final = "index:blocks"
+PROOF: Final = "proof"
 #: What every log and every entry of the dedupe memory begins with.
 LOGS: Final = "log:"
 SEEN: Final = "seen:"

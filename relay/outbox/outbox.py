@@ -55,12 +55,17 @@ class Outbox(Store):
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
         """Return the arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
         seal = self.vault.seal
+        # The archived event says that it came, for as long as it is kept.
+        event_outlives = self.retention.events_s >= self.retention.dedupe_s
         args: list[Any] = [
             *(now_ms, self.retention.events_s, self.retention.dedupe_s, self.retention.dead_s),
             *(WAKE_MS, len(entries), self.retention.documents_s),
         ]
         for entry, rate in entries:
             sealed = entry.sealed
+            seen = entry.seen_keys
+            if event_outlives and seen and seen[0] == entry.event_id:
+                seen = seen[1:]
             args += (
                 entry.event_id,
                 entry.source,
@@ -71,9 +76,9 @@ class Outbox(Store):
                 entry.dead if sealed or not entry.dead else seal(entry.dead),
                 rate,
                 entry.known_as,
-                len(entry.seen_keys),
+                len(seen),
                 len(entry.kept_keys),
-                *entry.seen_keys,
+                *seen,
                 *entry.kept_keys,
             )
             if entry.threading is not None:

@@ -136,11 +136,11 @@ if #delivered > 0 then
   each(delivered, function(...) redis.call('SADD', marks, ...) end)
   redis.call('PEXPIREAT', marks, string.format('%.0f', (year + 1 + tonumber(ARGV[5])) * MARK_MS))
 end
--- An archived event may have expired, and SETRANGE would make a stump of it. Nearly always all are there.
-local there = 0
-each(marks, function(...) there = there + redis.call('EXISTS', ...) end)
+-- Of an archived event that has expired, or was taken away, this makes a stump. Nearly always all are there.
 for n, key in ipairs(marks) do
-  if there == #marks or redis.call('EXISTS', key) == 1 then redis.call('SETRANGE', key, 0, ends[n]) end
+  if redis.call('SETRANGE', key, 0, ends[n]) == #ends[n] then
+    if redis.call('PTTL', key) < 0 then redis.call('DEL', key) else redis.call('SET', key, '', 'KEEPTTL') end
+  end
 end
 for source, b in pairs(books) do
   for state, n in pairs(b) do

@@ -13,6 +13,7 @@ import redis
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item, Later, State
 from relay.outbox.outbox import Outbox
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from tests.conftest import _server
 
@@ -93,6 +94,63 @@ def test_the_same_delivery_twice_is_one_event(outbox: Outbox) -> None:
     )
     [item] = claim(outbox, NOON + 2)
     assert len(item.pending) == 1
+
+
+def seen_by_id(outbox: Outbox) -> list[int]:
+    """Of which events there is a dedupe key of their own id, as an older release wants it."""
+    names: list[bytes] = outbox.redis.keys(outbox.prefix + "seen:slack:evt_*")  # type: ignore[assignment]
+    return sorted(int(name.rpartition(b"_")[2], 16) for name in names)
+
+
+@pytest.mark.parametrize("rate", [0, 100])
+@pytest.mark.parametrize("further", [(), ("a",), ("a", "b")])
+def test_whatever_one_of_its_keys_says_is_a_duplicate(
+    outbox: Outbox, further: tuple[str, ...], rate: float
+) -> None:
+    def arrives(event: Entry) -> str:
+        [verdict] = outbox.run("record", outbox.record_args([(event, rate)], now_ms=NOON))[4:]
+        return str(verdict.decode())
+
+    first = replace(entry(1), seen_keys=(entry(1).event_id, *further))
+    assert arrives(first) == ""
+    assert arrives(first) == arrives(entry(1)) == first.event_id
+    for key in further:
+        assert arrives(replace(entry(2), seen_keys=(entry(2).event_id, key))) == first.event_id
+    # What is a duplicate of another leaves nothing behind.
+    assert outbox.events.get(entry(2).event_id) is None
+    assert arrives(entry(2)) == ""
+    assert balance(outbox)["slack"]["accepted"] == 2
+    assert seen_by_id(outbox) == []
+    assert outbox.events.find([("slack", "unknown"), ("slack", first.event_id)]) == first.event_id
+
+
+def test_an_older_release_beside_finds_its_dedupe_keys_for_an_hour(outbox: Outbox) -> None:
+    outbox.redis.sadd(outbox.prefix + "sources", "slack")
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.record([entry(2)], now_ms=NOON + 3_599_999)
+    outbox.record([entry(3)], now_ms=NOON + 3_600_000)
+    assert seen_by_id(outbox) == [1, 2]
+
+
+def test_what_is_known_for_longer_than_its_event_has_a_key_of_its_own(redis_client: redis.Redis) -> None:
+    outbox = Outbox(redis_client, retention=Retention(events_s=100, dedupe_s=1_000))
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    _, [again] = outbox.record([entry(1)], now_ms=NOON)
+    assert again.duplicate_of == entry(1).event_id
+
+
+def test_a_verdict_makes_nothing_of_an_event_that_went_meanwhile(outbox: Outbox) -> None:
+    outbox.record([entry(1), entry(2), entry(3)], now_ms=NOON)
+    items = claim(outbox, NOON)
+    gone, expired = (outbox.prefix + "event:" + entry(number).event_id for number in (1, 2))
+    outbox.redis.set(gone, "", keepttl=True)
+    outbox.redis.delete(expired)
+    outbox.lane.settle([done(item) for item in items], now_ms=NOON)
+    assert outbox.redis.get(gone) == b"" and outbox.redis.ttl(gone) > 0
+    assert not outbox.redis.exists(expired)
+    assert outbox.events.get(entry(3).event_id) == ("delivered", NOON, b"raw 3")
+    assert balance(outbox)["slack"]["delivered"] == 3
 
 
 def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> None:
