@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from relay.outbox import keys
+from relay.outbox.event_ids import ID_BYTES, unpack_ids
 from relay.outbox.items import State
 from relay.outbox.scripts import reaching_redis, run_commands
 from relay.outbox.store import STATE_OF, Store
@@ -219,11 +220,14 @@ class EventArchive:
 
     def of(self, external_id: str, limit: int = 100) -> list[str]:
         """Return the ids of a conversation's last events, oldest first."""
+        prefix = self._store.prefix
         with reaching_redis():
-            found: Any = self._store.redis.lrange(
-                self._store.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1
-            )
-        return list(dict.fromkeys(name.decode() for name in found))[-limit:]
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.lrange(prefix + keys.events_of(external_id), -EVENTS_KEPT, -1)
+            pipe.getrange(prefix + keys.ids_of(external_id), -EVENTS_KEPT * ID_BYTES, -1)
+            listed, packed = pipe.execute()
+        found = dict.fromkeys([*(name.decode() for name in listed), *unpack_ids(packed)])
+        return list(found)[-min(limit, EVENTS_KEPT) :]
 
 
 def _set_minutes(bits: bytes) -> Iterator[int]:

@@ -22,7 +22,8 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     index:tail          list    chunks of the index: the newest events and their terms; expires
     index:blocks        hash    number -> JSON: which minutes a block is of, and how it is read
     index:block:<n>     string  a block of the index, see `relay.outbox.index.block`; expires with its events
-    events:<x>          list    event ids of one conversation, the last 1,000
+    ids:<x>             string  event ids of one conversation, 12 bytes each, the last 1,000 at least
+    events:<x>          list    likewise, as an older release wrote them, and those that are of another form
     known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
     thread:<key>        string  of a key of a mail (see `relay/thread_ids.py`): another key, or a mark and the thread's name
     threaded:<key>      list    event ids of a thread whose first mail has not come yet, the last 1,000
@@ -234,6 +235,10 @@ def index_block(number: int | str) -> str:
 
 def events_of(external_id: str) -> str:
     return f"events:{external_id}"
+
+
+def ids_of(external_id: str) -> str:
+    return f"ids:{external_id}"
 
 
 def known(source: str, delivery_id: str) -> str:

@@ -16,6 +16,7 @@ import redis
 from relay.outbox import keys
 from relay.outbox.dead import DeadLetters
 from relay.outbox.doubts import OutboxDoubts
+from relay.outbox.event_ids import pack_id
 from relay.outbox.events import EventArchive
 from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
 from relay.outbox.keys import BASE, LANE
@@ -78,6 +79,7 @@ class Outbox(Store):
                 entry.known_as,
                 len(seen),
                 len(entry.kept_keys),
+                pack_id(entry.event_id) if entry.external_id else b"",
                 *seen,
                 *entry.kept_keys,
             )

@@ -2,7 +2,7 @@
 -- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, total, accepted, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
--- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
+-- the id as 12 bytes|"", seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
 -- The archived event is the dedupe memory of its own id. What an older release wrote with looks for a key of that id: one is
 -- written as well in the hour after this release first wrote where others had.
 -- A second letter, t: behind these follow thread, first, begins 0|1, own_count, named_count, own..., named...: the thread that
@@ -100,12 +100,21 @@ local function remember(id, t, root, held, mine, mine_held)
   end
 end
 
+-- The ids of a conversation's events, behind each other. How long they are kept is not said again with each.
+local STORY_S = events_s + math.floor(events_s / 8)
+local function in_story(key, packed)
+  if redis.call('SET', key, packed, 'EX', STORY_S, 'NX') then return end
+  local size = redis.call('APPEND', key, packed)
+  if size > 14400 then redis.call('SET', key, redis.call('GETRANGE', key, size - 12000, -1), 'KEEPTTL') end
+  if redis.call('TTL', key) < tonumber(events_s) then redis.call('EXPIRE', key, STORY_S) end
+end
+
 local pushed = false
 for i = 1, count do
   local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local patch, record, dead = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
   local rate, known_as, keys = tonumber(ARGV[at + 7]), ARGV[at + 8], tonumber(ARGV[at + 9])
-  local seen_at = at + 11
+  local packed, seen_at = ARGV[at + 11], at + 12
   local kept_at = seen_at + keys
   at = kept_at + tonumber(ARGV[at + 10])
   local seen_end, t = at, nil
@@ -154,9 +163,13 @@ for i = 1, count do
     if log then log[#log + 1] = id else logs[source] = {id} end
     if known_as ~= '' then redis.call('SET', P .. 'known:' .. source .. ':' .. known_as, id, 'EX', events_s, 'NX') end
     if external ~= '' then
-      local of = P .. 'events:' .. external
-      if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
-      redis.call('EXPIRE', of, events_s)
+      if packed == '' then
+        local of = P .. 'events:' .. external
+        if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
+        redis.call('EXPIRE', of, events_s)
+      else
+        in_story(P .. 'ids:' .. external, packed)
+      end
     end
     book(source, 'accepted', 1)
     if verdict == 'p' then

@@ -191,6 +191,15 @@ def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) ->
     assert outbox.waiting_patches("slack-C1-9.99")
 
 
+def test_an_erased_event_is_none_of_its_conversations(outbox: Outbox) -> None:
+    outbox.record([entry(1, ANN, thread="a"), entry(2, BOB, thread="b"), entry(3, BOB, thread="b")])
+    erasure_of(outbox, email=ANN).erase()
+    assert not outbox.events.of("a") and not outbox.redis.exists(outbox.prefix + "ids:a")
+    Erased(outbox, VeilKey(outbox, lambda: "")).forget("b", [entry(2, BOB).event_id])
+    assert outbox.events.of("b") == [entry(3, BOB).event_id]
+    assert outbox.redis.ttl(outbox.prefix + "ids:b") > 0
+
+
 def test_what_is_in_flight_cannot_be_settled_afterwards_and_is_told(outbox: Outbox) -> None:
     outbox.record([entry(1, ANN, thread="shared"), entry(2, BOB, thread="shared")])
     held: Any = outbox.redis.get(outbox.prefix + "generation") or 0

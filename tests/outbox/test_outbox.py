@@ -153,6 +153,29 @@ def test_a_verdict_makes_nothing_of_an_event_that_went_meanwhile(outbox: Outbox)
     assert balance(outbox)["slack"]["delivered"] == 3
 
 
+def test_a_conversations_events_are_the_last_thousand_whoever_wrote_them(outbox: Outbox) -> None:
+    ids = [entry(number).event_id for number in range(1_500)]
+    outbox.redis.rpush(outbox.prefix + "events:x", "evt_of_another_form", ids[0])
+    outbox.redis.expire(outbox.prefix + "events:x", 1_000)
+    for start in range(0, 1_500, 100):
+        outbox.record([entry(number, external_id="x") for number in range(start, start + 100)])
+    assert outbox.events.of("x", 3) == ids[-3:]
+    assert outbox.events.of("x", 5_000) == ids[-1_000:]
+    stored = outbox.prefix + "ids:x"
+    assert outbox.redis.strlen(stored) <= 1_200 * 12
+    assert outbox.redis.ttl(stored) >= outbox.retention.events_s
+    outbox.record([replace(entry(1), event_id="evt_odd", seen_keys=("evt_odd",), external_id="y")])
+    outbox.record([entry(2_000, external_id="y")])
+    assert outbox.events.of("y") == ["evt_odd", entry(2_000).event_id]
+
+
+def test_how_long_a_conversations_events_are_known_is_said_again_in_time(outbox: Outbox) -> None:
+    outbox.record([entry(1, external_id="x")])
+    outbox.redis.expire(outbox.prefix + "ids:x", outbox.retention.events_s - 1)
+    outbox.record([entry(2, external_id="x")])
+    assert outbox.redis.ttl(outbox.prefix + "ids:x") > outbox.retention.events_s
+
+
 def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> None:
     outbox.record([entry(1, external_id="x")], now_ms=NOON)
     [item] = claim(outbox, NOON)
