@@ -14,6 +14,8 @@ if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[
 local lease_ms, limit, patch_limit, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0, 0, 0} end
 
+-- include whole_patch
+
 local sources = {}
 for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
   if redis.call('SISMEMBER', P .. 'paused', source) == 0 then
@@ -86,7 +88,10 @@ for n, id in ipairs(ids) do
     local patches = redis.call('LRANGE', P .. 'patches:' .. id, 0, patch_limit - 1)
     local document = documents[n] or (forgotten[n] and '?' or '')
     local weight = #document
-    for _, patch in ipairs(patches) do weight = weight + #patch end
+    for k, patch in ipairs(patches) do
+      patches[k] = whole(patch)
+      weight = weight + #patches[k]
+    end
     if #patches == 0 then
       gone[#gone + 1] = id
       gone_of[from[n]] = gone_of[from[n]] or {}

@@ -12,7 +12,7 @@ from relay.outbox import keys
 from relay.outbox.event_ids import ID_BYTES, unpack_ids
 from relay.outbox.items import State
 from relay.outbox.scripts import reaching_redis, run_commands
-from relay.outbox.store import STATE_OF, Store
+from relay.outbox.store import STATE_BYTES, STATE_OF, Store
 
 #: Events remembered of one conversation.
 EVENTS_KEPT = 1_000
@@ -20,7 +20,6 @@ DAY_MINUTES: Final = 1_440
 #: Of a stored event, what is read to learn its facts: nearly always enough; and what is tried then.
 _HEAD_BYTES: Final = 4_096
 _LONG_HEAD_BYTES: Final = 256 * 1024
-_PREFIX_BYTES: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class EventArchive:
     def _unpack_event(self, stored: bytes | None) -> tuple[State, int, bytes] | None:
         if not stored:
             return None
-        return STATE_OF[chr(stored[0])], int(stored[1:14]), self._store.opened(stored[14:])
+        return STATE_OF[chr(stored[0])], int(stored[1:STATE_BYTES]), self._store.opened(stored[STATE_BYTES:])
 
     def heads(self, event_ids: Sequence[str]) -> list[EventHead | None]:
         """Return the facts of events, in the order asked for; None where one is not kept (any more). However large the bodies are, they
@@ -84,12 +83,12 @@ class EventArchive:
         return [found[event_id] for event_id in event_ids]
 
     def _head(self, event_id: str, value: bytes, facts: Mapping[str, Any]) -> EventHead:
-        return EventHead(event_id, STATE_OF[chr(value[0])], int(value[1:_PREFIX_BYTES]), facts)
+        return EventHead(event_id, STATE_OF[chr(value[0])], int(value[1:STATE_BYTES]), facts)
 
     def _facts(self, value: bytes, *, whole: bool) -> Mapping[str, Any] | None:
         """None: more of the value is needed."""
         try:
-            line = self._store.vault.open_line(value[_PREFIX_BYTES:], whole=whole)
+            line = self._store.vault.open_line(value[STATE_BYTES:], whole=whole)
             facts = None if line is None else orjson.loads(line)
         except ValueError:
             # Its key is gone, or it is damaged: that it is there is still to be seen.

@@ -57,6 +57,7 @@ for i = 7, #ARGV do
   if redis.call('STRLEN', P .. 'event:' .. ARGV[i]) > 0 then
     events = events + 1
     -- That it came is still known: its sender's repetition is a duplicate, and comes not back.
+    if redis.call('PTTL', P .. 'event:' .. ARGV[i]) < 0 then redis.call('EXPIRE', P .. 'event:' .. ARGV[i], 604800) end
     redis.call('SET', P .. 'event:' .. ARGV[i], '', 'KEEPTTL')
   end
   redis.call('DEL', P .. 'notes:' .. ARGV[i])

@@ -15,7 +15,8 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     newer               zset    externalId -> when it was last found to be a newer release's to read (ms)
     seen:<source>:<key> string  event id; dedupe memory of every key but the event's own id, for which `event:<id>` stands
     proof               string  since when that is so (ms), 0 where it always was: for an hour an older release may write beside
-    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event; empty where that was taken away
+    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event; empty where that was taken away. Stays
+                                while a patch waits that is its end (see `vault.py`), then expires
     log:<source>:<min>  list    event ids by the minute they came in
     minutes:<source>:<day>  string  a bit for each minute of the day in which some came in; expires a day after its events
     index               hash    cursor: what of the lists is in the index; revision, see `relay.outbox.index.store`

@@ -175,6 +175,7 @@ class OutboxLane:
             self._store.retention.dead_s,
             len(settlements),
             self._store.retention.mark_years,
+            self._store.retention.events_s,
         ]
         for what in settlements:
             item = what.item

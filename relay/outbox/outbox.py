@@ -55,7 +55,7 @@ class Outbox(Store):
 
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
         """Return the arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
-        seal = self.vault.seal
+        seal, seal_pair = self.vault.seal, self.vault.seal_pair
         # The archived event says that it came, for as long as it is kept.
         event_outlives = self.retention.events_s >= self.retention.dedupe_s
         args: list[Any] = [
@@ -64,6 +64,9 @@ class Outbox(Store):
         ]
         for entry, rate in entries:
             sealed = entry.sealed
+            record, patch = entry.record, entry.patch
+            if not sealed:
+                record, patch = seal_pair(record, patch) if patch else (seal(record), b"")
             seen = entry.seen_keys
             if event_outlives and seen and seen[0] == entry.event_id:
                 seen = seen[1:]
@@ -72,8 +75,8 @@ class Outbox(Store):
                 entry.source,
                 LETTER_OF[entry.verdict] if entry.threading is None else LETTER_OF[entry.verdict] + "t",
                 entry.external_id,
-                entry.patch if sealed or not entry.patch else seal(entry.patch),
-                entry.record if sealed else seal(entry.record),
+                patch,
+                record,
                 entry.dead if sealed or not entry.dead else seal(entry.dead),
                 rate,
                 entry.known_as,
@@ -214,7 +217,7 @@ class Outbox(Store):
         """Return what waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
             stored: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
-        return [self.pending(entry, lenient=True) for entry in stored]
+        return [self.pending(entry, lenient=True) for entry in self.with_events(stored)]
 
     def due_ms(self, external_id: str) -> int | None:
         with reaching_redis():

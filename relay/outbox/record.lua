@@ -100,6 +100,12 @@ local function remember(id, t, root, held, mine, mine_held)
   end
 end
 
+-- nil where it is there already. One that its waiting patch continues (see `vault.py`: c) stays until it is settled.
+local function archive(id, verdict, record, patch)
+  if string.byte(patch) == 99 then return redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'NX') end
+  return redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s, 'NX')
+end
+
 -- The ids of a conversation's events, behind each other. How long they are kept is not said again with each.
 local STORY_S = events_s + math.floor(events_s / 8)
 local function in_story(key, packed)
@@ -135,7 +141,7 @@ for i = 1, count do
       local life = seen_at < kept_at and dedupe_s or kept_s
       before = redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[seen_at], id, 'EX', life, 'NX', 'GET')
     end
-    if not before and not redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s, 'NX') then before = id end
+    if not before and not archive(id, verdict, record, patch) then before = id end
   end
   local root, held, mine, mine_held, elsewhere
   if t and not before then
@@ -156,7 +162,7 @@ for i = 1, count do
     if t then remember(id, t, root, held, mine, mine_held) end
     if not quick then
       note(source, id, seen_at, kept_at, seen_end - 1)
-      redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
+      archive(id, verdict, record, patch)
     end
     if older_beside then redis.call('SET', P .. 'seen:' .. source .. ':' .. id, id, 'EX', dedupe_s) end
     local log = logs[source]

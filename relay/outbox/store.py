@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from struct import pack
 from sys import intern
 from typing import Any, Protocol, Self, TypeVar
 
@@ -33,6 +34,8 @@ STATE_OF: dict[str, State] = {
     "x": "dead",
     "z": "discarded",
 }
+#: Before an archived event: its state's letter, and 13 digits, when it took that.
+STATE_BYTES = 14
 #: A verdict of the door, or of today's rules, as the scripts are told it.
 LETTER_OF = {"pending": "p", "filtered": "f", "dead": "x", "noted": "n"}
 
@@ -147,6 +150,20 @@ class Store:
             return self.vault.open(stored)
         except ValueError:
             return b""
+
+    def with_events(self, entries: Sequence[bytes]) -> list[bytes]:
+        """Return stored patches each by itself, as scripts hand them out: with its archived event before one that continues that."""
+        found = [entry.split(_SEPARATOR, 4) for entry in entries]
+        continuing = [parts for parts in found if parts[4][:1] == b"c"]
+        if continuing:
+            with reaching_redis():
+                pipe = self.redis.pipeline(transaction=False)
+                for parts in continuing:
+                    pipe.getrange(self.prefix + keys.event(parts[0].decode()), STATE_BYTES, -1)
+                records = pipe.execute()
+            for parts, record in zip(continuing, records, strict=True):
+                parts[4] = b"".join((b"q", pack(">I", len(record)), record, parts[4][1:]))
+        return [_SEPARATOR.join(parts) for parts in found]
 
     def pending(self, entry: bytes, *, lenient: bool = False) -> Pending:
         """Reads a stored patch. Raises ValueError where its key is gone; `lenient`: it is b"" then."""

@@ -172,6 +172,8 @@ def test_a_senders_repetition_stays_a_duplicate(outbox: Outbox) -> None:
     _, [again] = outbox.record([entry(1, ANN)])
     assert again.duplicate_of
     assert outbox.events.get(again.event_id) is None
+    # Nor is that it came remembered for ever.
+    assert outbox.redis.ttl(outbox.prefix + f"event:{again.event_id}") > 0
 
 
 def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) -> None:

@@ -176,6 +176,59 @@ def test_how_long_a_conversations_events_are_known_is_said_again_in_time(outbox:
     assert outbox.redis.ttl(outbox.prefix + "ids:x") > outbox.retention.events_s
 
 
+_WORDS = b"the words of a message that the patch repeats " * 9
+
+
+def wordy(number: int, external_id: str) -> Entry:
+    """An event whose patch is stored as its end."""
+    return replace(entry(number, external_id=external_id), record=b"raw " + _WORDS, patch=b"patch " + _WORDS)
+
+
+def lives(outbox: Outbox, number: int) -> int:
+    life: int = outbox.redis.ttl(outbox.prefix + "event:" + entry(number).event_id)
+    return life
+
+
+def test_an_event_stays_for_as_long_as_its_patch_needs_it(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), wordy(2, "x"), wordy(3, "y"), entry(4)], now_ms=NOON)
+    assert [lives(outbox, number) for number in (1, 2, 3)] == [-1] * 3 and lives(outbox, 4) > 0
+    [stored] = outbox.redis.lrange(outbox.prefix + "patches:y", 0, -1)
+    assert len(stored) < 100
+    # A repetition changes nothing of it.
+    outbox.record([replace(wordy(3, "y"), record=b"raw other " * 9, patch=b"patch other " * 9)], now_ms=NOON)
+    items = {item.external_id: item for item in claim(outbox, NOON)}
+    assert [p.patch for p in items["x"].pending] == [b"patch " + _WORDS] * 2
+    assert [p.patch for p in outbox.waiting_patches("x")] == [b"patch " + _WORDS] * 2
+    outbox.lane.settle([done(items["x"]), Later(items["y"], NOON + 1)], now_ms=NOON)
+    assert 0 < lives(outbox, 1) <= outbox.retention.events_s and lives(outbox, 2) > 0
+    assert lives(outbox, 3) == -1
+    assert outbox.events.get(entry(1).event_id) == ("delivered", NOON, b"raw " + _WORDS)
+    [again] = claim(outbox, NOON + 1)
+    assert again.pending[0].patch == b"patch " + _WORDS
+    assert balance(outbox)["slack"]["delivered"] == 2
+
+
+def test_a_dead_letter_needs_no_event(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), entry(2, external_id="x")], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.lane.settle([Bury(item, "dead_1", b'{"cause":"no"}')], now_ms=NOON)
+    assert lives(outbox, 1) > 0
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    letter = outbox.dead.get("dead_1")
+    assert letter and [p.patch for p in letter.patches] == [b"patch " + _WORDS, b"patch 2"]
+    assert outbox.dead.redrive("dead_1", now_ms=NOON) == 2
+    [item] = claim(outbox, NOON)
+    assert [p.patch for p in item.pending] == [b"patch " + _WORDS, b"patch 2"]
+
+
+def test_a_patch_whose_event_is_gone_is_said_to_be_unreadable(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), wordy(2, "y")], now_ms=NOON)
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    items = {item.external_id: item for item in claim(outbox, NOON)}
+    assert "gone" in items["x"].unreadable and not items["x"].newer
+    assert not items["y"].unreadable
+
+
 def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> None:
     outbox.record([entry(1, external_id="x")], now_ms=NOON)
     [item] = claim(outbox, NOON)

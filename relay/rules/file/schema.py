@@ -285,7 +285,11 @@ RULE = TableShape(
 KEEP = TableShape(
     {
         "events": Quantity(
-            "duration", "raw requests: what trace, replay and backtest read", 60, YEARS_S, "1m or more"
+            "duration",
+            "raw requests, from when they are settled: what trace, replay and backtest read",
+            60,
+            YEARS_S,
+            "1m or more",
         ),
         "documents": Quantity(
             "duration", "a conversation's memory after its last event", 60, YEARS_S, "1m or more"
