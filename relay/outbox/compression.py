@@ -44,7 +44,7 @@ def expand(value: bytes) -> bytes:
 def compress_pair(first: bytes, second: bytes) -> tuple[bytes, bytes]:
     """Return one frame in two pieces, so that what the second repeats of the first costs little. The first can be read alone: the
     dictionary's number, the frame's beginning, four bytes of checksum. The second: its length, two bytes, four of checksum, the
-    frame's end. Each at most `MOST_BYTES`."""
+    frame's end. Each at most `MOST_BYTES`, the first at least a byte."""
     stream = _pair_compressor().compressobj()
     begun = stream.compress(first) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     ended = stream.compress(second) + stream.flush()

@@ -22,7 +22,7 @@ from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
 from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
 from relay.outbox.scripts import reaching_redis, run_commands
-from relay.outbox.store import LETTER_OF, Retention, Store, script_parts
+from relay.outbox.store import LETTER_OF, Retention, Store, continues, script_parts
 from relay.outbox.threads import Threads, thread_args
 from relay.outbox.vault import Vault
 
@@ -216,8 +216,12 @@ class Outbox(Store):
     def waiting_patches(self, external_id: str) -> list[Pending]:
         """Return what waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
-            stored: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
-        return [self.pending(entry, lenient=True) for entry in self.with_events(stored)]
+            entries: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
+            pipe = self.redis.pipeline(transaction=False)
+            for entry in filter(continues, entries):
+                pipe.get(self.prefix + keys.event(entry.partition(b"\x1f")[0].decode()))
+            stored = [value or b"" for value in pipe.execute()]
+        return list(self.all_pending(entries, stored, lenient=True))
 
     def due_ms(self, external_id: str) -> int | None:
         with reaching_redis():

@@ -37,6 +37,8 @@ from relay.secret import split_keys
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
+#: How a patch begins that is the end of its archived event.
+CONTINUES = b"c"
 #: Below this nothing is gained.
 COMPRESS_FROM_BYTES = 64
 #: A first line is not longer: a request's head is at most 32 KiB.
@@ -64,7 +66,7 @@ class Vault:
 
     def seal_pair(self, record: bytes, patch: bytes) -> tuple[bytes, bytes]:
         """Return an archived event and the patch that was made of it, each sealed; the patch may need the event to be opened."""
-        if max(len(record), len(patch)) > MOST_BYTES or len(patch) < COMPRESS_FROM_BYTES:
+        if max(len(record), len(patch)) > MOST_BYTES or not record or len(patch) < COMPRESS_FROM_BYTES:
             return self.seal(record), self.seal(patch)
         first, second = compress_pair(record, patch)
         fernet = self._current()
@@ -113,16 +115,16 @@ class Vault:
         if kind == b"s":
             return expand_first(value)
         if kind == b"q":
-            return self._open_second(*_parts(value))
-        if kind == b"c":
+            return self.open_second(*_parts(value))
+        if kind == CONTINUES:
             raise ValueError("a stored patch without the event that it was made of")
         if kind == b"p":
             head, body = _parts(value)
             return self.open(head) + self.open(body)
         raise _unknown(kind)
 
-    def _open_second(self, record: bytes, patch: bytes) -> bytes:
-        """Of a pair the second."""
+    def open_second(self, record: bytes, patch: bytes) -> bytes:
+        """Return of a pair the second, which is given without its letter. Raises as `open` does."""
         record, patch = self._decrypted(record), self._decrypted(patch)
         if record[:1] == b"s" and patch[:1] == b"j":
             return expand_second(record[1:], patch[1:])
