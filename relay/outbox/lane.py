@@ -109,19 +109,18 @@ class OutboxLane:
             self._last_claim = int(token)
         at, end = 6, len(answer)
         while at < end:
-            external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
-            at += 7
+            head, at = answer[at : at + 8], at + 8
+            external_id, source, crashes, refusals, first_ms, document, count, events = head
+            entries, at = answer[at : at + count], at + count
+            stored, at = answer[at : at + events], at + events
             unreadable, newer = "", False
             try:
                 fold = unseal(document) if document and document != FORGOTTEN else None
-                patches = tuple([self._store.pending(entry) for entry in answer[at : at + count]])
+                patches = self._store.all_pending(entries, stored)
             except ValueError as error:
                 # The others of this claim must not suffer for it.
                 fold, unreadable, newer = None, str(error), isinstance(error, NewerRecord)
-                patches = tuple(
-                    [self._store.pending(entry, lenient=True) for entry in answer[at : at + count]]
-                )
-            at += count
+                patches = self._store.all_pending(entries, stored, lenient=True)
             items.append(
                 Item(
                     external_id=external_id.decode(),
@@ -175,6 +174,7 @@ class OutboxLane:
             self._store.retention.dead_s,
             len(settlements),
             self._store.retention.mark_years,
+            self._store.retention.events_s,
         ]
         for what in settlements:
             item = what.item

@@ -31,6 +31,7 @@ from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
 from relay.tracing import Tracing
 from relay.web.inbound import Gone, announced, read_head, read_inbound
+from relay.web.one_write import join_head_and_body
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
 
@@ -141,8 +142,12 @@ async def _answer(
     scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     headers = [*headers, (b"content-length", b"%d" % len(body))]
+    if scope["method"] == "HEAD":
+        body = b""
+    elif body and (cycle := scope.get("relay.request")) is not None:
+        join_head_and_body(cycle)
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _traceparent(scope: Scope) -> str | None:
