@@ -17,7 +17,7 @@ from relay.event import Event
 from relay.patch import Action, Patch
 from relay.planhat.fields import Field, value_fault
 from relay.registers import STAND_INS, Way
-from relay.rules.language.filters import iso, moment
+from relay.rules.language.filters import domain, email, iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
 from relay.rules.storable import custom_fault, storable
 from relay.value import AS_BEFORE, value_class
@@ -296,15 +296,25 @@ def fit_to_field(field: Field, value: Any) -> Any:
     if field.type == "array":
         items = list(value) if isinstance(value, (list, tuple)) else [value]
         if field.items == "reference":
-            people = [_person(item) if isinstance(item, str) else item for item in items]
+            people = [_person(item) for item in items]
             return [person for person in people if not _is_nobody(person)]
         return [str(item) if isinstance(item, (int, float)) else item for item in items]
     return value
 
 
-def _person(text: str) -> dict[str, str]:
-    """A person who is named by a bare text: Planhat leaves those out in silence."""
-    return {"email": text.strip()} if "@" in text else {"id": text.strip()}
+def _person(person: Any) -> Any:
+    """A person as Planhat takes one: it leaves those who are named by a bare text out in silence."""
+    if isinstance(person, dict):
+        address = person.get("email")
+        return {**person, "email": _bare_address(address)} if isinstance(address, str) else person
+    if not isinstance(person, str):
+        return person
+    return {"email": _bare_address(person.strip())} if "@" in person else {"id": person.strip()}
+
+
+def _bare_address(text: str) -> str:
+    """Leave an address out of "Ann <ann@example.com>", as a sender may write it; what is none stays as it is."""
+    return (email(text) or text) if "<" in text or " " in text else text
 
 
 def _is_nobody(person: Any) -> bool:
@@ -360,11 +370,15 @@ def company_asks(rule: Rule, context: Context) -> dict[str, str]:
         text = _key_text(value)
         if not text:
             continue
-        asks[key] = str(storable(text.lower() if key in ("email", "domain") else text))
+        if key == "email":
+            text = _bare_address(text).lower()
+        elif key == "domain":
+            text = (domain(text) or text).lower() if "/" in text or "@" in text else text.lower()
+        asks[key] = str(storable(text))
     if "email" in asks and "domain" not in asks:
-        domain = asks["email"].rpartition("@")[2]
-        if domain:
-            asks["domain"] = domain
+        host = asks["email"].rpartition("@")[2]
+        if host:
+            asks["domain"] = host
     return asks
 
 

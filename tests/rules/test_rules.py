@@ -279,6 +279,38 @@ def test_companies_are_asked_with_what_is_there(tmp_path: Path) -> None:
     assert patch.company_id == ""
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"email": "Ann B <Ann@Example.com>"}, {"email": "ann@example.com", "domain": "example.com"}),
+        ({"email": '"B, Ann" <ann@example.com>'}, {"email": "ann@example.com", "domain": "example.com"}),
+        ({"domain": "https://www.Example.com/about"}, {"domain": "example.com"}),
+        ({"domain": "ann@example.com"}, {"domain": "example.com"}),
+        ({"email": "nobody", "domain": "Example.com"}, {"email": "nobody", "domain": "example.com"}),
+    ],
+)
+def test_a_company_is_asked_for_by_the_address_within_what_the_sender_wrote(
+    tmp_path: Path, asked: dict[str, str], found: dict[str, str]
+) -> None:
+    _, book = load_rules(tmp_path, rule(company={key: f"{{{{ payload.{key} }}}}" for key in asked}))
+    assert mapped(book, event(payload=asked)).patch.company == found
+
+
+def test_a_person_is_the_address_within_what_the_sender_wrote(tmp_path: Path) -> None:
+    people = [
+        "{{ payload.a }}",
+        {"email": "{{ payload.a }}", "name": "Ann"},
+        {"id": "5f0000000000000000000001"},
+    ]
+    _, book = load_rules(tmp_path, rule(conversation={"endusers": people}))
+    patch = mapped(book, event(payload={"a": "Ann <ann@example.com>"})).patch
+    assert patch.fields["endusers"][1] == [
+        {"email": "ann@example.com"},
+        {"email": "ann@example.com", "name": "Ann"},
+        {"id": "5f0000000000000000000001"},
+    ]
+
+
 def test_a_rule_may_name_the_company_itself(tmp_path: Path) -> None:
     _, book = load_rules(tmp_path, rule(companyId="extid-{{ payload.account }}"))
     assert mapped(book, event(payload={"account": "acme"})).patch.company_id == "extid-acme"
