@@ -140,6 +140,31 @@ def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
         _ = CliContext(Place(env_file="none.env")).environ
 
 
+@pytest.mark.parametrize("words", [["serve"], ["work", "--burst"]], ids=lambda words: words[0])
+def test_the_parts_alone_read_the_env_file_as_well(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "relay.yaml").write_text("planhat: {}\n", encoding="utf-8")
+    (tmp_path / "sub" / ".env").write_text("RELAY_PORT=beside\n", encoding="utf-8")
+    (tmp_path / "other").write_text("RELAY_PORT=other\n", encoding="utf-8")
+    for more, found in (([], "beside"), (["--env-file", "other"], "other")):
+        done = relay(tmp_path, *words, "--config", "sub/relay.yaml", *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"RELAY_PORT should be a port number (0-65535), not '{found}'" in done.stderr
+    assert "RELAY_PORT" in relay(tmp_path, *words, "--config", "sub/relay.yaml", RELAY_PORT="mine").stderr
+
+
+def test_a_setting_of_the_environment_stands_however_the_env_file_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("RELAY_PLANHAT_TOKEN_FILE=token\nRELAY_READER_TOKEN=x\nOTHER_FILE=o\n")
+    monkeypatch.setenv("RELAY_PLANHAT_TOKEN", "mine")
+    monkeypatch.setenv("RELAY_READER_TOKEN_FILE", "reader")
+    monkeypatch.setenv("OTHER", "other")
+    environ = Place(config=str(tmp_path / "relay.yaml")).environ()
+    assert not {"RELAY_PLANHAT_TOKEN_FILE", "RELAY_READER_TOKEN"} & set(environ)
+    assert environ["OTHER_FILE"] == "o", "nothing but the relay's own settings has two ways"
+
+
 def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:
     file = tmp_path / "e"
     file.write_text(
