@@ -478,6 +478,9 @@ def test_unknown_ids_and_wrong_queries(client: Caller) -> None:
     for query in ("limit=0", "limit=x", "limit=9999", "since=soon", "after=x"):
         assert error_of(client.get(f"/api/v1/dead?{query}"))[0] == 422
     assert client.request("DELETE", "/api/v1/stats").status_code == 405
+    # Without `lanes:` there is one, and it has its name.
+    assert client.get("/api/v1/dead?lane=main").json() == client.get("/api/v1/dead").json()
+    assert error_of(client.get("/api/v1/stats?lane=other"))[:2] == (404, "not_found")
 
 
 def test_without_redis_the_answer_is_503_and_says_so(shop: Shop, client: Caller) -> None:
