@@ -322,6 +322,28 @@ def test_what_is_no_object_is_malformed(body: bytes) -> None:
         generic(unauthenticated=True).parse(Inbound(body, {}), now_s=NOW_S)
 
 
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        ("Hej, exporten går inte.\nAnna", "", "Hej, exporten går inte.\nAnna"),
+        ("Hej, exporten går inte.", "; charset=ISO-8859-1", "Hej, exporten går inte."),
+        ('  {"text": "JSON that is called a text"}', "; charset=utf-8", "JSON that is called a text"),
+    ],
+)
+def test_a_plain_text_is_what_was_said(body: str, charset: str, text: str) -> None:
+    headers = {"content-type": f"text/plain{charset}"}
+    raw = body.encode("latin-1" if "8859" in charset else "utf-8")
+    (event,) = generic(unauthenticated=True).parse(Inbound(raw, headers), now_s=NOW_S)
+    assert isinstance(event, Event)
+    assert event.text == text
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"{", b"[1", b"null", b'"x'])
+def test_broken_json_is_no_plain_text(body: bytes) -> None:
+    with pytest.raises(PayloadInvalid):
+        generic(unauthenticated=True).parse(Inbound(body, {"content-type": "text/plain"}), now_s=NOW_S)
+
+
 def test_an_empty_object_is_skipped() -> None:
     assert generic(unauthenticated=True).parse(Inbound(b"{}", {}), now_s=NOW_S) == [Skipped("empty")]
 
