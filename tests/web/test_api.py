@@ -494,6 +494,9 @@ def test_a_rule_that_fails_is_told_in_the_replay(redis_client: redis.Redis, tmp_
     shop = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT, token=TOKEN)
     shop.arrive("hello")
     client = client_of(shop, headers={"authorization": f"Bearer {TOKEN}"})
+    (letter,) = client.get("/api/v1/dead").json()["items"]
+    # The subject fails, and what makes it one conversation does not.
+    assert (letter["stage"], letter["externalId"]) == ("map", "slack-C024BE91L-1800000000.000100")
     done = client.post("/api/v1/dead/replay", json={"all": True}).json()
     assert (done["replayed"], done["failed"]) == (0, 1)
     assert "slack-thread" in done["failures"][0]["cause"]
