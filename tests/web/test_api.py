@@ -375,6 +375,11 @@ def test_drops_are_begun_listed_and_ended(shop: Shop, client: Caller) -> None:
     assert (ended.status_code, ended.json()["count"]) == (200, 0)
     assert client.get("/api/v1/drops").json()["drops"] == []
     assert error_of(client.request("DELETE", "/api/v1/drops", json={"id": begun["id"]}))[0] == 404
+    # Many clients send no body with it.
+    again = client.post("/api/v1/drops", json=asked).json()
+    assert client.request("DELETE", f"/api/v1/drops?id={again['id']}").json()["id"] == again["id"]
+    assert error_of(client.request("DELETE", "/api/v1/drops"))[0] == 422
+    assert error_of(client.request("DELETE", "/api/v1/drops?idd=x"))[0] == 422
 
 
 def test_what_no_company_was_found_for_is_listed(shop: Shop, client: Caller) -> None:
