@@ -22,6 +22,6 @@ def bare_address(text: str) -> str:
     return (email(text) or text) if "<" in text or " " in text else text
 
 
-def is_nobody(person: Any) -> bool:
+def cannot_be_found(person: Any) -> bool:
     """Tell whether a person has a name at most: nobody can be found by that."""
     return isinstance(person, dict) and not any(person.get(key) for key in ("id", "_id", "email"))

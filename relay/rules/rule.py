@@ -20,7 +20,7 @@ from relay.planhat.fields import Field, value_fault
 from relay.registers import STAND_INS, Way
 from relay.rules.language.filters import domain, iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
-from relay.rules.people import bare_address, is_nobody, person_of
+from relay.rules.people import bare_address, cannot_be_found, person_of
 from relay.rules.storable import custom_fault, storable
 from relay.value import AS_BEFORE, value_class
 
@@ -304,7 +304,7 @@ def fit_to_field(field: Field, value: Any) -> Any:
         items = list(value) if isinstance(value, (list, tuple)) else [value]
         if field.items == "reference":
             people = [person_of(item) for item in items]
-            return [person for person in people if not is_nobody(person)]
+            return [person for person in people if not cannot_be_found(person)]
         return [str(item) if isinstance(item, (int, float)) else item for item in items]
     return value
 

@@ -431,6 +431,10 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
         assert patch.fields["date"][0] == ("first" if FAMILIES[adapter].file == "call" else "replace")
         assert patch.fields["source"] == ("first", "slack")  # as the event says
         assert patch.company["domain"] == "example.com"
+        # Without people it stands on nobody's timeline.
+        for people in ("users", "endusers"):
+            way, named = patch.fields[people]
+            assert (way, named[0]["email"]) == ("union", "ann@example.com")
     mapped(book, event("src", kind="message.created"))
     assert mapped(book, event("src", kind="message.deleted")).patch.action == "retract"
 
@@ -458,7 +462,7 @@ def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Pat
         assert document["type"] == "T"
 
 
-@pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk"])
+@pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk", "generic"])
 @pytest.mark.parametrize("resolve", [True, False])
 def test_people_are_united_where_the_workers_look_them_up(
     adapter: str, resolve: bool, tmp_path: Path
@@ -475,6 +479,26 @@ def test_people_are_united_where_the_workers_look_them_up(
     nobody = mapped(book, event("src", sender={"name": "Ann"})).patch.fields
     assert "endusers" not in nobody
     assert "users" not in nobody
+
+
+def test_a_call_is_on_the_timeline_of_everybody_who_took_part(tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        "planhat: {types: [T]}\nsources: {src: {adapter: gong, bearer: [s], type: T}}\ncompanies: [default: extid-a]\n"
+    )
+    _, book = load(str(path), WEAK)
+    took_part = [{"name": "Bo", "email": "bo@example.com"}, {"name": "Cy"}] + [
+        {"email": f"p{n}@example.com"} for n in range(30)
+    ]
+    call = event("src", kind="call.ended", sender={"email": "ann@example.com"}, recipients=took_part)
+    fields = mapped(book, call).patch.fields
+    for people in ("users", "endusers"):
+        emails = [person["email"] for person in fields[people][1]]
+        assert emails[:3] == ["ann@example.com", "bo@example.com", "p0@example.com"]
+        assert len(emails) == 19, "20 at most, and who has no address is nobody"
+    assert (
+        "endusers" not in mapped(book, event("src", kind="call.ended", sender={"name": "Ann"})).patch.fields
+    )
 
 
 def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_up(tmp_path: Path) -> None:
