@@ -48,8 +48,17 @@ class Place:
     def _filed(self, config: str) -> Mapping[str, str]:
         if self.env_file:
             return read_env_file(self.env_file)
-        path = Path(config or os.environ.get("RELAY_CONFIG") or "relay.yaml").parent / ".env"
+        path = Path(config or _told("CONFIG") or "relay.yaml").parent / ".env"
         return read_env_file(str(path)) if path.is_file() else {}
+
+
+def _told(name: str) -> str:
+    """Return a setting that is wanted before all others are read; "" where it is not set. Raises UserError."""
+    if not any(f"RELAY_{name}{end}" in os.environ for end in ("", "_FILE")):
+        return ""
+    from relay.environment import Environment
+
+    return Environment(os.environ).value(name, "")
 
 
 def _other_way(name: str) -> str:
@@ -112,7 +121,7 @@ def place_options(command: _F) -> _F:
 def place_of(options: Mapping[str, Any]) -> Place:
     """Return what the values of the options name; what is missing or None was not given."""
     data = options.get("data")
-    told = os.environ.get("RELAY_DATA", "")
+    told = _told("DATA")
     return Place(
         data=data or told or DATA,
         named=data is not None,
