@@ -61,7 +61,8 @@ class _Doubt:
 class Resolution:
     """One batch on its way to one outcome per item. Iterate `run()`: it yields what each call newly decided.
 
-    `send` makes one call for the given items, in order. `stop()` is asked before each further call. After `run`:
+    `send` makes one call for the given items, in order. `stop()` is asked before each further call. `forbidden_before`: each
+    of them was refused for want of permission while others went through, so that a refusal of all says nothing of the token. After `run`:
     `calls`, `hold` (why delivery stops, or None), `too_large` (a 413 came), `doubted` (something had to be halved).
     """
 
@@ -71,6 +72,7 @@ class Resolution:
         send: Callable[[Sequence[Row]], Answer],
         *,
         stop: Callable[[], bool] = lambda: False,
+        forbidden_before: bool = False,
     ) -> None:
         self.batch = batch
         self.calls = 0
@@ -86,7 +88,7 @@ class Resolution:
         self._presumed: list[int] = []
         self._again: list[int] = []
         self._tried_again: set[int] = set()
-        self._took = False
+        self._took = forbidden_before
         self._hints_hold = True
         self._perhaps: set[int] = set()
         self._sorting = 0

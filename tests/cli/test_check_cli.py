@@ -170,9 +170,9 @@ def test_explain_reads_headers_and_standard_input(config: Path) -> None:
 
 def test_explain_of_what_it_cannot_read_is_the_users_mistake(config: Path) -> None:
     (config.parent / "odd.json").write_text("[]")
-    assert isinstance(
-        run("explain", "--config", str(config), "--source", "slack", "odd.json").exception, UserError
-    )
+    refused = run("explain", "--config", str(config), "--source", "slack", "odd.json").exception
+    assert isinstance(refused, UserError)
+    assert str(refused).startswith("odd.json: ")
     assert isinstance(
         run("explain", "--config", str(config), "--source", "none", "edit.json").exception, NotFound
     )

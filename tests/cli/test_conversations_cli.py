@@ -69,6 +69,8 @@ def test_all_six_operations_work_from_the_shell(sandbox: Sandbox) -> None:
         "update", "extid-a/b", "--set", "subject=Hello", "--set", 'custom={"Channel": "C1"}', "--json"
     )
     assert json.loads(changed.stdout)["custom"] == {"Channel": "C1"}
+    more = run("update", "extid-a/b", "--set", "custom.Days open=5", "--set", "custom.Note=a = b", "--json")
+    assert json.loads(more.stdout)["custom"] == {"Channel": "C1", "Days open": 5, "Note": "a = b"}
     assert "Hello" in run("get", key).stdout
     listed = run("list", "--company", "extid-acme", "--select", "subject", "--json")
     assert json.loads(listed.stdout) == [{"_id": key, "subject": "Hello"}]

@@ -304,6 +304,9 @@ def test_events_are_listed_found_and_none_is_exit_1(shop: Shop, run: Run) -> Non
     assert code == 0
     assert event_id in out
     code, out, _ = run("events", "--text", "invoice", "--since", "1h", "--json")
+    told = json.loads(out)
+    assert ([row["id"] for row in told["events"]], told["next"]) == ([event_id], None)
+    code, out, _ = run("events", "--json-lines")
     assert [json.loads(line)["id"] for line in out.splitlines()] == [event_id]
     assert run("events", "--text", "holiday")[0] == 1
     code, _, err = run("events", "--state", "deliverd")

@@ -217,6 +217,30 @@ def test_an_outage_holds_delivery_and_charges_nobody(
     assert kit.puts()[1]["items"] == 25, "the first call after an outage is a small probe"
 
 
+def test_what_alone_lacks_a_permission_is_buried_and_holds_nobody(kit: Kit) -> None:
+    """Its second try goes alone, and an answer that refuses all of one item is no total 403."""
+    kit.fault(operation="upsert", refuse="C1-1$", list="permissionErrors", message="no access")
+    kit.record(*(patch(n) for n in range(4)))
+    for _ in range(2):
+        kit.run()
+        assert kit.delivery.read().state == "open"
+        kit.due_now()
+
+    assert kit.books() == {"accepted": 4, "delivered": 3, "dead": 1}
+
+
+def test_what_is_addressed_by_id_and_lacks_a_permission_holds_nobody(kit: Kit) -> None:
+    """Its try by externalId goes alone as well."""
+    kit.record(*(patch(n) for n in range(3)))
+    kit.run()
+    kit.fault(operation="upsert", refuse="C1-1$", list="permissionErrors", message="no access")
+    kit.record(*(patch(n + 10, external_id=f"slack-C1-{n}") for n in range(3)))
+    kit.run()
+
+    assert kit.delivery.read().state == "open"
+    assert kit.books()["pending"] == 1
+
+
 def test_a_probe_that_fails_waits_longer(kit: Kit) -> None:
     kit.fault(operation="upsert", times=6, status=500)
     kit.record(patch(1))

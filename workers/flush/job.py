@@ -317,6 +317,7 @@ class Job:
             [outgoing.row for outgoing in piece],
             partial(self._caller.call, state=state, batch=batch),
             stop=lambda: not self._may_call(),
+            forbidden_before=last or all(map(_forbidden_before, piece)),
         )
         counts = Counter(delivered=0, unchanged=0, refused=0, postponed=0)
         for news in resolution.run():
@@ -373,3 +374,9 @@ class Job:
     def _hold(self, hold: Hold) -> None:
         until_ms = self._pace.hold(hold)
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
+
+
+def _forbidden_before(outgoing: OutgoingItem) -> bool:
+    """Tell whether Planhat's last verdict on it was a 403 of its own: a total 403 is none, and leaves nothing here."""
+    refused = (entry for entry in reversed(outgoing.history) if entry["what"] == "refused")
+    return bool(outgoing.item.refusals) and next(refused, {"status": None})["status"] == 403
