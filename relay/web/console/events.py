@@ -32,7 +32,7 @@ def routes(frame: Frame) -> list[Route]:
     live = LiveEvents(frame, lambda asked: look(frame.context, asked))
     return [
         frame.get("/events", pages.all),
-        Route("/console/events/live", live.stream, methods=["GET"]),
+        Route(f"{frame.base}/events/live", live.stream, methods=["GET"]),
         frame.get("/events/{id}", pages.one),
         frame.post("/events/{id}/resend", pages.resend, act="event resend"),
     ]
@@ -95,4 +95,4 @@ class _Events:
     def resend(self, request: Request, operator: Operator, form: FormValues) -> Go:
         event_id = request.path_params["id"]
         done = resend_event(self._context, event_id, by=operator.name)
-        return Go(f"/console/events/{quote(event_id, safe='')}", "resent" if done["sent"] else "same")
+        return Go(f"/events/{quote(event_id, safe='')}", "resent" if done["sent"] else "same")

@@ -16,14 +16,14 @@ from relay.web.console.frame import Frame
 from relay.web.console.view import FormValues, View
 
 
-def route(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
-    """Return `/console/lanes`."""
+def routes(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> list[Route]:
+    """Return `/console` and `/console/lanes`."""
 
     def page(request: Request, operator: Operator, form: FormValues) -> View:
         rows = [_row(name, context) for name, context in lanes().items()]
-        return View("lanes.html", {"rows": rows, "lane": ""}, here="")
+        return View("lanes.html", {"rows": rows}, here="")
 
-    return frame.get("/lanes", page)
+    return [frame.get(path, page) for path in ("", "/", "/lanes", "/lanes/")]
 
 
 def _row(name: str, context: WebContext) -> dict[str, Any]:
