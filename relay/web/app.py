@@ -322,6 +322,7 @@ class WebSide:
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
             self._started_ms = self._started_ms or self.home.now_ms()
+            self.lanes.note(self.home)
             give_sign(
                 self.home,
                 self._who,

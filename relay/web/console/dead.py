@@ -62,7 +62,7 @@ class _Dead:
             found = list_dead(outbox, selection, limit=limit, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
-        sources = sorted(known_sources(outbox, self._context.config.sources))
+        sources = sorted(known_sources(outbox, self._context.sources))
         shown = {"found": found, "filter": wanted, "sources": sources, "narrowed": any(wanted.values())}
         return View("dead.html", shown, here="/dead")
 

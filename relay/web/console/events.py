@@ -59,7 +59,7 @@ class _Events:
             "live": not asked.get("after"),
             "older": bool(asked.get("after")),
             "message": "",
-            "sources": sorted(known_sources(self._context.outbox, self._context.config.sources)),
+            "sources": sorted(known_sources(self._context.outbox, self._context.sources)),
             "kinds": sorted(KINDS),
             "states": STATES,
             "rules": self._rules(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from relay.errors import OutboxUnavailable
 from relay.operations.context import WebContext
+from relay.operations.left_lanes import left_lanes
 from relay.operations.stats import read_stats
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
@@ -21,7 +23,11 @@ def routes(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> list[
 
     def page(request: Request, operator: Operator, form: FormValues) -> View:
         rows = [_row(name, context) for name, context in lanes().items()]
-        return View("lanes.html", {"rows": rows}, here="")
+        left = []
+        # Where it cannot be asked now, the rows say so.
+        with suppress(OutboxUnavailable):
+            left = left_lanes(frame.context.outbox.home, frame.context.config.lane_names)
+        return View("lanes.html", {"rows": rows, "left": left}, here="")
 
     return [frame.get(path, page) for path in ("", "/", "/lanes", "/lanes/")]
 

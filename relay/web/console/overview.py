@@ -55,7 +55,7 @@ class _Overview:
 
     def _live(self) -> dict[str, Any]:
         outbox = self._context.outbox
-        stats = read_stats(outbox, self._context.delivery)
+        stats = read_stats(outbox, self._context.delivery, config=self._context.config)
         take_sample(outbox, stats)
         now_ms = outbox.now_ms()
         samples = read_samples(outbox, since_ms=begin_of(now_ms, 61))
@@ -76,8 +76,8 @@ class _Overview:
             "shown": ranked[:_SOURCES_SHOWN],
             "columns": LEDGER_WORDS,
             "budget": self._context.config.planhat.calls_per_minute,
-            "configured": sorted(self._context.config.sources),
-            "many": len({*self._context.config.sources, *stats["sources"]}),
+            "configured": sorted(self._context.sources),
+            "many": len({*self._context.sources, *stats["sources"]}),
         }
 
     def pause(self, request: Request, operator: Operator, form: FormValues) -> Go:
@@ -92,7 +92,7 @@ class _Overview:
 
     def _source(self, form: FormValues) -> str:
         source = form.get("source", "")
-        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
+        if source and source not in known_sources(self._context.outbox, self._context.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
 
