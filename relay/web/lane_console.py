@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from relay.lane_name import MAIN
 from relay.web.console.frame import HOME
 from relay.web.lane import WebLane
 from relay.web.lanes import WebLanes
@@ -45,16 +46,18 @@ class LaneConsole:
         if path in _ALL:
             return self._all
         if not path.startswith(_BELOW):
-            return self._first_lanes(scope)
+            return self._of_no_lane(scope)
         lane = self._lanes.get(path.removeprefix(_BELOW).partition("/")[0])
         if lane is None:
             raise HTTPException(404)
         return self._router(lane)
 
-    def _first_lanes(self, scope: Scope) -> ASGIApp:
-        """Who names no lane is shown the first one's page, under its own address."""
+    def _of_no_lane(self, scope: Scope) -> ASGIApp:
+        """An address that names no lane may be from before there were any: then it is of `main`. Where that is not, the first lane's
+        page is shown, under its own address."""
+        lane = self._lanes.get(MAIN) or self._lanes.first
         query = scope["query_string"].decode("latin-1")
-        target = f"{_BELOW}{self._lanes.first.name}{quote(scope['path'].removeprefix(HOME))}"
+        target = f"{_BELOW}{lane.name}{quote(scope['path'].removeprefix(HOME))}"
         return RedirectResponse(f"{target}?{query}" if query else target, 307)
 
     def _router(self, lane: WebLane) -> Router:

@@ -164,6 +164,11 @@ def test_all_lanes_are_the_front_page_and_each_other_page_has_a_switch(browser: 
         page = browser.get(path)
         assert page.status_code == 200
         assert {"/console/lanes/emea", US, f"{US}/dead"} <= set(_LINK.findall(page.text))
+    found = browser.get("/console?id=slack-C024BE91L-1800000000.000100")
+    assert found.headers["location"] == f"{US}/trace?id=slack-C024BE91L-1800000000.000100"
+    assert "it is delivered" in browser.get(found.headers["location"]).text
+    nowhere = browser.get("/console/lanes?id=nobody")
+    assert nowhere.status_code == 404 and "No lane knows nobody" in nowhere.text
     [switch] = _SWITCH.findall(browser.get(f"{US}/dead").text)
     assert set(_LINK.findall(switch)) == {"/console/lanes", "/console/lanes/emea/dead", f"{US}/dead"}
     # Who names no lane is shown the first one's page, under its own address.
@@ -177,7 +182,7 @@ def test_the_pages_move_below_their_lane_when_the_file_gets_lanes(
     browser = browser_of(shop, redis_url)
     assert 'href="/console/dead"' in browser.get("/console").text
     file = shop.folder / "relay.yaml"
-    file.write_text(file.read_text() + LANES.replace("emea:", "main:"))
+    file.write_text(file.read_text() + LANES.replace("emea:", "apac:").replace("us:", "main:"))
     assert browser.app.state.side.reload_if_changed()  # type: ignore[attr-defined]
     links = links_of(browser.get("/console/lanes/main"))
     assert "/console/lanes/main/dead" in links and "/console/dead" not in links
