@@ -192,7 +192,8 @@ class Installation:
     def announce(self) -> None:
         from relay.rules.file.load import load_config
 
-        sources = list(load_config(str(self.config), self.environ).sources)
+        config = load_config(str(self.config), self.environ)
+        sources = list(config.sources)
         source = "slack" if "slack" in sources else (sources[0] if sources else "NAME")
         elsewhere = f" --data {self.folder}" if str(self.folder) != ".relay" else ""
         click.echo(f"relay     {self.url}   (webhooks: {self.url}/hooks/{{{'|'.join(sources)}}})")
@@ -200,12 +201,23 @@ class Installation:
         click.echo(
             f"sign in   {self._sign_in_link()}   (good once, for 15 minutes; then: relay sign-in{elsewhere})"
         )
-        click.echo(f"planhat   {self.planhat}")
+        for number, place in enumerate(self._planhats(config)):
+            click.echo(f"{'' if number else 'planhat':9} {place}")
         click.echo(f"config    {self.config}")
         click.echo("")
         click.echo(f"Try, in another terminal:  relay send --source {source}{elsewhere}")
         click.echo("Ctrl-C stops everything; nothing accepted is lost.")
         sys.stdout.flush()
+
+    def _planhats(self, config: Config) -> list[str]:
+        """Where it delivers to; with lanes where each does, so that nobody takes one that has a `url` for the sandbox's."""
+        if not config.lanes:
+            return [self.planhat]
+        places = {name: lane.url or self.planhat for name, lane in config.lanes.items()}
+        return [
+            f"{name}: {url}{'' if url == self.sandbox or not self.sandbox else ' (its own url, not the sandbox)'}"
+            for name, url in places.items()
+        ]
 
     def _sign_in_link(self) -> str:
         from relay.operations.sign_in import sign_in_link

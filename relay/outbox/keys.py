@@ -33,6 +33,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     ledger:<source>     hash    the counts, moved only inside the scripts that move events
     rate:<source>       hash    token bucket
     sources             set     names of sources that ever sent something
+    lanes               set     names of the lanes that the config ever had
     paused              set     names of paused sources
     pauses              hash    a paused source, "" for all delivery -> since when (ms), and by whom
     rejected            list    the last refused requests, newest first
@@ -112,6 +113,7 @@ LANE: Final = MAIN
 RQ_TAG: Final = "rq"
 
 SOURCES: Final = "sources"
+LANES: Final = "lanes"
 PAUSED: Final = "paused"
 PAUSES: Final = "pauses"
 HELD: Final = "held"

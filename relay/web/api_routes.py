@@ -36,7 +36,7 @@ class ApiRoutes:
     ) -> None:
         self._context = context
         self._access = access
-        self._audit = Audit(context.outbox)
+        self._audit = Audit(context.outbox, base="/api/v1")
         self._choice = LaneChoice(lanes or dict, lambda one: type(self)(one, access))
         #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
         self.acts: dict[str, str] = {}

@@ -102,7 +102,7 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
         return []
     below = LaneConsole(
         side.lanes,
-        lambda lane: console.routes(context_of(lane), access),
+        lambda lane, base: console.routes(context_of(lane), access, base),
         console.all_lanes(context, access, contexts),
     )
     return [

@@ -191,6 +191,15 @@ def list_alerts(outbox: Outbox, alerts: Alerts | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def merge_alerts(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what `list_alerts` says of several lanes as one answer; titles name their lane. `found` is not empty."""
+    return {
+        **found[0],
+        "alerts": sorted((row for one in found for row in one["alerts"]), key=lambda row: row["since"]),
+        "unsent": sum(one["unsent"] for one in found),
+    }
+
+
 def _shown_to(channel: AlertChannel) -> str:
     """Where it leads, without what is secret of it."""
     if channel.mail is not None:
