@@ -30,6 +30,8 @@ from workers.pace.pace import Limits, Pace
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
 LAST_CALL_S: Final = 100.0
 _LOOK_AGAIN_S: Final = 0.1
+#: Calls were plentiful so short a time ago: one more is counted while it is made, and not before.
+_FRESH_S: Final = 0.1
 
 
 class Bells(Protocol):
@@ -71,6 +73,8 @@ class _Round:
     permission: Permission | None = None
     limits: Limits | None = None
     linger_s: float = 0.0
+    asked_at: float = 0.0
+    claim_begun: bool = False
     filled: bool = False
     found: bool = False
 
@@ -107,6 +111,8 @@ class Job:
         #: Calls were plentiful when it was last asked, and what a call might carry then.
         self._plentiful = False
         self._limits: Limits | None = None
+        #: What Redis says to a call that was counted while it was made, until it is heard.
+        self._counted: Callable[[], object] | None = None
         #: Makes a part of the next batch ready. None: it is not to be made ahead.
         self._ahead: Callable[[], bool] | None = None
 
@@ -168,6 +174,7 @@ class Job:
         return Situation(
             stopping=self._tools.stopping(),
             lane_lost=self._lane.lost,
+            let_go=self._lane.let_go_of,
             late=here.late,
             final_call_made=self._final_call_made,
             ready=len(self._preparation),
@@ -182,7 +189,15 @@ class Job:
     def _ask(self, here: _Round) -> None:
         # Where a batch is ready one question is enough: whether it may go, and that it goes.
         seize = self._plentiful and self._limits is not None and self._batch_ready(self._limits)
-        permit, now_ms = self._pace.permit(seize=seize), self._tools.outbox.about_ms()
+        here.asked_at = self._tools.clock()
+        asked = self._pace.begin_permit(self._tools.outbox.lane.begin, seize=seize)
+        if self._plentiful and self._limits is not None and not seize and not here.late:
+            # The answer will hardly be another than the last: what is due is claimed in the same step.
+            here.claim_begun = True
+            self._preparation.begin()
+            self._preparation.ask(self._limits)
+        permit, now_ms = asked(), self._tools.outbox.about_ms()
+        self._hear_count()
         here.permit, here.linger_s = permit, self._pace.linger_s(permit)
         self._plentiful = permit.state.state == "open" and not (
             permit.spent or permit.scarce or here.linger_s
@@ -204,7 +219,8 @@ class Job:
         patience_s = LAST_CALL_S if here.permit.scarce else self._tools.gather_s
         here.filled = True
         preparation = self._preparation
-        preparation.begin()
+        if not here.claim_begun:
+            preparation.begin()
         while not self._enough(patience_s) and preparation.step(here.limits):
             if len(self._verdicts) and preparation.between_parts:
                 self._verdicts.step()
@@ -223,6 +239,7 @@ class Job:
         self._verdicts.settle(self._preparation.put_away())
         self._pace.save()
         self._verdicts.finish()
+        self._hear_count()
         if self._lane.lost:
             return
         if hand_over:
@@ -256,6 +273,7 @@ class Job:
             self._verdicts.step()
             return True
         self._tools.outbox.lane.push()
+        self._tools.metrics.flush(force=False)
         return False
 
     def _make_ahead(self, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
@@ -289,7 +307,7 @@ class Job:
         self._final_call_made = here.late
         piece, state = self._preparation.take(here.limits), here.permit.state
         self._taken_at = self._tools.clock()
-        if self._over() if here.permit.taken else not self._may_call():
+        if not self._may_make(here):
             self._verdicts.settle([hand_back(outgoing.item) for outgoing in piece])
             return
         self._batches += 1
@@ -304,7 +322,8 @@ class Job:
             else:
                 self._verdicts.settle([hand_back(outgoing.item) for outgoing in refused])
         if self._preparation.dry and not len(self._preparation):
-            self._verdicts.finish()
+            # Before the next claim, which may find more of these; both are one step for Redis.
+            self._verdicts.begin_finish()
 
     def _resolve(
         self, piece: Sequence[OutgoingItem], state: DeliveryState, *, last: bool
@@ -356,6 +375,24 @@ class Job:
 
     # -- whether another call may be made --------------------------------------------------------------------
 
+    def _may_make(self, here: _Round) -> bool:
+        """A batch's first call. Where calls were plentiful a moment ago it is counted while it is made: Redis writes that to disk,
+        and Planhat would wait for it."""
+        assert here.permit
+        if here.permit.taken:
+            return not self._over()
+        if not self._plentiful or self._tools.clock() - here.asked_at > _FRESH_S:
+            return self._may_call()
+        if self._over():
+            return False
+        self._counted = self._pace.begin_call(self._tools.outbox.lane.begin)
+        return True
+
+    def _hear_count(self) -> None:
+        counted, self._counted = self._counted, None
+        if counted:
+            counted()
+
     def _may_call(self) -> bool:
         """A place in the fleet's minute is taken: a call must follow. False: stop here."""
         if self._over():
@@ -371,5 +408,6 @@ class Job:
         )
 
     def _hold(self, hold: Hold) -> None:
+        self._plentiful = False
         until_ms = self._pace.hold(hold)
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)

@@ -117,6 +117,14 @@ class Preparation:
         self._all_had = self._caught_up = False
         self._asked_before = len(self._asked)
 
+    def ask(self, limits: Limits) -> None:
+        """Ask for the first part, if none is on its way. Where nothing is at hand this waits for the answer."""
+        if not self._asked and not self._unfolded and self._wanting(limits):
+            self._ask(limits, 0, 0)
+
+    def _wanting(self, limits: Limits) -> bool:
+        return not (self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits))
+
     def step(self, limits: Limits) -> bool:
         """Do a little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
         there is enough, or no more to be had now."""
@@ -124,7 +132,7 @@ class Preparation:
             self._fold()
             return True
         if not self._asked:
-            if self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits):
+            if not self._wanting(limits):
                 return False
             self._ask(limits, 0, 0)
         claim = self._asked.popleft()[2]()

@@ -24,7 +24,7 @@ from typing import Final
 import orjson
 
 from relay.config import PlanhatConfig
-from relay.outbox.delivery import NO_CALLS_WANTED, CallPermit, Delivery, DeliveryState
+from relay.outbox.delivery import NO_CALLS_WANTED, BeginsScript, CallPermit, Delivery, DeliveryState
 from relay.planhat.outcomes import Hold
 from workers.pace.backoff import Backoff
 from workers.pace.batch_size import SizeTuner
@@ -138,6 +138,16 @@ class Pace:
         are plentiful; not for who may have to linger after an outage. `now_ms` 0: Redis's own."""
         self._asked()
         return self._delivery.permit(self.budget.allowed, self._roomy(), seize=seize, now_ms=now_ms)
+
+    def begin_permit(self, begin: BeginsScript, *, seize: bool = False) -> Callable[[], CallPermit]:
+        """Ask for a `permit` without waiting; what it gives back waits. `begin` begins a script of the lane."""
+        self._asked()
+        return self._delivery.begin_permit(begin, self.budget.allowed, self._roomy(), seize=seize)
+
+    def begin_call(self, begin: BeginsScript) -> Callable[[], object]:
+        """Count a call that is made at once, without waiting for Redis; for who knows that calls are plentiful."""
+        self._asked()
+        return self._delivery.begin_call(begin, self.budget.allowed, self._roomy())
 
     def linger_s(self, permit: CallPermit, now_ms: int = 0) -> float:
         """Return how long to gather before the call: nothing while the budget has room, and no outage has just ended."""
