@@ -123,7 +123,7 @@ class Delivery:
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
         """Give 0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
-        person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
+        person wants none. So many of a minute's calls as `at_once` (default: all) are made nearly as they come, the others
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
 

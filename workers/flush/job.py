@@ -102,7 +102,9 @@ class Job:
                     self._ask(here)
                 case Step.LINGER:
                     self._verdicts.finish()
-                    if self._pace.pause_s(here.linger_s):
+                    assert here.permit
+                    if self._pace.pause_s(here.linger_s) or here.permit.wait_ms > here.linger_s * 1000:
+                        # No call may be made yet: what is due is claimed when one may, or it would leave without what comes.
                         here = self._new_round()
                     else:
                         here.permission = Permission.GRANTED

@@ -35,8 +35,9 @@ PROBE_ITEMS: Final = 25
 RAMP_MS: Final = 60_000
 #: Between two calls right after an outage; it shrinks to nothing over RAMP_MS.
 RAMP_GAP_S: Final = 2.0
-#: Below this part of the minute's budget calls are made as they come. With half of it, the other half was so thin that at 50
-#: events a second and 150 calls a minute some waited for more than a second.
+#: Below this part of the minute's budget calls are plentiful: a quarter of them go as they come, the others are spread a little
+#: (`take_call.lua`). With half of it, the other half was so thin that at 50 events a second and 150 calls a minute some waited for
+#: more than a second.
 _ROOMY: Final = 0.4
 _LOOK_AGAIN_S: Final = 0.2
 #: Of what is stored. Another release's is not read: it is learned anew in a minute.
@@ -158,7 +159,7 @@ class Pace:
         return linger_s
 
     def _roomy(self) -> int:
-        """So many calls of a minute are made as they come; the others are spread."""
+        """So many calls of a minute are made nearly as they come; the others are spread."""
         return ceil(self.budget.allowed * _ROOMY)
 
     def take_call(self, *, stop: Callable[[], bool] = lambda: False, patience_s: float = 120.0) -> bool:
