@@ -69,4 +69,5 @@ class Ahead:
             return self._looks_at - now
         self._looks_at = now + self._apart_s
         preparation.begin()
+        preparation.step(self._limits)
         return 0.0

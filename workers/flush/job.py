@@ -289,7 +289,7 @@ class Job:
                 self._resolve([outgoing.by_external_id() for outgoing in refused], state, last=True)
             else:
                 self._verdicts.settle([hand_back(outgoing.item) for outgoing in refused])
-        if self._preparation.dry and (not len(self._preparation) or len(piece) <= PART):
+        if self._preparation.all_had and (not len(self._preparation) or len(piece) <= PART):
             # Before the next claim, which may find more of these; both are one step for Redis.
             self._verdicts.begin_finish()
 

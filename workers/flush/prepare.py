@@ -67,7 +67,6 @@ class Preparation:
         self.suspects: list[Item] = []
         self.hold: Hold | None = None
         self.claimed = 0
-        #: The last claim got less than it asked for.
         self._all_had = False
         #: Of the part at hand: what is to be folded, what is folded, what needs no call.
         self._unfolded: deque[Item] = deque()
@@ -99,8 +98,13 @@ class Preparation:
         return len(self._outgoing_items) >= limits.items or self._size >= limits.bytes
 
     @property
+    def all_had(self) -> bool:
+        """The last claim got less than it asked for."""
+        return self._all_had
+
+    @property
     def dry(self) -> bool:
-        """Nothing more is due than what is here."""
+        """Nothing more is due than what is here, and all of it is ready."""
         return self._all_had and not self._unfolded
 
     @property
