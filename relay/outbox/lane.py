@@ -76,7 +76,7 @@ class OutboxLane:
     ) -> Callable[[], Claim]:
         """Begin a `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
-        answer = self._send("claim", args)
+        answer = self.begin("claim", args)
         return lambda: self._claimed(answer())
 
     def read_available(self) -> None:
@@ -89,7 +89,9 @@ class OutboxLane:
         if self.pipe is not None:
             self.pipe.push()
 
-    def _send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+    def begin(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+        """Begin any script of the lane, in line with claims and settlements; what it gives back waits. Raises OutboxUnavailable
+        there. `corked`: it may be held back as `begin_settle` says."""
         if self.pipe is not None:
             return self.pipe.send(name, args, corked=corked).answer
         answer = self._store.run(name, args)
@@ -163,7 +165,7 @@ class OutboxLane:
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
         """Begin a `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
-        answer = self._send("settle", self._settle_args(settlements, 0), corked=True)
+        answer = self.begin("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:

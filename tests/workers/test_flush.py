@@ -18,6 +18,7 @@ from relay.planhat.report import Answer, Rejected, Report
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
+from workers.flush.call import Meanwhile
 from workers.flush.lane import Lane
 from workers.flush.prepare import FOLDED_AT_ONCE, PART, Preparation
 from workers.pace.pace import Limits
@@ -664,7 +665,7 @@ def test_what_is_sent_again_is_whole_whatever_was_done_beside_the_calls_before(
             return Rejected(400, "no such type")
         return Report(len(names), 0, 0, (), (), (), (), (), 200)
 
-    def beside(call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+    def beside(call: Callable[[], Answer], meanwhile: Meanwhile) -> Answer:
         answer = call()
         for _ in range(9 if len(bodies) > quick else 0):
             meanwhile()
