@@ -73,6 +73,25 @@ def test_a_thread_that_slept_longer_than_its_document_goes_on(kit: Kit) -> None:
     assert (texts(kit)[-1], reads(kit)) == ("text 5", 1)
 
 
+@pytest.mark.parametrize("first", ["a deletion", "a status"])
+def test_what_comes_first_of_a_forgotten_one_forgets_no_field_that_it_does_not_touch(
+    kit: Kit, first: str
+) -> None:
+    """It was read for that; what the next one touches is read then."""
+    say(kit, 1, 2)
+    forget(kit)
+    fields: dict[str, tuple[Way, Any]] = {"custom.Status": ("replace", "open")}
+    if first == "a deletion":
+        kit.record(patch(9, thread="t", kind="retract"))
+    else:
+        kit.record(patch(9, thread="t", fields=fields, message_id=""))
+    kit.run()
+    assert texts(kit) == ["text 1", "text 2"] and reads(kit) == 1
+    say(kit, 3, 4)
+    assert texts(kit) == ["text 1", "text 2", "text 3", "text 4"]
+    assert (kit.at_planhat("slack-C1-t")["subject"], reads(kit)) == ("subject 1", 2)
+
+
 def test_a_forgotten_one_whose_subject_stands_in_for_a_better_goes_on(kit: Kit) -> None:
     ways: list[tuple[int, Way]] = [(1, "fallback"), (2, "placeholder"), (3, "fallback")]
     for number, way in ways:
@@ -233,6 +252,23 @@ def test_what_senders_say_again_after_redis_was_set_back_stands_once(
     assert sorted(texts(kit)) == sorted(
         [*("text 66" if text == "text 3" else text for text in said), "text 4"]
     )
+
+
+def test_what_comes_again_out_of_order_after_redis_was_set_back_stands_once(
+    kit: Kit, redis_client: redis.Redis
+) -> None:
+    """3 and 5 were delivered and forgotten; 4, that belongs between them, was refused while Redis hung, and comes now; then 5,
+    whose sender never heard that it was accepted."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    say(kit, 1, 2)
+    held = snapshot(redis_client)
+    say(kit, 3, 5)
+    epoch.look()
+    set_back(redis_client, held)
+    epoch.look()
+    say(kit, 6, 4, 5)
+    assert texts(kit) == ["text 1", "text 2", "text 3", "text 4", "text 5", "text 6"]
 
 
 def test_what_a_replaced_server_had_delivered_is_not_said_twice(kit: Kit, redis_client: redis.Redis) -> None:

@@ -15,7 +15,7 @@ from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
-from workers.flush.rebase import rebase
+from workers.flush.rebase import meets_unknown, rebase
 from workers.flush.standing import has_pieces
 
 HISTORY_ENTRIES: Final = 20
@@ -69,7 +69,11 @@ class FoldedItem:
         patches = [Patch.decode(pending.patch) for pending in item.pending]
         # What happened before Redis was set back, and comes now, may be said again by its sender.
         again = [patch for patch in patches if patch.version <= item.since_ms * 1000]
-        unsure = document.life != item.life or (len(again) > 0 and has_pieces(document))
+        unsure = (
+            document.life != item.life
+            or (len(again) > 0 and has_pieces(document))
+            or meets_unknown(document, patches)
+        )
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
         if doubtful or any(is_nudge(pending.event_id) for pending in item.pending):
             document.sent_hash = UNKNOWN

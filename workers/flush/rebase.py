@@ -45,6 +45,7 @@ def rebase(
         # Looked for in the text as well: it is not to stand there twice.
         fold(document, [_appended(patch) for patch in repeated if patch.action == "upsert"])
     document.sent_hash = ""
+    document.based = record is not None
     if record is None:
         document.planhat_id = ""
         return document
@@ -82,6 +83,15 @@ def rebase(
         else:
             _unite(ways.setdefault(way, {}), standing)
     return document
+
+
+def meets_unknown(document: Document, coming: Sequence[Patch]) -> bool:
+    """Tell whether `coming` would overwrite what nobody has looked at: a field, or a way of it, that was not among what was read."""
+    return document.based and any(
+        way != "replace" and way not in document.registers.get(name, ())
+        for patch in coming
+        for name, (way, _) in patch.fields.items()
+    )
 
 
 def _known_values(document: Document, before: Sequence[Patch]) -> dict[str, list[Any]]:
