@@ -34,7 +34,7 @@ _WELL: Final = (
     "relay",
     "web",
 )
-_SIGNS_S: Final = 35.0
+_SIGNS_S: Final = 10.0
 _SETTLED_S: Final = 90.0
 
 
@@ -153,8 +153,7 @@ class Run:
                 self._check_sure(thread, found[0] if found else None)
 
     def _check_doctor(self) -> None:
-        """All is well, as soon as each process has given another sign of life: an idle worker waits in a call that a clock gone
-        back makes longer, until its time-out of 20 s."""
+        """All is well, as soon as each process has given another sign of life, every 5 s."""
         until = time.monotonic() + _SIGNS_S
         while True:
             checks = self.witness.doctor()

@@ -106,7 +106,8 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
             )
         except (ValueError, KeyError, TypeError):
             continue
-        if abs(now_ms - process.seen_ms) > _FORGET_MS:
+        # Not one from before the clock went back: it is given again in a moment.
+        if now_ms - process.seen_ms > _FORGET_MS:
             forgotten.append(name)
         else:
             found.append(process)
