@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from relay.outbox.epoch import Epoch
 from relay.patch import Document, fold
 from relay.planhat.report import Answer, Unavailable
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
@@ -91,6 +92,32 @@ def test_an_old_call_that_lands_last_is_found_and_mended(kit: Kit, slow: Slow) -
     run(kit)
     assert texts(kit) == ["text 1", "text 2", "text 3"] and doubted(kit) == 0
     assert kit.books() == {"accepted": 3, "delivered": 3}
+
+
+def test_a_call_that_redis_has_forgotten_and_that_lands_last_is_found_and_mended(
+    kit: Kit, slow: Slow
+) -> None:
+    """It was under way when Redis was set back, and nobody knows of it any more."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    kit.record(patch(1, thread="t"))
+    kit.run()
+    slow.keep = 1
+    kit.record(patch(2, thread="t"))
+    kit.run()
+    kit.outbox.redis.flushall()
+    epoch.look()
+    kit.record(patch(3, thread="t"))
+    kit.run()
+    assert texts(kit) == ["text 1", "text 3"] and doubted(kit) == 1
+    slow.take_up()
+    assert texts(kit) == ["text 1", "text 2"], "the old call landed last"
+    run(kit)
+    run(kit)
+    # Nor is what it brought, and what nobody here knows, overwritten.
+    assert texts(kit) == ["text 1", "text 2", "text 3"]
+    run(kit)
+    assert doubted(kit) == 0 and kit.books() == {"accepted": 1, "delivered": 1}
 
 
 def test_a_look_that_finds_all_of_it_sends_nothing(kit: Kit, slow: Slow) -> None:

@@ -30,10 +30,12 @@ def align_appended(
     stored: Mapping[str, Any],
     retracted: set[str],
     coming: Sequence[Patch],
+    *,
+    overtaken: bool = False,
 ) -> None:
     """Brings the entries of `document`'s text `name` in line with `standing`, what Planhat has of it; also where that is nothing:
     what was delivered and is gone was taken out since. `stored`: its entries as they were stored; `retracted`: messages that
-    are deleted, also by what comes."""
+    are deleted, also by what comes; `overtaken`: what is not there may have been taken out by an older call of ours."""
     entries = document.registers.setdefault(name, {}).setdefault("append", {})
     for piece in [message for message in entries if STANDING in message]:
         # Found anew: one of them may be what an event says again.
@@ -42,7 +44,8 @@ def align_appended(
     text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
     said = _said(name, coming)
     waiting = {message: [patch.fields[name][1] for patch in patches] for message, patches in said.items()}
-    _align(document, entries, stored, text, _deleted(name, retracted, stored, said), waiting)
+    deleted = _deleted(name, retracted, stored, said)
+    _align(document, entries, stored, text, deleted, waiting, overtaken=overtaken)
 
 
 def has_pieces(document: Document) -> bool:
@@ -128,6 +131,8 @@ def _align(
     text: Lines,
     deleted: Sequence[_Spoken],
     waiting: Mapping[str, Sequence[Any]],
+    *,
+    overtaken: bool,
 ) -> None:
     """Finds `entries` in `text`, in order; what is between them becomes pieces, but for what is `deleted`. An entry that was
     `stored`, hence delivered, and is not found was taken out since: what stands speaks. One that may not have been delivered
@@ -159,7 +164,7 @@ def _align(
         # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
         # the text was rewritten it may be there in other spelling.
         said = plain_document(words[0])
-        if message in stored or (nothing and said and said in whole):
+        if (message in stored and not overtaken) or (nothing and said and said in whole):
             del entries[message]
     number, at, key = 0, 0, ("", "")
     behind = {message: (time, message) for (time, message), _ in live}
