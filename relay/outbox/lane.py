@@ -107,7 +107,8 @@ class OutboxLane:
         if token:
             self.set_back = self.set_back or int(token) <= self._last_claim
             self._last_claim = int(token)
-        at, end = 6, len(answer)
+        at = 7 + int(answer[6])
+        doubted, end = frozenset(answer[7:at]), len(answer)
         while at < end:
             external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
             at += 7
@@ -137,6 +138,7 @@ class OutboxLane:
                     forgotten=document == FORGOTTEN,
                     life=life,
                     since_ms=since_ms,
+                    doubted=external_id in doubted,
                 )
             )
         self._store.clock.heard(int(answer[1]))

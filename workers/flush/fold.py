@@ -79,7 +79,6 @@ class FoldedItem:
         unsure = (
             document.life != item.life
             or (len(again) > 0 and has_pieces(document))
-            or (nudged and document.based)
             or meets_unknown(document, patches)
         )
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
@@ -98,7 +97,7 @@ class FoldedItem:
                     for patch, at_ms in accepted
                     if doubtful or at_ms <= known + _REPLACED_MS or patch.version <= known * 1000
                 ],
-                overtaken=nudged,
+                overtaken=nudged or item.doubted,
             )
             document.life = item.life
         for patch in patches:
