@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from relay.cli.doctor_redis import Check, delivery_check, line, redis_checks
+from relay.cli.doctor_redis import Check, delivery_check, history_check, line, redis_checks
 from relay.cli.output import bad, echo_json, good, shown
 from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, RelayError
@@ -69,6 +69,7 @@ def _lane_checks(context: Any, config: Any, *, reached: bool) -> Iterator[Check]
     """`context` is one lane's."""
     config = config.for_lane(context.lane) if config else None
     if reached:
+        yield history_check(context)
         yield delivery_check(context)
         yield from _problem_checks(context, config)
         yield from _source_checks(context, config)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from relay.config import Alerts, Config
+from relay.lane_name import token_place
 from relay.operations.dead.causes import cause_id, marks_of
 from relay.operations.dead.counts import DeadCounts
 from relay.operations.differences import difference_told, list_differences
@@ -53,7 +54,7 @@ def look_for_trouble(
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
     if "blocked" in alerts.about:
-        found += _blocked(delivery)
+        found += _blocked(delivery, token_place(outbox.lane_name))
     if "waiting" in alerts.about:
         found += _waiting(outbox, delivery, alerts, now_ms)
     if "new_cause" in alerts.about:
@@ -61,7 +62,11 @@ def look_for_trouble(
     if "damage" in alerts.about:
         found += _damage(outbox, now_ms)
     if "token" in alerts.about:
-        found += _token(config.for_lane(outbox.lane_name).planhat.token_expires, alerts, now_ms)
+        expires, place = (
+            config.for_lane(outbox.lane_name).planhat.token_expires,
+            token_place(outbox.lane_name),
+        )
+        found += _token(expires, place, alerts, now_ms)
     if config.lanes:
         found = [
             replace(condition, title=f"Lane {outbox.lane_name}: {condition.title}") for condition in found
@@ -83,7 +88,7 @@ def _of_the_installation(
         )
 
 
-def _blocked(delivery: Delivery) -> Iterator[Condition]:
+def _blocked(delivery: Delivery, place: str) -> Iterator[Condition]:
     state = delivery.read()
     if state.state == "blocked":
         reason = state.reason or "Planhat refused the token"
@@ -91,7 +96,7 @@ def _blocked(delivery: Delivery) -> Iterator[Condition]:
             "blocked",
             "blocked",
             f"Delivery is blocked: {reason}"[:_TEXT_CHARS],
-            "Nothing is lost: events are accepted and wait. Put a valid token into RELAY_PLANHAT_TOKEN; delivery resumes by itself.",
+            f"Nothing is lost: events are accepted and wait. Put a valid token into {place}; delivery resumes by itself.",
         )
 
 
@@ -159,7 +164,7 @@ def _damage(outbox: Outbox, now_ms: int) -> Iterator[Condition]:
         )
 
 
-def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
+def _token(expires: str, place: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
     ends = token_end(expires)
     if ends is None:
         return
@@ -171,7 +176,7 @@ def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
         f"token:{expires}" if left_s > 0 else f"token-ended:{expires}",
         "token",
         title,
-        "Make a new one in Planhat, put it into RELAY_PLANHAT_TOKEN (a file needs no restart), and set planhat.token_expires.",
+        f"Make a new one in Planhat, put it into {place} (a file needs no restart), and set planhat.token_expires.",
     )
 
 
