@@ -148,6 +148,9 @@ def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
         log_job_description=False,
     )
     worker.signs = signs
+    with suppress(RedisError, OSError):
+        # Its own, from before Redis was full, or of a container that had its name: RQ would refuse to begin.
+        connection.delete(worker.key)
     try:
         worker.work(logging_level="WARNING", with_scheduler=False)
     except RedisError as error:
