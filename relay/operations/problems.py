@@ -14,7 +14,7 @@ from relay.operations.drops import list_drops
 from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import Process, read_processes
+from relay.outbox.processes import Process, lane_refused, read_processes
 from relay.planhat.checks import check_token_age
 
 #: Causes are told of the newest letters: this is asked every few seconds.
@@ -25,7 +25,7 @@ CAUSES_TOLD: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class StandingProblem:
-    """`kind` is `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
+    """`kind` is `lane`, `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
     `count` of letters or events, `source` and `cause` (its id) where it is about one."""
 
     kind: str
@@ -60,6 +60,7 @@ def standing_problems(
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     token = config.planhat.token_expires if config else ""
     return [
+        *_refused_lane(lane_refused(alive, outbox.lane_name, now_ms=now_ms)),
         *_refused_config(alive),
         *_token(token, today),
         *_held(outbox, delivery),
@@ -123,6 +124,12 @@ def _dropped(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]
             count=row["count"],
             source=row["source"] or "",
         )
+
+
+def _refused_lane(why: str) -> Iterator[StandingProblem]:
+    if why:
+        found, _, do = why.partition(". ")
+        yield StandingProblem("lane", f"a web process takes nothing for this lane: {found}", do)
 
 
 def _refused_config(alive: Sequence[Process]) -> Iterator[StandingProblem]:

@@ -8,7 +8,7 @@ what an older release reads and writes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -77,6 +77,17 @@ def config_facts(version: str, refused: str) -> dict[str, Any]:
     """Return what a sign says of the config that its process goes by. `refused`: the first mistake of the file's, where that was not
     taken over, else ""."""
     return {"config": version, **({"config_refused": refused[:500]} if refused else {})}
+
+
+def lane_facts(refused: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a sign says of lanes that its process takes nothing for. `refused`: lane -> why."""
+    return {"lanes_refused": {lane: why[:500] for lane, why in refused.items()}} if refused else {}
+
+
+def lane_refused(processes: Sequence[Process], lane: str, *, now_ms: int) -> str:
+    """Return why a process that lives takes nothing for this lane, "" where all do."""
+    told = (process.facts.get("lanes_refused") or {} for process in processes if process.alive(now_ms))
+    return next((str(refused[lane]) for refused in told if refused.get(lane)), "")
 
 
 def leave(outbox: Outbox, who: str) -> None:

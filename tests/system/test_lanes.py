@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.outbox.owner import Ownership
 from relay.planhat.sandbox import Fault, Sandbox
 from tests.laned import TYPE, Laned, laned, wait_until
+from tests.outbox.test_outbox import entry
 
 pytestmark = pytest.mark.process
 
@@ -115,6 +117,25 @@ def test_what_names_no_lane_is_asked_of_all_or_of_the_installation(two: Laned) -
         done = two.command(*command)
         assert done.returncode == code and said in done.stdout, (command, done.stdout, done.stderr)
         assert "name one" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_lane_that_is_another_relay_s_is_told_and_holds_no_other(short_tmp: Path) -> None:
+    with laned(short_tmp, "emea", "us") as relay:
+        us = relay.outbox("us")
+        Ownership(us, "https://api.elsewhere.example", lambda: "their token").look(claim=True)
+        us.record([entry(1)])
+        relay.begin()
+        assert relay.send("hook-emea", 1).status_code == 202
+        assert relay.send("hook-us", 1).status_code == 503
+        wait_until(lambda: relay.books("emea") == {"accepted": 1, "delivered": 1}, 20)
+        said = "the keys relay:{us}: in this Redis belong to the relay of https://api.elsewhere.example"
+        ready = relay.http.get(f"{relay.url}/readyz").json()
+        assert ready["ready"] and ready["lanes"]["emea"] == "" and said in ready["lanes"]["us"]
+        wait_until(lambda: said in " ".join(relay.api("stats")["warnings"]), 10)
+        checks = json.loads(relay.command("doctor", "--json").stdout)["checks"]
+        assert [check["check"] for check in checks if said in check["found"]] == ["us: lane"]
+        # Whoever it is who is refused, the way out is to be read there.
+        assert "relay adopt" in relay.command("stats").stdout
 
 
 def test_a_redis_that_hangs_makes_nobody_wait_for_each_lane(two: Laned) -> None:

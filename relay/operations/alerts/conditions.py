@@ -19,7 +19,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import delivering, read_processes
+from relay.outbox.processes import Process, delivering, lane_refused, read_processes
 
 #: Differences at Planhat that are told by themselves; more are counted.
 _DIFFERENCES: Final = 20
@@ -53,7 +53,9 @@ def look_for_trouble(
     first = not config.lanes or outbox.lane_name == config.lane_names[0]
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
+    processes = read_processes(outbox, now_ms=now_ms)
     if "blocked" in alerts.about:
+        found += _refused(lane_refused(processes, outbox.lane_name, now_ms=now_ms))
         found += _blocked(delivery, token_place(outbox.lane_name))
     if "waiting" in alerts.about:
         found += _waiting(outbox, delivery, alerts, now_ms)
@@ -72,20 +74,25 @@ def look_for_trouble(
             replace(condition, title=f"Lane {outbox.lane_name}: {condition.title}") for condition in found
         ]
     if first:
-        found += _of_the_installation(outbox, alerts, damaged, now_ms)
+        found += _of_the_installation(outbox, alerts, damaged, processes, now_ms)
     return {condition.name: condition for condition in found}
 
 
 def _of_the_installation(
-    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], now_ms: int
+    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], processes: Sequence[Process], now_ms: int
 ) -> Iterator[Condition]:
-    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
+    silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
     if silent and "blocked" in alerts.about:
         yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
     for sentence in damaged if "damage" in alerts.about else ():
         yield Condition(
             f"file:{sentence[:80]}", "damage", "A file of the relay's is damaged", sentence[:_TEXT_CHARS]
         )
+
+
+def _refused(why: str) -> Iterator[Condition]:
+    if why:
+        yield Condition("refused", "blocked", "Nothing is taken: the keys in Redis are another relay's", why)
 
 
 def _blocked(delivery: Delivery, place: str) -> Iterator[Condition]:
