@@ -211,7 +211,7 @@ class Witness:
         began = time.monotonic()
         if self.senders is None or not self.senders.insist(event, body):
             return
-        name = event_id("slack", event.event_id)
+        name, found = event_id("slack", event.event_id), None
         while time.monotonic() - began < MOVES_S:
             try:
                 found = self.house.outbox().events.get(name)
@@ -223,7 +223,10 @@ class Witness:
                 return
             time.sleep(0.05)
         self.hold(
-            "goes on", False, f"an event was not delivered within {MOVES_S:.0f} s after {what}: {self.lane()}"
+            "goes on",
+            False,
+            f"{event.event_id} of {event.ts} was not delivered within {MOVES_S:.0f} s after {what}: {found and found[0]}, "
+            f"{self.house.spooled()} in the spool, {self.lane()}",
         )
 
     def lane(self) -> dict[str, Any]:
@@ -242,6 +245,12 @@ class Witness:
             "bells": client.lrange("rq:queue:flush", 0, -1),
             "workers": client.smembers("rq:workers"),
             "calls": client.zcard(prefix + keys.CALLS),
+            "pending": outbox.pending_items(),
+            "held": client.hlen(prefix + keys.HELD),
+            "due now": client.zcount(prefix + keys.due("slack"), "-inf", outbox.now_ms()),
+            "last calls": [
+                (call["operation"], call.get("status")) for call in list(self.sandbox.calls)[-12:]
+            ],
         }
 
     def step(self, during: str) -> None:
