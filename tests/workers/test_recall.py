@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
 from relay.outbox.epoch import Epoch, read_life
+from relay.outbox.items import Item, Later, Pending
 from relay.outbox.scripts import run_script
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import MARK_YEAR_S
+from relay.patch import Patch
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.registers import Way
 from tests.flushing import Kit, patch
+from workers.flush.fold import FoldedItem
+from workers.flush.prepare import PART
+from workers.flush.recall import READS_PER_PART, Recall
 from workers.flush.recognise import recognise_delivered
 
 _TEXT = re.compile(r"text \d+")
@@ -306,6 +312,60 @@ def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     redis_client.delete(kit.outbox.prefix + "wake")
     kit.run()
     assert texts(kit) == ["text 1", "text 2", "text 3", "text 4"]
+
+
+class Line:
+    """So many forgotten conversations, claimed as they come due; each reading takes 3 ms, each job 100 ms beside."""
+
+    def __init__(self, count: int, per_minute: int) -> None:
+        self.now_ms, self.read_at_ms = 1_800_000_000_000, list[int]()
+        self.due = {f"x{number}": self.now_ms for number in range(count)}
+        self._recall = Recall(
+            self, call=lambda: True, gap_ms=lambda: 120_000 / per_minute, metrics=cast("SharedMetrics", self)
+        )
+
+    def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]:
+        self.now_ms += 3
+        self.read_at_ms.append(self.now_ms)
+        return {"_id": key}
+
+    def add(self, name: str, labels: Mapping[str, str], number: float = 1) -> None:
+        pass
+
+    def job(self) -> None:
+        self.now_ms = max(self.now_ms, min(self.due.values()))
+        ready = [name for name, at_ms in self.due.items() if at_ms <= self.now_ms]
+        for start in range(0, len(ready), PART):
+            folded = [FoldedItem.of(self._item(name)) for name in ready[start : start + PART]]
+            read, settlements, _ = self._recall.read(folded, self.now_ms)
+            for item, _ in read:
+                del self.due[item.external_id]
+            for one in settlements:
+                self.due[one.item.external_id] = one.due_ms if isinstance(one, Later) else 0
+        self.now_ms += 100
+
+    def _item(self, name: str) -> Item:
+        said = Patch(name, "evt_1", "slack", 1, "", {"subject": ("first", "x")})
+        pending = (Pending("evt_1", "slack", self.now_ms, said.encode()),)
+        return Item(name, "slack", "1", 0, 0, self.now_ms, None, pending, forgotten=True, life=1)
+
+
+@pytest.mark.parametrize(("count", "per_minute"), [(300, 200), (1_000, 6_000)])
+def test_readings_take_half_the_budget_neither_more_nor_much_less(count: int, per_minute: int) -> None:
+    """Also after the worker has stood still for a while, so that all are due at once."""
+    line = Line(count, per_minute)
+    began_ms = line.now_ms
+    for _ in range(3):
+        line.job()
+        line.now_ms += 3_000
+    while line.due:
+        line.job()
+    least_s = count * 120 / per_minute
+    assert (line.now_ms - began_ms) / 1000 < 1.3 * least_s + 9
+    half = per_minute / 2
+    for number, at_ms in enumerate(line.read_at_ms):
+        within = sum(began < at_ms + 60_000 for began in line.read_at_ms[number:])
+        assert within <= half + 2 * READS_PER_PART
 
 
 @pytest.mark.parametrize("count", [2_000, 20_000])
