@@ -67,6 +67,7 @@ def standing_problems(
         *_dropped(outbox, config),
         *_dead(outbox),
         *_releases(alive),
+        *_newer(outbox.newer_count(now_ms=now_ms)),
     ]
 
 
@@ -170,4 +171,15 @@ def _releases(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     if len(releases) > 1:
         yield StandingProblem(
             "releases", f"several releases are running: {', '.join(releases)}", "finish the update of all"
+        )
+
+
+def _newer(count: int) -> Iterator[StandingProblem]:
+    if count:
+        waits = "1 conversation waits" if count == 1 else f"{count:,} conversations wait"
+        yield StandingProblem(
+            "releases",
+            f"{waits} for workers of a newer release, which wrote something of them",
+            "update the workers; nothing of it is lost",
+            count=count,
         )

@@ -178,11 +178,6 @@ def _warnings(stats: Mapping[str, Any], silent: str, token: str) -> list[str]:
         found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
-    if stats["newer_records"]:
-        found.append(
-            f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
-            "the workers; nothing of it is lost."
-        )
     life = stats["life"]
     if life["number"] and (life["unsure"] or life["recent"]):
         found.append(
