@@ -248,9 +248,14 @@ class Witness:
             "pending": outbox.pending_items(),
             "held": client.hlen(prefix + keys.HELD),
             "due now": client.zcount(prefix + keys.due("slack"), "-inf", outbox.now_ms()),
+            "tune": client.hgetall(prefix + keys.TUNE),
+            "claims": client.hgetall(prefix + keys.HELD),
+            "faults": [str(fault) for fault in list(self.sandbox.faults.all)],
             "last calls": [
-                (call["operation"], call.get("status")) for call in list(self.sandbox.calls)[-12:]
+                {name: value for name, value in call.items() if name != "bytes"}
+                for call in list(self.sandbox.calls)[-12:]
             ],
+            "log": (self.house.folder / "work.log").read_text(errors="replace")[-1_500:],
         }
 
     def step(self, during: str) -> None:
