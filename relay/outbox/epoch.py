@@ -80,6 +80,8 @@ class Epoch:
         self._good_ms = 0
         self._told_set_back = False
         self._told_lost = 0
+        #: What was told to `look` when it noticed last: it is accounted for.
+        self._accounted = 0
 
     def set_back(self, seen_ms: int = 0, lost: int = 0) -> None:
         """Note that somebody knows more than Redis does; the next look says so. `seen_ms`: all was well until then; `lost`:
@@ -95,7 +97,7 @@ class Epoch:
         before, good_ms = self._number, self._good_ms
         stored = self._run("look", "")
         grown = (int(stored[1]), int(stored[2]), int(stored[3]))
-        accepted = max(accepted, self._grown[0])
+        told, accepted = accepted, max(accepted if accepted != self._accounted else 0, self._grown[0])
         what, lost = "", 0
         if self._epoch and stored[0] != self._epoch:
             what, lost = FLUSHED, accepted
@@ -117,6 +119,7 @@ class Epoch:
         self._told_set_back, self._told_lost = False, 0
         if not what:
             return None
+        self._accounted = told
         self._outbox.lane.forget_claims()
         noted = self._run("changed", what, number=before, good_ms=good_ms or int(stored[6]), lost=lost)
         self._number = int(noted[5])

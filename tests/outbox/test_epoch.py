@@ -100,6 +100,20 @@ def test_who_notices_later_and_knows_of_more_counts_the_rest(short_tmp: Path) ->
         server.stop()
 
 
+def test_what_a_process_knew_of_is_told_once(outbox: Outbox, redis_client: redis.Redis) -> None:
+    """The door goes by what its last write was answered, also long after Redis has forgotten that."""
+    epoch = Epoch(outbox)
+    epoch.look()
+    outbox.record([entry(number) for number in range(5)])
+    redis_client.flushall()
+    assert epoch.look(accepted=5) == Change(FLUSHED, lost=5, first=True, more_lost=5)
+    assert [epoch.look(accepted=5) for _ in range(3)] == [None] * 3
+    outbox.record([entry(number) for number in range(7)])
+    assert epoch.look(accepted=7) is None
+    redis_client.decrby(outbox.prefix + "accepted", 3)
+    assert epoch.look(accepted=7) == Change(SET_BACK, lost=3, first=True, more_lost=3)
+
+
 def test_traffic_that_goes_on_hides_nothing(short_tmp: Path) -> None:
     """The counters have long passed what they were when somebody looks again; its own look is what is gone."""
 

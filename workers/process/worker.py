@@ -59,6 +59,7 @@ class RelayWorker(SimpleWorker):
             # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
             self.connection.delete(self.key)
             self.register_birth()  # type: ignore[no-untyped-call]
+            self.signs.again()
             log("worker.registered_again", level=logging.WARNING, name=self.name)
         super().heartbeat(timeout, pipeline)
 
