@@ -206,8 +206,9 @@ class Witness:
             self.hold("delivered", true, f"{event.event_id} of {thread.external_id} is not in {text[:200]!r}")
 
     def moves(self, what: str) -> None:
-        """An event that comes now is delivered soon."""
-        event, body = self.said.next(self._chance)
+        """An event that comes now is delivered soon. Of a new conversation: another may wait for the next release, which has
+        written something of it."""
+        event, body = self.said.next(self._chance, fresh=True)
         began = time.monotonic()
         if self.senders is None or not self.senders.insist(event, body):
             return
@@ -248,14 +249,14 @@ class Witness:
             "pending": outbox.pending_items(),
             "held": client.hlen(prefix + keys.HELD),
             "due now": client.zcount(prefix + keys.due("slack"), "-inf", outbox.now_ms()),
-            "tune": client.hgetall(prefix + keys.TUNE),
-            "claims": client.hgetall(prefix + keys.HELD),
-            "faults": [str(fault) for fault in list(self.sandbox.faults.all)],
             "last calls": [
-                {name: value for name, value in call.items() if name != "bytes"}
-                for call in list(self.sandbox.calls)[-12:]
+                tuple(call.get(name) for name in ("at", "operation", "status", "items", "fault"))
+                for call in list(self.sandbox.calls)[-15:]
             ],
-            "log": (self.house.folder / "work.log").read_text(errors="replace")[-1_500:],
+            "log": (self.house.folder / "work.log").read_text(errors="replace")[-1_000:],
+            "tune": client.hgetall(prefix + keys.TUNE),
+            "faults": len(self.sandbox.faults.all),
+            "claims": client.hgetall(prefix + keys.HELD),
         }
 
     def step(self, during: str) -> None:
