@@ -254,6 +254,7 @@ class Witness:
                 for call in list(self.sandbox.calls)[-15:]
             ],
             "log": (self.house.folder / "work.log").read_text(errors="replace")[-1_000:],
+            "newer": outbox.newer_count(),
             "tune": client.hgetall(prefix + keys.TUNE),
             "faults": len(self.sandbox.faults.all),
             "claims": client.hgetall(prefix + keys.HELD),
