@@ -138,6 +138,7 @@ def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
     from relay.operations.problems import standing_problems
 
     names = {
+        "lane": "lane",
         "dead": "dead letters",
         "held": "held",
         "drop": "drops",

@@ -63,7 +63,7 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
 
 
 def history_check(context: Any) -> Check:
-    """Return whether Redis is what it was, as a lane's keys tell."""
+    """Return whether Redis is what it was, as far as a lane knows."""
     from relay.operations.stats import life_told
 
     life = life_told(context.outbox)

@@ -16,7 +16,7 @@ from relay.operations.left_lanes import left_lanes
 from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import Process, read_processes
+from relay.outbox.processes import Process, lane_refused, read_processes
 from relay.planhat.checks import check_token_age
 
 #: Causes are told of the newest letters: this is asked every few seconds.
@@ -27,7 +27,7 @@ CAUSES_TOLD: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class StandingProblem:
-    """`kind` is `dead`, `held`, `drop`, `config`, `token`, `lanes` or `releases`; `found` and `do` are sentences without a full stop.
+    """`kind` is `lane`, `lanes`, `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
     `count` of letters or events, `source` and `cause` (its id) where it is about one."""
 
     kind: str
@@ -63,6 +63,7 @@ def standing_problems(
     token = config.planhat.token_expires if config else ""
     option = lane_option(outbox.lane_name, config)
     return [
+        *_refused_lane(lane_refused(alive, outbox.lane_name, now_ms=now_ms)),
         *_refused_config(alive),
         *_token(token, today),
         *_left(outbox, config),
@@ -70,6 +71,7 @@ def standing_problems(
         *_dropped(outbox, config),
         *_dead(outbox, option),
         *_releases(alive),
+        *_newer(outbox.newer_count(now_ms=now_ms)),
     ]
 
 
@@ -134,6 +136,12 @@ def _dropped(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]
         )
 
 
+def _refused_lane(why: str) -> Iterator[StandingProblem]:
+    if why:
+        found, _, do = why.partition(". ")
+        yield StandingProblem("lane", f"a web process takes nothing for this lane: {found}", do)
+
+
 def _refused_config(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     refused: dict[str, list[str]] = {}
     for process in alive:
@@ -172,4 +180,15 @@ def _releases(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     if len(releases) > 1:
         yield StandingProblem(
             "releases", f"several releases are running: {', '.join(releases)}", "finish the update of all"
+        )
+
+
+def _newer(count: int) -> Iterator[StandingProblem]:
+    if count:
+        waits = "1 conversation waits" if count == 1 else f"{count:,} conversations wait"
+        yield StandingProblem(
+            "releases",
+            f"{waits} for workers of a newer release, which wrote something of them",
+            "update the workers; nothing of it is lost",
+            count=count,
         )

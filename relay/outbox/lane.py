@@ -109,7 +109,8 @@ class OutboxLane:
         if token:
             self.set_back = self.set_back or int(token) <= self._last_claim
             self._last_claim = int(token)
-        at, end = 6, len(answer)
+        at = 7 + int(answer[6])
+        doubted, end = frozenset(answer[7:at]), len(answer)
         while at < end:
             head, at = answer[at : at + 8], at + 8
             external_id, source, crashes, refusals, first_ms, document, count, events = head
@@ -138,6 +139,7 @@ class OutboxLane:
                     forgotten=document == FORGOTTEN,
                     life=life,
                     since_ms=since_ms,
+                    doubted=external_id in doubted,
                 )
             )
         self._store.clock.heard(int(answer[1]))

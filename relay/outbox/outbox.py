@@ -194,11 +194,15 @@ class Outbox(Store):
         )
 
     def newer_count(self, *, now_ms: int = 0) -> int:
-        """Return conversations that wait because only a newer release reads what it wrote of them."""
+        """Return conversations that wait because only a newer release reads what it wrote of them: found so lately, and still there."""
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
-            number: Any = self.redis.zcount(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
-        return int(number)
+            names: Any = self.redis.zrangebyscore(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
+            waiting = 0
+            for start in range(0, len(names), 1_000):
+                part: Any = self.redis.zmscore(self.prefix + keys.WAITING, names[start : start + 1_000])
+                waiting += sum(score is not None for score in part)
+        return waiting
 
     def document(self, external_id: str) -> bytes | None:
         with reaching_redis():

@@ -54,7 +54,7 @@ class Recorder:
     Redis did not take.
 
     `durable`: how a write is confirmed, to be told what is found of the server. `refusal`: why nothing may be written now, "" if it may.
-    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `replicas()`: how many are to have
+    `set_back` is told, with the time until which all was well, that Redis knows so many events less than it did. `replicas()`: how many are to have
     each write."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Recorder:
         rang: Callable[[int], None],
         failed: Callable[[], None] = lambda: None,
         wait_aof: bool = True,
-        set_back: Callable[[int], None] = lambda seen_ms: None,
+        set_back: Callable[[int, int], None] = lambda seen_ms, lost: None,
         room: WriteRoom | None = None,
         replicas: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -87,6 +87,11 @@ class Recorder:
         self._away_because = ""
         #: Runs while Redis hangs.
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many events Redis said last that it had ever accepted."""
+        return self._total
 
     def reconnected(self) -> None:
         """Forget what was known of the server."""
@@ -212,7 +217,7 @@ class Recorder:
         if not total:
             return
         if total - mine < self._total:
-            self._set_back(self._total_ms)
+            self._set_back(self._total_ms, self._total - (total - mine))
         self._total, self._total_ms = total, now_ms
 
     def _stumble(self, error: RedisError | OSError, loop: asyncio.AbstractEventLoop) -> None:

@@ -102,4 +102,4 @@ class WebLane:
 
     def look_for_a_restored_redis(self) -> None:
         """Look whether Redis was set back, and tell of it. Raises OutboxUnavailable."""
-        tell(self._epoch.look(), self.metrics)
+        tell(self._epoch.look(self.recorder.total), self.metrics)

@@ -47,7 +47,7 @@ from relay.outbox.veil_key import VeilKey
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.sources.base import Inbound
-from tests.acl import ACL
+from tests.acl import documented_rights
 from tests.door.test_redaction import mail
 from tests.operating import Shop, slack_message
 from tests.outbox.servers import admin, as_user
@@ -532,7 +532,7 @@ def test_a_user_who_may_not_rewrite_the_file_is_told_what_still_holds_it(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Outbox(redis.Redis.from_url(server.url)).record([entry(1, ANN)])
-    user = f"user plain on >word {ACL.format(prefix='relay')}".split()
+    user = f"user plain on >word {documented_rights()}".split()
     admin(server).execute_command("ACL", "SETUSER", *user[1:])  # type: ignore[no-untyped-call]
     monkeypatch.setenv("RELAY_REDIS_URL", as_user(server, "plain"))
     done = CliRunner().invoke(cli, ["erase", "--email", ANN, "--yes", "--json"])

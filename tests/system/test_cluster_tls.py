@@ -17,14 +17,14 @@ from relay.errors import SettingsInvalid
 from relay.outbox.connection import connect
 from relay.outbox.reasons import unavailable_reason
 from relay.planhat.sandbox import Fault
-from tests.acl import ACL
+from tests.acl import documented_rights
 from tests.laned import laned, wait_until
 
 pytestmark = pytest.mark.process
 
 PASSWORD = "only/for@these: tests%"
 SAID = "only%2Ffor%40these%3A%20tests%25"
-RULES = ACL.format(prefix="relay").replace("rq:*", "{rq}:*") + " +cluster|slots"
+RULES = documented_rights(clustered=True)
 USERS = {
     "relay": RULES,
     "blind": RULES.replace(" +cluster|slots", ""),

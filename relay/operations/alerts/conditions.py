@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from relay.config import Alerts, Config
+from relay.lane_name import token_place
 from relay.operations.dead.causes import cause_id, marks_of
 from relay.operations.dead.counts import DeadCounts
 from relay.operations.differences import difference_told, list_differences
@@ -20,7 +21,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import delivering, read_processes
+from relay.outbox.processes import Process, delivering, lane_refused, read_processes
 
 #: Differences at Planhat that are told by themselves; more are counted.
 _DIFFERENCES: Final = 20
@@ -53,11 +54,13 @@ def look_for_trouble(
         return {}
     lane, option = outbox.lane_name, lane_option(outbox.lane_name, config)
     #: Where the lane's token is written.
-    place = f"lanes.{lane}.token" if config.lanes else "RELAY_PLANHAT_TOKEN"
+    place = token_place(lane)
     first = lane == config.lane_names[0]
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
+    processes = read_processes(outbox, now_ms=now_ms)
     if "blocked" in alerts.about:
+        found += _refused(lane_refused(processes, lane, now_ms=now_ms))
         found += _blocked(delivery, place)
     if "waiting" in alerts.about:
         found += _waiting(outbox, delivery, alerts, option, now_ms)
@@ -70,16 +73,16 @@ def look_for_trouble(
     if config.lanes:
         found = [replace(condition, title=f"Lane {lane}: {condition.title}") for condition in found]
     if first:
-        found += _of_the_installation(outbox, alerts, damaged, now_ms)
+        found += _of_the_installation(outbox, alerts, damaged, processes, now_ms)
         if "waiting" in alerts.about:
             found += _left(outbox, config.lane_names)
     return {condition.name: condition for condition in found}
 
 
 def _of_the_installation(
-    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], now_ms: int
+    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], processes: Sequence[Process], now_ms: int
 ) -> Iterator[Condition]:
-    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
+    silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
     if silent and "blocked" in alerts.about:
         yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
     for sentence in damaged if "damage" in alerts.about else ():
@@ -100,6 +103,11 @@ def _left(outbox: Outbox, lanes: Sequence[str]) -> Iterator[Condition]:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _refused(why: str) -> Iterator[Condition]:
+    if why:
+        yield Condition("refused", "blocked", "Nothing is taken: the keys in Redis are another relay's", why)
 
 
 def _blocked(delivery: Delivery, place: str) -> Iterator[Condition]:
