@@ -43,6 +43,11 @@ class OutboxLane:
         clock says."""
         return int(self._store.run("ring", [now_ms, WAKE_MS, "clock" if clock else ""]))
 
+    def begin(self, generation: int, ttl_ms: int = 3_000) -> int:
+        """Take the lane for the job of `generation`; the generation that it works with, 0 where somebody else has the lane. It is a new one
+        where that of the job is the lane's no more, and nobody has begun since."""
+        return int(self._store.run("own", [generation, ttl_ms, "begin"]))
+
     def own(self, generation: int, ttl_ms: int = 3_000) -> bool:
         return bool(self._store.run("own", [generation, ttl_ms, "own"]))
 
