@@ -29,11 +29,10 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
     cell = Cell(f"nothing to do for {chosen.seconds:g} s{of_lanes}")
     with tempfile.TemporaryDirectory(prefix="rb-") as name:
         folder = Path(name)
-        config = write_config(folder, calls_per_minute=150, lanes=lanes)
         with (
             redis_server(folder) as store,
-            web_server(config, store.url) as web,
             Sink(folder) as sink,
+            web_server(config := _config(folder, lanes, sink), store.url) as web,
             Workers(config, store.url, sink) as workers,
             bare_server(folder) as bare,
         ):
@@ -57,6 +56,10 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                     }
                 )
     return [cell]
+
+
+def _config(folder: Path, lanes: list[str], sink: Sink) -> Path:
+    return write_config(folder, calls_per_minute=150, lanes=lanes, lanes_url=f"http://127.0.0.1:{sink.port}")
 
 
 def _open_lanes(web: Server, workers: Workers, sink: Sink, lanes: list[str]) -> dict[str, float]:

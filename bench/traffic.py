@@ -49,10 +49,13 @@ GROUP = 64
 _VARIETY = 1_000
 
 
-def write_config(folder: Path, *, calls_per_minute: int = 10_000, lanes: Sequence[str] = ()) -> Path:
-    """10,000 calls a minute: the pace is not what is measured. `lanes`: several, each with a source of its name, all of one address."""
+def write_config(
+    folder: Path, *, calls_per_minute: int = 10_000, lanes: Sequence[str] = (), lanes_url: str = ""
+) -> Path:
+    """10,000 calls a minute: the pace is not what is measured. `lanes`: several, each with a source of its name, all of one Planhat's
+    address, `lanes_url`."""
     file = folder / "relay.yaml"
-    told = "".join(f"  {name}: {{token: token-of-{name}}}\n" for name in lanes)
+    told = "".join(f"  {name}: {{url: '{lanes_url}', token: token-of-{name}}}\n" for name in lanes)
     sources = "".join(
         f"  {name or 'slack'}: {{adapter: slack, secrets: [{SECRET}], type: Slack thread{f', lane: {name}' if name else ''}}}\n"
         for name in lanes or ("",)

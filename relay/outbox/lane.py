@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from sys import intern
 from typing import Any
 
-from relay.errors import NewerRecord
+from relay.errors import NewerRecord, OutboxUnavailable
 from relay.outbox.items import Claim, Done, Item, Later, Settled, Settlement
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import run_script_over
 from relay.outbox.store import ITEMS_PER_SCRIPT, Store, script_parts
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -226,8 +226,9 @@ class OutboxLane:
         return [*limits, int(stay), self._store.retention.mark_years]
 
 
-def ring_lanes(stores: Sequence[Store]) -> list[int]:
-    """Return `OutboxLane.ring` of several lanes that lie behind one client, in one round trip; of one that failed 0. Raises
-    OutboxUnavailable."""
-    answers = run_script_over(stores[0].redis, "ring", [store.prefix for store in stores], [0, WAKE_MS, ""])
-    return [answer if isinstance(answer, int) else 0 for answer in answers]
+def ring_lanes(servers: LaneServers, stores: Sequence[Store]) -> list[int | OutboxUnavailable]:
+    """Return `OutboxLane.ring` of several lanes, one round trip for each server; of one that did not answer the error."""
+    return [
+        one if isinstance(one, OutboxUnavailable) else int(one)
+        for one in servers.ask("ring", stores, lambda place: (0, WAKE_MS, ""))
+    ]

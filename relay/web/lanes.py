@@ -11,7 +11,9 @@ import redis.asyncio
 from relay.config import Config
 from relay.errors import NotOurs, OutboxUnavailable, OverRate
 from relay.operations.lanes import LaneTenant, lane_tenant
+from relay.operations.ownership import glance_together
 from relay.outbox.items import Entry, Recorded
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.recorder import Recorder
 from relay.outbox.store import Retention
 from relay.settings import Settings
@@ -28,6 +30,7 @@ class WebLanes:
     def __init__(self, settings: Settings, open_lane: Callable[[str, LaneTenant], WebLane]) -> None:
         self._settings = settings
         self._open = open_lane
+        self._servers = LaneServers()
         self._held: dict[str, WebLane] = {}
         self._now: tuple[WebLane, ...] = ()
         #: Whether the file has `lanes:`: then what is shown names its lane.
@@ -70,6 +73,20 @@ class WebLanes:
                 return
             refused = relation.sentence
         raise NotOurs(refused)
+
+    def strangers(self) -> dict[str, str]:
+        """Give lane -> why it is not ours, of those that are not. Raises OutboxUnavailable."""
+        found = {}
+        lanes = self._now
+        relations = glance_together(self._servers, [lane.guard for lane in lanes])
+        for lane, relation in zip(lanes, relations, strict=True):
+            if isinstance(relation, OutboxUnavailable):
+                if not lane.apart:
+                    raise relation
+                # Its own writes find out; the other lanes' node may be well.
+            elif relation.sentence:
+                found[lane.name] = relation.sentence
+        return found
 
     async def close(self) -> None:
         """Waits until everything that was handed in has its answer."""

@@ -13,6 +13,7 @@ import redis
 from relay.errors import OutboxUnavailable
 from relay.outbox.items import Claim, Done
 from relay.outbox.lane import ring_lanes
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.pipe import MOST_OUTSTANDING, Pipe
 from tests.outbox.test_outbox import done, entry
@@ -225,12 +226,13 @@ def test_a_lane_at_rest_holds_no_connection(redis_client: redis.Redis) -> None:
     path = redis_client.connection_pool.connection_kwargs["path"]
     client = redis.Redis(unix_socket_path=path, max_connections=3)
     lanes = [Outbox(client, lane=f"lane{number}", piped=True) for number in range(6)]
-    assert ring_lanes(lanes) == [0] * 6
+    servers = LaneServers()
+    assert ring_lanes(servers, lanes) == [0] * 6
     for number, outbox in enumerate(lanes):
         outbox.record([entry(n) for n in range(number + 1)])
         outbox.lane.release(1)
-    assert ring_lanes(lanes) == [2] * 6, "each has something due"
-    assert ring_lanes(lanes) == [0] * 6, "and is owned by now"
+    assert ring_lanes(servers, lanes) == [2] * 6, "each has something due"
+    assert ring_lanes(servers, lanes) == [0] * 6, "and is owned by now"
     for turn in range(2):
         for number, outbox in enumerate(lanes):
             assert len(names(begin(outbox, 2)())) == (0 if turn else number + 1)
