@@ -127,18 +127,20 @@ def inbounds(requests: list[bytes]) -> list[Inbound]:
     return made
 
 
-def intake_of(config: Path) -> tuple[Intake, Source]:
+def intake_of(config: Path, source: str = "slack") -> tuple[Intake, Source]:
     """The mapping side of the door, without the outbox behind it."""
     house = furnish(*load(str(config), {"RELAY_ALLOW_WEAK_SECRETS": "true"}))
-    return Intake(house, records=None), house.sources["slack"]  # type: ignore[arg-type]
+    return Intake(house, records=None), house.sources[source]  # type: ignore[arg-type]
 
 
-def entries(config: Path, events: int, *, conversations: int = 0, start: int = 0) -> list[Entry]:
-    """What the door would write for so many messages."""
-    intake, source = intake_of(config)
+def entries(
+    config: Path, events: int, *, conversations: int = 0, start: int = 0, source: str = "slack"
+) -> list[Entry]:
+    """What the door would write for so many messages of one source."""
+    intake, of = intake_of(config, source)
     now_s = time.time()
     requests = slack_requests(events, threads=conversations if conversations < events else 0, start=start)
-    return [intake.map(source, inbound, now_s=now_s)[0][0] for inbound in inbounds(requests)]
+    return [intake.map(of, inbound, now_s=now_s)[0][0] for inbound in inbounds(requests)]
 
 
 def many_entries(config: Path, *, series: int = 0) -> Iterator[Entry]:

@@ -52,7 +52,6 @@ class Storm:
         self.world = world or World()
         self.world.storms.append(self)
         self.outbox = Outbox(client, lane=lane)
-        #: A person has held it.
         self.paused = False
         self.planhat = Planhat(style=self.chance.choice(STYLES))
         self.patches: dict[str, list[Patch]] = defaultdict(list)
@@ -157,6 +156,7 @@ class Storm:
         )
         self.forgotten |= self.recorded() - recorded
         self.snapshot, self.was_set_back = None, True
+        self.paused = Delivery(self.client, lane=self.lane).read().state == "paused"
         self.tally.set_back += 1
         self.tally.forgotten += accepted - now
         if self.chance.random() < 0.5:
