@@ -35,6 +35,7 @@ cluster-port {bus}
 cluster-config-file nodes.conf
 cluster-node-timeout {timeout_ms}
 cluster-replica-validity-factor 0
+cluster-require-full-coverage {coverage}
 appendonly yes
 appendfsync {fsync}
 save ""
@@ -85,10 +86,15 @@ class ClusterServers:
         node_timeout_ms: int = 1_000,
         fsync: str = "always",
         starts: Sequence[int] = (),
+        coverage: bool = True,
     ) -> None:
-        """`starts`: the first slot of each master; left out: equal parts."""
+        """`starts`: the first slot of each master; left out: equal parts. `coverage`: a shard that is away closes all."""
         self._binary = binary or find_server()
-        self._settings = {"timeout_ms": node_timeout_ms, "fsync": fsync}
+        self._settings = {
+            "timeout_ms": node_timeout_ms,
+            "fsync": fsync,
+            "coverage": "yes" if coverage else "no",
+        }
         self.nodes = _places(folder, masters * (1 + replicas))
         self._starts = [*(starts or (SLOTS * at // masters for at in range(masters))), SLOTS]
         self._write(masters)
