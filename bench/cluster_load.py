@@ -54,16 +54,7 @@ class Relay:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        url = self._stack.enter_context(running(self.sandbox))
-        self.environ = {
-            "RELAY_CONFIG": str(self.folder / "relay.yaml"),
-            "RELAY_REDIS_URL": self.redis_url,
-            "RELAY_PLANHAT_URL": url,
-            "RELAY_PLANHAT_TOKEN": "sandbox",
-            "RELAY_ALLOW_WEAK_SECRETS": "true",
-            "RELAY_PORT": str(self.port),
-            "RELAY_LOG_LEVEL": "warning",
-        }
+        self.environ = self.environ_of(self._stack.enter_context(running(self.sandbox)))
         for name, module in (("web", ["relay.cli", "serve"]), ("work", ["workers"])):
             command = [sys.executable, "-m", *module]
             self.processes.append(
@@ -76,6 +67,22 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def environ_of(self, planhat_url: str) -> dict[str, str]:
+        """What its processes are told."""
+        return {
+            "RELAY_CONFIG": str(self.folder / "relay.yaml"),
+            "RELAY_REDIS_URL": self.redis_url,
+            "RELAY_PLANHAT_URL": planhat_url,
+            "RELAY_PLANHAT_TOKEN": "sandbox",
+            "RELAY_ALLOW_WEAK_SECRETS": "true",
+            "RELAY_PORT": str(self.port),
+            "RELAY_LOG_LEVEL": "warning",
+        }
+
+    def place(self) -> int:
+        """The port that a sender posts to now."""
+        return self.port
 
     def readyz(self) -> tuple[int, dict[str, Any]]:
         """Its status and its JSON."""
@@ -230,7 +237,7 @@ class Load:
             "X-Slack-Signature": f"v0={digest}",
         }
         began, status = time.monotonic(), 0
-        connection = http.client.HTTPConnection("127.0.0.1", self._relay.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self._relay.place(), timeout=20)
         try:
             connection.request("POST", "/hooks/slack", body, headers)
             status = connection.getresponse().status

@@ -36,6 +36,7 @@ cluster-port {bus}
 cluster-config-file nodes.conf
 cluster-node-timeout {timeout_ms}
 cluster-replica-validity-factor 0
+cluster-require-full-coverage {coverage}
 appendonly yes
 appendfsync {fsync}
 save ""
@@ -89,11 +90,17 @@ class ClusterServers:
         fsync: str = "always",
         starts: Sequence[int] = (),
         secured: Secured | None = None,
+        coverage: bool = True,
     ) -> None:
-        """`starts`: the first slot of each master; left out: equal parts. `secured`: they speak TLS alone, and know users."""
+        """`starts`: the first slot of each master; left out: equal parts. `secured`: they speak TLS alone, and know users.
+        `coverage`: a shard that is away closes all."""
         self._secured = secured
         self._binary = binary or find_server()
-        self._settings = {"timeout_ms": node_timeout_ms, "fsync": fsync}
+        self._settings = {
+            "timeout_ms": node_timeout_ms,
+            "fsync": fsync,
+            "coverage": "yes" if coverage else "no",
+        }
         self.nodes = _places(folder, masters * (1 + replicas))
         for node in self.nodes:
             node.options = secured.options() if secured else {}

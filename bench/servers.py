@@ -138,9 +138,9 @@ class Sink(Server):
 
 
 class Workers(Process):
-    """`python -m workers`: the supervisor and its two RQ workers; made once they stand idle."""
+    """`python -m workers`: the supervisor and its RQ workers; made once they stand idle. `flush_workers`: how many deliver."""
 
-    def __init__(self, config: Path, redis_url: str, sink: Server) -> None:
+    def __init__(self, config: Path, redis_url: str, sink: Server, *, flush_workers: int = 1) -> None:
         own = {
             "RELAY_CONFIG": str(config),
             "RELAY_REDIS_URL": redis_url,
@@ -148,7 +148,8 @@ class Workers(Process):
             "RELAY_PLANHAT_TOKEN": "bench",
             "RELAY_ALLOW_WEAK_SECRETS": "true",
         }
-        super().__init__([sys.executable, "-m", "workers"], config.parent / "workers.log", own)
+        command = [sys.executable, "-m", "workers", "--flush-workers", str(flush_workers)]
+        super().__init__(command, config.parent / "workers.log", own)
         #: The flush worker, which does the work, and the one for dead letters.
         self.flush = self._child("--queue flush")
         self.dead = self._child("--queue dead-letter")

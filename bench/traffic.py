@@ -1,4 +1,5 @@
-"""What is sent: signed Slack messages of 1-2 KB, as requests, as the outbox's entries, and as many entries as one likes."""
+"""What is sent: signed Slack messages of 1-2 KB, as requests, as the outbox's entries, and as many entries as one likes; and the
+config that takes them, of one lane or of several."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import hmac
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,15 +25,13 @@ from relay.sources.base import Inbound
 SECRET = "bench-secret"
 _CONFIG = """
 planhat: {types: [Slack thread], calls_per_minute: CALLS}
-sources:
-  slack: {adapter: slack, secrets: ["SECRET"], type: Slack thread}
-companies:
+LANESsources:
+SOURCEScompanies:
   - table: {slack_channel: {C024BE91L: extid-acme}}
   - default: extid-acme
 rules:
   - name: slack-thread
-    source: slack
-    when: event.kind in ["message.created", "message.updated"] and not event.sender.bot
+RULE_SOURCE    when: event.kind in ["message.created", "message.updated"] and not event.sender.bot
     conversation:
       type: Slack thread
       externalId: "slack-{{ event.thread }}"
@@ -50,10 +49,20 @@ GROUP = 64
 _VARIETY = 1_000
 
 
-def write_config(folder: Path, *, calls_per_minute: int = 10_000) -> Path:
-    """10,000 calls a minute: the pace is not what is measured."""
+def write_config(
+    folder: Path, *, calls_per_minute: int = 10_000, lanes: Sequence[str] = (), lanes_url: str = ""
+) -> Path:
+    """10,000 calls a minute: the pace is not what is measured. `lanes`: several, each with a source of its name, all of one Planhat's
+    address, `lanes_url`."""
     file = folder / "relay.yaml"
-    file.write_text(_CONFIG.replace("CALLS", str(calls_per_minute)).replace("SECRET", SECRET))
+    told = "".join(f"  {name}: {{url: '{lanes_url}', token: token-of-{name}}}\n" for name in lanes)
+    sources = "".join(
+        f"  {name or 'slack'}: {{adapter: slack, secrets: [{SECRET}], type: Slack thread{f', lane: {name}' if name else ''}}}\n"
+        for name in lanes or ("",)
+    )
+    text = _CONFIG.replace("LANES", f"lanes:\n{told}" if lanes else "").replace("SOURCES", sources)
+    text = text.replace("RULE_SOURCE", "" if lanes else "    source: slack\n")
+    file.write_text(text.replace("CALLS", str(calls_per_minute)))
     return file
 
 
@@ -63,8 +72,10 @@ def text_of(number: int) -> str:
     return " ".join(random.Random(number).choices(WORDS.split(), k=400))[: 700 + number % 500]
 
 
-def slack_requests(count: int, *, start: int = 0, threads: int = 0) -> list[bytes]:
-    """Signed now: Slack's signature is good for 5 minutes. Of `threads` conversations (0: each its own)."""
+def slack_requests(
+    count: int, *, start: int = 0, threads: int = 0, sources: Sequence[str] = ("slack",)
+) -> list[bytes]:
+    """Signed now: Slack's signature is good for 5 minutes. Of `threads` conversations (0: each its own). `sources` take turns."""
     now = int(time.time())
     requests = []
     for number in range(start, start + count):
@@ -102,7 +113,7 @@ def slack_requests(count: int, *, start: int = 0, threads: int = 0) -> list[byte
             "X-Slack-Request-Timestamp": str(now),
             "X-Slack-Signature": f"v0={digest}",
         }
-        requests.append(post("/hooks/slack", body, headers))
+        requests.append(post(f"/hooks/{sources[number % len(sources)]}", body, headers))
     return requests
 
 
@@ -116,18 +127,20 @@ def inbounds(requests: list[bytes]) -> list[Inbound]:
     return made
 
 
-def intake_of(config: Path) -> tuple[Intake, Source]:
+def intake_of(config: Path, source: str = "slack") -> tuple[Intake, Source]:
     """The mapping side of the door, without the outbox behind it."""
     house = furnish(*load(str(config), {"RELAY_ALLOW_WEAK_SECRETS": "true"}))
-    return Intake(house, records=None), house.sources["slack"]  # type: ignore[arg-type]
+    return Intake(house, records=None), house.sources[source]  # type: ignore[arg-type]
 
 
-def entries(config: Path, events: int, *, conversations: int = 0, start: int = 0) -> list[Entry]:
-    """What the door would write for so many messages."""
-    intake, source = intake_of(config)
+def entries(
+    config: Path, events: int, *, conversations: int = 0, start: int = 0, source: str = "slack"
+) -> list[Entry]:
+    """What the door would write for so many messages of one source."""
+    intake, of = intake_of(config, source)
     now_s = time.time()
     requests = slack_requests(events, threads=conversations if conversations < events else 0, start=start)
-    return [intake.map(source, inbound, now_s=now_s)[0][0] for inbound in inbounds(requests)]
+    return [intake.map(of, inbound, now_s=now_s)[0][0] for inbound in inbounds(requests)]
 
 
 def many_entries(config: Path, *, series: int = 0) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from workers.process.context import worker_context
 
 
 def flush(lane: str, generation: int) -> int:
-    """Flush a lane; how many conversations were claimed. A generation that is no longer the lane's does nothing."""
+    """Flush a lane; how many conversations were claimed. A lane that somebody is at work in is left alone."""
     return worker_context().work(lane, "flush", lambda held: held.flush.run(generation))
 
 

@@ -10,6 +10,7 @@ import time
 import redis
 
 import bench.storm
+from bench.storm.lanes import run_lanes
 from bench.storm.storm import run_seed
 from bench.storm.tally import Tally
 from relay.outbox.embedded import EmbeddedServer
@@ -22,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument(
+        "--lanes", action="store_true", help="two to five lanes in each seed, inside of one another"
+    )
     chosen = parser.parse_args(arguments)
     began = time.monotonic()
     tally, failed = Tally(), []
@@ -30,16 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
         client = redis.Redis.from_url(server.url)
         for seed in range(chosen.first, chosen.first + chosen.seeds):
             try:
-                run_seed(seed, client, tally)
+                if chosen.lanes:
+                    run_lanes(seed, lambda lane: client, tally)
+                else:
+                    run_seed(seed, client, tally)
             except AssertionError as error:
                 failed.append(seed)
                 print(f"seed {seed}: {str(error)[:500]}", file=sys.stderr)
         server.stop()
     print(
-        f"{tally.seeds} seeds, {tally.events} events, {tally.calls} calls, {tally.crashes} crashes, {tally.hangs} jobs cut off by "
+        f"{tally.seeds} {'lanes' if chosen.lanes else 'seeds'}, {tally.events} events, {tally.calls} calls, {tally.crashes} crashes, {tally.hangs} jobs cut off by "
         f"a Redis that hung, {tally.full} times full, {tally.set_back} times set back ({tally.forgotten} events forgotten, each "
         f"told), {tally.clock_back} clocks gone back, {tally.late} calls that landed late, {tally.outages} outages, "
-        f"{tally.takeovers} take-overs, {tally.refusals} answers with refusals, {tally.dead} dead letters replayed; "
+        f"{tally.takeovers} take-overs, {tally.together} lanes that died with another, {tally.held} held, {tally.refusals} answers with refusals, {tally.dead} dead letters replayed; "
         f"{tally.statements} statements held against the truth; failed seeds: {failed or 'none'}; "
         f"{time.monotonic() - began:.0f} s"
     )

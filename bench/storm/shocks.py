@@ -13,14 +13,17 @@ HOUR_MS = 3_600_000
 
 
 class Snapshot:
-    """All that a Redis holds, and for how long."""
+    """All that a Redis holds of one lane, and for how long."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        names: Any = client.keys("*")
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self._pattern = f"{prefix}*"
+        names: Any = client.keys(self._pattern)
         self._held = {name: (client.dump(name), client.pttl(name)) for name in names}
 
     def put_back(self, client: redis.Redis) -> None:
-        client.flushdb()
+        names: Any = client.keys(self._pattern)
+        if names:
+            client.delete(*names)
         for name, (value, ttl_ms) in self._held.items():
             if value is not None:
                 client.restore(name, max(0, int(ttl_ms)), value)

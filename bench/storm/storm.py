@@ -13,12 +13,14 @@ import redis
 
 from bench.storm.doomed import Crash, Doomed, DoomedPipe
 from bench.storm.ending import check_end
+from bench.storm.patches import make_patch
 from bench.storm.shocks import Snapshot, fill_up, make_room, set_clock_back
 from bench.storm.tally import Tally
 from bench.storm.tenant import Planhat
+from bench.storm.world import World
 from relay.config import Batch, CompanyStep, Config, PlanhatConfig, Retry
 from relay.errors import OutboxUnavailable
-from relay.event import event_id, iso_time
+from relay.lane_name import MAIN
 from relay.outbox import keys
 from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine_durability
@@ -41,12 +43,17 @@ STYLES: Final = ("string", "external_id", "index", "bare", "400")
 
 
 class Storm:
-    def __init__(self, seed: int, client: redis.Redis, tally: Tally) -> None:
+    def __init__(
+        self, seed: int, client: redis.Redis, tally: Tally, lane: str = MAIN, world: World | None = None
+    ) -> None:
         self.chance = Random(seed)
         self.tally = tally
         self.client = client
-        client.flushdb()
-        self.outbox = Outbox(client)
+        self.lane = lane
+        self.world = world or World()
+        self.world.storms.append(self)
+        self.outbox = Outbox(client, lane=lane)
+        self.paused = False
         self.planhat = Planhat(style=self.chance.choice(STYLES))
         self.patches: dict[str, list[Patch]] = defaultdict(list)
         self.calm = False
@@ -58,7 +65,6 @@ class Storm:
         self.wildness = self.chance.random()
         #: Calls that Planhat has not got round to yet.
         self.late: list[bytes] = []
-        self.full = False
         self.snapshot: tuple[Snapshot, set[str]] | None = None
         #: Events that were recorded and are in no state that Redis was set back to.
         self.forgotten: set[str] = set()
@@ -73,6 +79,10 @@ class Storm:
     def run(self) -> None:
         for _ in range(self.chance.randint(10, 40)):
             self.something()
+        self.end()
+
+    def end(self) -> None:
+        """Nothing goes wrong any more: all is delivered, what was buried too, and all that must hold does."""
         self.calm = True
         self.room()
         self.drain()
@@ -103,7 +113,7 @@ class Storm:
         what = self.chance.choices(("full", "room", "clock", "snapshot", "set back"), (2, 1, 2, 2, 4))[0]
         if what == "full":
             self.tally.full += 1
-            self.full = True
+            self.world.full = True
             fill_up(self.client)
             # What is said of it.
             self.hold("nearly full" in nearly_full(examine_durability(self.client)), "full, and not said")
@@ -112,12 +122,12 @@ class Storm:
         elif what == "clock":
             self.set_clock_back()
         elif self.steady and not self.depth and (what == "snapshot" or not self.snapshot):
-            self.snapshot = Snapshot(self.client), self.recorded()
+            self.snapshot = Snapshot(self.client, self.outbox.prefix), self.recorded()
         elif what == "set back" and self.snapshot and not self.depth:
             self.set_back(*self.snapshot)
 
     def room(self) -> None:
-        self.full = False
+        self.world.full = False
         make_room(self.client)
 
     def set_clock_back(self) -> None:
@@ -147,6 +157,7 @@ class Storm:
         )
         self.forgotten |= self.recorded() - recorded
         self.snapshot, self.was_set_back = None, True
+        self.paused = Delivery(self.client, lane=self.lane).read().state == "paused"
         self.tally.set_back += 1
         self.tally.forgotten += accepted - now
         if self.chance.random() < 0.5:
@@ -196,13 +207,13 @@ class Storm:
         try:
             self.accept(patches)
         except OutboxUnavailable:
-            assert self.full
+            assert self.world.full
             # Nothing of it is kept, and no number is used up.
             self.number = number
             return
         for patch in patches:
             self.patches[patch.external_id].append(patch)
-        if self.chance.random() < 0.2 and not self.full:
+        if self.chance.random() < 0.2 and not self.world.full:
             self.accept(patches)
 
     def accept(self, patches: Sequence[Patch]) -> None:
@@ -226,31 +237,7 @@ class Storm:
 
     def patch(self) -> Patch:
         self.number += 1
-        chance = self.chance
-        version = 1_700_000_000_000_000 + chance.randint(0, 60) * 1_000_000
-        if self.steady:
-            # What stands in Planhat wins a tie that an event would have won.
-            version += self.number
-        message = f"m{chance.randint(1, 8)}"
-        action = chance.choices(("upsert", "retract", "archive"), (12, 2, 1))[0]
-        fields: dict[str, Any] = {
-            "type": ("replace", "Slack thread"),
-            "subject": (chance.choice(("first", "replace")), f"subject {self.number}"),
-            "description": ("append", f"text {self.number}"),
-            "endusers": ("union", [{"id": f"p{chance.randint(1, 4)}"}]),
-            f"custom.F{chance.randint(1, 3)}": ("replace", self.number),
-        }
-        return Patch(
-            external_id=chance.choice(self.threads),
-            event_id=event_id("slack", str(self.number)),
-            source=chance.choice(("slack", "mail")),
-            version=version,
-            time=iso_time(1_700_000_000 + int(message[1:]) if self.steady else version / 1e6),
-            fields=fields if action == "upsert" else {},
-            action=action,  # type: ignore[arg-type]
-            message_id=message if action != "archive" else "",
-            rule="r",
-        )
+        return make_patch(self.chance, self.number, self.threads, steady=self.steady, lane=self.lane)
 
     def jump(self) -> None:
         """So much time goes by that every wait and every lease is over; what was on its way to Planhat has arrived."""
@@ -272,7 +259,7 @@ class Storm:
         """For what no relay does."""
         make_room(self.client)
         yield
-        if self.full:
+        if self.world.full:
             fill_up(self.client)
 
     def flush(self) -> None:
@@ -281,7 +268,7 @@ class Storm:
         if not self.calm and self.chance.random() < 0.4 * self.wildness:
             client.fuse, client.after = self.chance.randint(1, 40), self.chance.random() < 0.5
             hangs = client.hangs = self.chance.choice((0, 0, 1, 3, 1000))
-        outbox, delivery = Outbox(client), Delivery(client)
+        outbox, delivery = Outbox(client, lane=self.lane), Delivery(client, lane=self.lane)
         if self.chance.random() < 0.5:
             outbox.lane.pipe = DoomedPipe(client, outbox.prefix)
         config = Config(
@@ -291,6 +278,7 @@ class Storm:
                 retry=Retry(max_refusals=2),
             )
         )
+        self.world.flushing += 1
         try:
             pace = Pace(
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
@@ -302,8 +290,9 @@ class Storm:
                 no_lookups,
                 call=lambda: True,
                 now_ms=outbox.now_ms,
+                lane=self.lane,
             )
-            metrics = SharedMetrics(client)
+            metrics = SharedMetrics(client, lane=self.lane)
             flush = Flush(
                 config, outbox, pace, directory, self.upsert, bell=self, metrics=metrics, watch=self.epoch.look,
                 recall=Recall(self.planhat, call=lambda: True, gap_ms=lambda: 1.0, metrics=metrics),
@@ -315,10 +304,17 @@ class Storm:
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
+            if self.world.flushing > 1 and self.chance.random() < 0.5:
+                # The others are threads of the same process.
+                self.tally.together += 1
+                raise
         except OutboxUnavailable as error:
-            self.hold(bool(hangs), f"a flush fails{' for want of memory' if self.full else ''}: {error}")
+            self.hold(
+                bool(hangs), f"a flush fails{' for want of memory' if self.world.full else ''}: {error}"
+            )
             self.tally.hangs += 1
         finally:
+            self.world.flushing -= 1
             if outbox.lane.pipe:
                 # Its process is over, and so are its sockets.
                 outbox.lane.pipe._break(redis.ConnectionError("died"))
@@ -337,6 +333,7 @@ class Storm:
 
     def upsert(self, body: bytes, timeout_s: float) -> Answer:
         self.tally.calls += 1
+        self.hold(not self.paused, f"a call to the Planhat of {self.lane} while it is held")
         roll = 1.0 if self.calm else self.chance.random() / max(self.wildness, 0.05)
         if roll < 0.06:
             raise Crash
@@ -375,10 +372,12 @@ class Storm:
             # This worker stands still until its lease is over, and others take its place.
             self.depth += 1
             self.tally.takeovers += 1
-            self.jump()
-            for _ in range(self.chance.randint(1, 3)):
-                self.something()
-            self.depth -= 1
+            try:
+                self.jump()
+                for _ in range(self.chance.randint(1, 3)):
+                    self.chance.choice(self.world.storms).something()
+            finally:
+                self.depth -= 1
         return read_report(status, {}, answer, now_s=0)
 
     def drain(self) -> None:
@@ -392,6 +391,7 @@ class Storm:
 
 def run_seed(seed: int, client: redis.Redis, tally: Tally) -> None:
     """Raises AssertionError."""
+    client.flushdb()
     try:
         Storm(seed, client, tally).run()
     finally:

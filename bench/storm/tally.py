@@ -21,4 +21,7 @@ class Tally:
     forgotten: int = 0
     clock_back: int = 0
     late: int = 0
+    #: Lanes whose process died with another's flush, and lanes that a person held.
+    together: int = 0
+    held: int = 0
     statements: int = 0

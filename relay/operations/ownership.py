@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from relay.errors import OutboxUnavailable, PlanhatError, PlanhatForbidden, PlanhatNotFound
 from relay.outbox.delivery import Delivery
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.owner import OURS, Ownership, Relation, SeenInPlanhat
 from relay.planhat.client import Planhat
 
@@ -51,7 +52,10 @@ class LaneGuard:
     def glance(self) -> Relation:
         """Return the same without waiting for Planhat: it is asked beside, and what it says is known the next time. Raises
         OutboxUnavailable."""
-        due = self._look() and self._clock() - self._proved_at >= _PROVE_EVERY_S
+        return self._glanced(self._look())
+
+    def _glanced(self, unknown: bool) -> Relation:
+        due = unknown and self._clock() - self._proved_at >= _PROVE_EVERY_S
         if due and (self._proving is None or not self._proving.is_alive()):
             self._proving = threading.Thread(target=self._prove_beside, name="owner", daemon=True)
             self._proving.start()
@@ -59,9 +63,14 @@ class LaneGuard:
 
     def _look(self) -> bool:
         """Whether Planhat is to be asked."""
-        if self._relation.ours and self._clock() - self._asked_at < _ASK_EVERY_S:
-            return False
-        found = self._ownership.look(claim=self._claim)
+        return self._due() and self._looked(self._ownership.look(claim=self._claim))
+
+    def _due(self) -> bool:
+        """Whether the lane is to be asked."""
+        return not self._relation.ours or self._clock() - self._asked_at >= _ASK_EVERY_S
+
+    def _looked(self, found: Relation) -> bool:
+        """Whether Planhat is to be asked, after what the lane said."""
         self._asked_at = self._clock()
         if found.ours or found.known:
             self._take(found)
@@ -99,3 +108,21 @@ class LaneGuard:
     def _take(self, found: Relation) -> None:
         self._relation = found
         self._was_ours = self._was_ours or found.ours
+
+
+def glance_together(servers: LaneServers, guards: Sequence[LaneGuard]) -> list[Relation | OutboxUnavailable]:
+    """Return `glance` of several lanes, one round trip for each server; of one that did not answer the error."""
+    found: list[Relation | OutboxUnavailable] = [guard._relation for guard in guards]
+    asked: list[tuple[int, list[Any]]] = []
+    for place, guard in enumerate(guards):
+        if guard._due() and (question := guard._ownership.question(claim=guard._claim)):
+            asked.append((place, question))
+    stores = [guards[place]._ownership.outbox for place, _ in asked]
+    answers = servers.ask("owner", stores, lambda number: asked[number][1])
+    for (place, _), answer in zip(asked, answers, strict=True):
+        guard = guards[place]
+        if isinstance(answer, OutboxUnavailable):
+            found[place] = answer
+        else:
+            found[place] = guard._glanced(guard._looked(guard._ownership.told(answer)))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,10 +20,12 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.durability import examine_durability
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Process, delivering, read_processes
 from relay.outbox.room import nearly_full
-from relay.outbox.scripts import reaching_redis, run_commands, unless_full
+from relay.outbox.scripts import reaching_redis, unless_full
+from relay.outbox.store import Store
 
 #: A worker not heard of for so long counts as absent.
 WORKER_ABSENT_S = 90.0
@@ -38,6 +40,7 @@ DIFFERENCES_TOLD = 10
 #: One sample of the plots at most so often, and how many are kept (an hour).
 SAMPLE_EVERY_S = 10
 SAMPLES_KEPT = 360
+_SAMPLE = (0, SAMPLE_EVERY_S, SAMPLES_KEPT)
 
 
 def read_stats(
@@ -242,36 +245,15 @@ def remarks_in_words(remarks: Mapping[str, Mapping[str, int]], *, chosen: bool =
 # -- plots --------------------------------------------------------------------------------------------------------
 
 
-def sample_when_due(outbox: Outbox, delivery: Delivery) -> None:
-    """Feed the plots from a ticker, also while nobody looks, with one cheap question where it is not time yet."""
-    with reaching_redis():
-        if outbox.redis.exists(outbox.prefix + keys.SAMPLES_TAKEN):
-            return
-    take_sample(outbox, read_stats(outbox, delivery, problems=False))
-
-
-def take_sample(outbox: Outbox, stats: Mapping[str, Any]) -> None:
-    """Keeps what the plots need of `stats`, at most once in ten seconds, whoever asks."""
-    books = stats["sources"].values()
-    sample = {
-        "at_ms": outbox.now_ms(),
-        "pending": sum(counts["pending"] for counts in books),
-        "delivered": sum(
-            counts["delivered"] + counts["unchanged"] + counts["superseded"] for counts in books
-        ),
-        "oldest_s": stats["oldest_pending_seconds"],
-        "calls": stats["delivery"]["calls_last_minute"],
-        "dead": stats["dead_letters"],
-    }
+def take_sample(outbox: Outbox) -> None:
+    """Keeps what the plots need of this moment, at most once in ten seconds, whoever asks. Raises OutboxUnavailable."""
     with unless_full():
-        if outbox.redis.set(outbox.prefix + keys.SAMPLES_TAKEN, 1, nx=True, ex=SAMPLE_EVERY_S):
-            run_commands(
-                outbox.redis,
-                outbox.prefix,
-                ("RPUSH", keys.SAMPLES, orjson.dumps(sample)),
-                ("LTRIM", keys.SAMPLES, -SAMPLES_KEPT, -1),
-                ("EXPIRE", keys.SAMPLES, 86400),
-            )
+        outbox.run("sample", _SAMPLE)
+
+
+def take_samples(servers: LaneServers, stores: Sequence[Store]) -> None:
+    """Take each lane's sample, from a ticker, also while nobody looks; of one that does not answer none."""
+    servers.ask("sample", stores, lambda place: _SAMPLE)
 
 
 def read_samples(outbox: Outbox, *, since_ms: int = 0) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from relay.errors import OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run_script
 from relay.telemetry import log
@@ -93,9 +95,11 @@ class Epoch:
     def look(self, accepted: int = 0) -> Change | None:
         """Return what happened since the last look; None: all is as it was. `accepted`: so many this process knows to have been
         accepted, by now. Raises OutboxUnavailable."""
+        return self._heard(self._run("look", ""), accepted)
+
+    def _heard(self, stored: Any, accepted: int) -> Change | None:
         # A look whose answer was lost has left its number all the same.
         before, good_ms = self._number, self._good_ms
-        stored = self._run("look", "")
         grown = (int(stored[1]), int(stored[2]), int(stored[3]))
         told, accepted = accepted, max(accepted if accepted != self._accounted else 0, self._grown[0])
         what, lost = "", 0
@@ -131,8 +135,27 @@ class Epoch:
         self._number = int(stored[5])
 
     def _run(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0, lost: int = 0) -> Any:
-        args = [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what, lost]
+        args = self._args(mode, what, number=number, good_ms=good_ms, lost=lost)
         return run_script(self._outbox.redis, "life", self._outbox.prefix, args)
+
+    def _args(self, mode: str, what: str, *, number: int = 0, good_ms: int = 0, lost: int = 0) -> list[Any]:
+        return [0, mode, secrets.token_hex(8), self._who, self._looks + 1, number, good_ms, what, lost]
+
+
+def look_together(
+    servers: LaneServers, epochs: Sequence[Epoch], accepted: Sequence[int] = ()
+) -> list[Change | OutboxUnavailable | None]:
+    """Return `look` of several lanes, one round trip for each server; of one that did not answer the error. `accepted`: of each lane."""
+    answers = servers.ask(
+        "life", [epoch._outbox for epoch in epochs], lambda place: epochs[place]._args("look", "")
+    )
+    found: list[Change | OutboxUnavailable | None] = []
+    for epoch, answer, known in zip(epochs, answers, accepted or [0] * len(epochs), strict=True):
+        try:
+            found.append(answer if isinstance(answer, OutboxUnavailable) else epoch._heard(answer, known))
+        except OutboxUnavailable as error:
+            found.append(error)
+    return found
 
 
 def read_life(outbox: Outbox) -> Life:

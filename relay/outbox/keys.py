@@ -51,6 +51,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     call_number         string  counts calls
     tune                hash    items, bytes, calls: what the controller found best; learned: what it knows, as JSON
     wake                string  generation of the flush job that owns the lane; expires
+    taken               string  generation of the flush job that began last
     generation          string  counts flush jobs
     claims              string  counts claims: their tokens
     readback            hash    type -> when a conversation of it was last read back (ms)
@@ -130,6 +131,7 @@ CALLS: Final = "calls"
 CALL_NUMBER: Final = "call_number"
 TUNE: Final = "tune"
 WAKE: Final = "wake"
+TAKEN: Final = "taken"
 GENERATION: Final = "generation"
 CLAIMS: Final = "claims"
 READBACK: Final = "readback"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from sys import intern
 from typing import Any
 
-from relay.errors import NewerRecord
+from relay.errors import NewerRecord, OutboxUnavailable
 from relay.outbox.items import Claim, Done, Item, Later, Settled, Settlement
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.pipe import Pipe
-from relay.outbox.scripts import run_script_over
 from relay.outbox.store import ITEMS_PER_SCRIPT, Store, script_parts
 
 #: How long a rung bell may stay unheard before the sweep rings again; a working flush job renews it every second.
@@ -42,6 +42,11 @@ class OutboxLane:
         """Give the lane a new generation where something is due and nobody works on it; 0 otherwise. `clock`: `now_ms` is what the server's own
         clock says."""
         return int(self._store.run("ring", [now_ms, WAKE_MS, "clock" if clock else ""]))
+
+    def begin(self, generation: int, ttl_ms: int = 3_000) -> int:
+        """Take the lane for the job of `generation`; the generation that it works with, 0 where somebody else has the lane. It is a new one
+        where that of the job is the lane's no more, and nobody has begun since."""
+        return int(self._store.run("own", [generation, ttl_ms, "begin"]))
 
     def own(self, generation: int, ttl_ms: int = 3_000) -> bool:
         return bool(self._store.run("own", [generation, ttl_ms, "own"]))
@@ -76,7 +81,7 @@ class OutboxLane:
     ) -> Callable[[], Claim]:
         """Begin a `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
-        answer = self.begin("claim", args)
+        answer = self.begin_script("claim", args)
         return lambda: self._claimed(answer())
 
     def read_available(self) -> None:
@@ -89,7 +94,7 @@ class OutboxLane:
         if self.pipe is not None:
             self.pipe.push()
 
-    def begin(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+    def begin_script(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
         """Begin any script of the lane, in line with claims and settlements; what it gives back waits. Raises OutboxUnavailable
         there. `corked`: it may be held back as `begin_settle` says."""
         if self.pipe is not None:
@@ -167,7 +172,7 @@ class OutboxLane:
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
         """Begin a `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
-        answer = self.begin("settle", self._settle_args(settlements, 0), corked=True)
+        answer = self.begin_script("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:
@@ -225,8 +230,9 @@ class OutboxLane:
         return [*limits, int(stay), self._store.retention.mark_years]
 
 
-def ring_lanes(stores: Sequence[Store]) -> list[int]:
-    """Return `OutboxLane.ring` of several lanes that lie behind one client, in one round trip; of one that failed 0. Raises
-    OutboxUnavailable."""
-    answers = run_script_over(stores[0].redis, "ring", [store.prefix for store in stores], [0, WAKE_MS, ""])
-    return [answer if isinstance(answer, int) else 0 for answer in answers]
+def ring_lanes(servers: LaneServers, stores: Sequence[Store]) -> list[int | OutboxUnavailable]:
+    """Return `OutboxLane.ring` of several lanes, one round trip for each server; of one that did not answer the error."""
+    return [
+        one if isinstance(one, OutboxUnavailable) else int(one)
+        for one in servers.ask("ring", stores, lambda place: (0, WAKE_MS, ""))
+    ]

@@ -55,18 +55,30 @@ class Ownership:
     """One relay's, by `url` and `token()` (which may change)."""
 
     def __init__(self, outbox: Outbox, url: str, token: Callable[[], str]) -> None:
-        self._outbox = outbox
+        self.outbox = outbox
         self._url = _address(url)
         self._token = token
 
     def look(self, *, claim: bool) -> Relation:
         """Return what the lane itself says, in one question; with `claim` one that is nobody's becomes ours. `known` False: Planhat
         must be asked. Raises OutboxUnavailable."""
+        question = self.question(claim=claim)
+        return (
+            self.told(run_script(self.outbox.redis, "owner", self.outbox.prefix, question))
+            if question
+            else OURS
+        )
+
+    def question(self, *, claim: bool) -> list[Any]:
+        """Return what the script `owner` is asked for a `look`, where somebody asks it for several lanes together; then `told`. Empty:
+        without a token nothing is to be asked, and the lane is ours."""
         token = self._token()
-        if not token:
-            return OURS
-        owner = self._run("claim" if claim else "look", holder_of(self._url, token))
-        if not owner.url or holder_of(self._url, token) in owner.holders:
+        return _args("claim" if claim else "look", self._url, holder_of(self._url, token)) if token else []
+
+    def told(self, answer: Any) -> Relation:
+        """Return what `look` does, from the answer to `question`."""
+        owner = _read(answer)
+        if not owner.url or holder_of(self._url, self._token()) in owner.holders:
             return OURS
         return Relation(
             False, self._sentence(owner, "it is not known yet whether this token is its own"), known=False
@@ -75,7 +87,7 @@ class Ownership:
     def prove(self, sees: Sees, *, blocked: bool, now_ms: int = 0) -> Relation:
         """Finds out by what stands in Planhat. `blocked`: Planhat refused the token that was used last. Raises
         OutboxUnavailable."""
-        now_ms = now_ms or self._outbox.now_ms()
+        now_ms = now_ms or self.outbox.now_ms()
         holder = holder_of(self._url, self._token())
         owner = self._run("look", holder)
         if not owner.url or holder in owner.holders:
@@ -105,7 +117,7 @@ class Ownership:
                 self._run("add", holder)
                 return OURS
             return Relation(False, self._sentence(owner, "another token is at work there"))
-        if not any(counts["accepted"] for counts in self._outbox.ledger().values()):
+        if not any(counts["accepted"] for counts in self.outbox.ledger().values()):
             self._run("replace", holder)
             return OURS
         return Relation(False, self._sentence(owner, "this one delivers elsewhere"))
@@ -124,26 +136,32 @@ class Ownership:
         return self._run("look", "")
 
     def _sentence(self, owner: Owner, why: str) -> str:
-        lane = self._outbox.lane_name
+        lane = self.outbox.lane_name
         option = "" if lane == MAIN else f" --lane {lane}"
         return (
-            f"the keys {self._outbox.prefix} in this Redis belong to the relay of {owner.url}, and this one is of {self._url}: {why}. "
+            f"the keys {self.outbox.prefix} in this Redis belong to the relay of {owner.url}, and this one is of {self._url}: {why}. "
             f"Give it keys of its own (RELAY_KEY_PREFIX), or run `relay adopt{option}` if the relay has moved to another Planhat"
         )
 
     def _run(
         self, mode: Literal["look", "claim", "add", "witness", "replace"], holder: str, planhat_id: str = ""
     ) -> Owner:
-        answer: list[Any] = run_script(
-            self._outbox.redis, "owner", self._outbox.prefix, [0, mode, self._url, holder, planhat_id]
-        )
-        stored = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
-        return Owner(
-            url=stored.get("url", b"").decode(),
-            since_ms=int(stored.get("since_ms", 0)),
-            holders={name[7:]: int(at) for name, at in stored.items() if name.startswith("holder:")},
-            witnesses=tuple(name[8:] for name in stored if name.startswith("witness:")),
-        )
+        args = _args(mode, self._url, holder, planhat_id)
+        return _read(run_script(self.outbox.redis, "owner", self.outbox.prefix, args))
+
+
+def _args(mode: str, url: str, holder: str, planhat_id: str = "") -> list[Any]:
+    return [0, mode, url, holder, planhat_id]
+
+
+def _read(answer: list[Any]) -> Owner:
+    stored = dict(zip((name.decode() for name in answer[::2]), answer[1::2], strict=True))
+    return Owner(
+        url=stored.get("url", b"").decode(),
+        since_ms=int(stored.get("since_ms", 0)),
+        holders={name[7:]: int(at) for name, at in stored.items() if name.startswith("holder:")},
+        witnesses=tuple(name[8:] for name in stored if name.startswith("witness:")),
+    )
 
 
 def _address(url: str) -> str:

@@ -85,20 +85,6 @@ def _run_many(client: redis.Redis, name: str, prefix: str, calls: Sequence[Seque
         return list(pipe.execute()[1:])
 
 
-def run_script_over(
-    client: redis.Redis, name: str, prefixes: Sequence[str], args: Sequence[Any]
-) -> list[Any]:
-    """Run one script for each of several lanes that `client` reaches, sent together; the answers, of one that failed
-    its error. Raises OutboxUnavailable."""
-    sha, text = script_text(name)
-    with reaching_redis():
-        pipe = client.pipeline(transaction=False)
-        pipe.script_load(text)
-        for prefix in prefixes:
-            pipe.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-        return list(pipe.execute(raise_on_error=False)[1:])
-
-
 def run_commands(client: redis.Redis, prefix: str, *commands: Sequence[Any]) -> list[Any]:
     """Make small writes beside the events, all in one step, also while memory is full: (command, key behind the prefix,
     argument...) each; their answers. Raises OutboxUnavailable."""

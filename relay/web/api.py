@@ -132,7 +132,7 @@ class Api(ApiRoutes):
 
     def stats(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
         found = read_stats(self._context.outbox, self._context.delivery, config=self._context.config)
-        take_sample(self._context.outbox, found)
+        take_sample(self._context.outbox)
         return found
 
     def sources(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:

@@ -28,7 +28,6 @@ from relay.event import Event
 from relay.lane_name import MAIN
 from relay.memory import tune_malloc
 from relay.operations.lanes import LaneTenant
-from relay.operations.stats import sample_when_due
 from relay.operations.tombstones import Tombs
 from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.connection import connect, connect_async, in_cluster
@@ -51,6 +50,7 @@ from relay.web.config_file import stamp_of, text_of
 from relay.web.health import Health
 from relay.web.hooks import Hooks
 from relay.web.lane import WebLane, WebRedis
+from relay.web.lane_looks import LaneLooks
 from relay.web.lanes import WebLanes
 from relay.web.protocol import BoundedProtocol, bounded
 from relay.web.tally import Tally
@@ -60,8 +60,6 @@ from relay.web.watch import RedisWatch
 #: How often the config file is looked at, and the counts are written to Redis.
 TICK_S = 1.0
 SIGN_EVERY_S = 5.0
-#: Lanes looked at in one tick.
-_LANES_A_TICK = 8
 
 
 class WebSide:
@@ -79,6 +77,7 @@ class WebSide:
         self._open_door(config, house, text or "")
         self._damage_said: list[str] = []
         self._tombs: dict[str, Tombs] = {}
+        self._lane_looks = LaneLooks()
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
@@ -107,6 +106,7 @@ class WebSide:
             self.home,
             require_durable=settings.require_durable,
             lanes=lambda: self.lanes,
+            strangers=self.lanes.strangers,
             room=room,
             replicas=self._replicas,
         )
@@ -300,13 +300,6 @@ class WebSide:
         with suppress(OutboxUnavailable):
             self.killswitch.update(self.home.drops())
 
-    def _look_at_lanes(self) -> None:
-        for lane in self.lanes.turn(_LANES_A_TICK):
-            with suppress(OutboxUnavailable):
-                lane.look_for_a_restored_redis()
-                lane.metrics.flush()
-                sample_when_due(lane.outbox, lane.delivery)
-
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""
         if time.monotonic() < self._sign_at:
@@ -354,7 +347,7 @@ class WebSide:
                 if not seen.away:
                     await self._drain()
                 self.beside.rest()
-                await loop.run_in_executor(None, self._look_at_lanes)
+                await loop.run_in_executor(None, self._lane_looks.look, tuple(self.lanes))
             except Exception:
                 # The ticker must outlive anything: without it nothing is reloaded or counted any more.
                 logging.getLogger("relay").exception("tick.failed")

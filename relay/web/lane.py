@@ -14,7 +14,7 @@ from relay.operations.lanes import LaneTenant
 from relay.operations.ownership import LaneGuard
 from relay.outbox.bell import Bell
 from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import Epoch, tell
+from relay.outbox.epoch import Epoch
 from relay.outbox.outbox import Outbox
 from relay.outbox.owner import Ownership
 from relay.outbox.recorder import Recorder, WriteRoom
@@ -48,7 +48,7 @@ class WebLane:
         self.metrics = SharedMetrics(reach.looks, lane=name, base=base)
         # A counter that is not there cannot be seen to rise.
         self.metrics.add("relay_redis_epoch_changes_total", {}, 0)
-        self._epoch = Epoch(outbox)
+        self.epoch = Epoch(outbox)
         self._bell = Bell(reach.rings, lane=name, unheard=outbox.lane.release)
         self._ringer = reach.ringer
         self.door = reach.door
@@ -65,7 +65,7 @@ class WebLane:
             outbox,
             rang=self._ring,
             failed=reach.failed,
-            set_back=self._epoch.set_back,
+            set_back=self.epoch.set_back,
             room=reach.room,
             replicas=reach.replicas,
         )
@@ -76,30 +76,16 @@ class WebLane:
     def _ring(self, generation: int) -> None:
         self._ringer.submit(self._bell.ring_flush, generation)
 
-    def stranger(self) -> str:
-        """Return why this lane is not ours, "" where it is. Raises OutboxUnavailable."""
-        try:
-            return self.guard.glance().sentence
-        except OutboxUnavailable:
-            if self._apart:
-                # Its own writes find out; the other lanes' node may be well.
-                return ""
-            raise
-
     @property
-    def _apart(self) -> bool:
-        """Whether its keys lie in another slot of a cluster than what is the installation's."""
+    def apart(self) -> bool:
+        """Tell whether its keys lie in another slot of a cluster than what is the installation's."""
         return self.outbox.redis is not self.outbox.home.redis
 
     def answers_apart(self) -> bool:
         """Tell whether its keys lie on a node of their own (in a cluster), and that one answers."""
-        if not self._apart:
+        if not self.apart:
             return False
         try:
             return self.outbox.now_ms() > 0
         except OutboxUnavailable:
             return False
-
-    def look_for_a_restored_redis(self) -> None:
-        """Look whether Redis was set back, and tell of it. Raises OutboxUnavailable."""
-        tell(self._epoch.look(self.recorder.total), self.metrics)

@@ -11,8 +11,10 @@ import redis.asyncio
 from relay.config import Config
 from relay.errors import NotOurs, OutboxUnavailable, OverRate
 from relay.operations.lanes import LaneTenant, lane_tenant
+from relay.operations.ownership import glance_together
 from relay.outbox.items import Entry, Recorded
 from relay.outbox.known_lanes import note_lanes
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.store import Retention
@@ -30,9 +32,9 @@ class WebLanes:
     def __init__(self, settings: Settings, open_lane: Callable[[str, LaneTenant], WebLane]) -> None:
         self._settings = settings
         self._open = open_lane
+        self._servers = LaneServers()
         self._held: dict[str, WebLane] = {}
         self._now: tuple[WebLane, ...] = ()
-        self._next = 0
         self._noted: frozenset[str] = frozenset()
         #: Whether the file has `lanes:`: then what is shown names its lane.
         self.named = False
@@ -49,13 +51,6 @@ class WebLanes:
             held.outbox.retention = retention
         self._now = tuple(self._held[name] for name in config.lane_names)
         self.named = bool(config.lanes)
-
-    def turn(self, most: int) -> Iterator[WebLane]:
-        """Yield the lanes whose turn it is to be looked at, so many at most: all of them after a while."""
-        lanes = self._now
-        for _ in range(min(len(lanes), most)):
-            self._next = (self._next + 1) % len(lanes)
-            yield lanes[self._next]
 
     def note(self, home: Outbox) -> None:
         """Keep the lanes' names once: they are found by them when the file no longer has them. Raises OutboxUnavailable."""
@@ -88,6 +83,20 @@ class WebLanes:
                 return
             refused = relation.sentence
         raise NotOurs(refused)
+
+    def strangers(self) -> dict[str, str]:
+        """Give lane -> why it is not ours, of those that are not. Raises OutboxUnavailable."""
+        found = {}
+        lanes = self._now
+        relations = glance_together(self._servers, [lane.guard for lane in lanes])
+        for lane, relation in zip(lanes, relations, strict=True):
+            if isinstance(relation, OutboxUnavailable):
+                if not lane.apart:
+                    raise relation
+                # Its own writes find out; the other lanes' node may be well.
+            elif relation.sentence:
+                found[lane.name] = relation.sentence
+        return found
 
     async def close(self) -> None:
         """Waits until everything that was handed in has its answer."""

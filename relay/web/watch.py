@@ -43,7 +43,7 @@ class Seen:
 
 
 class WatchedLane(Protocol):
-    """What of a lane is looked at: `stranger()` says why it is not ours, "" where it is; it may raise OutboxUnavailable."""
+    """What of a lane is looked at."""
 
     @property
     def name(self) -> str: ...
@@ -51,14 +51,13 @@ class WatchedLane(Protocol):
     @property
     def recorder(self) -> Recorder: ...
 
-    def stranger(self) -> str: ...
-
     def answers_apart(self) -> bool:
         """Tell whether it lies on a node of its own, and that one answers."""
 
 
 class RedisWatch:
-    """`outbox` is any lane's, `lanes()` are those that are served now. `room`: what may still be written. `replicas()`: how many are
+    """`outbox` is any lane's, `lanes()` are those that are served now; `strangers()` gives lane -> why it is not ours, of those that are
+    not, and may raise OutboxUnavailable. `room`: what may still be written. `replicas()`: how many are
     to have each write."""
 
     def __init__(
@@ -67,12 +66,14 @@ class RedisWatch:
         *,
         require_durable: bool,
         lanes: Callable[[], Iterable[WatchedLane]] = tuple,
+        strangers: Callable[[], Mapping[str, str]] = dict,
         room: WriteRoom | None = None,
         replicas: Callable[[], int] = lambda: 0,
     ) -> None:
         self._outbox = outbox
         self._require_durable = require_durable
         self._lanes = lanes
+        self._strangers = strangers
         self._room = room or WriteRoom()
         self._replicas = replicas
         self._seen = Seen(away="not looked at yet")
@@ -135,7 +136,7 @@ class RedisWatch:
                 or too_few(found.replicas, wanted)
                 or try_write(self._outbox.redis, found, prefix=self._outbox.prefix, replicas=wanted)
             )
-            strangers = {lane.name: sentence for lane in self._lanes() if (sentence := lane.stranger())}
+            strangers = self._strangers()
             if len(strangers) == len(tuple(self._lanes())):
                 # Nothing is left that could take events.
                 problems = (*problems, *strangers.values())

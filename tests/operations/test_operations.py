@@ -26,10 +26,11 @@ from relay.operations.stats import (
     read_samples,
     read_sources,
     read_stats,
-    sample_when_due,
     take_sample,
+    take_samples,
 )
 from relay.operations.trace import event_story, find
+from relay.outbox.lane_servers import LaneServers
 from relay.patch import Document, Patch
 from relay.sources.base import Inbound
 from tests.operating import BROKEN_SUBJECT, NOON, Nowhere, Shop, shop_with_mail
@@ -85,14 +86,19 @@ def test_books_that_do_not_balance_are_said_so(shop: Shop) -> None:
 
 def test_the_plots_are_fed_at_most_every_ten_seconds(shop: Shop) -> None:
     shop.arrive("one")
-    stats = read_stats(shop.outbox, shop.delivery)
-    take_sample(shop.outbox, stats)
-    take_sample(shop.outbox, stats)
+    before_ms = shop.outbox.now_ms()
+    shop.delivery.take_call(60, now_ms=before_ms)
+    take_sample(shop.outbox)
+    take_sample(shop.outbox)
 
-    sample_when_due(shop.outbox, shop.delivery)
+    take_samples(LaneServers(), [shop.outbox])
     [sample] = read_samples(shop.outbox)
     assert read_samples(shop.outbox, since_ms=sample["at_ms"] + 1) == []
-    assert (sample["pending"], sample["delivered"]) == (1, 0)
+    assert before_ms <= sample.pop("at_ms") <= shop.outbox.now_ms()
+    stats = read_stats(shop.outbox, shop.delivery)
+    assert 0 <= sample.pop("oldest_s") <= stats["oldest_pending_seconds"]
+    assert sample == {"pending": 1, "delivered": 0, "calls": 1, "dead": 0}
+    assert stats["delivery"]["calls_last_minute"] == 1
 
 
 def test_rates_are_counted_by_the_minute(shop: Shop) -> None:

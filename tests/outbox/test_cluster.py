@@ -14,11 +14,14 @@ from redis.exceptions import RedisError
 
 from bench.redis_cluster import ClusterServers, slot_of, until
 from relay.errors import OutboxUnavailable
-from relay.outbox.cluster_nodes import followers, master_of, rq_client
+from relay.outbox.cluster_nodes import followers, lane_client, master_of, rq_client
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.durability import examine_durability, try_write
 from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.glance import Glance, glance_at
 from relay.outbox.keys import set_rq_prefix
+from relay.outbox.lane import ring_lanes
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.reasons import unavailable_reason
 from relay.outbox.recorder import Recorder
@@ -83,6 +86,30 @@ async def _time(url: str) -> int:
         return int(found["tcp_port"])
     finally:
         await client.aclose()
+
+
+def test_many_lanes_are_asked_with_one_question_to_each_node(cluster: ClusterServers) -> None:
+    """And one whose slot has gone elsewhere says so, is looked for again, and holds no other."""
+    home, servers = connect(cluster.url), LaneServers()
+    # The first master has few slots.
+    first = [name for number in range(2000) if slot_of(name := f"l{number}") < slot_of("rq")][:5]
+    lanes = [Outbox(lane_client(home, name), lane=name) for name in ("main", "l0", "l1", *first)]
+    for outbox in lanes:
+        outbox.record([entry(1)])
+        outbox.lane.release(1)
+    assert ring_lanes(servers, lanes) == [2] * len(lanes)
+    assert ring_lanes(servers, lanes) == [0] * len(lanes), "each is rung for"
+    assert [one.accepted for one in glance_at(servers, lanes) if isinstance(one, Glance)] == [1] * len(lanes)
+    assert len({master_of(outbox.redis) for outbox in lanes}) == 2 == len(servers._nodes)
+
+    cluster.await_replicas("main")
+    cluster.fail_over("main")
+    found = glance_at(servers, lanes)
+    moved = [outbox for outbox, one in zip(lanes, found, strict=True) if isinstance(one, OutboxUnavailable)]
+    assert lanes[0] in moved and 0 < len(moved) < len(lanes), found
+    assert all(isinstance(one, Glance) for one in glance_at(servers, lanes))
+    for outbox in lanes:
+        outbox.redis.flushall()
 
 
 def test_a_moving_slot_runs_no_script(cluster: ClusterServers) -> None:

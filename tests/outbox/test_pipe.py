@@ -14,6 +14,7 @@ from relay.errors import OutboxUnavailable
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Claim, Done
 from relay.outbox.lane import ring_lanes
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
 from relay.outbox.pipe import MOST_OUTSTANDING, Pipe
 from tests.outbox.test_outbox import done, entry
@@ -95,7 +96,7 @@ def test_what_is_small_goes_in_one_step_for_redis(piped: Outbox) -> None:
     generation = filled(piped, 4)
     items = begin(piped, generation, 2)().items
     settled = [piped.lane.begin_settle([done(item)]) for item in items]
-    permit = Delivery(piped.redis).begin_permit(piped.lane.begin, 100, seize=True)
+    permit = Delivery(piped.redis).begin_permit(piped.lane.begin_script, 100, seize=True)
     assert piped.ledger()["slack"]["delivered"] == 0, "nothing was sent yet"
     assert len(begin(piped, generation, 2)().items) == 2
     assert piped.ledger()["slack"]["delivered"] == 2
@@ -254,12 +255,13 @@ def test_a_lane_at_rest_holds_no_connection(redis_client: redis.Redis) -> None:
     path = redis_client.connection_pool.connection_kwargs["path"]
     client = redis.Redis(unix_socket_path=path, max_connections=3)
     lanes = [Outbox(client, lane=f"lane{number}", piped=True) for number in range(6)]
-    assert ring_lanes(lanes) == [0] * 6
+    servers = LaneServers()
+    assert ring_lanes(servers, lanes) == [0] * 6
     for number, outbox in enumerate(lanes):
         outbox.record([entry(n) for n in range(number + 1)])
         outbox.lane.release(1)
-    assert ring_lanes(lanes) == [2] * 6, "each has something due"
-    assert ring_lanes(lanes) == [0] * 6, "and is owned by now"
+    assert ring_lanes(servers, lanes) == [2] * 6, "each has something due"
+    assert ring_lanes(servers, lanes) == [0] * 6, "and is owned by now"
     for turn in range(2):
         for number, outbox in enumerate(lanes):
             assert len(names(begin(outbox, 2)())) == (0 if turn else number + 1)

@@ -3,6 +3,7 @@ lane's node. The long table of kills and moves: `python -m bench.cluster`."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.cluster_load import Load, Outcome, Relay
+from bench.fleet import roll_under_load
 from bench.redis_cluster import ClusterServers, slot_of, until
 from bench.servers import ROOT, environ
 from relay.outbox.durability import CLUSTER
@@ -135,3 +137,19 @@ def test_lanes_lie_on_nodes_of_their_own(cluster: ClusterServers, short_tmp: Pat
         for name in names:
             assert len(relay.sandboxes[name].store.list_page({"limit": "100"})) == 5
             assert not relay.outbox("main").ledger().get(f"hook-{name}"), "nothing of it lies elsewhere"
+
+
+def test_three_pods_of_each_kind_are_rolled_while_things_break(
+    cluster: ClusterServers, tmp_path: Path
+) -> None:
+    """Each replaced in turn, some killed; workers die, Planhat fails, the lane and RQ fail over. More rounds: `python -m bench.fleet`."""
+    tags = itertools.cycle(("main", "", "rq", ""))
+
+    def shake() -> None:
+        if tag := next(tags):
+            cluster.await_replicas(tag)
+            cluster.fail_over(tag)
+
+    found = roll_under_load(tmp_path, cluster.url, shake, config="redis: {replicas: 1}\n")
+    assert (found.lost, found.stale, found.double, found.balanced) == (0, 0, 0, True), found
+    assert found.acknowledged > 100

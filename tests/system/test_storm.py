@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import redis
 
+from bench.storm.lanes import run_lanes
 from bench.storm.storm import run_seed
 from bench.storm.tally import Tally
 
@@ -22,3 +23,11 @@ def test_every_interleaving_ends_in_the_fold_with_balanced_books(
 
     assert tally.seeds == 10
     assert tally.events > 100
+
+
+def test_lanes_inside_of_one_another_end_in_their_own_books_and_planhats(redis_client: redis.Redis) -> None:
+    tally = Tally()
+    for seed in range(20):
+        run_lanes(seed, lambda lane: redis_client, tally)
+
+    assert tally.seeds >= 40 and tally.events > 500 and tally.held

@@ -582,9 +582,23 @@ def test_a_slice_ends_in_a_successor(kit: Kit) -> None:
 def test_a_generation_of_the_past_does_nothing_while_another_owns_the_lane(kit: Kit) -> None:
     kit.record(patch(1))
     current = int(kit.outbox.redis.get(kit.outbox.prefix + "generation") or 0)
+    assert kit.outbox.lane.begin(current) == current
 
     assert kit.flush.run(current - 1) == 0
     assert kit.flush.run(current) == 1
+
+
+def test_a_job_that_waited_too_long_in_the_queue_delivers_all_the_same(kit: Kit) -> None:
+    """Of many lanes each is rung for again after 5 s. Where the queue is longer than that, no job would ever be the newest."""
+    kit.record(patch(1))
+    first = int(kit.outbox.redis.get(kit.outbox.prefix + "generation") or 0)
+    kit.outbox.redis.delete(kit.outbox.prefix + "wake")
+    newest = kit.outbox.lane.ring()
+    assert newest == first + 1
+
+    assert kit.flush.run(first) == 1
+    assert kit.flush.run(newest) == 0
+    assert kit.books() == {"accepted": 1, "delivered": 1}
 
 
 @pytest.mark.parametrize("number", [4_999, 5_000, 5_001])

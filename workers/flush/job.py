@@ -160,7 +160,7 @@ class Job:
         # Where a batch is ready one question is enough: whether it may go, and that it goes.
         seize = self._plentiful and self._limits is not None and self._batch_ready(self._limits)
         here.asked_at = self._tools.clock()
-        asked = self._pace.begin_permit(self._tools.outbox.lane.begin, seize=seize)
+        asked = self._pace.begin_permit(self._tools.outbox.lane.begin_script, seize=seize)
         if self._plentiful and self._limits is not None and not here.late:
             # The answer will hardly be another than the last: what is due is claimed in the same step.
             here.claim_begun = True
@@ -354,7 +354,7 @@ class Job:
             return self._may_call()
         if self._over():
             return False
-        self._counted = self._pace.begin_call(self._tools.outbox.lane.begin)
+        self._counted = self._pace.begin_call(self._tools.outbox.lane.begin_script)
         return True
 
     def _hear_count(self) -> None:

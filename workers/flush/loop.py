@@ -117,11 +117,12 @@ class Flush:
         if tools.outbox.lane.pipe:
             # A job that was cut off may have left answers there; its items are due again after their lease.
             tools.outbox.lane.pipe.reset()
-        if not tools.outbox.lane.own(generation):
+        owned = tools.outbox.lane.begin(generation)
+        if not owned:
             return 0
         with Lane(
             tools.outbox,
-            generation,
+            owned,
             lease_s=tools.config.planhat.lease_s,
             overdue=tools.overdue,
             clock=tools.clock,

@@ -50,10 +50,18 @@ def routes(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> list[
 
 def _lane_of(some_id: str, contexts: Mapping[str, WebContext]) -> str:
     """The first lane that knows an id, "" where none does."""
+    away: set[int] = set()
     for name, context in contexts.items():
-        with suppress(NotFound, OutboxUnavailable):
+        if id(context.outbox.redis) in away:
+            continue
+        try:
             find(context.outbox, some_id, context.config.sources)
-            return name
+        except NotFound:
+            continue
+        except OutboxUnavailable:
+            away.add(id(context.outbox.redis))
+            continue
+        return name
     return ""
 
 

@@ -56,7 +56,7 @@ class _Overview:
     def _live(self) -> dict[str, Any]:
         outbox = self._context.outbox
         stats = read_stats(outbox, self._context.delivery, config=self._context.config)
-        take_sample(outbox, stats)
+        take_sample(outbox)
         now_ms = outbox.now_ms()
         samples = read_samples(outbox, since_ms=begin_of(now_ms, 61))
         by_source = accepted_per_minute(outbox, now_ms=now_ms)
