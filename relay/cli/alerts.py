@@ -26,10 +26,11 @@ def alerts(ctx: click.Context, as_json: bool, place: Place) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from relay.cli.context import open_context
-    from relay.operations.alerts.telling import list_alerts
+    from relay.operations.alerts.telling import list_alerts, merge_alerts
 
     context = open_context(place)
-    found = list_alerts([lane.outbox for lane in context.each_lane()], context.config.alerts)
+    config = context.config.alerts
+    found = merge_alerts([list_alerts(lane.outbox, config) for lane in context.each_lane()])
     if as_json:
         echo_json(found)
     else:

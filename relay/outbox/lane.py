@@ -76,7 +76,7 @@ class OutboxLane:
     ) -> Callable[[], Claim]:
         """Begin a `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
-        answer = self._send("claim", args)
+        answer = self.begin("claim", args)
         return lambda: self._claimed(answer())
 
     def read_available(self) -> None:
@@ -89,7 +89,9 @@ class OutboxLane:
         if self.pipe is not None:
             self.pipe.push()
 
-    def _send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+    def begin(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+        """Begin any script of the lane, in line with claims and settlements; what it gives back waits. Raises OutboxUnavailable
+        there. `corked`: it may be held back as `begin_settle` says."""
         if self.pipe is not None:
             return self.pipe.send(name, args, corked=corked).answer
         answer = self._store.run(name, args)
@@ -110,19 +112,18 @@ class OutboxLane:
         at = 7 + int(answer[6])
         doubted, end = frozenset(answer[7:at]), len(answer)
         while at < end:
-            external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
-            at += 7
+            head, at = answer[at : at + 8], at + 8
+            external_id, source, crashes, refusals, first_ms, document, count, events = head
+            entries, at = answer[at : at + count], at + count
+            stored, at = answer[at : at + events], at + events
             unreadable, newer = "", False
             try:
                 fold = unseal(document) if document and document != FORGOTTEN else None
-                patches = tuple([self._store.pending(entry) for entry in answer[at : at + count]])
+                patches = self._store.all_pending(entries, stored)
             except ValueError as error:
                 # The others of this claim must not suffer for it.
                 fold, unreadable, newer = None, str(error), isinstance(error, NewerRecord)
-                patches = tuple(
-                    [self._store.pending(entry, lenient=True) for entry in answer[at : at + count]]
-                )
-            at += count
+                patches = self._store.all_pending(entries, stored, lenient=True)
             items.append(
                 Item(
                     external_id=external_id.decode(),
@@ -166,7 +167,7 @@ class OutboxLane:
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
         """Begin a `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
-        answer = self._send("settle", self._settle_args(settlements, 0), corked=True)
+        answer = self.begin("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:
@@ -177,6 +178,7 @@ class OutboxLane:
             self._store.retention.dead_s,
             len(settlements),
             self._store.retention.mark_years,
+            self._store.retention.events_s,
         ]
         for what in settlements:
             item = what.item

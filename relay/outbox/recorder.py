@@ -115,7 +115,7 @@ class Recorder:
             return nothing
         try:
             async with asyncio.timeout(FIND_S):
-                return names_of(await self.durable.run("thread", find_args(asked), confirm=False))
+                return names_of(await self.durable.run("thread", find_args(asked), durable=False))
         except (RedisError, OSError):
             # The write that follows finds out, and says so.
             return nothing
@@ -178,7 +178,7 @@ class Recorder:
         try:
             async with asyncio.timeout(CALL_S):
                 answer = await self.durable.run(
-                    "record", self._outbox.record_args(flat), confirm=confirm, replicas=self._replicas()
+                    "record", self._outbox.record_args(flat), durable=True, replicas=self._replicas()
                 )
         except Exception as error:
             if not isinstance(error, (RedisError, OSError)):

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -83,7 +83,6 @@ class WebSide:
         self._look_wanted = asyncio.Event()
         self._who = f"{socket.gethostname()}:{os.getpid()}:web"
         self._sign_at, self._started_ms = 0.0, 0
-        self._next_lane = 0
         #: The first mistake of a config file that was not taken over; "" where the file's own is in use.
         self._config_refused = ""
 
@@ -302,18 +301,11 @@ class WebSide:
             self.killswitch.update(self.home.drops())
 
     def _look_at_lanes(self) -> None:
-        for lane in self._turn():
+        for lane in self.lanes.turn(_LANES_A_TICK):
             with suppress(OutboxUnavailable):
                 lane.look_for_a_restored_redis()
                 lane.metrics.flush()
                 sample_when_due(lane.outbox, lane.delivery)
-
-    def _turn(self) -> Iterator[WebLane]:
-        """The lanes whose turn it is."""
-        lanes = tuple(self.lanes)
-        for _ in range(min(len(lanes), _LANES_A_TICK)):
-            self._next_lane = (self._next_lane + 1) % len(lanes)
-            yield lanes[self._next_lane]
 
     def _give_sign(self) -> None:
         """Once in a while, so that who looks knows which releases are running."""
@@ -322,6 +314,7 @@ class WebSide:
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
             self._started_ms = self._started_ms or self.home.now_ms()
+            self.lanes.note(self.home)
             give_sign(
                 self.home,
                 self._who,

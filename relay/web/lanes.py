@@ -12,6 +12,8 @@ from relay.config import Config
 from relay.errors import NotOurs, OutboxUnavailable, OverRate
 from relay.operations.lanes import LaneTenant, lane_tenant
 from relay.outbox.items import Entry, Recorded
+from relay.outbox.known_lanes import note_lanes
+from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.store import Retention
 from relay.settings import Settings
@@ -30,6 +32,8 @@ class WebLanes:
         self._open = open_lane
         self._held: dict[str, WebLane] = {}
         self._now: tuple[WebLane, ...] = ()
+        self._next = 0
+        self._noted: frozenset[str] = frozenset()
         #: Whether the file has `lanes:`: then what is shown names its lane.
         self.named = False
 
@@ -45,6 +49,20 @@ class WebLanes:
             held.outbox.retention = retention
         self._now = tuple(self._held[name] for name in config.lane_names)
         self.named = bool(config.lanes)
+
+    def turn(self, most: int) -> Iterator[WebLane]:
+        """Yield the lanes whose turn it is to be looked at, so many at most: all of them after a while."""
+        lanes = self._now
+        for _ in range(min(len(lanes), most)):
+            self._next = (self._next + 1) % len(lanes)
+            yield lanes[self._next]
+
+    def note(self, home: Outbox) -> None:
+        """Keep the lanes' names once: they are found by them when the file no longer has them. Raises OutboxUnavailable."""
+        names = frozenset(lane.name for lane in self._now)
+        if not names <= self._noted:
+            note_lanes(home, names)
+            self._noted |= names
 
     def __iter__(self) -> Iterator[WebLane]:
         """Those of the config, in its order."""

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer
@@ -55,6 +56,7 @@ def set_back(
     return server, outbox, epoch
 
 
+@pytest.mark.process
 def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
     others: list[Epoch] = []
 
@@ -72,6 +74,7 @@ def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
         server.stop()
 
 
+@pytest.mark.process
 def test_who_notices_later_and_knows_of_more_counts_the_rest(short_tmp: Path) -> None:
     """A worker looks first; the door alone knows how many it had acknowledged since anybody looked."""
     doors: list[Epoch] = []
@@ -114,6 +117,7 @@ def test_what_a_process_knew_of_is_told_once(outbox: Outbox, redis_client: redis
     assert epoch.look(accepted=7) == Change(SET_BACK, lost=3, first=True, more_lost=3)
 
 
+@pytest.mark.process
 def test_traffic_that_goes_on_hides_nothing(short_tmp: Path) -> None:
     """The counters have long passed what they were when somebody looks again; its own look is what is gone."""
 

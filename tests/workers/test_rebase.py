@@ -87,6 +87,17 @@ def histories(draw: st.DrawFn) -> History:
     return History(events, stored, delivered, pending, draw(st.integers(delivered, len(events))))
 
 
+@pytest.mark.parametrize(("way", "number"), [("replace", 7), ("first", 3)])
+def test_what_a_cut_off_call_has_brought_is_no_first_of_somebody_else(way: str, number: int) -> None:
+    """A call was cut off and took effect late: its event waits still, beside one that was first."""
+    brought = patch(5, 5, subject=(way, "subject 5"))
+    other = patch(number, number)
+    there = fold(Document("x"), [brought])
+    made = rebase(Document("x"), [], [brought, other], stands(there), repeated=[brought, other])
+    fold(made, [brought, other])
+    assert made.render()["subject"] == fold(Document("x"), [brought, other]).render()["subject"]
+
+
 @given(histories())
 def test_nothing_is_overwritten_and_nothing_said_twice(history: History) -> None:
     """`pending`: what waited when the state was taken that Redis was set back to. It was delivered since, and waits again."""

@@ -56,6 +56,7 @@ def rebase(
     document.company_id = document.company_id or str(record.get("companyId") or "")
     stands = _fields(record)
     stand_ins = _stand_ins(document, coming)
+    repeats = _single_values(repeated)
     for name, way in _touched(document, coming):
         standing = stands.get(name)
         if way == "append":
@@ -73,7 +74,7 @@ def rebase(
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
-            if standing in older.get(name, ()):
+            if standing in older.get(name, ()) or standing in repeats.get(name, ()):
                 # Ours, and known: what is earlier still comes before it, as ever.
                 continue
             if not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
@@ -103,11 +104,19 @@ def _known_values(document: Document, before: Sequence[Patch]) -> dict[str, list
     known = {name: [value] for name, value in _fields(document.render()).items()}
     for name, ways in document.registers.items():
         known.setdefault(name, []).extend(register[3] for way, register in ways.items() if way in _SINGLE)
-    for patch in before:
+    for name, values in _single_values(before).items():
+        known.setdefault(name, []).extend(values)
+    return known
+
+
+def _single_values(patches: Sequence[Patch]) -> dict[str, list[Any]]:
+    """By field, each value that would be the only one of it."""
+    values: dict[str, list[Any]] = {}
+    for patch in patches:
         for name, (way, value) in patch.fields.items():
             if way in _SINGLE:
-                known.setdefault(name, []).append(value)
-    return known
+                values.setdefault(name, []).append(value)
+    return values
 
 
 def _appended(patch: Patch) -> Patch:

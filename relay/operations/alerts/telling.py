@@ -168,11 +168,11 @@ def try_channels(alerts: Alerts, *, sender: AlertSender, now_ms: int) -> list[di
     return found
 
 
-def list_alerts(outboxes: Sequence[Outbox], alerts: Alerts | None) -> dict[str, Any]:
+def list_alerts(outbox: Outbox, alerts: Alerts | None) -> dict[str, Any]:
     """Return `{"channels": [{"name", "kind"}], "about", "alerts": [{"name", "kind", "title", "text", "since", "told_at"}], "unsent"}`: what
-    is on in any of these lanes, what is told of. Raises OutboxUnavailable."""
-    books = [AlertBook(outbox) for outbox in outboxes]
-    standing = [pair for book in books for pair in book.read()[1].items()]
+    is on, what is told of. Raises OutboxUnavailable."""
+    book = AlertBook(outbox)
+    _, standing = book.read()
     return {
         "channels": [{"name": one.name, "kind": one.kind, "to": _shown_to(one)} for one in alerts.channels] if alerts else [],
         "about": list(alerts.about) if alerts else [],
@@ -185,10 +185,19 @@ def list_alerts(outboxes: Sequence[Outbox], alerts: Alerts | None) -> dict[str, 
                 "since": iso(one.first_ms),
                 "told_at": iso(one.told_ms) if one.told_ms else None,
             }
-            for name, one in sorted(standing, key=lambda pair: (pair[1].first_ms, pair[0]))
+            for name, one in sorted(standing.items(), key=lambda pair: pair[1].first_ms)
         ],
-        "unsent": sum(book.unsent() for book in books),
+        "unsent": book.unsent(),
     }  # fmt: skip
+
+
+def merge_alerts(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what `list_alerts` says of several lanes as one answer; titles name their lane. `found` is not empty."""
+    return {
+        **found[0],
+        "alerts": sorted((row for one in found for row in one["alerts"]), key=lambda row: row["since"]),
+        "unsent": sum(one["unsent"] for one in found),
+    }
 
 
 def _shown_to(channel: AlertChannel) -> str:

@@ -3,35 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from relay.errors import OutboxUnavailable
+from relay.errors import NotFound, OutboxUnavailable
 from relay.operations.context import WebContext
+from relay.operations.left_lanes import left_lanes
 from relay.operations.stats import read_stats
+from relay.operations.trace import find
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
-from relay.web.console.view import FormValues, View
+from relay.web.console.view import FormValues, Go, View
 
 
-def route(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
-    """Return `/console/lanes`."""
+def routes(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> list[Route]:
+    """Return `/console` and `/console/lanes`."""
 
-    def page(request: Request, operator: Operator, form: FormValues) -> View:
+    def page(request: Request, operator: Operator, form: FormValues) -> View | Go:
+        contexts = lanes()
+        wanted = request.query_params.get("id", "").strip()[:1000]
+        if found := _lane_of(wanted, contexts) if wanted else "":
+            return Go(f"/lanes/{found}/trace?id={quote(wanted, safe='')}")
         # Lanes behind one connection are away together: asking each would take as many times two seconds.
         away: dict[int, str] = {}
-        rows = []
-        for name, context in lanes().items():
+        rows, left = [], []
+        for name, context in contexts.items():
             behind = id(context.outbox.redis)
             row = _row(name, context, away.get(behind, ""))
             if row["away"]:
                 away[behind] = row["away"]
             rows.append(row)
-        return View("lanes.html", {"rows": rows, "lane": ""}, here="")
+        home = frame.context.outbox.home
+        # Where it cannot be asked now, the rows say so.
+        with suppress(OutboxUnavailable):
+            left = [] if id(home.redis) in away else left_lanes(home, frame.context.config.lane_names)
+        shown = {"rows": rows, "left": left, "wanted": wanted}
+        return View("lanes.html", shown, here="", status=404 if wanted else 200)
 
-    return frame.get("/lanes", page)
+    return [frame.get(path, page) for path in ("", "/", "/lanes", "/lanes/")]
+
+
+def _lane_of(some_id: str, contexts: Mapping[str, WebContext]) -> str:
+    """The first lane that knows an id, "" where none does."""
+    away: set[int] = set()
+    for name, context in contexts.items():
+        if id(context.outbox.redis) in away:
+            continue
+        try:
+            find(context.outbox, some_id, context.config.sources)
+        except NotFound:
+            continue
+        except OutboxUnavailable:
+            away.add(id(context.outbox.redis))
+            continue
+        return name
+    return ""
 
 
 def _row(name: str, context: WebContext, away: str) -> dict[str, Any]:
