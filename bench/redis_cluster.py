@@ -24,10 +24,11 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from bench.redis_tls import Secured
 from relay.outbox.embedded import end_with_parent, find_server
 
 SLOTS: Final = 16_384
-_CONFIG: Final = """port {port}
+_CONFIG: Final = """{place}
 bind 127.0.0.1
 dir "{folder}"
 cluster-enabled yes
@@ -60,12 +61,14 @@ class Node:
     bus: int
     name: str
     process: subprocess.Popen[bytes] | None = None
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
     _client: redis.Redis | None = field(default=None, repr=False)
 
     @property
     def client(self) -> redis.Redis:
         if self._client is None:
-            self._client = redis.Redis(port=self.port, socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
+            once = Retry(NoBackoff(), 0)
+            self._client = redis.Redis("127.0.0.1", self.port, socket_timeout=2.0, retry=once, **self.options)
         return self._client
 
     def ask(self, *words: Any) -> Any:
@@ -87,8 +90,11 @@ class ClusterServers:
         fsync: str = "always",
         starts: Sequence[int] = (),
         coverage: bool = True,
+        secured: Secured | None = None,
     ) -> None:
-        """`starts`: the first slot of each master; left out: equal parts. `coverage`: a shard that is away closes all."""
+        """`starts`: the first slot of each master; left out: equal parts. `coverage`: a shard that is away closes all. `secured`: they
+        speak TLS alone, and know users."""
+        self._secured = secured
         self._binary = binary or find_server()
         self._settings = {
             "timeout_ms": node_timeout_ms,
@@ -96,6 +102,8 @@ class ClusterServers:
             "coverage": "yes" if coverage else "no",
         }
         self.nodes = _places(folder, masters * (1 + replicas))
+        for node in self.nodes:
+            node.options = secured.options() if secured else {}
         self._starts = [*(starts or (SLOTS * at // masters for at in range(masters))), SLOTS]
         self._write(masters)
 
@@ -251,7 +259,8 @@ class ClusterServers:
     def _write(self, masters: int) -> None:
         for at, node in enumerate(self.nodes):
             node.folder.mkdir(parents=True)
-            config = _CONFIG.format(port=node.port, bus=node.bus, folder=node.folder, **self._settings)
+            place = self._secured.config(node.port) if self._secured else f"port {node.port}"
+            config = _CONFIG.format(place=place, bus=node.bus, folder=node.folder, **self._settings)
             (node.folder / "redis.conf").write_text(config)
             lines = [self._line(other, masters, myself=other == at) for other in range(len(self.nodes))]
             (node.folder / "nodes.conf").write_text(

@@ -151,7 +151,10 @@ class OutboxUnavailable(TryLater):
 
 
 class MappingFailed(RelayError):
-    """`cause` groups dead letters: it holds rule, field and line, never a value from the payload."""
+    """`cause` groups dead letters: it holds rule, field and line, never a value from the payload. `external_id`: the conversation
+    that the event would have gone to, where that much is known."""
+
+    external_id: str = ""
 
     def __init__(self, cause: str, rule: str = "", field: str = "", line: int | None = None) -> None:
         super().__init__(cause)

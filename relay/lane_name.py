@@ -9,3 +9,12 @@ from typing import Final
 MAIN: Final = "main"
 #: What a name may be: part of keys in Redis (no braces), of RQ's job ids (no dots) and of labels.
 NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
+
+
+def token_place(lane: str) -> str:
+    """Return where the token of a lane's Planhat is set, for whoever has to mend it."""
+    return (
+        "RELAY_PLANHAT_TOKEN"
+        if lane == MAIN
+        else f"lanes.{lane}.token (RELAY_PLANHAT_TOKEN where it has none)"
+    )

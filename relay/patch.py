@@ -146,7 +146,7 @@ class Document:
 
     `registers`, `retracted`, `messages`, `authors` and `asks` are the CRDT; the rest is delivery's memory and is set by the
     workers: `sent_hash` (content hash last acknowledged), `planhat_id`, `company_id` (pinned at first delivery),
-    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}), `marked`, `life`.
+    `history` (the last deliveries, newest last, as {"at_ms", "what", ...}), `marked`, `life`, `based`.
     """
 
     external_id: str
@@ -164,6 +164,8 @@ class Document:
     #: In which year of 365 days its mark was left, and in which life of Redis it was delivered (see `relay.outbox.epoch`).
     marked: int = 0
     life: int = 0
+    #: What Planhat had of it was read, since it was forgotten here: of a field that comes later nobody here knows what stands there.
+    based: bool = False
 
     def encode(self) -> bytes:
         return self.encode_fold() + self.encode_memory()
@@ -182,6 +184,7 @@ class Document:
                 "n": self.rule,
                 "b": 1,
                 **({"w": self.authors} if self.authors else {}),
+                **({"g": 1} if self.based else {}),
             }
         )[:-1]
 
@@ -213,6 +216,7 @@ class Document:
             history=raw["l"],
             marked=raw.get("y", 0),
             life=raw.get("i", 0),
+            based=bool(raw.get("g")),
         )
 
     # -- the fold ------------------------------------------------------------------------------------------
@@ -336,18 +340,19 @@ class Document:
             (e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")
         ]
         if len(live) == 1:
-            return self._signed(live[0][1], str(live[0][2]))
+            return self.spellings(live[0][1], str(live[0][2]))[0]
         live.sort(key=lambda entry: entry[:2])
-        entries = [self._signed(message, str(text)) for _, message, text in live]
+        entries = [self.spellings(message, str(text))[0] for _, message, text in live]
         return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
 
-    def _signed(self, message_id: str, text: str) -> str:
-        """An entry with its author's name where an edit did not know it."""
+    def spellings(self, message_id: str, text: str) -> list[str]:
+        """Return how an entry may stand in Planhat: with its author's name where an edit did not know it, or, from before that
+        was known, without. The first is how it is rendered now."""
         if AS_BEFORE not in text:
-            return text
-        if known := self.authors.get(message_id):
-            return text.replace(AS_BEFORE, html.escape(known[3]))
-        return _BY_NOBODY.sub("", text).replace(AS_BEFORE, "")
+            return [text]
+        unsigned = _BY_NOBODY.sub("", text).replace(AS_BEFORE, "")
+        known = self.authors.get(message_id)
+        return [text.replace(AS_BEFORE, html.escape(known[3])), unsigned] if known else [unsigned]
 
     def _was_retracted(self, ways: dict[str, Any]) -> bool:
         return any(message in self.retracted for message in ways.get("append", ()))

@@ -13,6 +13,7 @@ import os
 from base64 import b64decode, urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
@@ -133,8 +134,12 @@ def edge_problem(text: str) -> str:
 
 
 def weak_allowed(environ: Mapping[str, str]) -> bool:
-    """Return `RELAY_ALLOW_WEAK_SECRETS`. Anything but a clear yes is a no."""
-    return environ.get("RELAY_ALLOW_WEAK_SECRETS", "").strip().lower() in ("true", "1", "yes")
+    """Return `RELAY_ALLOW_WEAK_SECRETS`, or what its file holds. Anything but a clear yes is a no."""
+    text = environ.get("RELAY_ALLOW_WEAK_SECRETS", "")
+    if path := environ.get("RELAY_ALLOW_WEAK_SECRETS_FILE", ""):
+        with suppress(SecretUnreadable):
+            text = SecretFile(path)()
+    return text.strip().lower() in ("true", "1", "yes")
 
 
 @dataclass(frozen=True, slots=True)

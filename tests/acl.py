@@ -1,11 +1,14 @@
-"""The user of Redis that docs/deploying.md asks for."""
+"""The user of Redis that docs/deploying.md asks for: the line itself, so that tests are run with what is documented."""
 
 from __future__ import annotations
 
-from typing import Final
+import re
 
-#: `{prefix}` is RELAY_KEY_PREFIX.
-ACL: Final = (
-    "~{prefix}:* ~rq:* &rq:* -@all +@read +@write +@connection +@transaction +@pubsub +@scripting -@dangerous "
-    "+info +time +ping +config|get"
-)
+from tests.places import ROOT
+
+
+def documented_rights(*, clustered: bool = False) -> str:
+    """What the user may do, as `ACL SETUSER` and a server's configuration take it; `clustered`: of a cluster's node."""
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    [rights] = re.findall(r"(?m)^user relay on >PASSWORD (.*)$", page)
+    return str(rights if clustered else rights.replace("{rq}", "rq"))

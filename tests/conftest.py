@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -25,11 +27,40 @@ settings.register_profile(
 settings.load_profile("relay")
 
 
+#: What began a process in the running test that has no mark for it.
+_begun: list[str] = []
+_watched = [False]
+
+
+def _watch_processes(event: str, args: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and _watched[0]:
+        _begun.append(str(args[1])[:200])
+
+
+sys.addaudithook(_watch_processes)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks `redis` whatever asks for the shared server, so that nobody has to remember to."""
+    """Marks `redis` whatever asks for the shared server, `simulated` what makes up its inputs or measures growth: nobody has to
+    remember to."""
     for item in items:
         if "redis_server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.redis)
+        made_up = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+        if made_up or "linear_time" in item.name or "twice_the_t" in item.name:
+            item.add_marker(pytest.mark.simulated)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fails a test that starts a process and is not marked so: the quick tier leaves those out."""
+    _begun.clear()
+    _watched[0] = not any(item.get_closest_marker(name) for name in ("process", "browser", "simulated"))
+    try:
+        yield
+    finally:
+        _watched[0] = False
+    assert not _begun, f"mark this test `process`: it starts {_begun[0]}"
 
 
 if LIMITED:

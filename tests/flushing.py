@@ -113,11 +113,11 @@ class Kit:
             ),
         )
 
-    def record(self, *patches: Patch) -> int:
-        """The generation to ring for, 0 where somebody owns the lane."""
+    def record(self, *patches: Patch, raw: bytes = b"{}") -> int:
+        """The generation to ring for, 0 where somebody owns the lane. `raw`: what is archived of each."""
         generation, _ = self.outbox.record(
             [
-                Entry(p.event_id, p.source, "pending", (p.event_id,), b"{}", p.external_id, p.encode())
+                Entry(p.event_id, p.source, "pending", (p.event_id,), raw, p.external_id, p.encode())
                 for p in patches
             ]
         )

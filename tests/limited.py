@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 
 from relay.outbox.embedded import EmbeddedServer
-from tests.acl import ACL
+from tests.acl import documented_rights
 
 LIMITED: Final = os.environ.get("RELAY_TEST_ACL") == "1"
 _NAME: Final = "limited"
@@ -43,7 +43,7 @@ def limit() -> None:
     make, ask = EmbeddedServer.__init__, redis.Redis.execute_command
 
     def made(self: EmbeddedServer, folder: str | Path, **options: Any) -> None:
-        user = f"user {_NAME} on >word {ACL.format(prefix='relay')}"
+        user = f"user {_NAME} on >word {documented_rights()}"
         make(self, folder, **options | {"extra": (*options.get("extra", ()), user)})
 
     def asked(self: redis.Redis, *args: Any, **options: Any) -> Any:

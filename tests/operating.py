@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from relay.door.house import House, Source, furnish
 from relay.door.intake import Intake, RecordsEvents
+from relay.lane_name import MAIN
 from relay.operations.context import WebContext
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
@@ -62,14 +63,23 @@ rules:
       subject: "{subject}"
     companyId: extid-acme
 """
+#: Two tenants; what comes in goes to the second.
+LANES = """\
+lanes:
+  emea: {url: "https://api.planhat.com", token: token-of-emea}
+  us: {url: "https://api-us4.planhat.com", token: token-of-us}
+"""
 SUBJECT = "{{ event.text | truncate(80) }}"
 #: Fails for every event whose payload has no such field.
 BROKEN_SUBJECT = "{{ payload.event.title.upper() }}"
 
 
-def house_of(folder: Path, *, subject: str = SUBJECT) -> House:
+def house_of(folder: Path, *, subject: str = SUBJECT, lane: str = MAIN) -> House:
     file = folder / "relay.yaml"
-    file.write_text(CONFIG.format(secret=SECRET, subject=subject), encoding="utf-8")
+    text = CONFIG.format(secret=SECRET, subject=subject)
+    if lane != MAIN:
+        text = text.replace("    adapter: slack\n", f"    adapter: slack\n    lane: {lane}\n") + LANES
+    file.write_text(text, encoding="utf-8")
     return furnish(*load(str(file), WEAK))
 
 
@@ -96,11 +106,13 @@ class Shop:
         token: str = "",
         reader: str = "",
         readers_see_payloads: bool = False,
+        lane: str = MAIN,
     ) -> None:
+        """`lane`: the one whose desk this is; another than `main` is one of `LANES`."""
         self.folder = folder
-        self.house = house_of(folder, subject=subject)
-        self.outbox = Outbox(client)
-        self.delivery = Delivery(client)
+        self.house = house_of(folder, subject=subject, lane=lane)
+        self.outbox = Outbox(client, lane=lane)
+        self.delivery = Delivery(client, lane=lane)
         self.context = WebContext(
             outbox=self.outbox,
             delivery=self.delivery,

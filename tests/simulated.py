@@ -102,7 +102,7 @@ class MemoryDelivery:
         now_ms = now_ms or self._now_ms()
         wait_ms, used = self._look_for_call(per_minute, at_once, now_ms)
         plenty = used < min(per_minute, per_minute if at_once is None else at_once)
-        taken = seize and plenty and self.state.state == "open"
+        taken = seize and plenty and not wait_ms and self.state.state == "open"
         if taken:
             self.calls.append(now_ms)
         return CallPermit(
@@ -120,9 +120,12 @@ class MemoryDelivery:
         used = len(self.calls)
         if used >= per_minute:
             return max(1, self.calls[used - per_minute] + 60_001 - now_ms), used
-        if used and used >= (per_minute if at_once is None else at_once):
-            even = 60_000 / per_minute * (0.6 if used < per_minute * 0.9 else 0.95)
-            gap = max(even, (self.calls[0] + 60_000 - now_ms) / (per_minute - used) * 0.95)
+        at_once = per_minute if at_once is None else at_once
+        if used and at_once < per_minute and used * 4 >= at_once:
+            gap = 60_000 / per_minute * 0.47
+            if used >= at_once:
+                even = 60_000 / per_minute * (0.6 if used < per_minute * 0.9 else 0.95)
+                gap = max(even, (self.calls[0] + 60_000 - now_ms) / (per_minute - used) * 0.95)
             return max(0, -int(-(self.calls[-1] + gap - now_ms) // 1)), used
         return 0, used
 

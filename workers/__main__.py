@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.burst:
             from workers.process.burst import burst
 
-            return burst()
+            return burst(settings.redis_url)
         from workers.process.supervisor import Supervisor
 
         return Supervisor(settings, flush_workers=chosen.flush_workers).run()

@@ -99,14 +99,15 @@ def _post_one(
     client: redis.Redis, pipe: Any, registry: FailedJobRegistry, letter: DeadLetter, outbox: Outbox
 ) -> None:
     lane, keep_s = outbox.lane_name, outbox.retention.dead_s
-    said = f"{_cause(letter)}\n\n{_where_to_look(lane, letter.dead_id)}"
+    record = _record_of(letter)
+    said = f"{record.get('cause') or 'unknown'}\n\n{_where_to_look(lane, letter.dead_id)}"
     job = Job.create(
         REDRIVE,
         args=(lane, letter.dead_id),
         id=dead_job_id(lane, letter.dead_id),
         connection=client,
         origin=DEAD_QUEUE,
-        description=f"{letter.source} {letter.external_id}".strip(),
+        description=f"{letter.source} {letter.external_id or record.get('externalId') or ''}".strip(),
         result_ttl=0,
         failure_ttl=keep_s,
         timeout=_JOB_TIMEOUT_S,
@@ -129,12 +130,12 @@ def _where_to_look(lane: str, dead_id: str) -> str:
     )
 
 
-def _cause(letter: DeadLetter) -> str:
+def _record_of(letter: DeadLetter) -> dict[str, Any]:
     try:
         record: Any = orjson.loads(letter.record)
     except orjson.JSONDecodeError:
-        return "the stored record cannot be read"
-    return str(record.get("cause") or "unknown") if isinstance(record, dict) else "unknown"
+        return {"cause": "the stored record cannot be read"}
+    return record if isinstance(record, dict) else {}
 
 
 def ask_to_unpark(client: redis.Redis, lane: str, stamp: int) -> None:

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         for seed in range(chosen.seed, chosen.seed + chosen.seeds):
             failed = run_seed(seed, chosen.seconds, chosen.port, folder / str(seed), only, tally)
             for line in failed[:10]:
-                print(f"seed {seed}: {line[:600]}", file=sys.stderr, flush=True)
+                print(f"seed {seed}: {line[:6000]}", file=sys.stderr, flush=True)
             if failed:
                 bad.append(seed)
     finally:

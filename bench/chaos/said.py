@@ -96,15 +96,15 @@ class Said:
         for thread in self.threads:
             yield from thread.events
 
-    def next(self, chance: Random) -> tuple[Event, bytes]:
-        """Another event and its body: a new thread, a reply, an edit or a deletion."""
+    def next(self, chance: Random, *, fresh: bool = False) -> tuple[Event, bytes]:
+        """Another event and its body: a new thread (where it is to be `fresh`), a reply, an edit or a deletion."""
         with self.lock:
             self._number += 1
             number = self._number
             at_s = 1_772_600_000 + number
             ts = f"{at_s}.{number % 1_000_000:06d}"
             roll = chance.random()
-            if not self.threads or roll < 0.25:
+            if fresh or not self.threads or roll < 0.25:
                 self.threads.append(Thread(f"C{self._seed % 1000}N{chance.randint(1, 5)}", ts))
                 thread = self.threads[-1]
             else:

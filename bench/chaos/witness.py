@@ -206,12 +206,13 @@ class Witness:
             self.hold("delivered", true, f"{event.event_id} of {thread.external_id} is not in {text[:200]!r}")
 
     def moves(self, what: str) -> None:
-        """An event that comes now is delivered soon."""
-        event, body = self.said.next(self._chance)
+        """An event that comes now is delivered soon. Of a new conversation: another may wait for the next release, which has
+        written something of it."""
+        event, body = self.said.next(self._chance, fresh=True)
         began = time.monotonic()
         if self.senders is None or not self.senders.insist(event, body):
             return
-        name = event_id("slack", event.event_id)
+        name, found = event_id("slack", event.event_id), None
         while time.monotonic() - began < MOVES_S:
             try:
                 found = self.house.outbox().events.get(name)
@@ -223,7 +224,10 @@ class Witness:
                 return
             time.sleep(0.05)
         self.hold(
-            "goes on", False, f"an event was not delivered within {MOVES_S:.0f} s after {what}: {self.lane()}"
+            "goes on",
+            False,
+            f"{event.event_id} of {event.ts} was not delivered within {MOVES_S:.0f} s after {what}: {found and found[0]}, "
+            f"{self.house.spooled()} in the spool, {self.lane()}",
         )
 
     def lane(self) -> dict[str, Any]:
@@ -242,6 +246,18 @@ class Witness:
             "bells": client.lrange("rq:queue:flush", 0, -1),
             "workers": client.smembers("rq:workers"),
             "calls": client.zcard(prefix + keys.CALLS),
+            "pending": outbox.pending_items(),
+            "held": client.hlen(prefix + keys.HELD),
+            "due now": client.zcount(prefix + keys.due("slack"), "-inf", outbox.now_ms()),
+            "last calls": [
+                tuple(call.get(name) for name in ("at", "operation", "status", "items", "fault"))
+                for call in list(self.sandbox.calls)[-15:]
+            ],
+            "log": (self.house.folder / "work.log").read_text(errors="replace")[-1_000:],
+            "newer": outbox.newer_count(),
+            "tune": client.hgetall(prefix + keys.TUNE),
+            "faults": len(self.sandbox.faults.all),
+            "claims": client.hgetall(prefix + keys.HELD),
         }
 
     def step(self, during: str) -> None:

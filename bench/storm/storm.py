@@ -33,6 +33,7 @@ from relay.patch import Patch
 from relay.planhat.report import Answer, Unavailable, read_report
 from workers.companies.directory import CompanyDirectory
 from workers.companies.lookup_cache import PlanhatLookUps
+from workers.flush.ahead import Looking
 from workers.flush.doubt import Doubts
 from workers.flush.loop import Flush
 from workers.flush.recall import Recall
@@ -263,8 +264,7 @@ class Storm:
 
     def flush(self) -> None:
         """A worker, from its start to its end or its death."""
-        client = Doomed(connection_pool=self.client.connection_pool)
-        hangs = 0
+        client, hangs = Doomed(connection_pool=self.client.connection_pool), 0
         if not self.calm and self.chance.random() < 0.4 * self.wildness:
             client.fuse, client.after = self.chance.randint(1, 40), self.chance.random() < 0.5
             hangs = client.hangs = self.chance.choice((0, 0, 1, 3, 1000))
@@ -294,10 +294,11 @@ class Storm:
             )
             metrics = SharedMetrics(client, lane=self.lane)
             flush = Flush(
-                config, outbox, pace, directory, self.upsert, bell=self, metrics=metrics, watch=self.watch,
+                config, outbox, pace, directory, self.upsert, bell=self, metrics=metrics, watch=self.epoch.look,
                 recall=Recall(self.planhat, call=lambda: True, gap_ms=lambda: 1.0, metrics=metrics),
                 doubts=Doubts(outbox, self.planhat, call=lambda: True, metrics=metrics),
-                beside=self.beside, chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)), clock=lambda: time.monotonic() + self.later_s,
+                beside=self.beside, looking=Looking(self.chance.choice((1, 30)), 0.0), chance=self.chance, slice_s=self.chance.choice((0.0, 15.0)),
+                clock=lambda: time.monotonic() + self.later_s,
             )  # fmt: skip
             generation = outbox.lane.ring() or int(self.client.get(outbox.prefix + keys.GENERATION) or 0)
             flush.run(generation)
@@ -318,10 +319,7 @@ class Storm:
                 # Its process is over, and so are its sockets.
                 outbox.lane.pipe._break(redis.ConnectionError("died"))
 
-    def watch(self) -> None:
-        self.epoch.look()
-
-    def beside(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+    def beside(self, call: Callable[[], Answer], meanwhile: Callable[[], object]) -> Answer:
         """What is done while a call is under way is done before it or after it, as far as chance lets it get."""
         for _ in range(self.chance.randint(0, 4)):
             meanwhile()

@@ -5,7 +5,7 @@
 {{- if kindIs "string" .Values.config -}}
 {{- .Values.config -}}
 {{- else if .Values.config -}}
-{{- toYaml .Values.config -}}
+{{- include "relay.configWithLanes" . -}}
 {{- end -}}
 {{- end -}}
 
@@ -134,6 +134,7 @@ operator-token: {{ .Values.operators.token | quote }}
 {{- range $name, $content := .Values.sources.secrets }}
 source-{{ $name }}: {{ $content | quote }}
 {{- end }}
+{{- include "relay.ownLaneTokens" . }}
 {{- end -}}
 
 {{/* Every file under /run/secrets/relay, as YAML: its name, the Secret and key it comes from, and which kinds of pods get it. A
@@ -148,7 +149,7 @@ redis-url: {for: [web, worker], secret: {{ $v.redis.existingSecret }}, key: {{ $
 {{- end }}
 {{- if $v.planhat.existingSecret }}
 planhat-token: {for: [worker], secret: {{ $v.planhat.existingSecret }}, key: {{ $v.planhat.existingSecretKey }}}
-{{- else }}
+{{- else if or $v.planhat.token $v.sandbox.enabled }}
 planhat-token: {for: [worker], secret: {{ $own }}, key: planhat-token}
 {{- end }}
 {{- if $v.operators.existingSecret }}
@@ -230,6 +231,10 @@ redaction-key: {for: [web, worker], secret: {{ . }}, key: {{ $v.redaction.existi
 - name: RELAY_READER_SEES_PAYLOADS
   value: "true"
 {{- end }}
+{{- with $v.redis.keyPrefix }}
+- name: RELAY_KEY_PREFIX
+  value: {{ . | quote }}
+{{- end }}
 - name: RELAY_LOG_FORMAT
   value: {{ $v.log.format }}
 - name: RELAY_LOG_LEVEL
@@ -243,12 +248,22 @@ redaction-key: {for: [web, worker], secret: {{ . }}, key: {{ $v.redaction.existi
 {{- if and .root.Values.redis.tls.enabled .root.Values.redis.tls.caSecret (ne .component "test") }}yes{{ end -}}
 {{- end -}}
 
+{{/* The lanes' tokens, as web and workers have them: (dict "root" $ "component" "web"). */}}
+{{- define "relay.lanesOf" -}}
+{{- if ne .component "test" }}{{ include "relay.laneSources" .root }}{{ end -}}
+{{- end -}}
+
 {{/* Mounts of a process of the relay: (dict "root" $ "component" "web"). */}}
 {{- define "relay.mounts" -}}
 - {name: config, mountPath: /etc/relay, readOnly: true}
+{{- if include "relay.credentialSources" . | trim }}
 - {name: credentials, mountPath: /run/secrets/relay, readOnly: true}
+{{- end }}
 {{- if include "relay.sourceSources" .root | trim }}
 - {name: sources, mountPath: /run/secrets/sources, readOnly: true}
+{{- end }}
+{{- if include "relay.lanesOf" . | trim }}
+- {name: lanes, mountPath: /run/secrets/lanes, readOnly: true}
 {{- end }}
 {{- if include "relay.redisAuthority" . }}
 - {name: redis-tls, mountPath: /run/secrets/redis-tls, readOnly: true}
@@ -260,13 +275,22 @@ redaction-key: {for: [web, worker], secret: {{ . }}, key: {{ $v.redaction.existi
 {{- define "relay.volumes" -}}
 - name: config
   configMap: {name: {{ include "relay.configMapName" .root }}}
+{{- with include "relay.credentialSources" . | trim }}
 - name: credentials
   projected:
     defaultMode: 0440
     sources:
-      {{- include "relay.credentialSources" . | trim | nindent 6 }}
+      {{- . | nindent 6 }}
+{{- end }}
 {{- with include "relay.sourceSources" .root | trim }}
 - name: sources
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- . | nindent 6 }}
+{{- end }}
+{{- with include "relay.lanesOf" . | trim }}
+- name: lanes
   projected:
     defaultMode: 0440
     sources:

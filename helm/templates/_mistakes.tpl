@@ -4,10 +4,14 @@
 {{- add (int .Values.web.preStopSeconds) (int .Values.web.shutdownSeconds) 5 -}}
 {{- end -}}
 
-{{/* A call to Planhat under way may end: its own time-out, then what the worker needs to settle, and a margin. */}}
+{{/* A call to Planhat under way may end: the longest time-out of the lanes, then what the worker needs to settle, and a margin. */}}
 {{- define "relay.workerGrace" -}}
 {{- $config := fromYaml (include "relay.configMapping" .) -}}
-{{- add (include "relay.seconds" (dig "planhat" "timeout" "60s" $config) | int) (int .Values.worker.settleSeconds) 5 -}}
+{{- $longest := include "relay.seconds" (dig "planhat" "timeout" "60s" $config) | int -}}
+{{- range $lane := get $config "lanes" | default dict -}}
+{{- if $lane.timeout }}{{ $longest = max $longest (include "relay.seconds" $lane.timeout | int) }}{{ end -}}
+{{- end -}}
+{{- add $longest (int .Values.worker.settleSeconds) 5 -}}
 {{- end -}}
 
 {{/* Every place of the config that holds a secret, as YAML: its path, and what is written there. Lists and single texts. */}}
@@ -117,8 +121,9 @@ rqDashboard.enabled: the dashboard does not read a cluster; the relay's own cons
 {{- if and $v.redis.url $v.redis.tls.enabled }}
 redis.tls is for the parts; with redis.url write rediss:// into the address.
 {{- end }}
-{{- if not (or $v.planhat.token $v.planhat.existingSecret $v.sandbox.enabled) }}
-planhat: no token. Name a Secret in planhat.existingSecret (key planhat-token); for a try, sandbox.enabled=true.
+{{- include "relay.laneMistakes" . }}
+{{- if not (or $v.planhat.token $v.planhat.existingSecret $v.sandbox.enabled (include "relay.lanesHaveTokens" .)) }}
+planhat: no token. Name a Secret in planhat.existingSecret (key planhat-token), or one for each lane in lanes.NAME.existingSecret; for a try, sandbox.enabled=true.
 {{- end }}
 {{- if and $v.planhat.token $v.planhat.existingSecret }}
 planhat.token and planhat.existingSecret are both set; leave one out.
@@ -155,6 +160,9 @@ operators.port and web.port are the same; the operators' port is to stand apart.
 {{ $name }}.pdb: minAvailable and maxUnavailable are both set; leave one out.
 {{- end }}
 {{- $scaling := $block.autoscaling }}
+{{- if and $block.fullestLaneThreshold (not (and (eq $scaling.type "keda") $scaling.keda.prometheus.serverAddress)) }}
+{{ $name }}.fullestLaneThreshold: KEDA asks Prometheus for it; set {{ $name }}.autoscaling.type=keda and keda.prometheus.serverAddress.
+{{- end }}
 {{- if ne $scaling.type "none" }}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 {{ $name }}.autoscaling: minReplicas {{ int $scaling.minReplicas }} is more than maxReplicas {{ int $scaling.maxReplicas }}.

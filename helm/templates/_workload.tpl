@@ -156,7 +156,8 @@ securityContext:
 {{- end }}
 {{- end -}}
 
-{{/* Budget and autoscaler of a Deployment: (dict "root" $ "component" "web" "values" .Values.web "query" "..."). */}}
+{{/* Budget and autoscaler of a Deployment: (dict "root" $ "component" "web" "values" .Values.web "query" "...").
+`byLane`, of the workers alone: the query of what waits in each lane. */}}
 {{- define "relay.scaling" -}}
 {{- $root := .root -}}
 {{- $values := .values -}}
@@ -228,6 +229,13 @@ spec:
         serverAddress: {{ . | quote }}
         query: {{ $keda.prometheus.query | default $.query | quote }}
         threshold: {{ $keda.prometheus.threshold | quote }}
+    {{- if $values.fullestLaneThreshold }}
+    - type: prometheus
+      metadata:
+        serverAddress: {{ . | quote }}
+        query: {{ printf "max(%s)" $.byLane | quote }}
+        threshold: {{ $values.fullestLaneThreshold | quote }}
+    {{- end }}
     {{- end }}
     {{- if $keda.redis.enabled }}
     {{- range $list := (include "relay.kedaLists" (dict "root" $root "keda" $keda) | fromYamlArray) }}
@@ -263,20 +271,6 @@ spec:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
-{{- end -}}
-
-{{/* What KEDA counts in Redis, as a YAML list: the conversations that wait, one sorted set for each source of the config. KEDA asks
-each key for its type. Where the chart does not see the config's sources: what is under way. RQ's own list says nothing: its jobs are bells. */}}
-{{- define "relay.kedaLists" -}}
-{{- if .keda.redis.listName -}}
-{{- toYaml (list .keda.redis.listName) -}}
-{{- else -}}
-{{- $lists := list -}}
-{{- range $source := keys (get (fromYaml (include "relay.configMapping" .root)) "sources" | default dict) | sortAlpha -}}
-{{- $lists = append $lists (printf "relay:{main}:due:%s" $source) -}}
-{{- end -}}
-{{- toYaml ($lists | default (list "relay:{main}:waiting")) -}}
-{{- end -}}
 {{- end -}}
 
 {{/* How KEDA signs in to Redis: entries of a TriggerAuthentication. */}}

@@ -29,7 +29,7 @@ def alerts(ctx: click.Context, as_json: bool, place: Place) -> None:
     from relay.operations.alerts.telling import list_alerts
 
     context = open_context(place)
-    found = list_alerts(context.outbox, context.config.alerts)
+    found = list_alerts([lane.outbox for lane in context.each_lane()], context.config.alerts)
     if as_json:
         echo_json(found)
     else:

@@ -31,7 +31,7 @@ def audit(since: str, until: str, limit: int, after: str, as_json: bool, place: 
     from relay.operations.audit import list_audit
     from relay.operations.selection import read_moment
 
-    outbox = open_context(place).outbox
+    outbox = open_context(place).home
     asked = {name: value for name, value in (("since", since), ("until", until)) if value}
     now_ms = outbox.now_ms()
     since_ms, until_ms = read_moment(asked, "since", now_ms), read_moment(asked, "until", now_ms)

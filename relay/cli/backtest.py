@@ -62,6 +62,7 @@ def backtest(
         old_file=context.settings.config,
         new_file=new_file,
         environ=context.environ,
+        lane=context.lane,
     )
     with click.progressbar(
         length=0, label="events", file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from relay.cli.place import Place, place_options
-from relay.errors import ConfigInvalid, Mistake, SourceError, UserError
+from relay.errors import ConfigInvalid, Mistake, RelayError, SourceError, UserError
 from relay.event import Event
 from relay.planhat.checks import DoctorLine
 from relay.rules.file.load import Loaded, examine_config
@@ -141,7 +141,8 @@ def check(file: str | None, schema: bool, live: bool, no_secrets: bool, as_json:
     FILE is the config; RELAY_CONFIG otherwise. With --planhat, what the rules write is compared with what the tenant
     has: a custom field that is not defined there is stored and shown to nobody. Exit code 0: it holds (warnings
     allowed); 1: an example does not come out, Planhat cannot be asked, or it lacks a field and
-    `planhat.undefined_fields` is refuse; 2: a mistake.
+    `planhat.undefined_fields` is refuse; 2: a mistake. Where a running relay is named (RELAY_REDIS_URL, or --data), it is
+    also asked whether something waits in a lane that FILE does not name: a warning.
 
     \b
     Examples:
@@ -165,6 +166,8 @@ def check(file: str | None, schema: bool, live: bool, no_secrets: bool, as_json:
     path, environ = context.settings.config, context.environ
     mistakes = check_file(path, environ, secrets=not no_secrets)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
+    if not errors and not no_secrets:
+        mistakes += _left_lanes(context)
     told = _Told(
         path,
         mistakes,
@@ -229,6 +232,20 @@ class _Told:
         else:
             parts = [_count(number, word) for word, number in counts.items() if number]
             click.echo(f"{self.path}: {' and '.join(parts)}", err=True)
+
+
+def _left_lanes(context: Any) -> list[Mistake]:
+    """What waits in lanes that the file does not name, where a running relay is named and answers."""
+    from relay.operations.left_lanes import left_lanes
+
+    if not context.names_redis:
+        return []
+    try:
+        found = left_lanes(context.home, context.lane_names)
+    except RelayError:
+        # The file is checked, not the relay: `relay doctor` says that it is away.
+        return []
+    return [Mistake(f"{one.found}; {one.do}", context.settings.config, severity="warning") for one in found]
 
 
 def _compare(path: str, environ: Mapping[str, str], settings: Settings) -> list[DoctorLine]:

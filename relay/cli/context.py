@@ -124,6 +124,11 @@ class CliContext:
     def _set(self, name: str) -> bool:
         return bool(self.environ.get(f"RELAY_{name}") or self.environ.get(f"RELAY_{name}_FILE"))
 
+    @property
+    def names_redis(self) -> bool:
+        """Whether a `relay up` or the environment says which Redis is meant."""
+        return bool(self.up) or self._set("REDIS_URL")
+
     # -- what stands there --------------------------------------------------------------------------------------
 
     @cached_property
@@ -173,7 +178,7 @@ class CliContext:
         set_rq_prefix(self.settings.key_prefix, clustered=in_cluster(self.settings.redis_url))
 
         self.require_named()
-        named = bool(self.up) or self._set("REDIS_URL")
+        named = self.names_redis
         if not named and (self.place.wanted or Path(self.place.data).is_dir()):
             raise self._nothing_runs()
         client = connect(self.settings.redis_url)
@@ -216,9 +221,18 @@ class CliContext:
         named, names = self.place.lane, self.lane_names
         if not named and len(names) > 1:
             raise UserError(f"the config has several lanes: name one with --lane ({', '.join(names)})")
-        if named and named not in (*names, MAIN):
+        if named and named not in (*names, MAIN) and named not in self._left():
             raise UserError(f"no lane is called {named!r}{did_you_mean(named, names)}")
         return named or names[0]
+
+    def _left(self) -> frozenset[str]:
+        """Lanes that the config had once: what lies there can still be looked at."""
+        from relay.outbox.known_lanes import known_lanes
+
+        try:
+            return known_lanes(self.home)
+        except RelayError:
+            return frozenset()
 
     def each_lane(self) -> list[CliContext]:
         """Return one for each lane that is meant: the one that was named, or all."""

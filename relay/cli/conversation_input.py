@@ -99,6 +99,9 @@ def read_document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
         name, found, value = setting.partition("=")
         if not found:
             raise ConversationsUnreadable(f"--set {name}: should be NAME=VALUE")
+        if name.startswith("custom."):
+            _set_custom(document, name.removeprefix("custom."), value)
+            continue
         field = field_named(name)
         if field is not None and field.type not in ("string", "objectId"):
             try:
@@ -114,6 +117,17 @@ def read_document(file: str | None, settings: Iterable[str]) -> dict[str, Any]:
             "nothing to send: name a file with a JSON object, or properties with --set"
         )
     return _with_whole_dates(document)
+
+
+def _set_custom(document: dict[str, Any], name: str, value: str) -> None:
+    """Put one custom field beside those that are there already: a number, a truth or a list as JSON, anything else as a text."""
+    held = document.setdefault("custom", {})
+    if not isinstance(held, dict):
+        raise ConversationsUnreadable("custom: should be a JSON object")
+    try:
+        held[name] = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        held[name] = value
 
 
 def _with_whole_dates(document: Mapping[str, Any]) -> dict[str, Any]:

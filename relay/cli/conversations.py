@@ -167,7 +167,11 @@ def get(key: str, as_json: bool) -> None:
 @conversations.command("create")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), required=False)
 @click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="One property; VALUE may be JSON."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One property, or custom.NAME; VALUE may be JSON.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_plainly
@@ -190,7 +194,11 @@ def create(file: str | None, settings: tuple[str, ...], as_json: bool) -> None:
 @click.argument("key")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), required=False)
 @click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="One property; VALUE may be JSON."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One property, or custom.NAME; VALUE may be JSON.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_plainly

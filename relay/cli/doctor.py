@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from relay.cli.doctor_redis import Check, delivery_check, line, redis_checks
+from relay.cli.doctor_redis import Check, delivery_check, history_check, line, redis_checks, what_to_do
 from relay.cli.output import bad, echo_json, good, shown
 from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, RelayError
@@ -29,7 +29,7 @@ def doctor(place: Place, as_json: bool) -> None:
     from relay.cli.context import open_context
 
     context = open_context(place)
-    checks = list(_checks(context))
+    checks = list(_whole(context))
     well = all(check["ok"] for check in checks)
     if as_json:
         echo_json({"ok": well, "checks": checks})
@@ -40,6 +40,14 @@ def doctor(place: Place, as_json: bool) -> None:
             if not check["ok"] and check["do"]:
                 click.echo(f"       {shown(check['do'])}")
     sys.exit(0 if well else 1)
+
+
+def _whole(context: Any) -> Iterator[Check]:
+    """All checks, as far as Redis lets itself be asked."""
+    try:
+        yield from _checks(context)
+    except OutboxUnavailable as error:
+        yield line("redis", False, str(error), what_to_do(str(error)))
 
 
 def _checks(context: Any) -> Iterator[Check]:
@@ -55,6 +63,8 @@ def _checks(context: Any) -> Iterator[Check]:
         reached = reached and (check["check"] != "redis" or check["ok"])
         yield check
     yield from _web_checks(context, reached=reached)
+    if reached and config:
+        yield from _left_checks(context, config)
     lanes = context.each_lane()
     for lane in lanes:
         for check in _lane_checks(lane, config, reached=reached):
@@ -69,6 +79,7 @@ def _lane_checks(context: Any, config: Any, *, reached: bool) -> Iterator[Check]
     """`context` is one lane's."""
     config = config.for_lane(context.lane) if config else None
     if reached:
+        yield history_check(context)
         yield delivery_check(context)
         yield from _problem_checks(context, config)
         yield from _source_checks(context, config)
@@ -111,11 +122,23 @@ def _ready(url: str) -> Check:
     return line("relay", bool(said.get("ready")), f"{url} is ready to accept events")
 
 
+def _left_checks(context: Any, config: Any) -> Iterator[Check]:
+    """Lanes that the config no longer names."""
+    from relay.operations.left_lanes import left_lanes
+
+    left = left_lanes(context.home, config.lane_names)
+    for one in left:
+        yield line("lanes", False, one.found, one.do)
+    if not left:
+        yield line("lanes", True, "none that the config does not name holds anything")
+
+
 def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
     """What is held, dropped or dead, and what the running processes refused."""
     from relay.operations.problems import standing_problems
 
     names = {
+        "lane": "lane",
         "dead": "dead letters",
         "held": "held",
         "drop": "drops",
@@ -135,8 +158,8 @@ def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
         yield line("problems", False, str(error), "")
         return
     for problem in problems:
-        # Planhat's own check below tells of the token as well.
-        if problem.kind != "token":
+        # Planhat's own check below tells of the token as well; of left lanes is told once.
+        if problem.kind not in ("token", "lanes"):
             yield line(names[problem.kind], False, problem.found, problem.do)
     for kind, found in well.items():
         if all(problem.kind != kind for problem in problems):

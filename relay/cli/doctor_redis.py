@@ -29,6 +29,19 @@ def line(check: str, ok: bool, found: str, do: str = "") -> Check:
     return {"check": check, "ok": ok, "found": found, "do": do}
 
 
+def what_to_do(reason: str) -> str:
+    """Return what to do about a Redis that cannot be used, by why: who is to blame is told there."""
+    if "password" in reason:
+        return "RELAY_REDIS_URL names another user or password than the server's ACL; mend one of them"
+    if "not permitted" in reason:
+        return "the server's ACL lacks a right of this user: docs/deploying.md has the line (and RELAY_KEY_PREFIX its keys)"
+    if "certificate" in reason or "TLS" in reason:
+        return "docs/deploying.md has TLS; the options stand behind the ? of RELAY_REDIS_URL"
+    if "full" in reason or "disk" in reason:
+        return "free memory or mend the disk"
+    return "is RELAY_REDIS_URL right, and the server up? One that speaks TLS alone wants rediss"
+
+
 def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     """Return the server, its durability and room, the clock, the workers. Where it does not answer, that alone."""
     from relay.outbox.durability import examine_durability
@@ -36,7 +49,7 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     try:
         found = examine_durability(context.redis)
     except OutboxUnavailable as error:
-        yield line("redis", False, str(error), "is RELAY_REDIS_URL right, and the server up?")
+        yield line("redis", False, str(error), what_to_do(str(error)))
         return
     wanted = config.redis.replicas if config is not None else 0
     yield from _durability(context, found, wanted)
@@ -46,12 +59,11 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     yield line(
         "clock against redis", skew_s < _MAX_SKEW_S, f"{skew_s:.1f} s apart", "run NTP on both machines"
     )
-    yield _history(context)
     yield from _workers(context)
 
 
-def _history(context: Any) -> Check:
-    """Whether this Redis is what it was."""
+def history_check(context: Any) -> Check:
+    """Return whether Redis is what it was, as far as a lane knows."""
     from relay.operations.stats import life_told
 
     life = life_told(context.outbox)
@@ -79,9 +91,7 @@ def _durability(context: Any, found: Any, replicas: int) -> Iterator[Check]:
     refusal = try_write(context.redis, found, prefix=context.home.prefix, replicas=replicas)
     if not found.problems and not refusal:
         yield line("redis durability", True, _VOUCHES[found.confirmed_by])
-    yield line(
-        "redis writes", not refusal, refusal or "taken", "free memory or mend the disk" if refusal else ""
-    )
+    yield line("redis writes", not refusal, refusal or "taken", what_to_do(refusal) if refusal else "")
 
 
 def _server(found: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import click
@@ -36,12 +36,14 @@ _FOLLOW_S: Final = 1.0
 @click.option("--after", default="", help="The `next` of the page before.")
 @click.option("--follow", is_flag=True, help="Print each as it comes, and again as its state changes.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="A JSON object a line, as GET /api/v1/events lists them."
+    "--json", "as_json", is_flag=True, help="As GET /api/v1/events gives it; --follow: a line each."
 )
+@click.option("--json-lines", is_flag=True, help="A JSON object a line for each event.")
 @lane_options
 def events(
     since: str, until: str, source: str, wanted_state: str, kind: str, rule: str, sender: str, company: str,
-    text: str, limit: int, after: str, follow: bool, as_json: bool, place: Place,
+    text: str, limit: int, after: str, follow: bool, as_json: bool, json_lines: bool,
+    place: Place,
 ) -> None:  # fmt: skip
     """List the events that came in, newest first: time, source, kind, state, sender, subject, conversation, id. All filters must
     fit. Exit code 1 where none does.
@@ -63,20 +65,25 @@ def events(
     if any(name in asked for name in ("from", "text", "company")):
         context.audit("look", page="events", **{name: asked[name] for name in asked if name != "text"})
     if follow:
-        _follow(context, asked, as_json=as_json)
+        with suppress(KeyboardInterrupt):
+            _follow(context, asked, lines=as_json or json_lines)
         return
-    shown, following = 0, after
-    while shown < limit:
-        found = _page(context, asked, min(limit - shown, 500), following)
-        for row in found["events"]:
-            _print(row, as_json=as_json)
-        shown += len(found["events"])
+    rows: list[dict[str, Any]] = []
+    following = after
+    while len(rows) < limit:
+        found = _page(context, asked, min(limit - len(rows), 500), following)
+        rows += found["events"]
+        if not as_json:
+            for row in found["events"]:
+                _print(row, lines=json_lines)
         following = found["next"] or ""
         if not following:
             break
-    if following and not as_json:
+    if as_json:
+        click.echo(json.dumps({**found, "events": rows}, indent=2, ensure_ascii=False))
+    elif following and not json_lines:
         click.echo(f"more: a larger --limit, or --after {following}", err=True)
-    if not shown:
+    if not rows:
         click.echo(none_fits(context, asked), err=True)
         raise click.exceptions.Exit(1)
 
@@ -84,10 +91,13 @@ def events(
 def list_of_sender(context: Any, email: str, *, as_json: bool) -> None:
     """Prints the last events that came from an address. Exit code 1 where there is none."""
     context.audit("look", page="events", **{"from": email})
-    rows = _page(context, {"from": email}, 50, "")["events"]
-    for row in rows:
-        _print(row, as_json=as_json)
-    if not rows:
+    found = _page(context, {"from": email}, 50, "")
+    if as_json and found["events"]:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for row in found["events"]:
+        _print(row, lines=False)
+    if not found["events"]:
         click.echo(f"no event, conversation or sender {email[:200]!r}", err=True)
         raise click.exceptions.Exit(1)
 
@@ -122,7 +132,7 @@ def _named_options() -> Iterator[None]:
         raise UserError(f"--after: {error}") from error
 
 
-def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
+def _follow(context: Any, asked: dict[str, str], *, lines: bool) -> None:
     """Until it is interrupted, or nobody reads any more."""
     from relay.errors import OutboxUnavailable
     from relay.operations.search.follow import FollowedEvents
@@ -145,8 +155,8 @@ def _follow(context: Any, asked: dict[str, str], *, as_json: bool) -> None:
             continue
         away = False
         for row in rows:
-            _print(row, as_json=as_json)
+            _print(row, lines=lines)
 
 
-def _print(row: dict[str, Any], *, as_json: bool) -> None:
-    click.echo(json.dumps(row, ensure_ascii=False) if as_json else event_line(row))
+def _print(row: dict[str, Any], *, lines: bool) -> None:
+    click.echo(json.dumps(row, ensure_ascii=False) if lines else event_line(row))

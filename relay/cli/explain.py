@@ -39,14 +39,19 @@ def explain(source: str, payload: str, headers_file: str | None, as_json: bool, 
     """
     from relay.cli.context import open_context
     from relay.operations.explain import explain_request
+    from relay.operations.selection import InputInvalid
     from relay.rules.file.load import load
 
     context = open_context(place)
     config, book = load(context.settings.config, context.environ)
     headers = _headers(headers_file)
-    told = explain_request(
-        _Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers}
-    )
+    try:
+        told = explain_request(
+            _Bench(config, book), source, _read(payload), {**_guessed(config, source), **headers}
+        )
+    except InputInvalid as error:
+        name = "standard input" if payload == "-" else payload
+        raise UserError(f"{name}: {error.message}") from error
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:

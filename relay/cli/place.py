@@ -34,13 +34,36 @@ class Place:
     def environ(self, config: str = "") -> dict[str, str]:
         """Return the environment, and what the env file says beside it: `--env-file`, else `.env` beside `config`. What the
         environment has stands. Raises UserError for a file that cannot be read."""
-        return {**self._filed(config or self.config), **os.environ}
+        filed = {
+            name: value
+            for name, value in self._filed(config or self.config).items()
+            if not (name.startswith("RELAY_") and _other_way(name) in os.environ)
+        }
+        return {**filed, **os.environ}
+
+    def enter(self, config: str = "") -> None:
+        """Take what the env file says into this process's environment, for it and for those that it starts. Raises UserError."""
+        os.environ.update(self.environ(config))
 
     def _filed(self, config: str) -> Mapping[str, str]:
         if self.env_file:
             return read_env_file(self.env_file)
-        path = Path(config or os.environ.get("RELAY_CONFIG") or "relay.yaml").parent / ".env"
+        path = Path(config or _told("CONFIG") or "relay.yaml").parent / ".env"
         return read_env_file(str(path)) if path.is_file() else {}
+
+
+def _told(name: str) -> str:
+    """Return a setting that is wanted before all others are read; "" where it is not set. Raises UserError."""
+    if not any(f"RELAY_{name}{end}" in os.environ for end in ("", "_FILE")):
+        return ""
+    from relay.environment import Environment
+
+    return Environment(os.environ).value(name, "")
+
+
+def _other_way(name: str) -> str:
+    """The other of the two variables that a setting may be given by."""
+    return name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
 
 
 def lane_options(command: _F) -> _F:
@@ -53,6 +76,13 @@ def lane_options(command: _F) -> _F:
         help="This Planhat tenant's alone, where the config has several.",
     )
     return wrapped(place_options(command))  # type: ignore[no-any-return]
+
+
+env_file_option = click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False),
+    help="Variables, one NAME=value a line; `.env` beside the config otherwise.",
+)
 
 
 def place_options(command: _F) -> _F:
@@ -71,11 +101,7 @@ def place_options(command: _F) -> _F:
 
     wrapped: Any = update_wrapper(run, command)
     for option in (
-        click.option(
-            "--env-file",
-            type=click.Path(dir_okay=False),
-            help="Variables, one NAME=value a line; `.env` beside the config otherwise.",
-        ),
+        env_file_option,
         click.option(
             "--config",
             "config_file",
@@ -95,7 +121,7 @@ def place_options(command: _F) -> _F:
 def place_of(options: Mapping[str, Any]) -> Place:
     """Return what the values of the options name; what is missing or None was not given."""
     data = options.get("data")
-    told = os.environ.get("RELAY_DATA", "")
+    told = _told("DATA")
     return Place(
         data=data or told or DATA,
         named=data is not None,

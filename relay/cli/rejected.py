@@ -25,7 +25,7 @@ def rejected(source: str | None, limit: int, place: Place, as_json: bool) -> Non
     from relay.cli.context import open_context
     from relay.event import iso_time
 
-    rows = open_context(place).outbox.rejected(500)
+    rows = open_context(place).home.rejected(500)
     rows = [row for row in rows if not source or row["source"] == source][:limit]
     if as_json:
         click.echo(json.dumps({"rejected": rows}, indent=2))

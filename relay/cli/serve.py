@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from relay.cli.place import Place, env_file_option
 from relay.errors import OutboxUnavailable, UserError
 
 #: Requests that are under way at SIGTERM get this long; Kubernetes' grace is longer.
@@ -21,12 +22,19 @@ _GRACE_S = 8
 
 @click.command()
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
+@env_file_option
 @click.option("--host", help="Where to listen; RELAY_HOST otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="RELAY_PORT otherwise.")
 @click.option(
     "--operator-port", type=click.IntRange(0, 65535), help="A listener of its own for console, API, metrics."
 )
-def serve(config_file: str | None, host: str | None, port: int | None, operator_port: int | None) -> None:
+def serve(
+    config_file: str | None,
+    env_file: str | None,
+    host: str | None,
+    port: int | None,
+    operator_port: int | None,
+) -> None:
     """Run the web side alone: /hooks, health, metrics, console and API.
 
     \b
@@ -38,6 +46,7 @@ def serve(config_file: str | None, host: str | None, port: int | None, operator_
     from relay.settings import Settings
     from relay.telemetry import set_up_logging
 
+    Place(config=config_file or "", env_file=env_file or "").enter()
     settings = Settings.read(os.environ)
     changes: dict[str, Any] = {}
     if config_file:

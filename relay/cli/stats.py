@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import click
@@ -34,18 +35,19 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
     from relay.operations.merged import merge_stats
 
     lanes = open_context(place).each_lane()
-    while True:
-        answers = {lane.lane: _read(lane) for lane in lanes}
-        found = merge_stats(answers) if len(answers) > 1 else answers[lanes[0].lane]
-        if as_json:
-            click.echo(json.dumps(found, indent=None if watch else 2))
-        else:
-            if watch and sys.stdout.isatty():
-                click.clear()
-            _print(found)
-        if not watch:
-            return
-        time.sleep(2)
+    with suppress(KeyboardInterrupt) if watch else nullcontext():
+        while True:
+            answers = {lane.lane: _read(lane) for lane in lanes}
+            found = merge_stats(answers) if len(answers) > 1 else answers[lanes[0].lane]
+            if as_json:
+                click.echo(json.dumps(found, indent=None if watch else 2))
+            else:
+                if watch and sys.stdout.isatty():
+                    click.clear()
+                _print(found)
+            if not watch:
+                return
+            time.sleep(2)
 
 
 def _read(context: Any) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from relay.config import Config
 from relay.errors import SettingsInvalid
@@ -12,6 +14,9 @@ from relay.operations.lanes import LaneTenant
 from relay.planhat.checks import DoctorLine
 from relay.planhat.custom_fields import FieldKind
 from relay.rules.rule import RuleBook
+
+#: Where the address of a tenant is written that is not a lane's own.
+_ADDRESS: Final = "RELAY_PLANHAT_URL"
 
 
 def tenant_checks(
@@ -35,9 +40,10 @@ def tenant_checks(
     except SettingsInvalid as error:
         yield DoctorLine("planhat", False, tenant.url, str(error))
         return
+    own = bool(config and config.lanes and config.lanes[tenant.lane].url)
     needed = MODELS if everything else [model for model in MODELS if model[0] == "customfields"]
     with planhat:
-        yield from check_planhat(
+        for line in check_planhat(
             planhat,
             types=config.planhat.types if config else (),
             token_expires=config.planhat.token_expires if config and everything else "",
@@ -47,7 +53,9 @@ def tenant_checks(
             clusters=cluster_urls(tenant.url),
             models=needed,
             writing=everything,
-        )
+        ):
+            # Where the lane's own address is written.
+            yield replace(line, do=line.do.replace(_ADDRESS, f"lanes.{tenant.lane}.url")) if own else line
 
 
 def _written(config: Config, book: RuleBook, lane: str) -> dict[str, FieldKind | None]:

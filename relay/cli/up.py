@@ -17,6 +17,7 @@ from relay.cli.up_folder import close_folder, config_of, example_environ, make_s
 from relay.cli.up_parts import STOP_S, Stop, UpPart, free_port, wait_ready, watch
 from relay.cli.up_tenant import SandboxTenant
 from relay.config import Config
+from relay.environment import Environment
 from relay.errors import UserError
 from relay.outbox.embedded import EmbeddedServer
 from relay.planhat.address import base_url
@@ -49,7 +50,8 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
     """
     folder = Path(place.data)
     environ = place.environ()
-    config = config_of(place.config or environ.get("RELAY_CONFIG", ""))
+    given = Environment(environ)
+    config = config_of(place.config or given.value("CONFIG", ""))
     if not config.exists():
         raise UserError(f"{config}: no such file; leave --config out to try the example")
     close_folder(folder)
@@ -61,7 +63,7 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
     stopping = Stop()
     relay = Installation(folder, config, server, host=here, port=at)
     try:
-        relay.prepare(environ, planhat or environ.get("RELAY_PLANHAT_URL", ""))
+        relay.prepare(environ, planhat or given.value("PLANHAT_URL", ""))
         relay.start()
         wait_ready(relay.url, relay.parts, stopping)
         if not stopping.asked:
@@ -111,16 +113,16 @@ class Installation:
             _require_token(environ)
         else:
             self._prepare_sandbox()
-        self.environ = {
-            **environ,
-            **self.made,
+        decided = {
             "RELAY_CONFIG": str(self.config.absolute()),
             "RELAY_REDIS_URL": self.server.url,
             "RELAY_PLANHAT_URL": self.planhat,
             "RELAY_HOST": self.host,
             "RELAY_PORT": str(self.port),
         }
-        self.environ.pop("RELAY_REDIS_URL_FILE", None)
+        self.environ = {**environ, **self.made, **decided}
+        for name in decided:
+            self.environ.pop(f"{name}_FILE", None)
         if self.sandbox and "RELAY_PLANHAT_TOKEN_FILE" not in self.environ:
             self.environ.setdefault("RELAY_PLANHAT_TOKEN", "sandbox")
         Settings.read(self.environ)
@@ -190,7 +192,8 @@ class Installation:
     def announce(self) -> None:
         from relay.rules.file.load import load_config
 
-        sources = list(load_config(str(self.config), self.environ).sources)
+        config = load_config(str(self.config), self.environ)
+        sources = list(config.sources)
         source = "slack" if "slack" in sources else (sources[0] if sources else "NAME")
         elsewhere = f" --data {self.folder}" if str(self.folder) != ".relay" else ""
         click.echo(f"relay     {self.url}   (webhooks: {self.url}/hooks/{{{'|'.join(sources)}}})")
@@ -198,12 +201,23 @@ class Installation:
         click.echo(
             f"sign in   {self._sign_in_link()}   (good once, for 15 minutes; then: relay sign-in{elsewhere})"
         )
-        click.echo(f"planhat   {self.planhat}")
+        for number, place in enumerate(self._planhats(config)):
+            click.echo(f"{'' if number else 'planhat':9} {place}")
         click.echo(f"config    {self.config}")
         click.echo("")
         click.echo(f"Try, in another terminal:  relay send --source {source}{elsewhere}")
         click.echo("Ctrl-C stops everything; nothing accepted is lost.")
         sys.stdout.flush()
+
+    def _planhats(self, config: Config) -> list[str]:
+        """Where it delivers to; with lanes where each does, so that nobody takes one that has a `url` for the sandbox's."""
+        if not config.lanes:
+            return [self.planhat]
+        places = {name: lane.url or self.planhat for name, lane in config.lanes.items()}
+        return [
+            f"{name}: {url}{'' if url == self.sandbox or not self.sandbox else ' (its own url, not the sandbox)'}"
+            for name, url in places.items()
+        ]
 
     def _sign_in_link(self) -> str:
         from relay.operations.sign_in import sign_in_link

@@ -8,6 +8,8 @@ import time
 
 import click
 
+from relay.cli.place import Place, env_file_option
+
 #: A heartbeat older than this means that the supervisor hangs.
 ALIVE_FOR_S = 30
 
@@ -42,7 +44,8 @@ def _dead(path: str) -> str:
     help="How many processes deliver; each works on up to 16 lanes at once.",
 )
 @click.option("--config", "config_file", help="The YAML file; RELAY_CONFIG otherwise.")
-def work(burst: bool, alive: bool, flush_workers: int, config_file: str | None) -> None:
+@env_file_option
+def work(burst: bool, alive: bool, flush_workers: int, config_file: str | None, env_file: str | None) -> None:
     """Run the RQ workers alone: one supervised process a queue, and the sweep.
 
     \b
@@ -54,6 +57,7 @@ def work(burst: bool, alive: bool, flush_workers: int, config_file: str | None) 
         if problem:
             click.echo(problem, err=True)
         sys.exit(1 if problem else 0)
+    Place(config=config_file or "", env_file=env_file or "").enter()
     if config_file:
         os.environ["RELAY_CONFIG"] = config_file
     arguments = [sys.executable, "-m", "workers", *(["--burst"] if burst else [])]

@@ -191,6 +191,7 @@ class Mapper:
                 stage="map",
                 cause=error.cause,
                 source=event.source,
+                external_id=error.external_id,
                 rule=error.rule,
                 field=error.field,
                 line=error.line,

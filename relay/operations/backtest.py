@@ -20,6 +20,7 @@ from typing import Any
 from relay.config import Config
 from relay.errors import MappingFailed
 from relay.event import Event
+from relay.lane_name import MAIN
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
@@ -47,12 +48,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a process needs to open everything for itself. Both files are read with `environ`."""
+    """What a process needs to open everything for itself. Both files are read with `environ`; the events are those of `lane`."""
 
     redis_url: str
     old_file: str
     new_file: str
     environ: Mapping[str, str]
+    lane: str = MAIN
 
 
 def backtest(
@@ -134,10 +136,16 @@ def _share(ids: Sequence[str], window: tuple[int, int], path: str) -> tuple[str,
 
 def _sides(order: Order) -> tuple[Side, Side]:
     settings = Settings.read(order.environ)
-    outbox = Outbox(connect(order.redis_url), base=settings.key_prefix, vault=Vault(settings.encryption_keys))
-    old, new = load(order.old_file, order.environ), load(order.new_file, order.environ)
-    outbox.retention = Retention.of(old[0].keep)
-    return Side(outbox, *old), Side(outbox, *new)
+    client = connect(order.redis_url, lane=order.lane)
+    outbox = Outbox(client, lane=order.lane, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
+    old, new = (_side(outbox, file, order) for file in (order.old_file, order.new_file))
+    outbox.retention = Retention.of(old.config.keep)
+    return old, new
+
+
+def _side(outbox: Outbox, file: str, order: Order) -> Side:
+    config, book = load(file, order.environ)
+    return Side(outbox, config.for_lane(order.lane), book)
 
 
 def _pairs(old: Side, new: Side, ids: Sequence[str], window: tuple[int, int]) -> Iterator[Pair]:

@@ -27,12 +27,12 @@ class _Missing:
     last_ms: int
     sample: str
     first_ms: int = 0
-    letters: int = 0
+    letters: set[str] = field(default_factory=set)
     events: int = 0
     sources: set[str] = field(default_factory=set)
 
     def add(self, head: DeadHead) -> None:
-        self.letters += 1
+        self.letters.add(head.dead_id)
         self.events += len(head.events)
         self.first_ms = head.at_ms
         self.sources.add(head.source)
@@ -56,7 +56,7 @@ def missing_companies(
         for key, value in _asked(head.facts):
             row = found.setdefault((key, value), _Missing(key, value, head.at_ms, head.dead_id))
             row.add(head)
-    rows = sorted(found.values(), key=lambda row: (-row.letters, -row.last_ms, row.key, row.value))
+    rows = sorted(found.values(), key=lambda row: (-len(row.letters), -row.last_ms, row.key, row.value))
     return {
         "missing": [_told(row) for row in rows[:limit]],
         "more": max(0, len(rows) - limit),
@@ -80,7 +80,7 @@ def _told(row: _Missing) -> dict[str, Any]:
     return {
         "key": row.key,
         "asked_for": row.value,
-        "count": row.letters,
+        "count": len(row.letters),
         "events": row.events,
         "sources": sorted(row.sources),
         "first_seen": iso(row.first_ms),
@@ -104,17 +104,17 @@ def _answer(row: _Missing) -> tuple[str, str]:
 
 def companies_yaml(rows: Iterable[_Missing]) -> str:
     """Return the steps of `companies:` that would answer all of these, each with how many letters wait for it; "" for none."""
-    tables: dict[str, dict[str, int]] = {}
+    tables: dict[str, dict[str, set[str]]] = {}
     answered: set[tuple[str, str, int]] = set()
     for row in rows:
         # One letter may ask by several names for the same value: one answer is enough.
-        asked = (row.value, row.sample, row.letters)
+        asked = (row.value, row.sample, len(row.letters))
         if asked in answered:
             continue
         answered.add(asked)
         table, name = _answer(row)
-        of = tables.setdefault(table, {})
-        of[name] = of.get(name, 0) + row.letters
+        # A letter that asks by an address asks by its domain as well, and waits once.
+        tables.setdefault(table, {}).setdefault(name, set()).update(row.letters)
     if not tables:
         return ""
     lines = [
@@ -123,7 +123,7 @@ def companies_yaml(rows: Iterable[_Missing]) -> str:
     for table, names in tables.items():
         lines += ["  - table:", f"      {_word(table)}:"]
         for name, letters in names.items():
-            waits = "1 letter waits" if letters == 1 else f"{letters:,} letters wait"
+            waits = "1 letter waits" if len(letters) == 1 else f"{len(letters):,} letters wait"
             lines.append(f"        {_word(name)}: {STAND_IN}    # {waits}")
     return "\n".join(lines) + "\n"
 

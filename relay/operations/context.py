@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from relay.config import Config
+from relay.config import Config, SourceConfig
 from relay.door.house import House
 from relay.errors import RelayError
+from relay.operations.lanes import sources_of
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.rules.rule import RuleBook
@@ -63,3 +64,9 @@ class WebContext:
     @property
     def rulebook(self) -> RuleBook:
         return self.current().book
+
+    @property
+    def sources(self) -> dict[str, SourceConfig]:
+        """Return the config's sources whose events go to this lane, or may."""
+        house = self.current()
+        return sources_of(house.config, house.book, self.outbox.lane_name)

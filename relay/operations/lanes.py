@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from relay.config import Config
+from relay.config import Config, SourceConfig
 from relay.lane_name import MAIN
-from relay.rules.rule import Rule
+from relay.rules.rule import Rule, RuleBook
 from relay.settings import Settings
 
 
@@ -30,6 +30,20 @@ def lane_tenant(config: Config, lane: str, settings: Settings) -> LaneTenant:
         bool(held.url) or settings.planhat_url_given,
         lane,
     )
+
+
+def lane_option(lane: str, config: Config | None = None) -> str:
+    """Return what a command wants behind it to mean this lane: " --lane NAME", "" where there is one lane alone."""
+    return f" --lane {lane}" if lane != MAIN or (config is not None and config.lanes) else ""
+
+
+def sources_of(config: Config, book: RuleBook, lane: str) -> dict[str, SourceConfig]:
+    """Return the config's sources whose events go to `lane`, or may by a rule."""
+    return {
+        name: source
+        for name, source in config.sources.items()
+        if source.lane == lane or any(rule.lane == lane for rule in book.rules_for(name))
+    }
 
 
 def goes_to(rule: Rule, config: Config, lane: str) -> bool:

@@ -11,10 +11,12 @@ from typing import Any, Final
 from relay.config import Config
 from relay.operations.dead.look import group_heads
 from relay.operations.drops import list_drops
+from relay.operations.lanes import lane_option
+from relay.operations.left_lanes import left_lanes
 from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import Process, read_processes
+from relay.outbox.processes import Process, lane_refused, read_processes
 from relay.planhat.checks import check_token_age
 
 #: Causes are told of the newest letters: this is asked every few seconds.
@@ -25,7 +27,7 @@ CAUSES_TOLD: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class StandingProblem:
-    """`kind` is `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
+    """`kind` is `lane`, `lanes`, `dead`, `held`, `drop`, `config`, `token` or `releases`; `found` and `do` are sentences without a full stop.
     `count` of letters or events, `source` and `cause` (its id) where it is about one."""
 
     kind: str
@@ -59,17 +61,26 @@ def standing_problems(
     alive = [process for process in processes if process.alive(now_ms)]
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     token = config.planhat.token_expires if config else ""
+    option = lane_option(outbox.lane_name, config)
     return [
+        *_refused_lane(lane_refused(alive, outbox.lane_name, now_ms=now_ms)),
         *_refused_config(alive),
         *_token(token, today),
-        *_held(outbox, delivery),
+        *_left(outbox, config),
+        *_held(outbox, delivery, option),
         *_dropped(outbox, config),
-        *_dead(outbox),
+        *_dead(outbox, option),
         *_releases(alive),
+        *_newer(outbox.newer_count(now_ms=now_ms)),
     ]
 
 
-def _dead(outbox: Outbox) -> Iterator[StandingProblem]:
+def _left(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]:
+    for left in left_lanes(outbox.home, config.lane_names) if config else ():
+        yield StandingProblem("lanes", left.found, left.do, count=left.pending + left.dead)
+
+
+def _dead(outbox: Outbox, option: str) -> Iterator[StandingProblem]:
     total = outbox.dead.count()
     if not total:
         return
@@ -81,7 +92,7 @@ def _dead(outbox: Outbox) -> Iterator[StandingProblem]:
         yield StandingProblem(
             "dead",
             f"{letters} of {', '.join(group['sources'])}: {group['cause']} ({group['id']}{whom})",
-            f"`relay dead list --cause {group['id']}`",
+            f"`relay dead list --cause {group['id']}{option}`",
             count=group["count"],
             source=group["sources"][0] if len(group["sources"]) == 1 else "",
             cause=group["id"],
@@ -89,11 +100,11 @@ def _dead(outbox: Outbox) -> Iterator[StandingProblem]:
     rest = sum(group["count"] for group in loud[CAUSES_TOLD:]) + max(0, total - LETTERS_READ)
     if rest:
         yield StandingProblem(
-            "dead", f"{rest:,} more dead letters, {total:,} in all", "`relay dead list`", count=rest
+            "dead", f"{rest:,} more dead letters, {total:,} in all", f"`relay dead list{option}`", count=rest
         )
 
 
-def _held(outbox: Outbox, delivery: Delivery) -> Iterator[StandingProblem]:
+def _held(outbox: Outbox, delivery: Delivery, option: str) -> Iterator[StandingProblem]:
     for source, pause in delivery.pauses().items():
         since = f" since {iso(pause.since_ms)}" if pause.since_ms else ""
         by = f" by {pause.by}" if pause.by else ""
@@ -102,7 +113,7 @@ def _held(outbox: Outbox, delivery: Delivery) -> Iterator[StandingProblem]:
         yield StandingProblem(
             "held",
             f"{f'source {source}' if source else 'delivery'} is paused{since}{by}; {waiting}, nothing is lost",
-            f"`relay resume{f' --source {source}' if source else ''}`",
+            f"`relay resume{f' --source {source}' if source else ''}{option}`",
             count=waits,
             source=source,
         )
@@ -123,6 +134,12 @@ def _dropped(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]
             count=row["count"],
             source=row["source"] or "",
         )
+
+
+def _refused_lane(why: str) -> Iterator[StandingProblem]:
+    if why:
+        found, _, do = why.partition(". ")
+        yield StandingProblem("lane", f"a web process takes nothing for this lane: {found}", do)
 
 
 def _refused_config(alive: Sequence[Process]) -> Iterator[StandingProblem]:
@@ -163,4 +180,15 @@ def _releases(alive: Sequence[Process]) -> Iterator[StandingProblem]:
     if len(releases) > 1:
         yield StandingProblem(
             "releases", f"several releases are running: {', '.join(releases)}", "finish the update of all"
+        )
+
+
+def _newer(count: int) -> Iterator[StandingProblem]:
+    if count:
+        waits = "1 conversation waits" if count == 1 else f"{count:,} conversations wait"
+        yield StandingProblem(
+            "releases",
+            f"{waits} for workers of a newer release, which wrote something of them",
+            "update the workers; nothing of it is lost",
+            count=count,
         )

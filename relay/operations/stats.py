@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from relay.config import Config
+from relay.lane_name import token_place
 from relay.operations.differences import difference_told, list_differences
 from relay.operations.moments import iso
 from relay.operations.pause import pauses_told
@@ -84,7 +85,7 @@ def read_stats(
     )
     stats["problems"] = [problem.told() for problem in found]
     stats["warnings"] = [
-        *_warnings(stats, silent),
+        *_warnings(stats, silent, token_place(outbox.lane_name)),
         *(problem.sentence() for problem in found),
         *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
         *_differences(outbox, now_ms),
@@ -166,8 +167,9 @@ def _batch_sizes(outbox: Outbox) -> dict[str, str]:
     return {"items_average": f"{total / calls:.1f}"} if calls else {}
 
 
-def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
-    """What a person on call should know, in sentences. `silent`: why nobody delivers, "" where somebody does."""
+def _warnings(stats: Mapping[str, Any], silent: str, token: str) -> list[str]:
+    """What a person on call should know, in sentences. `silent`: why nobody delivers, "" where somebody does; `token`: where
+    Planhat's is set."""
     found = []
     delivery = stats["delivery"]
     found += [f"{problem[0].upper()}{problem[1:]}." for problem in stats["redis"]["problems"]]
@@ -175,15 +177,10 @@ def _warnings(stats: Mapping[str, Any], silent: str) -> list[str]:
         found.append("The books do not balance: an event is in no state, or in two. Please report this.")
     if delivery["state"] == "blocked":
         reason = delivery["reason"] or "Planhat refused the token"
-        mend = "" if "RELAY_PLANHAT_URL" in reason else " Mend RELAY_PLANHAT_TOKEN."
+        mend = "" if "RELAY_PLANHAT_URL" in reason else f" Mend {token}."
         found.append(f"Delivery is blocked: {reason}.{mend} Delivery resumes by itself.")
     elif delivery["state"] == "backing_off":
         found.append(f"Delivery waits for Planhat: {delivery['reason'] or 'the last calls failed'}.")
-    if stats["newer_records"]:
-        found.append(
-            f"{stats['newer_records']} conversations wait for workers of a newer release, which wrote something of them. Update "
-            "the workers; nothing of it is lost."
-        )
     life = stats["life"]
     if life["number"] and (life["unsure"] or life["recent"]):
         found.append(

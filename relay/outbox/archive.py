@@ -22,8 +22,11 @@ ARCHIVE_SCHEMA = 1
 DROPPED_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"}
 )
-#: Headers of the transport, and the body's signature: nothing reads them again. A signature is half of what a head takes.
-_UNREAD_HEADERS = frozenset({"content-length", "connection", "accept", "accept-encoding"})
+#: Headers of the transport, of proxies, and the body's proof: nothing reads them again. A signature is half of what a head takes.
+_UNREAD_HEADERS = frozenset(
+    {"content-length", "connection", "accept", "accept-encoding", "host", "transfer-encoding", "via"}
+)
+_UNREAD_BEGIN, _UNREAD_END = "x-forwarded-", ("-signature", "-request-timestamp")
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -31,7 +34,9 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if name not in _UNREAD_HEADERS and not name.endswith("-signature")
+        if name not in _UNREAD_HEADERS
+        and not name.endswith(_UNREAD_END)
+        and not name.startswith(_UNREAD_BEGIN)
     }
 
 

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
--- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, stay 0|1, mark_years) -> {owned, now_ms, token, more 0|1, life, since_ms, item...}
+-- claim(prefix; generation, now_ms|0, lease_ms, limit, patch_limit, wake_ms, max_bytes, stay 0|1, mark_years) -> {owned, now_ms, token, more 0|1, life, since_ms, count, doubted..., item...}
 -- A lease is a due time in the future under a token. Sources share a claim fairly; paused ones are passed over.
--- An item, flat: external_id, source, crashes, refusals, first_ms, document|""|"?", patch_count, patch...
+-- An item, flat: external_id, source, crashes, refusals, first_ms, document|""|"?", patch_count, event_count, patch..., event...
+-- An event is one that a patch continues (see `vault.py`: c), as it is stored, "" where it is gone; in the order of those patches.
 -- "?": the document is forgotten, and Planhat has, or may have, this conversation (its mark stands, or nobody knows since Redis
 -- was set back). life: how often that happened; since_ms: events accepted by then may have been delivered before.
+-- doubted: those of the items for which a call was cut off before they were delivered; it may have taken effect last.
 -- What ran out unsettled twice is handed out alone, after one crash in small company, so that one poison item among
 -- thousands is found in a few calls. Where nothing is due the lane is let go of in the same step, unless `stay`: no
 -- wake-up is lost. One call for many items wherever Redis has one: a call costs more than what it does here.
@@ -12,7 +14,7 @@ local MARK_MS = 31536000000
 local now = tonumber(ARGV[2])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
 local lease_ms, limit, patch_limit, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
-if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0, 0, 0} end
+if redis.call('GET', P .. 'wake') ~= ARGV[1] then return {0, now, '', 0, 0, 0, 0} end
 
 local sources = {}
 for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
@@ -23,7 +25,7 @@ for _, source in ipairs(redis.call('SMEMBERS', P .. 'sources')) do
 end
 if #sources == 0 then
   if ARGV[8] ~= '1' then redis.call('DEL', P .. 'wake') end
-  return {1, now, '', 0, 0, 0}
+  return {1, now, '', 0, 0, 0, 0}
 end
 table.sort(sources, function(a, b) if a[2] ~= b[2] then return a[2] < b[2] end return a[1] < b[1] end)
 
@@ -66,7 +68,16 @@ if #hashes > 0 then
     end
   end
 end
-local out, at = {1, now, token, 0, tonumber(life[1] or '0'), tonumber(life[2] or '0')}, 6
+local out, at = {1, now, token, 0, tonumber(life[1] or '0'), tonumber(life[2] or '0'), 0}, 7
+if redis.call('EXISTS', P .. 'doubt') == 1 then
+  for n, held in ipairs(redis.call('ZMSCORE', P .. 'doubt', unpack(ids))) do
+    if held then
+      at = at + 1
+      out[at] = ids[n]
+    end
+  end
+  out[7] = at - 7
+end
 local fresh = token .. '\31' .. '1' .. '\31' .. '0' .. '\31'
 local again, count, size, lease = 0, 0, 0, string.format('%.0f', now + lease_ms)
 local holds, waits, leases, gone, gone_of = {}, {}, {}, {}, {}
@@ -86,7 +97,17 @@ for n, id in ipairs(ids) do
     local patches = redis.call('LRANGE', P .. 'patches:' .. id, 0, patch_limit - 1)
     local document = documents[n] or (forgotten[n] and '?' or '')
     local weight = #document
-    for _, patch in ipairs(patches) do weight = weight + #patch end
+    local events, oldest = {}, nil
+    for n_patch, patch in ipairs(patches) do
+      weight = weight + #patch
+      local event, accepted, kind = string.match(patch, '^([^\31]*)\31[^\31]*\31(%d+)\31[01]\31(.?)')
+      if n_patch == 1 then oldest = accepted end
+      if kind == 'c' then
+        local stored = redis.call('GET', P .. 'event:' .. event) or ''
+        events[#events + 1] = stored
+        weight = weight + #stored
+      end
+    end
     if #patches == 0 then
       gone[#gone + 1] = id
       gone_of[from[n]] = gone_of[from[n]] or {}
@@ -96,7 +117,7 @@ for n, id in ipairs(ids) do
       break
     else
       if not first then
-        first = string.match(patches[1], '^[^\31]*\31[^\31]*\31(%d+)')
+        first = oldest
         waits[#waits + 1] = first
         waits[#waits + 1] = id
       end
@@ -107,11 +128,15 @@ for n, id in ipairs(ids) do
       of[#of + 1] = lease
       of[#of + 1] = id
       out[at + 1], out[at + 2], out[at + 3], out[at + 4] = id, from[n], crashes, refusals
-      out[at + 5], out[at + 6], out[at + 7] = tonumber(first), document, #patches
-      at = at + 7
+      out[at + 5], out[at + 6], out[at + 7], out[at + 8] = tonumber(first), document, #patches, #events
+      at = at + 8
       for _, patch in ipairs(patches) do
         at = at + 1
         out[at] = patch
+      end
+      for _, stored in ipairs(events) do
+        at = at + 1
+        out[at] = stored
       end
       count, size = count + 1, size + weight
       if crashes >= 2 then break end

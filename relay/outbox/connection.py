@@ -24,6 +24,7 @@ from relay.lane_name import MAIN
 from relay.outbox.cluster import SlotPool, slot_client, slot_client_async
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
 from relay.outbox.slot_master import SlotMaster
+from relay.outbox.tls import check_files
 
 #: What a person, a probe and a sender wait for Redis at most.
 IMPATIENT_S: Final = 2.0
@@ -44,7 +45,15 @@ def connect(
 ) -> redis.Redis:
     """Return a client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
     Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client` of `cluster_nodes`. Raises SettingsInvalid."""
-    return _connect(parse_redis_url(url), timeout_s, patient, lane)
+    return _connect(_sound(url), timeout_s, patient, lane)
+
+
+def _sound(url: str) -> RedisUrl:
+    """Its address, whose files are there. Raises SettingsInvalid."""
+    address = parse_redis_url(url)
+    if address.tls:
+        check_files(dict(address.options))
+    return address
 
 
 def in_cluster(url: str) -> bool:
@@ -94,7 +103,7 @@ def connect_async(
 ) -> redis.asyncio.Redis:
     """Return the same for the web side's event loop. `connected` is told of each new connection: whoever is at its other end may
     be another server than before."""
-    address = parse_redis_url(url)
+    address = _sound(url)
     client = _connect_async(address, timeout_s, lane)
     pool = client.connection_pool
     # redis-py packs in C for its blocking client only; a group of 64 events has 600 arguments.

@@ -8,9 +8,9 @@ best; learned: what it knows, as JSON), `paused` (set of paused sources), `pause
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import redis
 
@@ -22,6 +22,12 @@ from relay.outbox.scripts import reaching_redis, run_commands, run_script
 NO_CALLS_WANTED: Final = -1
 
 DeliveryWord = Literal["open", "backing_off", "blocked", "paused"]
+
+
+class BeginsScript(Protocol):
+    """Begins a script without waiting; what it gives back waits for the answer."""
+
+    def __call__(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class Delivery:
 
     def take_call(self, per_minute: int, at_once: int | None = None, *, now_ms: int = 0) -> int:
         """Give 0 where a call may be made now (and is counted), else milliseconds to wait before asking again; `NO_CALLS_WANTED` where a
-        person wants none. So many of a minute's calls as `at_once` (default: all) are made as they come, the others
+        person wants none. So many of a minute's calls as `at_once` (default: all) are made nearly as they come, the others
         spread over the minute."""
         return int(self._ask_for_call(per_minute, at_once, now_ms, "take")[0])
 
@@ -125,21 +131,28 @@ class Delivery:
         self, per_minute: int, at_once: int | None = None, *, seize: bool = False, now_ms: int = 0
     ) -> CallPermit:
         """Return how things stand. Nothing is taken; with `seize` a call's place is, where delivery is open and calls are plentiful."""
-        wait_ms, used, taken, fields = self._ask_for_call(
-            per_minute, at_once, now_ms, "seize" if seize else "look"
+        mode = "seize" if seize else "look"
+        return _permit(self._ask_for_call(per_minute, at_once, now_ms, mode), per_minute, at_once)
+
+    def begin_permit(
+        self, begin: BeginsScript, per_minute: int, at_once: int | None = None, *, seize: bool = False
+    ) -> Callable[[], CallPermit]:
+        """Ask for a `permit` without waiting; what it gives back waits. `begin` begins a script of this lane (`OutboxLane.begin`)."""
+        answer = begin(
+            "take_call", _call_args(per_minute, at_once, 0, "seize" if seize else "look"), corked=True
         )
-        return CallPermit(
-            _state(dict(zip(fields[::2], fields[1::2], strict=True))),
-            wait_ms,
-            used,
-            spent=used >= per_minute,
-            scarce=used >= (per_minute if at_once is None else at_once),
-            taken=bool(taken),
-        )
+        return lambda: _permit(answer(), per_minute, at_once)
+
+    def begin_call(
+        self, begin: BeginsScript, per_minute: int, at_once: int | None = None
+    ) -> Callable[[], object]:
+        """Count a call as `take_call` does, without waiting; what it gives back waits."""
+        return begin("take_call", _call_args(per_minute, at_once, 0, "take"))
 
     def _ask_for_call(self, per_minute: int, at_once: int | None, now_ms: int, mode: str) -> Any:
-        spread_from = per_minute if at_once is None else at_once
-        return run_script(self._redis, "take_call", self._prefix, [now_ms, per_minute, spread_from, mode])
+        return run_script(
+            self._redis, "take_call", self._prefix, _call_args(per_minute, at_once, now_ms, mode)
+        )
 
     def calls_used(self, *, now_ms: int) -> int:
         """Count calls in the 60 s before `now_ms`."""
@@ -155,6 +168,22 @@ class Delivery:
     def set_tune(self, values: dict[str, str]) -> None:
         words = [word for pair in values.items() for word in pair]
         run_commands(self._redis, self._prefix, ("HSET", keys.TUNE, *words))
+
+
+def _call_args(per_minute: int, at_once: int | None, now_ms: int, mode: str) -> list[Any]:
+    return [now_ms, per_minute, per_minute if at_once is None else at_once, mode]
+
+
+def _permit(answer: Any, per_minute: int, at_once: int | None) -> CallPermit:
+    wait_ms, used, taken, fields = answer
+    return CallPermit(
+        _state(dict(zip(fields[::2], fields[1::2], strict=True))),
+        wait_ms,
+        used,
+        spent=used >= per_minute,
+        scarce=used >= (per_minute if at_once is None else at_once),
+        taken=bool(taken),
+    )
 
 
 def _state(stored: Mapping[bytes, bytes]) -> DeliveryState:

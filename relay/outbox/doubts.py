@@ -35,8 +35,8 @@ class OutboxDoubts:
         due_ms: int = 0,
         now_ms: int = 0,
     ) -> int:
-        """Note what a look at a delivered conversation has shown; `again`: it waits once more with `nudge`, 0 where it waits
-        anyway; `later`: it is looked at again at `due_ms`."""
+        """Note what a look at a delivered conversation has shown; `again`: it waits once more, with `nudge`;
+        `later`: it is looked at again at `due_ms`."""
         entry, source = b"", ""
         if nudge is not None:
             head = f"{nudge.event_id}\x1f{nudge.source}\x1f{nudge.accepted_ms}\x1f0\x1f".encode()

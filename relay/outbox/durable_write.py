@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 import redis.asyncio
@@ -22,6 +23,9 @@ from relay.outbox.scripts import script_text
 #: How long WAITAOF may take before the write counts as not confirmed.
 WAITAOF_MS: Final = 1_700
 _NOT_ON_DISK: Final = "Redis did not confirm in time that the write is on disk"
+_ANOTHER: Final = "the connection to Redis broke amid a write, and another server may have taken it"
+#: New connections that this task has made: the server behind one may be another than before.
+_made: ContextVar[int] = ContextVar("connections made by this task", default=0)
 
 
 class NotConfirmed(RedisError):
@@ -50,7 +54,8 @@ class DurableWrite:
         self._cannot_wait = False
 
     def reconnected(self) -> None:
-        """Forget what was known of the server."""
+        """Forget what was known of the server. Called in the task that made the new connection."""
+        _made.set(_made.get() + 1)
         self.wait_aof = True
         self.trust_aof = self._cannot_wait = False
 
@@ -58,16 +63,23 @@ class DurableWrite:
     def confirms(self) -> bool:
         return self.wait_aof and not self._cannot_wait
 
-    async def run(self, name: str, args: list[Any], *, confirm: bool, replicas: int = 0) -> Any:
-        """Return the script's answer; with `confirm` once what it wrote is on disk, and once so many replicas have it. Raises
+    async def run(self, name: str, args: list[Any], *, durable: bool, replicas: int = 0) -> Any:
+        """Return the script's answer; with `durable` once what it wrote is on disk, and once so many replicas have it. Raises
         NotConfirmed, a Redis error or OSError."""
         sha, text = script_text(name)
         prefix = self._prefix
+        if not durable and not replicas:
+            return await self._run_plain(sha, text, prefix, args)
+        # A connection that broke is made anew here, before it is decided whether the server behind it has to confirm.
+        pool = self._client.connection_pool
+        await pool.release(await pool.get_connection())  # type: ignore[no-untyped-call]
+        made = _made.get()
+        confirm = durable and self.confirms
         if not confirm and not replicas:
-            try:
-                return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-            except NoScriptError:
-                return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
+            answer = await self._run_plain(sha, text, prefix, args)
+            if _made.get() != made:
+                raise NotConfirmed(_ANOTHER)
+            return answer
         until = asyncio.get_running_loop().time() + WATCH_S
         wants = (confirm, replicas)
         answer, synced, had, told = await self._run_confirmed("EVALSHA", sha, prefix, args, *wants)
@@ -75,6 +87,8 @@ class DurableWrite:
             answer, synced, had, told = await self._run_confirmed("EVAL", text, prefix, args, *wants)
         if isinstance(answer, Exception):
             raise answer
+        if confirm and not told and _made.get() != made:
+            raise NotConfirmed(_ANOTHER)
         if isinstance(had, Exception):
             raise had
         if int(had) < replicas:
@@ -90,6 +104,12 @@ class DurableWrite:
         elif told:
             await self._watch(told[0], told[1], until)
         return answer
+
+    async def _run_plain(self, sha: str, text: str, prefix: str, args: list[Any]) -> Any:
+        try:
+            return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", text, 1, prefix, *args)  # type: ignore[no-untyped-call]
 
     async def _run_confirmed(
         self, command: str, script: str, prefix: str, args: list[Any], confirm: bool, replicas: int

@@ -9,9 +9,10 @@ from typing import Any, Final
 import orjson
 
 from relay.outbox import keys
+from relay.outbox.event_ids import ID_BYTES, unpack_ids
 from relay.outbox.items import State
 from relay.outbox.scripts import reaching_redis, run_commands
-from relay.outbox.store import STATE_OF, Store
+from relay.outbox.store import STATE_BYTES, STATE_OF, Store
 
 #: Events remembered of one conversation.
 EVENTS_KEPT = 1_000
@@ -19,7 +20,6 @@ DAY_MINUTES: Final = 1_440
 #: Of a stored event, what is read to learn its facts: nearly always enough; and what is tried then.
 _HEAD_BYTES: Final = 4_096
 _LONG_HEAD_BYTES: Final = 256 * 1024
-_PREFIX_BYTES: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class EventArchive:
     def _unpack_event(self, stored: bytes | None) -> tuple[State, int, bytes] | None:
         if not stored:
             return None
-        return STATE_OF[chr(stored[0])], int(stored[1:14]), self._store.opened(stored[14:])
+        return STATE_OF[chr(stored[0])], int(stored[1:STATE_BYTES]), self._store.opened(stored[STATE_BYTES:])
 
     def heads(self, event_ids: Sequence[str]) -> list[EventHead | None]:
         """Return the facts of events, in the order asked for; None where one is not kept (any more). However large the bodies are, they
@@ -83,12 +83,12 @@ class EventArchive:
         return [found[event_id] for event_id in event_ids]
 
     def _head(self, event_id: str, value: bytes, facts: Mapping[str, Any]) -> EventHead:
-        return EventHead(event_id, STATE_OF[chr(value[0])], int(value[1:_PREFIX_BYTES]), facts)
+        return EventHead(event_id, STATE_OF[chr(value[0])], int(value[1:STATE_BYTES]), facts)
 
     def _facts(self, value: bytes, *, whole: bool) -> Mapping[str, Any] | None:
         """None: more of the value is needed."""
         try:
-            line = self._store.vault.open_line(value[_PREFIX_BYTES:], whole=whole)
+            line = self._store.vault.open_line(value[STATE_BYTES:], whole=whole)
             facts = None if line is None else orjson.loads(line)
         except ValueError:
             # Its key is gone, or it is damaged: that it is there is still to be seen.
@@ -196,11 +196,16 @@ class EventArchive:
 
     def find(self, delivery_event_ids: Iterable[tuple[str, str]]) -> str | None:
         """Return the event id that the dedupe memory holds for the first known of (source, key)."""
+        asked = list(delivery_event_ids)
         with reaching_redis():
-            for source, key in delivery_event_ids:
-                found: Any = self._store.redis.get(self._store.prefix + keys.seen(source, key))
-                if found:
-                    return str(found.decode())
+            pipe = self._store.redis.pipeline(transaction=False)
+            for source, key in asked:
+                pipe.get(self._store.prefix + keys.seen(source, key))
+                pipe.exists(self._store.prefix + keys.event(key))
+            answers = pipe.execute()
+        for (_, key), held, there in zip(asked, answers[::2], answers[1::2], strict=True):
+            if held or there:
+                return str(held.decode()) if held else key
         return None
 
     def known_as(self, delivery_id: str, sources: Sequence[str]) -> str | None:
@@ -214,11 +219,14 @@ class EventArchive:
 
     def of(self, external_id: str, limit: int = 100) -> list[str]:
         """Return the ids of a conversation's last events, oldest first."""
+        prefix = self._store.prefix
         with reaching_redis():
-            found: Any = self._store.redis.lrange(
-                self._store.prefix + keys.events_of(external_id), -EVENTS_KEPT, -1
-            )
-        return list(dict.fromkeys(name.decode() for name in found))[-limit:]
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.lrange(prefix + keys.events_of(external_id), -EVENTS_KEPT, -1)
+            pipe.getrange(prefix + keys.ids_of(external_id), -EVENTS_KEPT * ID_BYTES, -1)
+            listed, packed = pipe.execute()
+        found = dict.fromkeys([*(name.decode() for name in listed), *unpack_ids(packed)])
+        return list(found)[-min(limit, EVENTS_KEPT) :]
 
 
 def _set_minutes(bits: bytes) -> Iterator[int]:

@@ -38,10 +38,28 @@ if id ~= '' then
     redis.call('ZREM', P .. 'doubt', id)
   end
 end
+if id ~= '' then
+  -- Where the ids stand in twelves, these go too.
+  local going, left, key = {}, {}, P .. 'ids:' .. id
+  for i = 7, #ARGV do
+    going[string.gsub(string.sub(ARGV[i], 5), '%x%x', function(digits) return string.char(tonumber(digits, 16)) end)] = true
+  end
+  local ids = redis.call('GET', key) or ''
+  for at = 1, #ids, 12 do
+    local one = string.sub(ids, at, at + 11)
+    if not going[one] then left[#left + 1] = one end
+  end
+  if #left == 0 then redis.call('DEL', key) elseif #left * 12 < #ids then redis.call('SET', key, table.concat(left), 'KEEPTTL') end
+end
 if planhat ~= '' then redis.call('DEL', P .. 'planhat:' .. planhat) end
 for i = 7, #ARGV do
   redis.call('ZADD', P .. 'erased', now_text, ARGV[i])
-  events = events + redis.call('DEL', P .. 'event:' .. ARGV[i])
+  if redis.call('STRLEN', P .. 'event:' .. ARGV[i]) > 0 then
+    events = events + 1
+    -- That it came is still known: its sender's repetition is a duplicate, and comes not back.
+    if redis.call('PTTL', P .. 'event:' .. ARGV[i]) < 0 then redis.call('EXPIRE', P .. 'event:' .. ARGV[i], 604800) end
+    redis.call('SET', P .. 'event:' .. ARGV[i], '', 'KEEPTTL')
+  end
   redis.call('DEL', P .. 'notes:' .. ARGV[i])
 end
 redis.call('ZREMRANGEBYSCORE', P .. 'erased', '-inf', string.format('%.0f', now - tonumber(ARGV[2])))

@@ -135,6 +135,8 @@ class Item:
     since_ms: int = 0
     #: `unreadable` because a newer release wrote it.
     newer: bool = False
+    #: It is to be looked at again: a call that was cut off may have taken effect after the one that delivered it.
+    doubted: bool = False
 
 
 @value_class(frozen=True, slots=True)

@@ -13,15 +13,18 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     delivered:<year>    set     marks of what was delivered in that year of 365 days: 10 hex digits of the externalId's SHA-1
     doubt               zset    externalId -> when to look again at what Planhat has of it (ms)
     newer               zset    externalId -> when it was last found to be a newer release's to read (ms)
-    seen:<source>:<key> string  event id; dedupe memory
-    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event
+    seen:<source>:<key> string  event id; dedupe memory of every key but the event's own id, for which `event:<id>` stands
+    proof               string  since when that is so (ms), 0 where it always was: for an hour an older release may write beside
+    event:<id>          string  1 letter state, 13 digits settled_ms, then the archived raw event; empty where that was taken away. Stays
+                                while a patch waits that is its end (see `vault.py`), then expires
     log:<source>:<min>  list    event ids by the minute they came in
     minutes:<source>:<day>  string  a bit for each minute of the day in which some came in; expires a day after its events
     index               hash    cursor: what of the lists is in the index; revision, see `relay.outbox.index.store`
     index:tail          list    chunks of the index: the newest events and their terms; expires
     index:blocks        hash    number -> JSON: which minutes a block is of, and how it is read
     index:block:<n>     string  a block of the index, see `relay.outbox.index.block`; expires with its events
-    events:<x>          list    event ids of one conversation, the last 1,000
+    ids:<x>             string  event ids of one conversation, 12 bytes each, the last 1,000 at least
+    events:<x>          list    likewise, as an older release wrote them, and those that are of another form
     known:<source>:<id> string  event id; the provider's delivery id, where the event id is not made of it
     thread:<key>        string  of a key of a mail (see `relay/thread_ids.py`): another key, or a mark and the thread's name
     threaded:<key>      list    event ids of a thread whose first mail has not come yet, the last 1,000
@@ -30,6 +33,7 @@ All lie under `<base>:{<lane>}:`. One hash tag, so that a lane lies in one slot 
     ledger:<source>     hash    the counts, moved only inside the scripts that move events
     rate:<source>       hash    token bucket
     sources             set     names of sources that ever sent something
+    lanes               set     names of the lanes that the config ever had
     paused              set     names of paused sources
     pauses              hash    a paused source, "" for all delivery -> since when (ms), and by whom
     rejected            list    the last refused requests, newest first
@@ -110,6 +114,7 @@ LANE: Final = MAIN
 RQ_TAG: Final = "rq"
 
 SOURCES: Final = "sources"
+LANES: Final = "lanes"
 PAUSED: Final = "paused"
 PAUSES: Final = "pauses"
 HELD: Final = "held"
@@ -168,6 +173,7 @@ DIRECTORY_CONFIG: Final = "directory:config"
 INDEX: Final = "index"
 INDEX_TAIL: Final = "index:tail"
 INDEX_BLOCKS: Final = "index:blocks"
+PROOF: Final = "proof"
 #: What every log and every entry of the dedupe memory begins with.
 LOGS: Final = "log:"
 SEEN: Final = "seen:"
@@ -234,6 +240,10 @@ def index_block(number: int | str) -> str:
 
 def events_of(external_id: str) -> str:
     return f"events:{external_id}"
+
+
+def ids_of(external_id: str) -> str:
+    return f"ids:{external_id}"
 
 
 def known(source: str, delivery_id: str) -> str:

@@ -43,7 +43,7 @@ class OutboxLane:
         clock says."""
         return int(self._store.run("ring", [now_ms, WAKE_MS, "clock" if clock else ""]))
 
-    def begin(self, generation: int, ttl_ms: int = 3_000) -> int:
+    def take(self, generation: int, ttl_ms: int = 3_000) -> int:
         """Take the lane for the job of `generation`; the generation that it works with, 0 where somebody else has the lane. It is a new one
         where that of the job is the lane's no more, and nobody has begun since."""
         return int(self._store.run("own", [generation, ttl_ms, "begin"]))
@@ -81,7 +81,7 @@ class OutboxLane:
     ) -> Callable[[], Claim]:
         """Begin a `claim`, without waiting; what it gives back waits. Raises OutboxUnavailable there."""
         args = self._claim_args(generation, limit, lease_ms, 0, wake_ms, max_bytes, stay)
-        answer = self._send("claim", args)
+        answer = self.begin("claim", args)
         return lambda: self._claimed(answer())
 
     def read_available(self) -> None:
@@ -94,7 +94,9 @@ class OutboxLane:
         if self.pipe is not None:
             self.pipe.push()
 
-    def _send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+    def begin(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Callable[[], Any]:
+        """Begin any script of the lane, in line with claims and settlements; what it gives back waits. Raises OutboxUnavailable
+        there. `corked`: it may be held back as `begin_settle` says."""
         if self.pipe is not None:
             return self.pipe.send(name, args, corked=corked).answer
         answer = self._store.run(name, args)
@@ -112,21 +114,21 @@ class OutboxLane:
         if token:
             self.set_back = self.set_back or int(token) <= self._last_claim
             self._last_claim = int(token)
-        at, end = 6, len(answer)
+        at = 7 + int(answer[6])
+        doubted, end = frozenset(answer[7:at]), len(answer)
         while at < end:
-            external_id, source, crashes, refusals, first_ms, document, count = answer[at : at + 7]
-            at += 7
+            head, at = answer[at : at + 8], at + 8
+            external_id, source, crashes, refusals, first_ms, document, count, events = head
+            entries, at = answer[at : at + count], at + count
+            stored, at = answer[at : at + events], at + events
             unreadable, newer = "", False
             try:
                 fold = unseal(document) if document and document != FORGOTTEN else None
-                patches = tuple([self._store.pending(entry) for entry in answer[at : at + count]])
+                patches = self._store.all_pending(entries, stored)
             except ValueError as error:
                 # The others of this claim must not suffer for it.
                 fold, unreadable, newer = None, str(error), isinstance(error, NewerRecord)
-                patches = tuple(
-                    [self._store.pending(entry, lenient=True) for entry in answer[at : at + count]]
-                )
-            at += count
+                patches = self._store.all_pending(entries, stored, lenient=True)
             items.append(
                 Item(
                     external_id=external_id.decode(),
@@ -142,6 +144,7 @@ class OutboxLane:
                     forgotten=document == FORGOTTEN,
                     life=life,
                     since_ms=since_ms,
+                    doubted=external_id in doubted,
                 )
             )
         self._store.clock.heard(int(answer[1]))
@@ -169,7 +172,7 @@ class OutboxLane:
     def begin_settle(self, settlements: Sequence[Settlement]) -> Callable[[], Settled]:
         """Begin a `settle` of at most 1,000, without waiting; what it gives back waits. Raises OutboxUnavailable there. It may be
         held back until something else is sent, somebody waits, or `push`."""
-        answer = self._send("settle", self._settle_args(settlements, 0), corked=True)
+        answer = self.begin("settle", self._settle_args(settlements, 0), corked=True)
         return lambda: Settled(lost=frozenset(name.decode() for name in answer()))
 
     def _settle_args(self, settlements: Sequence[Settlement], now_ms: int) -> list[Any]:
@@ -180,6 +183,7 @@ class OutboxLane:
             self._store.retention.dead_s,
             len(settlements),
             self._store.retention.mark_years,
+            self._store.retention.events_s,
         ]
         for what in settlements:
             item = what.item

@@ -16,12 +16,13 @@ import redis
 from relay.outbox import keys
 from relay.outbox.dead import DeadLetters
 from relay.outbox.doubts import OutboxDoubts
+from relay.outbox.event_ids import pack_id
 from relay.outbox.events import EventArchive
 from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
 from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
 from relay.outbox.scripts import reaching_redis, run_commands
-from relay.outbox.store import LETTER_OF, Retention, Store, script_parts
+from relay.outbox.store import LETTER_OF, Retention, Store, continues, script_parts
 from relay.outbox.threads import Threads, thread_args
 from relay.outbox.vault import Vault
 
@@ -54,26 +55,35 @@ class Outbox(Store):
 
     def record_args(self, entries: Sequence[tuple[Entry, float]], *, now_ms: int = 0) -> list[Any]:
         """Return the arguments of one `record` script for (entry, rate_per_s) pairs; the recorder sends them."""
-        seal = self.vault.seal
+        seal, seal_pair = self.vault.seal, self.vault.seal_pair
+        # The archived event says that it came, for as long as it is kept.
+        event_outlives = self.retention.events_s >= self.retention.dedupe_s
         args: list[Any] = [
             *(now_ms, self.retention.events_s, self.retention.dedupe_s, self.retention.dead_s),
             *(WAKE_MS, len(entries), self.retention.documents_s),
         ]
         for entry, rate in entries:
             sealed = entry.sealed
+            record, patch = entry.record, entry.patch
+            if not sealed:
+                record, patch = seal_pair(record, patch) if patch else (seal(record), b"")
+            seen = entry.seen_keys
+            if event_outlives and seen and seen[0] == entry.event_id:
+                seen = seen[1:]
             args += (
                 entry.event_id,
                 entry.source,
                 LETTER_OF[entry.verdict] if entry.threading is None else LETTER_OF[entry.verdict] + "t",
                 entry.external_id,
-                entry.patch if sealed or not entry.patch else seal(entry.patch),
-                entry.record if sealed else seal(entry.record),
+                patch,
+                record,
                 entry.dead if sealed or not entry.dead else seal(entry.dead),
                 rate,
                 entry.known_as,
-                len(entry.seen_keys),
+                len(seen),
                 len(entry.kept_keys),
-                *entry.seen_keys,
+                pack_id(entry.event_id) if entry.external_id else b"",
+                *seen,
                 *entry.kept_keys,
             )
             if entry.threading is not None:
@@ -184,11 +194,15 @@ class Outbox(Store):
         )
 
     def newer_count(self, *, now_ms: int = 0) -> int:
-        """Return conversations that wait because only a newer release reads what it wrote of them."""
+        """Return conversations that wait because only a newer release reads what it wrote of them: found so lately, and still there."""
         now_ms = now_ms or self.now_ms()
         with reaching_redis():
-            number: Any = self.redis.zcount(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
-        return int(number)
+            names: Any = self.redis.zrangebyscore(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
+            waiting = 0
+            for start in range(0, len(names), 1_000):
+                part: Any = self.redis.zmscore(self.prefix + keys.WAITING, names[start : start + 1_000])
+                waiting += sum(score is not None for score in part)
+        return waiting
 
     def document(self, external_id: str) -> bytes | None:
         with reaching_redis():
@@ -206,8 +220,12 @@ class Outbox(Store):
     def waiting_patches(self, external_id: str) -> list[Pending]:
         """Return what waits, oldest first; a patch whose key is gone is b""."""
         with reaching_redis():
-            stored: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
-        return [self.pending(entry, lenient=True) for entry in stored]
+            entries: Any = self.redis.lrange(self.prefix + keys.patches(external_id), 0, -1)
+            pipe = self.redis.pipeline(transaction=False)
+            for entry in filter(continues, entries):
+                pipe.get(self.prefix + keys.event(entry.partition(b"\x1f")[0].decode()))
+            stored = [value or b"" for value in pipe.execute()]
+        return list(self.all_pending(entries, stored, lenient=True))
 
     def due_ms(self, external_id: str) -> int | None:
         with reaching_redis():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Literal
 
+from relay.lane_name import MAIN
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import run_script
 
@@ -135,9 +136,11 @@ class Ownership:
         return self._run("look", "")
 
     def _sentence(self, owner: Owner, why: str) -> str:
+        lane = self.outbox.lane_name
+        option = "" if lane == MAIN else f" --lane {lane}"
         return (
             f"the keys {self.outbox.prefix} in this Redis belong to the relay of {owner.url}, and this one is of {self._url}: {why}. "
-            "Give it keys of its own (RELAY_KEY_PREFIX), or run `relay adopt` if the relay has moved to another Planhat"
+            f"Give it keys of its own (RELAY_KEY_PREFIX), or run `relay adopt{option}` if the relay has moved to another Planhat"
         )
 
     def _run(

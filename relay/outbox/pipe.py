@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 import hiredis
@@ -20,6 +21,8 @@ from relay.outbox.scripts import run_script, script_text
 
 #: So many answers may be outstanding; their arguments are kept meanwhile.
 MOST_OUTSTANDING: Final = 8
+#: What is held back goes once it is as much as this: Redis should have something to do.
+_CORKED_BYTES: Final = 32_768
 #: Taken from the socket at one time.
 _CHUNK_BYTES: Final = 262_144
 _UNREAD: Final = object()
@@ -34,19 +37,27 @@ class Asked:
         self._name = name
         self._args = args
         self._answer: Any = _UNREAD
+        #: What was sent before it and may have to be said again before it.
+        self._before: Asked | None = None
 
     def answer(self) -> Any:
         if self._answer is _UNREAD:
             self._pipe.read_up_to(self)
         if isinstance(self._answer, RedisError | OSError):
+            before, self._before = self._before, None
+            if before is not None:
+                # In the order of sending: a claim that finds nothing must have seen what was settled before it.
+                before.answer()
             # Nobody knows whether it was run: each script may be said twice, as after any other lost answer. It goes
             # by the ordinary way, which is patient with a Redis that blinks and knows what to do about a lost script.
             self._answer = run_script(self._pipe.client, self._name, self._pipe.prefix, self._args)
+            self._pipe.said_again(self)
         self._args = ()
         return self._answer
 
-    def told(self, answer: Any) -> None:
-        self._answer = answer
+    def told(self, answer: Any, before: Asked | None = None) -> None:
+        """Takes its answer; where that is an error and it is said again, `before` is said again first."""
+        self._answer, self._before = answer, before
 
 
 class Pipe:
@@ -59,11 +70,13 @@ class Pipe:
         self._reader: Any = None
         self._chunk = bytearray()
         self._outstanding: deque[Asked] = deque()
-        self._kept: bytes = b""
+        self._kept: list[bytes] = []
+        #: The last that failed: it is said again before one that failed after it.
+        self._failed: Asked | None = None
 
     def send(self, name: str, args: Sequence[Any], *, corked: bool = False) -> Asked:
-        """Send a script without waiting. `corked`: it goes with what is sent next, at the latest when somebody waits or `push` is called. Redis writes what
-        it reads at one time to disk at one time, and that takes as long as the script does."""
+        """Send a script without waiting. `corked`: it goes with what is sent next (unless both are large), at the latest when somebody waits or `push` is called.
+        Redis writes what it reads at one time to disk at one time, and that takes as long as the script does."""
         while len(self._outstanding) >= MOST_OUTSTANDING:
             self.read_up_to(self._outstanding[0])
         asked = Asked(self, name, args)
@@ -76,8 +89,9 @@ class Pipe:
             # hiredis directly: redis-py looks at each argument in Python before it gives them all to it.
             packed = hiredis.pack_command(("EVALSHA", sha, 1, self.prefix, *args))
             if corked:
-                self._push()
-                self._kept = packed
+                if self._kept and sum(map(len, self._kept)) + len(packed) > _CORKED_BYTES:
+                    self._push()
+                self._kept.append(packed)
             else:
                 self._push(packed)
         except (RedisError, OSError) as error:
@@ -98,14 +112,15 @@ class Pipe:
             raise
 
     def _push(self, packed: bytes = b"") -> None:
-        kept, self._kept = self._kept, b""
-        if kept or packed:
-            self._connection.send_packed_command([kept + packed], check_health=False)
+        kept, self._kept = self._kept, []
+        if packed:
+            kept.append(packed)
+        if kept:
+            self._connection.send_packed_command([b"".join(kept)], check_health=False)
 
     def read_up_to(self, asked: Asked) -> None:
         """Reads answers until that of `asked` is there, or nothing more can be read."""
-        if self._outstanding and self._outstanding[-1] is asked:
-            # Only the last may have been kept.
+        if self._kept and any(one is asked for one in islice(reversed(self._outstanding), len(self._kept))):
             self.push()
         while self._outstanding:
             first = self._outstanding[0]
@@ -119,7 +134,7 @@ class Pipe:
                 self.reset()
                 raise
             self._outstanding.popleft()
-            first.told(answer)
+            self._tell(first, answer)
             if first is asked:
                 return
 
@@ -168,6 +183,7 @@ class Pipe:
         """Give up what is outstanding, for which nobody will ask: whatever was sent takes effect, or not."""
         if self._outstanding:
             self._break(redis.ConnectionError("given up"))
+        self._failed = None
 
     def give_back(self) -> None:
         """Give the connection back, as nothing is to be sent for a while: it is anybody's in the pool."""
@@ -180,7 +196,7 @@ class Pipe:
     def _open(self) -> None:
         connection: Any = self.client.connection_pool.get_connection()
         try:
-            for name in ("claim", "settle"):
+            for name in ("claim", "settle", "take_call"):
                 connection.send_command("SCRIPT", "LOAD", script_text(name)[1])
                 connection.read_response()
         except BaseException:
@@ -193,12 +209,24 @@ class Pipe:
         self._chunk = self._chunk or bytearray(_CHUNK_BYTES)
         self._connection = connection
 
+    def said_again(self, asked: Asked) -> None:
+        """Forgets one that failed: it was said again."""
+        if self._failed is asked:
+            self._failed = None
+
+    def _tell(self, asked: Asked, answer: Any) -> None:
+        if isinstance(answer, RedisError | OSError):
+            asked.told(answer, self._failed)
+            self._failed = asked
+        else:
+            asked.told(answer)
+
     def _break(self, error: Exception) -> None:
         connection, self._connection = self._connection, None
         waiting, self._outstanding = self._outstanding, deque()
-        self._kept = b""
+        self._kept = []
         for asked in waiting:
-            asked.told(error)
+            self._tell(asked, error)
         if connection is not None:
             # Answers that nobody reads any more may still come: it must not go back as it is.
             connection.disconnect()

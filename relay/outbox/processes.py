@@ -8,7 +8,7 @@ what an older release reads and writes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -79,6 +79,17 @@ def config_facts(version: str, refused: str) -> dict[str, Any]:
     return {"config": version, **({"config_refused": refused[:500]} if refused else {})}
 
 
+def lane_facts(refused: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a sign says of lanes that its process takes nothing for. `refused`: lane -> why."""
+    return {"lanes_refused": {lane: why[:500] for lane, why in refused.items()}} if refused else {}
+
+
+def lane_refused(processes: Sequence[Process], lane: str, *, now_ms: int) -> str:
+    """Return why a process that lives takes nothing for this lane, "" where all do."""
+    told = (process.facts.get("lanes_refused") or {} for process in processes if process.alive(now_ms))
+    return next((str(refused[lane]) for refused in told if refused.get(lane)), "")
+
+
 def leave(outbox: Outbox, who: str) -> None:
     """Take the process out at an orderly end: nobody waits for the next sign."""
     run_commands(
@@ -106,7 +117,8 @@ def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:
             )
         except (ValueError, KeyError, TypeError):
             continue
-        if abs(now_ms - process.seen_ms) > _FORGET_MS:
+        # Not one from before the clock went back: it is given again in a moment.
+        if now_ms - process.seen_ms > _FORGET_MS:
             forgotten.append(name)
         else:
             found.append(process)

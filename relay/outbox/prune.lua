@@ -11,7 +11,9 @@ for i = 4, #ARGV, 2 do
   if ARGV[3] == 'events' then
     local state = redis.call('GETRANGE', P .. 'event:' .. name, 0, 0)
     if state ~= '' and state ~= 'p' and state ~= 'x' then
-      redis.call('DEL', P .. 'event:' .. name, P .. 'notes:' .. name)
+      -- That it came is still known: its sender's repetition is a duplicate.
+      redis.call('SET', P .. 'event:' .. name, '', 'KEEPTTL')
+      redis.call('DEL', P .. 'notes:' .. name)
       gone[#gone + 1] = name
     end
   elseif redis.call('EXISTS', P .. 'patches:' .. name) == 0 and redis.call('HEXISTS', P .. 'held', name) == 0

@@ -3,6 +3,7 @@ its text: redis-py cuts the code from some texts, and puts the command's argumen
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from redis.exceptions import (
@@ -23,6 +24,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from relay.outbox.tls import tls_reason
+
 
 class Away(ConnectionError):
     """The server at hand is not the one to ask, or nobody says which is: a new connection may lead to another. `reason` as
@@ -35,6 +38,10 @@ class Away(ConnectionError):
 
 class SlowToTell(TimeoutError):
     """As `Away`, and the time is spent: it is not asked again at once."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 #: What a server says whose connection is of no use any more: another is the master of the slot, or will be.
@@ -65,9 +72,8 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (AskError, "the key's slot is moving"),
     (TryAgainError, "the key's slot is moving"),
     (ClusterDownError, "the cluster is down"),
-    (NoPermissionError, "not permitted"),
-    (AuthenticationError, "wrong password"),
-    (AuthorizationError, "wrong password"),
+    (AuthenticationError, "wrong user or password"),
+    (AuthorizationError, "wrong user or password"),
     (MaxConnectionsError, "no connection free"),
     (TimeoutError, "no answer in time"),
     (ConnectionError, "no connection"),
@@ -80,6 +86,9 @@ _BY_CODE: Final = {
     "BUSY": "busy with a script",
     "UNKILLABLE": "busy with a script",
 }
+#: What a user may not, by the server's words: a command's name, never an argument.
+_MAY_NOT_RUN: Final = re.compile(r"permissions to run the '([a-z-]+(?:\|[a-z-]+)?)' command")
+_MAY_NOT_TOUCH: Final = re.compile(r"permissions to access (?:one of the keys|a key)")
 #: What redis-py writes before the server's words when a command of a pipeline failed.
 _PIPELINED: Final = " of pipeline caused error: "
 
@@ -87,8 +96,12 @@ _PIPELINED: Final = " of pipeline caused error: "
 def unavailable_reason(error: BaseException) -> str:
     """Return `full`, `read-only`, `loading`, `wrong password`, `no answer in time`, ...; the exception's name for what is none of
     these."""
-    if isinstance(error, Away):
+    if isinstance(error, Away | SlowToTell):
         return error.reason
+    if isinstance(error, NoPermissionError):
+        return f"not permitted{_what_of(str(error))}"
+    if isinstance(error, ConnectionError | TimeoutError | OSError) and (told := tls_reason(error)):
+        return told
     by_code = _BY_CODE.get(error_code(error))
     if by_code:
         return by_code
@@ -99,6 +112,12 @@ def unavailable_reason(error: BaseException) -> str:
         # Also the built-in TimeoutError, which asyncio raises.
         return "no answer in time" if type(error).__name__ == "TimeoutError" else "no connection"
     return type(error).__name__
+
+
+def _what_of(text: str) -> str:
+    if run := _MAY_NOT_RUN.search(text):
+        return f": this user may not run {run[1]}"
+    return ": this user may not touch these keys" if _MAY_NOT_TOUCH.search(text) else ""
 
 
 def error_code(error: BaseException) -> str:

@@ -2,7 +2,9 @@
 -- record(prefix; now_ms|0, events_s, dedupe_s, dead_s, wake_ms, count, kept_s, entries...) -> {generation|0, now_ms, total, accepted, verdicts...}
 -- All events of all waiting requests become durable in one step: dedupe claim, patch, due entry, raw event, ledger.
 -- An entry: event_id, source, verdict p|f|x|n, external_id, patch, record, dead, rate_per_s, known_as, seen_count, kept_count,
--- seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
+-- the id as 12 bytes|"", seen_keys..., kept_keys... Dedupe keys expire after dedupe_s, kept ones after kept_s. n: the keys are noted and nothing else.
+-- The archived event is the dedupe memory of its own id. What an older release wrote with looks for a key of that id: one is
+-- written as well in the hour after this release first wrote where others had.
 -- A second letter, t: behind these follow thread, first, begins 0|1, own_count, named_count, own..., named...: the thread that
 -- it was mapped for, and the keys that it is known by in the map of threads, which expires kept_s after a thread's last mail.
 -- total: how many were ever accepted, these `accepted` included; 0 where none of these was.
@@ -26,6 +28,13 @@ local function book(source, state, n)
   if not b then b = {}; books[source] = b end
   b[state] = (b[state] or 0) + n
 end
+
+local since = redis.call('GET', P .. 'proof')
+if not since then
+  since = redis.call('EXISTS', P .. 'sources') == 1 and now_text or '0'
+  redis.call('SET', P .. 'proof', since)
+end
+local older_beside = since ~= '0' and now - tonumber(since) < 3600000
 
 local function note(source, id, from, kept_from, to)
   for k = from, to do
@@ -91,12 +100,27 @@ local function remember(id, t, root, held, mine, mine_held)
   end
 end
 
+-- nil where it is there already. One that its waiting patch continues (see `vault.py`: c) stays until it is settled.
+local function archive(id, verdict, record, patch)
+  if string.byte(patch) == 99 then return redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'NX') end
+  return redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s, 'NX')
+end
+
+-- The ids of a conversation's events, behind each other. How long they are kept is not said again with each.
+local STORY_S = events_s + math.floor(events_s / 8)
+local function in_story(key, packed)
+  if redis.call('SET', key, packed, 'EX', STORY_S, 'NX') then return end
+  local size = redis.call('APPEND', key, packed)
+  if size > 14400 then redis.call('SET', key, redis.call('GETRANGE', key, size - 12000, -1), 'KEEPTTL') end
+  if redis.call('TTL', key) < tonumber(events_s) then redis.call('EXPIRE', key, STORY_S) end
+end
+
 local pushed = false
 for i = 1, count do
   local id, source, verdict, external = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local patch, record, dead = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
   local rate, known_as, keys = tonumber(ARGV[at + 7]), ARGV[at + 8], tonumber(ARGV[at + 9])
-  local seen_at = at + 11
+  local packed, seen_at = ARGV[at + 11], at + 12
   local kept_at = seen_at + keys
   at = kept_at + tonumber(ARGV[at + 10])
   local seen_end, t = at, nil
@@ -105,8 +129,19 @@ for i = 1, count do
     at = at + 5 + tonumber(ARGV[at + 3]) + tonumber(ARGV[at + 4])
   end
   local before = false
-  for k = seen_at, seen_end - 1 do
-    before = before or redis.call('GET', P .. 'seen:' .. source .. ':' .. ARGV[k])
+  -- Nearly every event has one key or none beside its id: asked and written in one command, and its event likewise below.
+  local quick = verdict ~= 'n' and not t and rate == 0 and seen_end - seen_at < 2
+  if not quick then
+    for k = seen_at, seen_end - 1 do
+      before = before or redis.call('GET', P .. 'seen:' .. source .. ':' .. ARGV[k])
+    end
+    if not before and verdict ~= 'n' and redis.call('EXISTS', P .. 'event:' .. id) == 1 then before = id end
+  else
+    if seen_at < seen_end then
+      local life = seen_at < kept_at and dedupe_s or kept_s
+      before = redis.call('SET', P .. 'seen:' .. source .. ':' .. ARGV[seen_at], id, 'EX', life, 'NX', 'GET')
+    end
+    if not before and not archive(id, verdict, record, patch) then before = id end
   end
   local root, held, mine, mine_held, elsewhere
   if t and not before then
@@ -125,15 +160,22 @@ for i = 1, count do
     out[i] = '!'
   else
     if t then remember(id, t, root, held, mine, mine_held) end
-    note(source, id, seen_at, kept_at, seen_end - 1)
-    redis.call('SET', P .. 'event:' .. id, verdict .. stamp .. record, 'EX', events_s)
+    if not quick then
+      note(source, id, seen_at, kept_at, seen_end - 1)
+      archive(id, verdict, record, patch)
+    end
+    if older_beside then redis.call('SET', P .. 'seen:' .. source .. ':' .. id, id, 'EX', dedupe_s) end
     local log = logs[source]
     if log then log[#log + 1] = id else logs[source] = {id} end
     if known_as ~= '' then redis.call('SET', P .. 'known:' .. source .. ':' .. known_as, id, 'EX', events_s, 'NX') end
     if external ~= '' then
-      local of = P .. 'events:' .. external
-      if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
-      redis.call('EXPIRE', of, events_s)
+      if packed == '' then
+        local of = P .. 'events:' .. external
+        if redis.call('RPUSH', of, id) > 1000 then redis.call('LTRIM', of, -1000, -1) end
+        redis.call('EXPIRE', of, events_s)
+      else
+        in_story(P .. 'ids:' .. external, packed)
+      end
     end
     book(source, 'accepted', 1)
     if verdict == 'p' then

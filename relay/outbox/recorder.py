@@ -54,7 +54,7 @@ class Recorder:
     Redis did not take.
 
     `durable`: how a write is confirmed, to be told what is found of the server. `refusal`: why nothing may be written now, "" if it may.
-    `set_back` is told, with the time until which all was well, that Redis knows less than it did. `replicas()`: how many are to have
+    `set_back` is told, with the time until which all was well, that Redis knows so many events less than it did. `replicas()`: how many are to have
     each write."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Recorder:
         rang: Callable[[int], None],
         failed: Callable[[], None] = lambda: None,
         wait_aof: bool = True,
-        set_back: Callable[[int], None] = lambda seen_ms: None,
+        set_back: Callable[[int, int], None] = lambda seen_ms, lost: None,
         room: WriteRoom | None = None,
         replicas: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -87,6 +87,11 @@ class Recorder:
         self._away_because = ""
         #: Runs while Redis hangs.
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many events Redis said last that it had ever accepted."""
+        return self._total
 
     def reconnected(self) -> None:
         """Forget what was known of the server."""
@@ -110,7 +115,7 @@ class Recorder:
             return nothing
         try:
             async with asyncio.timeout(FIND_S):
-                return names_of(await self.durable.run("thread", find_args(asked), confirm=False))
+                return names_of(await self.durable.run("thread", find_args(asked), durable=False))
         except (RedisError, OSError):
             # The write that follows finds out, and says so.
             return nothing
@@ -173,7 +178,7 @@ class Recorder:
         try:
             async with asyncio.timeout(CALL_S):
                 answer = await self.durable.run(
-                    "record", self._outbox.record_args(flat), confirm=confirm, replicas=self._replicas()
+                    "record", self._outbox.record_args(flat), durable=True, replicas=self._replicas()
                 )
         except Exception as error:
             if not isinstance(error, (RedisError, OSError)):
@@ -212,7 +217,7 @@ class Recorder:
         if not total:
             return
         if total - mine < self._total:
-            self._set_back(self._total_ms)
+            self._set_back(self._total_ms, self._total - (total - mine))
         self._total, self._total_ms = total, now_ms
 
     def _stumble(self, error: RedisError | OSError, loop: asyncio.AbstractEventLoop) -> None:

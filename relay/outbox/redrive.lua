@@ -24,7 +24,7 @@ local moved = 0
 local function turn(event, source, state, char)
   redis.call('HINCRBY', P .. 'ledger:' .. source, 'dead', -1)
   redis.call('HINCRBY', P .. 'ledger:' .. source, state, 1)
-  if redis.call('EXISTS', P .. 'event:' .. event) == 1 then
+  if redis.call('STRLEN', P .. 'event:' .. event) > 0 then
     redis.call('SETRANGE', P .. 'event:' .. event, 0, char .. stamp)
   end
   moved = moved + 1

@@ -2,7 +2,8 @@
 -- ring(prefix; now_ms|0, wake_ms, clock|"") -> generation|0
 -- A new generation where something is due (or delivered and to be looked at again), nobody owns the lane and delivery is not
 -- held; its caller enqueues the job. A clock that went back is lived through: what was due by the old one is due now, and
--- what was to wait waits as long as it had to. `clock`: now_ms is what the server's own clock says.
+-- what was to wait waits as long as it had to; and the bell is rung whatever is due: a worker that waits for one with a
+-- time-out of the old clock's would give no sign of life meanwhile. `clock`: now_ms is what the server's own clock says.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
@@ -46,7 +47,8 @@ end
 -- A test's own clock says nothing of the server's, but where it says so.
 local watched = ARGV[1] == '0' or ARGV[3] == 'clock'
 local last = watched and tonumber(redis.call('GET', P .. 'clock') or '0') or 0
-if now + 2000 < last then
+local went_back = now + 2000 < last
+if went_back then
   local gap, all, keys = last - now, true, {P .. 'doubt', P .. 'directory:parked'}
   for _, source in ipairs(sources) do keys[#keys + 1] = P .. 'due:' .. source end
   for _, key in ipairs(keys) do all = due_now(key, last) and all end
@@ -70,19 +72,23 @@ elseif watched and now - last > 5000 then
 end
 
 if redis.call('EXISTS', P .. 'wake') == 1 then return 0 end
-local d = redis.call('HMGET', P .. 'delivery', 'state', 'until_ms')
-if d[1] == 'paused' or (d[1] and d[1] ~= 'open' and tonumber(d[2] or '0') > now) then return 0 end
 
 local function due(key)
   local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   return first[2] and tonumber(first[2]) <= now
 end
 
-local wanted = due(P .. 'doubt')
-for _, source in ipairs(sources) do
-  wanted = wanted or (redis.call('SISMEMBER', P .. 'paused', source) == 0 and due(P .. 'due:' .. source))
+local function wanted()
+  local d = redis.call('HMGET', P .. 'delivery', 'state', 'until_ms')
+  if d[1] == 'paused' or (d[1] and d[1] ~= 'open' and tonumber(d[2] or '0') > now) then return false end
+  if due(P .. 'doubt') then return true end
+  for _, source in ipairs(sources) do
+    if redis.call('SISMEMBER', P .. 'paused', source) == 0 and due(P .. 'due:' .. source) then return true end
+  end
+  return false
 end
-if not wanted then return 0 end
+
+if not went_back and not wanted() then return 0 end
 local generation = redis.call('INCR', P .. 'generation')
 redis.call('SET', P .. 'wake', generation, 'PX', ARGV[2])
 return generation

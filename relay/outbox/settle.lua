@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- settle(prefix; now_ms|0, documents_s, dead_s, count, mark_years, settlements...) -> {lost external_id...}
+-- settle(prefix; now_ms|0, documents_s, dead_s, count, mark_years, events_s, settlements...) -> {lost external_id...}
 -- What a claim became, fenced by its token; the ledger moves in the same step, so that the books always balance.
 -- d: source, id, token, patches, document, planhat_id, event_count, [event_id, source, state]...
 -- D: the same with flags before event_count: m (leave the mark that outlives the document), and when to look again, in ms
@@ -16,6 +16,13 @@ local MARK = {delivered = 'd' .. stamp, unchanged = 'u' .. stamp, superseded = '
 local WIDTH = {d = 8, D = 9, l = 7, x = 8}
 local MARK_MS = 31536000000
 local lost, books = {}, {}
+-- A dead letter outlives its events. A patch that continues its archived event (see `vault.py`: c) gets that before it (q).
+local function whole(entry)
+  local head, event, rest = string.match(entry, '^(([^\31]*)\31[^\31]*\31%d+\31[01]\31)c(.*)$')
+  if not head then return entry end
+  local record = redis.call('GETRANGE', P .. 'event:' .. event, 14, -1)
+  return head .. 'q' .. struct.pack('>I4', #record) .. record .. rest
+end
 
 local function move(source, state)
   local b = books[source]
@@ -55,7 +62,7 @@ local function let_go(source, id, patches)
   end
 end
 
-local starts, ids, at = {}, {}, 6
+local starts, ids, at = {}, {}, 7
 for n = 1, count do
   starts[n], ids[n] = at, ARGV[at + 2]
   at = at + WIDTH[ARGV[at]]
@@ -109,7 +116,7 @@ for n = 1, count do
           move(from, 'dead')
           mark(event, 'dead')
         end
-        redis.call('RPUSH', P .. 'dead:' .. letter .. ':patches', entry)
+        redis.call('RPUSH', P .. 'dead:' .. letter .. ':patches', whole(entry))
       end
       redis.call('EXPIRE', P .. 'dead:' .. letter .. ':patches', dead_s)
       redis.call('HSET', P .. 'dead:' .. letter, 'at', now, 'source', source, 'external', id, 'events', table.concat(events, ','), 'record', ARGV[at + 6])
@@ -136,11 +143,12 @@ if #delivered > 0 then
   each(delivered, function(...) redis.call('SADD', marks, ...) end)
   redis.call('PEXPIREAT', marks, string.format('%.0f', (year + 1 + tonumber(ARGV[5])) * MARK_MS))
 end
--- An archived event may have expired, and SETRANGE would make a stump of it. Nearly always all are there.
-local there = 0
-each(marks, function(...) there = there + redis.call('EXISTS', ...) end)
+-- Of an archived event that has expired, or was taken away, this makes a stump. Nearly always all are there. One that its patch
+-- continued had no end so far.
 for n, key in ipairs(marks) do
-  if there == #marks or redis.call('EXISTS', key) == 1 then redis.call('SETRANGE', key, 0, ends[n]) end
+  if redis.call('SETRANGE', key, 0, ends[n]) > #ends[n] then redis.call('EXPIRE', key, ARGV[6])
+  elseif redis.call('PTTL', key) < 0 then redis.call('DEL', key)
+  else redis.call('SET', key, '', 'KEEPTTL') end
 end
 for source, b in pairs(books) do
   for state, n in pairs(b) do

@@ -19,6 +19,7 @@ from redis.exceptions import (
 )
 
 from relay.outbox.reasons import Away, SlowToTell, unavailable_reason
+from relay.outbox.tls import tls_reason
 
 Node = tuple[str, int]
 
@@ -143,7 +144,8 @@ class _Asking:
     def failed(self, node: Node, error: Exception) -> None:
         self._failed.append(node)
         # What one of them says is worth more than that another did not answer.
-        if self._error is None or isinstance(error, ResponseError | AuthenticationError | Away):
+        telling = isinstance(error, ResponseError | AuthenticationError | Away) or tls_reason(error)
+        if self._error is None or telling:
             self._error = error
 
     def why(self) -> Exception:
@@ -153,7 +155,7 @@ class _Asking:
             return Away(_NO_CLUSTER)
         reason = unavailable_reason(error)
         if isinstance(error, TimeoutError):
-            return SlowToTell(_SILENT)
+            return SlowToTell(tls_reason(error) or _SILENT)
         return Away(_SILENT if reason == "no connection" else reason)
 
 

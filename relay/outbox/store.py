@@ -16,7 +16,7 @@ from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.items import Pending, State
 from relay.outbox.keys import BASE, LANE, lane_prefix
 from relay.outbox.scripts import reaching_redis, run_script, run_script_many
-from relay.outbox.vault import Vault
+from relay.outbox.vault import CONTINUES, Vault
 
 #: A claim or settlement of more blocks Redis for too long (5,000: 25 ms).
 ITEMS_PER_SCRIPT = 1_000
@@ -33,6 +33,8 @@ STATE_OF: dict[str, State] = {
     "x": "dead",
     "z": "discarded",
 }
+#: Before an archived event: its state's letter, and 13 digits, when it took that.
+STATE_BYTES = 14
 #: A verdict of the door, or of today's rules, as the scripts are told it.
 LETTER_OF = {"pending": "p", "filtered": "f", "dead": "x", "noted": "n"}
 
@@ -148,16 +150,45 @@ class Store:
         except ValueError:
             return b""
 
-    def pending(self, entry: bytes, *, lenient: bool = False) -> Pending:
-        """Reads a stored patch. Raises ValueError where its key is gone; `lenient`: it is b"" then."""
+    def pending(self, entry: bytes, stored: bytes = b"", *, lenient: bool = False) -> Pending:
+        """Reads a stored patch; `stored`: the archived event that it continues. Raises ValueError where its key, or that, is gone; `lenient`:
+        it is b"" then."""
         event_id, source, accepted_ms, counted, patch = entry.split(_SEPARATOR, 4)
+        try:
+            if patch[:1] == CONTINUES:
+                plain = self.vault.open_second(stored[STATE_BYTES:], patch[1:])
+            else:
+                plain = self.vault.open(patch)
+        except ValueError:
+            if not lenient:
+                raise
+            plain = b""
         return Pending(
             event_id=event_id.decode(),
             source=intern(source.decode()),
             accepted_ms=int(accepted_ms),
             counted=counted == b"1",
-            patch=self.opened(patch) if lenient else self.vault.open(patch),
+            patch=plain,
         )
+
+    def all_pending(
+        self, entries: Sequence[bytes], stored: Sequence[bytes], *, lenient: bool = False
+    ) -> tuple[Pending, ...]:
+        """Read many, with the events that some of them continue, in their order. Raises as `pending` does."""
+        if not stored:
+            return tuple([self.pending(entry, lenient=lenient) for entry in entries])
+        events = iter(stored)
+        return tuple(
+            [
+                self.pending(entry, next(events) if continues(entry) else b"", lenient=lenient)
+                for entry in entries
+            ]
+        )
+
+
+def continues(entry: bytes) -> bool:
+    """Tell whether a stored patch is the end of its archived event."""
+    return entry.split(_SEPARATOR, 4)[4][:1] == CONTINUES
 
 
 def script_parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -2,8 +2,9 @@
 -- take_call(prefix; now_ms|0, per_minute, spread_from, mode take|look|seize) -> {wait_ms, used, taken 0|1, delivery's fields and values}
 -- wait_ms 0: taken, or free to take; -1: a person paused delivery, nothing was taken. used: calls in the 60 s before.
 -- look takes nothing; seize takes a call only where delivery is open and calls are plentiful: neither spread nor used up.
--- The fleet's call budget: never more than per_minute calls in any 60 s, look-ups too. From the call number spread_from
--- on, what is left of the minute's calls is spread over what is left of the minute: a burst is no minute of silence.
+-- The fleet's call budget: never more than per_minute calls in any 60 s, look-ups too. A quarter of the first spread_from
+-- calls go as they come, the others at about twice the even pace: a call for each event of a burst would use them up in a
+-- second. From then on what is left of the minute's calls is spread over what is left of the minute.
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
 if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end
@@ -21,11 +22,14 @@ if used >= limit then
   return {math.max(1, tonumber(leaves[2]) + 60001 - now), used, 0, delivery}
 end
 local plenty = used < spread_from
-if not plenty and used > 0 then
-  -- A little quicker than even, so that delays do not add up to unused calls; while behind, quicker still.
-  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  local even = 60000 / limit * (used < limit * 0.9 and 0.6 or 0.95)
-  local gap = math.max(even, (tonumber(first[2]) + 60000 - now) / (limit - used) * 0.95)
+if used > 0 and spread_from < limit and used * 4 >= spread_from then
+  local gap = 60000 / limit * 0.47
+  if not plenty then
+    -- A little quicker than even, so that delays do not add up to unused calls; while behind, quicker still.
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local even = 60000 / limit * (used < limit * 0.9 and 0.6 or 0.95)
+    gap = math.max(even, (tonumber(first[2]) + 60000 - now) / (limit - used) * 0.95)
+  end
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
   local wait = math.ceil(tonumber(last[2]) + gap - now)
   if wait > 0 then return {wait, used, 0, delivery} end

@@ -2,6 +2,8 @@
 
 Every stored value opens with one byte: `j` as it is, `d` zstd with a dictionary (`compression.py`), `z` zlib, `e` encrypted (Fernet,
 with one of these inside), `p` in two parts (four bytes: how long the first is; then each as a value), so that of something large and encrypted the head can be read alone.
+A patch repeats the event that it was made of. So it is compressed as the end of the event's frame: the event is `s`, which is read alone; the patch
+`c`, then what continues it as a value, which is read with the event; `q` both together (four bytes: how long the event is).
 Keys may be several, newest first, so that a rotation reads old values and writes new ones.
 
 What is encrypted was compressed before, so its length says how much it repeats. Each value is compressed by itself, with a dictionary
@@ -20,7 +22,14 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from relay.errors import NewerRecord
-from relay.outbox.compression import MOST_BYTES, compress, expand
+from relay.outbox.compression import (
+    MOST_BYTES,
+    compress,
+    compress_pair,
+    expand,
+    expand_first,
+    expand_second,
+)
 from relay.outbox.fernet_pieces import fernet_token
 from relay.outbox.items import Entry
 from relay.secret import split_keys
@@ -28,6 +37,8 @@ from relay.secret import split_keys
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
+#: How a patch begins that is the end of its archived event.
+CONTINUES = b"c"
 #: Below this nothing is gained.
 COMPRESS_FROM_BYTES = 64
 #: A first line is not longer: a request's head is at most 32 KiB.
@@ -52,6 +63,16 @@ class Vault:
                 value = min(b"d" + compress(plain), value, key=len)
         fernet = self._current()
         return b"e" + fernet.encrypt(value) if fernet else value
+
+    def seal_pair(self, record: bytes, patch: bytes) -> tuple[bytes, bytes]:
+        """Return an archived event and the patch that was made of it, each sealed; the patch may need the event to be opened."""
+        if max(len(record), len(patch)) > MOST_BYTES or not record or len(patch) < COMPRESS_FROM_BYTES:
+            return self.seal(record), self.seal(patch)
+        first, second = compress_pair(record, patch)
+        fernet = self._current()
+        if fernet is None:
+            return b"s" + first, b"cj" + second
+        return b"e" + fernet.encrypt(b"s" + first), b"ce" + fernet.encrypt(b"j" + second)
 
     def seal_entry(self, entry: Entry, body: Iterable[bytes]) -> Entry:
         """Return the entry with all of it sealed, a body behind its record that comes in pieces: of a large one there is one sealed copy at a
@@ -90,19 +111,41 @@ class Vault:
             except zlib.error as error:
                 raise ValueError("a stored value is damaged") from error
         if kind == b"e":
-            from cryptography.fernet import InvalidToken
-
-            fernet = self._current()
-            if fernet is None:
-                raise ValueError("a stored value is encrypted and RELAY_ENCRYPTION_KEYS is not set")
-            try:
-                return self.open(fernet.decrypt(value))
-            except InvalidToken as error:
-                raise ValueError("a stored value was encrypted with a key that is no longer given") from error
+            return self.open(self._decrypted(stored))
+        if kind == b"s":
+            return expand_first(value)
+        if kind == b"q":
+            return self.open_second(*_parts(value))
+        if kind == CONTINUES:
+            raise ValueError("a stored patch without the event that it was made of")
         if kind == b"p":
             head, body = _parts(value)
             return self.open(head) + self.open(body)
         raise _unknown(kind)
+
+    def open_second(self, record: bytes, patch: bytes) -> bytes:
+        """Return of a pair the second, which is given without its letter. Raises as `open` does."""
+        record, patch = self._decrypted(record), self._decrypted(patch)
+        if record[:1] == b"s" and patch[:1] == b"j":
+            return expand_second(record[1:], patch[1:])
+        if record[:1] in (b"", b"j", b"d", b"z", b"p"):
+            raise ValueError(
+                "a stored value's other part, the archived event that a patch was made of, is gone"
+            )
+        raise _unknown(record[:1] if record[:1] != b"s" else patch[:1])
+
+    def _decrypted(self, value: bytes) -> bytes:
+        if value[:1] != b"e":
+            return value
+        from cryptography.fernet import InvalidToken
+
+        fernet = self._current()
+        if fernet is None:
+            raise ValueError("a stored value is encrypted and RELAY_ENCRYPTION_KEYS is not set")
+        try:
+            return fernet.decrypt(value[1:])
+        except InvalidToken as error:
+            raise ValueError("a stored value was encrypted with a key that is no longer given") from error
 
     def open_line(self, stored: bytes, *, whole: bool) -> bytes | None:
         """Return the first line of a value, of which `stored` is all (`whole`) or the beginning. None: more of it is needed. Raises
@@ -118,7 +161,7 @@ class Vault:
                 value = zlib.decompressobj().decompress(value, _LINE_BYTES)
             except zlib.error as error:
                 raise ValueError("a stored value is damaged") from error
-        elif kind == b"d":
+        elif kind in (b"d", b"s"):
             return None
         elif kind != b"j":
             raise _unknown(kind)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 
 class Key(NamedTuple):
@@ -12,6 +13,27 @@ class Key(NamedTuple):
     planhat_id: str | None
     external_id: str | None = None
     source_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainKeys(Sequence[Key]):
+    """Keys that each have an `_id` and an externalId and nothing else, as Planhat names its items: two lists, since an object for each
+    of 5,000 takes a hundredth of a second, in which the next call waits."""
+
+    planhat_ids: Sequence[str]
+    external_ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.planhat_ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Key: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Key, ...]: ...
+    def __getitem__(self, at: int | slice) -> Key | tuple[Key, ...]:
+        if isinstance(at, slice):
+            return tuple(map(Key, self.planhat_ids[at], self.external_ids[at]))
+        return Key(self.planhat_ids[at], self.external_ids[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +59,8 @@ class Report:
     created: int
     updated: int
     nonupdates: int
-    inserted: tuple[Key, ...]
-    updated_keys: tuple[Key, ...]
+    inserted: Sequence[Key]
+    updated_keys: Sequence[Key]
     modified: tuple[str, ...]
     upserted: tuple[str, ...]
     errors: tuple[ItemError, ...]

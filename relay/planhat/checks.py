@@ -148,7 +148,7 @@ def check_token_age(token_expires: str, today: date) -> DoctorLine:
         "planhat token age",
         days > TOKEN_WARNING_DAYS,
         found,
-        "make a new token in Planhat (App Center, Private Apps) and put it where RELAY_PLANHAT_TOKEN_FILE points:"
+        "make a new token in Planhat (App Center, Private Apps) and put it where this one stands (RELAY_PLANHAT_TOKEN_FILE, or the lane's token):"
         " it is used at the next call, without a restart",
     )
 

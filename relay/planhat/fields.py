@@ -196,7 +196,7 @@ def value_fault(field: Field, value: object) -> str | None:
             if not isinstance(value, str):
                 return "must be a string"
             if field.date and not ISO_DATE.fullmatch(value):
-                return "must be an ISO 8601 date"
+                return "must be a date in ISO format"
         case "boolean":
             if not isinstance(value, bool):
                 return "must be true or false"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from relay.value import value_class
+
 HoldKind = Literal["rate_limited", "unavailable", "blocked"]
 
 
@@ -17,7 +19,7 @@ class Hold:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Delivered:
     """Created or changed; `created` None: the answer did not tell which. `planhat_id` "": it did not tell that either."""
 

@@ -15,7 +15,7 @@ answer does not say is not guessed: it stays unattributed, and the sender finds 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from relay.planhat.answers import (
     ItemError,
     Key,
     NotTheApi,
+    PlainKeys,
     Rejected,
     Report,
     Throttled,
@@ -211,8 +212,22 @@ def _text(value: Any) -> str | None:
     return None
 
 
-def _keys(value: Any) -> tuple[Key, ...]:
-    return tuple(key for key in map(_key, value) if key) if isinstance(value, list) else ()
+def _keys(value: Any) -> Sequence[Key]:
+    if not isinstance(value, list) or not value:
+        return ()
+    return _plain_keys(value) or tuple(key for key in map(_key, value) if key)
+
+
+def _plain_keys(elements: list[Any]) -> PlainKeys | None:
+    """None where any of them is otherwise."""
+    try:
+        planhat_ids = [element["_id"] for element in elements]
+        external_ids = [element["externalId"] for element in elements]
+    except (KeyError, TypeError):
+        return None
+    if {*map(type, planhat_ids), *map(type, external_ids)} != {str} or {*map(len, elements)} != {2}:
+        return None
+    return PlainKeys(planhat_ids, external_ids) if all(planhat_ids) and all(external_ids) else None
 
 
 def _key(element: Any) -> Key | None:

@@ -15,8 +15,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
+from relay.planhat.answers import PlainKeys
 from relay.planhat.complaints import UNSORTED, in_order, kinds_of, say, sort_out
 from relay.planhat.outcomes import Delivered, Hold, Outcome, Postponed, Refused, Row, Unchanged
 from relay.planhat.report import (
@@ -40,6 +42,7 @@ _WRONG_ADDRESS: Final = frozenset({404, 405, 406, 407, 410})
 _DUPLICATED: Final = re.compile(r"duplicat", re.IGNORECASE)
 #: Calls of one batch that are spent on telling apart whose complaint is whose: a minute's, where all of a flood is refused.
 _SORTING_CALLS: Final = 150
+_NO_KEYS: Final = PlainKeys((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class _Doubt:
 class Resolution:
     """One batch on its way to one outcome per item. Iterate `run()`: it yields what each call newly decided.
 
-    `send` makes one call for the given items, in order. `stop()` is asked before each further call. After `run`:
+    `send` makes one call for the given items, in order. `stop()` is asked before each further call. `forbidden_before`: each
+    of them was refused for want of permission while others went through, so that a refusal of all says nothing of the token. After `run`:
     `calls`, `hold` (why delivery stops, or None), `too_large` (a 413 came), `doubted` (something had to be halved).
     """
 
@@ -71,6 +75,7 @@ class Resolution:
         send: Callable[[Sequence[Row]], Answer],
         *,
         stop: Callable[[], bool] = lambda: False,
+        forbidden_before: bool = False,
     ) -> None:
         self.batch = batch
         self.calls = 0
@@ -86,7 +91,7 @@ class Resolution:
         self._presumed: list[int] = []
         self._again: list[int] = []
         self._tried_again: set[int] = set()
-        self._took = False
+        self._took = forbidden_before
         self._hints_hold = True
         self._perhaps: set[int] = set()
         self._sorting = 0
@@ -273,6 +278,9 @@ class Resolution:
     def _by_name(self, report: Report, sent: Sequence[Row], open_: dict[int, int]) -> tuple[int, int]:
         """Decides what the answer names as taken, and removes it from `open_`; how many of those were created, and how
         many there were."""
+        plain = self._by_plain_name(report, sent, open_)
+        if plain is not None:
+            return plain
         names: tuple[tuple[Key, bool | None], ...] = (
             *((key, True) for key in report.inserted),
             *((key, False) for key in report.updated_keys),
@@ -296,6 +304,34 @@ class Resolution:
                 created += new is True
                 named += 1
         return created, named
+
+    def _by_plain_name(
+        self, report: Report, sent: Sequence[Row], open_: dict[int, int]
+    ) -> tuple[int, int] | None:
+        """The same where each name is plain, ours, and said once, as nearly always: Planhat waits for the next call. None, and nothing
+        is decided, where it is not."""
+        inserted, updated = report.inserted or _NO_KEYS, report.updated_keys or _NO_KEYS
+        if not (isinstance(inserted, PlainKeys) and isinstance(updated, PlainKeys)):
+            return None
+        if report.modified or report.upserted or len(open_) < len(sent):
+            return None
+        if not inserted and not updated:
+            return 0, 0
+        by_external = {row.external_id: at for at, row in zip(open_.values(), sent, strict=True)}
+        external_ids = (*inserted.external_ids, *updated.external_ids)
+        if len(by_external) < len(sent) or not by_external.keys() >= set(external_ids):
+            return None
+        decided: dict[int, Outcome] = {}
+        for keys, new in ((inserted, True), (updated, False)):
+            places = map(by_external.__getitem__, keys.external_ids)
+            decided.update(zip(places, map(Delivered, keys.planhat_ids, repeat(new)), strict=True))
+        if len(decided) < len(external_ids):
+            return None
+        for at in [at for at, position in open_.items() if position in decided]:
+            del open_[at]
+        self._outcomes.update(decided)
+        self._fresh.update(decided)
+        return len(inserted), len(decided)
 
     def _refuse_all(self, rest: tuple[int, ...], errors: Sequence[ItemError], complaints: int) -> _Doubt:
         """Everything that is left was complained of, whichever complaint is whose: where they differ, each is to have its own."""

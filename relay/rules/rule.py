@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,9 @@ from relay.event import Event
 from relay.patch import Action, Patch
 from relay.planhat.fields import Field, value_fault
 from relay.registers import STAND_INS, Way
-from relay.rules.language.filters import iso, moment
+from relay.rules.language.filters import domain, iso, moment
 from relay.rules.language.template import Compiled, Context, TemplateFailed
+from relay.rules.people import bare_address, cannot_be_found, person_of
 from relay.rules.storable import custom_fault, storable
 from relay.value import AS_BEFORE, value_class
 
@@ -177,7 +179,12 @@ class RuleBook:
             if rule.matches(context):
                 if rule.action == "drop":
                     return Filtered("dropped", rule.name, rule.lane)
-                return Mapped(self.patch(rule, event, context, revision=revision), rule.name, rule.lane)
+                try:
+                    return Mapped(self.patch(rule, event, context, revision=revision), rule.name, rule.lane)
+                except MappingFailed as error:
+                    with suppress(MappingFailed):
+                        error.external_id = external_id_of(rule, self.id_slot(rule, event.source), context)
+                    raise
         return Filtered("no rule")
 
     def patch(self, rule: Rule, event: Event, context: Context, *, revision: int = 0) -> Patch:
@@ -296,20 +303,10 @@ def fit_to_field(field: Field, value: Any) -> Any:
     if field.type == "array":
         items = list(value) if isinstance(value, (list, tuple)) else [value]
         if field.items == "reference":
-            people = [_person(item) if isinstance(item, str) else item for item in items]
-            return [person for person in people if not _is_nobody(person)]
+            people = [person_of(item) for item in items]
+            return [person for person in people if not cannot_be_found(person)]
         return [str(item) if isinstance(item, (int, float)) else item for item in items]
     return value
-
-
-def _person(text: str) -> dict[str, str]:
-    """A person who is named by a bare text: Planhat leaves those out in silence."""
-    return {"email": text.strip()} if "@" in text else {"id": text.strip()}
-
-
-def _is_nobody(person: Any) -> bool:
-    """Whether a person has a name at most: nobody can be found by that."""
-    return isinstance(person, dict) and not any(person.get(key) for key in ("id", "_id", "email"))
 
 
 def external_id_of(rule: Rule, slot: Slot | None, context: Context) -> str:
@@ -360,11 +357,15 @@ def company_asks(rule: Rule, context: Context) -> dict[str, str]:
         text = _key_text(value)
         if not text:
             continue
-        asks[key] = str(storable(text.lower() if key in ("email", "domain") else text))
+        if key == "email":
+            text = bare_address(text).lower()
+        elif key == "domain":
+            text = (domain(text) or text).lower() if "/" in text or "@" in text else text.lower()
+        asks[key] = str(storable(text))
     if "email" in asks and "domain" not in asks:
-        domain = asks["email"].rpartition("@")[2]
-        if domain:
-            asks["domain"] = domain
+        _, at, host = asks["email"].rpartition("@")
+        if at and host:
+            asks["domain"] = host
     return asks
 
 

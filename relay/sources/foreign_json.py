@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from math import isnan
 from typing import Any
 
 import orjson
 
 from relay.errors import PayloadInvalid
-from relay.sources.large_json import LARGE_BYTES, load_large
+from relay.sources.large_json import LARGE_BYTES, LONG_BYTES, load_large
 
 #: JSON nested deeper than this is refused: no provider comes near, and walkers may recurse safely.
 MAX_JSON_DEPTH = 64
+#: An escape within a text. Two surrogates that belong together are one; each group holds one that stands alone.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 def parse_json(body: bytes) -> Any:
@@ -29,6 +35,16 @@ def loads(body: bytes | memoryview) -> Any:
     the parser itself calls both the same, and who takes the second for the first takes secrets for no secrets. Of a large body,
     long texts are `LongText`, and TooDense is a MemoryError that comes before there is none."""
     try:
+        return _loads(body)
+    except PayloadInvalid:
+        whole = _with_whole_characters(body)
+        if whole == body:
+            raise
+        return _loads(whole)
+
+
+def _loads(body: bytes | memoryview) -> Any:
+    try:
         return (
             orjson.loads(body)
             if len(body) <= LARGE_BYTES or isinstance(body, memoryview)
@@ -38,6 +54,18 @@ def loads(body: bytes | memoryview) -> Any:
         if error.msg.startswith("Not enough memory"):
             raise MemoryError from error
         raise PayloadInvalid("not JSON") from error
+
+
+def _with_whole_characters(body: bytes | memoryview) -> bytes | memoryview:
+    """Return the body with U+FFFD for each half of a character: a sender that cuts a text after so many UTF-16 units leaves one
+    (`"...\\ud83d"`), and the grammar of JSON allows it."""
+    if (
+        isinstance(body, memoryview)
+        or len(body) > LONG_BYTES
+        or (b"\\ud" not in body and b"\\uD" not in body)
+    ):
+        return body
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
 
 
 def json_object(body: bytes) -> dict[str, Any]:

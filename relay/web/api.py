@@ -104,7 +104,9 @@ def made(api: Api) -> list[Route]:
         api.route("/resume", Api.resume, frozenset({"source"}), act="resume", merge=api_lanes.delivery),
         api.route("/drops", Api.drops, own=True),
         api.route("/drops", Api.drop_begin, frozenset({"source", "where", "for"}), act="drop"),
-        api.route("/drops", Api.drop_end, frozenset({"id"}), method="DELETE", act="drop end"),
+        api.route(
+            "/drops", Api.drop_end, frozenset({"id"}), method="DELETE", act="drop end", asks=frozenset({"id"})
+        ),
         api.route("/explain", Api.explain, frozenset({"source", "payload", "headers"}), own=True),
         api.route("/audit", Api.audit, own=True, asks=_AUDIT_FILTERS),
         api.route("/operations", Api.operations, merge=api_lanes.operations),

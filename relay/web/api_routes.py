@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.errors import RelayError
+from relay.lane_name import MAIN
 from relay.operations.context import WebContext
 from relay.web.access import Access, Operator
 from relay.web.answers import BadRequest, answer, read_object, refusal_of
@@ -35,7 +36,7 @@ class ApiRoutes:
     ) -> None:
         self._context = context
         self._access = access
-        self._audit = Audit(context.outbox)
+        self._audit = Audit(context.outbox, base="/api/v1")
         self._choice = LaneChoice(lanes or dict, lambda one: type(self)(one, access))
         #: "POST /pause" -> the audit's word; "own" or "" for what changes nothing.
         self.acts: dict[str, str] = {}
@@ -94,9 +95,9 @@ class ApiRoutes:
 
     def _of_lanes(self, request: Request, merge: Merge, ask: AskLane) -> Any:
         name = request.query_params.get("lane", "")
+        apis = self._choice.all()
+        if not apis and name in ("", MAIN):
+            return ask(self)
         if name:
             return ask(self._choice.one(name))
-        apis = self._choice.all()
-        if not apis:
-            return ask(self)
         return ask(next(iter(apis.values()))) if len(apis) == 1 else merge(apis, ask, request)

@@ -35,7 +35,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import config_facts, give_sign, leave
+from relay.outbox.processes import config_facts, give_sign, lane_facts, leave
 from relay.outbox.recorder import Recorder, WriteRoom
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
@@ -307,13 +307,17 @@ class WebSide:
         self._sign_at = time.monotonic() + SIGN_EVERY_S
         with suppress(OutboxUnavailable):
             self._started_ms = self._started_ms or self.home.now_ms()
+            self.lanes.note(self.home)
             give_sign(
                 self.home,
                 self._who,
                 "web",
                 due_s=4 * SIGN_EVERY_S,
                 started_ms=self._started_ms,
-                facts=config_facts(self.house.config.version, self._config_refused),
+                facts={
+                    **config_facts(self.house.config.version, self._config_refused),
+                    **lane_facts(self.watch.last.strangers),
+                },
             )
 
     def _connected(self) -> None:

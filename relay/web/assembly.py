@@ -102,7 +102,7 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
         return []
     below = LaneConsole(
         side.lanes,
-        lambda lane: console.routes(context_of(lane), access),
+        lambda lane, base: console.routes(context_of(lane), access, base),
         console.all_lanes(context, access, contexts),
     )
     return [
@@ -141,7 +141,7 @@ def _plain(status: int, code: str, message: str) -> Callable[[Request, Exception
     body = b'{"error":{"code":"%s","message":"%s","path":""}}' % (code.encode(), message.encode())
 
     def answer(request: Request, error: Exception) -> Response:
-        headers = dict(getattr(error, "headers", None) or {})
+        headers = {name.lower(): value for name, value in (getattr(error, "headers", None) or {}).items()}
         if status == 405 and (methods := _methods(request)):
             headers["allow"] = ", ".join(sorted(methods))
         return Response(body, status_code=status, media_type="application/json", headers=headers)

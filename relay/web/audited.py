@@ -34,10 +34,13 @@ _NAMED_ONLY = ("payload", "fields")
 
 
 class Audit:
-    """Writes lines for one outbox. Every method may raise OutboxUnavailable."""
+    """Writes lines for one outbox. `base`: where the pages lie that are looked at; `lane`: whose they are, "" where there is one.
+    Every method may raise OutboxUnavailable."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, *, base: str, lane: str = "") -> None:
         self._outbox = outbox
+        self._base = base
+        self._lane = lane
 
     def acting(self, operator: Operator, act: str, of: Mapping[str, Any], work: Callable[[], _T]) -> _T:
         """Return `work`'s value, with a line before it. What `work` refuses is said in the line."""
@@ -61,11 +64,14 @@ class Audit:
             return found
         if not operator.sees_payloads:
             return hide_payload(found)
-        page = request.url.path.removeprefix("/api/v1").removeprefix("/console")
+        page = request.url.path.removeprefix(self._base)
         query = {
-            name: request.query_params[name] for name in ("id", "source") if name in request.query_params
+            name: request.query_params[name]
+            for name in ("id", "source", "lane")
+            if name in request.query_params
         }
-        self.said(operator, "look", {"page": page, **query})
+        lane = {"lane": self._lane} if self._lane else {}
+        self.said(operator, "look", {"page": page, **query, **lane})
         return found
 
 

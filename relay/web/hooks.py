@@ -31,10 +31,13 @@ from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
 from relay.tracing import Tracing
 from relay.web.inbound import Gone, announced, read_head, read_inbound
+from relay.web.one_write import join_head_and_body
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
 
 _JSON = [(b"content-type", b"application/json")]
+#: A secret that somebody has to mend first.
+_COME_AGAIN_S = b"60"
 _IGNORED = b'{"status":"ignored"}'
 
 
@@ -141,8 +144,12 @@ async def _answer(
     scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     headers = [*headers, (b"content-length", b"%d" % len(body))]
+    if scope["method"] == "HEAD":
+        body = b""
+    elif body and (cycle := scope.get("relay.request")) is not None:
+        join_head_and_body(cycle)
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _traceparent(scope: Scope) -> str | None:
@@ -182,7 +189,9 @@ def _refusal(source: Source | None, error: RelayError) -> tuple[int, list[tuple[
     if isinstance(error, NotAuthentic):
         status = answers.not_authentic if answers else 401
         headers = (
-            [*_JSON, (b"www-authenticate", b"Basic")] if status == 401 and _wants_basic(source) else _JSON
+            [*_JSON, (b"www-authenticate", b"Basic")]
+            if status == 401 and _wants_basic(source)
+            else _come_again(status)
         )
         # The answer does not say which check failed.
         return status, headers, _error(error.code, "the request could not be authenticated"), error.reason
@@ -193,17 +202,19 @@ def _refusal(source: Source | None, error: RelayError) -> tuple[int, list[tuple[
     if isinstance(error, BodyTooSlow):
         # A sender that loses what it gets a 4xx for is told to come again, as it is for a malformed body.
         later = answers is not None and answers.malformed >= 500
-        return (
-            answers.try_later if answers and later else 408,
-            _JSON,
-            _error(error.code, str(error)),
-            "too slow",
-        )
+        status = answers.try_later if answers and later else 408
+        return status, _come_again(status), _error(error.code, str(error)), "too slow"
     if isinstance(error, ContentTypeInvalid):
         return 415, _JSON, _error(error.code, str(error)), "content type"
     if isinstance(error, PayloadInvalid):
         status = answers.malformed if answers else 400
-        return status, _JSON, _error(error.code, error.message, error.path), f"malformed {error.path}".strip()
+        headers = _come_again(status)
+        return (
+            status,
+            headers,
+            _error(error.code, error.message, error.path),
+            f"malformed {error.path}".strip(),
+        )
     if isinstance(error, TryLater):
         wait = str(max(1, round(error.retry_after_s))).encode()
         if isinstance(error, OverRate):
@@ -211,6 +222,11 @@ def _refusal(source: Source | None, error: RelayError) -> tuple[int, list[tuple[
         status = answers.try_later if answers else 503
         return status, [*_JSON, (b"retry-after", wait)], _error("try_later", str(error)), str(error)
     return 400, _JSON, _error("refused", "refused"), type(error).__name__
+
+
+def _come_again(status: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a refusal. A sender that loses what it gets a 4xx for is told to come again, and when."""
+    return [*_JSON, (b"retry-after", _COME_AGAIN_S)] if status in (429, 503) else _JSON
 
 
 def _wants_basic(source: Source | None) -> bool:

@@ -34,9 +34,8 @@ class LaneLooks:
         # A tick is a second: what is due within half of one is due.
         if now - self._looked_at > min(most, least * (1 + (len(lanes) - 1) / _MANY)) - 0.5:
             self._looked_at = now
-            for lane, change in zip(
-                lanes, look_together(self._servers, [lane.epoch for lane in lanes]), strict=True
-            ):
+            epochs, known = [lane.epoch for lane in lanes], [lane.recorder.total for lane in lanes]
+            for lane, change in zip(lanes, look_together(self._servers, epochs, known), strict=True):
                 if not isinstance(change, OutboxUnavailable):
                     tell(change, lane.metrics)
         if now - self._sampled_at > _SAMPLE_S - 0.5:

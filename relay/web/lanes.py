@@ -13,7 +13,9 @@ from relay.errors import NotOurs, OutboxUnavailable, OverRate
 from relay.operations.lanes import LaneTenant, lane_tenant
 from relay.operations.ownership import glance_together
 from relay.outbox.items import Entry, Recorded
+from relay.outbox.known_lanes import note_lanes
 from relay.outbox.lane_servers import LaneServers
+from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
 from relay.outbox.store import Retention
 from relay.settings import Settings
@@ -33,6 +35,7 @@ class WebLanes:
         self._servers = LaneServers()
         self._held: dict[str, WebLane] = {}
         self._now: tuple[WebLane, ...] = ()
+        self._noted: frozenset[str] = frozenset()
         #: Whether the file has `lanes:`: then what is shown names its lane.
         self.named = False
 
@@ -48,6 +51,13 @@ class WebLanes:
             held.outbox.retention = retention
         self._now = tuple(self._held[name] for name in config.lane_names)
         self.named = bool(config.lanes)
+
+    def note(self, home: Outbox) -> None:
+        """Keep the lanes' names once: they are found by them when the file no longer has them. Raises OutboxUnavailable."""
+        names = frozenset(lane.name for lane in self._now)
+        if not names <= self._noted:
+            note_lanes(home, names)
+            self._noted |= names
 
     def __iter__(self) -> Iterator[WebLane]:
         """Those of the config, in its order."""

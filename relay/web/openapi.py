@@ -40,7 +40,7 @@ def _operation(
     operation: Schema = {"summary": summary, "responses": responses}
     if body:
         operation["requestBody"] = {
-            "required": body not in ("Source", "Nothing"),
+            "required": body not in ("Source", "Nothing", "DropNamed"),
             "content": {"application/json": {"schema": ref_to(body)}},
         }
     if parameters:
@@ -210,7 +210,13 @@ _ACT_PATHS: dict[str, Any] = {
         "post": _operation(
             "Count matching events as filtered for a while", ref_to("Drop"), body="DropAsked", codes=_ACT
         ),
-        "delete": _operation("End one before its time", ref_to("DropEnded"), body="DropNamed", codes=_ACT),
+        "delete": _operation(
+            "End one before its time",
+            ref_to("DropEnded"),
+            body="DropNamed",
+            parameters=[_text_asked("id", "which one, where the request has no body")],
+            codes=_ACT,
+        ),
     },
     "/explain": {
         "post": _operation(

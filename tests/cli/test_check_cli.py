@@ -170,9 +170,9 @@ def test_explain_reads_headers_and_standard_input(config: Path) -> None:
 
 def test_explain_of_what_it_cannot_read_is_the_users_mistake(config: Path) -> None:
     (config.parent / "odd.json").write_text("[]")
-    assert isinstance(
-        run("explain", "--config", str(config), "--source", "slack", "odd.json").exception, UserError
-    )
+    refused = run("explain", "--config", str(config), "--source", "slack", "odd.json").exception
+    assert isinstance(refused, UserError)
+    assert str(refused).startswith("odd.json: ")
     assert isinstance(
         run("explain", "--config", str(config), "--source", "none", "edit.json").exception, NotFound
     )
@@ -248,6 +248,7 @@ def beside_the_tenant(
     )  # fmt: skip
 
 
+@pytest.mark.process
 def test_check_names_what_the_tenant_lacks_and_what_to_create(tmp_path: Path) -> None:
     with running(create_sandbox(quotas=NO_QUOTAS)) as url:
         done = beside_the_tenant(tmp_path, url)
@@ -267,6 +268,7 @@ def test_check_names_what_the_tenant_lacks_and_what_to_create(tmp_path: Path) ->
         ]
 
 
+@pytest.mark.process
 def test_check_says_when_planhat_cannot_be_asked(tmp_path: Path) -> None:
     done = beside_the_tenant(tmp_path, "http://127.0.0.1:9")
     assert done.returncode == 1

@@ -69,6 +69,8 @@ def test_all_six_operations_work_from_the_shell(sandbox: Sandbox) -> None:
         "update", "extid-a/b", "--set", "subject=Hello", "--set", 'custom={"Channel": "C1"}', "--json"
     )
     assert json.loads(changed.stdout)["custom"] == {"Channel": "C1"}
+    more = run("update", "extid-a/b", "--set", "custom.Days open=5", "--set", "custom.Note=a = b", "--json")
+    assert json.loads(more.stdout)["custom"] == {"Channel": "C1", "Days open": 5, "Note": "a = b"}
     assert "Hello" in run("get", key).stdout
     listed = run("list", "--company", "extid-acme", "--select", "subject", "--json")
     assert json.loads(listed.stdout) == [{"_id": key, "subject": "Hello"}]
@@ -274,6 +276,7 @@ def test_each_commands_help_has_a_sentence_its_options_and_an_example(command: s
     assert "--json" in text
 
 
+@pytest.mark.process
 def test_the_sandbox_runs_alone_until_it_is_told_to_stop(tmp_path: Path) -> None:
     command = [
         *RELAY,
@@ -301,6 +304,7 @@ def test_the_sandbox_runs_alone_until_it_is_told_to_stop(tmp_path: Path) -> None
     assert process.wait(timeout=10) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bad", [["--fault", "statsu=500"], ["--style", "loud"], ["--state", "/dev/null/x"]])
 def test_the_sandbox_refuses_what_cannot_be_with_exit_code_2(bad: list[str]) -> None:
     done = subprocess.run(

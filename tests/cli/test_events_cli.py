@@ -4,6 +4,8 @@ the commands for dead letters say where none fits."""
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -103,10 +105,11 @@ def test_a_line_fits_the_terminal_and_in_a_pipe_nothing_is_cut() -> None:
     assert row["externalId"] in event_line(row, 260)
 
 
+@pytest.mark.process
 def test_a_pipe_that_ends_early_is_no_failure(shop: Shop) -> None:
     for number in range(40):
         shop.arrive("hello " * 200, number=number, now_ms=shop.outbox.now_ms())
-    command = f"{sys.executable} -m relay.cli events --json --limit 40; echo $? >&2"
+    command = f"{sys.executable} -m relay.cli events --json-lines --limit 40; echo $? >&2"
     first = subprocess.run(
         ["/bin/sh", "-c", f"({command}) | head -c 1"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
@@ -147,3 +150,19 @@ def test_up_names_the_listener_that_the_console_has(tmp_path: Path) -> None:
     for environ, port in (({}, 8080), ({"RELAY_OPERATOR_PORT": "8090"}, 8090)):
         up = Installation(tmp_path, tmp_path / "relay.yaml", server, "127.0.0.1", 8080, environ=environ)
         assert (up.url, up.operators_url) == ("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("words", [["events", "--follow"], ["stats", "--watch"]], ids=lambda words: words[0])
+def test_ctrl_c_ends_what_goes_on_for_ever_and_is_no_failure(shop: Shop, words: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "relay.cli", *words],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as going:  # fmt: skip
+        assert going.stdout is not None
+        for number in range(100):
+            shop.arrive("hello", number=number, now_ms=shop.outbox.now_ms())
+            if select.select([going.stdout], [], [], 0.3)[0]:
+                break
+        going.send_signal(signal.SIGINT)
+        _, err = going.communicate(timeout=20)
+        assert (going.returncode, err) == (0, "")

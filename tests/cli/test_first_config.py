@@ -118,6 +118,7 @@ def test_an_example_is_tried_although_a_secret_is_missing(tmp_path: Path) -> Non
     assert "NOT_SET" not in done.output + str(done.exception)
 
 
+@pytest.mark.process
 def test_the_shells_complete_commands_and_names() -> None:
     for shell in ("bash", "zsh", "fish"):
         script = CliRunner().invoke(cli, ["completion", shell])

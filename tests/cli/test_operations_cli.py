@@ -286,6 +286,7 @@ def test_help_reads_like_a_manual(run: Run, words: list[str]) -> None:
     assert "Usage: " in out
 
 
+@pytest.mark.process
 def test_a_pipe_that_closes_early_is_no_error(shop: Shop, redis_url: str, tmp_path: Path) -> None:
     shop.arrive("hello")
     done = subprocess.run(
@@ -303,6 +304,9 @@ def test_events_are_listed_found_and_none_is_exit_1(shop: Shop, run: Run) -> Non
     assert code == 0
     assert event_id in out
     code, out, _ = run("events", "--text", "invoice", "--since", "1h", "--json")
+    told = json.loads(out)
+    assert ([row["id"] for row in told["events"]], told["next"]) == ([event_id], None)
+    code, out, _ = run("events", "--json-lines")
     assert [json.loads(line)["id"] for line in out.splitlines()] == [event_id]
     assert run("events", "--text", "holiday")[0] == 1
     code, _, err = run("events", "--state", "deliverd")

@@ -37,6 +37,7 @@ def relay(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, words: list[str]) -> None:
     done = relay(tmp_path, *words, "--data", "elsewhere")
@@ -46,6 +47,7 @@ def test_where_nothing_runs_one_sentence_says_what_was_tried(tmp_path: Path, wor
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_folder_that_was_named_is_not_changed_for_what_the_environment_names(
     tmp_path: Path, words: list[str]
@@ -140,6 +142,55 @@ def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
         _ = CliContext(Place(env_file="none.env")).environ
 
 
+@pytest.mark.parametrize("words", [["serve"], ["work", "--burst"]], ids=lambda words: words[0])
+def test_the_parts_alone_read_the_env_file_as_well(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "relay.yaml").write_text("planhat: {}\n", encoding="utf-8")
+    (tmp_path / "sub" / ".env").write_text("RELAY_PORT=beside\n", encoding="utf-8")
+    (tmp_path / "other").write_text("RELAY_PORT=other\n", encoding="utf-8")
+    for more, found in (([], "beside"), (["--env-file", "other"], "other")):
+        done = relay(tmp_path, *words, "--config", "sub/relay.yaml", *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"RELAY_PORT should be a port number (0-65535), not '{found}'" in done.stderr
+    assert "RELAY_PORT" in relay(tmp_path, *words, "--config", "sub/relay.yaml", RELAY_PORT="mine").stderr
+
+
+def test_a_setting_of_the_environment_stands_however_the_env_file_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("RELAY_PLANHAT_TOKEN_FILE=token\nRELAY_READER_TOKEN=x\nOTHER_FILE=o\n")
+    monkeypatch.setenv("RELAY_PLANHAT_TOKEN", "mine")
+    monkeypatch.setenv("RELAY_READER_TOKEN_FILE", "reader")
+    monkeypatch.setenv("OTHER", "other")
+    environ = Place(config=str(tmp_path / "relay.yaml")).environ()
+    assert not {"RELAY_PLANHAT_TOKEN_FILE", "RELAY_READER_TOKEN"} & set(environ)
+    assert environ["OTHER_FILE"] == "o", "nothing but the relay's own settings has two ways"
+
+
+def test_each_setting_may_stand_in_a_file(tmp_path: Path) -> None:
+    """Those too that are wanted before the others are read."""
+
+    def held(text: str) -> str:
+        path = tmp_path / f"held-{len(text)}"
+        path.write_text(f"{text}\n", encoding="utf-8")
+        return str(path)
+
+    done = relay(tmp_path, "stats", RELAY_DATA_FILE=held("elsewhere"))
+    assert (done.returncode, "no relay runs in elsewhere" in done.stderr) == (1, True)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".env").write_text("SECRET=abc\n", encoding="utf-8")
+    source = 'sources: {src: {adapter: slack, secrets: ["${SECRET}"], type: T}}'
+    (tmp_path / "sub" / "own.yaml").write_text(f"planhat: {{types: [T]}}\n{source}\n", encoding="utf-8")
+    config = held("sub/own.yaml")
+    assert "too weak" in relay(tmp_path, "check", RELAY_CONFIG_FILE=config).stderr
+    weak = {"RELAY_CONFIG_FILE": config, "RELAY_ALLOW_WEAK_SECRETS_FILE": held("true")}
+    assert relay(tmp_path, "check", **weak).returncode == 0
+    real = relay(
+        tmp_path, "up", "--port", "0", RELAY_PLANHAT_URL_FILE=held("https://api.planhat.com"), **weak
+    )
+    assert (real.returncode, "needs RELAY_PLANHAT_TOKEN" in real.stderr) == (2, True)
+
+
 def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:
     file = tmp_path / "e"
     file.write_text(
@@ -154,6 +205,7 @@ def test_env_files_are_read_as_shells_read_them(tmp_path: Path) -> None:
         read_env_file(str(file))
 
 
+@pytest.mark.process
 def test_relay_data_names_the_folder(tmp_path: Path) -> None:
     done = relay(tmp_path, "stats", RELAY_DATA="there")
     assert done.returncode == 1
@@ -179,6 +231,7 @@ def test_tokens_are_made_once_for_nobody_elses_eyes(tmp_path: Path) -> None:
     assert set(make_secrets(tmp_path, {"RELAY_OPERATOR_TOKEN": "own"})) == {"RELAY_REDACTION_KEY_FILE"}
 
 
+@pytest.mark.process
 def test_a_start_with_an_emptied_token_is_refused(tmp_path: Path) -> None:
     make_secrets(tmp_path / "", {})
     (tmp_path / "operator-token").write_text("")

@@ -110,7 +110,7 @@ def test_from_a_signed_webhook_to_a_conversation_and_its_story(short_tmp: Path) 
             ["--since", "1h"],
         ):
             found = relay(short_tmp, "events", "--json", *words).stdout
-            assert [json.loads(line)["id"] for line in found.splitlines()] == [event_id], words
+            assert [row["id"] for row in json.loads(found)["events"]] == [event_id], words
         assert relay(short_tmp, "events", "--text", "nobody said this").returncode == 1
         assert relay(short_tmp, "trace", "nobody-knows-it").returncode == 1
         assert relay(short_tmp, "doctor").returncode == 0

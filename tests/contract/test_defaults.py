@@ -57,7 +57,7 @@ def test_an_enduser_can_be_made_of_an_address_a_name_and_a_company(writable: Ten
 
 
 def test_activity_tags_can_be_listed_by_name(tenant: Tenant) -> None:
-    """`planhat.activity_tags: ids`: words become ids by this list; without it tags are left out. Source: a public client has
+    """`planhat.activity_tags: ids`: words become ids by this list; without it they go as they are. Source: a public client has
     the path; that rows have `name` is an inference."""
     rows = tenant.http.get("/activitytags").json()
     assert all(row.get("_id") and row.get("name") for row in rows)

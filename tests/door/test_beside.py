@@ -24,6 +24,8 @@ from relay.door.beside import BEYOND_LIMITS, TOO_DENSE
 from tests.door.opened import CONFIG, Opened, opened, postmark
 from tests.processes import alive, descendants
 
+pytestmark = pytest.mark.process
+
 #: Everything over 20 KB is large here.
 SMALL = Bounds(beside_bytes=20_000)
 

@@ -16,6 +16,8 @@ import pytest
 from relay.door.large import MEMORY_FACTOR, held_bytes
 from tests.door.opened import CONFIG, opened, postmark
 
+pytestmark = pytest.mark.process
+
 SIZE = 6 * 1024 * 1024
 #: What the process has of its own beside a body: RE2's notes, the C library's blocks.
 SPARE = 0.6

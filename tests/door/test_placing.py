@@ -51,12 +51,14 @@ def thread_of(door: Opened, body: bytes) -> str:
     return head.partition('"thread":"')[2].partition('"')[0]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("padding", ["", "x" * 50_000], ids=["small", "large"])
 def test_an_answer_three_deep_is_put_where_the_first_mail_is(door: Opened, padding: str) -> None:
     threads = [thread_of(door, threaded(n, n - 1, padding=padding)) for n in (1, 2, 3, 4)]
     assert threads == ["<1@a>"] * 4
 
 
+@pytest.mark.process
 def test_a_large_mail_keeps_its_clean_body_though_it_is_read_twice(door: Opened) -> None:
     thread_of(door, threaded(1))
     thread_of(door, threaded(2, 1))

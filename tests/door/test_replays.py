@@ -58,6 +58,7 @@ def test_a_header_deletes_nothing(door: Opened) -> None:
     assert orjson.loads(found[2].partition(b"\n")[0])["kind"] == "custom"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["a mail", "an event that is skipped", "a mail that cannot be read"])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_token_is_good_for_one_request_whatever_that_was(
@@ -88,6 +89,9 @@ def test_a_proof_is_remembered_for_as_long_as_it_is_accepted(
     with opened(redis_url, tmp_path, config=config) as door:
         door.mailgun(mail(mailgun_proof("t")), FORM)
         lives = [redis_client.ttl(key) for key in redis_client.keys("*seen:mailgun:*")]
+        # The event's own id is known by the event, which has no end (-1) while it waits, and is kept for longer afterwards.
+        assert [redis_client.ttl(key) for key in redis_client.keys("*event:*")] == [-1]
+        lives.append(door.side.outbox.retention.events_s)
         assert len(lives) >= 2
         assert min(lives) >= 9 * 3600
 

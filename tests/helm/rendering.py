@@ -31,6 +31,7 @@ VALUES = sorted(
         CHART / "container.yaml",
         HELM / "examples" / "kind.yaml",
         HELM / "examples" / "production.yaml",
+        HELM / "examples" / "cluster.yaml",
     ]
 )
 KUBERNETES = ("1.25.0", "1.37.0")

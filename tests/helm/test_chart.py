@@ -244,8 +244,15 @@ def test_the_example_of_a_cluster_names_its_endpoint() -> None:
     assert told["RELAY_REDIS_URL"].startswith("rediss+cluster://relay:$(REDIS_PASSWORD)@clustercfg.")
     scaled = {"worker.autoscaling": {"type": "keda", "keda": {"redis": {"enabled": True}}}}
     objects = render(HELMS[-1], changed(values, scaled))
-    [trigger] = one(objects, "ScaledObject", "-worker")["spec"]["triggers"]
-    assert trigger["type"] == "redis-cluster" and "databaseIndex" not in trigger["metadata"]
+    triggers = one(objects, "ScaledObject", "-worker")["spec"]["triggers"]
+    assert all(
+        trigger["type"] == "redis-cluster" and "databaseIndex" not in trigger["metadata"]
+        for trigger in triggers
+    )
+    assert [trigger["metadata"]["listName"] for trigger in triggers] == [
+        "relay:{emea}:due:slack-emea",
+        "relay:{us}:due:slack-us",
+    ]
     rules = one(objects, "NetworkPolicy", "-web")["spec"]["egress"]
     assert 6379 in {port["port"] for rule in rules for port in rule["ports"]}
 
@@ -633,8 +640,8 @@ def test_alerts_fire_when_they_should_and_not_otherwise(path: pathlib.Path) -> N
         ("> 900", "> 9000000"),
         ("offset 1w", "offset 10w"),
         (
-            "max by (namespace, job, source) (increase(relay_sig",
-            "sum by (namespace, job, source) (increase(relay_sig",
+            "max by (namespace, job, lane, source) (increase(relay_sig",
+            "sum by (namespace, job, lane, source) (increase(relay_sig",
         ),
     ],
 )

@@ -44,7 +44,9 @@ def secrets_named(value: Any) -> set[str]:
         for key, inner in value.items():
             if key in ("secretName",) and isinstance(inner, str):
                 found.add(inner)
-            elif key in ("secretKeyRef", "secretRef", "secret") and isinstance(inner, dict) and "name" in inner:
+            elif (
+                key in ("secretKeyRef", "secretRef", "secret") and isinstance(inner, dict) and "name" in inner
+            ):
                 found.add(inner["name"])
             elif key == "imagePullSecrets":
                 found |= {one["name"] for one in inner}

@@ -134,7 +134,7 @@ def test_blocked_is_told_after_a_minute_and_its_end_once(outbox: Outbox, posts: 
     assert desk.look(now_ms=noon + 121_000) == 2
     assert send_all(desk, noon + 122_000) == 2
     assert posts.json[1]["text"].startswith("*Over: Delivery is blocked")
-    assert list_alerts(outbox, desk.config.alerts)["alerts"] == []
+    assert list_alerts([outbox], desk.config.alerts)["alerts"] == []
 
 
 def test_what_waits_dies_is_damaged_and_ends_is_told(
@@ -166,7 +166,9 @@ def test_what_waits_dies_is_damaged_and_ends_is_told(
     mark_cause(shop.outbox, "no company", {"muted": True}, by="test")
     desk.look(now_ms=NOON + 906_000)
     desk.look(now_ms=NOON + 940_000)
-    assert "new_cause" not in {row["kind"] for row in list_alerts(shop.outbox, desk.config.alerts)["alerts"]}
+    assert "new_cause" not in {
+        row["kind"] for row in list_alerts([shop.outbox], desk.config.alerts)["alerts"]
+    }
 
 
 def test_many_new_causes_are_one_message(redis_client: redis.Redis, tmp_path: Path, posts: Posts) -> None:

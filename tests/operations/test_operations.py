@@ -649,6 +649,7 @@ replay_dead(shop.context, Selection(everything=True), by="killed")
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("after", [1, 20, 60])
 def test_a_replay_killed_in_the_middle_loses_nothing(
     redis_client: redis.Redis, redis_url: str, tmp_path: Path, after: int

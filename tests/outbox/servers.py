@@ -13,10 +13,10 @@ import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer, find_server
-from tests.acl import ACL
+from tests.acl import documented_rights
 
 #: What the documentation asks of a user of Redis that is not all-powerful, without `CONFIG GET`.
-_ACL = ACL.format(prefix="relay").removesuffix(" +config|get")
+_ACL = documented_rights().replace(" +config|get", "")
 
 
 @dataclass(frozen=True)

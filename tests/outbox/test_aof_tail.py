@@ -63,6 +63,7 @@ def stopped(short_tmp: Path) -> Path:
     return folder
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "damage", [b"\0" * 4096, b"\0", b"garbage \xff\x00" * 50, b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n\0\0"]
 )
@@ -85,6 +86,7 @@ def test_a_server_starts_on_a_damaged_end_and_says_what_was_cut(stopped: Path, d
     assert said or damage.startswith(b"*")
 
 
+@pytest.mark.process
 def test_damage_in_the_middle_is_left_to_a_person(stopped: Path) -> None:
     path = appended_to(stopped)
     before = path.read_bytes()
@@ -95,6 +97,7 @@ def test_damage_in_the_middle_is_left_to_a_person(stopped: Path) -> None:
     assert path.read_bytes() == damaged
 
 
+@pytest.mark.process
 def test_a_start_lasts_until_all_is_loaded(short_tmp: Path) -> None:
     """TIME answers while it loads; nothing that is asked after a start may hear that."""
     server = EmbeddedServer(short_tmp / "r", appendfsync="no").start()

@@ -60,10 +60,25 @@ def test_a_hold_and_the_minute_s_calls_end_when_they_would_have(
         assert delivery.take_call(10, now_ms=NOON - number) == 0
     delivery.back_off(NOON + 60_000, "503")
     now = NOON - HOUR
+    outbox.lane.ring(now_ms=now, clock=True)
+    free(outbox)
     assert outbox.lane.ring(now_ms=now, clock=True) == 0
     assert delivery.read().until_ms == now + 60_000
     assert delivery.take_call(10, now_ms=now) > 0
     assert delivery.take_call(10, now_ms=now + 61_000) == 0
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_an_idle_worker_is_woken(outbox: Outbox, redis_client: redis.Redis, held: bool) -> None:
+    """It waits for a bell with a time-out that the server's clock ends: an hour later than it was meant to. Until it asks for
+    work again, its last sign of life is one from the future."""
+    if held:
+        Delivery(redis_client).pause(by="ann")
+    outbox.lane.ring(now_ms=NOON, clock=True)
+    assert outbox.lane.ring(now_ms=NOON + 6_000, clock=True) == 0
+    assert outbox.lane.ring(now_ms=NOON - HOUR, clock=True) > 0
+    free(outbox)
+    assert outbox.lane.ring(now_ms=NOON - HOUR, clock=True) == 0, "once"
 
 
 def test_delivery_that_was_just_reopened_is_at_full_speed_a_minute_later(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -28,10 +27,10 @@ from relay.outbox.reasons import unavailable_reason
 from relay.outbox.recorder import Recorder
 from relay.outbox.replicas import no_spare, too_few
 from relay.web.watch import RedisWatch
+from tests.acl import documented_rights
 from tests.outbox.test_outbox import entry
 from tests.outbox.test_pipe import begin, filled, names
 from tests.outbox.test_sentinel import free_ports
-from tests.places import ROOT
 
 pytestmark = pytest.mark.process
 
@@ -183,7 +182,7 @@ def test_rq_s_keys_lie_together_in_a_cluster_and_stay_where_they_are_elsewhere()
 
 
 def test_the_user_of_the_documentation_has_the_rights_that_are_needed(cluster: ClusterServers) -> None:
-    [rights] = re.findall(r"(?m)^user relay on >PASSWORD (.*)$", (ROOT / "docs" / "deploying.md").read_text())
+    rights = documented_rights(clustered=True)
     for node in cluster.nodes:
         node.ask("ACL", "SETUSER", "relay", "reset", "on", ">word", *rights.split())
     url = cluster.url.replace("://", "://relay:word@")

@@ -62,6 +62,7 @@ def test_no_client_is_made_elsewhere() -> None:
     assert not found, found
 
 
+@pytest.mark.process
 def test_a_call_that_timed_out_was_run_once(short_tmp: Path) -> None:
     """A script that only counts: where the client repeated it, it would have counted twice."""
     server = EmbeddedServer(short_tmp / "r", appendfsync="no").start()

@@ -8,6 +8,8 @@ from relay.outbox.connection import connect
 from relay.outbox.durability import Durability, examine_durability, try_write
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 
+pytestmark = pytest.mark.process
+
 PREFIX = "relay:{main}:"
 
 

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import redis
 
 from relay.outbox.embedded import EmbeddedServer
-from relay.outbox.epoch import FLUSHED, SET_BACK, Change, Epoch, read_life
+from relay.outbox.epoch import FLUSHED, SET_BACK, Change, Epoch, read_life, tell
 from relay.outbox.outbox import Outbox
+from relay.outbox.shared_metrics import SharedMetrics
 from tests.outbox.test_outbox import entry
 
 
@@ -27,7 +29,7 @@ def test_a_flushed_redis_is_noted_once_for_all(outbox: Outbox, redis_client: red
     outbox.record([entry(1), entry(2)])
     assert (epoch.look(), other.look()) == (None, None)
     redis_client.flushall()
-    assert epoch.look() == Change(FLUSHED, lost=2, first=True)
+    assert epoch.look() == Change(FLUSHED, lost=2, first=True, more_lost=2)
     assert other.look() == Change(FLUSHED, lost=2, first=False)
     assert (epoch.look(), other.look()) == (None, None)
     life = read_life(outbox)
@@ -54,6 +56,7 @@ def set_back(
     return server, outbox, epoch
 
 
+@pytest.mark.process
 def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
     others: list[Epoch] = []
 
@@ -64,13 +67,57 @@ def test_accepted_events_that_are_gone_are_counted(short_tmp: Path) -> None:
 
     server, outbox, epoch = set_back(short_tmp, meanwhile)
     try:
-        assert epoch.look() == Change(SET_BACK, lost=7, first=True)
+        assert epoch.look() == Change(SET_BACK, lost=7, first=True, more_lost=7)
         assert others[0].look() == Change(SET_BACK, lost=7, first=False)
         assert read_life(outbox).number == 1
     finally:
         server.stop()
 
 
+@pytest.mark.process
+def test_who_notices_later_and_knows_of_more_counts_the_rest(short_tmp: Path) -> None:
+    """A worker looks first; the door alone knows how many it had acknowledged since anybody looked."""
+    doors: list[Epoch] = []
+
+    def meanwhile(outbox: Outbox, epoch: Epoch) -> None:
+        doors.append(Epoch(outbox))
+        outbox.record([entry(2), entry(3)])
+        assert [one.look() for one in (epoch, *doors)] == [None, None]
+        outbox.record([entry(number) for number in range(4, 9)])
+
+    server, outbox, epoch = set_back(short_tmp, meanwhile)
+    metrics = SharedMetrics(outbox.redis)
+    try:
+        changes = [epoch.look(), doors[0].look(accepted=8)]
+        assert changes == [
+            Change(SET_BACK, lost=2, first=True, more_lost=2),
+            Change(SET_BACK, lost=7, first=False, more_lost=5),
+        ]
+        for change in changes:
+            tell(change, metrics)
+        metrics.flush()
+        counted = metrics.read()
+        assert counted["relay_redis_epoch_changes_total|"] == 1
+        assert counted["relay_redis_lost_events_total|"] == 7
+    finally:
+        server.stop()
+
+
+def test_what_a_process_knew_of_is_told_once(outbox: Outbox, redis_client: redis.Redis) -> None:
+    """The door goes by what its last write was answered, also long after Redis has forgotten that."""
+    epoch = Epoch(outbox)
+    epoch.look()
+    outbox.record([entry(number) for number in range(5)])
+    redis_client.flushall()
+    assert epoch.look(accepted=5) == Change(FLUSHED, lost=5, first=True, more_lost=5)
+    assert [epoch.look(accepted=5) for _ in range(3)] == [None] * 3
+    outbox.record([entry(number) for number in range(7)])
+    assert epoch.look(accepted=7) is None
+    redis_client.decrby(outbox.prefix + "accepted", 3)
+    assert epoch.look(accepted=7) == Change(SET_BACK, lost=3, first=True, more_lost=3)
+
+
+@pytest.mark.process
 def test_traffic_that_goes_on_hides_nothing(short_tmp: Path) -> None:
     """The counters have long passed what they were when somebody looks again; its own look is what is gone."""
 

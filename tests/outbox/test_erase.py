@@ -47,7 +47,7 @@ from relay.outbox.veil_key import VeilKey
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.sources.base import Inbound
-from tests.acl import ACL
+from tests.acl import documented_rights
 from tests.door.test_redaction import mail
 from tests.operating import Shop, slack_message
 from tests.outbox.servers import admin, as_user
@@ -172,6 +172,8 @@ def test_a_senders_repetition_stays_a_duplicate(outbox: Outbox) -> None:
     _, [again] = outbox.record([entry(1, ANN)])
     assert again.duplicate_of
     assert outbox.events.get(again.event_id) is None
+    # Nor is that it came remembered for ever.
+    assert outbox.redis.ttl(outbox.prefix + f"event:{again.event_id}") > 0
 
 
 def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) -> None:
@@ -189,6 +191,15 @@ def test_a_conversation_goes_whole(outbox: Outbox, redis_client: redis.Redis) ->
     assert b"slack-C1-9.9" not in everything(redis_client).replace(b"slack-C1-9.99", b"")
     assert balanced(outbox)["pending"] == 2
     assert outbox.waiting_patches("slack-C1-9.99")
+
+
+def test_an_erased_event_is_none_of_its_conversations(outbox: Outbox) -> None:
+    outbox.record([entry(1, ANN, thread="a"), entry(2, BOB, thread="b"), entry(3, BOB, thread="b")])
+    erasure_of(outbox, email=ANN).erase()
+    assert not outbox.events.of("a") and not outbox.redis.exists(outbox.prefix + "ids:a")
+    Erased(outbox, VeilKey(outbox, lambda: "")).forget("b", [entry(2, BOB).event_id])
+    assert outbox.events.of("b") == [entry(3, BOB).event_id]
+    assert outbox.redis.ttl(outbox.prefix + "ids:b") > 0
 
 
 def test_what_is_in_flight_cannot_be_settled_afterwards_and_is_told(outbox: Outbox) -> None:
@@ -521,7 +532,7 @@ def test_a_user_who_may_not_rewrite_the_file_is_told_what_still_holds_it(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Outbox(redis.Redis.from_url(server.url)).record([entry(1, ANN)])
-    user = f"user plain on >word {ACL.format(prefix='relay')}".split()
+    user = f"user plain on >word {documented_rights()}".split()
     admin(server).execute_command("ACL", "SETUSER", *user[1:])  # type: ignore[no-untyped-call]
     monkeypatch.setenv("RELAY_REDIS_URL", as_user(server, "plain"))
     done = CliRunner().invoke(cli, ["erase", "--email", ANN, "--yes", "--json"])

@@ -139,6 +139,7 @@ def test_which_servers_confirm_too_early(told: dict[str, str], early: bool) -> N
     assert answers_early(told) == early
 
 
+@pytest.mark.process
 def test_the_server_that_the_tests_run_is_judged_rightly() -> None:
     """One that waits for its syncs cannot confirm three writes within a second: they are a second apart. Should this fail
     with a newer server, its version is mended: name it in `answers_early`."""

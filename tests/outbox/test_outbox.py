@@ -13,6 +13,7 @@ import redis
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item, Later, State
 from relay.outbox.outbox import Outbox
+from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
 from tests.conftest import _server
 
@@ -93,6 +94,139 @@ def test_the_same_delivery_twice_is_one_event(outbox: Outbox) -> None:
     )
     [item] = claim(outbox, NOON + 2)
     assert len(item.pending) == 1
+
+
+def seen_by_id(outbox: Outbox) -> list[int]:
+    """Of which events there is a dedupe key of their own id, as an older release wants it."""
+    names: list[bytes] = outbox.redis.keys(outbox.prefix + "seen:slack:evt_*")  # type: ignore[assignment]
+    return sorted(int(name.rpartition(b"_")[2], 16) for name in names)
+
+
+@pytest.mark.parametrize("rate", [0, 100])
+@pytest.mark.parametrize("further", [(), ("a",), ("a", "b")])
+def test_whatever_one_of_its_keys_says_is_a_duplicate(
+    outbox: Outbox, further: tuple[str, ...], rate: float
+) -> None:
+    def arrives(event: Entry) -> str:
+        [verdict] = outbox.run("record", outbox.record_args([(event, rate)], now_ms=NOON))[4:]
+        return str(verdict.decode())
+
+    first = replace(entry(1), seen_keys=(entry(1).event_id, *further))
+    assert arrives(first) == ""
+    assert arrives(first) == arrives(entry(1)) == first.event_id
+    for key in further:
+        assert arrives(replace(entry(2), seen_keys=(entry(2).event_id, key))) == first.event_id
+    # What is a duplicate of another leaves nothing behind.
+    assert outbox.events.get(entry(2).event_id) is None
+    assert arrives(entry(2)) == ""
+    assert balance(outbox)["slack"]["accepted"] == 2
+    assert seen_by_id(outbox) == []
+    assert outbox.events.find([("slack", "unknown"), ("slack", first.event_id)]) == first.event_id
+
+
+def test_an_older_release_beside_finds_its_dedupe_keys_for_an_hour(outbox: Outbox) -> None:
+    outbox.redis.sadd(outbox.prefix + "sources", "slack")
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.record([entry(2)], now_ms=NOON + 3_599_999)
+    outbox.record([entry(3)], now_ms=NOON + 3_600_000)
+    assert seen_by_id(outbox) == [1, 2]
+
+
+def test_what_is_known_for_longer_than_its_event_has_a_key_of_its_own(redis_client: redis.Redis) -> None:
+    outbox = Outbox(redis_client, retention=Retention(events_s=100, dedupe_s=1_000))
+    outbox.record([entry(1)], now_ms=NOON)
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    _, [again] = outbox.record([entry(1)], now_ms=NOON)
+    assert again.duplicate_of == entry(1).event_id
+
+
+def test_a_verdict_makes_nothing_of_an_event_that_went_meanwhile(outbox: Outbox) -> None:
+    outbox.record([entry(1), entry(2), entry(3)], now_ms=NOON)
+    items = claim(outbox, NOON)
+    gone, expired = (outbox.prefix + "event:" + entry(number).event_id for number in (1, 2))
+    outbox.redis.set(gone, "", keepttl=True)
+    outbox.redis.delete(expired)
+    outbox.lane.settle([done(item) for item in items], now_ms=NOON)
+    assert outbox.redis.get(gone) == b"" and outbox.redis.ttl(gone) > 0
+    assert not outbox.redis.exists(expired)
+    assert outbox.events.get(entry(3).event_id) == ("delivered", NOON, b"raw 3")
+    assert balance(outbox)["slack"]["delivered"] == 3
+
+
+def test_a_conversations_events_are_the_last_thousand_whoever_wrote_them(outbox: Outbox) -> None:
+    ids = [entry(number).event_id for number in range(1_500)]
+    outbox.redis.rpush(outbox.prefix + "events:x", "evt_of_another_form", ids[0])
+    outbox.redis.expire(outbox.prefix + "events:x", 1_000)
+    for start in range(0, 1_500, 100):
+        outbox.record([entry(number, external_id="x") for number in range(start, start + 100)])
+    assert outbox.events.of("x", 3) == ids[-3:]
+    assert outbox.events.of("x", 5_000) == ids[-1_000:]
+    stored = outbox.prefix + "ids:x"
+    assert outbox.redis.strlen(stored) <= 1_200 * 12
+    assert outbox.redis.ttl(stored) >= outbox.retention.events_s
+    outbox.record([replace(entry(1), event_id="evt_odd", seen_keys=("evt_odd",), external_id="y")])
+    outbox.record([entry(2_000, external_id="y")])
+    assert outbox.events.of("y") == ["evt_odd", entry(2_000).event_id]
+
+
+def test_how_long_a_conversations_events_are_known_is_said_again_in_time(outbox: Outbox) -> None:
+    outbox.record([entry(1, external_id="x")])
+    outbox.redis.expire(outbox.prefix + "ids:x", outbox.retention.events_s - 1)
+    outbox.record([entry(2, external_id="x")])
+    assert outbox.redis.ttl(outbox.prefix + "ids:x") > outbox.retention.events_s
+
+
+_WORDS = b"the words of a message that the patch repeats " * 9
+
+
+def wordy(number: int, external_id: str) -> Entry:
+    """An event whose patch is stored as its end."""
+    return replace(entry(number, external_id=external_id), record=b"raw " + _WORDS, patch=b"patch " + _WORDS)
+
+
+def lives(outbox: Outbox, number: int) -> int:
+    life: int = outbox.redis.ttl(outbox.prefix + "event:" + entry(number).event_id)
+    return life
+
+
+def test_an_event_stays_for_as_long_as_its_patch_needs_it(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), wordy(2, "x"), wordy(3, "y"), entry(4)], now_ms=NOON)
+    assert [lives(outbox, number) for number in (1, 2, 3)] == [-1] * 3 and lives(outbox, 4) > 0
+    [stored] = outbox.redis.lrange(outbox.prefix + "patches:y", 0, -1)
+    assert len(stored) < 100
+    # A repetition changes nothing of it.
+    outbox.record([replace(wordy(3, "y"), record=b"raw other " * 9, patch=b"patch other " * 9)], now_ms=NOON)
+    items = {item.external_id: item for item in claim(outbox, NOON)}
+    assert [p.patch for p in items["x"].pending] == [b"patch " + _WORDS] * 2
+    assert [p.patch for p in outbox.waiting_patches("x")] == [b"patch " + _WORDS] * 2
+    outbox.lane.settle([done(items["x"]), Later(items["y"], NOON + 1)], now_ms=NOON)
+    assert 0 < lives(outbox, 1) <= outbox.retention.events_s and lives(outbox, 2) > 0
+    assert lives(outbox, 3) == -1
+    assert outbox.events.get(entry(1).event_id) == ("delivered", NOON, b"raw " + _WORDS)
+    [again] = claim(outbox, NOON + 1)
+    assert again.pending[0].patch == b"patch " + _WORDS
+    assert balance(outbox)["slack"]["delivered"] == 2
+
+
+def test_a_dead_letter_needs_no_event(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), entry(2, external_id="x")], now_ms=NOON)
+    [item] = claim(outbox, NOON)
+    outbox.lane.settle([Bury(item, "dead_1", b'{"cause":"no"}')], now_ms=NOON)
+    assert lives(outbox, 1) > 0
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    letter = outbox.dead.get("dead_1")
+    assert letter and [p.patch for p in letter.patches] == [b"patch " + _WORDS, b"patch 2"]
+    assert outbox.dead.redrive("dead_1", now_ms=NOON) == 2
+    [item] = claim(outbox, NOON)
+    assert [p.patch for p in item.pending] == [b"patch " + _WORDS, b"patch 2"]
+
+
+def test_a_patch_whose_event_is_gone_is_said_to_be_unreadable(outbox: Outbox) -> None:
+    outbox.record([wordy(1, "x"), wordy(2, "y")], now_ms=NOON)
+    outbox.redis.delete(outbox.prefix + "event:" + entry(1).event_id)
+    items = {item.external_id: item for item in claim(outbox, NOON)}
+    assert "gone" in items["x"].unreadable and not items["x"].newer
+    assert not items["y"].unreadable
 
 
 def test_news_that_arrive_in_flight_are_due_again_at_once(outbox: Outbox) -> None:

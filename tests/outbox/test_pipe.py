@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from relay.errors import OutboxUnavailable
+from relay.outbox.delivery import Delivery
 from relay.outbox.items import Claim, Done
 from relay.outbox.lane import ring_lanes
 from relay.outbox.lane_servers import LaneServers
@@ -73,6 +74,34 @@ def test_a_connection_that_breaks_with_answers_outstanding_settles_each_event_on
         wait()
     books = piped.ledger()["slack"]
     assert (books["accepted"], books["pending"], books["delivered"]) == (4, 0, 4)
+
+
+@pytest.mark.parametrize("how", ["hangs up", "forgets its scripts"])
+def test_what_failed_is_said_again_in_the_order_of_sending(piped: Outbox, how: str) -> None:
+    """A claim that finds nothing lets the lane go: it must have seen what was settled before it."""
+    generation = filled(piped, 1)
+    [item] = begin(piped, generation)().items
+    piped.record([entry(7, external_id=item.external_id)])
+    told = piped.lane.begin_settle([done(item)])
+    if how == "hangs up":
+        for client in piped.redis.client_list():
+            piped.redis.client_kill_filter(_id=client["id"], skipme=True)
+    else:
+        piped.redis.script_flush()
+    assert names(begin(piped, generation)()) == [item.external_id]
+    assert told().lost == frozenset()
+
+
+def test_what_is_small_goes_in_one_step_for_redis(piped: Outbox) -> None:
+    generation = filled(piped, 4)
+    items = begin(piped, generation, 2)().items
+    settled = [piped.lane.begin_settle([done(item)]) for item in items]
+    permit = Delivery(piped.redis).begin_permit(piped.lane.begin, 100, seize=True)
+    assert piped.ledger()["slack"]["delivered"] == 0, "nothing was sent yet"
+    assert len(begin(piped, generation, 2)().items) == 2
+    assert piped.ledger()["slack"]["delivered"] == 2
+    assert permit().taken
+    assert [told().lost for told in settled] == [frozenset(), frozenset()]
 
 
 def test_a_script_that_redis_has_forgotten_is_told_again(piped: Outbox) -> None:

@@ -46,6 +46,7 @@ def test_duplicates_within_one_group_are_told_apart(redis_url: str) -> None:
     assert sorted(bool(answer[0].duplicate_of) for answer in answers) == [False, True, True]
 
 
+@pytest.mark.process
 def test_a_server_that_syncs_each_second_confirms_with_waitaof(short_tmp: Path) -> None:
     server = EmbeddedServer(short_tmp / "r", appendfsync="everysec").start()
     try:
@@ -68,6 +69,7 @@ async def record_many_again(url: str) -> list[list[Recorded]]:
     return answers
 
 
+@pytest.mark.process
 def test_a_server_that_never_syncs_is_never_believed(short_tmp: Path) -> None:
     server = EmbeddedServer(short_tmp / "r", appendfsync="no").start()
     try:

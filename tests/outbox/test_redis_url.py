@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.redis_tls import Authority
 from relay.errors import SettingsInvalid
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
@@ -38,12 +40,13 @@ def test_a_socket_and_its_database() -> None:
     assert found.shown() == "unix:///run/redis.sock"
 
 
-def test_options_reach_the_client_with_their_types() -> None:
-    client = connect("rediss://h/0?ssl_check_hostname=false&ssl_ca_certs=/ca.pem&client_name=relay")
+def test_options_reach_the_client_with_their_types(tmp_path: Path) -> None:
+    ca = str(Authority(tmp_path).ca)
+    client = connect(f"rediss://h/0?ssl_check_hostname=false&ssl_ca_certs={ca}&client_name=relay")
     told = client.connection_pool.connection_kwargs
     assert (told["ssl_check_hostname"], told["ssl_ca_certs"], told["client_name"]) == (
         False,
-        "/ca.pem",
+        ca,
         "relay",
     )
     assert connect_async("redis://h/0").connection_pool.connection_kwargs["health_check_interval"] == 0

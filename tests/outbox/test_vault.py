@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from contextlib import suppress
 from importlib.resources import files
+from struct import pack
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import NewerRecord
@@ -84,7 +86,15 @@ def test_what_older_releases_wrote_is_read() -> None:
 
 def test_what_a_newer_release_wrote_is_left_for_that_one() -> None:
     fernet = Fernet(_KEY.encode())
-    for stored in (b"q whatever", b"d" + bytes([NEWEST + 1]) + b"whatever"):
+    pair = b"q" + pack(">I", 10) + b"s" + bytes([NEWEST + 1])
+    first, second = Vault().seal_pair(b"{}", _TYPICAL)
+    later = b"q" + pack(">I", len(first)) + first + b"y" + second[2:]
+    for stored in (
+        b"y whatever",
+        b"d" + bytes([NEWEST + 1]) + b"whatever",
+        pair + b"whateverj" + bytes(9),
+        later,
+    ):
         with pytest.raises(NewerRecord):
             Vault().open(stored)
         with pytest.raises(NewerRecord):
@@ -93,6 +103,40 @@ def test_what_a_newer_release_wrote_is_left_for_that_one() -> None:
         with pytest.raises(ValueError, match="a stored value") as caught:
             Vault().open(stored)
         assert not isinstance(caught.value, NewerRecord)
+
+
+@example(b"", _TYPICAL, 0, 1)
+@example(b"{", _TYPICAL, 0, 1)
+@given(_values, _values, st.integers(0, 100_000), st.integers(1, 255))
+def test_a_patch_is_read_with_the_event_that_it_was_made_of(
+    record: bytes, patch: bytes, at: int, bits: int
+) -> None:
+    for vault in _VAULTS:
+        first, second = vault.seal_pair(record, patch)
+        assert vault.open(first) == record
+        if second[:1] != b"c":
+            assert vault.open(second) == patch
+            continue
+        whole = b"q" + pack(">I", len(first)) + first + second[1:]
+        assert vault.open(whole) == patch
+        for alone in (
+            second,
+            b"q" + pack(">I", 0) + second[1:],
+            whole[: 1 + at % (len(whole) - 1)],
+        ):
+            with pytest.raises(ValueError, match="a stored"):
+                vault.open(alone)
+        at = 5 + at % (len(whole) - 5)
+        damaged = whole[:at] + bytes([whole[at] ^ bits]) + whole[at + 1 :]
+        with suppress(ValueError):
+            # Where the damage is of no consequence, as in a size that zstd does not look at.
+            assert vault.open(damaged) == patch
+
+
+def test_a_patch_costs_little_beside_its_event() -> None:
+    record = b'{"v":1}\n' + _TYPICAL * 3
+    first, second = Vault().seal_pair(record, b'{"v":2,"f":' + _TYPICAL * 3 + b"}")
+    assert len(second) < 60 and len(first) <= len(Vault().seal(record)) + 4
 
 
 @given(_values, st.binary(max_size=200))

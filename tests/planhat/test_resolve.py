@@ -340,3 +340,38 @@ def test_a_stop_hands_back_what_is_not_settled() -> None:
     assert tenant.calls == 3
     assert {type(outcome) for outcome in outcomes.values()} <= {Postponed, Delivered, Unchanged}
     assert all(o.hold is None for o in outcomes.values() if isinstance(o, Postponed))
+
+
+@given(
+    count=st.integers(1, 6),
+    names=st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=8),
+    unchanged=st.integers(0, 3),
+    bad=st.integers(0, 1),
+)
+def test_plain_keys_say_the_same_as_any_others(
+    count: int, names: list[tuple[int, bool]], unchanged: int, bad: int
+) -> None:
+    """What the short way decides is what the long way decides, which every key takes that has more than an `_id` and an
+    externalId; also where a name is said twice, or is none of ours."""
+
+    def decide(more: dict[str, None]) -> tuple[dict[int, Outcome], int]:
+        def answer(items: Sequence[Row]) -> Answer:
+            keys = [
+                [
+                    {"_id": f"i{n}", "externalId": f"slack-C1-{n}.5", **more}
+                    for n, new in names
+                    if new is wanted
+                ]
+                for wanted in (True, False)
+            ]
+            envelope = {
+                "created": len(keys[0]), "insertsKeys": keys[0],
+                "updated": len(keys[1]), "updatesKeys": keys[1],
+                "nonupdates": unchanged, "createdErrors": ["no"] * bad,
+            }  # fmt: skip
+            return read_report(200, {}, orjson.dumps(envelope), now_s=0)
+
+        outcomes, resolution = resolve(batch(count), answer)
+        return dict(outcomes), resolution.calls
+
+    assert decide({}) == decide({"sourceId": None})

@@ -229,7 +229,7 @@ def test_a_value_of_the_wrong_kind_is_a_dead_letter_not_a_wrong_conversation(tmp
     _, book = load_rules(
         tmp_path, rule(conversation={"date": "{{ payload.at }}", "custom": {"M": "{{ payload.m }}"}})
     )
-    with pytest.raises(MappingFailed, match="ISO 8601"):
+    with pytest.raises(MappingFailed, match="ISO format"):
         book.map(event(payload={"at": "soon"}))
     with pytest.raises(MappingFailed, match="custom"):
         book.map(event(payload={"m": {"a": 1}}))
@@ -277,6 +277,38 @@ def test_companies_are_asked_with_what_is_there(tmp_path: Path) -> None:
     patch = mapped(book, event(sender={"email": "Ann@Example.COM"})).patch
     assert patch.company == {"email": "ann@example.com", "domain": "example.com"}
     assert patch.company_id == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"email": "Ann B <Ann@Example.com>"}, {"email": "ann@example.com", "domain": "example.com"}),
+        ({"email": '"B, Ann" <ann@example.com>'}, {"email": "ann@example.com", "domain": "example.com"}),
+        ({"domain": "https://www.Example.com/about"}, {"domain": "example.com"}),
+        ({"domain": "ann@example.com"}, {"domain": "example.com"}),
+        ({"email": "nobody", "domain": "Example.com"}, {"email": "nobody", "domain": "example.com"}),
+    ],
+)
+def test_a_company_is_asked_for_by_the_address_within_what_the_sender_wrote(
+    tmp_path: Path, asked: dict[str, str], found: dict[str, str]
+) -> None:
+    _, book = load_rules(tmp_path, rule(company={key: f"{{{{ payload.{key} }}}}" for key in asked}))
+    assert mapped(book, event(payload=asked)).patch.company == found
+
+
+def test_a_person_is_the_address_within_what_the_sender_wrote(tmp_path: Path) -> None:
+    people = [
+        "{{ payload.a }}",
+        {"email": "{{ payload.a }}", "name": "Ann"},
+        {"id": "5f0000000000000000000001"},
+    ]
+    _, book = load_rules(tmp_path, rule(conversation={"endusers": people}))
+    patch = mapped(book, event(payload={"a": "Ann <ann@example.com>"})).patch
+    assert patch.fields["endusers"][1] == [
+        {"email": "ann@example.com"},
+        {"email": "ann@example.com", "name": "Ann"},
+        {"id": "5f0000000000000000000001"},
+    ]
 
 
 def test_a_rule_may_name_the_company_itself(tmp_path: Path) -> None:
@@ -399,6 +431,10 @@ def test_default_rules_map_what_their_adapter_finds(adapter: str, tmp_path: Path
         assert patch.fields["date"][0] == ("first" if FAMILIES[adapter].file == "call" else "replace")
         assert patch.fields["source"] == ("first", "slack")  # as the event says
         assert patch.company["domain"] == "example.com"
+        # Without people it stands on nobody's timeline.
+        for people in ("users", "endusers"):
+            way, named = patch.fields[people]
+            assert (way, named[0]["email"]) == ("union", "ann@example.com")
     mapped(book, event("src", kind="message.created"))
     assert mapped(book, event("src", kind="message.deleted")).patch.action == "retract"
 
@@ -426,7 +462,7 @@ def test_default_rules_map_their_adapters_own_sample(adapter: str, tmp_path: Pat
         assert document["type"] == "T"
 
 
-@pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk"])
+@pytest.mark.parametrize("adapter", ["slack", "teams", "postmark", "zendesk", "generic"])
 @pytest.mark.parametrize("resolve", [True, False])
 def test_people_are_united_where_the_workers_look_them_up(
     adapter: str, resolve: bool, tmp_path: Path
@@ -443,6 +479,26 @@ def test_people_are_united_where_the_workers_look_them_up(
     nobody = mapped(book, event("src", sender={"name": "Ann"})).patch.fields
     assert "endusers" not in nobody
     assert "users" not in nobody
+
+
+def test_a_call_is_on_the_timeline_of_everybody_who_took_part(tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        "planhat: {types: [T]}\nsources: {src: {adapter: gong, bearer: [s], type: T}}\ncompanies: [default: extid-a]\n"
+    )
+    _, book = load(str(path), WEAK)
+    took_part = [{"name": "Bo", "email": "bo@example.com"}, {"name": "Cy"}] + [
+        {"email": f"p{n}@example.com"} for n in range(30)
+    ]
+    call = event("src", kind="call.ended", sender={"email": "ann@example.com"}, recipients=took_part)
+    fields = mapped(book, call).patch.fields
+    for people in ("users", "endusers"):
+        emails = [person["email"] for person in fields[people][1]]
+        assert emails[:3] == ["ann@example.com", "bo@example.com", "p0@example.com"]
+        assert len(emails) == 19, "20 at most, and who has no address is nobody"
+    assert (
+        "endusers" not in mapped(book, event("src", kind="call.ended", sender={"name": "Ann"})).patch.fields
+    )
 
 
 def test_people_without_ids_are_left_out_with_a_warning_where_nobody_looks_them_up(tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_a_sole_expression_keeps_its_type() -> None:
     assert expression("payload.account.id > 3 and not event.sender.bot") is True
 
 
+def test_groups_have_named_halves() -> None:
+    grouped = "{% for g in payload.parts | groupby('k') %}{{ g.grouper }}={{ g.list | length }};{% endfor %}"
+    made = Compiled(grouped, native=False)(
+        new_context({"event": EVENT, "payload": {"parts": [{"k": "a"}, {"k": "b"}, {"k": "a"}]}})
+    )
+    assert made == "a=2;b=1;"
+
+
 def test_keys_of_the_payload_win_over_methods() -> None:
     assert expression("payload.items") == [1, 2]
     assert expression("payload.keys") == "k"
@@ -113,10 +121,10 @@ def test_an_expression_that_would_blow_up_or_change_things_fails_at_once(source:
     ],
 )
 def test_a_text_that_would_run_on_is_stopped_soon(source: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(TemplateFailed):
         text(source)
-    assert time.perf_counter() - began < 3
+    assert time.thread_time() - began < 3
 
 
 @pytest.mark.parametrize(

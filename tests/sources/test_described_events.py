@@ -103,6 +103,8 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "ringcentral/post": ("message.created", "6500", "Is the export up again?", "", {}),
     "ringcentral/post_removed": ("message.deleted", "6500", "", "", {"message_id": "6001"}),
     "whatsapp/text": ("message.created", "PN-1-15550101", "The export *fails* again", "", {"message_id": "wamid.1"}),
+    "whatsapp/username": ("message.created", "PN-1-SE.15550101", "The export *fails* again", "", {}),
+    "whatsapp/no_number": ("message.created", "PN-1-SE.15550101", "The export *fails* again", "", {}),
     "whatsapp/echo": ("message.created", "PN-1-15550101", "We look at it", "", {}),
     "whatsapp/revoked": ("message.deleted", "PN-1-15550101", "", "", {"message_id": "wamid.1"}),
     "whatsapp/edited": ("message.updated", "PN-1-15550101", "The export works again", "", {"message_id": "wamid.1"}),
@@ -245,6 +247,18 @@ def test_a_whatsapp_message_of_any_type_has_words_or_a_file() -> None:
     assert [file.name for event in found for file in event.attachments] == ["invoice.pdf", "image", "audio"]
     assert {event.sender.name for event in found} == {"Ana Example"}
     assert not any(event.empty for event in found)
+
+
+def test_a_whatsapp_person_whose_number_is_not_shown_has_an_id_and_a_name() -> None:
+    """Meta leaves the number out where somebody has a username. Source: Meta, "Business-scoped user IDs"."""
+    for place in ("username", "no_number"):
+        sender = one(f"whatsapp/{place}").sender
+        assert (sender.id, sender.name) == ("SE.15550101", "ana.example")
+    unknown = orjson.loads(payload("whatsapp/no_number"))
+    unknown["entry"][0]["changes"][0]["value"]["contacts"] = []
+    adapter = build_adapter(SourceOptions("it", "whatsapp", unauthenticated=True))
+    (parked,) = adapter.parse(Inbound(orjson.dumps(unknown), {}), now_s=NOW_S)
+    assert isinstance(parked, Parked) and "from" in parked.cause
 
 
 def test_what_was_said_before_a_chat_began_comes_with_it() -> None:

@@ -147,7 +147,15 @@ def check_event(name: str, event: Event) -> None:
 
 
 def survive(name: str, adapter: Adapter, request: Inbound) -> None:
-    """Whatever comes: the adapter's own errors or a sound result, and no hang."""
+    """Whatever comes: the adapter's own errors or a sound result, and no hang. A failure names the request."""
+    try:
+        _survive(name, adapter, request)
+    except BaseException as error:
+        error.add_note(f"{request.body[:80]!r}, {request.headers}")
+        raise
+
+
+def _survive(name: str, adapter: Adapter, request: Inbound) -> None:
     began = time.process_time()
     for ask in (adapter.verify, adapter.handshake, adapter.parse):
         try:
@@ -217,19 +225,21 @@ def test_a_proof_of_another_day_is_refused(name: str, skew_s: float) -> None:
         adapter.verify(signed(name, adapter, at_s=NOW_S + skew_s), now_s=NOW_S)
 
 
+ODD_HEADERS = ("é", "\xff\xfe", "☃", "\udcff", "", " ", ",", "=", "v0=", "v1,", "t=,v1=", "x" * 9000)
+
+
 @every_source
-@pytest.mark.parametrize(
-    "odd", ["é", "\xff\xfe", "☃", "\udcff", "", " ", ",", "=", "v0=", "v1,", "t=,v1=", "x" * 9000]
-)
-def test_odd_headers_are_refused_quietly(name: str, odd: str) -> None:
+def test_odd_headers_are_refused_quietly(name: str) -> None:
     adapter = build(name)
     good = signed(name, adapter)
-    for key in good.headers:
-        if key == "content-type":
-            continue
-        for value in (odd, good.headers[key] + odd, odd + good.headers[key], good.headers[key][:-3]):
-            survive(name, adapter, Inbound(good.body, {**good.headers, key: value}, "POST", good.path_query))
-    survive(name, adapter, Inbound(good.body, dict.fromkeys(good.headers, odd), "POST", good.path_query))
+    for odd in ODD_HEADERS:
+        for key in good.headers:
+            if key == "content-type":
+                continue
+            for value in (odd, good.headers[key] + odd, odd + good.headers[key], good.headers[key][:-3]):
+                headers = {**good.headers, key: value}
+                survive(name, adapter, Inbound(good.body, headers, "POST", good.path_query))
+        survive(name, adapter, Inbound(good.body, dict.fromkeys(good.headers, odd), "POST", good.path_query))
 
 
 @every_source
@@ -335,53 +345,53 @@ def test_truncated_bodies_are_survived(name: str) -> None:
         survive(name, adapter, Inbound(good.body[:cut], good.headers, "POST", good.path_query))
 
 
+WRONG_SHAPES = [
+    *(
+        b"",
+        b" ",
+        b"[]",
+        b"{}",
+        b"null",
+        b"1",
+        b"true",
+        b'"x"',
+        b"[1]",
+        b"[null]",
+        b"[[]]",
+        b"[{}]",
+        b"[{},{}]",
+    ),
+    *(
+        b"\x00",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b"NaN",
+        b"{",
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b'{"\\ud800":1}',
+    ),
+    *(
+        b"a=b",
+        b"payload=",
+        b"payload=%7B%7D",
+        b"payload=%ff",
+        b"%%%=%",
+        b"<x/>",
+        b"--x\r\n\r\n",
+        b"&" * 5000,
+    ),
+]
+
+
 @every_source
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(
-            b"",
-            b" ",
-            b"[]",
-            b"{}",
-            b"null",
-            b"1",
-            b"true",
-            b'"x"',
-            b"[1]",
-            b"[null]",
-            b"[[]]",
-            b"[{}]",
-            b"[{},{}]",
-        ),
-        *(
-            b"\x00",
-            b"\xff\xfe",
-            b"\xef\xbb\xbf{}",
-            b"NaN",
-            b"{",
-            b'{"a":NaN}',
-            b'{"a":"\xff"}',
-            b'{"\\ud800":1}',
-        ),
-        *(
-            b"a=b",
-            b"payload=",
-            b"payload=%7B%7D",
-            b"payload=%ff",
-            b"%%%=%",
-            b"<x/>",
-            b"--x\r\n\r\n",
-            b"&" * 5000,
-        ),
-    ],
-)
-def test_bodies_of_the_wrong_shape_are_survived(name: str, body: bytes) -> None:
+def test_bodies_of_the_wrong_shape_are_survived(name: str) -> None:
     adapter = build(name)
     headers = signed(name, adapter).headers
-    survive(name, adapter, Inbound(body, headers, "POST", f"/hooks/my-{name}"))
-    survive(name, adapter, signed_anyway(name, adapter, body))
-    survive(name, adapter, Inbound(body, {}, "POST", f"/hooks/my-{name}"))
+    for body in WRONG_SHAPES:
+        survive(name, adapter, Inbound(body, headers, "POST", f"/hooks/my-{name}"))
+        survive(name, adapter, signed_anyway(name, adapter, body))
+        survive(name, adapter, Inbound(body, {}, "POST", f"/hooks/my-{name}"))
 
 
 def signed_anyway(name: str, adapter: Adapter, body: bytes) -> Inbound:
@@ -393,6 +403,7 @@ def signed_anyway(name: str, adapter: Adapter, body: bytes) -> Inbound:
         return inbound(name, sample)
 
 
+@pytest.mark.simulated
 @every_source
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
 def test_json_100_000_deep_is_survived(name: str, deep: bytes) -> None:

@@ -322,6 +322,55 @@ def test_what_is_no_object_is_malformed(body: bytes) -> None:
         generic(unauthenticated=True).parse(Inbound(body, {}), now_s=NOW_S)
 
 
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        ("Hej, exporten går inte.\nAnna", "", "Hej, exporten går inte.\nAnna"),
+        ("Hej, exporten går inte.", "; charset=ISO-8859-1", "Hej, exporten går inte."),
+        ('  {"text": "JSON that is called a text"}', "; charset=utf-8", "JSON that is called a text"),
+    ],
+)
+def test_a_plain_text_is_what_was_said(body: str, charset: str, text: str) -> None:
+    headers = {"content-type": f"text/plain{charset}"}
+    raw = body.encode("latin-1" if "8859" in charset else "utf-8")
+    (event,) = generic(unauthenticated=True).parse(Inbound(raw, headers), now_s=NOW_S)
+    assert isinstance(event, Event)
+    assert event.text == text
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"cut \ude00 here", "cut \ufffd here"),
+        (r"\uD83D\uDE00 whole, \ud83d\ud83d\ude00", "😀 whole, \ufffd😀"),
+        (r"C:\\ud83d is a path", r"C:\ud83d is a path"),
+        (r"C:\\ud83d and \ud83d", "C:\\ud83d and \ufffd"),
+    ],
+)
+def test_half_a_character_costs_one_character(escaped: str, text: str) -> None:
+    """JavaScript cuts texts by UTF-16 units, and the grammar of JSON takes what is left."""
+    body = f'{{"id": "1", "text": "{escaped}"}}'.encode()
+    (event,) = generic(unauthenticated=True).parse(Inbound(body, {}), now_s=NOW_S)
+    assert isinstance(event, Event)
+    assert event.text == text
+
+
+@pytest.mark.parametrize("size", [999_990, 1_000_000, 1_040_000])
+def test_a_text_of_a_megabyte_is_there(size: int) -> None:
+    body = b'{"id": "1", "text": "%s"}' % (b"word " * (size // 5))
+    (event,) = generic(unauthenticated=True).parse(Inbound(body, {}), now_s=NOW_S)
+    assert isinstance(event, Event)
+    assert event.text.startswith("word word")
+    assert len(event.text) >= 999_990
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"{", b"[1", b"null", b'"x'])
+def test_broken_json_is_no_plain_text(body: bytes) -> None:
+    with pytest.raises(PayloadInvalid):
+        generic(unauthenticated=True).parse(Inbound(body, {"content-type": "text/plain"}), now_s=NOW_S)
+
+
 def test_an_empty_object_is_skipped() -> None:
     assert generic(unauthenticated=True).parse(Inbound(b"{}", {}), now_s=NOW_S) == [Skipped("empty")]
 
@@ -445,6 +494,7 @@ def test_gorgias_and_servicenow_bodies_are_found() -> None:
         *("1772600400", "1772600400000", "1772600400.000000", "2026-03-04T05:00:00Z", "2026-03-04 05:00:00"),
         *("2026-03-04T06:00:00+01:00", "2026-03-04 05:00:00 UTC", "2026-03-04 10:30:00 +0530"),
         *("2026-03-04T05:00:00.000000000Z", "Wed, 04 Mar 2026 06:00:00 +0100", "20260304T050000Z"),
+        *("4 Mar 2026 06:00:00 +0100", "04 Mar 2026 05:00 GMT", "4 Mar 2026 05:00"),
     ],
 )
 def test_a_moment_is_read_in_every_common_spelling(written: Any) -> None:

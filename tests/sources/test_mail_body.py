@@ -111,6 +111,22 @@ def test_an_invitation_alone_shows_what_it_invites_to() -> None:
     assert read(multipart("mixed", PLAIN, INVITATION)).text == "The text."
 
 
+def test_a_colon_in_quotation_marks_ends_no_name_of_an_invitation() -> None:
+    """Exchange names a zone so; and a name may hold a colon. Source: RFC 5545, 3.1."""
+    lines = [
+        'DTSTART;TZID="(UTC-05:00) Eastern Time (US & Canada)":20261130T090000',
+        'ORGANIZER;CN="Ada: Sales":mailto:ada@example.com',
+        'SUMMARY;ALTREP="https://shop.example/1":Call: "the desk',
+        'LOCATION;LANGUAGE="de:Room 4',
+    ]
+    assert calendar_text("\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"])).splitlines() == [
+        "Start: 2026-11-30 09:00 (UTC-05:00) Eastern Time (US & Canada)",
+        "Organizer: ada@example.com",
+        'Call: "the desk',
+        "Location: Room 4",
+    ]
+
+
 INNER = "Content-Type: message/rfc822\r\n\r\nFrom: bob@example.com\r\nSubject: Broken\r\nDate: Mon, 2 Mar 2026 10:12:00 +0100\r\n\r\nThe export is broken."
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.sources.mail.headers import MailHeaders, addresses, decoded, header_block
+from relay.sources.mail.headers import MailHeaders, addresses, date_us, decoded, header_block
 from relay.sources.mail.thread_ids import message_ids
 from relay.sources.read.charset import decode_bytes, printable
 
@@ -65,6 +65,22 @@ def test_message_ids_are_found_among_other_things() -> None:
     assert message_ids("<a@b>\r\n <c@d> (note)") == ["<a@b>", "<c@d>"]
     assert message_ids("a@b") == ["<a@b>"]
     assert message_ids("") == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Wed, 4 Mar 2026 06:00:00 +0100",
+        "Wed, 4 Mar 2026 06:00 +01:00",
+        "Wed Mar  4 05:00:00 2026",
+        "4 Mar 2026 06:00:00 +0100",
+        "04 Mar 2026 06:00:00 +01:00 (CET)",
+        "2026-03-04T06:00:00+01:00",
+    ],
+)
+def test_a_date_is_read_with_and_without_its_weekday(written: str) -> None:
+    """The weekday may be left out. Source: RFC 5322, section 3.3."""
+    assert date_us(written) == 1_772_600_400_000_000
 
 
 def test_a_header_block_is_unfolded_and_names_are_found_in_any_case() -> None:

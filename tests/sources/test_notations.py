@@ -158,6 +158,7 @@ def test_a_subject_is_one_plain_line() -> None:
     assert line("# Heading\n\n> quoted [label](https://x.example)") == "Heading quoted label"
     assert line("Is it <open>? 5 * 3 * 2 a_b_c") == "Is it <open>? 5 * 3 * 2 a_b_c"
     assert line("<p>Hello&nbsp;<b>you</b></p>") == "Hello you"
+    assert line("a\x00b \x1b[1mbold\x07\tend\x7f") == "ab [1mbold end", "no control characters"
     assert line(None) == ""
 
 

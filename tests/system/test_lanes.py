@@ -4,6 +4,8 @@ wrong with no other."""
 from __future__ import annotations
 
 import json
+import os
+import signal
 import statistics
 import time
 from collections.abc import Iterator
@@ -11,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.outbox.owner import Ownership
 from relay.planhat.sandbox import Fault, Sandbox
 from tests.laned import TYPE, Laned, laned, wait_until
+from tests.outbox.test_outbox import entry
 
 pytestmark = pytest.mark.process
 
@@ -93,6 +97,59 @@ def test_each_event_reaches_its_own_tenant(two: Laned) -> None:
     assert unknown.returncode == 2 and "no lane is called 'uss'; did you mean 'us'?" in unknown.stderr
     vague = two.command("dead", "replay", "--all", "--yes")
     assert vague.returncode == 2 and "--lane (emea, us)" in vague.stderr
+
+
+def test_what_names_no_lane_is_asked_of_all_or_of_the_installation(two: Laned) -> None:
+    """Nothing that only looks, and is no lane's alone, wants one named."""
+    assert two.http.post(f"{two.url}/hooks/hook-us", json={}).status_code == 401
+    assert two.command("pause", "--lane", "us").returncode == 0
+    for command, code, said in (
+        (("doctor",), 1, "us: redis history"),
+        (("stats",), 0, "lane us: paused"),
+        (("events",), 1, ""),
+        (("dead", "list"), 0, ""),
+        (("companies", "missing"), 0, ""),
+        (("audit",), 0, "pause"),
+        (("rejected",), 0, "hook-us"),
+        (("drop", "--list"), 0, ""),
+        (("alerts",), 0, "nobody is told"),
+    ):
+        done = two.command(*command)
+        assert done.returncode == code and said in done.stdout, (command, done.stdout, done.stderr)
+        assert "name one" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_lane_that_is_another_relay_s_is_told_and_holds_no_other(short_tmp: Path) -> None:
+    with laned(short_tmp, "emea", "us") as relay:
+        us = relay.outbox("us")
+        Ownership(us, "https://api.elsewhere.example", lambda: "their token").look(claim=True)
+        us.record([entry(1)])
+        relay.begin()
+        assert relay.send("hook-emea", 1).status_code == 202
+        assert relay.send("hook-us", 1).status_code == 503
+        wait_until(lambda: relay.books("emea") == {"accepted": 1, "delivered": 1}, 20)
+        said = "the keys relay:{us}: in this Redis belong to the relay of https://api.elsewhere.example"
+        ready = relay.http.get(f"{relay.url}/readyz").json()
+        assert ready["ready"] and ready["lanes"]["emea"] == "" and said in ready["lanes"]["us"]
+        wait_until(lambda: said in " ".join(relay.api("stats")["warnings"]), 10)
+        checks = json.loads(relay.command("doctor", "--json").stdout)["checks"]
+        assert [check["check"] for check in checks if said in check["found"]] == ["us: lane"]
+        # Whoever it is who is refused, the way out is to be read there.
+        assert "relay adopt" in relay.command("stats").stdout
+
+
+def test_a_redis_that_hangs_makes_nobody_wait_for_each_lane(two: Laned) -> None:
+    """Its lanes lie behind one connection: where one of them cannot be asked, the others cannot."""
+    server = int(two.redis.info("server")["process_id"])
+    headers = {"authorization": f"Bearer {two.environ['RELAY_OPERATOR_TOKEN']}"}
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for path in ("/readyz", "/metrics", "/api/v1/stats", "/api/v1/events", "/console/lanes"):
+            began = time.monotonic()
+            assert two.http.get(f"{two.url}{path}", headers=headers).status_code in (200, 503)
+            assert time.monotonic() - began < 3.5, path
+    finally:
+        os.kill(server, signal.SIGCONT)
 
 
 def test_a_lane_is_held_by_itself_and_its_dead_letters_are_its_own(two: Laned) -> None:

@@ -63,6 +63,7 @@ def test_every_metric_of_the_table_is_in_the_code_and_the_other_way_round() -> N
     assert exported <= named, exported - named
 
 
+@pytest.mark.process
 def test_the_table_of_config_keys_is_the_schemas() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / ".ci" / "config_table.py", "--check"],
@@ -144,6 +145,7 @@ def test_the_changelog_has_the_version() -> None:
     assert version and f"## [{version.group(1)}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.process
 def test_nothing_names_a_registry_or_a_machine() -> None:
     """Locks are by hash; where packages come from is each machine's own business."""
     # In pieces, so that this file does not name them either.

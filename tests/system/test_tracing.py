@@ -98,6 +98,7 @@ def in_a_process(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_off_nothing_of_it_is_imported() -> None:
     """redis-py itself imports the API where it is installed; the SDK's spans and the exporter nobody does."""
     done = in_a_process(
@@ -108,6 +109,7 @@ def test_off_nothing_of_it_is_imported() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.process
 def test_on_without_the_packages_is_a_sentence() -> None:
     done = in_a_process(
         "import sys\n"

@@ -53,8 +53,9 @@ class Site:
         self.shop, self.url = shop, url
 
 
-def serve(shop: Shop) -> Iterator[Site]:
-    app = Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
+def serve(shop: Shop, app: Starlette | None = None) -> Iterator[Site]:
+    """`app`: the application to look at; left out: console and API of the shop's one lane."""
+    app = app or Starlette(routes=[*console.routes(shop.context), *api.api_routes(shop.context)])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -87,12 +88,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     )
 
 
-def sign_in(page: Page, site: Site) -> None:
+def sign_in(page: Page, site: Site, heading: str = "Overview") -> None:
     page.goto(site.url + "/console")
     page.get_by_label("Operator token").fill(TOKEN)
     page.get_by_label("Your name (optional)").fill("Ann")
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Overview").wait_for()
+    page.get_by_role("heading", name=heading).wait_for()
 
 
 def shoot(page: Page, name: str) -> None:

@@ -375,6 +375,11 @@ def test_drops_are_begun_listed_and_ended(shop: Shop, client: Caller) -> None:
     assert (ended.status_code, ended.json()["count"]) == (200, 0)
     assert client.get("/api/v1/drops").json()["drops"] == []
     assert error_of(client.request("DELETE", "/api/v1/drops", json={"id": begun["id"]}))[0] == 404
+    # Many clients send no body with it.
+    again = client.post("/api/v1/drops", json=asked).json()
+    assert client.request("DELETE", f"/api/v1/drops?id={again['id']}").json()["id"] == again["id"]
+    assert error_of(client.request("DELETE", "/api/v1/drops"))[0] == 422
+    assert error_of(client.request("DELETE", "/api/v1/drops?idd=x"))[0] == 422
 
 
 def test_what_no_company_was_found_for_is_listed(shop: Shop, client: Caller) -> None:
@@ -478,6 +483,9 @@ def test_unknown_ids_and_wrong_queries(client: Caller) -> None:
     for query in ("limit=0", "limit=x", "limit=9999", "since=soon", "after=x"):
         assert error_of(client.get(f"/api/v1/dead?{query}"))[0] == 422
     assert client.request("DELETE", "/api/v1/stats").status_code == 405
+    # Without `lanes:` there is one, and it has its name.
+    assert client.get("/api/v1/dead?lane=main").json() == client.get("/api/v1/dead").json()
+    assert error_of(client.get("/api/v1/stats?lane=other"))[:2] == (404, "not_found")
 
 
 def test_without_redis_the_answer_is_503_and_says_so(shop: Shop, client: Caller) -> None:
@@ -491,6 +499,9 @@ def test_a_rule_that_fails_is_told_in_the_replay(redis_client: redis.Redis, tmp_
     shop = Shop(redis_client, tmp_path, subject=BROKEN_SUBJECT, token=TOKEN)
     shop.arrive("hello")
     client = client_of(shop, headers={"authorization": f"Bearer {TOKEN}"})
+    (letter,) = client.get("/api/v1/dead").json()["items"]
+    # The subject fails, and what makes it one conversation does not.
+    assert (letter["stage"], letter["externalId"]) == ("map", "slack-C024BE91L-1800000000.000100")
     done = client.post("/api/v1/dead/replay", json={"all": True}).json()
     assert (done["replayed"], done["failed"]) == (0, 1)
     assert "slack-thread" in done["failures"][0]["cause"]

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import redis
 
+from relay.settings import Settings
+from relay.web.assembly import create_app
 from tests.crowd import Crowd
+from tests.environ import WEAK
+from tests.operating import Shop
 from tests.web.browsing import PAGES, SHOTS, TOKEN, Site, serve, shoot, sign_in
 
 if TYPE_CHECKING:
@@ -52,7 +56,12 @@ def crowded_pages(ids: dict[str, str]) -> dict[str, str]:
 
 
 def looked_at(
-    chromium: Browser, site: Site, pages: Mapping[str, str], looks: Sequence[tuple[int, str]], shots: str = ""
+    chromium: Browser,
+    site: Site,
+    pages: Mapping[str, str],
+    looks: Sequence[tuple[int, str]],
+    shots: str = "",
+    heading: str = "Overview",
 ) -> None:
     for width, scheme in looks:
         context = chromium.new_context(
@@ -61,7 +70,7 @@ def looked_at(
             bypass_csp=True,
         )
         page = context.new_page()
-        sign_in(page, site)
+        sign_in(page, site, heading)
         for name, path in pages.items():
             page.goto(f"{site.url}/console{path}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
@@ -89,6 +98,29 @@ def test_before_the_first_event_each_page_says_what_would_stand_there(
     }
     for site in serve(Crowd(redis_client, tmp_path, token=TOKEN)):
         looked_at(chromium, site, pages, LOOKS if SHOTS else LOOKS[:1], "empty-")
+
+
+def test_the_pages_of_all_lanes_and_of_one(
+    chromium: Browser, redis_client: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    shop = Shop(redis_client, tmp_path, token=TOKEN, lane="us")
+    shop.arrive("refused", now_ms=shop.outbox.now_ms() - 40_000)
+    shop.bury("the subject is too long", now_ms=shop.outbox.now_ms() - 30_000)
+    shop.delivery.pause(by="cli:ann")
+    settings = Settings.read(
+        {
+            **WEAK,
+            "RELAY_REDIS_URL": redis_url,
+            "RELAY_OPERATOR_TOKEN": TOKEN,
+            "RELAY_CONFIG": str(tmp_path / "relay.yaml"),
+        }
+    )
+    pages = {
+        "lanes": "", "nowhere": "?id=nobody", "lane": "/lanes/us", "lane-dead": "/lanes/us/dead",
+        "lane-events": "/lanes/us/events", "lane-error": "/lanes/us/dead/nobody", "lane-empty": "/lanes/emea",
+    }  # fmt: skip
+    for site in serve(shop, create_app(settings, dict(WEAK))):
+        looked_at(chromium, site, pages, LOOKS, "lanes-", heading="Lanes")
 
 
 def test_ten_tabs_lead_to_the_first_letter_and_forty_sources_are_folded(

@@ -39,6 +39,7 @@ sources:
     type: Help-desk ticket
     secrets: ["one", "two"]
     signature: {header: X-Signature, hash: sha256, encoding: hex, signed: "{body}"}
+  cloud: {adapter: cloudmailin, basic_auth: ["user:pass"], type: Support email}
   slow: {adapter: generic, type: Help-desk ticket, bearer: ["token"], rate_limit: 2/s}
 companies:
   - default: extid-acme
@@ -175,6 +176,12 @@ def test_what_is_not_authentic_gets_401_and_is_not_told_why(door: Door, secret: 
     assert answer.status_code == 401
     assert answer.json()["error"]["message"] == "the request could not be authenticated"
     assert door.side.outbox.pending_items() == 0
+
+
+def test_a_503_for_want_of_a_proof_says_when_to_come_again(door: Door) -> None:
+    """CloudMailin bounces the mail to the customer for any 4xx."""
+    answer = door.http.post("/hooks/cloud", json={})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
 
 
 def test_an_unsigned_request_gets_401_before_it_is_parsed(door: Door) -> None:

@@ -24,6 +24,8 @@ from tests.environ import WEAK
 from tests.places import ROOT
 from tests.web.test_hooks import CONFIG
 
+pytestmark = pytest.mark.process
+
 TOKEN = secrets.token_urlsafe(24)
 FORWARDED = [
     {},

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from relay.outbox.embedded import EmbeddedServer
 from relay.settings import Settings
@@ -23,6 +24,8 @@ from relay.web.watch import ANSWER_S
 from tests.environ import WEAK
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 from tests.web.test_hooks import CONFIG, Door, message, serve
+
+pytestmark = pytest.mark.process
 
 SPOOL = "spool: {{dir: {folder}/spool, max_bytes: 10MB}}\n"
 
@@ -45,7 +48,11 @@ def ready(at: Door) -> tuple[int, str]:
 
 def confirmations(server: EmbeddedServer) -> int:
     """How often a WAITAOF that waits was asked: those of a look among them, one each."""
-    told: Any = admin(server).info("commandstats")
+    return _confirmations(admin(server))
+
+
+def _confirmations(client: redis.Redis) -> int:
+    told: Any = client.info("commandstats")
     return int(told.get("cmdstat_waitaof", {}).get("calls", 0))
 
 
@@ -128,6 +135,29 @@ def test_a_server_that_took_another_s_place_confirms_from_its_first_write_on(
                 if at.slack(message(number)).status_code == 202:
                     break
             assert confirmations(second) > before and at.side.recorder.durable.wait_aof
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_not_even_a_write_that_finds_the_connection_broken_goes_unconfirmed(
+    short_tmp: Path, tmp_path: Path
+) -> None:
+    """A failover in no time: when the door next writes, the other server answers at the address already."""
+    first = EmbeddedServer(short_tmp / "a", appendfsync="always").start()
+    second = EmbeddedServer(short_tmp / "b", appendfsync="everysec").start()
+    try:
+        with door(tmp_path, first.url) as at:
+            assert at.slack(message(1)).status_code == 202
+            durable = at.side.recorder.durable
+            wait_for("the door to know", lambda: not durable.wait_aof)
+            os.replace(second.socket, first.socket)
+            first.kill()
+            asked = redis.Redis(unix_socket_path=str(first.socket))
+            before = _confirmations(asked)
+            answer = at.slack(message(2))
+            assert answer.status_code == 202, answer.text
+            assert _confirmations(asked) > before and durable.wait_aof
     finally:
         first.stop()
         second.stop()

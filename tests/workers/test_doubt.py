@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from relay.outbox.epoch import Epoch
 from relay.patch import Document, fold
 from relay.planhat.report import Answer, Unavailable
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
@@ -93,6 +94,50 @@ def test_an_old_call_that_lands_last_is_found_and_mended(kit: Kit, slow: Slow) -
     assert kit.books() == {"accepted": 3, "delivered": 3}
 
 
+def test_a_call_that_redis_has_forgotten_and_that_lands_last_is_found_and_mended(
+    kit: Kit, slow: Slow
+) -> None:
+    """It was under way when Redis was set back, and nobody knows of it any more."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    kit.record(patch(1, thread="t"))
+    kit.run()
+    slow.keep = 1
+    kit.record(patch(2, thread="t"))
+    kit.run()
+    kit.outbox.redis.flushall()
+    epoch.look()
+    kit.record(patch(3, thread="t"))
+    kit.run()
+    assert texts(kit) == ["text 1", "text 3"] and doubted(kit) == 1
+    slow.take_up()
+    assert texts(kit) == ["text 1", "text 2"], "the old call landed last"
+    run(kit)
+    run(kit)
+    # What nobody here knows of gives way: it is counted among what Redis has forgotten.
+    assert texts(kit) == ["text 1", "text 3"]
+    run(kit)
+    assert doubted(kit) == 0 and kit.books() == {"accepted": 1, "delivered": 1}
+
+
+def test_a_deletion_that_an_old_call_has_undone_is_done_again(kit: Kit, slow: Slow) -> None:
+    for number in (1, 2):
+        kit.record(patch(number, thread="t"))
+        kit.run()
+    slow.keep = 1
+    kit.record(patch(3, thread="t"))
+    kit.run()
+    kit.record(patch(2, thread="t", kind="retract"))
+    kit.due_now()
+    kit.run()
+    assert texts(kit) == ["text 1", "text 3"]
+    slow.take_up()
+    assert texts(kit) == ["text 1", "text 2", "text 3"], "the old call landed last"
+    run(kit)
+    run(kit)
+    assert texts(kit) == ["text 1", "text 3"] and doubted(kit) == 0
+
+
 def test_a_look_that_finds_all_of_it_sends_nothing(kit: Kit, slow: Slow) -> None:
     slow.keep = 1
     kit.record(patch(1, thread="t"))
@@ -128,10 +173,33 @@ def test_what_waits_anyway_is_not_sent_twice(kit: Kit, slow: Slow) -> None:
     kit.due_now()
     kit.run()
     kit.record(patch(2, thread="t"))
-    assert kit.outbox.doubts.conclude("slack-C1-t", "again", nudge=nudge("slack-C1-t", "slack", 1)) == 0
+    puts = len(kit.puts())
+    kit.outbox.doubts.conclude("slack-C1-t", "again", nudge=nudge("slack-C1-t", "slack", 1))
     run(kit)
-    assert texts(kit) == ["text 1", "text 2"]
+    assert texts(kit) == ["text 1", "text 2"] and len(kit.puts()) == puts + 1
     assert kit.books() == {"accepted": 2, "delivered": 2}
+
+
+def test_what_comes_again_before_the_second_look_takes_nothing_for_taken_out(kit: Kit, slow: Slow) -> None:
+    """1 was forgotten when Redis was set back. 2's call is cut off and lands after 3's; then 1 comes again, and is read for."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    kit.record(patch(1, thread="t"))
+    kit.run()
+    kit.outbox.redis.flushall()
+    epoch.look()
+    slow.keep = 1
+    kit.record(patch(2, thread="t"))
+    kit.run()
+    kit.record(patch(3, thread="t"))
+    kit.due_now()
+    kit.run()
+    assert texts(kit) == ["text 1", "text 2", "text 3"]
+    slow.take_up()
+    assert texts(kit) == ["text 1", "text 2"], "the old call landed last"
+    kit.record(patch(1, thread="t"))
+    kit.run()
+    assert texts(kit) == ["text 1", "text 2", "text 3"]
 
 
 def test_one_that_somebody_deleted_is_not_brought_back(kit: Kit, slow: Slow) -> None:

@@ -18,6 +18,7 @@ from relay.planhat.report import Answer, Rejected, Report
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, batch, patch, retry
+from workers.flush.call import Meanwhile
 from workers.flush.lane import Lane
 from workers.flush.prepare import FOLDED_AT_ONCE, PART, Preparation
 from workers.pace.pace import Limits
@@ -215,6 +216,30 @@ def test_an_outage_holds_delivery_and_charges_nobody(
     assert sum(kit.books().get(word, 0) for word in ("delivered", "unchanged")) == 40
     assert kit.outbox.dead.count() == 0
     assert kit.puts()[1]["items"] == 25, "the first call after an outage is a small probe"
+
+
+def test_what_alone_lacks_a_permission_is_buried_and_holds_nobody(kit: Kit) -> None:
+    """Its second try goes alone, and an answer that refuses all of one item is no total 403."""
+    kit.fault(operation="upsert", refuse="C1-1$", list="permissionErrors", message="no access")
+    kit.record(*(patch(n) for n in range(4)))
+    for _ in range(2):
+        kit.run()
+        assert kit.delivery.read().state == "open"
+        kit.due_now()
+
+    assert kit.books() == {"accepted": 4, "delivered": 3, "dead": 1}
+
+
+def test_what_is_addressed_by_id_and_lacks_a_permission_holds_nobody(kit: Kit) -> None:
+    """Its try by externalId goes alone as well."""
+    kit.record(*(patch(n) for n in range(3)))
+    kit.run()
+    kit.fault(operation="upsert", refuse="C1-1$", list="permissionErrors", message="no access")
+    kit.record(*(patch(n + 10, external_id=f"slack-C1-{n}") for n in range(3)))
+    kit.run()
+
+    assert kit.delivery.read().state == "open"
+    assert kit.books()["pending"] == 1
 
 
 def test_a_probe_that_fails_waits_longer(kit: Kit) -> None:
@@ -557,7 +582,7 @@ def test_a_slice_ends_in_a_successor(kit: Kit) -> None:
 def test_a_generation_of_the_past_does_nothing_while_another_owns_the_lane(kit: Kit) -> None:
     kit.record(patch(1))
     current = int(kit.outbox.redis.get(kit.outbox.prefix + "generation") or 0)
-    assert kit.outbox.lane.begin(current) == current
+    assert kit.outbox.lane.take(current) == current
 
     assert kit.flush.run(current - 1) == 0
     assert kit.flush.run(current) == 1
@@ -654,7 +679,7 @@ def test_what_is_sent_again_is_whole_whatever_was_done_beside_the_calls_before(
             return Rejected(400, "no such type")
         return Report(len(names), 0, 0, (), (), (), (), (), 200)
 
-    def beside(call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+    def beside(call: Callable[[], Answer], meanwhile: Meanwhile) -> Answer:
         answer = call()
         for _ in range(9 if len(bodies) > quick else 0):
             meanwhile()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,12 @@ def relay(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def births(fleet: Fleet) -> dict[bytes, Any]:
+    """When each of RQ's workers registered."""
+    names: Any = fleet.redis.smembers("rq:workers")
+    return {name: fleet.redis.hget(name.decode(), "birth") for name in names}
 
 
 def limit(fleet: Fleet) -> int:
@@ -100,6 +107,31 @@ def test_rq_is_used_again_once_there_is_memory(fleet: Fleet) -> None:
     fleet.record(patch(5_000))
     wait_until(lambda: "pending" not in fleet.books(), 5)
     assert worker.poll() is None
+
+
+def test_a_worker_that_was_at_work_goes_on_while_memory_is_full_and_afterwards(fleet: Fleet) -> None:
+    """RQ gives up on a full Redis, and knows the worker from before when there is memory again: no process ends for either."""
+    log = fleet.folder / "log"
+    with log.open("wb") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "workers"],
+            env={**fleet.environ(), "RELAY_LOG_LEVEL": "warning"},
+            cwd=ROOT,
+            stderr=file,
+        )
+    fleet.workers.append(worker)
+    wait_until(lambda: fleet.redis.scard("rq:workers") == 2, 20)
+    children, born = fleet.children(worker), births(fleet)
+    fill(fleet, 100)
+    # Also once all of it is delivered, which makes room.
+    fleet.redis.config_set("maxmemory", "1")
+    wait_until(lambda: "pending" not in fleet.books(), 30)
+    wait_until(lambda: log.read_text().count("rq.gave_up") == 2, 40)
+    fleet.redis.config_set("maxmemory", "0")
+    wait_until(lambda: all(births(fleet).get(name, at) != at for name, at in born.items()), 20)
+    fleet.record(patch(5_000))
+    wait_until(lambda: "pending" not in fleet.books(), 5)
+    assert fleet.children(worker) == children
 
 
 def test_a_hold_of_a_document_s_company_and_a_dead_letter_are_written_at_the_limit(fleet: Fleet) -> None:

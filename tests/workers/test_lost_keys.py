@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from relay.config import Retry
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
+from relay.operations.problems import standing_problems
 from relay.operations.selection import Selection
 from relay.operations.trace import find
 from relay.outbox.outbox import Outbox
@@ -87,10 +88,13 @@ def test_what_a_newer_release_sealed_waits_for_that_one_however_long(redis_clien
         kit.run()
         assert kit.books() == {"accepted": 2, "pending": 1, "delivered": 1}
         assert kit.outbox.newer_count() == 1
+        told = standing_problems(kit.outbox, kit.delivery)
+        assert [(problem.kind, problem.count) for problem in told] == [("releases", 1)]
         redis_client.lset(key, 0, entry)
         kit.due_now()
         kit.run()
         assert kit.books() == {"accepted": 2, "delivered": 2}
+        assert kit.outbox.newer_count() == 0
 
 
 def test_what_waited_for_its_key_too_long_is_a_dead_letter_that_a_replay_brings_back(

@@ -237,14 +237,14 @@ def test_a_refused_probe_says_nothing_of_the_calls_that_go(redis_client: redis.R
 
 
 def test_there_is_no_lingering_while_the_minute_has_room(redis_client: redis.Redis, clock: Clock) -> None:
-    here, delivery = pace(redis_client, clock, calls_per_minute=10), Delivery(redis_client)
+    here, delivery = pace(redis_client, clock, calls_per_minute=40), Delivery(redis_client)
     lingers = []
-    for _ in range(10):
+    for _ in range(40):
         lingers.append(linger_s(here, NOON))
-        delivery.take_call(10, now_ms=NOON)
+        delivery.take_call(40, now_ms=NOON)
 
     assert lingers[:4] == [0.0] * 4
-    assert lingers[4:] == [0.5] * 6
+    assert lingers[4:] == [0.5] * 36
     assert here.permit(NOON).spent
     assert linger_s(here, NOON + 60_001) == 0
 
@@ -254,11 +254,33 @@ def test_what_is_left_of_the_minute_is_spread_over_it(redis_client: redis.Redis)
     taken = [at for at in range(NOON, NOON + 240_000, 50) if delivery.take_call(60, 30, now_ms=at) == 0]
     gaps = [later - earlier for earlier, later in itertools.pairwise(taken)]
 
-    assert taken[29] - taken[0] < 2_000, "the first half as they come"
+    assert taken[7] - taken[0] < 500, "a quarter of the first half as they come"
+    assert 9_000 < taken[29] - taken[7] < 12_500, "the others at twice the even pace"
     assert max(gaps) < 2_500, "and no silence after it"
     assert 230 <= len(taken) <= 240
     last_minute = [at for at in taken if at > NOON + 180_000]
     assert max(b - a for a, b in itertools.pairwise(last_minute)) <= 2_000
+
+
+@pytest.mark.parametrize(
+    ("apart_ms", "seconds", "median_ms", "most_ms"),
+    [(20, 90, 220, 700), (2, 90, 220, 700), (200, 20, 0, 700)],
+)
+def test_how_long_an_event_waits_for_one_of_150_calls_a_minute(
+    apart_ms: int, seconds: int, median_ms: int, most_ms: int
+) -> None:
+    """Even calls would lie 400 ms apart. A burst that is short is not to wait for them."""
+    delivery, waiting, waited = MemoryDelivery(lambda: NOON), list[int](), list[int]()
+    for at_ms in range(NOON, NOON + seconds * 1000, 2):
+        if (at_ms - NOON) % apart_ms == 0:
+            waiting.append(at_ms)
+        if waiting and delivery.take_call(150, 60, now_ms=at_ms) == 0:
+            waited += [at_ms - event_ms for event_ms in waiting]
+            waiting.clear()
+    waited.sort()
+
+    assert waited[len(waited) // 2] <= median_ms
+    assert waited[-1] <= most_ms
 
 
 @given(
@@ -294,11 +316,13 @@ def test_the_simulated_budget_keeps_the_law_of_the_script(
 def test_a_place_is_seized_only_where_delivery_is_open_and_calls_are_plentiful(
     redis_client: redis.Redis, clock: Clock
 ) -> None:
-    here, delivery = pace(redis_client, clock, calls_per_minute=10), Delivery(redis_client)
+    here, delivery = pace(redis_client, clock, calls_per_minute=40), Delivery(redis_client)
     seized = [here.permit(clock.now_ms, seize=True).taken for _ in range(6)]
 
-    assert seized == [True] * 4 + [False] * 2, "four of ten as they come; the others are spread"
+    assert seized == [True] * 4 + [False] * 2, "a tenth as they come; the others are spread"
     assert delivery.calls_used(now_ms=clock.now_ms) == 4
+    clock.now_ms += 60_000 * 47 // 4_000 + 1
+    assert [here.permit(clock.now_ms, seize=True).taken for _ in range(2)] == [True, False]
     clock.now_ms += 61_000
     stops: tuple[Callable[[], object], ...] = (
         delivery.pause,

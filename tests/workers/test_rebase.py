@@ -14,6 +14,7 @@ from relay.description import safe_html
 from relay.event import iso_time
 from relay.patch import Document, Patch, fold
 from relay.registers import Way
+from relay.value import AS_BEFORE
 from workers.flush.rebase import rebase
 
 _WORDS = re.compile(r"text-\d+-\d+")
@@ -84,6 +85,17 @@ def histories(draw: st.DrawFn) -> History:
     delivered = draw(st.integers(stored, len(events)))
     pending = {n for n in range(stored, delivered) if draw(st.booleans())}
     return History(events, stored, delivered, pending, draw(st.integers(delivered, len(events))))
+
+
+@pytest.mark.parametrize(("way", "number"), [("replace", 7), ("first", 3)])
+def test_what_a_cut_off_call_has_brought_is_no_first_of_somebody_else(way: str, number: int) -> None:
+    """A call was cut off and took effect late: its event waits still, beside one that was first."""
+    brought = patch(5, 5, subject=(way, "subject 5"))
+    other = patch(number, number)
+    there = fold(Document("x"), [brought])
+    made = rebase(Document("x"), [], [brought, other], stands(there), repeated=[brought, other])
+    fold(made, [brought, other])
+    assert made.render()["subject"] == fold(Document("x"), [brought, other]).render()["subject"]
 
 
 @given(histories())
@@ -294,3 +306,56 @@ def test_what_planhat_does_not_have_begins_anew() -> None:
     document = fold(Document("x", planhat_id="gone", sent_hash="h"), [patch(0, 0)])
     made = rebase(document, [], [patch(1, 1)], None)
     assert (made.planhat_id, made.sent_hash) == ("", "")
+
+
+def _again(document: Document, record: dict[str, Any], *coming: Patch) -> Document:
+    """What is known here after `coming`, said again by its sender, was delivered on top of `record`."""
+    document = Document.decode(document.encode())
+    return fold(rebase(document, [], coming, record, repeated=coming), coming)
+
+
+def test_what_belongs_between_words_that_were_forgotten_parts_them_when_they_are_known_again() -> None:
+    """1 and 3 were delivered and forgotten; 2, older than 3, had not come yet. Then 3 comes once more."""
+    made = fold(Document("x"), [patch(0, 0)])
+    record = stands(fold(Document("x"), [patch(n, n) for n in (0, 1, 3)]))
+    for number, expected in (
+        (5, [0, 1, 3, 5]),
+        (2, [0, 1, 3, 2, 5]),
+        (3, [0, 1, 2, 3, 5]),
+        (1, [0, 1, 2, 3, 5]),
+    ):
+        made = _again(made, record, patch(number, number))
+        record = stands(made)
+        assert _WORDS.findall(record["description"]) == [f"text-{n}-0" for n in expected]
+
+
+def test_a_forgotten_edit_that_comes_again_does_not_stand_beside_itself() -> None:
+    """A message and its edit were delivered and forgotten. The message comes again, and stands beside its edit; then the edit."""
+    first, edit = patch(1, 1), patch(2, 1, edit=1)
+    record = stands(fold(Document("x"), [patch(0, 0), first, edit, patch(3, 3)]))
+    for order in ((first, edit), (edit, first)):
+        made, there = fold(Document("x"), [patch(0, 0)]), record
+        for one in order:
+            made = _again(made, there, one)
+            there = stands(made)
+        assert _WORDS.findall(there["description"]) == ["text-0-0", "text-1-1", "text-3-0"]
+
+
+def test_lines_are_found_whole() -> None:
+    """An appended text that is no description: a word is no line because another line holds it."""
+
+    def note(number: int, text: str) -> Patch:
+        return replace(patch(number, number), fields={"custom.Notes": ("append", text)})
+
+    there = fold(Document("x"), [note(1, "token"), note(2, "ok"), note(3, "ok then")])
+    made = _again(Document("x"), stands(there), note(2, "ok"))
+    assert made.render()["custom"]["Notes"] == "token\nok\nok then"
+
+
+def test_an_edit_whose_author_was_known_from_its_message_is_found() -> None:
+    said = replace(patch(1, 1), author="Ann")
+    edit = patch(2, 1, description=("append", f"<p><strong>{AS_BEFORE}</strong>: text-1-1</p>"))
+    record = stands(fold(Document("x"), [said, edit, patch(3, 3)]))
+    assert "Ann" in record["description"]
+    made = _again(Document("x"), record, said, edit)
+    assert made.render()["description"] == record["description"]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
 from relay.outbox.epoch import Epoch, read_life
+from relay.outbox.items import Item, Later, Pending
 from relay.outbox.scripts import run_script
+from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.store import MARK_YEAR_S
+from relay.patch import Patch
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from relay.registers import Way
 from tests.flushing import Kit, patch
+from workers.flush.fold import FoldedItem
+from workers.flush.prepare import PART
+from workers.flush.recall import READS_PER_PART, Recall
 from workers.flush.recognise import recognise_delivered
 
 _TEXT = re.compile(r"text \d+")
@@ -71,6 +77,25 @@ def test_a_thread_that_slept_longer_than_its_document_goes_on(kit: Kit) -> None:
     # It is remembered again: the next one needs no reading.
     say(kit, 5)
     assert (texts(kit)[-1], reads(kit)) == ("text 5", 1)
+
+
+@pytest.mark.parametrize("first", ["a deletion", "a status"])
+def test_what_comes_first_of_a_forgotten_one_forgets_no_field_that_it_does_not_touch(
+    kit: Kit, first: str
+) -> None:
+    """It was read for that; what the next one touches is read then."""
+    say(kit, 1, 2)
+    forget(kit)
+    fields: dict[str, tuple[Way, Any]] = {"custom.Status": ("replace", "open")}
+    if first == "a deletion":
+        kit.record(patch(9, thread="t", kind="retract"))
+    else:
+        kit.record(patch(9, thread="t", fields=fields, message_id=""))
+    kit.run()
+    assert texts(kit) == ["text 1", "text 2"] and reads(kit) == 1
+    say(kit, 3, 4)
+    assert texts(kit) == ["text 1", "text 2", "text 3", "text 4"]
+    assert (kit.at_planhat("slack-C1-t")["subject"], reads(kit)) == ("subject 1", 2)
 
 
 def test_a_forgotten_one_whose_subject_stands_in_for_a_better_goes_on(kit: Kit) -> None:
@@ -235,6 +260,23 @@ def test_what_senders_say_again_after_redis_was_set_back_stands_once(
     )
 
 
+def test_what_comes_again_out_of_order_after_redis_was_set_back_stands_once(
+    kit: Kit, redis_client: redis.Redis
+) -> None:
+    """3 and 5 were delivered and forgotten; 4, that belongs between them, was refused while Redis hung, and comes now; then 5,
+    whose sender never heard that it was accepted."""
+    epoch = Epoch(kit.outbox)
+    epoch.look()
+    say(kit, 1, 2)
+    held = snapshot(redis_client)
+    say(kit, 3, 5)
+    epoch.look()
+    set_back(redis_client, held)
+    epoch.look()
+    say(kit, 6, 4, 5)
+    assert texts(kit) == ["text 1", "text 2", "text 3", "text 4", "text 5", "text 6"]
+
+
 def test_what_a_replaced_server_had_delivered_is_not_said_twice(kit: Kit, redis_client: redis.Redis) -> None:
     """A cluster's master hung and another took its place; it woke, took what lay in its socket, and had it delivered. The sender,
     who heard nothing, sends it again."""
@@ -270,6 +312,60 @@ def test_a_worker_that_sees_an_old_claim_sends_nothing_before_it_has_looked(
     redis_client.delete(kit.outbox.prefix + "wake")
     kit.run()
     assert texts(kit) == ["text 1", "text 2", "text 3", "text 4"]
+
+
+class Line:
+    """So many forgotten conversations, claimed as they come due; each reading takes 3 ms, each job 100 ms beside."""
+
+    def __init__(self, count: int, per_minute: int) -> None:
+        self.now_ms, self.read_at_ms = 1_800_000_000_000, list[int]()
+        self.due = {f"x{number}": self.now_ms for number in range(count)}
+        self._recall = Recall(
+            self, call=lambda: True, gap_ms=lambda: 120_000 / per_minute, metrics=cast("SharedMetrics", self)
+        )
+
+    def get(self, key: str, *, timeout_s: float | None = None) -> Mapping[str, Any]:
+        self.now_ms += 3
+        self.read_at_ms.append(self.now_ms)
+        return {"_id": key}
+
+    def add(self, name: str, labels: Mapping[str, str], number: float = 1) -> None:
+        pass
+
+    def job(self) -> None:
+        self.now_ms = max(self.now_ms, min(self.due.values()))
+        ready = [name for name, at_ms in self.due.items() if at_ms <= self.now_ms]
+        for start in range(0, len(ready), PART):
+            folded = [FoldedItem.of(self._item(name)) for name in ready[start : start + PART]]
+            read, settlements, _ = self._recall.read(folded, self.now_ms)
+            for item, _ in read:
+                del self.due[item.external_id]
+            for one in settlements:
+                self.due[one.item.external_id] = one.due_ms if isinstance(one, Later) else 0
+        self.now_ms += 100
+
+    def _item(self, name: str) -> Item:
+        said = Patch(name, "evt_1", "slack", 1, "", {"subject": ("first", "x")})
+        pending = (Pending("evt_1", "slack", self.now_ms, said.encode()),)
+        return Item(name, "slack", "1", 0, 0, self.now_ms, None, pending, forgotten=True, life=1)
+
+
+@pytest.mark.parametrize(("count", "per_minute"), [(300, 200), (1_000, 6_000)])
+def test_readings_take_half_the_budget_neither_more_nor_much_less(count: int, per_minute: int) -> None:
+    """Also after the worker has stood still for a while, so that all are due at once."""
+    line = Line(count, per_minute)
+    began_ms = line.now_ms
+    for _ in range(3):
+        line.job()
+        line.now_ms += 3_000
+    while line.due:
+        line.job()
+    least_s = count * 120 / per_minute
+    assert (line.now_ms - began_ms) / 1000 < 1.3 * least_s + 9
+    half = per_minute / 2
+    for number, at_ms in enumerate(line.read_at_ms):
+        within = sum(began < at_ms + 60_000 for began in line.read_at_ms[number:])
+        assert within <= half + 2 * READS_PER_PART
 
 
 @pytest.mark.parametrize("count", [2_000, 20_000])

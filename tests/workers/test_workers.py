@@ -331,6 +331,17 @@ def test_a_burst_delivers_what_is_due_and_exits(fleet: Fleet) -> None:
     assert fleet.books() == {"accepted": 1500, "delivered": 1500}
 
 
+def test_a_burst_without_a_redis_says_so_and_ends(fleet: Fleet) -> None:
+    """The workers outlive a Redis that is away; who asks for one burst is told within seconds."""
+    burst = subprocess.run(
+        [sys.executable, "-m", "workers", "--burst"],
+        env={**fleet.environ(), "RELAY_REDIS_URL": "redis://127.0.0.1:9/0"},
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (burst.returncode, burst.stdout) == (1, "")
+    assert "Is RELAY_REDIS_URL right" in burst.stderr
+
+
 def test_a_burst_that_cannot_deliver_says_so(fleet: Fleet) -> None:
     fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", "status": 401}))
     fleet.record(patch(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Final
 
@@ -27,8 +27,10 @@ from workers.pace.pace import Pace
 #: What a proxy in front of Planhat answers where Planhat takes too long.
 _GATEWAY_GAVE_UP: Final = frozenset({408, 502, 504, 524})
 
-#: Makes `call()` and, until it has answered, `meanwhile()` again and again; that is False where nothing is left to do.
-MakesCall = Callable[[Callable[[], Answer], Callable[[], bool]], Answer]
+#: Does a little beside a call: seconds until there may be more to do, 0: at once; None: there is nothing left.
+Meanwhile = Callable[[], float | None]
+#: Makes `call()` and, until it has answered, `meanwhile()` again and again.
+MakesCall = Callable[[Callable[[], Answer], Meanwhile], Answer]
 
 
 class CallThread:
@@ -37,10 +39,14 @@ class CallThread:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "call")
 
-    def __call__(self, call: Callable[[], Answer], meanwhile: Callable[[], bool]) -> Answer:
+    def __call__(self, call: Callable[[], Answer], meanwhile: Meanwhile) -> Answer:
         answer = self._thread.submit(call)
-        while not answer.done() and meanwhile():
-            pass
+        while not answer.done():
+            wait_s = meanwhile()
+            if wait_s is None:
+                break
+            if wait_s:
+                wait((answer,), wait_s)
         return answer.result()
 
 
@@ -52,7 +58,7 @@ class Caller:
         self,
         upsert: Callable[[bytes, float], Answer],
         beside: MakesCall,
-        meanwhile: Callable[[], bool],
+        meanwhile: Meanwhile,
         *,
         pace: Pace,
         metrics: SharedMetrics,
@@ -86,11 +92,11 @@ class Caller:
         self._tell_pace(answer, status, state, items=len(rows), took_s=took_s, size=len(body))
         return answer
 
-    def _beside_it(self) -> bool:
+    def _beside_it(self) -> float | None:
         if self._share:
             share, self._share = self._share, None
             share()
-            return True
+            return 0.0
         return self._meanwhile()
 
     def _tell_pace(

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from relay.errors import NewerRecord, PlanhatError, PlanhatNotFound
 from relay.outbox.outbox import Outbox
 from relay.outbox.shared_metrics import SharedMetrics
-from relay.patch import Document
+from relay.patch import DESCRIPTION, Document
 from relay.telemetry import log
 from workers.flush.comparison import differences
 from workers.flush.fold import UNASKED, nudge
@@ -116,13 +116,17 @@ class Doubts:
 
 
 def has_all(document: Document, record: Mapping[str, Any]) -> bool:
-    """Tell whether `record` has everything that `document` says. More than that is a person's, and right."""
-    if differences(document.render(), record):
+    """Tell whether `record` has everything that `document` says. More than that is a person's, and right; but where something was
+    deleted, or forgotten here, it may be words of ours that are known no more: then it is to be the same."""
+    said = document.render()
+    if differences(said, record):
         return False
-    text = plain_document(str(record.get("description") or ""))
-    entries = document.registers.get("description", {}).get("append", {})
+    text = plain_document(str(record.get(DESCRIPTION) or ""))
+    entries = document.registers.get(DESCRIPTION, {}).get("append", {})
+    if document.based or not document.retracted.keys().isdisjoint(entries):
+        return text == plain_document(str(said.get(DESCRIPTION) or ""))
     return all(
-        plain_document(str(entry[3])) in text
+        plain_document(document.spellings(message, str(entry[3]))[0]) in text
         for message, entry in entries.items()
-        if message not in document.retracted and entry[3] not in (None, "")
+        if entry[3] not in (None, "")
     )

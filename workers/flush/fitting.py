@@ -86,11 +86,14 @@ class Fitting:
     # -- tags ------------------------------------------------------------------------------------------------
 
     def _fit_tags(self, tags: Any, one: Fit) -> None:
-        """Planhat knows tags by id: words are looked up in the tenant's list, and left out where it has none."""
+        """Planhat knows tags by id: words are looked up in the tenant's list, and left out where that lacks them. Where no list is
+        to be had, they go as they are: the API document calls tags strings."""
         words = [tag for tag in _listed(tags) if isinstance(tag, str)]
         if all(_ID.fullmatch(tag) for tag in words):
             return
-        known = self._catalogue.tags() or {}
+        known = self._catalogue.tags()
+        if known is None:
+            return
         folded = {name.casefold(): tag for name, tag in known.items()}
         ids = [tag if _ID.fullmatch(tag) else known.get(tag) or folded.get(tag.casefold()) for tag in words]
         one.changes["activityTags"] = list(dict.fromkeys(tag for tag in ids if tag)) or None

@@ -15,7 +15,7 @@ from relay.outbox.items import Item, Pending, State
 from relay.patch import Document, Patch, encode_memory
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
-from workers.flush.rebase import rebase
+from workers.flush.rebase import meets_unknown, rebase
 from workers.flush.standing import has_pieces
 
 HISTORY_ENTRIES: Final = 20
@@ -60,6 +60,8 @@ class FoldedItem:
     company_id: str = ""
     #: A call that carried it was cut off: Planhat may take it any time, also after a newer one.
     doubtful: bool = False
+    #: What Planhat has of it was read for this.
+    recalled: bool = False
 
     @classmethod
     def of(cls, item: Item, read: FoldedRead | None = None) -> FoldedItem:
@@ -67,11 +69,20 @@ class FoldedItem:
         written, ValueError, KeyError or TypeError for what no release of ours has."""
         document = stored_document(item)
         patches = [Patch.decode(pending.patch) for pending in item.pending]
+        nudged = any(is_nudge(pending.event_id) for pending in item.pending)
         # What happened before Redis was set back, and comes now, may be said again by its sender.
-        again = [patch for patch in patches if patch.version <= item.since_ms * 1000]
-        unsure = document.life != item.life or (len(again) > 0 and has_pieces(document))
+        again = [
+            patch
+            for patch in patches
+            if patch.version <= item.since_ms * 1000 and not is_nudge(patch.event_id)
+        ]
+        unsure = (
+            document.life != item.life
+            or (len(again) > 0 and has_pieces(document))
+            or meets_unknown(document, patches)
+        )
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
-        if doubtful or any(is_nudge(pending.event_id) for pending in item.pending):
+        if doubtful or nudged:
             document.sent_hash = UNKNOWN
         if unsure and read is not None:
             known = item.since_ms
@@ -86,6 +97,7 @@ class FoldedItem:
                     for patch, at_ms in accepted
                     if doubtful or at_ms <= known + _REPLACED_MS or patch.version <= known * 1000
                 ],
+                overtaken=nudged or item.doubted,
             )
             document.life = item.life
         for patch in patches:
@@ -94,7 +106,10 @@ class FoldedItem:
         json = canonical(fields)
         digest = content_hash(json)
         need: Need = "read" if unsure and read is None else _need(document, fields, digest)
-        return cls(item, document, patches, fields, json, digest, need, document.company_id, doubtful)
+        recalled = unsure and read is not None
+        return cls(
+            item, document, patches, fields, json, digest, need, document.company_id, doubtful, recalled
+        )
 
     def whole(self) -> Document:
         return self.document
@@ -162,6 +177,7 @@ class FoldedItem:
             self.doubtful,
             unasked,
             (len(_listed(sent, "users")), len(_listed(sent, "endusers")), len(_listed(sent, "activityTags"))),
+            self.recalled,
         )
 
 
@@ -189,6 +205,8 @@ class OutgoingItem:
     unasked: bool = False
     #: How many users, endusers and tags went with it.
     counts: tuple[int, int, int] = (0, 0, 0)
+    #: What Planhat has of it was read for this.
+    recalled: bool = False
 
     def whole(self) -> Document:
         """Return the folded document, with its memory as it was before this delivery."""

@@ -7,58 +7,28 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from relay.config import Config
 from relay.outbox.delivery import CallPermit, DeliveryState
-from relay.outbox.outbox import Outbox
-from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.outcomes import Hold, Refused
-from relay.planhat.report import Answer
 from relay.planhat.resolve import Resolution
 from relay.telemetry import log
-from workers.flush.address import Addressing
-from workers.flush.call import Caller, MakesCall
+from workers.flush.ahead import Ahead
+from workers.flush.call import Caller
 from workers.flush.fold import OutgoingItem
 from workers.flush.lane import Lane
-from workers.flush.prepare import Enriches, Preparation, Recalls
-from workers.flush.settle import Settlements, hand_back
+from workers.flush.prepare import PART, Preparation
+from workers.flush.settle import hand_back
 from workers.flush.step import Permission, Situation, Step, next_step
-from workers.flush.verdicts import ReadsBack, Verdicts
-from workers.pace.pace import Limits, Pace
+from workers.flush.tools import Tools
+from workers.flush.verdicts import Verdicts
+from workers.pace.pace import Limits
 
 #: No further call of a batch begins later than this into the job: RQ ends a job at 180 s, and one call may take 60.
 LAST_CALL_S: Final = 100.0
 _LOOK_AGAIN_S: Final = 0.1
-
-
-class Bells(Protocol):
-    def ring_flush(self, generation: int) -> bool: ...
-
-
-@dataclass(slots=True)
-class Tools:
-    """What a process's flush jobs work with, one after the other. None of it is changed by a job but what pace and
-    metrics learn. `upsert(body, timeout_s)` makes the call; `stopping()` is True once the process is to end, `overdue()`
-    once it should have ended."""
-
-    config: Config
-    outbox: Outbox
-    pace: Pace
-    settling: Settlements
-    addressing: Addressing
-    upsert: Callable[[bytes, float], Answer]
-    bell: Bells
-    metrics: SharedMetrics
-    reader: ReadsBack | None
-    enricher: Enriches | None
-    recall: Recalls | None
-    beside: MakesCall
-    stopping: Callable[[], bool]
-    overdue: Callable[[], bool]
-    slice_s: float
-    gather_s: float
-    clock: Callable[[], float]
+#: Calls were plentiful so short a time ago: one more is counted while it is made, and not before.
+_FRESH_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -71,6 +41,8 @@ class _Round:
     permission: Permission | None = None
     limits: Limits | None = None
     linger_s: float = 0.0
+    asked_at: float = 0.0
+    claim_begun: bool = False
     filled: bool = False
     found: bool = False
 
@@ -107,8 +79,10 @@ class Job:
         #: Calls were plentiful when it was last asked, and what a call might carry then.
         self._plentiful = False
         self._limits: Limits | None = None
-        #: Makes a part of the next batch ready. None: it is not to be made ahead.
-        self._ahead: Callable[[], bool] | None = None
+        #: What Redis says to a call that was counted while it was made, until it is heard.
+        self._counted: Callable[[], object] | None = None
+        #: Makes the next batch ready. None: it is not to be made ahead.
+        self._ahead: Ahead | None = None
 
     @property
     def claimed(self) -> int:
@@ -128,7 +102,9 @@ class Job:
                     self._ask(here)
                 case Step.LINGER:
                     self._verdicts.finish()
-                    if self._pace.pause_s(here.linger_s):
+                    assert here.permit
+                    if self._pace.pause_s(here.linger_s) or here.permit.wait_ms > here.linger_s * 1000:
+                        # No call may be made yet: what is due is claimed when one may, or it would leave without what comes.
                         here = self._new_round()
                     else:
                         here.permission = Permission.GRANTED
@@ -168,6 +144,7 @@ class Job:
         return Situation(
             stopping=self._tools.stopping(),
             lane_lost=self._lane.lost,
+            let_go=self._lane.let_go_of,
             late=here.late,
             final_call_made=self._final_call_made,
             ready=len(self._preparation),
@@ -182,7 +159,15 @@ class Job:
     def _ask(self, here: _Round) -> None:
         # Where a batch is ready one question is enough: whether it may go, and that it goes.
         seize = self._plentiful and self._limits is not None and self._batch_ready(self._limits)
-        permit, now_ms = self._pace.permit(seize=seize), self._tools.outbox.about_ms()
+        here.asked_at = self._tools.clock()
+        asked = self._pace.begin_permit(self._tools.outbox.lane.begin, seize=seize)
+        if self._plentiful and self._limits is not None and not here.late:
+            # The answer will hardly be another than the last: what is due is claimed in the same step.
+            here.claim_begun = True
+            self._preparation.begin()
+            self._preparation.ask(self._limits)
+        permit, now_ms = asked(), self._tools.outbox.about_ms()
+        self._hear_count()
         here.permit, here.linger_s = permit, self._pace.linger_s(permit)
         self._plentiful = permit.state.state == "open" and not (
             permit.spent or permit.scarce or here.linger_s
@@ -204,7 +189,8 @@ class Job:
         patience_s = LAST_CALL_S if here.permit.scarce else self._tools.gather_s
         here.filled = True
         preparation = self._preparation
-        preparation.begin()
+        if not here.claim_begun:
+            preparation.begin()
         while not self._enough(patience_s) and preparation.step(here.limits):
             if len(self._verdicts) and preparation.between_parts:
                 self._verdicts.step()
@@ -223,6 +209,7 @@ class Job:
         self._verdicts.settle(self._preparation.put_away())
         self._pace.save()
         self._verdicts.finish()
+        self._hear_count()
         if self._lane.lost:
             return
         if hand_over:
@@ -247,35 +234,34 @@ class Job:
 
     # -- beside a call ---------------------------------------------------------------------------------------
 
-    def _meanwhile(self) -> bool:
-        """A little of what can be done while a call is under way. False: there is nothing."""
+    def _meanwhile(self) -> float | None:
+        """A little of what can be done while a call is under way: as `Meanwhile` says."""
         self._pace.save()
-        if self._ahead is not None and self._ahead():
-            return True
+        wait_s = self._ahead.step() if self._ahead else None
+        if wait_s == 0.0:
+            return wait_s
         if len(self._verdicts):
             self._verdicts.step()
-            return True
+            return 0.0
         self._tools.outbox.lane.push()
-        return False
+        self._tools.metrics.flush(force=False)
+        return wait_s
 
-    def _make_ahead(self, state: DeliveryState, limits: Limits) -> Callable[[], bool] | None:
-        """Makes the next batch ready, but only where more than one is due already: else what comes while the call is
-        under way would wait for the call after the next."""
-        preparation = self._preparation
-        if preparation.dry or state.state != "open" or self._late():
+    def _make_ahead(self, state: DeliveryState, limits: Limits, carried: int) -> Ahead | None:
+        """What makes the next batch ready beside a call with `carried` items."""
+        looking = self._tools.looking
+        look = self._plentiful and carried >= looking.from_items
+        if (self._preparation.dry and not look) or state.state != "open" or self._late():
             return None
-        # The next call may be allowed more than this one, as size is learned: what is there by then is what it carries.
-        limits = Limits(min(self._tools.config.planhat.batch.max_items, 2 * limits.items), limits.bytes)
-
-        def step() -> bool:
-            if self._tools.stopping():
-                return False
-            if len(self._verdicts) and preparation.between_parts:
-                # In turns, a part each: what is folded is our time, what is settled is Redis's.
-                self._verdicts.step()
-            return preparation.step(limits)
-
-        return step
+        return Ahead(
+            self._preparation,
+            self._verdicts,
+            # The next call may be allowed more than this one, as size is learned: what is there by then is what it carries.
+            Limits(min(self._tools.config.planhat.batch.max_items, 2 * limits.items), limits.bytes),
+            look_apart_s=looking.apart_s(self._pace.sizes.curve.took_s(carried)) if look else None,
+            stopping=self._tools.stopping,
+            clock=self._tools.clock,
+        )
 
     # -- one batch -------------------------------------------------------------------------------------------
 
@@ -289,12 +275,12 @@ class Job:
         self._final_call_made = here.late
         piece, state = self._preparation.take(here.limits), here.permit.state
         self._taken_at = self._tools.clock()
-        if self._over() if here.permit.taken else not self._may_call():
+        if not self._may_make(here):
             self._verdicts.settle([hand_back(outgoing.item) for outgoing in piece])
             return
         self._batches += 1
         self._tools.metrics.observe("relay_batch_items", {}, len(piece))
-        self._ahead = self._make_ahead(state, here.limits)
+        self._ahead = self._make_ahead(state, here.limits, len(piece))
         refused = self._resolve(piece, state, last=False)
         self._ahead = None
         if refused:
@@ -303,8 +289,9 @@ class Job:
                 self._resolve([outgoing.by_external_id() for outgoing in refused], state, last=True)
             else:
                 self._verdicts.settle([hand_back(outgoing.item) for outgoing in refused])
-        if self._preparation.dry and not len(self._preparation):
-            self._verdicts.finish()
+        if self._preparation.all_had and (not len(self._preparation) or len(piece) <= PART):
+            # Before the next claim, which may find more of these; both are one step for Redis.
+            self._verdicts.begin_finish()
 
     def _resolve(
         self, piece: Sequence[OutgoingItem], state: DeliveryState, *, last: bool
@@ -317,6 +304,7 @@ class Job:
             [outgoing.row for outgoing in piece],
             partial(self._caller.call, state=state, batch=batch),
             stop=lambda: not self._may_call(),
+            forbidden_before=last or all(map(_forbidden_before, piece)),
         )
         counts = Counter(delivered=0, unchanged=0, refused=0, postponed=0)
         for news in resolution.run():
@@ -356,6 +344,24 @@ class Job:
 
     # -- whether another call may be made --------------------------------------------------------------------
 
+    def _may_make(self, here: _Round) -> bool:
+        """A batch's first call. Where calls were plentiful a moment ago it is counted while it is made: Redis writes that to disk,
+        and Planhat would wait for it."""
+        assert here.permit
+        if here.permit.taken:
+            return not self._over()
+        if not self._plentiful or self._tools.clock() - here.asked_at > _FRESH_S:
+            return self._may_call()
+        if self._over():
+            return False
+        self._counted = self._pace.begin_call(self._tools.outbox.lane.begin)
+        return True
+
+    def _hear_count(self) -> None:
+        counted, self._counted = self._counted, None
+        if counted:
+            counted()
+
     def _may_call(self) -> bool:
         """A place in the fleet's minute is taken: a call must follow. False: stop here."""
         if self._over():
@@ -371,5 +377,12 @@ class Job:
         )
 
     def _hold(self, hold: Hold) -> None:
+        self._plentiful = False
         until_ms = self._pace.hold(hold)
         log("delivery.held", level=logging.WARNING, kind=hold.kind, reason=hold.reason, until_ms=until_ms)
+
+
+def _forbidden_before(outgoing: OutgoingItem) -> bool:
+    """Tell whether Planhat's last verdict on it was a 403 of its own: a total 403 is none, and leaves nothing here."""
+    refused = (entry for entry in reversed(outgoing.history) if entry["what"] == "refused")
+    return bool(outgoing.item.refusals) and next(refused, {"status": None})["status"] == 403

@@ -104,6 +104,11 @@ class Lane:
         self._claimed.update((item.external_id, item) for item in claim.items)
 
     @property
+    def let_go_of(self) -> bool:
+        """Whether nothing was due, so that the lane is nobody's now."""
+        return not self._owning
+
+    @property
     def has_claims(self) -> bool:
         """Whether anything claimed is unsettled."""
         return bool(self._claimed)

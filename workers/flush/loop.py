@@ -28,12 +28,14 @@ from relay.outbox.shared_metrics import SharedMetrics
 from relay.planhat.report import Answer
 from workers.companies.directory import CompanyDirectory
 from workers.flush.address import Addressing
+from workers.flush.ahead import Looking
 from workers.flush.call import CallThread, MakesCall
 from workers.flush.fitting import Fitting
-from workers.flush.job import Bells, Job, Tools
+from workers.flush.job import Job
 from workers.flush.lane import Lane
 from workers.flush.prepare import Enriches, Recalls
 from workers.flush.settle import NotesSettled, Settlements
+from workers.flush.tools import Bells, Tools
 from workers.flush.verdicts import ReadsBack
 from workers.pace.pace import Pace
 
@@ -42,6 +44,7 @@ SLICE_S: Final = 15.0
 #: While calls are plentiful none waits for a full batch much longer than this after the one before: Planhat would have
 #: nothing to do meanwhile. A call costs the worker 5 ms beside its items.
 GATHER_S: Final = 0.15
+LOOKING: Final = Looking()
 
 
 class Looks(Protocol):
@@ -75,8 +78,9 @@ class Flush:
         chance: Random | None = None,
         slice_s: float = SLICE_S,
         gather_s: float = GATHER_S,
+        looking: Looking = LOOKING,
         clock: Callable[[], float] = time.monotonic,
-        watch: Callable[[], None] = lambda: None,
+        watch: Callable[[], object] = lambda: None,
         doubts: Looks | None = None,
         give_way: Callable[[], object] = lambda: None,
         traces: NotesSettled | None = None,
@@ -102,6 +106,7 @@ class Flush:
             overdue=overdue,
             slice_s=slice_s,
             gather_s=gather_s,
+            looking=looking,
             clock=clock,
         )
 
@@ -112,7 +117,7 @@ class Flush:
         if tools.outbox.lane.pipe:
             # A job that was cut off may have left answers there; its items are due again after their lease.
             tools.outbox.lane.pipe.reset()
-        owned = tools.outbox.lane.begin(generation)
+        owned = tools.outbox.lane.take(generation)
         if not owned:
             return 0
         with Lane(

@@ -67,7 +67,6 @@ class Preparation:
         self.suspects: list[Item] = []
         self.hold: Hold | None = None
         self.claimed = 0
-        #: The last claim got less than it asked for.
         self._all_had = False
         #: Of the part at hand: what is to be folded, what is folded, what needs no call.
         self._unfolded: deque[Item] = deque()
@@ -99,8 +98,13 @@ class Preparation:
         return len(self._outgoing_items) >= limits.items or self._size >= limits.bytes
 
     @property
+    def all_had(self) -> bool:
+        """The last claim got less than it asked for."""
+        return self._all_had
+
+    @property
     def dry(self) -> bool:
-        """Nothing more is due than what is here."""
+        """Nothing more is due than what is here, and all of it is ready."""
         return self._all_had and not self._unfolded
 
     @property
@@ -117,6 +121,14 @@ class Preparation:
         self._all_had = self._caught_up = False
         self._asked_before = len(self._asked)
 
+    def ask(self, limits: Limits) -> None:
+        """Ask for the first part, if none is on its way. Where nothing is at hand this waits for the answer."""
+        if not self._asked and not self._unfolded and self._wanting(limits):
+            self._ask(limits, 0, 0)
+
+    def _wanting(self, limits: Limits) -> bool:
+        return not (self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits))
+
     def step(self, limits: Limits) -> bool:
         """Do a little of a part: it is claimed, folded `FOLDED_AT_ONCE` by `FOLDED_AT_ONCE`, and ends among the outgoing items. False:
         there is enough, or no more to be had now."""
@@ -124,7 +136,7 @@ class Preparation:
             self._fold()
             return True
         if not self._asked:
-            if self._all_had or self.hold or self.suspects or self._lane.lost or self.full(limits):
+            if not self._wanting(limits):
                 return False
             self._ask(limits, 0, 0)
         claim = self._asked.popleft()[2]()

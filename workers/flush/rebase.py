@@ -34,10 +34,12 @@ def rebase(
     record: Mapping[str, Any] | None,
     *,
     repeated: Sequence[Patch] = (),
+    overtaken: bool = False,
 ) -> Document:
     """Return `document` (as it was stored, or empty; it is changed) with `before` taken in and `record` as its base. `record` None:
     Planhat has no such conversation, and it begins anew. `coming` is to be absorbed by whoever asks; of that, `repeated`
-    may stand there already: a call that was cut off may have brought it, or its sender says again what was forgotten."""
+    may stand there already: a call that was cut off may have brought it, or its sender says again what was forgotten.
+    `overtaken`: an older call may have taken effect last, so that what `document` says and is not there is still to be."""
     stored = {name: dict(ways.get("append", {})) for name, ways in document.registers.items()}
     older = _known_values(document, before)
     fold(document, before)
@@ -45,6 +47,7 @@ def rebase(
         # Looked for in the text as well: it is not to stand there twice.
         fold(document, [_appended(patch) for patch in repeated if patch.action == "upsert"])
     document.sent_hash = ""
+    document.based = record is not None
     if record is None:
         document.planhat_id = ""
         return document
@@ -53,22 +56,25 @@ def rebase(
     document.company_id = document.company_id or str(record.get("companyId") or "")
     stands = _fields(record)
     stand_ins = _stand_ins(document, coming)
+    repeats = _single_values(repeated)
     for name, way in _touched(document, coming):
         standing = stands.get(name)
         if way == "append":
             # Also where nothing stands: what was delivered and is gone was taken out since.
-            align_appended(document, name, standing, stored.get(name, {}), retracted, coming)
+            align_appended(
+                document, name, standing, stored.get(name, {}), retracted, coming, overtaken=overtaken
+            )
             continue
         if standing in (None, "", []):
             continue
         ways = document.registers.setdefault(name, {})
         if way == "replace":
-            if way in ways and standing in older.get(name, ()) and standing != ways[way][3]:
+            if way in ways and (overtaken or (standing in older.get(name, ()) and standing != ways[way][3])):
                 continue
             version, revision = (ways[way][0], ways[way][2]) if way in ways else (0, 0)
             ways[way] = [version, STANDING, revision, standing]
         elif way == "first":
-            if standing in older.get(name, ()):
+            if standing in older.get(name, ()) or standing in repeats.get(name, ()):
                 # Ours, and known: what is earlier still comes before it, as ever.
                 continue
             if not any(standing in stand_ins.get((name, other), ()) for other in STAND_INS):
@@ -84,16 +90,33 @@ def rebase(
     return document
 
 
+def meets_unknown(document: Document, coming: Sequence[Patch]) -> bool:
+    """Tell whether `coming` would overwrite what nobody has looked at: a field, or a way of it, that was not among what was read."""
+    return document.based and any(
+        way != "replace" and way not in document.registers.get(name, ())
+        for patch in coming
+        for name, (way, _) in patch.fields.items()
+    )
+
+
 def _known_values(document: Document, before: Sequence[Patch]) -> dict[str, list[Any]]:
     """By field, what it was or would have been, as far as is known: where that still stands, the newest was not delivered."""
     known = {name: [value] for name, value in _fields(document.render()).items()}
     for name, ways in document.registers.items():
         known.setdefault(name, []).extend(register[3] for way, register in ways.items() if way in _SINGLE)
-    for patch in before:
+    for name, values in _single_values(before).items():
+        known.setdefault(name, []).extend(values)
+    return known
+
+
+def _single_values(patches: Sequence[Patch]) -> dict[str, list[Any]]:
+    """By field, each value that would be the only one of it."""
+    values: dict[str, list[Any]] = {}
+    for patch in patches:
         for name, (way, value) in patch.fields.items():
             if way in _SINGLE:
-                known.setdefault(name, []).append(value)
-    return known
+                values.setdefault(name, []).append(value)
+    return values
 
 
 def _appended(patch: Patch) -> Patch:

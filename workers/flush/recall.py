@@ -45,7 +45,9 @@ class Recall:
         self._call = call
         self._gap_ms = gap_ms
         self._metrics = metrics
-        #: When the next one in the line may be read.
+        #: How many may be read at once, and since when that is so.
+        self._left, self._left_ms = float(READS_PER_PART), 0
+        #: The turn of the last one that was sent back.
         self._slot_ms = 0.0
 
     def read(
@@ -56,7 +58,7 @@ class Recall:
         settlements: list[Settlement] = []
         hold: Hold | None = None
         for number, folded in enumerate(items):
-            if hold or number >= READS_PER_PART or not self._call():
+            if hold or number >= READS_PER_PART or not self._may_read(now_ms) or not self._call():
                 settlements.append(hand_back(folded.item, 0 if hold else self._turn_ms(now_ms)))
                 continue
             try:
@@ -89,8 +91,21 @@ class Recall:
             return record
         return None
 
+    def _may_read(self, now_ms: int) -> bool:
+        """Take one of the readings that there is time for: half the budget's worth, as many at once as a part has."""
+        # A clock that went back gives nothing.
+        earned = max(0, now_ms - self._left_ms) / self._gap_ms()
+        self._left, self._left_ms = min(READS_PER_PART, self._left + earned), now_ms
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
     def _turn_ms(self, now_ms: int) -> int:
+        """Spread evenly: turns that ran on ahead would end with all of them at the same moment."""
         self._slot_ms = max(self._slot_ms, now_ms) + self._gap_ms()
+        if self._slot_ms > now_ms + _LOOK_AGAIN_MS:
+            self._slot_ms = now_ms + self._gap_ms()
         return int(min(self._slot_ms, now_ms + _LOOK_AGAIN_MS))
 
     def _count(self, status: str) -> None:

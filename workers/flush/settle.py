@@ -123,7 +123,9 @@ class Settlements:
 
     def _look_ms(self, outgoing: OutgoingItem, now_ms: int) -> int:
         """When it is to be looked at again: once a call that was cut off is quiet, or somebody can be looked up; 0: not."""
-        if outgoing.doubtful:
+        # A call that was under way when Redis was set back is unknown here, and may have taken effect after the reading.
+        lately = outgoing.recalled and now_ms - outgoing.item.since_ms < self._look_again_ms
+        if outgoing.doubtful or lately:
             return now_ms + self._look_again_ms
         # Spread: of many that nobody could look up at once, a minute's budget has room for some.
         return now_ms + int(ASK_AGAIN_MS * (1 + 9 * self._chance.random())) if outgoing.unasked else 0

@@ -6,6 +6,7 @@ An entry is found by its words, whole and in order. What is deleted and still st
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from html import unescape
 from typing import Any, Final
@@ -29,10 +30,12 @@ def align_appended(
     stored: Mapping[str, Any],
     retracted: set[str],
     coming: Sequence[Patch],
+    *,
+    overtaken: bool = False,
 ) -> None:
     """Brings the entries of `document`'s text `name` in line with `standing`, what Planhat has of it; also where that is nothing:
     what was delivered and is gone was taken out since. `stored`: its entries as they were stored; `retracted`: messages that
-    are deleted, also by what comes."""
+    are deleted, also by what comes; `overtaken`: what is not there may have been taken out by an older call of ours."""
     entries = document.registers.setdefault(name, {}).setdefault("append", {})
     for piece in [message for message in entries if STANDING in message]:
         # Found anew: one of them may be what an event says again.
@@ -41,7 +44,8 @@ def align_appended(
     text = Blocks(str(standing or "")) if name == DESCRIPTION else Lines(str(standing or ""))
     said = _said(name, coming)
     waiting = {message: [patch.fields[name][1] for patch in patches] for message, patches in said.items()}
-    _align(document, entries, stored, text, _deleted(name, retracted, stored, said), waiting)
+    deleted = _deleted(name, retracted, stored, said)
+    _align(document, entries, stored, text, deleted, waiting, overtaken=overtaken)
 
 
 def has_pieces(document: Document) -> bool:
@@ -81,9 +85,14 @@ class Lines:
         self.text = text
 
     def find(self, words: str, at: int) -> tuple[int, int] | None:
-        """Return where an entry stands, not before `at`."""
+        """Return where an entry stands, whole lines, not before `at`."""
         start = self.text.find(words, at)
-        return (start, start + len(words)) if start >= 0 else None
+        while start >= 0:
+            end = start + len(words)
+            if self.text[start - 1 : start] in ("", "\n") and self.text[end : end + 1] in ("", "\n"):
+                return start, end
+            start = self.text.find(words, start + 1)
+        return None
 
     def piece(self, start: int, end: int) -> str:
         """Return what stands between two entries, "" for nothing."""
@@ -122,21 +131,32 @@ def _align(
     text: Lines,
     deleted: Sequence[_Spoken],
     waiting: Mapping[str, Sequence[Any]],
+    *,
+    overtaken: bool,
 ) -> None:
     """Finds `entries` in `text`, in order; what is between them becomes pieces, but for what is `deleted`. An entry that was
     `stored`, hence delivered, and is not found was taken out since: what stands speaks. One that may not have been delivered
     yet stays."""
     gone = {message for (_, message), _ in deleted}
+    deleted = [(one, _spelt(document, one[1], *words)) for one, words in deleted]
     live = [
         # In its newest words or in those that were delivered before, be it since Redis was set back.
         (
             (entry[4], message),
-            _words(entry[3], stored[message][3] if message in stored else "", *waiting.get(message, ())),
+            _spelt(
+                document,
+                message,
+                entry[3],
+                stored[message][3] if message in stored else "",
+                *waiting.get(message, ()),
+            ),
         )
         for message, entry in entries.items()
         if message not in document.retracted and message not in gone and entry[3] not in (None, "")
     ]
-    found = _places(text, live, deleted)
+    ordered = _places(text, live, deleted)
+    more = _elsewhere(text, [*live, *deleted], ordered)
+    found = {*ordered, *(message for _, _, message in more)}
     whole, nothing = plain_document(text.text), not any(one in found for (_, one), _ in live)
     for (_, message), words in live:
         if message in found:
@@ -144,15 +164,17 @@ def _align(
         # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
         # the text was rewritten it may be there in other spelling.
         said = plain_document(words[0])
-        if message in stored or (nothing and said and said in whole):
+        if (message in stored and not overtaken) or (nothing and said and said in whole):
             del entries[message]
     number, at, key = 0, 0, ("", "")
-    for one, _ in sorted([*live, *deleted]):
-        if one[1] in found:
-            start, end = found[one[1]]
-            number += _piece(document, entries, text.piece(at, start), key, number)
-            # What is deleted is no place to stand behind.
-            at, key = end, key if one[1] in gone else one
+    behind = {message: (time, message) for (time, message), _ in live}
+    spans = [*((start, end, message) for message, (start, end) in ordered.items()), *more]
+    for start, end, message in sorted(spans):
+        number += _piece(document, entries, text.piece(at, start), key, number)
+        at = end
+        # What is deleted is no place to stand behind, nor is what goes back to its own.
+        if message in behind and ordered.get(message) == (start, end):
+            key = behind[message]
     _piece(document, entries, text.piece(at, len(text.text)), key, number)
 
 
@@ -186,6 +208,39 @@ def _in_order(text: Lines, said: Sequence[_Spoken], at: int = 0) -> dict[str, tu
     return found
 
 
+def _elsewhere(
+    text: Lines, said: Sequence[_Spoken], found: Mapping[str, tuple[int, int]]
+) -> list[tuple[int, int, str]]:
+    """Where words of a message stand that were not found in order, (start, end, message). A piece stands whole, behind the entry
+    before it: what belongs between its words, and came later, stands behind them. And of a message that was edited, its words
+    from before may stand there beside those from after."""
+    taken, more = sorted(found.values()), []
+    for (_, message), words in sorted(said):
+        for one in words:
+            if message in found and text.find(one, found[message][0]) == found[message]:
+                continue
+            if place := _find_free(text, one, taken):
+                more.append((*place, message))
+                insort(taken, place)
+    return more
+
+
+def _find_free(text: Lines, words: str, taken: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """Return where `words` stand and no other entry does; `taken` is in order."""
+    place = text.find(words, 0)
+    while place is not None:
+        number = bisect_left(taken, (place[1], 0))
+        if not number or taken[number - 1][1] <= place[0]:
+            return place
+        place = text.find(words, taken[number - 1][1])
+    return None
+
+
+def _spelt(document: Document, message: str, *texts: Any) -> list[str]:
+    """In which words a message's entry may stand there."""
+    return [spelling for text in _words(*texts) for spelling in document.spellings(message, text)]
+
+
 def _words(*texts: Any) -> list[str]:
     return list(dict.fromkeys(str(text) for text in texts if text not in (None, "")))
 
@@ -197,7 +252,7 @@ def _piece(
     if not text:
         return 0
     time, message = after
-    name = f"{message}{STANDING}{number}"
+    name = f"{message}{STANDING}{number:04d}"
     entries[name] = [0, STANDING, 0, text, time]
     # Something is left of the conversation, whatever is retracted.
     document.messages[name] = 1

@@ -50,7 +50,7 @@ class Situation:
     """What is known in a round.
 
     `late`: the slice was over when the round began. `final_call_made`: the call that a late slice may still make is made.
-    `ready`: outgoing items at hand. `suspects`: items to be sent alone, not yet made ready. `permission` None: not asked.
+    `let_go`: a claim found nothing due, so that the lane is nobody's. `ready`: outgoing items at hand. `suspects`: items to be sent alone, not yet made ready. `permission` None: not asked.
     `filled`: FILL was done. `found`: this round claimed something. `unsettled`: verdicts are left.
     """
 
@@ -58,6 +58,7 @@ class Situation:
     lane_lost: bool = False
     late: bool = False
     final_call_made: bool = False
+    let_go: bool = False
     ready: int = 0
     suspects: int = 0
     permission: Permission | None = None
@@ -70,6 +71,8 @@ class Situation:
 def next_step(now: Situation) -> Step:
     """Decides what the drain does next. Total: every situation has one step."""
     if now.stopping or now.lane_lost:
+        return Step.GIVE_BACK
+    if now.let_go and not (now.ready or now.suspects or now.unsettled):
         return Step.GIVE_BACK
     if now.permission is None:
         # What is ready when the slice ends goes with one more call; what that has no room for goes back.

@@ -55,10 +55,14 @@ class Verdicts:
         while self._left and next(self._left[0], _DONE) is _DONE:
             self._left.popleft()
 
-    def finish(self) -> None:
-        """Settles all, and waits until Redis has said so. Raises OutboxUnavailable."""
+    def begin_finish(self) -> None:
+        """Settles all, and does not wait for what Redis says."""
         while self._left:
             self.step()
+
+    def finish(self) -> None:
+        """Settles all, and waits until Redis has said so. Raises OutboxUnavailable."""
+        self.begin_finish()
         while self._unanswered:
             self._hear()
 

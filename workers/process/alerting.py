@@ -65,13 +65,20 @@ class Alerting(threading.Thread):
 
     def _round(self) -> None:
         self._read_config()
+        # Lanes behind one connection are away together; those of another node of a cluster go on.
+        away: set[int] = set()
         for desk in self._desks.values():
             if desk.config.alerts is None:
                 return
-            desk.look(self._damaged(desk.config))
-            while not self._stopping.is_set() and desk.send():
-                pass
-            desk.metrics.flush()
+            if id(desk.outbox.redis) in away:
+                continue
+            try:
+                desk.look(self._damaged(desk.config))
+                while not self._stopping.is_set() and desk.send():
+                    pass
+                desk.metrics.flush()
+            except OutboxUnavailable:
+                away.add(id(desk.outbox.redis))
 
     def _damaged(self, config: Config) -> list[str]:
         found = [*self._settings.problems(), *secret_problems(config.secrets)]

@@ -11,6 +11,7 @@ from typing import Final
 
 from relay.errors import NotOurs, OutboxUnavailable
 from relay.outbox import keys
+from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis
 from workers.dead_jobs import post_dead_letters
@@ -23,16 +24,33 @@ from workers.process.stopping import STOPPING
 _PATIENCE_S: Final = 6.0
 
 
-def burst() -> int:
-    """Delivers what is due in every lane, in this process, and ends. 1 where something due could not be delivered."""
+def burst(redis_url: str) -> int:
+    """Delivers what is due in every lane, in this process, and ends. 1 where something due could not be delivered. Raises
+    OutboxUnavailable."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
+    _find_redis(redis_url)
     context = worker_context()
     if context.alone:
         context.only.require_own_lane()
         return _burst(context.only, "")
     with ThreadPoolExecutor(LANES_AT_ONCE, "lane") as threads:
         return max(threads.map(partial(_burst_one, context), context.config.lane_names))
+
+
+def _find_redis(url: str) -> None:
+    """Waits a little for Redis: whoever asks for one burst is there to hear that it is away, unlike the workers, which outlive
+    that. Raises OutboxUnavailable."""
+    deadline = time.monotonic() + _PATIENCE_S
+    with connect(url) as client:
+        while True:
+            try:
+                with reaching_redis():
+                    client.ping()
+                return
+            except OutboxUnavailable:
+                if time.monotonic() > deadline or STOPPING.wait(0.5):
+                    raise
 
 
 def _burst_one(context: WorkerContext, name: str) -> int:

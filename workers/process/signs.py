@@ -53,6 +53,11 @@ class Signs:
         except OutboxUnavailable:
             return
 
+    def again(self) -> None:
+        """Give a sign now: Redis has forgotten the one before."""
+        self._given_at = float("-inf")
+        self.asked()
+
     def good_for(self, seconds: float) -> None:
         """Set the file's time to when this sign is overdue."""
         if self._file is None:

@@ -59,6 +59,7 @@ class RelayWorker(SimpleWorker):
             # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
             self.connection.delete(self.key)
             self.register_birth()  # type: ignore[no-untyped-call]
+            self.signs.again()
             log("worker.registered_again", level=logging.WARNING, name=self.name)
         super().heartbeat(timeout, pipeline)
 
@@ -148,6 +149,9 @@ def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
         log_job_description=False,
     )
     worker.signs = signs
+    with suppress(RedisError, OSError):
+        # Its own, from before Redis was full, or of a container that had its name: RQ would refuse to begin.
+        connection.delete(worker.key)
     try:
         worker.work(logging_level="WARNING", with_scheduler=False)
     except RedisError as error:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from relay.config import Alerts, Config
+from relay.lane_name import token_place
 from relay.operations.dead.causes import cause_id, marks_of
 from relay.operations.dead.counts import DeadCounts
 from relay.operations.differences import difference_told, list_differences
+from relay.operations.lanes import lane_option
+from relay.operations.left_lanes import left_lanes
 from relay.operations.moments import iso
 from relay.operations.stats import SET_BACK_TOLD_MS
 from relay.outbox.causes import cause_digest
@@ -18,7 +21,7 @@ from relay.outbox.delivery import Delivery
 from relay.outbox.epoch import read_life
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import delivering, read_processes
+from relay.outbox.processes import Process, delivering, lane_refused, read_processes
 
 #: Differences at Planhat that are told by themselves; more are counted.
 _DIFFERENCES: Final = 20
@@ -49,32 +52,37 @@ def look_for_trouble(
     alerts = config.alerts
     if alerts is None:
         return {}
-    first = not config.lanes or outbox.lane_name == config.lane_names[0]
+    lane, option = outbox.lane_name, lane_option(outbox.lane_name, config)
+    #: Where the lane's token is written.
+    place = token_place(lane)
+    first = lane == config.lane_names[0]
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
+    processes = read_processes(outbox, now_ms=now_ms)
     if "blocked" in alerts.about:
-        found += _blocked(delivery)
+        found += _refused(lane_refused(processes, lane, now_ms=now_ms))
+        found += _blocked(delivery, place)
     if "waiting" in alerts.about:
-        found += _waiting(outbox, delivery, alerts, now_ms)
+        found += _waiting(outbox, delivery, alerts, option, now_ms)
     if "new_cause" in alerts.about:
-        found += _causes(outbox, causes, now_ms)
+        found += _causes(outbox, causes, option, now_ms)
     if "damage" in alerts.about:
         found += _damage(outbox, now_ms)
     if "token" in alerts.about:
-        found += _token(config.for_lane(outbox.lane_name).planhat.token_expires, alerts, now_ms)
+        found += _token(config.for_lane(lane).planhat.token_expires, alerts, place, now_ms)
     if config.lanes:
-        found = [
-            replace(condition, title=f"Lane {outbox.lane_name}: {condition.title}") for condition in found
-        ]
+        found = [replace(condition, title=f"Lane {lane}: {condition.title}") for condition in found]
     if first:
-        found += _of_the_installation(outbox, alerts, damaged, now_ms)
+        found += _of_the_installation(outbox, alerts, damaged, processes, now_ms)
+        if "waiting" in alerts.about:
+            found += _left(outbox, config.lane_names)
     return {condition.name: condition for condition in found}
 
 
 def _of_the_installation(
-    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], now_ms: int
+    outbox: Outbox, alerts: Alerts, damaged: Sequence[str], processes: Sequence[Process], now_ms: int
 ) -> Iterator[Condition]:
-    silent = delivering(outbox, read_processes(outbox, now_ms=now_ms), now_ms=now_ms).sentence(now_ms)
+    silent = delivering(outbox, processes, now_ms=now_ms).sentence(now_ms)
     if silent and "blocked" in alerts.about:
         yield Condition("workers", "blocked", "Nothing is delivered: no flush worker", f"{silent}.")
     for sentence in damaged if "damage" in alerts.about else ():
@@ -83,7 +91,26 @@ def _of_the_installation(
         )
 
 
-def _blocked(delivery: Delivery) -> Iterator[Condition]:
+def _left(outbox: Outbox, lanes: Sequence[str]) -> Iterator[Condition]:
+    for left in left_lanes(outbox.home, lanes):
+        if not left.pending:
+            continue
+        title = f"Lane {left.name} is not in the config, and events wait there"
+        yield Condition(
+            f"left:{left.name}", "waiting", title, f"{_sentence(left.found)} {_sentence(left.do)}"
+        )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _refused(why: str) -> Iterator[Condition]:
+    if why:
+        yield Condition("refused", "blocked", "Nothing is taken: the keys in Redis are another relay's", why)
+
+
+def _blocked(delivery: Delivery, place: str) -> Iterator[Condition]:
     state = delivery.read()
     if state.state == "blocked":
         reason = state.reason or "Planhat refused the token"
@@ -91,20 +118,22 @@ def _blocked(delivery: Delivery) -> Iterator[Condition]:
             "blocked",
             "blocked",
             f"Delivery is blocked: {reason}"[:_TEXT_CHARS],
-            "Nothing is lost: events are accepted and wait. Put a valid token into RELAY_PLANHAT_TOKEN; delivery resumes by itself.",
+            f"Nothing is lost: events are accepted and wait. Put a valid token into {place}; delivery resumes by itself.",
         )
 
 
-def _waiting(outbox: Outbox, delivery: Delivery, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
+def _waiting(
+    outbox: Outbox, delivery: Delivery, alerts: Alerts, option: str, now_ms: int
+) -> Iterator[Condition]:
     oldest_ms = outbox.oldest_pending_ms(now_ms=now_ms)
     if oldest_ms is None or now_ms - oldest_ms <= alerts.waiting_over_s * 1000:
         return
     state, held = delivery.read(), sorted(delivery.paused_sources())
     why = {
-        "paused": "Delivery is paused by a person; `relay resume` lets it go on.",
+        "paused": f"Delivery is paused by a person; `relay resume{option}` lets it go on.",
         "blocked": f"Delivery is blocked: {state.reason}.",
         "backing_off": f"Planhat does not take it now: {state.reason}.",
-        "open": "Delivery is open; `relay doctor` says what is wrong.",
+        "open": f"Delivery is open; `relay doctor{option}` says what is wrong.",
     }[state.state]
     if held:
         why += f" Held sources: {', '.join(held)[:_TEXT_CHARS]}."
@@ -116,7 +145,7 @@ def _waiting(outbox: Outbox, delivery: Delivery, alerts: Alerts, now_ms: int) ->
     )
 
 
-def _causes(outbox: Outbox, causes: DeadCounts, now_ms: int) -> Iterator[Condition]:
+def _causes(outbox: Outbox, causes: DeadCounts, option: str, now_ms: int) -> Iterator[Condition]:
     found: dict[str, tuple[int, str]] = {}
     for (cause, source), number in causes.look().items():
         found[cause] = (found.get(cause, (0, ""))[0] + number, source)
@@ -129,7 +158,7 @@ def _causes(outbox: Outbox, causes: DeadCounts, now_ms: int) -> Iterator[Conditi
             f"dead-letters:{cause_digest(cause)}",
             "new_cause",
             f"Dead letters of a new cause ({short}): {cause[:_TEXT_CHARS]}",
-            f"{number} so far, some of {source or 'an unknown source'}. Look: relay dead list --cause {short}",
+            f"{number} so far, some of {source or 'an unknown source'}. Look: relay dead list --cause {short}{option}",
         )
 
 
@@ -159,7 +188,7 @@ def _damage(outbox: Outbox, now_ms: int) -> Iterator[Condition]:
         )
 
 
-def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
+def _token(expires: str, alerts: Alerts, place: str, now_ms: int) -> Iterator[Condition]:
     ends = token_end(expires)
     if ends is None:
         return
@@ -171,7 +200,7 @@ def _token(expires: str, alerts: Alerts, now_ms: int) -> Iterator[Condition]:
         f"token:{expires}" if left_s > 0 else f"token-ended:{expires}",
         "token",
         title,
-        "Make a new one in Planhat, put it into RELAY_PLANHAT_TOKEN (a file needs no restart), and set planhat.token_expires.",
+        f"Make a new one in Planhat, put it into {place} (a file needs no restart), and set token_expires.",
     )
 
 

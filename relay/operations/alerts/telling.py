@@ -168,11 +168,11 @@ def try_channels(alerts: Alerts, *, sender: AlertSender, now_ms: int) -> list[di
     return found
 
 
-def list_alerts(outbox: Outbox, alerts: Alerts | None) -> dict[str, Any]:
+def list_alerts(outboxes: Sequence[Outbox], alerts: Alerts | None) -> dict[str, Any]:
     """Return `{"channels": [{"name", "kind"}], "about", "alerts": [{"name", "kind", "title", "text", "since", "told_at"}], "unsent"}`: what
-    is on, what is told of. Raises OutboxUnavailable."""
-    book = AlertBook(outbox)
-    _, standing = book.read()
+    is on in any of these lanes, what is told of. Raises OutboxUnavailable."""
+    books = [AlertBook(outbox) for outbox in outboxes]
+    standing = [pair for book in books for pair in book.read()[1].items()]
     return {
         "channels": [{"name": one.name, "kind": one.kind, "to": _shown_to(one)} for one in alerts.channels] if alerts else [],
         "about": list(alerts.about) if alerts else [],
@@ -185,9 +185,9 @@ def list_alerts(outbox: Outbox, alerts: Alerts | None) -> dict[str, Any]:
                 "since": iso(one.first_ms),
                 "told_at": iso(one.told_ms) if one.told_ms else None,
             }
-            for name, one in sorted(standing.items(), key=lambda pair: pair[1].first_ms)
+            for name, one in sorted(standing, key=lambda pair: (pair[1].first_ms, pair[0]))
         ],
-        "unsent": book.unsent(),
+        "unsent": sum(book.unsent() for book in books),
     }  # fmt: skip
 
 

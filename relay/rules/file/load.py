@@ -10,6 +10,7 @@ from relay.config import (
     Config,
     SourceConfig,
 )
+from relay.environment import Environment
 from relay.errors import ConfigInvalid, Mistake
 from relay.lane_name import MAIN
 from relay.planhat.address import PLANHAT_URL
@@ -113,8 +114,9 @@ def examine_config(
             source.mistakes.append(Mistake(f"{found}; it needs at least planhat, sources and rules", path))
         raise ConfigInvalid(source.mistakes)
     source.strength = Strength(weak_allowed(environ))
-    source.plain_http = environ.get("RELAY_PLANHAT_PLAIN_HTTP", "").strip().lower() in ("true", "1", "yes")
-    source.planhat_url = environ.get("RELAY_PLANHAT_URL", "").strip() or PLANHAT_URL
+    settings = Environment(environ)
+    source.plain_http = settings.value("PLANHAT_PLAIN_HTTP", "").lower() in ("true", "1", "yes")
+    source.planhat_url = settings.value("PLANHAT_URL", PLANHAT_URL)
     source.has_token = bool(environ.get("RELAY_PLANHAT_TOKEN") or environ.get("RELAY_PLANHAT_TOKEN_FILE"))
     fill_in(source, environ, secrets=secrets)
     values = CONFIG.read(source.value, (), source) or {}

@@ -285,7 +285,11 @@ RULE = TableShape(
 KEEP = TableShape(
     {
         "events": Quantity(
-            "duration", "raw requests: what trace, replay and backtest read", 60, YEARS_S, "1m or more"
+            "duration",
+            "raw requests, from when they are settled: what trace, replay and backtest read",
+            60,
+            YEARS_S,
+            "1m or more",
         ),
         "documents": Quantity(
             "duration", "a conversation's memory after its last event", 60, YEARS_S, "1m or more"
@@ -297,7 +301,13 @@ KEEP = TableShape(
             YEARS_S,
             "1d or more",
         ),
-        "dedupe": Quantity("duration", "how long a delivery is known again", 60, YEARS_S, "1m or more"),
+        "dedupe": Quantity(
+            "duration",
+            "how long a delivery is known again, or for as long as its raw event is kept",
+            60,
+            YEARS_S,
+            "1m or more",
+        ),
         "dead": Quantity("duration", "dead letters", 60, YEARS_S, "1m or more"),
     },
     "how long what is kept",
@@ -339,7 +349,10 @@ SANDBOX = TableShape(
 REDACTION = TableShape(
     {
         "field": Text("a dotted path of the payload; * stands for any key"),
-        "pattern": Text("a regular expression over all texts"),
+        "pattern": Text(
+            "a regular expression (RE2) over all texts; \\b, \\w, \\d and \\s know ASCII alone: "
+            "write a name that begins or ends with another letter without \\b"
+        ),
         "how": Text("what becomes of it", choices=("drop", "hash")),
     },
     "what is taken out of a request before anything of it is stored",

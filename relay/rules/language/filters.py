@@ -96,6 +96,7 @@ _MARKUP = re.compile(
     r"|&(?:amp|lt|gt|quot|nbsp|#\d{1,6});",
     re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MARKED = re.compile(r"[*_`~\[#>\r\t]|  ")
 _LINE_START = re.compile(r"(?m)^[ \t]{0,8}(?:#{1,6}[ \t]|>[ \t]?|[-*+][ \t])")
 _MARKDOWN_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\((?:https?:|mailto:)[^()\s]{1,2000}\)")
@@ -233,6 +234,8 @@ def line(value: Any) -> str:
     text = _text(value)[:MAX_LINE_SOURCE_CHARS]
     if _MARKUP.search(text):
         text = plain(text)
+    if not text.isprintable():
+        text = _CONTROL.sub("", text)
     if "\n" not in text and not _MARKED.search(text):
         return text.strip()
     text = _MARKDOWN_LINK.sub(r"\1", _LINE_START.sub("", text))

@@ -38,6 +38,7 @@ _METHODS: dict[type, frozenset[str]] = {
 _LOOP = frozenset(
     "index index0 first last length previtem nextitem revindex revindex0 depth depth0 cycle changed".split()  # noqa: SIM905
 )
+_GROUP = frozenset({"grouper", "list"})
 
 
 class TooMuch(Exception):
@@ -208,6 +209,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return obj[attribute]
         methods = _METHODS.get(kind)
         if methods is not None and attribute in methods:
+            return getattr(obj, attribute)
+        if attribute in _GROUP and isinstance(obj, tuple) and hasattr(obj, attribute):
+            # What `groupby` gives: a pair whose halves have names.
             return getattr(obj, attribute)
         if isinstance(obj, str) and attribute in _TEXT_METHODS:
             return getattr(str(obj), attribute)

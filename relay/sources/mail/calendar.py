@@ -17,8 +17,10 @@ _SHOWN = {
     "ORGANIZER": "Organizer: ",
     "DESCRIPTION": "\n",
 }
+#: A line's name with its parameters, up to the first colon that is not inside quotation marks.
+_NAME = re.compile(r'(?:[^":]++|"[^"]*+")*+(?=:)')
 _WHEN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
-_ZONE = re.compile(r"TZID=\"?([^\";:]{1,80})", re.IGNORECASE)
+_ZONE = re.compile(r"TZID=(?:\"([^\"]{1,80})\"|([^\";:]{1,80}))", re.IGNORECASE)
 _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 
 
@@ -27,8 +29,7 @@ def calendar_text(calendar: str) -> str:
     shown: list[str] = []
     inside, events = False, 0
     for line in _UNFOLD.sub("", calendar[:MAX_CALENDAR_CHARS]).splitlines():
-        name, _, value = line.partition(":")
-        value = value.strip()
+        name, value = _name_and_value(line)
         label = name.partition(";")[0].upper()
         if label == "BEGIN":
             inside = value.upper() in ("VEVENT", "VTODO")
@@ -42,6 +43,15 @@ def calendar_text(calendar: str) -> str:
     return "\n".join(shown).strip()
 
 
+def _name_and_value(line: str) -> tuple[str, str]:
+    """Cut a line at its colon: a parameter in quotation marks may hold others ("(UTC-05:00) Eastern Time"). Source: RFC 5545, 3.1."""
+    found = _NAME.match(line)
+    if found is None:
+        name, _, value = line.partition(":")
+        return name, value.strip()
+    return found[0], line[found.end() + 1 :].strip()
+
+
 def _shown(label: str, name: str, value: str) -> str:
     if label in ("DTSTART", "DTEND"):
         found = _WHEN.match(value)
@@ -51,7 +61,9 @@ def _shown(label: str, name: str, value: str) -> str:
         if not found[4]:
             return day
         zone = _ZONE.search(name)
-        return f"{day} {found[4]}:{found[5]}" + (" UTC" if found[6] else f" {zone[1]}" if zone else "")
+        return f"{day} {found[4]}:{found[5]}" + (
+            " UTC" if found[6] else f" {zone[1] or zone[2]}" if zone else ""
+        )
     if label == "ORGANIZER":
         return value[7:] if _MAILTO.match(value) else value
     return _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)

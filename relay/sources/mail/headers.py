@@ -184,7 +184,7 @@ def addresses(value: str) -> list[tuple[str, str]]:
 def date_us(value: str) -> int | None:
     """Return a `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
     value = unfolded(value[:200])
-    if "," in value[:5] or value[:3].isalpha():
+    if not value[:4].isdigit():
         value = _COLON_OFFSET.sub(r"\1\2", value)
     return moment_us(value)
 

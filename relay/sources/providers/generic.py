@@ -32,6 +32,7 @@ from relay.sources.proof.kinds import FORM_TYPES
 from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
+from relay.sources.read.charset import decode_bytes, printable
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
 from relay.sources.read.moment import moment_us
@@ -64,6 +65,7 @@ _MARKDOWN = frozenset({"github", "linear"})
 _SPOKEN = re.compile(
     r"message|comment|reply|note|sms|mail|chat|review|mention|feedback|survey|answer", re.IGNORECASE
 )
+_WORDS_OF_JSON = frozenset({b"null", b"true", b"false"})
 _REMOVED = re.compile(r"(?:^|[._: -])(?:deleted|removed|destroyed)$", re.IGNORECASE)
 
 
@@ -243,9 +245,13 @@ def _read_fields(described: Any) -> dict[str, str]:
 
 
 def _body(inbound: Inbound) -> Any:
-    """JSON, or a form's fields. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
+    """JSON, or a form's fields, or a plain text. A form whose only field holds JSON (`payload=`, `data=`) is that JSON."""
     content_type = inbound.headers.get("content-type", "")
     if not content_type.lower().startswith(FORM_TYPES):
+        if content_type.lower().startswith("text/plain") and (
+            text := _plain_text(inbound.body, content_type)
+        ):
+            return {"text": text}
         return parse_lenient(inbound.body)
     form = parse_form(inbound.body, content_type)
     fields = form.fields()
@@ -255,6 +261,17 @@ def _body(inbound: Inbound) -> Any:
         whole = form.raw(next(iter(fields)))
         return parse_lenient(whole if len(whole) > LONG_BYTES else inner.encode())
     return fields
+
+
+def _plain_text(body: bytes, content_type: str) -> str:
+    """The words of a body that is meant as a text; "" where it is JSON, or empty: many senders call JSON a plain text."""
+    if body.lstrip()[:1] in (b"{", b"[", b'"', b""):
+        return ""
+    if body.strip() in _WORDS_OF_JSON:
+        return ""
+    return printable(
+        decode_bytes(body, content_type.lower().partition("charset=")[2].partition(";")[0])
+    ).strip()
 
 
 def _journal(payload: dict[str, Any]) -> dict[str, Any]:

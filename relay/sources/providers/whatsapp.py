@@ -28,7 +28,7 @@ _message = Shape(
     message="messages.0.id",
     identity="messages.0.id",
     time="messages.0.timestamp",
-    sender=Who(id="messages.0.from", name="contacts.0.profile.name"),
+    sender=Who(id="other", name="contacts.0.profile.name contacts.0.profile.username"),
     channel_id="metadata.phone_number_id",
     channel_name="metadata.display_phone_number",
 )
@@ -68,9 +68,14 @@ class WhatsApp(Described):
         if form in _NOISE:
             return Skipped("type")
         message.ident("id")
-        other = message.ident("to" if ours else "from")
+        other = _other(value, message, ours=ours)
         contact: dict[str, Any] = next(
-            (c.value for c in value.items("contacts") if c.maybe_ident("wa_id") == other), {}
+            (
+                c.value
+                for c in value.items("contacts")
+                if other in (c.maybe_ident("wa_id"), c.maybe_ident("user_id"))
+            ),
+            {},
         )
         payload = {
             "metadata": value.maybe("metadata").value,
@@ -99,6 +104,19 @@ class WhatsApp(Described):
         if event.empty and is_worded(message.maybe(message.maybe_text("type")).value):
             raise PayloadInvalid("a message of an unknown type", "type")
         return event
+
+
+def _other(value: Walk, message: Walk, *, ours: bool) -> str:
+    """Who writes with the business: a telephone number, or Meta's id of the person.
+
+    The number is not shown of who has a username. Source: Meta, "Business-scoped user IDs".
+    """
+    number, person = ("to", "to_user_id") if ours else ("from", "from_user_id")
+    found = message.maybe_ident(number) or message.maybe_ident(person)
+    contacts = value.items("contacts")
+    if not found and len(contacts) == 1:
+        found = contacts[0].maybe_ident("wa_id") or contacts[0].maybe_ident("user_id")
+    return found or message.ident(number)
 
 
 def _text(message: Walk) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LAST_US = 253_402_300_799_999_999  # the end of year 9999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: A mail's date without its weekday, which may be left out. Source: RFC 5322, section 3.3.
+_DAY_AND_MONTH = re.compile(r"\d{1,2}[ -][A-Za-z]{3}")
 
 
 def moment_us(value: Any) -> int | None:
@@ -42,7 +45,7 @@ def _of_number(whole: int, micros: int) -> int | None:
 def _of_text(text: str) -> int | None:
     if not text or len(text) > 64:
         return None
-    if text[0].isdigit() and text.isascii():
+    if text[0].isdigit() and text.isascii() and not _DAY_AND_MONTH.match(text):
         whole, _, fraction = text.partition(".")
         if whole.isdigit() and len(whole) > 8 and (not fraction or fraction.isdigit()):
             return _of_number(int(whole), int(fraction[:6].ljust(6, "0")))

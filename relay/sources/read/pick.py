@@ -145,7 +145,7 @@ def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
         key: value
         for place in reversed(among)
         for key, value in place.items()
-        if value and (value.__class__ is str or value.__class__ is int)
+        if value and (isinstance(value, str) or value.__class__ is int)
     }
 
 

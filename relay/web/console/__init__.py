@@ -25,8 +25,8 @@ from relay.web.console import (
     system,
     trace,
 )
-from relay.web.console.frame import Frame
-from relay.web.console.lanes import route as lanes_page
+from relay.web.console.frame import HOME, Frame
+from relay.web.console.lanes import routes as lanes_routes
 from relay.web.console.navigation import show_in_navigation
 
 _PAGES = (
@@ -47,17 +47,19 @@ _PAGES = (
 )
 
 
-def routes(context: WebContext, access: Access | None = None) -> list[Route]:
-    """Return every route of the console."""
-    return console_routes(Frame(context, access or access_of(context)))
+def routes(context: WebContext, access: Access | None = None, base: str = HOME) -> list[Route]:
+    """Return every route of the console; `base` is where its pages lie."""
+    return console_routes(Frame(context, access or access_of(context), base))
 
 
-def all_lanes(context: WebContext, access: Access, lanes: Callable[[], Mapping[str, WebContext]]) -> Route:
+def all_lanes(
+    context: WebContext, access: Access, lanes: Callable[[], Mapping[str, WebContext]]
+) -> list[Route]:
     """Return the page of all lanes; `lanes()` are the contexts of those that the config has now."""
-    return lanes_page(Frame(context, access), lanes)
+    return lanes_routes(Frame(context, access), lanes)
 
 
 def console_routes(frame: Frame) -> list[Route]:
     made = [route for page in _PAGES for route in page.routes(frame)]
-    show_in_navigation(made)
+    show_in_navigation(made, frame.base)
     return made

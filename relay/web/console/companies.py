@@ -22,7 +22,7 @@ def routes(frame: Frame) -> list[Route]:
         shown = {
             "found": missing_companies(context.outbox, source=asked["source"], since_ms=since_ms, limit=100),
             "filter": asked,
-            "sources": sorted(known_sources(context.outbox, context.config.sources)),
+            "sources": sorted(known_sources(context.outbox, context.sources)),
         }
         return View("companies.html", shown, here="/companies")
 

@@ -62,7 +62,7 @@ class _Dead:
             found = list_dead(outbox, selection, limit=limit, after=asked.get("after", ""))
         except ValueError as error:
             raise InputInvalid(str(error), "after") from None
-        sources = sorted(known_sources(outbox, self._context.config.sources))
+        sources = sorted(known_sources(outbox, self._context.sources))
         shown = {"found": found, "filter": wanted, "sources": sources, "narrowed": any(wanted.values())}
         return View("dead.html", shown, here="/dead")
 
@@ -77,7 +77,7 @@ class _Dead:
             "note": form.get("note", "").strip(),
         }
         marked = mark_cause(self._context.outbox, request.path_params["id"], changes, by=operator.name)
-        return Go(f"/console/dead?cause={marked['id']}", "marked")
+        return Go(f"/dead?cause={marked['id']}", "marked")
 
     # -- one -------------------------------------------------------------------------------------------------
 
@@ -90,19 +90,19 @@ class _Dead:
             raise InputInvalid("nothing to change: name a field, a company, or the raw request")
         changes = {path: _value(form.get("value", ""))} if path else {}
         edit_dead(self._context, dead_id, payload=changes, company=company, raw=raw, by=operator.name)
-        return Go(f"/console/dead/{quote(dead_id, safe='')}", "edited")
+        return Go(f"/dead/{quote(dead_id, safe='')}", "edited")
 
     def replay_one(self, request: Request, operator: Operator, form: FormValues) -> Go:
         dead_id = request.path_params["id"]
         done = replay_dead(self._context, Selection(ids=(dead_id,)), by=operator.name)
         if done["failed"]:
             raise InputInvalid(f"It stays a dead letter: {done['failures'][0]['cause']}")
-        return Go("/console/dead", "replayed")
+        return Go("/dead", "replayed")
 
     def discard_one(self, request: Request, operator: Operator, form: FormValues) -> Go:
         selection = Selection(ids=(request.path_params["id"],))
         discard_dead(self._context.outbox, selection, by=operator.name, reason=form.get("reason", "")[:500])
-        return Go("/console/dead", "discarded")
+        return Go("/dead", "discarded")
 
     # -- many ------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class _Dead:
         work: Callable[[Operation], dict[str, Any]],
     ) -> Go:
         done = run_beside(self._context.outbox, kind, operator.name, asked, work, patience_s=0.5)
-        return Go(f"/console/operations/{done['operation']}")
+        return Go(f"/operations/{done['operation']}")
 
 
 def _value(text: str) -> Any:

@@ -39,11 +39,11 @@ class _Drops:
             lasts=form.get("for", "").strip() or "1h",
             by=operator.name,
         )
-        return Go("/console/drops", "drops")
+        return Go("/drops", "drops")
 
     def end(self, request: Request, operator: Operator, form: FormValues) -> Go:
         end_drop(self._context.outbox, request.path_params["id"])
-        return Go("/console/drops", "drop-ended")
+        return Go("/drops", "drop-ended")
 
     def _known(self) -> frozenset[str]:
         return known_sources(self._context.outbox, self._context.config.sources)

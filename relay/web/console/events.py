@@ -32,7 +32,7 @@ def routes(frame: Frame) -> list[Route]:
     live = LiveEvents(frame, lambda asked: look(frame.context, asked))
     return [
         frame.get("/events", pages.all),
-        Route("/console/events/live", live.stream, methods=["GET"]),
+        Route(f"{frame.base}/events/live", live.stream, methods=["GET"]),
         frame.get("/events/{id}", pages.one),
         frame.post("/events/{id}/resend", pages.resend, act="event resend"),
     ]
@@ -59,7 +59,7 @@ class _Events:
             "live": not asked.get("after"),
             "older": bool(asked.get("after")),
             "message": "",
-            "sources": sorted(known_sources(self._context.outbox, self._context.config.sources)),
+            "sources": sorted(known_sources(self._context.outbox, self._context.sources)),
             "kinds": sorted(KINDS),
             "states": STATES,
             "rules": self._rules(),
@@ -95,4 +95,4 @@ class _Events:
     def resend(self, request: Request, operator: Operator, form: FormValues) -> Go:
         event_id = request.path_params["id"]
         done = resend_event(self._context, event_id, by=operator.name)
-        return Go(f"/console/events/{quote(event_id, safe='')}", "resent" if done["sent"] else "same")
+        return Go(f"/events/{quote(event_id, safe='')}", "resent" if done["sent"] else "same")

@@ -60,11 +60,15 @@ class LiveEvents:
     def _first(self, request: Request, operator: Operator, asked: Mapping[str, str]) -> str:
         """With a line in the audit, where it shows what people wrote."""
         shown = self._frame.audit.shown(request, operator, self._look(asked))
-        return _rows(shown, operator)
+        return self._rows(shown, operator)
 
     def _again(self, operator: Operator, asked: Mapping[str, str]) -> str:
         shown = self._look(asked)
-        return _rows(shown if operator.sees_payloads else hide_payload(shown), operator)
+        return self._rows(shown if operator.sees_payloads else hide_payload(shown), operator)
+
+    def _rows(self, shown: Mapping[str, Any], operator: Operator) -> str:
+        around = self._frame.around(operator)
+        return environment().get_template("events_rows.html").render({**around, **shown})
 
     def _stamp(self) -> Any:
         """Another one whenever an event came in or changed its state."""
@@ -111,10 +115,6 @@ class _Stop:
 
     def __call__(self) -> bool:
         return self._lived_on and not getattr(self._cycle, "keep_alive", True)
-
-
-def _rows(shown: Mapping[str, Any], operator: Operator) -> str:
-    return environment().get_template("events_rows.html").render({**shown, "operator": operator})
 
 
 def _event(name: str, data: str) -> bytes:

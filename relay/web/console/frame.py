@@ -4,6 +4,7 @@ like. A page is a function of (request, operator, form) that gives a `View` or s
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +20,9 @@ from relay.web.audited import Audit, named_in
 from relay.web.console.render import HEADERS, page
 from relay.web.console.view import FormValues, Go, Handler, PageRoute, View
 from relay.web.refused import RequestRefused
+
+#: Where the console is. A lane's pages lie further below, where the config has `lanes:`.
+HOME: Final = "/console"
 
 #: What a redirect may say; the words are ours, never the address's.
 _SAID = {
@@ -37,17 +41,16 @@ _SAID = {
 
 
 class Frame:
-    """Makes routes of pages. `context` is what their operations need."""
+    """Makes routes of pages. `context` is what their operations need; `base` is the address below which they lie, and every link of
+    theirs begins with it."""
 
-    def __init__(self, context: WebContext, access: Access) -> None:
+    def __init__(self, context: WebContext, access: Access, base: str = HOME) -> None:
         self.context = context
         self.access = access
-        self.audit = Audit(context.outbox)
-
-    @property
-    def lane(self) -> str:
-        """What the pages say of their lane: its name, "" where the config has no `lanes:`."""
-        return self.context.outbox.lane_name if self.context.config.lanes else ""
+        self.base = base
+        #: "" where the pages are those of the only lane, or of all.
+        self.lane = context.outbox.lane_name if base != HOME else ""
+        self.audit = Audit(context.outbox, base=base, lane=self.lane)
 
     def get(self, path: str, handler: Handler, *, own: bool = False) -> Route:
         return self.route(path, handler, PageRoute("GET", own=own))
@@ -62,12 +65,12 @@ class Frame:
             try:
                 operator = await run_in_threadpool(self.access.admit, request)
             except RequestRefused as refused:
-                return _turn_away(request, refused)
+                return self._turn_away(request, refused)
             except OutboxUnavailable as error:
-                return redis_away(None, error)
+                return self.redis_away(None, error)
             return await self._answer(request, operator, handler, way)
 
-        return Route(f"/console{path}", endpoint, methods=[way.method])
+        return Route(f"{self.base}{path}", endpoint, methods=[way.method])
 
     async def _answer(
         self, request: Request, operator: Operator, handler: Handler, way: PageRoute
@@ -81,31 +84,34 @@ class Frame:
                     self.access.require_change(operator)
             result = await run_in_threadpool(self._result, request, operator, form, handler, way)
         except RequestRefused as refused:
-            return error_page(operator, refused.status, "Not allowed", refused.message)
+            return self.error_page(operator, refused.status, "Not allowed", refused.message)
         except BadRequest as error:
-            return error_page(operator, error.status, "That cannot be read", str(error))
+            return self.error_page(operator, error.status, "That cannot be read", str(error))
         except NotFound as error:
-            return error_page(operator, 404, "Not found", str(error))
+            return self.error_page(operator, 404, "Not found", str(error))
         except OutboxUnavailable as error:
-            return redis_away(operator, error)
+            return self.redis_away(operator, error)
         except RelayError as error:
-            return error_page(operator, 422, "That does not work", str(error))
+            return self.error_page(operator, 422, "That does not work", str(error))
         if isinstance(result, Go):
-            path = (
-                f"{result.path}{'&' if '?' in result.path else '?'}said={result.said}"
-                if result.said
-                else result.path
-            )
+            path = f"{self.base}{result.path}"
+            if result.said:
+                path += f"{'&' if '?' in path else '?'}said={result.said}"
             return RedirectResponse(path, 303, headers=HEADERS)
         said = _SAID.get(request.query_params.get("said", ""), "")
-        context = {
+        around = self.around(operator, said=said, here=result.here)
+        return page(result.template, {**around, **result.context}, result.status)
+
+    def around(self, operator: Operator | None, *, said: str = "", here: str = "-") -> dict[str, Any]:
+        """Return what every page is given beside its own: who looks, and where its links lead."""
+        return {
             "operator": operator,
             "said": said,
-            "here": result.here,
+            "here": here,
+            "base": self.base,
             "lane": self.lane,
-            **result.context,
+            "lanes": tuple(self.context.config.lanes) if self.lane else (),
         }
-        return page(result.template, context, result.status)
 
     def _result(
         self, request: Request, operator: Operator, form: FormValues, handler: Handler, way: PageRoute
@@ -120,15 +126,24 @@ class Frame:
             return result
         return replace(result, context=self.audit.shown(request, operator, result.context))
 
+    # -- what is no page -------------------------------------------------------------------------------------
 
-def _turn_away(request: Request, refused: RequestRefused) -> Response:
-    if refused.status != 401:
-        return error_page(None, refused.status, "Not allowed", refused.message)
-    path, query = str(request.url.path), request.url.query
-    target = "/console/sign-in?" + urlencode({"next": f"{path}?{query}" if query else path})
-    if request.headers.get("hx-request"):
-        return Response(status_code=401, headers={**HEADERS, "HX-Redirect": "/console/sign-in"})
-    return RedirectResponse(target, 303, headers=HEADERS)
+    def error_page(self, operator: Operator | None, status: int, title: str, message: str) -> Response:
+        context = {**self.around(operator), "title": title, "message": message}
+        return page("error.html", context, status)
+
+    def redis_away(self, operator: Operator | None, error: OutboxUnavailable) -> Response:
+        sentence = f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again."
+        return self.error_page(operator, 503, "Redis is away", sentence)
+
+    def _turn_away(self, request: Request, refused: RequestRefused) -> Response:
+        if refused.status != 401:
+            return self.error_page(None, refused.status, "Not allowed", refused.message)
+        path, query = str(request.url.path), request.url.query
+        target = f"{HOME}/sign-in?" + urlencode({"next": f"{path}?{query}" if query else path})
+        if request.headers.get("hx-request"):
+            return Response(status_code=401, headers={**HEADERS, "HX-Redirect": f"{HOME}/sign-in"})
+        return RedirectResponse(target, 303, headers=HEADERS)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -139,20 +154,3 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError:
         raise BadRequest("not a form") from None
     return dict(pairs)
-
-
-def error_page(operator: Operator | None, status: int, title: str, message: str) -> Response:
-    context = {
-        "operator": operator,
-        "said": "",
-        "here": "-",
-        "title": title,
-        "message": message,
-        "back": "/console",
-    }
-    return page("error.html", context, status)
-
-
-def redis_away(operator: Operator | None, error: OutboxUnavailable) -> Response:
-    sentence = f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again."
-    return error_page(operator, 503, "Redis is away", sentence)

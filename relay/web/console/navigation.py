@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from relay.web.console.render import environment
 
-#: Path below /console, name. The first row is always seen, the second is a menu: whoever goes by the keyboard is soon at the page.
+#: Path below the base, name. The first row is always seen, the second is a menu: whoever goes by the keyboard is soon at the page.
 _MAIN: Final = (
     ("", "Overview"),
     ("/events", "Events"),
@@ -27,9 +27,9 @@ _MORE: Final = (
 )
 
 
-def show_in_navigation(routes: Iterable[Route]) -> None:
-    """Lets every page of the console link those of `routes`. The same routes give the same links, whoever calls."""
-    there = {route.path.removeprefix("/console") for route in routes}
+def show_in_navigation(routes: Iterable[Route], base: str) -> None:
+    """Lets every page of the console link those of `routes`, which lie below `base`. Each lane has the same pages."""
+    there = {route.path.removeprefix(base) for route in routes}
     environment().globals |= {
         "navigation": _those(_MAIN, there),
         "more": _those(_MORE, there),

@@ -35,7 +35,7 @@ class _Operations:
     def cancel(self, request: Request, operator: Operator, form: FormValues) -> Go:
         operation = self._named(request)
         operation.cancel()
-        return Go(f"/console/operations/{quote(operation.operation_id, safe='')}", "cancelled")
+        return Go(f"/operations/{quote(operation.operation_id, safe='')}", "cancelled")
 
     def _named(self, request: Request) -> Operation:
         return Operation(self._outbox, request.path_params["id"])

@@ -16,7 +16,7 @@ from relay.operations.progress import read_operations
 from relay.operations.selection import Selection
 from relay.operations.stats import accepted_per_minute, read_samples, read_stats, take_sample
 from relay.web.access import Operator
-from relay.web.console.frame import Frame
+from relay.web.console.frame import HOME, Frame
 from relay.web.console.minutes import MINUTE_MS, begin_of, counted_by_minute, highest_by_minute
 from relay.web.console.problems import problems_shown
 from relay.web.console.render import HEADERS
@@ -55,7 +55,7 @@ class _Overview:
 
     def _live(self) -> dict[str, Any]:
         outbox = self._context.outbox
-        stats = read_stats(outbox, self._context.delivery)
+        stats = read_stats(outbox, self._context.delivery, config=self._context.config)
         take_sample(outbox)
         now_ms = outbox.now_ms()
         samples = read_samples(outbox, since_ms=begin_of(now_ms, 61))
@@ -76,29 +76,29 @@ class _Overview:
             "shown": ranked[:_SOURCES_SHOWN],
             "columns": LEDGER_WORDS,
             "budget": self._context.config.planhat.calls_per_minute,
-            "configured": sorted(self._context.config.sources),
-            "many": len({*self._context.config.sources, *stats["sources"]}),
+            "configured": sorted(self._context.sources),
+            "many": len({*self._context.sources, *stats["sources"]}),
         }
 
     def pause(self, request: Request, operator: Operator, form: FormValues) -> Go:
         source = self._source(form)
         pause_delivery(self._context.delivery, source)
-        return Go("/console/sources" if source else "/console", "held")
+        return Go("/sources" if source else "", "held")
 
     def resume(self, request: Request, operator: Operator, form: FormValues) -> Go:
         source = self._source(form)
         resume_delivery(self._context.delivery, source)
-        return Go("/console/sources" if source else "/console", "resumed")
+        return Go("/sources" if source else "", "resumed")
 
     def _source(self, form: FormValues) -> str:
         source = form.get("source", "")
-        if source and source not in known_sources(self._context.outbox, self._context.config.sources):
+        if source and source not in known_sources(self._context.outbox, self._context.sources):
             raise NotFound(f"no source {source[:80]!r}")
         return source
 
 
 async def _to_the_console(request: Request) -> Response:
-    return RedirectResponse("/console", 303, headers=HEADERS)
+    return RedirectResponse(HOME, 303, headers=HEADERS)
 
 
 def rank_sources(stats: Mapping[str, Any], by_source: Mapping[str, Sequence[int]]) -> list[str]:

@@ -57,17 +57,21 @@ class _Rules:
             asked["payload"] = sample.body.decode("utf-8", "replace")
         own = rules_text(house.config)
         told, message = self._tried(asked, own) if form and asked["payload"] else (None, "")
-        hits = self._hits()
+        hits, here = self._hits(), self._context.sources
         context = {
             "version": house.config.version,
             "file": house.config.file,
-            "sources": list(house.sources),
+            "sources": [name for name in house.sources if name in here],
             "asked": {**asked, "rules": asked["rules"] or own},
             "changed": bool(asked["rules"]) and asked["rules"].strip() != own.strip(),
             "told": told,
             "message": message,
             "hits": hits,
-            "by_source": {name: rules_of(house.book.rules_for(name), name, hits) for name in house.sources},
+            "by_source": {
+                name: rules_of(house.book.rules_for(name), name, hits)
+                for name in house.sources
+                if name in here
+            },
         }
         return View("rules.html", context, here="/rules", status=422 if message else 200)
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from relay.errors import OutboxUnavailable
 from relay.web.access import COOKIE, SESSION_S
 from relay.web.answers import BadRequest
-from relay.web.console.frame import Frame, error_page, read_form, redis_away
+from relay.web.console.frame import HOME, Frame, read_form
 from relay.web.console.render import HEADERS, page
 from relay.web.console.view import FormValues
 from relay.web.peer import comes_over_tls, require_same_origin
@@ -20,20 +20,21 @@ from relay.web.refused import RequestRefused
 def routes(frame: Frame) -> list[Route]:
     pages = _Session(frame)
     return [
-        Route("/console/sign-in", pages.sign_in, methods=["GET", "POST"]),
-        Route("/console/sign-out", pages.sign_out, methods=["POST"]),
+        Route(f"{HOME}/sign-in", pages.sign_in, methods=["GET", "POST"]),
+        Route(f"{HOME}/sign-out", pages.sign_out, methods=["POST"]),
     ]
 
 
 class _Session:
     def __init__(self, frame: Frame) -> None:
+        self._frame = frame
         self._access = frame.access
         self._audit = frame.audit
 
     async def sign_in(self, request: Request) -> Response:
         code = request.query_params.get("code", "")
         if request.method == "HEAD" or (request.method == "GET" and not code):
-            return _sign_in_page(200, "", request.query_params.get("next", ""))
+            return self._page(200, "", request.query_params.get("next", ""))
         try:
             if code:
                 opened = await run_in_threadpool(self._access.exchange, request, code)
@@ -46,11 +47,11 @@ class _Session:
             session, operator = opened
             await run_in_threadpool(self._audit.said, operator, "sign in")
         except BadRequest as error:
-            return _sign_in_page(error.status, str(error), "")
+            return self._page(error.status, str(error), "")
         except OutboxUnavailable as error:
-            return redis_away(None, error)
+            return self._frame.redis_away(None, error)
         except RequestRefused as refused:
-            response = _sign_in_page(refused.status, refused.message, "")
+            response = self._page(refused.status, refused.message, "")
             if refused.retry_after_s:
                 response.headers["Retry-After"] = str(refused.retry_after_s)
             return response
@@ -66,19 +67,16 @@ class _Session:
             await run_in_threadpool(self._access.end, operator)
             await run_in_threadpool(self._audit.said, operator, "sign out")
         except (RequestRefused, BadRequest) as refused:
-            return error_page(None, refused.status, "Not allowed", str(refused))
+            return self._frame.error_page(None, refused.status, "Not allowed", str(refused))
         except OutboxUnavailable as error:
-            return redis_away(None, error)
-        response = RedirectResponse("/console/sign-in", 303, headers=HEADERS)
+            return self._frame.redis_away(None, error)
+        response = RedirectResponse(f"{HOME}/sign-in", 303, headers=HEADERS)
         response.delete_cookie(COOKIE, path="/")
         return response
 
-
-def _sign_in_page(status: int, message: str, next_path: str) -> Response:
-    context = {
-        "operator": None, "said": "", "here": "-", "message": message, "next": _safe_next(next_path),
-    }  # fmt: skip
-    return page("sign_in.html", context, status)
+    def _page(self, status: int, message: str, next_path: str) -> Response:
+        context = {**self._frame.around(None), "message": message, "next": _safe_next(next_path)}
+        return page("sign_in.html", context, status)
 
 
 def _set_cookie(request: Request, response: Response, session: str) -> None:

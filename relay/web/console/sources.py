@@ -53,7 +53,7 @@ class _Sources:
 
     def one(self, request: Request, operator: Operator, form: FormValues) -> View:
         name, outbox = request.path_params["source"], self._context.outbox
-        if name not in known_sources(outbox, self._context.config.sources):
+        if name not in known_sources(outbox, self._context.sources):
             raise NotFound(f"no source {name[:80]!r}")
         now_ms = outbox.now_ms()
         [row] = [row for row in read_sources(outbox, self._adapters()) if row["name"] == name]
@@ -101,7 +101,7 @@ class _Sources:
         return View("sample.html", shown, here="/sources")
 
     def _adapters(self) -> dict[str, str]:
-        return {name: source.adapter for name, source in self._context.config.sources.items()}
+        return {name: source.adapter for name, source in self._context.sources.items()}
 
     def _url(self, request: Request, name: str) -> str:
         """As the config knows it, else below the address that this page was asked at."""

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relay.web.console.frame import Frame
+from relay.web.console.frame import HOME, Frame
 from relay.web.console.render import HEADERS
 
 _STATIC = {
@@ -22,7 +22,7 @@ _STATIC = {
 
 
 def routes(frame: Frame) -> list[Route]:
-    return [Route("/console/static/{name}", static, methods=["GET"])]
+    return [Route(f"{HOME}/static/{{name}}", static, methods=["GET"])]
 
 
 async def static(request: Request) -> Response:

@@ -18,7 +18,7 @@ def routes(frame: Frame) -> list[Route]:
 
     def system(request: Request, operator: Operator, form: FormValues) -> View:
         settings, config = context.settings, context.config
-        stats = read_stats(context.outbox, context.delivery)
+        stats = read_stats(context.outbox, context.delivery, config=context.config)
         releases = sorted({process["release"] for process in stats["processes"] if process["alive"]})
         shown = {
             "own": release(),

@@ -23,7 +23,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Where a form leads; `said` is a key of the messages."""
+    """Where a form leads: a path below the console's (or its lane's) own; `said` is a key of the messages."""
 
     path: str
     said: str = ""

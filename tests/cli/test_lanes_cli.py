@@ -1,0 +1,70 @@
+"""Commands on a config with several lanes: what is the installation's wants no lane named, and what looks at one looks at that one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from relay.cli import cli
+from relay.config import Config, LaneConfig, PlanhatConfig
+from relay.outbox.audit import AuditLine, write_audit
+from tests.operating import SUBJECT, Shop
+
+
+@pytest.fixture
+def shop(redis_client: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Lane `us`, where three events came in; nothing in `emea`."""
+    shop = Shop(redis_client, tmp_path, lane="us")
+    for number in range(3):
+        shop.arrive("hello", number=number, ts=f"180000000{number}.000100", now_ms=shop.outbox.now_ms())
+    for name, value in {
+        "RELAY_REDIS_URL": redis_url,
+        "RELAY_CONFIG": str(tmp_path / "relay.yaml"),
+        "RELAY_ALLOW_WEAK_SECRETS": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return shop
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, (words, done.output)
+    return done.stdout
+
+
+def test_what_is_the_installations_wants_no_lane(shop: Shop) -> None:
+    write_audit(shop.outbox, AuditLine("cli:ann", "pause", "here", {"lane": "us"}))
+    assert "cli:ann" in run("audit")
+    assert "nothing was refused" in run("rejected")
+    assert "no alert is on" in run("alerts")
+    assert "nothing is being dropped" in run("drop", "--list")
+
+
+def test_a_backtest_is_over_the_events_of_its_lane(shop: Shop, tmp_path: Path) -> None:
+    new = tmp_path / "new.yaml"
+    new.write_text((tmp_path / "relay.yaml").read_text().replace(SUBJECT, "Re: {{ event.text }}"))
+    told = {lane: json.loads(run("backtest", str(new), "--lane", lane, "--json")) for lane in ("us", "emea")}
+    assert told["us"]["conversations"] == {"same": 0, "new": 0, "changed": 3, "dropped": 0}
+    assert told["emea"]["events"] == 0
+    vague = CliRunner().invoke(cli, ["backtest", str(new)])
+    assert vague.exit_code != 0 and "--lane (emea, us)" in str(vague.exception)
+
+
+def test_where_each_lane_delivers_is_said_at_the_start() -> None:
+    from relay.cli.up import Installation
+
+    made = Installation.__new__(Installation)
+    made.planhat = made.sandbox = "http://127.0.0.1:1"
+    assert made._planhats(Config()) == ["http://127.0.0.1:1"]
+    lanes = {
+        "emea": LaneConfig("emea", PlanhatConfig()),
+        "us": LaneConfig("us", PlanhatConfig(), url="https://api-us4.planhat.com"),
+    }
+    assert made._planhats(Config(lanes=lanes)) == [
+        "emea: http://127.0.0.1:1",
+        "us: https://api-us4.planhat.com (its own url, not the sandbox)",
+    ]
