@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import redis
@@ -533,6 +534,18 @@ def test_a_body_may_have_what_the_document_says_it_may(shop: Shop) -> None:
         assert keys - refused == set(named.get("properties", {})), route
 
 
+def _sound_as_sent(operation: Any, url: str) -> bool:
+    """Tell whether the query of a URL holds nothing but texts of parameters that may be any text."""
+    texts = {
+        parameter.name
+        for parameter in operation.query
+        if set(parameter.definition.get("schema", {})) <= {"type", "maxLength", "description"}
+        and parameter.definition["schema"].get("type") == "string"
+    }
+    sent = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return all(name in texts and len(value) < 100 for name, value in sent)
+
+
 # -- schemathesis ----------------------------------------------------------------------------------------------------
 
 
@@ -584,7 +597,10 @@ def test_generated_requests_find_no_hole(redis_client: redis.Redis, tmp_path: Pa
             if time.monotonic() < deadline or operation.label not in called:
                 response = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
                 called[operation.label] = called.get(operation.label, 0) + 1
-                case.validate_response(response, checks=checks)
+                sound = operation.method.upper() == "GET" and _sound_as_sent(operation, response.request.url)
+                # What was made wrong may be gone by the time that it is sent: the token is ours, and a key of no value is no key.
+                left_out = [negative_data_rejection] if sound else []
+                case.validate_response(response, checks=checks, excluded_checks=left_out)
 
         ask()
 
