@@ -1,5 +1,5 @@
 """(c) End to end: from the moment a request should go out to its arrival at a bare sink, web and worker real, with the budget
-of a real tenant (`calls_per_minute: 150`).
+of a real tenant (150 calls a minute), or with more.
 
 The sink's own latency comes after the arrival; what it costs is the wait of whatever comes while a call is under way.
 Beside it, in the same run: the same requests at the same rate to a bare Starlette 202, answered.
@@ -12,6 +12,7 @@ import itertools
 import re
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from bench.figures import Cell, main, spin_ms
@@ -34,6 +35,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[5, 50, 500])
     parser.add_argument("--latency", type=float, nargs="+", default=[0, 200], help="of the sink, ms a call")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--calls-per-minute", type=int, default=150)
     parser.add_argument("--long-rate", type=float, default=50)
     parser.add_argument(
         "--long-seconds",
@@ -52,17 +54,19 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                 cell = Cell(f"{rate:g} a second, {latency_ms:g} ms a call")
                 cells.append(cell)
                 for _ in range(chosen.runs):
-                    cell.add(one_run(folder, rate, chosen.seconds, latency_ms))
+                    cell.add(one_run(folder, rate, chosen.seconds, latency_ms, chosen.calls_per_minute))
         if chosen.long_seconds:
             cell = Cell(f"{chosen.long_rate:g} a second for {chosen.long_seconds:g} s, 0 ms a call")
             cells.append(cell)
             for _ in range(chosen.runs):
-                cell.add(one_run(folder, chosen.long_rate, chosen.long_seconds, 0))
+                cell.add(one_run(folder, chosen.long_rate, chosen.long_seconds, 0, chosen.calls_per_minute))
     return cells
 
 
-def one_run(folder: Path, rate: float, seconds: float, latency_ms: float) -> dict[str, float]:
-    config = write_config(folder, calls_per_minute=150)
+def one_run(
+    folder: Path, rate: float, seconds: float, latency_ms: float, calls_per_minute: int
+) -> dict[str, float]:
+    config = write_config(folder, calls_per_minute=calls_per_minute)
     with (
         redis_server(folder) as store,
         web_server(config, store.url) as web,
@@ -83,6 +87,8 @@ def one_run(folder: Path, rate: float, seconds: float, latency_ms: float) -> dic
         if len(waited_s) < len(requests):
             raise RuntimeError(f"{len(waited_s)} of {len(requests)} arrived within {_PATIENCE_S} s")
         calls = sink.stats()["calls"]
+        arrived_ms = sorted({at_ns / 1e6 for at_ns in first.values()})
+        apart_ms = sorted(after - before for before, after in pairwise(arrived_ms))
     with bare_server(folder) as bare:
         answered = measure(bare.port, requests[: max(20, int(rate * min(5, seconds)))], 16, rate=rate)
     return {
@@ -94,6 +100,7 @@ def one_run(folder: Path, rate: float, seconds: float, latency_ms: float) -> dic
         "bare_p50_ms": answered.percentile_ms(0.5),
         "bare_p99_ms": answered.percentile_ms(0.99),
         "events": len(requests),
+        "between_calls_ms": max(0.0, percentile(apart_ms, 0.5) - latency_ms),
         "events_a_call": len(requests) / max(1, calls),
         **{f"{who}_cpu_percent": 100 * used / watch.took_s for who, used in watch.cpu_s.items()},
         "others_cores": watch.others,
