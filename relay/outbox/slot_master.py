@@ -155,7 +155,7 @@ class _Asking:
             return Away(_NO_CLUSTER)
         reason = unavailable_reason(error)
         if isinstance(error, TimeoutError):
-            return SlowToTell(tls_reason(error) or _SILENT)
+            return SlowToTell(tls_reason(error) or reason)
         return Away(_SILENT if reason == "no connection" else reason)
 
 
