@@ -152,6 +152,7 @@ def test_up_names_the_listener_that_the_console_has(tmp_path: Path) -> None:
         assert (up.url, up.operators_url) == ("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", [["events", "--follow"], ["stats", "--watch"]], ids=lambda words: words[0])
 def test_ctrl_c_ends_what_goes_on_for_ever_and_is_no_failure(shop: Shop, words: list[str]) -> None:
     with subprocess.Popen(

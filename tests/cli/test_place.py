@@ -142,6 +142,7 @@ def test_the_env_file_gives_variables_and_the_environment_has_the_last_word(
         _ = CliContext(Place(env_file="none.env")).environ
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", [["serve"], ["work", "--burst"]], ids=lambda words: words[0])
 def test_the_parts_alone_read_the_env_file_as_well(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "sub").mkdir()
@@ -167,6 +168,7 @@ def test_a_setting_of_the_environment_stands_however_the_env_file_gives_it(
     assert environ["OTHER_FILE"] == "o", "nothing but the relay's own settings has two ways"
 
 
+@pytest.mark.process
 def test_each_setting_may_stand_in_a_file(tmp_path: Path) -> None:
     """Those too that are wanted before the others are read."""
 
