@@ -80,6 +80,7 @@ def test_a_proof_that_holds_is_told_to_go_on(door: Opened) -> None:
     assert said.startswith(b"HTTP/1.1 100 Continue")
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("begun", [b"", b'{"From": '])
 def test_a_body_that_does_not_come_is_408_and_503_where_a_4xx_would_lose_the_mail(
     door: Opened, begun: bytes
@@ -99,6 +100,7 @@ def test_what_is_announced_too_large_is_not_awaited(door: Opened) -> None:
     assert took_s < 0.4
 
 
+@pytest.mark.simulated
 def test_too_many_bytes_at_once_are_503_with_a_time_to_come_again(door: Opened) -> None:
     host, _, port = door.url.removeprefix("http://").partition(":")
     head = b"POST /hooks/mail HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n" + LOGIN + b"\r\n\r\n"

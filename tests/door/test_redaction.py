@@ -255,6 +255,7 @@ def test_a_kept_key_outlives_restarts_and_a_rotation_of_encryption_keys(redis_cl
     assert key()() == made
 
 
+@pytest.mark.simulated
 def test_a_configured_key_needs_no_redis_and_is_its_own() -> None:
     nowhere = Outbox(redis.Redis(unix_socket_path="/nonexistent.sock"))
     one = VeilKey(nowhere, lambda: "one-key-of-its-own")

@@ -118,6 +118,7 @@ def test_what_says_nothing_of_its_time_is_remembered_with_the_conversation(
         assert lives and max(lives) < 4 * 86_400
 
 
+@pytest.mark.simulated
 def test_what_waited_in_the_spool_keeps_what_it_was_proven_by(
     redis_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:

@@ -306,6 +306,7 @@ def test_a_supervisor_killed_while_it_tells_loses_nothing(
 # -- by which way -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.simulated
 def test_what_a_channel_cannot_do_is_a_sentence_without_secrets(posts: Posts, mails: Mails) -> None:
     def failure(channel: AlertChannel) -> str:
         with pytest.raises(AlertNotSent) as caught:

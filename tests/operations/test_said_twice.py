@@ -109,6 +109,7 @@ def test_many_letters_are_looked_at_in_turn(outbox: Outbox, tmp_path: Path) -> N
     assert len(failed_jobs(outbox.redis)) == 40
 
 
+@pytest.mark.simulated
 def test_a_worker_with_the_wrong_serializer_costs_the_job_and_not_the_letter(
     outbox: Outbox, tmp_path: Path
 ) -> None:

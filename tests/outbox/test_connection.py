@@ -50,6 +50,7 @@ def test_no_sentinel_is_asked_twice() -> None:
             assert sentinel.connection_pool.connection_kwargs["socket_timeout"] == 0.5
 
 
+@pytest.mark.simulated
 def test_no_client_is_made_elsewhere() -> None:
     found = []
     for folder in ("relay", "workers"):

@@ -143,6 +143,7 @@ def test_a_head_that_trickles_is_cut_off_like_one_that_stops(listener: Listener)
         assert time.monotonic() - began < 1.2
 
 
+@pytest.mark.simulated
 def test_between_two_requests_a_connection_may_be_silent_only_so_long(listener: Listener) -> None:
     with listener.connect() as line:
         line.sendall(GET)
@@ -158,6 +159,7 @@ def test_between_two_requests_a_connection_may_be_silent_only_so_long(listener: 
 # -- bodies --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.simulated
 def test_a_body_that_never_begins_or_never_ends_is_told_to_the_application(listener: Listener) -> None:
     said, took_s = timed(listener, post(b"/", 10, b"Connection: close"))
     assert said.endswith(b"-1 slow") and 0.4 < took_s < 1.2
@@ -165,6 +167,7 @@ def test_a_body_that_never_begins_or_never_ends_is_told_to_the_application(liste
     assert said.endswith(b"-1 slow") and 0.9 < took_s < 1.8
 
 
+@pytest.mark.simulated
 def test_a_body_that_trickles_is_bounded_as_a_whole(listener: Listener) -> None:
     with listener.connect() as line:
         began = time.monotonic()
@@ -211,6 +214,7 @@ def test_bodies_of_all_requests_together_are_bounded(listener: Listener) -> None
     wait_for(lambda: listener.traffic.room.held_bytes == 0)
 
 
+@pytest.mark.simulated
 def test_room_is_given_back_whatever_became_of_a_request(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ def test_after_an_early_answer_the_rest_of_the_body_is_awaited_for_a_moment_only
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.simulated
 def test_nothing_is_taken_for_a_request_that_may_be_an_announced_body(listener: Listener) -> None:
     """A sender that asks first may send its body after the answer, or another request instead."""
     said = listener.ask(post(b"/early", len(GET), b"Expect: 100-continue"), GET)
@@ -300,6 +305,7 @@ def test_garbage_behind_a_request_does_not_take_its_answer(listener: Listener) -
     assert status(listener.ask(b"\x00\x01garbage\r\n\r\n")) == 400
 
 
+@pytest.mark.simulated
 def test_one_connection_too_many_is_told_so_and_silent_ones_make_room(listener: Listener) -> None:
     with listening(app, Bounds(connections=8, head_s=30)) as small:
         silent = [small.connect() for _ in range(8)]

@@ -601,6 +601,7 @@ def test_a_job_that_waited_too_long_in_the_queue_delivers_all_the_same(kit: Kit)
     assert kit.books() == {"accepted": 1, "delivered": 1}
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("number", [4_999, 5_000, 5_001])
 def test_no_call_holds_more_than_5000_items(
     redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox, number: int
@@ -626,6 +627,7 @@ def test_while_calls_are_plentiful_none_waits_for_a_full_batch(
     assert kit.puts()[0]["items"] == PART, "a part was ready, and Planhat had nothing to do"
 
 
+@pytest.mark.simulated
 def test_where_calls_are_scarce_each_carries_what_it_can(
     redis_client: redis.Redis, shared: tuple[Sandbox, str], sandbox: Sandbox
 ) -> None:

@@ -157,6 +157,7 @@ def test_many_strangers_at_once_do_not_hold_up_delivery_and_come_later(kit: Kit)
     assert kit.books() == {"accepted": 60, "delivered": 60}
 
 
+@pytest.mark.simulated
 def test_look_ups_take_only_what_the_minute_has_to_spare(
     redis_client: redis.Redis, shared: tuple[Sandbox, str]
 ) -> None:
