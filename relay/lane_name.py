@@ -11,10 +11,8 @@ MAIN: Final = "main"
 NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 
 
-def token_place(lane: str) -> str:
-    """Return where the token of a lane's Planhat is set, for whoever has to mend it."""
-    return (
-        "RELAY_PLANHAT_TOKEN"
-        if lane == MAIN
-        else f"lanes.{lane}.token (RELAY_PLANHAT_TOKEN where it has none)"
-    )
+def token_place(lane: str, *, named: bool = False) -> str:
+    """Return where the token of a lane's Planhat is set, for whoever has to mend it. `named`: the config has `lanes:`."""
+    if lane == MAIN and not named:
+        return "RELAY_PLANHAT_TOKEN"
+    return f"lanes.{lane}.token (RELAY_PLANHAT_TOKEN where it has none)"

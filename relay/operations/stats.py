@@ -85,7 +85,7 @@ def read_stats(
     )
     stats["problems"] = [problem.told() for problem in found]
     stats["warnings"] = [
-        *_warnings(stats, silent, token_place(outbox.lane_name)),
+        *_warnings(stats, silent, token_place(outbox.lane_name, named=bool(config and config.lanes))),
         *(problem.sentence() for problem in found),
         *remarks_in_words(outbox.remarks(since_ms=now_ms - REMARKED_MS)),
         *_differences(outbox, now_ms),

@@ -137,7 +137,7 @@ class Delivery:
     def begin_permit(
         self, begin: BeginsScript, per_minute: int, at_once: int | None = None, *, seize: bool = False
     ) -> Callable[[], CallPermit]:
-        """Ask for a `permit` without waiting; what it gives back waits. `begin` begins a script of this lane (`OutboxLane.begin`)."""
+        """Ask for a `permit` without waiting; what it gives back waits. `begin` begins a script of this lane (`OutboxLane.begin_script`)."""
         answer = begin(
             "take_call", _call_args(per_minute, at_once, 0, "seize" if seize else "look"), corked=True
         )

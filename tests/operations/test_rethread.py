@@ -68,7 +68,6 @@ def test_a_crash_in_between_changes_nothing(desk: MailDesk) -> None:
     assert balanced(desk.books())
 
 
-@pytest.mark.simulated
 def test_a_replay_keeps_to_the_one_conversation(desk: MailDesk) -> None:
     desk.now_ms = desk.outbox.now_ms() - 60_000
     split(desk)

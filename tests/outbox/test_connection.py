@@ -50,7 +50,17 @@ def test_no_sentinel_is_asked_twice() -> None:
             assert sentinel.connection_pool.connection_kwargs["socket_timeout"] == 0.5
 
 
-@pytest.mark.simulated
+def test_nobody_pings() -> None:
+    """A server with a full disk refuses PING, and answers what only reads: who pings takes it for away."""
+    found = [
+        str(path.relative_to(ROOT))
+        for folder in ("relay", "workers")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if ".ping(" in path.read_text(encoding="utf-8")
+    ]
+    assert not found, found
+
+
 def test_no_client_is_made_elsewhere() -> None:
     found = []
     for folder in ("relay", "workers"):

@@ -54,7 +54,7 @@ def look_for_trouble(
         return {}
     lane, option = outbox.lane_name, lane_option(outbox.lane_name, config)
     #: Where the lane's token is written.
-    place = token_place(lane)
+    place = token_place(lane, named=bool(config.lanes))
     first = lane == config.lane_names[0]
     now_ms = now_ms or outbox.now_ms()
     found: list[Condition] = []
