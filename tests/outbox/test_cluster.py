@@ -115,6 +115,41 @@ def test_many_lanes_are_asked_with_one_question_to_each_node(cluster: ClusterSer
     cluster.fail_over("main")
 
 
+def test_a_seed_that_hangs_costs_a_moment_once(cluster: ClusterServers) -> None:
+    """Of a process, whichever slots it asks for; and the first write that wants a replica goes through in time."""
+    hung = cluster.other_master("main")
+    seeds = sorted(
+        (f"127.0.0.1:{node.port}" for node in cluster.nodes), key=lambda one: str(hung.port) not in one
+    )
+    url = f"redis+cluster://{','.join(seeds)}"
+    outbox = Outbox(connect(cluster.url))
+
+    async def first_write() -> None:
+        recorder = Recorder(
+            client := connect_async(url), outbox, rang=lambda _: None, wait_aof=False, replicas=lambda: 1
+        )
+        try:
+            await recorder.record([(entry(1), 0.0)])
+        finally:
+            await recorder.close()
+            await client.aclose()
+
+    cluster.await_replicas("main")
+    cluster.hang(hung)
+    try:
+        began = time.monotonic()
+        asyncio.run(first_write())
+        assert time.monotonic() - began < 1
+        began = time.monotonic()
+        for number in range(12):
+            # Each has connections and a slot of its own.
+            connect(url, lane=f"lane{number}").connection_pool.slot.find()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 1.2, "each waits for the seed that hangs"
+    finally:
+        cluster.wake(hung)
+    outbox.redis.flushall()
+
+
 def test_a_moving_slot_runs_no_script(cluster: ClusterServers) -> None:
     """Its keys lie on two nodes then: who followed it would begin a second set of books."""
     outbox = Outbox(connect(cluster.url))
