@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from bench.redis_cluster import ClusterServers, slot_of, until
 from relay.errors import OutboxUnavailable
+from relay.outbox.books import reading_moment
 from relay.outbox.cluster_nodes import followers, lane_client, master_of, rq_client
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.durability import examine_durability, try_write
@@ -148,6 +149,34 @@ def test_a_seed_that_hangs_costs_a_moment_once(cluster: ClusterServers) -> None:
     finally:
         cluster.wake(hung)
     outbox.redis.flushall()
+
+
+def test_a_hung_node_costs_what_is_read_of_its_own_lanes(cluster: ClusterServers) -> None:
+    home, servers = connect(cluster.url), LaneServers()
+    lanes = [Outbox(lane_client(home, name), lane=name) for name in ("main", "l0", "l1", "a", "b", "c")]
+    for _ in range(2):
+        assert not any(
+            isinstance(one, Exception) for one in servers.read(lanes, lambda n: reading_moment(lanes[n]))
+        )
+    of_main = [cluster.master_of(outbox.lane_name) is cluster.master_of("main") for outbox in lanes]
+    assert 0 < sum(of_main) < len(lanes)
+    cluster.hang(node := cluster.master_of("main"))
+    try:
+        began = time.monotonic()
+        found = servers.read(lanes, lambda n: reading_moment(lanes[n]), limit_s=0.5)
+        assert time.monotonic() - began < 1.5
+    finally:
+        cluster.wake(node)
+    assert [isinstance(one, OutboxUnavailable) for one in found] == of_main, found
+    assert "no answer in time" in str(found[0])
+    until(
+        lambda: (
+            not any(
+                isinstance(one, Exception) for one in servers.read(lanes, lambda n: reading_moment(lanes[n]))
+            )
+        ),
+        20,
+    )
 
 
 def test_a_moving_slot_runs_no_script(cluster: ClusterServers) -> None:
