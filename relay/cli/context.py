@@ -292,6 +292,18 @@ class CliContext:
         write_audit(self.home, AuditLine(operator(), what, socket.gethostname(), told))
 
 
+def asked_lane(context: CliContext) -> Any:
+    """Return the context's lane as `AskedLane`, with its config where that holds: the books do not depend on it."""
+    from relay.operations.lane_facts import AskedLane
+
+    try:
+        config = context.config
+    except RelayError:
+        # That it was refused is among the problems.
+        config = None
+    return AskedLane(context.outbox, context.delivery, config)
+
+
 def open_context(place: Place) -> CliContext:
     return CliContext(place)
 

@@ -80,6 +80,20 @@ class LaneServers:
                 break
         return [_unavailable(one) if isinstance(one, RedisError | OSError) else one for one in answers]
 
+    def ask_each(
+        self, stores: Sequence[Store], question: Callable[[redis.Redis], _T]
+    ) -> list[_T | OutboxUnavailable]:
+        """Ask each server once; what it answered, for each of the stores. Of one that cannot be asked the error."""
+        answers: list[Any] = [None] * len(stores)
+        for client, places in self._by_server(list(stores), answers):
+            try:
+                answer: Any = question(client)
+            except OutboxUnavailable as error:
+                answer = error
+            for place in places:
+                answers[place] = answer
+        return answers
+
     def _read(
         self, stores: list[Store], places: Sequence[int], make: Callable[[int], Reading[Any]], until: float
     ) -> dict[int, Any]:
