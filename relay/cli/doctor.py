@@ -88,12 +88,12 @@ def _checks_of_lanes(context: Any, config: Any, *, reached: bool) -> Iterator[Ch
 
 
 def _redis_of_lanes(context: Any, lanes: Sequence[Any]) -> list[list[Check]]:
-    from relay.cli.context import asked_lane
+    from relay.cli.context import asked_lanes
     from relay.operations.lane_facts import InstallationReader, read_facts_together
     from relay.outbox.lane_servers import LaneServers
 
     servers = LaneServers()
-    asked = [asked_lane(lane) for lane in lanes]
+    asked = asked_lanes(lanes)
     facts = read_facts_together(servers, asked)
     try:
         installation = InstallationReader(servers).read(context.home, asked[0].config)

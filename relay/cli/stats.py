@@ -31,7 +31,7 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
     Example:
         relay stats --watch
     """
-    from relay.cli.context import asked_lane, open_context
+    from relay.cli.context import asked_lanes, open_context
     from relay.operations.stats import read_stats, read_stats_together
     from relay.outbox.lane_servers import LaneServers
 
@@ -39,7 +39,7 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
     servers = LaneServers()
     with suppress(KeyboardInterrupt) if watch else nullcontext():
         while True:
-            asked = [asked_lane(lane) for lane in lanes]
+            asked = asked_lanes(lanes)
             if len(asked) > 1:
                 found = read_stats_together(servers, asked)
             else:
