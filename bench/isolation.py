@@ -28,6 +28,7 @@ from bench.load_result import percentile
 from bench.servers import Server, Sink, Workers, redis_server, web_server
 from bench.traffic import slack_requests, write_config
 from bench.usage import Watch
+from relay.outbox.keys import GENERATION, lane_prefix
 
 PART = "isolation"
 #: Lane -> what its Planhat answers, and after how many seconds.
@@ -98,7 +99,7 @@ class Side:
         waited_s = sorted(
             first[ts] / 1e9 - sent.began_s - at_s for ts, at_s in wanted.items() if at_s >= _BEGINNING_S
         )
-        flushes = [int(self.client.get(f"relay:{{{lane}}}:generation") or 0) for lane in SICK]
+        flushes = [int(self.client.get(lane_prefix(lane) + GENERATION) or 0) for lane in SICK]
         return {
             "p50_ms": percentile(waited_s, 0.5) * 1000,
             "p99_ms": percentile(waited_s, 0.99) * 1000,

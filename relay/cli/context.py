@@ -66,14 +66,14 @@ class CliContext:
 
     @_of_all_lanes
     def environ(self) -> dict[str, str]:
-        """What settings and the config's `${NAME}`s are read from: what `relay up` made for its example, the env file, and
+        """Return what settings and the config's `${NAME}`s are read from: what `relay up` made for its example, the env file, and
         the environment, the last word."""
         config = "" if self.place.config else str(self.up.get("config") or "")
         return {**self.up.get("environ", {}), **self.place.environ(config)}
 
     @_of_all_lanes
     def settings(self) -> Settings:
-        """The environment's; where it names no Redis, config or Planhat, those of the `relay up`. A folder given as --data
+        """Return the environment's; where it names no Redis, config or Planhat, those of the `relay up`. A folder given as --data
         is meant: then its `relay up` goes before the environment."""
         settings = Settings.read(self.environ)
         changes: dict[str, Any] = {"config": self.place.config} if self.place.config else {}
@@ -184,7 +184,7 @@ class CliContext:
 
     @_of_all_lanes
     def redis(self) -> Any:
-        """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
+        """Return a client. Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
         from relay.outbox.connection import connect, in_cluster
         from relay.outbox.keys import set_rq_prefix
         from relay.outbox.reasons import unavailable_reason
@@ -215,7 +215,7 @@ class CliContext:
 
     @_of_all_lanes
     def lane_names(self) -> tuple[str, ...]:
-        """The config's, as far as the file can be read: who holds a lane in a hurry must not need one that holds."""
+        """Return the config's, as far as the file can be read: who holds a lane in a hurry must not need one that holds."""
         from relay.lane_name import MAIN
         from relay.rules.file.lane_names import read_lane_names
 
@@ -270,7 +270,7 @@ class CliContext:
 
     @_of_all_lanes
     def home(self) -> Any:
-        """The outbox of what is the installation's and no lane's: the audit, sign-in links, drops."""
+        """Return the outbox of what is the installation's and no lane's: the audit, sign-in links, drops."""
         from relay.outbox.outbox import Outbox
         from relay.outbox.vault import Vault
 

@@ -89,14 +89,14 @@ def _checks_of_lanes(context: Any, config: Any, *, reached: bool) -> Iterator[Ch
 
 def _redis_of_lanes(context: Any, lanes: Sequence[Any]) -> list[list[Check]]:
     from relay.cli.context import asked_lanes
-    from relay.operations.lane_facts import InstallationReader, read_facts_together
+    from relay.operations.lane_facts import OfNoLaneReader, read_facts_together
     from relay.outbox.lane_servers import LaneServers
 
     servers = LaneServers()
     asked = asked_lanes(lanes)
     facts = read_facts_together(servers, asked)
     try:
-        installation = InstallationReader(servers).read(context.home, asked[0].config)
+        installation = OfNoLaneReader(servers).read(context.home, asked[0].config)
     except OutboxUnavailable as error:
         return [[line("problems", False, str(error), "")] for _ in lanes]
     return [
@@ -161,7 +161,7 @@ def _left_checks(context: Any, config: Any) -> Iterator[Check]:
 
 def _problem_checks(lane: Any, facts: Any, installation: Any) -> Iterator[Check]:
     """What is held, dropped or dead, and what the running processes refused."""
-    from relay.operations.problems import in_order, problems_of_all, problems_of_lane
+    from relay.operations.problems import problems_of_all, problems_of_lane, worst_first
 
     names = {
         "lane": "lane",
@@ -178,7 +178,7 @@ def _problem_checks(lane: Any, facts: Any, installation: Any) -> Iterator[Check]
         "drop": "nothing is being dropped",
         "config": "all processes go by the same config",
     }
-    problems = in_order(
+    problems = worst_first(
         [
             *problems_of_lane(lane, facts, installation),
             *problems_of_all(installation, lane.config, facts.books.stored),

@@ -28,7 +28,7 @@ def list_differences(outbox: Outbox, *, now_ms: int = 0) -> list[dict[str, Any]]
 
 
 def reading_differences(outbox: Outbox, now_ms: int) -> Reading[list[dict[str, Any]]]:
-    """As `list_differences`."""
+    """Read what `list_differences` gives."""
     [held] = yield lambda pipe: pipe.hgetall(outbox.prefix + keys.WARNINGS)
     rows = []
     for name, value in held.items():

@@ -73,7 +73,7 @@ class LaneFacts:
 
 
 def reading_facts(lane: AskedLane, now_ms: int = 0, *, letters: bool = True) -> Reading[LaneFacts]:
-    """Everything of one lane. `letters`: the newest dead ones are looked at as well."""
+    """Read everything of one lane. `letters`: the newest dead ones are looked at as well."""
     outbox = lane.outbox
     moment, names = yield from reading_moment(outbox)
     now_ms = now_ms or moment
@@ -120,7 +120,7 @@ def read_facts_together(
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class OfNoLane:
     """What is of no lane. `silent`: why nobody delivers, "" where somebody does. `drops`: each with what it has dropped. `away`: why none
     of this could be read, "" where it was."""
 
@@ -139,7 +139,7 @@ class Installation:
 
 
 @dataclass(slots=True)
-class InstallationReader:
+class OfNoLaneReader:
     """Reads it. `servers`: for lanes that the config no longer names."""
 
     servers: LaneServers = field(default_factory=LaneServers)
@@ -151,12 +151,12 @@ class InstallationReader:
         *,
         now_ms: int = 0,
         processes: Sequence[Process] | None = None,
-    ) -> Installation:
+    ) -> OfNoLane:
         """Read it by any lane's `outbox`. `processes`: where they are known already. Raises OutboxUnavailable."""
         now_ms = now_ms or outbox.home.now_ms()
         if processes is None:
             processes = read_processes(outbox, now_ms=now_ms)
-        return Installation(
+        return OfNoLane(
             now_ms,
             read_workers(outbox.redis),
             processes,

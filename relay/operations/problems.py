@@ -12,9 +12,9 @@ from relay.operations.drops import drop_told
 from relay.operations.lane_facts import (
     LETTERS_READ,
     AskedLane,
-    Installation,
-    InstallationReader,
     LaneFacts,
+    OfNoLane,
+    OfNoLaneReader,
     read_facts,
 )
 from relay.operations.lanes import lane_option
@@ -61,9 +61,9 @@ def standing_problems(
     Raises OutboxUnavailable."""
     now_ms = now_ms or outbox.now_ms()
     lane = AskedLane(outbox, delivery, config)
-    installation = InstallationReader().read(outbox, config, now_ms=now_ms, processes=processes)
+    installation = OfNoLaneReader().read(outbox, config, now_ms=now_ms, processes=processes)
     facts = read_facts(lane, now_ms)
-    return in_order(
+    return worst_first(
         [
             *problems_of_lane(lane, facts, installation),
             *problems_of_all(installation, config, facts.books.stored),
@@ -71,14 +71,12 @@ def standing_problems(
     )
 
 
-def in_order(problems: Iterable[StandingProblem]) -> list[StandingProblem]:
+def worst_first(problems: Iterable[StandingProblem]) -> list[StandingProblem]:
     """Return them, the worst first."""
     return sorted(problems, key=lambda problem: _WORST_FIRST.index(problem.kind))
 
 
-def problems_of_lane(
-    lane: AskedLane, facts: LaneFacts, installation: Installation
-) -> Iterator[StandingProblem]:
+def problems_of_lane(lane: AskedLane, facts: LaneFacts, installation: OfNoLane) -> Iterator[StandingProblem]:
     """Yield what is the lane's own."""
     option = lane_option(lane.name, lane.config)
     today = datetime.fromtimestamp(facts.now_ms / 1000, UTC).date()
@@ -90,7 +88,7 @@ def problems_of_lane(
 
 
 def problems_of_all(
-    installation: Installation, config: Config | None, in_the_books: Iterable[str]
+    installation: OfNoLane, config: Config | None, in_the_books: Iterable[str]
 ) -> Iterator[StandingProblem]:
     """Yield what is of no lane. `in_the_books`: sources that ever sent something."""
     yield from _refused_config(installation.alive)
@@ -136,7 +134,7 @@ def _held(facts: LaneFacts, option: str) -> Iterator[StandingProblem]:
         )
 
 
-def _dropped(installation: Installation, known: Collection[str] | None) -> Iterator[StandingProblem]:
+def _dropped(installation: OfNoLane, known: Collection[str] | None) -> Iterator[StandingProblem]:
     for stored, counts in installation.drops:
         row = drop_told(stored, counts, known)
         since = f" since {row['since']}" if row["since"] else ""

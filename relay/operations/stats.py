@@ -11,16 +11,16 @@ from relay.lane_name import token_place
 from relay.operations.differences import difference_told
 from relay.operations.lane_facts import (
     AskedLane,
-    Installation,
-    InstallationReader,
     LaneFacts,
+    OfNoLane,
+    OfNoLaneReader,
     read_facts,
     read_facts_together,
 )
 from relay.operations.merged import merge_stats
 from relay.operations.moments import iso
 from relay.operations.pause import pauses_told
-from relay.operations.problems import StandingProblem, in_order, problems_of_all, problems_of_lane
+from relay.operations.problems import StandingProblem, problems_of_all, problems_of_lane, worst_first
 from relay.operations.remarks import REMARKED_MS, remarks_in_words
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
 from relay.outbox.delivery import Delivery, DeliveryFacts
@@ -54,7 +54,7 @@ def read_stats(
     `standing_problems`), `warnings` and what the batch controller found. `config`: today's, where it is known."""
     now_ms = now_ms or outbox.now_ms()
     lane = AskedLane(outbox, delivery, config)
-    installation = InstallationReader().read(outbox, config, now_ms=now_ms)
+    installation = OfNoLaneReader().read(outbox, config, now_ms=now_ms)
     facts = read_facts(lane, now_ms)
     shared = list(problems_of_all(installation, config, facts.books.stored))
     return _told(lane, facts, installation, shared, examine_durability(outbox.redis))
@@ -91,18 +91,18 @@ def read_stats_together(servers: LaneServers, lanes: Sequence[AskedLane]) -> dic
     return merge_stats(answers, of_no_lane=said, away=away)
 
 
-def _read_installation(servers: LaneServers, lane: AskedLane) -> Installation:
+def _read_installation(servers: LaneServers, lane: AskedLane) -> OfNoLane:
     try:
-        return InstallationReader(servers).read(lane.outbox, lane.config)
+        return OfNoLaneReader(servers).read(lane.outbox, lane.config)
     except OutboxUnavailable as error:
         # The lanes on other servers are told of all the same.
-        return Installation(away=str(error))
+        return OfNoLane(away=str(error))
 
 
 def _told(
     lane: AskedLane,
     facts: LaneFacts,
-    installation: Installation,
+    installation: OfNoLane,
     shared: Sequence[StandingProblem],
     redis: Durability | None,
 ) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _told(
         "life": life_told(facts.life, facts.now_ms),
         "at": iso(facts.now_ms),
     }
-    found = in_order([*problems_of_lane(lane, facts, installation), *shared])
+    found = worst_first([*problems_of_lane(lane, facts, installation), *shared])
     stats["problems"] = [problem.told() for problem in found]
     token = token_place(lane.name, named=bool(lane.config and lane.config.lanes))
     stats["warnings"] = [
@@ -225,7 +225,7 @@ def _of_delivery(stats: Mapping[str, Any], token: str) -> list[str]:
     return found
 
 
-def _installation_warnings(found: Installation) -> list[str]:
+def _installation_warnings(found: OfNoLane) -> list[str]:
     if found.away:
         return [f"What is of no lane (workers, drops) cannot be read: {found.away}."]
     told = []

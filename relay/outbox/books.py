@@ -44,13 +44,13 @@ class Books:
 
 
 def reading_moment(store: Store) -> Reading[tuple[int, list[str]]]:
-    """Redis's time (epoch ms), and the names of all sources that ever sent something, sorted."""
+    """Read Redis's time (epoch ms), and the names of all sources that ever sent something, sorted."""
     (seconds, micros), names = yield lambda pipe: (pipe.time(), pipe.smembers(store.prefix + keys.SOURCES))
     return int(seconds) * 1000 + int(micros) // 1000, sorted(name.decode() for name in names)
 
 
 def reading_books(store: Store, names: Sequence[str]) -> Reading[Books]:
-    """What is counted of these sources."""
+    """Read what is counted of these sources."""
     rows = yield lambda pipe: [pipe.hgetall(store.prefix + keys.ledger(name)) for name in names]
     return Books(
         {
@@ -61,13 +61,13 @@ def reading_books(store: Store, names: Sequence[str]) -> Reading[Books]:
 
 
 def reading_pending(store: Store, names: Sequence[str]) -> Reading[dict[str, int]]:
-    """source -> conversations that wait, held and throttled ones included."""
+    """Give source -> conversations that wait, held and throttled ones included."""
     counts = yield lambda pipe: [pipe.zcard(store.prefix + keys.due(name)) for name in names]
     return dict(zip(names, map(int, counts), strict=True))
 
 
 def reading_oldest(store: Store, names: Sequence[str], now_ms: int) -> Reading[int | None]:
-    """When the oldest event that still waits came in (epoch ms), held and throttled ones included. None: nothing waits."""
+    """Read when the oldest event that still waits came in (epoch ms), held and throttled ones included. None: nothing waits."""
 
     def queue(pipe: Any) -> None:
         pipe.zrange(store.prefix + keys.WAITING, 0, 0, withscores=True)
@@ -81,7 +81,7 @@ def reading_oldest(store: Store, names: Sequence[str], now_ms: int) -> Reading[i
 
 
 def reading_newer(store: Store, now_ms: int) -> Reading[int]:
-    """How many conversations wait because only a newer release reads what it wrote of them: found so lately, and still there."""
+    """Count conversations that wait because only a newer release reads what it wrote of them: found so lately, and still there."""
     [names] = yield lambda pipe: pipe.zrangebyscore(
         store.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf"
     )

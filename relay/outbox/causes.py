@@ -45,7 +45,7 @@ def read_marks(store: Store, digests: Sequence[str]) -> list[CauseMark]:
 
 
 def reading_marks(store: Store, digests: Sequence[str]) -> Reading[list[CauseMark]]:
-    """As `read_marks`."""
+    """Read as `read_marks` does."""
     rows = yield lambda pipe: [pipe.hgetall(store.prefix + keys.cause(digest)) for digest in digests]
     return [_mark(store, row) for row in rows]
 

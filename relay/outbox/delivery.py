@@ -123,7 +123,7 @@ class Delivery:
         return dict(read_alone(self._redis, self.reading(0)).pauses)
 
     def reading(self, now_ms: int) -> Reading[DeliveryFacts]:
-        """Everything that is shown of it, in one question. `now_ms`: calls are counted before."""
+        """Read everything that is shown of it, in one question. `now_ms`: calls are counted before."""
 
         def queue(pipe: Any) -> None:
             pipe.hgetall(self._prefix + keys.DELIVERY)

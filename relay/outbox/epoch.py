@@ -165,7 +165,7 @@ def read_life(outbox: Outbox) -> Life:
 
 
 def reading_life(outbox: Outbox) -> Reading[Life]:
-    """How often the lane was set back."""
+    """Read how often the lane was set back."""
     [stored] = yield lambda pipe: pipe.hgetall(outbox.prefix + keys.LIFE)
     return Life(
         number=int(stored.get(b"number", 0)),

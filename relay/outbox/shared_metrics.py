@@ -75,7 +75,7 @@ class SharedMetrics:
         return read_alone(self._redis, self.reading())
 
     def reading(self) -> Reading[dict[str, float]]:
-        """As `read`."""
+        """Read as `read` does."""
         [stored] = yield lambda pipe: pipe.hgetall(self._key)
         return {field.decode(): float(value) for field, value in stored.items()}
 

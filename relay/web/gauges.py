@@ -53,7 +53,7 @@ class Gauges:
         self._lane = escape_label(outbox.lane_name)
 
     def dead(self) -> Reading[tuple[Mapping[tuple[str, str], int], int]]:
-        """The dead letters, as `DeadCounts.reading`."""
+        """Read the dead letters, as `DeadCounts.reading` does."""
         return self._dead.reading()
 
     def pending(self, counts: Mapping[str, int]) -> Iterable[str]:

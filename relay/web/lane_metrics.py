@@ -39,7 +39,7 @@ class LaneMetrics:
         self._gauges = Gauges(outbox)
 
     def reading(self, configured: Sequence[str], audit: AuditSaid) -> Reading[list[str]]:
-        """Prometheus text lines. `configured`: the sources whose events go here; `audit` may be asked here and now."""
+        """Return Prometheus text lines. `configured`: the sources whose events go here; `audit` may be asked here and now."""
         outbox = self.outbox
         now_ms, names = yield from reading_moment(outbox)
         known = sorted({*configured, *names})

@@ -38,7 +38,7 @@ class DeadCounts:
         return read_alone(self._outbox.redis, self.reading())[0]
 
     def reading(self) -> Reading[tuple[Mapping[tuple[str, str], int], int]]:
-        """(as `look`, how many letters there are in all); the letters themselves are read here and now, where that is to be done."""
+        """Return (as `look`, how many letters there are in all); the letters themselves are read here and now, where that is to be done."""
         dead = self._outbox.prefix + keys.DEAD
         began = self._clock()
 

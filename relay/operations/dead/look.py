@@ -61,7 +61,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
 
 
 def reading_groups(outbox: Outbox, heads: Iterable[DeadHead], now_ms: int) -> Reading[list[dict[str, Any]]]:
-    """These by cause, as `list_dead` has its groups."""
+    """Group these by cause, as `list_dead` has its groups."""
     groups: dict[str, dict[str, Any]] = {}
     for head in heads:
         _count(groups, head)
