@@ -17,7 +17,7 @@ from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Process, lane_refused, read_processes
-from relay.planhat.checks import check_token_age
+from relay.planhat.doctor_line import check_token_age
 
 #: Causes are told of the newest letters: this is asked every few seconds.
 LETTERS_READ: Final = 500
