@@ -70,16 +70,21 @@ class DurableWrite:
         prefix = self._prefix
         if not durable and not replicas:
             return await self._run_plain(sha, text, prefix, args)
-        # A connection that broke is made anew here, before it is decided whether the server behind it has to confirm.
+        # A connection that broke is made anew here, before it is decided whether the server behind it has to confirm. What is not
+        # to be confirmed is written on it as it is: the client's own way (retries, which could only say that another server may be
+        # there now, metrics, a connection taken anew) costs as much again as the write.
         pool = self._client.connection_pool
-        await pool.release(await pool.get_connection())  # type: ignore[no-untyped-call]
-        made = _made.get()
-        confirm = durable and self.confirms
-        if not confirm and not replicas:
-            answer = await self._run_plain(sha, text, prefix, args)
-            if _made.get() != made:
-                raise NotConfirmed(_ANOTHER)
-            return answer
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            made = _made.get()
+            confirm = durable and self.confirms
+            if not confirm and not replicas:
+                answer = await self._run_on(connection, sha, text, args)
+                if _made.get() != made:
+                    raise NotConfirmed(_ANOTHER)
+                return answer
+        finally:
+            await pool.release(connection)  # type: ignore[no-untyped-call]
         until = asyncio.get_running_loop().time() + WATCH_S
         wants = (confirm, replicas)
         answer, synced, had, told = await self._run_confirmed("EVALSHA", sha, prefix, args, *wants)
@@ -104,6 +109,15 @@ class DurableWrite:
         elif told:
             await self._watch(told[0], told[1], until)
         return answer
+
+    async def _run_on(self, connection: Any, sha: str, text: str, args: list[Any]) -> Any:
+        """Raises ConnectionError where the connection breaks, which is closed then."""
+        try:
+            await connection.send_command("EVALSHA", sha, 1, self._prefix, *args)
+            return await connection.read_response()
+        except NoScriptError:
+            await connection.send_command("EVAL", text, 1, self._prefix, *args)
+            return await connection.read_response()
 
     async def _run_plain(self, sha: str, text: str, prefix: str, args: list[Any]) -> Any:
         try:
