@@ -74,7 +74,7 @@ class DurableWrite:
         # to be confirmed is written on it as it is: the client's own way (retries, which could only say that another server may be
         # there now, metrics, a connection taken anew) costs as much again as the write.
         pool = self._client.connection_pool
-        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = await pool.get_connection()
         try:
             made = _made.get()
             confirm = durable and self.confirms
