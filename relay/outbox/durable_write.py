@@ -74,7 +74,7 @@ class DurableWrite:
         # to be confirmed is written on it as it is: the client's own way (retries, which could only say that another server may be
         # there now, metrics, a connection taken anew) costs as much again as the write.
         pool = self._client.connection_pool
-        connection = await pool.get_connection()
+        connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             made = _made.get()
             confirm = durable and self.confirms
@@ -84,7 +84,7 @@ class DurableWrite:
                     raise NotConfirmed(_ANOTHER)
                 return answer
         finally:
-            await pool.release(connection)  # type: ignore[no-untyped-call]
+            await pool.release(connection)
         until = asyncio.get_running_loop().time() + WATCH_S
         wants = (confirm, replicas)
         answer, synced, had, told = await self._run_confirmed("EVALSHA", sha, prefix, args, *wants)
