@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from relay.outbox.durability import SETTINGS, WATCH_S, told_settings, who_confirms
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, server_ms
+from relay.outbox.reasons import without_frames
 from relay.outbox.replicas import WAIT_MS, not_confirmed
 from relay.outbox.scripts import script_text
 
@@ -140,7 +141,7 @@ class DurableWrite:
                 # In the same breath: by the next one another server may be there.
                 pipe.execute_command("INFO", "server", "persistence")
                 pipe.execute_command("CONFIG GET", *SETTINGS)
-            answer, *told = await pipe.execute(raise_on_error=False)
+            answer, *told = without_frames(await pipe.execute(raise_on_error=False))
         synced = told.pop(0) if confirm else (1, 0)
         had = told.pop(0) if replicas else 0
         return answer, synced, had, told

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.cluster import SlotPool, elsewhere
-from relay.outbox.reasons import perhaps_done, unavailable_reason
+from relay.outbox.reasons import perhaps_done, unavailable_reason, without_frames
 from relay.outbox.scripts import script_text
 from relay.outbox.slot_master import Node
 from relay.outbox.store import Store
@@ -85,7 +85,7 @@ def _run(client: redis.Redis, name: str, calls: Sequence[tuple[str, Sequence[Any
     pipe.script_load(text)
     for prefix, args in calls:
         pipe.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-    return list(pipe.execute(raise_on_error=False)[1:])
+    return without_frames(pipe.execute(raise_on_error=False)[1:])
 
 
 def _forget_master(store: Store) -> None:
