@@ -12,9 +12,10 @@ import orjson
 from relay.conversation import canonical, content_hash
 from relay.errors import NewerRecord
 from relay.outbox.items import Item, Pending, State
-from relay.patch import Document, Patch, encode_memory
+from relay.patch import Document, Patch, encode_memory, fold
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
+from workers.flush.first_word import first_word
 from workers.flush.rebase import meets_unknown, rebase
 from workers.flush.standing import has_pieces
 
@@ -69,11 +70,13 @@ class FoldedItem:
     def of(cls, item: Item, read: FoldedRead | None = None) -> FoldedItem:
         """Return `read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
         written, ValueError, KeyError or TypeError for what no release of ours has."""
-        document = stored_document(item)
         patches, nudged = [], False
         for pending in item.pending:
             patches.append(Patch.decode(pending.patch))
             nudged = nudged or is_nudge(pending.event_id)
+        alone = len(patches) == 1 and not item.document and not item.forgotten
+        first = first_word(item.external_id, item.life, patches[0]) if alone else None
+        document = first[0] if first else stored_document(item)
         unsure = document.life != item.life or (
             # Of what was not there before there is nothing that nobody has looked at.
             bool(item.document) and _meets_unseen(item, document, patches)
@@ -83,9 +86,11 @@ class FoldedItem:
             document.sent_hash = UNKNOWN
         if unsure and read is not None:
             document = _rebased(item, document, patches, read, doubtful=doubtful, nudged=nudged)
-        for patch in patches:
-            document.absorb(patch)
-        fields = document.render()
+        if first:
+            fields = first[1]
+        else:
+            fold(document, patches)
+            fields = document.render()
         json = canonical(fields)
         digest = content_hash(json)
         need: Need = "read" if unsure and read is None else _need(document, fields, digest)

@@ -102,20 +102,21 @@ class Settlements:
     def _done(
         self, outgoing: OutgoingItem, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
     ) -> Settlement:
+        item = outgoing.item
         entry = {
             "at_ms": now_ms, "what": "sent" if changed else "unchanged",
-            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms, **carried(outgoing.item),
+            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms, **carried(item),
         }  # fmt: skip
         state: State = "delivered" if changed else "unchanged"
         events = outgoing.events(state)
         if changed:
             ends = dict(events)
-            for pending in outgoing.item.pending:
+            for pending in item.pending:
                 if ends.get(pending.event_id) == state:
                     self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
         year = now_ms // (MARK_YEAR_S * 1000)
         return Done(
-            outgoing.item,
+            item,
             outgoing.delivered(planhat_id, entry, year),
             events,
             planhat_id or outgoing.row.planhat_id,
