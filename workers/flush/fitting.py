@@ -68,14 +68,16 @@ class Fitting:
         #: What is amiss is told once for all of these: (rule, names).
         told: set[tuple[str, frozenset[str]]] = set()
         self._fit_people(items, fits)
-        by_ids = self._config.activity_tags == "ids"
-        for n, item in enumerate(items):
-            fields = item.fields
-            if by_ids and (tags := fields.get("activityTags")):
-                self._fit_tags(tags, fits[n])
-            if custom := fields.get("custom"):
-                self._fit_custom(item, custom, told, fits, n)
-        return [fits.get(n, _AS_IT_IS) for n in range(len(items))]
+        if self._config.activity_tags == "ids":
+            for n, item in enumerate(items):
+                if tags := item.fields.get("activityTags"):
+                    self._fit_tags(tags, fits[n])
+        wrote = [n for n, item in enumerate(items) if "custom" in item.fields]
+        defined = self._defined_now() if wrote else None
+        if defined is not None:
+            for n in wrote:
+                self._fit_custom(items[n], defined, told, fits, n)
+        return [fits.get(n, _AS_IT_IS) for n in range(len(items))] if fits else [_AS_IT_IS] * len(items)
 
     # -- people ----------------------------------------------------------------------------------------------
 
@@ -115,14 +117,12 @@ class Fitting:
     def _fit_custom(
         self,
         item: FoldedItem,
-        custom: Mapping[str, Any],
+        defined: Mapping[str, str],
         told: set[tuple[str, frozenset[str]]],
         fits: defaultdict[int, Fit],
         n: int,
     ) -> None:
-        defined = self._defined_now()
-        if defined is None:
-            return
+        custom: Mapping[str, Any] = item.fields["custom"]
         names, rule = tuple(custom), item.document.rule
         lacking = self._lacking.get(names)
         if lacking is None:
