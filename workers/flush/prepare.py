@@ -149,7 +149,7 @@ class Preparation:
         self._all_had = not claim.more
         alone = [item for item in items if item.crashes >= 2]
         if claim.more and not alone and not self.hold:
-            coming_bytes = sum(_weight(item) for item in items)
+            coming_bytes = _weight(items)
             while len(self._asked) < ASKED_AT_ONCE and self._ask(limits, len(items), coming_bytes):
                 pass
         if alone:
@@ -214,7 +214,7 @@ class Preparation:
         """Addresses; settles what needs no call, or can have none."""
         folded_items, self._folded_items = self._folded_items, []
         settlements, self._settlements = self._settlements, []
-        if any(folded_item.need == "read" for folded_item in folded_items):
+        if "read" in [folded_item.need for folded_item in folded_items]:
             folded_items = self._read(folded_items, settlements)
         if self.hold:
             settlements += [hand_back(folded_item.item) for folded_item in folded_items]
@@ -326,5 +326,6 @@ def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_
         yield part
 
 
-def _weight(item: Item) -> int:
-    return len(item.document or b"") + sum([len(pending.patch) for pending in item.pending])
+def _weight(items: Sequence[Item]) -> int:
+    documents = sum([len(item.document) for item in items if item.document])
+    return documents + sum([len(pending.patch) for item in items for pending in item.pending])
