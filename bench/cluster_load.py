@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ import orjson
 
 from bench.redis_cluster import until
 from bench.servers import Process, free_port
+from relay.lane_name import MAIN
+from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.connection import connect
 from relay.outbox.items import balanced
 from relay.outbox.outbox import Outbox
@@ -33,28 +36,52 @@ from relay.planhat.sandbox.server import running
 _SECRET: Final = "cluster-bench"
 _CONFIG: Final = """
 planhat: {types: [Slack thread], calls_per_minute: 6000, batch: {linger: 100ms}}
-sources:
-  slack: {adapter: slack, secrets: [cluster-bench], type: Slack thread}
 companies: [{default: extid-acme}]
 """
+_SOURCE: Final = "{adapter: slack, secrets: [cluster-bench], type: Slack thread"
 _MESSAGE: Final = re.compile(r"msg-(\d+-\d+)v(\d+)")
 _CONVERSATIONS: Final = 10
 
 
 class Relay:
-    """`relay serve`, the workers and a sandbox over `redis_url`. `config`: further lines of the file."""
+    """`relay serve`, the workers and a sandbox over `redis_url`. `config`: further lines of the file. `lanes`: several tenants, each with
+    a source and a sandbox of its own."""
 
-    def __init__(self, folder: Path, redis_url: str, *, config: str = "") -> None:
+    def __init__(self, folder: Path, redis_url: str, *, config: str = "", lanes: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "relay.yaml").write_text(_CONFIG + config)
         self.folder, self.redis_url, self.port = folder, redis_url, free_port()
-        self.sandbox: Sandbox = create_sandbox(types=["Slack thread"], quotas=NO_QUOTAS)
+        self._config, self._named = config, bool(lanes)
+        self.sandboxes: dict[str, Sandbox] = {
+            lane: create_sandbox(
+                types=["Slack thread"], quotas=NO_QUOTAS, token=_token(lane) if lanes else None
+            )
+            for lane in lanes or (MAIN,)
+        }
         self.processes: list[Process] = []
         self.environ: dict[str, str] = {}
         self._stack = ExitStack()
 
+    def begin(self) -> None:
+        """Start the sandboxes, and write the config that names them."""
+        urls = {name: self._stack.enter_context(running(one)) for name, one in self.sandboxes.items()}
+        text = _CONFIG + self._config
+        if self._named:
+            text += "lanes:\n" + "".join(
+                f"  {lane}: {{url: '{url}', token: {_token(lane)}}}\n" for lane, url in urls.items()
+            )
+        sources = (
+            f"{self.source_of(lane)}: {_SOURCE}{f', lane: {lane}' if self._named else ''}}}" for lane in urls
+        )
+        text += "sources:\n" + "".join(f"  {source}\n" for source in sources)
+        (self.folder / "relay.yaml").write_text(text)
+        self.environ = self.environ_of(next(iter(urls.values())))
+
+    def source_of(self, lane: str) -> str:
+        """The source whose events go there."""
+        return f"slack-{lane}" if self._named else "slack"
+
     def __enter__(self) -> Self:
-        self.environ = self.environ_of(self._stack.enter_context(running(self.sandbox)))
+        self.begin()
         for name, module in (("web", ["relay.cli", "serve"]), ("work", ["workers"])):
             command = [sys.executable, "-m", *module]
             self.processes.append(
@@ -94,28 +121,38 @@ class Relay:
         finally:
             connection.close()
 
-    def outbox(self) -> Outbox:
-        return Outbox(connect(self.redis_url))
+    def outboxes(self) -> list[Outbox]:
+        """Of its lanes."""
+        home = connect(self.redis_url)
+        return [Outbox(lane_client(home, lane), lane=lane) for lane in self.sandboxes]
 
     def await_settled(self, seconds: float = 60) -> float:
         """Until nothing waits; how long that took."""
-        outbox = self.outbox()
-        return until(lambda: sum(row["pending"] for row in outbox.ledger().values()) == 0, seconds)
+        outboxes = self.outboxes()
+        return until(lambda: not any(outbox.pending_items() for outbox in outboxes), seconds)
 
-    def stands(self) -> dict[str, list[str]]:
-        """externalId -> the descriptions of the conversations that have it in Planhat."""
-        store, found, offset = self.sandbox.store, defaultdict[str, list[str]](list), 0
-        while page := store.list_page({"limit": "2000", "offset": str(offset)}):
-            offset += len(page)
-            for row in page:
-                record = store.get(row["_id"]) or {}
-                found[str(record.get("externalId"))].append(str(record.get("description") or ""))
-        return found
+    def stands(self) -> dict[str, dict[str, list[str]]]:
+        """lane -> externalId -> the descriptions of the conversations that have it in its Planhat."""
+        return {lane: _stands(sandbox) for lane, sandbox in self.sandboxes.items()}
 
     def books(self) -> tuple[int, bool]:
         """(accepted events, whether the books balance)."""
-        rows = self.outbox().ledger()
-        return sum(row["accepted"] for row in rows.values()), all(map(balanced, rows.values()))
+        rows = [row for outbox in self.outboxes() for row in outbox.ledger().values()]
+        return sum(row["accepted"] for row in rows), all(map(balanced, rows))
+
+
+def _token(lane: str) -> str:
+    return f"token-of-{lane}"
+
+
+def _stands(sandbox: Sandbox) -> dict[str, list[str]]:
+    store, found, offset = sandbox.store, defaultdict[str, list[str]](list), 0
+    while page := store.list_page({"limit": "2000", "offset": str(offset)}):
+        offset += len(page)
+        for row in page:
+            record = store.get(row["_id"]) or {}
+            found[str(record.get("externalId"))].append(str(record.get("description") or ""))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +183,7 @@ class _Sender:
     """One thread's. `texts`: conversation -> message -> the newest version that was acknowledged."""
 
     number: int
+    lane: str
     texts: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     answers: list[Answer] = field(default_factory=list)
     acknowledged: int = 0
@@ -159,7 +197,8 @@ class Load:
         self._stop = threading.Event()
         #: Set apart from those of an earlier load on the same relay.
         first = int(time.time() * 1000) % 10_000_000 * 10
-        self._senders = [_Sender(first + n) for n in range(senders)]
+        lanes = list(relay.sandboxes)
+        self._senders = [_Sender(first + n, lanes[n % len(lanes)]) for n in range(senders)]
         self._threads = [
             threading.Thread(target=self._run, args=(sender,), daemon=True) for sender in self._senders
         ]
@@ -192,7 +231,12 @@ class Load:
         stands = self._relay.stands()
         for sender in self._senders:
             for thread, wanted in sender.texts.items():
-                found.update(_compared(stands[f"slack-{thread}"], wanted))
+                name = f"{self._relay.source_of(sender.lane)}-{thread}"
+                found.update(_compared(stands[sender.lane].get(name, []), wanted))
+                # What stands in another tenant's Planhat is nobody's there.
+                found["double"] += sum(
+                    name in others for lane, others in stands.items() if lane != sender.lane
+                )
         answers = sorted(
             (answer for sender in self._senders for answer in sender.answers), key=lambda a: a.at
         )
@@ -239,7 +283,7 @@ class Load:
         began, status = time.monotonic(), 0
         connection = http.client.HTTPConnection("127.0.0.1", self._relay.place(), timeout=20)
         try:
-            connection.request("POST", "/hooks/slack", body, headers)
+            connection.request("POST", f"/hooks/{self._relay.source_of(sender.lane)}", body, headers)
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException):
             status = 0

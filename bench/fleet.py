@@ -1,7 +1,7 @@
-"""Several web and worker pods, as processes, rolled under load: `python -m bench.fleet [--rounds N] [--plain]`.
+"""Several web and worker pods, as processes, rolled under load: `python -m bench.fleet [--rounds N] [--lanes N] [--plain]`.
 
 Over a cluster of three masters with two replicas each (or one plain server): each pod is replaced in turn as a rollout does it, while
-workers and web processes are killed with -9, Planhat fails now and then, and in the cluster the lane and RQ fail over.
+workers and web processes are killed with -9, Planhat fails now and then, and in the cluster the lanes and RQ fail over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -25,7 +25,6 @@ from bench.servers import Process, Server, free_port
 from bench.usage import children
 from relay.outbox.embedded import EmbeddedServer
 from relay.planhat.sandbox import Fault
-from relay.planhat.sandbox.server import running
 
 _FAULTS: Final = (
     {"commit_then_drop": True, "times": 1},
@@ -39,8 +38,10 @@ _FAULTS: Final = (
 class Fleet(Relay):
     """`pods` of each kind, on one Redis; senders go to those that are ready, in turns."""
 
-    def __init__(self, folder: Path, redis_url: str, *, pods: int = 3, config: str = "") -> None:
-        super().__init__(folder, redis_url, config=config)
+    def __init__(
+        self, folder: Path, redis_url: str, *, pods: int = 3, config: str = "", lanes: Sequence[str] = ()
+    ) -> None:
+        super().__init__(folder, redis_url, config=config, lanes=lanes)
         self._ports = [free_port() for _ in range(pods)]
         self.port = self._ports[0]
         self.ready: list[int] = []
@@ -49,7 +50,7 @@ class Fleet(Relay):
         self.works: list[Process] = []
 
     def __enter__(self) -> Self:
-        self.environ = self.environ_of(self._stack.enter_context(running(self.sandbox)))
+        self.begin()
         self._stack.callback(self._stop)
         for port in self._ports:
             self._serve(port)
@@ -107,15 +108,18 @@ def roll_under_load(
     rounds: int = 1,
     pods: int = 3,
     config: str = "",
+    lanes: Sequence[str] = (),
 ) -> Outcome:
     """Rolls a fleet under load, with `shake` for what happens to Redis; what became of the events in the end."""
     chance = Random(7)
-    with Fleet(folder, redis_url, pods=pods, config=config) as fleet:
-        load = Load(fleet, senders=3).start()
+    with Fleet(folder, redis_url, pods=pods, config=config, lanes=lanes) as fleet:
+        load = Load(fleet, senders=max(3, len(lanes))).start()
 
         def between() -> None:
             fault = chance.choice(_FAULTS)
-            fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", **fault}))
+            chance.choice(list(fleet.sandboxes.values())).faults.all.append(
+                Fault.read({"operation": "upsert", **fault})
+            )
             fleet.kill_a_child(chance)
             shake()
             time.sleep(0.3)
@@ -124,7 +128,8 @@ def roll_under_load(
             for _ in range(rounds):
                 fleet.roll(chance, between)
         finally:
-            fleet.sandbox.faults.all.clear()
+            for sandbox in fleet.sandboxes.values():
+                sandbox.faults.all.clear()
             load.stop()
         fleet.await_settled(90)
         until(lambda: fleet.readyz()[0] == 200, 30)
@@ -137,18 +142,22 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plain", action="store_true", help="one plain server in the place of a cluster")
+    parser.add_argument("--lanes", type=int, default=0, help="so many tenants; 0: one, without `lanes:`")
     chosen = parser.parse_args()
+    lanes = [f"lane{number}" for number in range(chosen.lanes)]
     with tempfile.TemporaryDirectory(prefix="fleet-") as name, ExitStack() as stack:
         folder = Path(name)
         if chosen.plain:
             server = EmbeddedServer(folder / "redis").start()
             stack.callback(server.stop)
-            found = roll_under_load(folder / "relay", server.url, lambda: None, rounds=chosen.rounds)
+            found = roll_under_load(
+                folder / "relay", server.url, lambda: None, rounds=chosen.rounds, lanes=lanes
+            )
         else:
             cluster = stack.enter_context(
                 ClusterServers(folder / "redis", replicas=2, starts=(0, 5_461, slot_of("main")))
             )
-            tags = itertools.cycle(("main", "rq"))
+            tags = itertools.cycle((*(lanes or ("main",)), "rq"))
 
             def shake() -> None:
                 tag = next(tags)
@@ -156,7 +165,12 @@ def main() -> int:
                 cluster.fail_over(tag)
 
             found = roll_under_load(
-                folder / "relay", cluster.url, shake, rounds=chosen.rounds, config="redis: {replicas: 1}\n"
+                folder / "relay",
+                cluster.url,
+                shake,
+                rounds=chosen.rounds,
+                config="redis: {replicas: 1}\n",
+                lanes=lanes,
             )
     print(found)
     return int(bool(found.lost or found.stale or found.double or not found.balanced))

@@ -31,6 +31,7 @@ HELP: dict[str, str] = {
     "relay_calls_per_minute_used": "Calls to Planhat in the last 60 s, look-ups included",
     "relay_ready": "1 while events can be durably accepted, as /readyz says",
     "relay_redis_up": "1 while Redis answers",
+    "relay_lane_redis_up": "1 while the server of this lane's keys answers; where the config has lanes",
     "relay_redis_durable": "1 while what Redis took is known to be on disk, and stays there",
     "relay_redis_fsync_confirmed": "1 for who says that a write is on disk: always, waitaof, or nobody",
     "relay_redis_memory_bytes": "Memory that Redis uses",

@@ -14,7 +14,8 @@ import redis
 from bench.storm.shocks import make_room
 from bench.storm.storm import Storm
 from bench.storm.tally import Tally
-from bench.storm.world import World
+from bench.storm.world import Process, World
+from relay.outbox.cluster_nodes import master_of
 from relay.outbox.delivery import Delivery
 
 LANES = ("main", "emea", "us", "apac", "brand")
@@ -25,13 +26,15 @@ def run_lanes(seed: int, client_of: Callable[[str], redis.Redis], tally: Tally) 
     chance = Random(seed)
     names = chance.sample(LANES, chance.randint(2, len(LANES)))
     # What is full is a server: lanes that lie on another one have a world of their own, but its steps are everybody's.
-    worlds: dict[int, World] = {}
-    storms = []
+    worlds: dict[object, World] = {}
+    process, storms = Process(), []
     for n, name in enumerate(names):
         client = client_of(name)
-        if id(client) not in worlds:
+        client.time()
+        server = master_of(client) or id(client)
+        if server not in worlds:
             client.flushdb()
-        storms.append(Storm(seed * 100 + n, client, tally, name, worlds.setdefault(id(client), World())))
+        storms.append(Storm(seed * 100 + n, client, tally, name, worlds.setdefault(server, World(process))))
     for world in worlds.values():
         world.storms = storms
     try:

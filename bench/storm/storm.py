@@ -278,7 +278,7 @@ class Storm:
                 retry=Retry(max_refusals=2),
             )
         )
-        self.world.flushing += 1
+        self.world.process.flushing += 1
         try:
             pace = Pace(
                 delivery, config.planhat, now_ms=outbox.now_ms, wait=lambda seconds: False, chance=self.chance
@@ -304,7 +304,7 @@ class Storm:
             flush.run(generation)
         except Crash:
             self.tally.crashes += 1
-            if self.world.flushing > 1 and self.chance.random() < 0.5:
+            if self.world.process.flushing > 1 and self.chance.random() < 0.5:
                 # The others are threads of the same process.
                 self.tally.together += 1
                 raise
@@ -314,7 +314,7 @@ class Storm:
             )
             self.tally.hangs += 1
         finally:
-            self.world.flushing -= 1
+            self.world.process.flushing -= 1
             if outbox.lane.pipe:
                 # Its process is over, and so are its sockets.
                 outbox.lane.pipe._break(redis.ConnectionError("died"))

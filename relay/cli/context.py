@@ -7,10 +7,11 @@ import getpass
 import json
 import os
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
@@ -19,8 +20,19 @@ from relay.cli.place import Place
 from relay.errors import OutboxUnavailable, RelayError, UserError
 from relay.settings import Settings
 
-#: Of a context: what is the same for all lanes.
-_OF_ALL_LANES = ("up", "environ", "settings", "_loaded", "house", "redis", "lane_names", "home")
+_T = TypeVar("_T")
+
+
+def _of_all_lanes(make: Callable[[Any], _T]) -> cached_property[_T]:
+    """What is the same for all lanes: made once, and when it is first asked for."""
+
+    def read(context: CliContext) -> _T:
+        if context.whole is None:
+            return make(context)
+        made: _T = getattr(context.whole, make.__name__)
+        return made
+
+    return cached_property(read)
 
 
 class NothingRuns(RelayError):
@@ -43,21 +55,23 @@ class CliContext:
     """Everything a command may need, made when first asked for. Raises UserError and NothingRuns from its properties."""
 
     place: Place = field(default_factory=Place)
+    #: That of all lanes, of which this is one.
+    whole: CliContext | None = None
 
     # -- where it is ------------------------------------------------------------------------------------------
 
-    @cached_property
+    @_of_all_lanes
     def up(self) -> dict[str, Any]:
         return running_up(self.place.data)
 
-    @cached_property
+    @_of_all_lanes
     def environ(self) -> dict[str, str]:
         """What settings and the config's `${NAME}`s are read from: what `relay up` made for its example, the env file, and
         the environment, the last word."""
         config = "" if self.place.config else str(self.up.get("config") or "")
         return {**self.up.get("environ", {}), **self.place.environ(config)}
 
-    @cached_property
+    @_of_all_lanes
     def settings(self) -> Settings:
         """The environment's; where it names no Redis, config or Planhat, those of the `relay up`. A folder given as --data
         is meant: then its `relay up` goes before the environment."""
@@ -131,7 +145,7 @@ class CliContext:
 
     # -- what stands there --------------------------------------------------------------------------------------
 
-    @cached_property
+    @_of_all_lanes
     def _loaded(self) -> tuple[Any, Any]:
         from relay.rules.file.load import load
 
@@ -162,13 +176,13 @@ class CliContext:
     def rulebook(self) -> Any:
         return self._loaded[1]
 
-    @cached_property
+    @_of_all_lanes
     def house(self) -> Any:
         from relay.door.house import furnish
 
         return furnish(self.config, self.rulebook)
 
-    @cached_property
+    @_of_all_lanes
     def redis(self) -> Any:
         """Raises NothingRuns where no relay is named here, OutboxUnavailable where its Redis does not answer."""
         from relay.outbox.connection import connect, in_cluster
@@ -199,7 +213,7 @@ class CliContext:
 
     # -- lanes --------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @_of_all_lanes
     def lane_names(self) -> tuple[str, ...]:
         """The config's, as far as the file can be read: who holds a lane in a hurry must not need one that holds."""
         from relay.lane_name import MAIN
@@ -241,10 +255,7 @@ class CliContext:
         return [self._of_lane(name) for name in self.lane_names]
 
     def _of_lane(self, name: str) -> CliContext:
-        made = CliContext(replace(self.place, lane=name))
-        # What was asked once is asked once: the config may be large.
-        made.__dict__ |= {key: self.__dict__[key] for key in _OF_ALL_LANES if key in self.__dict__}
-        return made
+        return CliContext(replace(self.place, lane=name), self)
 
     @property
     def tenant(self) -> Any:
@@ -257,7 +268,7 @@ class CliContext:
             return LaneTenant(settings.planhat_url, settings.planhat_token, settings.planhat_url_given)
         return lane_tenant(self._loaded[0], self.lane, settings)
 
-    @cached_property
+    @_of_all_lanes
     def home(self) -> Any:
         """The outbox of what is the installation's and no lane's: the audit, sign-in links, drops."""
         from relay.outbox.outbox import Outbox
@@ -290,6 +301,21 @@ class CliContext:
 
         told = {name: value for name, value in {**of, "lane": self.place.lane}.items() if value}
         write_audit(self.home, AuditLine(operator(), what, socket.gethostname(), told))
+
+
+def asked_lanes(contexts: Sequence[CliContext]) -> list[Any]:
+    """Return each context's lane as `AskedLane`, with its config where that holds: the books do not depend on it."""
+    from relay.operations.lane_facts import AskedLane
+
+    try:
+        configs = [context.config for context in contexts]
+    except RelayError:
+        # That it was refused is among the problems.
+        configs = [None] * len(contexts)
+    return [
+        AskedLane(context.outbox, context.delivery, config)
+        for context, config in zip(contexts, configs, strict=True)
+    ]
 
 
 def open_context(place: Place) -> CliContext:

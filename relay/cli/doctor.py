@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import click
 
@@ -12,6 +13,9 @@ from relay.cli.doctor_redis import Check, delivery_check, history_check, line, r
 from relay.cli.output import bad, echo_json, good, shown
 from relay.cli.place import Place, lane_options
 from relay.errors import OutboxUnavailable, RelayError
+
+#: Planhats that are asked beside each other.
+_TENANTS_AT_ONCE: Final = 8
 
 
 @click.command()
@@ -65,25 +69,47 @@ def _checks(context: Any) -> Iterator[Check]:
     yield from _web_checks(context, reached=reached)
     if reached and config:
         yield from _left_checks(context, config)
+    yield from _checks_of_lanes(context, config, reached=reached)
+
+
+def _checks_of_lanes(context: Any, config: Any, *, reached: bool) -> Iterator[Check]:
+    """Of all lanes that are meant: Redis is asked for them together, their Planhats beside each other."""
     lanes = context.each_lane()
-    for lane in lanes:
-        for check in _lane_checks(lane, config, reached=reached):
-            yield (
-                {**check, "lane": lane.lane, "check": f"{lane.lane}: {check['check']}"}
-                if len(lanes) > 1
-                else check
-            )
+    with ThreadPoolExecutor(_TENANTS_AT_ONCE) as threads:
+        tenants = [threads.submit(_planhat_checks, lane, config) for lane in lanes]
+        of_redis = _redis_of_lanes(context, lanes) if reached else [[] for _ in lanes]
+        for lane, found, tenant in zip(lanes, of_redis, tenants, strict=True):
+            for check in [*found, *tenant.result()]:
+                yield (
+                    {**check, "lane": lane.lane, "check": f"{lane.lane}: {check['check']}"}
+                    if len(lanes) > 1
+                    else check
+                )
 
 
-def _lane_checks(context: Any, config: Any, *, reached: bool) -> Iterator[Check]:
-    """`context` is one lane's."""
-    config = config.for_lane(context.lane) if config else None
-    if reached:
-        yield history_check(context)
-        yield delivery_check(context)
-        yield from _problem_checks(context, config)
-        yield from _source_checks(context, config)
-    yield from _planhat_checks(context, config)
+def _redis_of_lanes(context: Any, lanes: Sequence[Any]) -> list[list[Check]]:
+    from relay.cli.context import asked_lanes
+    from relay.operations.lane_facts import InstallationReader, read_facts_together
+    from relay.outbox.lane_servers import LaneServers
+
+    servers = LaneServers()
+    asked = asked_lanes(lanes)
+    facts = read_facts_together(servers, asked)
+    try:
+        installation = InstallationReader(servers).read(context.home, asked[0].config)
+    except OutboxUnavailable as error:
+        return [[line("problems", False, str(error), "")] for _ in lanes]
+    return [
+        [line("redis", False, str(own), what_to_do(str(own)))]
+        if isinstance(own, OutboxUnavailable)
+        else [
+            history_check(own),
+            delivery_check(own),
+            *_problem_checks(lane, own, installation),
+            *_source_checks(own, lane.config),
+        ]
+        for lane, own in zip(asked, facts, strict=True)
+    ]
 
 
 def _web_checks(context: Any, *, reached: bool) -> Iterator[Check]:
@@ -133,9 +159,9 @@ def _left_checks(context: Any, config: Any) -> Iterator[Check]:
         yield line("lanes", True, "none that the config does not name holds anything")
 
 
-def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
+def _problem_checks(lane: Any, facts: Any, installation: Any) -> Iterator[Check]:
     """What is held, dropped or dead, and what the running processes refused."""
-    from relay.operations.problems import standing_problems
+    from relay.operations.problems import in_order, problems_of_all, problems_of_lane
 
     names = {
         "lane": "lane",
@@ -152,11 +178,12 @@ def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
         "drop": "nothing is being dropped",
         "config": "all processes go by the same config",
     }
-    try:
-        problems = standing_problems(context.outbox, context.delivery, config=config)
-    except OutboxUnavailable as error:
-        yield line("problems", False, str(error), "")
-        return
+    problems = in_order(
+        [
+            *problems_of_lane(lane, facts, installation),
+            *problems_of_all(installation, lane.config, facts.books.stored),
+        ]
+    )
     for problem in problems:
         # Planhat's own check below tells of the token as well; of left lanes is told once.
         if problem.kind not in ("token", "lanes"):
@@ -166,15 +193,11 @@ def _problem_checks(context: Any, config: Any) -> Iterator[Check]:
             yield line(names[kind], True, found)
 
 
-def _source_checks(context: Any, config: Any) -> Iterator[Check]:
+def _source_checks(facts: Any, config: Any) -> Iterator[Check]:
     """What came in without its words, or without saying whether it is public."""
-    from relay.operations.stats import REMARKED_MS, remarks_in_words
+    from relay.operations.remarks import REMARKED_MS, remarks_in_words
 
-    try:
-        now_ms = context.outbox.now_ms()
-        remarks = context.outbox.remarks(since_ms=now_ms - REMARKED_MS)
-    except OutboxUnavailable:
-        return
+    remarks = facts.books.remarks(facts.now_ms - REMARKED_MS)
     known = {name: counts for name, counts in remarks.items() if config is None or name in config.sources}
     problems = [
         problem
@@ -192,13 +215,15 @@ def _chosen(config: Any, name: str) -> bool:
     return bool(config.sources[name].options.privacy)
 
 
-def _planhat_checks(context: Any, config: Any) -> Iterator[Check]:
+def _planhat_checks(context: Any, config: Any) -> list[Check]:
+    """`context` is one lane's."""
     from relay.cli.tenant import tenant_checks
 
     try:
         tenant = context.tenant
+        own = config.for_lane(context.lane) if config else None
+        lines = list(tenant_checks(tenant, own, context.rulebook if config else None))
     except RelayError:
         # Said already: the config does not hold.
-        return
-    for check in tenant_checks(tenant, config, context.rulebook if config else None):
-        yield line(check.name, check.ok, check.found, check.do)
+        return []
+    return [line(check.name, check.ok, check.found, check.do) for check in lines]

@@ -62,11 +62,11 @@ def redis_checks(context: Any, config: Any = None) -> Iterator[Check]:
     yield from _workers(context)
 
 
-def history_check(context: Any) -> Check:
-    """Return whether Redis is what it was, as far as a lane knows."""
+def history_check(facts: Any) -> Check:
+    """Return whether Redis is what it was, as far as a lane knows, by its `LaneFacts`."""
     from relay.operations.stats import life_told
 
-    life = life_told(context.outbox)
+    life = life_told(facts.life, facts.now_ms)
     if life["recent"] or life["unsure"]:
         found = f"it was {life['what']} (noticed {life['at']}): accepted events may be gone"
         do = "have senders repeat what came since that state (docs/operating.md, Redis was set back)"
@@ -164,9 +164,9 @@ def _workers(context: Any) -> Iterator[Check]:
     yield line("releases running", True, told or "none has told yet")
 
 
-def delivery_check(context: Any) -> Check:
+def delivery_check(facts: Any) -> Check:
     """Return how a lane's delivery stands. A pause by a person is told among what is held."""
-    state = context.delivery.read()
+    state = facts.delivery.state
     return line(
         "delivery",
         state.state != "blocked",

@@ -31,14 +31,19 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
     Example:
         relay stats --watch
     """
-    from relay.cli.context import open_context
-    from relay.operations.merged import merge_stats
+    from relay.cli.context import asked_lanes, open_context
+    from relay.operations.stats import read_stats, read_stats_together
+    from relay.outbox.lane_servers import LaneServers
 
     lanes = open_context(place).each_lane()
+    servers = LaneServers()
     with suppress(KeyboardInterrupt) if watch else nullcontext():
         while True:
-            answers = {lane.lane: _read(lane) for lane in lanes}
-            found = merge_stats(answers) if len(answers) > 1 else answers[lanes[0].lane]
+            asked = asked_lanes(lanes)
+            if len(asked) > 1:
+                found = read_stats_together(servers, asked)
+            else:
+                found = read_stats(asked[0].outbox, asked[0].delivery, config=asked[0].config)
             if as_json:
                 click.echo(json.dumps(found, indent=None if watch else 2))
             else:
@@ -48,18 +53,6 @@ def stats(watch: bool, as_json: bool, place: Place) -> None:
             if not watch:
                 return
             time.sleep(2)
-
-
-def _read(context: Any) -> dict[str, Any]:
-    from relay.errors import RelayError
-    from relay.operations.stats import read_stats
-
-    try:
-        config = context.config
-    except RelayError:
-        # The books do not depend on it; that it was refused is among the problems.
-        config = None
-    return read_stats(context.outbox, context.delivery, config=config)
 
 
 def _print(found: dict[str, Any]) -> None:

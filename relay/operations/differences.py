@@ -11,6 +11,7 @@ import orjson
 from relay.operations.moments import iso
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
+from relay.outbox.reading import Reading, read_alone
 from relay.outbox.scripts import reaching_redis
 from relay.planhat.custom_fields import compare_fields
 from relay.rules.rule import RuleBook
@@ -23,9 +24,12 @@ _TOLD_MS: Final = 7 * 86_400_000
 def list_differences(outbox: Outbox, *, now_ms: int = 0) -> list[dict[str, Any]]:
     """Return each as `{"at", "rule", "type", "field", "what", "do", "found_by"}`, the newest first. `found_by`: "readback" (what stands
     in Planhat was compared) or "fields" (the tenant's list of custom fields was). Raises OutboxUnavailable."""
-    now_ms = now_ms or outbox.now_ms()
-    with reaching_redis():
-        held: Any = outbox.redis.hgetall(outbox.prefix + keys.WARNINGS)
+    return read_alone(outbox.redis, reading_differences(outbox, now_ms or outbox.now_ms()))
+
+
+def reading_differences(outbox: Outbox, now_ms: int) -> Reading[list[dict[str, Any]]]:
+    """As `list_differences`."""
+    [held] = yield lambda pipe: pipe.hgetall(outbox.prefix + keys.WARNINGS)
     rows = []
     for name, value in held.items():
         row = orjson.loads(value)

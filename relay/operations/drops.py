@@ -22,9 +22,13 @@ def list_drops(outbox: Outbox, known: Collection[str] | None = None) -> list[dic
     """Return what is being dropped now, the newest first: `id`, `source` and `where` (None: all), `since`, `until`, `by`, `count` of
     events so far, `sources` (name -> count), and `problem`: why it drops nothing, None where it works. `known`: the sources there
     are (None: not looked at). Raises OutboxUnavailable."""
+    return [drop_told(row, counts, known) for row, counts in read_drops(outbox)]
+
+
+def read_drops(outbox: Outbox) -> list[tuple[dict[str, Any], dict[str, int]]]:
+    """Return what is being dropped now as it is stored, the newest first, each with source -> events so far. Raises OutboxUnavailable."""
     rows = sorted(outbox.drops(), key=lambda row: -int(row.get("at_ms") or 0))
-    counts = outbox.dropped([str(row["id"]) for row in rows])
-    return [_told(row, count, known) for row, count in zip(rows, counts, strict=True)]
+    return list(zip(rows, outbox.dropped([str(row["id"]) for row in rows]), strict=True))
 
 
 def begin_drop(
@@ -43,7 +47,7 @@ def begin_drop(
         "by": by,
     }
     outbox.add_drop(row)
-    return _told(row, {}, known)
+    return drop_told(row, {}, known)
 
 
 def check_drop(known: Collection[str], *, source: str, where: str, lasts: str) -> float:
@@ -81,7 +85,10 @@ def end_drop(outbox: Outbox, drop_id: str) -> dict[str, Any]:
     return {"id": drop_id, "count": sum(counts.values()), "sources": counts}
 
 
-def _told(row: Mapping[str, Any], counts: Mapping[str, int], known: Collection[str] | None) -> dict[str, Any]:
+def drop_told(
+    row: Mapping[str, Any], counts: Mapping[str, int], known: Collection[str] | None
+) -> dict[str, Any]:
+    """Return one of `read_drops` as `list_drops` tells it."""
     source, where = str(row["source"]), str(row["where"])
     problem = condition_problem(where) if where else ""
     if source and known is not None and source not in known:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from relay.errors import OutboxUnavailable
 from relay.lane_name import MAIN
+from relay.outbox import keys
+from relay.outbox.books import reading_moment, reading_pending
 from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.known_lanes import known_lanes
-from relay.outbox.outbox import Outbox
+from relay.outbox.lane_servers import LaneServers
+from relay.outbox.reading import Reading
 from relay.outbox.store import Store
 
 
@@ -43,14 +47,23 @@ class LeftLane:
         return f"{back}; {look}" if self.dead else back
 
 
-def left_lanes(home: Store, lanes: Sequence[str]) -> list[LeftLane]:
+def left_lanes(home: Store, lanes: Sequence[str], servers: LaneServers | None = None) -> list[LeftLane]:
     """Return each lane that is not one of the config's `lanes` and is not empty, by name. `home`: where the
-    installation's own keys lie. Raises
-    OutboxUnavailable."""
-    found = []
-    for name in sorted(known_lanes(home) - set(lanes)):
-        outbox = Outbox(lane_client(home.redis, name), lane=name, base=home.base)
-        left = LeftLane(name, outbox.pending_items(), outbox.dead.count(), tuple(lanes))
-        if left.pending or left.dead:
-            found.append(left)
-    return found
+    installation's own keys lie. One whose server does not answer is left out. Raises OutboxUnavailable where the home's does not."""
+    names = sorted(known_lanes(home) - set(lanes))
+    stores = [Store(lane_client(home.redis, name), lane=name, base=home.base) for name in names]
+    held = (servers or LaneServers()).read(stores, lambda place: _reading_held(stores[place]))
+    left = [
+        LeftLane(name, *numbers, tuple(lanes))
+        for name, numbers in zip(names, held, strict=True)
+        if not isinstance(numbers, OutboxUnavailable)
+    ]
+    return [one for one in left if one.pending or one.dead]
+
+
+def _reading_held(store: Store) -> Reading[tuple[int, int]]:
+    """(conversations that wait, dead letters)."""
+    _, sources = yield from reading_moment(store)
+    pending = yield from reading_pending(store, sources)
+    [dead] = yield lambda pipe: pipe.zcard(store.prefix + keys.DEAD)
+    return sum(pending.values()), int(dead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,8 @@ AskPage = Callable[[str, int, str], dict[str, Any]]
 
 #: The worst first: what a person should know of delivery as a whole.
 _WORST: Final = ("blocked", "paused", "backing_off", "open")
+#: Of the lanes that say the same.
+_LANES_NAMED: Final = 8
 _OWN: Final = (
     "balanced",
     "oldest_pending_seconds",
@@ -26,9 +28,13 @@ _OWN: Final = (
 )
 
 
-def merge_stats(answers: ByLane) -> dict[str, Any]:
-    """Return the books of all lanes added up by source; `lanes` has each lane's own. What is of no lane is the same in all."""
+def merge_stats(
+    answers: ByLane, *, of_no_lane: Collection[str] = (), away: Mapping[str, str] = {}
+) -> dict[str, Any]:
+    """Return the books of all lanes added up by source; `lanes` has each lane's own. What is of no lane is the same in all, and its
+    warnings (`of_no_lane`) are told once. `away`: lanes that could not be asked, and why; what is theirs is not counted."""
     found = list(answers.values())
+    gone = [f"{_named([lane])}: {why}; it is not counted here." for lane, why in away.items()]
     return {
         **found[0],
         "sources": _added(one["sources"] for one in found),
@@ -40,12 +46,14 @@ def merge_stats(answers: ByLane) -> dict[str, Any]:
         "dead_letters": sum(one["dead_letters"] for one in found),
         "newer_records": sum(one["newer_records"] for one in found),
         "batch": {},
-        "problems": _of_lanes({lane: one["problems"] for lane, one in answers.items()}, _with_lane),
-        "warnings": _of_lanes(
-            {lane: one["warnings"] for lane, one in answers.items()},
-            lambda lane, said: f"Lane {lane}: {said}",
-        ),
+        "problems": _problems(answers, of_no_lane),
+        "warnings": [
+            *gone,
+            *_said({lane: one["warnings"] for lane, one in answers.items()}, of_no_lane),
+            *of_no_lane,
+        ],
         "lanes": {lane: {name: one[name] for name in _OWN} for lane, one in answers.items()},
+        "away": dict(away),
     }
 
 
@@ -198,12 +206,31 @@ def _added(tables: Any) -> dict[str, dict[str, int]]:
     return dict(sorted(total.items()))
 
 
-def _with_lane(lane: str, problem: dict[str, Any]) -> dict[str, Any]:
-    return {**problem, "lane": lane, "sentence": f"Lane {lane}: {problem['sentence']}"}
+def _problems(answers: ByLane, of_no_lane: Collection[str]) -> list[dict[str, Any]]:
+    """Each lane's own, with its lane; then what is of none."""
+    own = [
+        {**problem, "lane": lane, "sentence": f"{_named([lane])}: {problem['sentence']}"}
+        for lane, one in answers.items()
+        for problem in one["problems"]
+        if problem["sentence"] not in of_no_lane
+    ]
+    first = next(iter(answers.values()))
+    return [*own, *(problem for problem in first["problems"] if problem["sentence"] in of_no_lane)]
 
 
-def _of_lanes(said: Mapping[str, Sequence[Any]], marked: Callable[[str, Any], Any]) -> list[Any]:
-    """What all lanes say alike is of none, and is said once; the rest with its lane."""
-    shared = [one for one in next(iter(said.values())) if all(one in theirs for theirs in said.values())]
-    own = [marked(lane, one) for lane, theirs in said.items() for one in theirs if one not in shared]
-    return [*own, *shared]
+def _said(warnings: Mapping[str, Sequence[str]], of_no_lane: Collection[str]) -> list[str]:
+    """What lanes say, each sentence once, with those that say it."""
+    lanes: dict[str, list[str]] = {}
+    for lane, sentences in warnings.items():
+        for sentence in sentences:
+            lanes.setdefault(sentence, []).append(lane)
+    return [f"{_named(of)}: {sentence}" for sentence, of in lanes.items() if sentence not in of_no_lane]
+
+
+def _named(lanes: Sequence[str]) -> str:
+    """Lane a; Lanes a and b; Lanes a, b, c and 7 more."""
+    if len(lanes) == 1:
+        return f"Lane {lanes[0]}"
+    shown = list(lanes[:_LANES_NAMED])
+    last = f"{len(lanes) - len(shown)} more" if len(lanes) > len(shown) else shown.pop()
+    return f"Lanes {', '.join(shown)} and {last}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from relay.operations.moments import iso
-from relay.outbox.delivery import Delivery
+from relay.outbox.delivery import Delivery, Pause
 from relay.outbox.outbox import Outbox
 
 
@@ -33,13 +33,13 @@ def delivery_state(delivery: Delivery) -> dict[str, Any]:
         "until": iso(state.until_ms),
         "reason": state.reason,
         "paused_sources": sorted(delivery.paused_sources()),
-        "pauses": pauses_told(delivery),
+        "pauses": pauses_told(delivery.pauses()),
     }
 
 
-def pauses_told(delivery: Delivery) -> list[dict[str, Any]]:
+def pauses_told(pauses: Mapping[str, Pause]) -> list[dict[str, Any]]:
     """Return what a person holds: `source` (None: all delivery), `since`, `by`."""
     return [
         {"source": source or None, "since": iso(pause.since_ms), "by": pause.by or None}
-        for source, pause in delivery.pauses().items()
+        for source, pause in pauses.items()
     ]

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Final
 
 from relay.config import Config
-from relay.operations.dead.look import group_heads
-from relay.operations.drops import list_drops
+from relay.operations.drops import drop_told
+from relay.operations.lane_facts import (
+    LETTERS_READ,
+    AskedLane,
+    Installation,
+    InstallationReader,
+    LaneFacts,
+    read_facts,
+)
 from relay.operations.lanes import lane_option
-from relay.operations.left_lanes import left_lanes
 from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import Process, lane_refused, read_processes
+from relay.outbox.processes import Process, lane_refused
 from relay.planhat.doctor_line import check_token_age
 
-#: Causes are told of the newest letters: this is asked every few seconds.
-LETTERS_READ: Final = 500
 #: Causes that are told one by one.
 CAUSES_TOLD: Final = 10
+_WORST_FIRST: Final = ("lane", "config", "token", "lanes", "held", "drop", "dead", "releases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +60,49 @@ def standing_problems(
     """Return all of them, the worst first. Causes that are muted are left out. `config`: None where it does not hold, or is not known.
     Raises OutboxUnavailable."""
     now_ms = now_ms or outbox.now_ms()
-    if processes is None:
-        processes = read_processes(outbox, now_ms=now_ms)
-    alive = [process for process in processes if process.alive(now_ms)]
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    token = config.planhat.token_expires if config else ""
-    option = lane_option(outbox.lane_name, config)
-    return [
-        *_refused_lane(lane_refused(alive, outbox.lane_name, now_ms=now_ms)),
-        *_refused_config(alive),
-        *_token(token, today),
-        *_left(outbox, config),
-        *_held(outbox, delivery, option),
-        *_dropped(outbox, config),
-        *_dead(outbox, option),
-        *_releases(alive),
-        *_newer(outbox.newer_count(now_ms=now_ms)),
-    ]
+    lane = AskedLane(outbox, delivery, config)
+    installation = InstallationReader().read(outbox, config, now_ms=now_ms, processes=processes)
+    facts = read_facts(lane, now_ms)
+    return in_order(
+        [
+            *problems_of_lane(lane, facts, installation),
+            *problems_of_all(installation, config, facts.books.stored),
+        ]
+    )
 
 
-def _left(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]:
-    for left in left_lanes(outbox.home, config.lane_names) if config else ():
+def in_order(problems: Iterable[StandingProblem]) -> list[StandingProblem]:
+    """Return them, the worst first."""
+    return sorted(problems, key=lambda problem: _WORST_FIRST.index(problem.kind))
+
+
+def problems_of_lane(
+    lane: AskedLane, facts: LaneFacts, installation: Installation
+) -> Iterator[StandingProblem]:
+    """Yield what is the lane's own."""
+    option = lane_option(lane.name, lane.config)
+    today = datetime.fromtimestamp(facts.now_ms / 1000, UTC).date()
+    yield from _refused_lane(lane_refused(installation.alive, lane.name, now_ms=installation.now_ms))
+    yield from _token(lane.config.planhat.token_expires if lane.config else "", today)
+    yield from _held(facts, option)
+    yield from _dead(facts, option)
+    yield from _newer(facts.newer)
+
+
+def problems_of_all(
+    installation: Installation, config: Config | None, in_the_books: Iterable[str]
+) -> Iterator[StandingProblem]:
+    """Yield what is of no lane. `in_the_books`: sources that ever sent something."""
+    yield from _refused_config(installation.alive)
+    for left in installation.left:
         yield StandingProblem("lanes", left.found, left.do, count=left.pending + left.dead)
+    yield from _dropped(installation, {*config.sources, *in_the_books} if config else None)
+    yield from _releases(installation.alive)
 
 
-def _dead(outbox: Outbox, option: str) -> Iterator[StandingProblem]:
-    total = outbox.dead.count()
-    if not total:
-        return
-    groups = group_heads(outbox, islice(outbox.dead.scan(), LETTERS_READ))
-    loud = [group for group in groups if not group["muted"]]
+def _dead(facts: LaneFacts, option: str) -> Iterator[StandingProblem]:
+    total = facts.dead
+    loud = [group for group in facts.groups if not group["muted"]]
     for group in loud[:CAUSES_TOLD]:
         whom = f", assigned to {group['assigned']}" if group["assigned"] else ""
         letters = "1 dead letter" if group["count"] == 1 else f"{group['count']:,} dead letters"
@@ -104,11 +121,11 @@ def _dead(outbox: Outbox, option: str) -> Iterator[StandingProblem]:
         )
 
 
-def _held(outbox: Outbox, delivery: Delivery, option: str) -> Iterator[StandingProblem]:
-    for source, pause in delivery.pauses().items():
+def _held(facts: LaneFacts, option: str) -> Iterator[StandingProblem]:
+    for source, pause in facts.delivery.pauses.items():
         since = f" since {iso(pause.since_ms)}" if pause.since_ms else ""
         by = f" by {pause.by}" if pause.by else ""
-        waits = outbox.pending_of(source) if source else outbox.pending_items()
+        waits = facts.pending.get(source, 0) if source else sum(facts.pending.values())
         waiting = "1 conversation waits" if waits == 1 else f"{waits:,} conversations wait"
         yield StandingProblem(
             "held",
@@ -119,9 +136,9 @@ def _held(outbox: Outbox, delivery: Delivery, option: str) -> Iterator[StandingP
         )
 
 
-def _dropped(outbox: Outbox, config: Config | None) -> Iterator[StandingProblem]:
-    known = {*config.sources, *outbox.sources()} if config else None
-    for row in list_drops(outbox, known):
+def _dropped(installation: Installation, known: Collection[str] | None) -> Iterator[StandingProblem]:
+    for stored, counts in installation.drops:
+        row = drop_told(stored, counts, known)
         since = f" since {row['since']}" if row["since"] else ""
         by = f" by {row['by']}" if row["by"] else ""
         events = "1 event" if row["count"] == 1 else f"{row['count']:,} events"

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from relay.outbox import keys
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.reading import Reading, read_alone
 from relay.outbox.store import Store
 
 #: A cause that nobody has touched for so long is forgotten.
@@ -41,13 +41,12 @@ def cause_digest(cause: str) -> str:
 
 def read_marks(store: Store, digests: Sequence[str]) -> list[CauseMark]:
     """Return what is said of each, in their order. Raises OutboxUnavailable."""
-    if not digests:
-        return []
-    with reaching_redis():
-        pipe = store.redis.pipeline(transaction=False)
-        for digest in digests:
-            pipe.hgetall(store.prefix + keys.cause(digest))
-        rows: list[dict[bytes, bytes]] = pipe.execute()
+    return read_alone(store.redis, reading_marks(store, digests))
+
+
+def reading_marks(store: Store, digests: Sequence[str]) -> Reading[list[CauseMark]]:
+    """As `read_marks`."""
+    rows = yield lambda pipe: [pipe.hgetall(store.prefix + keys.cause(digest)) for digest in digests]
     return [_mark(store, row) for row in rows]
 
 

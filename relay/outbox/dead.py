@@ -11,6 +11,7 @@ import orjson
 
 from relay.outbox import keys
 from relay.outbox.items import DeadLetter
+from relay.outbox.reading import Reading, read_alone
 from relay.outbox.scripts import reaching_redis
 from relay.outbox.store import LETTER_OF, Store
 
@@ -119,32 +120,40 @@ class DeadLetters:
                     num=_HEADS_AT_ONCE,
                     withscores=True,
                 )
-                pipe = self._store.redis.pipeline(transaction=False)
-                for name, _ in names:
-                    pipe.hmget(
-                        self._store.prefix + keys.dead_letter(name.decode()),
-                        "source",
-                        "external",
-                        "at",
-                        "events",
-                        "record",
-                    )
-                rows = pipe.execute()
-            for (name, score), (source, external, at, events, record) in zip(names, rows, strict=True):
-                dead_id = name.decode()
-                if record is None or (skip_id and int(score) == top and dead_id >= skip_id):
-                    continue
-                yield DeadHead(
-                    dead_id=dead_id,
-                    source=source.decode(),
-                    external_id=external.decode(),
-                    at_ms=int(at),
-                    events=tuple(word for word in events.decode().split(",") if word),
-                    facts=self._facts(record),
-                )
+            kept = [
+                name.decode()
+                for name, score in names
+                if not (skip_id and int(score) == top and name.decode() >= skip_id)
+            ]
+            yield from read_alone(self._store.redis, self._reading_heads(kept))
             if len(names) < _HEADS_AT_ONCE:
                 return
             offset += _HEADS_AT_ONCE
+
+    def reading_newest(self, limit: int) -> Reading[list[DeadHead]]:
+        """So many of the newest, as `scan` gives them."""
+        [names] = yield lambda pipe: pipe.zrevrange(self._store.prefix + keys.DEAD, 0, limit - 1)
+        return (yield from self._reading_heads([name.decode() for name in names]))
+
+    def _reading_heads(self, dead_ids: Sequence[str]) -> Reading[list[DeadHead]]:
+        """Those of them that are still there."""
+        prefix = self._store.prefix
+        rows = yield lambda pipe: [
+            pipe.hmget(prefix + keys.dead_letter(dead_id), "source", "external", "at", "events", "record")
+            for dead_id in dead_ids
+        ]
+        return [
+            DeadHead(
+                dead_id=dead_id,
+                source=source.decode(),
+                external_id=external.decode(),
+                at_ms=int(at),
+                events=tuple(word for word in events.decode().split(",") if word),
+                facts=self._facts(record),
+            )
+            for dead_id, (source, external, at, events, record) in zip(dead_ids, rows, strict=True)
+            if record is not None
+        ]
 
     def _facts(self, record: bytes) -> dict[str, Any]:
         try:

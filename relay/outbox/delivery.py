@@ -16,6 +16,7 @@ import redis
 
 from relay.outbox import keys
 from relay.outbox.keys import BASE, LANE, lane_prefix
+from relay.outbox.reading import Reading, read_alone
 from relay.outbox.scripts import reaching_redis, run_commands, run_script
 
 #: Instead of a wait: no call is to be made until a person says so.
@@ -53,6 +54,18 @@ class Pause:
     def of(cls, stored: bytes) -> Pause:
         since, _, by = stored.decode("utf-8", "replace").partition(" ")
         return cls(int(since), by) if since.isdigit() else cls()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    """How delivery stands, and what is known beside: `pauses` as `Delivery.pauses` gives them, `calls_used` in the minute before,
+    `tune` as `Delivery.tune`."""
+
+    state: DeliveryState
+    paused_sources: frozenset[str]
+    pauses: Mapping[str, Pause]
+    calls_used: int
+    tune: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +120,28 @@ class Delivery:
 
     def pauses(self) -> dict[str, Pause]:
         """Return what a person holds, "" for all delivery: since when, and who. One that an older release began has neither."""
-        with reaching_redis():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hget(self._prefix + keys.DELIVERY, "state")
+        return dict(read_alone(self._redis, self.reading(0)).pauses)
+
+    def reading(self, now_ms: int) -> Reading[DeliveryFacts]:
+        """Everything that is shown of it, in one question. `now_ms`: calls are counted before."""
+
+        def queue(pipe: Any) -> None:
+            pipe.hgetall(self._prefix + keys.DELIVERY)
             pipe.smembers(self._prefix + keys.PAUSED)
             pipe.hgetall(self._prefix + keys.PAUSES)
-            state, names, told = pipe.execute()
-        held = ([b""] if state == b"paused" else []) + sorted(names)
-        return {name.decode(): Pause.of(told.get(name, b"")) for name in held}
+            pipe.zcount(self._prefix + keys.CALLS, now_ms - 60_000 + 1, "+inf")
+            pipe.hgetall(self._prefix + keys.TUNE)
+
+        stored, paused, told, calls, tune = yield queue
+        state = _state(stored)
+        held = ([b""] if state.state == "paused" else []) + sorted(paused)
+        return DeliveryFacts(
+            state,
+            frozenset(name.decode() for name in paused),
+            {name.decode(): Pause.of(told.get(name, b"")) for name in held},
+            int(calls),
+            {key.decode(): value.decode() for key, value in tune.items()},
+        )
 
     def paused_sources(self) -> frozenset[str]:
         with reaching_redis():

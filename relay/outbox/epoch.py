@@ -18,7 +18,8 @@ from relay.errors import OutboxUnavailable
 from relay.outbox import keys
 from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis, run_script
+from relay.outbox.reading import Reading, read_alone
+from relay.outbox.scripts import run_script
 from relay.telemetry import log
 
 FLUSHED: Final = "flushed or replaced"
@@ -159,8 +160,13 @@ def look_together(
 
 
 def read_life(outbox: Outbox) -> Life:
-    with reaching_redis():
-        stored: Mapping[bytes, bytes] = outbox.redis.hgetall(outbox.prefix + keys.LIFE)  # type: ignore[assignment]
+    """Read it. Raises OutboxUnavailable."""
+    return read_alone(outbox.redis, reading_life(outbox))
+
+
+def reading_life(outbox: Outbox) -> Reading[Life]:
+    """How often the lane was set back."""
+    [stored] = yield lambda pipe: pipe.hgetall(outbox.prefix + keys.LIFE)
     return Life(
         number=int(stored.get(b"number", 0)),
         what=stored.get(b"what", b"").decode(),

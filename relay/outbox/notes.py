@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from relay.outbox import keys
-from relay.outbox.event_ids import pack_id
+from relay.outbox.event_ids import ID_BYTES, pack_id
 from relay.outbox.events import EVENTS_KEPT
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run_commands
@@ -39,6 +39,7 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
     if not notes:
         return
     commands: list[tuple[Any, ...]] = []
+    stories: list[Any] = []
     for note in notes:
         key = keys.notes(note.event_id)
         facts = note.facts | ({"external_id": note.external_id} if note.external_id else {})
@@ -51,20 +52,22 @@ def write_notes(outbox: Outbox, notes: Sequence[Note]) -> None:
             commands.append(
                 ("SET", keys.known("", note.known_as), note.event_id, "EX", outbox.retention.events_s)
             )
-        if note.external_id:
-            commands += _in_story(note.event_id, note.external_id, outbox.retention.events_s)
+        if not note.external_id:
+            continue
+        if packed := pack_id(note.event_id):
+            stories += (note.external_id, packed)
+        else:
+            of = keys.events_of(note.external_id)
+            commands += (
+                ("RPUSH", of, note.event_id),
+                ("LTRIM", of, -EVENTS_KEPT, -1),
+                ("EXPIRE", of, outbox.retention.events_s),
+            )
     for start in range(0, len(commands), _COMMANDS_AT_ONCE):
         run_commands(outbox.redis, outbox.prefix, *commands[start : start + _COMMANDS_AT_ONCE])
-
-
-def _in_story(event_id: str, external_id: str, events_s: int) -> list[tuple[Any, ...]]:
-    """The commands by which an event is one of a conversation's."""
-    packed = pack_id(event_id)
-    if packed:
-        of = keys.ids_of(external_id)
-        return [("APPEND", of, packed), ("EXPIRE", of, events_s)]
-    of = keys.events_of(external_id)
-    return [("RPUSH", of, event_id), ("LTRIM", of, -EVENTS_KEPT, -1), ("EXPIRE", of, events_s)]
+    for start in range(0, len(stories), _COMMANDS_AT_ONCE):
+        part = stories[start : start + _COMMANDS_AT_ONCE]
+        outbox.run("story", [outbox.retention.events_s, EVENTS_KEPT * ID_BYTES, *part])
 
 
 def read_notes(outbox: Outbox, event_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

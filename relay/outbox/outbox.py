@@ -14,20 +14,26 @@ import orjson
 import redis
 
 from relay.outbox import keys
+from relay.outbox.books import (
+    NEWER_SHOWN_MS,
+    Books,
+    reading_books,
+    reading_newer,
+    reading_oldest,
+    reading_pending,
+)
 from relay.outbox.dead import DeadLetters
 from relay.outbox.doubts import OutboxDoubts
 from relay.outbox.event_ids import pack_id
 from relay.outbox.events import EventArchive
-from relay.outbox.items import LAST, STATES, Entry, Pending, Recorded, is_remark
+from relay.outbox.items import Entry, Pending, Recorded
 from relay.outbox.keys import BASE, LANE
 from relay.outbox.lane import WAKE_MS, OutboxLane
+from relay.outbox.reading import read_alone
 from relay.outbox.scripts import reaching_redis, run_commands
 from relay.outbox.store import LETTER_OF, Retention, Store, continues, script_parts
 from relay.outbox.threads import Threads, thread_args
 from relay.outbox.vault import Vault
-
-#: What only a newer release reads is offered every few seconds; who was not for so long has been taken.
-NEWER_SHOWN_MS = 30_000
 
 
 class Outbox(Store):
@@ -112,39 +118,16 @@ class Outbox(Store):
 
     def ledger(self) -> dict[str, dict[str, int]]:
         """Give source -> accepted, duplicate and every state, all present."""
-        names = self.sources()
-        with reaching_redis():
-            pipe = self.redis.pipeline(transaction=True)
-            for name in names:
-                pipe.hgetall(self.prefix + keys.ledger(name))
-            rows = pipe.execute()
-        return {
-            name: {
-                word: int(row.get(word.encode(), b"0"))
-                for word in ("accepted", "duplicate", *STATES, "ignored", "rejected")
-            }
-            for name, row in zip(names, rows, strict=True)
-        }
+        return self._books().ledger()
 
     def remarks(self, *, since_ms: int = 0) -> dict[str, dict[str, int]]:
         """Give source -> what was counted beside the books, by word: `skipped:private` (what its adapter skipped, by reason),
         `empty:no_text` (events without words), `privacy_unsaid`. With `since_ms` only words that were counted again since:
         what was mended before is not told for ever."""
-        names = self.sources()
-        with reaching_redis():
-            pipe = self.redis.pipeline(transaction=False)
-            for name in names:
-                pipe.hgetall(self.prefix + keys.ledger(name))
-            rows = pipe.execute()
-        found: dict[str, dict[str, int]] = {}
-        for name, row in zip(names, rows, strict=True):
-            texts = {key.decode(): int(value) for key, value in sorted(row.items())}
-            found[name] = {
-                word: number
-                for word, number in texts.items()
-                if is_remark(word) and texts.get(LAST + word, since_ms) >= since_ms
-            }
-        return found
+        return self._books().remarks(since_ms)
+
+    def _books(self) -> Books:
+        return read_alone(self.redis, reading_books(self, self.sources()))
 
     def count(self, source: str, word: str, number: int = 1) -> None:
         """Counts outside of the books: `ignored`, `rejected`."""
@@ -157,11 +140,7 @@ class Outbox(Store):
 
     def pending_items(self) -> int:
         """Return conversations that wait, held and throttled ones included."""
-        with reaching_redis():
-            pipe = self.redis.pipeline(transaction=False)
-            for name in self.sources():
-                pipe.zcard(self.prefix + keys.due(name))
-            return sum(pipe.execute())
+        return sum(read_alone(self.redis, reading_pending(self, self.sources())).values())
 
     def pending_of(self, source: str) -> int:
         """Return conversations of one source that wait."""
@@ -172,15 +151,7 @@ class Outbox(Store):
     def oldest_pending_ms(self, *, now_ms: int = 0) -> int | None:
         """Return when the oldest event that still waits came in, held and throttled ones included. None: nothing waits."""
         now_ms = now_ms or self.now_ms()
-        with reaching_redis():
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.zrange(self.prefix + keys.WAITING, 0, 0, withscores=True)
-            for name in self.sources():
-                pipe.zrange(self.prefix + keys.due(name), 0, 0, withscores=True)
-            waiting, *heads = pipe.execute()
-        times = [score for _, score in waiting]
-        times += [score for head in heads for _, score in head if score <= now_ms]
-        return int(min(times)) if times else None
+        return read_alone(self.redis, reading_oldest(self, self.sources(), now_ms))
 
     def note_newer(self, external_ids: Sequence[str], *, now_ms: int = 0) -> None:
         """Note that these wait for a newer release's workers; said again each time that they are handed back."""
@@ -196,13 +167,7 @@ class Outbox(Store):
     def newer_count(self, *, now_ms: int = 0) -> int:
         """Return conversations that wait because only a newer release reads what it wrote of them: found so lately, and still there."""
         now_ms = now_ms or self.now_ms()
-        with reaching_redis():
-            names: Any = self.redis.zrangebyscore(self.prefix + keys.NEWER, now_ms - NEWER_SHOWN_MS, "+inf")
-            waiting = 0
-            for start in range(0, len(names), 1_000):
-                part: Any = self.redis.zmscore(self.prefix + keys.WAITING, names[start : start + 1_000])
-                waiting += sum(score is not None for score in part)
-        return waiting
+        return read_alone(self.redis, reading_newer(self, now_ms))
 
     def document(self, external_id: str) -> bytes | None:
         with reaching_redis():

@@ -7,12 +7,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import redis
 from redis.exceptions import RedisError
 
 from relay.outbox.keys import BASE, LANE, METRICS, lane_prefix
+from relay.outbox.reading import Reading, read_alone
 
 #: Upper bounds of histogram buckets, seconds or items.
 BUCKETS: dict[str, tuple[float, ...]] = {
@@ -71,7 +71,12 @@ class SharedMetrics:
         self._flushed_at = time.monotonic()
 
     def read(self) -> dict[str, float]:
-        stored: Any = self._redis.hgetall(self._key)
+        """Return everything that was written. Raises OutboxUnavailable."""
+        return read_alone(self._redis, self.reading())
+
+    def reading(self) -> Reading[dict[str, float]]:
+        """As `read`."""
+        [stored] = yield lambda pipe: pipe.hgetall(self._key)
         return {field.decode(): float(value) for field, value in stored.items()}
 
 

@@ -22,6 +22,7 @@ from relay.operations.dead.replay import TOLD_AT_MOST, replay_dead
 from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
+from relay.operations.plots import take_sample
 from relay.operations.progress import Operation, read_operations
 from relay.operations.replay import SAMPLE_TOLD, replay_events
 from relay.operations.runs import run_beside
@@ -35,7 +36,8 @@ from relay.operations.selection import (
     read_selection,
     read_text,
 )
-from relay.operations.stats import read_sources, read_stats, take_sample
+from relay.operations.source_rows import read_sources
+from relay.operations.stats import read_stats
 from relay.operations.trace import find
 from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
@@ -63,7 +65,7 @@ def api_routes(
 def made(api: Api) -> list[Route]:
     """Return the routes of `api`."""
     return [
-        api.route("/stats", Api.stats, merge=api_lanes.stats),
+        api.route("/stats", Api.stats, merge=api_lanes.StatsTogether()),
         api.route("/sources", Api.sources, merge=api_lanes.sources),
         api.route("/events", Api.events, asks=ASKABLE, merge=api_lanes.events),
         api.route("/events/{id}", Api.event, merge=of_whoever_has_it),

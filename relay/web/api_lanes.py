@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from relay.errors import NotFound
 from relay.operations.context import WebContext
+from relay.operations.lane_facts import AskedLane
 from relay.operations.merged import (
     AskPage,
     merge_counts,
@@ -16,9 +17,11 @@ from relay.operations.merged import (
     merge_delivery,
     merge_events,
     merge_missing,
-    merge_stats,
 )
+from relay.operations.plots import take_samples
 from relay.operations.selection import InputInvalid
+from relay.operations.stats import read_stats_together
+from relay.outbox.lane_servers import LaneServers
 from relay.web.asked import read_whole
 
 #: Asks one lane's API what was asked; `limit` and `after` in the place of the request's own.
@@ -63,8 +66,19 @@ def of_all_that_know_it(apis: Mapping[str, Any], ask: AskLane, request: Request)
     return {**next(iter(found.values())), "lanes": list(found)}
 
 
-def stats(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    return merge_stats({lane: ask(api) for lane, api in apis.items()})
+class StatsTogether:
+    """Reads all lanes' stats at once, and takes their samples."""
+
+    def __init__(self) -> None:
+        self._servers = LaneServers()
+
+    def __call__(self, apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
+        contexts: list[WebContext] = [api.context for api in apis.values()]
+        found = read_stats_together(
+            self._servers, [AskedLane(one.outbox, one.delivery, one.config) for one in contexts]
+        )
+        take_samples(self._servers, [one.outbox for one in contexts])
+        return found
 
 
 def delivery(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:

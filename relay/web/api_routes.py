@@ -34,7 +34,7 @@ class ApiRoutes:
         access: Access,
         lanes: Callable[[], Mapping[str, WebContext]] | None = None,
     ) -> None:
-        self._context = context
+        self._context = self.context = context
         self._access = access
         self._audit = Audit(context.outbox, base="/api/v1")
         self._choice = LaneChoice(lanes or dict, lambda one: type(self)(one, access))

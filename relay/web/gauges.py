@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Final
 
 from relay.config import Config
 from relay.operations.alerts.conditions import token_end
 from relay.operations.dead.counts import DeadCounts
-from relay.operations.differences import list_differences
-from relay.outbox import keys
-from relay.outbox.audit import read_audit
-from relay.outbox.delivery import Delivery
+from relay.outbox.audit import AuditLine, read_audit
+from relay.outbox.delivery import DeliveryFacts, Pause
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.reading import Reading
 from relay.outbox.shared_metrics import escape_label
 from relay.release import release
 
@@ -28,40 +27,48 @@ _LETTERS: Final = 10_000
 _AUDIT_LINES: Final = 200
 
 
+class AuditSaid:
+    """Who held what, by the audit's newest lines; read at most once, and only where that is asked. Raises OutboxUnavailable."""
+
+    def __init__(self, home: Outbox) -> None:
+        self._home = home
+
+    @cached_property
+    def _lines(self) -> Sequence[AuditLine]:
+        return read_audit(self._home, limit=_AUDIT_LINES)[0]
+
+    def pause(self, source: str) -> Pause:
+        """Return since when a source ("": all delivery) is held, and by whom."""
+        for line in self._lines:
+            if line.what == "pause" and (line.of.get("source") or "") == source:
+                return Pause(line.at_ms, line.who)
+        return Pause()
+
+
 class Gauges:
-    def __init__(self, outbox: Outbox, delivery: Delivery) -> None:
-        self._outbox = outbox
-        self._delivery = delivery
+    """One lane's."""
+
+    def __init__(self, outbox: Outbox) -> None:
         self._dead = DeadCounts(outbox, most=_LETTERS)
         self._lane = escape_label(outbox.lane_name)
 
-    def rows(self, config: Config, now_ms: int) -> Iterable[str]:
-        """Yield Prometheus text lines. Raises OutboxUnavailable."""
-        yield from self._pending(config)
-        yield from self._dead_letters()
-        yield from self._held(now_ms)
-        yield "# TYPE relay_planhat_differences gauge"
-        yield f"relay_planhat_differences {len(list_differences(self._outbox, now_ms=now_ms))}"
+    def dead(self) -> Reading[tuple[Mapping[tuple[str, str], int], int]]:
+        """The dead letters, as `DeadCounts.reading`."""
+        return self._dead.reading()
 
-    def _pending(self, config: Config) -> Iterable[str]:
-        lane = self._outbox.lane_name
-        here = (name for name, source in config.sources.items() if source.lane == lane)
-        names = sorted({*here, *self._outbox.sources()})
-        with reaching_redis():
-            pipe = self._outbox.redis.pipeline(transaction=False)
-            for name in names:
-                pipe.zcard(self._outbox.prefix + keys.due(name))
-            counts: list[Any] = pipe.execute()
+    def pending(self, counts: Mapping[str, int]) -> Iterable[str]:
+        """Yield what waits, by source."""
         yield "# TYPE relay_pending_items gauge"
-        for name, number in zip(names, counts, strict=True):
+        for name, number in counts.items():
             yield f'relay_pending_items{{lane="{self._lane}",source="{escape_label(name)}"}} {number}'
 
-    def _dead_letters(self) -> Iterable[str]:
+    def dead_letters(self, by_cause: Mapping[tuple[str, str], int], total: int) -> Iterable[str]:
+        """Yield the dead letters by source and cause, all of them."""
         shown: Counter[tuple[str, str]] = Counter()
-        by_size = sorted(self._dead.look().items(), key=lambda pair: (-pair[1], pair[0]))
+        by_size = sorted(by_cause.items(), key=lambda pair: (-pair[1], pair[0]))
         for n, ((cause, source), number) in enumerate(by_size):
             shown[(cause[:_CAUSE_CHARS], source) if n < _ROWS else (_OTHERS, "")] += number
-        rest = self._outbox.dead.count() - shown.total()
+        rest = total - shown.total()
         if rest > 0:
             shown[_OTHERS, ""] += rest
         yield "# TYPE relay_dead_letters gauge"
@@ -69,22 +76,13 @@ class Gauges:
             labels = f'lane="{self._lane}",source="{escape_label(source)}",cause="{escape_label(cause)}"'
             yield f"relay_dead_letters{{{labels}}} {number}"
 
-    def _held(self, now_ms: int) -> Iterable[str]:
-        """When and by whom; the audit is asked only while something is held. Time 0: the audit does not say."""
-        held = sorted(self._delivery.paused_sources())
-        if self._delivery.read().state == "paused":
-            held = ["", *held]
+    def held(self, delivery: DeliveryFacts, audit: AuditSaid) -> Iterable[str]:
+        """Yield since when and by whom, of what is held; time 0: nobody says. The audit is asked where the lane does not tell."""
         yield "# TYPE relay_paused_timestamp_seconds gauge"
-        if not held:
-            return
-        lines, _ = read_audit(self._outbox, until_ms=now_ms, limit=_AUDIT_LINES)
-        for source in held:
-            line = next(
-                (one for one in lines if one.what == "pause" and (one.of.get("source") or "") == source), None
-            )
-            who, at_s = (line.who, line.at_ms / 1000) if line else ("", 0.0)
-            labels = f'lane="{self._lane}",source="{escape_label(source)}",by="{escape_label(who)}"'
-            yield f"relay_paused_timestamp_seconds{{{labels}}} {at_s:.0f}"
+        for source, pause in delivery.pauses.items():
+            said = pause if pause.by else audit.pause(source)
+            labels = f'lane="{self._lane}",source="{escape_label(source)}",by="{escape_label(said.by)}"'
+            yield f"relay_paused_timestamp_seconds{{{labels}}} {said.since_ms // 1000}"
 
 
 def of_no_lane(home: Outbox, config: Config) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.errors import OutboxUnavailable
-from relay.operations.stats import take_samples
+from relay.operations.plots import take_samples
 from relay.outbox.epoch import look_together, tell
 from relay.outbox.lane_servers import LaneServers
 from relay.web.lane import WebLane

@@ -2,84 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from relay.config import Config
-from relay.outbox import keys
-from relay.outbox.delivery import Delivery
-from relay.outbox.epoch import read_life
+from relay.errors import OutboxUnavailable
+from relay.operations.differences import reading_differences
+from relay.outbox.books import (
+    Books,
+    reading_books,
+    reading_moment,
+    reading_newer,
+    reading_oldest,
+    reading_pending,
+)
+from relay.outbox.delivery import Delivery, DeliveryFacts
+from relay.outbox.epoch import Life, reading_life
 from relay.outbox.items import STATES, balanced
+from relay.outbox.lane_servers import LaneServers
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.reading import Reading, together
 from relay.outbox.shared_metrics import SharedMetrics, escape_label, exposition
-from relay.web.gauges import Gauges
+from relay.web.gauges import AuditSaid, Gauges
 
 #: Counted together by all processes of the installation, and of no lane.
 OF_NO_LANE: Final = ("relay_worker_deaths_total", "relay_rules_reload_failures_total")
 
 
 class LaneMetrics:
-    """One lane's. `rows` may raise OutboxUnavailable."""
+    """One lane's."""
 
     def __init__(self, outbox: Outbox, delivery: Delivery) -> None:
         self.outbox = outbox
         self._delivery = delivery
         self._stored = SharedMetrics(outbox.redis, lane=outbox.lane_name, base=outbox.base)
-        self._gauges = Gauges(outbox, delivery)
+        self._gauges = Gauges(outbox)
 
-    def rows(self, config: Config) -> Iterable[str]:
-        """Prometheus text lines."""
-        outbox, delivery = self.outbox, self._delivery
-        now_ms = outbox.now_ms()
-        ledger = outbox.ledger()
-        yield "# HELP relay_events_total Events by the ledger's words; pending is what waits now"
-        yield "# TYPE relay_events_total counter"
-        for source, counts in ledger.items():
-            name = escape_label(source)
-            for word in ("accepted", "duplicate", "ignored", "rejected", *STATES):
-                yield f'relay_events_total{{source="{name}",state="{word}"}} {counts[word]}'
-        yield "# TYPE relay_books_balanced gauge"
-        yield f"relay_books_balanced {int(all(map(balanced, ledger.values())))}"
-        yield "# TYPE relay_signature_failures_total counter"
-        for source, failures in self._signature_failures(list(ledger)):
-            yield f'relay_signature_failures_total{{source="{escape_label(source)}"}} {failures}'
-        yield from self._gauges.rows(config, now_ms)
-        oldest = outbox.oldest_pending_ms(now_ms=now_ms)
-        yield "# TYPE relay_oldest_pending_seconds gauge"
-        yield f"relay_oldest_pending_seconds {max(0, now_ms - oldest) / 1000 if oldest else 0:.3f}"
-        state = delivery.read()
-        yield "# TYPE relay_delivery_state gauge"
-        for word in ("open", "backing_off", "blocked", "paused"):
-            yield f'relay_delivery_state{{state="{word}"}} {int(state.state == word)}'
-        yield "# TYPE relay_calls_per_minute_used gauge"
-        yield f"relay_calls_per_minute_used {delivery.calls_used(now_ms=now_ms)}"
-        yield from self._of_life()
-        with reaching_redis():
-            stored = self._stored.read()
-        yield from exposition({name: value for name, value in stored.items() if not _of_no_lane(name)})
+    def reading(self, configured: Sequence[str], audit: AuditSaid) -> Reading[list[str]]:
+        """Prometheus text lines. `configured`: the sources whose events go here; `audit` may be asked here and now."""
+        outbox = self.outbox
+        now_ms, names = yield from reading_moment(outbox)
+        known = sorted({*configured, *names})
+        books, pending, oldest, delivery, life, newer, dead, differences, stored = yield from together(
+            reading_books(outbox, names),
+            reading_pending(outbox, known),
+            reading_oldest(outbox, names, now_ms),
+            self._delivery.reading(now_ms),
+            reading_life(outbox),
+            reading_newer(outbox, now_ms),
+            self._gauges.dead(),
+            reading_differences(outbox, now_ms),
+            self._stored.reading(),
+        )
+        oldest_s = max(0, now_ms - oldest) / 1000 if oldest else 0
+        return [
+            *_of_books(books),
+            *self._gauges.pending(pending),
+            *self._gauges.dead_letters(*dead),
+            *self._gauges.held(delivery, audit),
+            "# TYPE relay_planhat_differences gauge",
+            f"relay_planhat_differences {len(differences)}",
+            "# TYPE relay_oldest_pending_seconds gauge",
+            f"relay_oldest_pending_seconds {oldest_s:.3f}",
+            *_of_delivery(delivery),
+            *_of_life(life, newer),
+            *exposition({name: value for name, value in stored.items() if not _of_no_lane(name)}),
+        ]
 
-    def _of_life(self) -> Iterable[str]:
-        life = read_life(self.outbox)
-        yield "# TYPE relay_conversations_unsure gauge"
-        yield f"relay_conversations_unsure {int(life.unsure)}"
-        yield "# TYPE relay_newer_records gauge"
-        yield f"relay_newer_records {self.outbox.newer_count()}"
-        yield "# TYPE relay_redis_clock_back_total counter"
-        yield f"relay_redis_clock_back_total {life.clock_back}"
 
-    def _signature_failures(self, sources: list[str]) -> list[tuple[str, int]]:
-        pipe = self.outbox.redis.pipeline(transaction=False)
-        for source in sources:
-            pipe.hget(self.outbox.prefix + keys.ledger(source), "signature_failures")
-        with reaching_redis():
-            return [(source, int(value or 0)) for source, value in zip(sources, pipe.execute(), strict=True)]
+def _of_books(books: Books) -> Iterable[str]:
+    ledger = books.ledger()
+    yield "# HELP relay_events_total Events by the ledger's words; pending is what waits now"
+    yield "# TYPE relay_events_total counter"
+    for source, counts in ledger.items():
+        name = escape_label(source)
+        for word in ("accepted", "duplicate", "ignored", "rejected", *STATES):
+            yield f'relay_events_total{{source="{name}",state="{word}"}} {counts[word]}'
+    yield "# TYPE relay_books_balanced gauge"
+    yield f"relay_books_balanced {int(all(map(balanced, ledger.values())))}"
+    yield "# TYPE relay_signature_failures_total counter"
+    for source, failures in books.of("signature_failures").items():
+        yield f'relay_signature_failures_total{{source="{escape_label(source)}"}} {failures}'
+
+
+def _of_delivery(found: DeliveryFacts) -> Iterable[str]:
+    yield "# TYPE relay_delivery_state gauge"
+    for word in ("open", "backing_off", "blocked", "paused"):
+        yield f'relay_delivery_state{{state="{word}"}} {int(found.state.state == word)}'
+    yield "# TYPE relay_calls_per_minute_used gauge"
+    yield f"relay_calls_per_minute_used {found.calls_used}"
+
+
+def _of_life(life: Life, newer: int) -> Iterable[str]:
+    yield "# TYPE relay_conversations_unsure gauge"
+    yield f"relay_conversations_unsure {int(life.unsure)}"
+    yield "# TYPE relay_newer_records gauge"
+    yield f"relay_newer_records {newer}"
+    yield "# TYPE relay_redis_clock_back_total counter"
+    yield f"relay_redis_clock_back_total {life.clock_back}"
+
+
+def rows_together(
+    servers: LaneServers, lanes: Sequence[LaneMetrics], config: Config, audit: AuditSaid, *, limit_s: float
+) -> list[list[str] | OutboxUnavailable]:
+    """Return each lane's Prometheus text lines, one round trip a question for each server; of one that did not answer the error."""
+    here: dict[str, list[str]] = {}
+    for name, source in config.sources.items():
+        here.setdefault(source.lane, []).append(name)
+    return servers.read(
+        [lane.outbox for lane in lanes],
+        lambda place: lanes[place].reading(here.get(lanes[place].outbox.lane_name, ()), audit),
+        limit_s=limit_s,
+    )
 
 
 def shared_counters(home: Outbox) -> Iterable[str]:
     """Return what is counted of no lane. Raises OutboxUnavailable."""
-    with reaching_redis():
-        stored = SharedMetrics(home.redis, base=home.base).read()
+    stored = SharedMetrics(home.redis, base=home.base).read()
     return exposition({name: value for name, value in stored.items() if _of_no_lane(name)})
 
 

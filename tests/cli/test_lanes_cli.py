@@ -10,6 +10,8 @@ import redis
 from click.testing import CliRunner
 
 from relay.cli import cli
+from relay.cli.context import asked_lanes, open_context
+from relay.cli.place import Place
 from relay.config import Config, LaneConfig, PlanhatConfig
 from relay.outbox.audit import AuditLine, write_audit
 from tests.operating import SUBJECT, Shop
@@ -42,6 +44,18 @@ def test_what_is_the_installations_wants_no_lane(shop: Shop) -> None:
     assert "nothing was refused" in run("rejected")
     assert "no alert is on" in run("alerts")
     assert "nothing is being dropped" in run("drop", "--list")
+
+
+def test_all_lanes_have_one_config_and_one_connection(shop: Shop, tmp_path: Path) -> None:
+    """Who reads the file for each of 200 lanes waits for minutes."""
+    lanes = open_context(Place()).each_lane()
+    assert [lane.lane for lane in lanes] == ["emea", "us"]
+    asked = asked_lanes(lanes)
+    assert asked[0].outbox.redis is asked[1].outbox.redis and lanes[0].rulebook is lanes[1].rulebook
+    assert [one.config.planhat for one in asked] == [lane.config.planhat for lane in lanes]
+    assert json.loads(run("stats", "--json"))["lanes"]["us"]["pending_items"] == 3
+    (tmp_path / "relay.yaml").write_text("lanes: {emea: {}, us: {}}\nrules: no list\n")
+    assert [one.config for one in asked_lanes(open_context(Place()).each_lane())] == [None, None]
 
 
 def test_a_backtest_is_over_the_events_of_its_lane(shop: Shop, tmp_path: Path) -> None:

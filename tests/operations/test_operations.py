@@ -18,17 +18,12 @@ from relay.operations.dead.edit import edit_dead
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import redrive_one, replay_dead
 from relay.operations.moments import iso, parse_moment
+from relay.operations.plots import accepted_per_minute, read_samples, take_sample, take_samples
 from relay.operations.progress import Operation
 from relay.operations.replay import replay_events
 from relay.operations.selection import InputInvalid, Selection, read_selection
-from relay.operations.stats import (
-    accepted_per_minute,
-    read_samples,
-    read_sources,
-    read_stats,
-    take_sample,
-    take_samples,
-)
+from relay.operations.source_rows import read_sources
+from relay.operations.stats import read_stats
 from relay.operations.trace import event_story, find
 from relay.outbox.lane_servers import LaneServers
 from relay.patch import Document, Patch

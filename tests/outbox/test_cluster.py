@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from bench.redis_cluster import ClusterServers, slot_of, until
 from relay.errors import OutboxUnavailable
+from relay.outbox.books import reading_moment
 from relay.outbox.cluster_nodes import followers, lane_client, master_of, rq_client
 from relay.outbox.connection import connect, connect_async
 from relay.outbox.durability import examine_durability, try_write
@@ -113,6 +114,69 @@ def test_many_lanes_are_asked_with_one_question_to_each_node(cluster: ClusterSer
     # As the other tests want it: what they hang must not be who is asked first.
     cluster.await_replicas("main")
     cluster.fail_over("main")
+
+
+def test_a_seed_that_hangs_costs_a_moment_once(cluster: ClusterServers) -> None:
+    """Of a process, whichever slots it asks for; and the first write that wants a replica goes through in time."""
+    hung = cluster.other_master("main")
+    seeds = sorted(
+        (f"127.0.0.1:{node.port}" for node in cluster.nodes), key=lambda one: str(hung.port) not in one
+    )
+    url = f"redis+cluster://{','.join(seeds)}"
+    outbox = Outbox(connect(cluster.url))
+
+    async def first_write() -> None:
+        recorder = Recorder(
+            client := connect_async(url), outbox, rang=lambda _: None, wait_aof=False, replicas=lambda: 1
+        )
+        try:
+            await recorder.record([(entry(1), 0.0)])
+        finally:
+            await recorder.close()
+            await client.aclose()
+
+    cluster.await_replicas("main")
+    cluster.hang(hung)
+    try:
+        began = time.monotonic()
+        asyncio.run(first_write())
+        assert time.monotonic() - began < 1
+        began = time.monotonic()
+        for number in range(12):
+            # Each has connections and a slot of its own.
+            connect(url, lane=f"lane{number}").connection_pool.slot.find()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 1.2, "each waits for the seed that hangs"
+    finally:
+        cluster.wake(hung)
+    outbox.redis.flushall()
+
+
+def test_a_hung_node_costs_what_is_read_of_its_own_lanes(cluster: ClusterServers) -> None:
+    home, servers = connect(cluster.url), LaneServers()
+    lanes = [Outbox(lane_client(home, name), lane=name) for name in ("main", "l0", "l1", "a", "b", "c")]
+    for _ in range(2):
+        assert not any(
+            isinstance(one, Exception) for one in servers.read(lanes, lambda n: reading_moment(lanes[n]))
+        )
+    of_main = [cluster.master_of(outbox.lane_name) is cluster.master_of("main") for outbox in lanes]
+    assert 0 < sum(of_main) < len(lanes)
+    cluster.hang(node := cluster.master_of("main"))
+    try:
+        began = time.monotonic()
+        found = servers.read(lanes, lambda n: reading_moment(lanes[n]), limit_s=0.5)
+        assert time.monotonic() - began < 1.5
+    finally:
+        cluster.wake(node)
+    assert [isinstance(one, OutboxUnavailable) for one in found] == of_main, found
+    assert "no answer in time" in str(found[0])
+    until(
+        lambda: (
+            not any(
+                isinstance(one, Exception) for one in servers.read(lanes, lambda n: reading_moment(lanes[n]))
+            )
+        ),
+        20,
+    )
 
 
 def test_a_moving_slot_runs_no_script(cluster: ClusterServers) -> None:

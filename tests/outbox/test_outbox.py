@@ -12,6 +12,7 @@ import redis
 
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item, Later, State
+from relay.outbox.notes import Note, write_notes
 from relay.outbox.outbox import Outbox
 from relay.outbox.store import Retention
 from relay.outbox.vault import Vault
@@ -475,3 +476,22 @@ def test_an_event_whose_archive_has_expired_is_settled_and_leaves_no_stump(outbo
     assert outbox.events.get(entry(1).event_id) is None
     found = outbox.events.get(entry(2).event_id)
     assert found is not None and found[0] == "delivered"
+
+
+def test_what_people_do_makes_no_story_longer_than_its_events(outbox: Outbox) -> None:
+    """A replay says whose an event is each time; once is enough, and of very many the newest stay."""
+    outbox.record([entry(number, external_id="slack-1") for number in range(1, 4)])
+    first, *others = outbox.events.of("slack-1")
+    for _ in range(3):
+        write_notes(outbox, [Note(first, {"what": "replayed"}, "slack-1")] * 500)
+    assert outbox.events.of("slack-1") == [first, *others]
+    key = outbox.prefix + "ids:slack-1"
+    assert outbox.redis.strlen(key) == 36
+    ttl_s = outbox.redis.ttl(key)
+    moved = [Note(f"evt_{number:024x}", {"what": "replayed"}, "slack-1") for number in range(10, 1_510)]
+    write_notes(outbox, moved)
+    assert 12_000 <= outbox.redis.strlen(key) <= 14_400
+    assert outbox.events.of("slack-1", 1_000) == [note.event_id for note in moved[-1_000:]]
+    assert ttl_s - 60 < outbox.redis.ttl(key) <= ttl_s, "kept as long as it was"
+    write_notes(outbox, [Note("of another form", {"what": "replayed"}, "slack-1")])
+    assert outbox.redis.lrange(outbox.prefix + "events:slack-1", 0, -1) == [b"of another form"]

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from relay.errors import NotAuthentic, PayloadInvalid
 from relay.event import Event
-from relay.operations.stats import remarks_in_words
+from relay.operations.remarks import remarks_in_words
 from relay.source_options import SourceOptions
 from relay.sources.base import Adapter, Inbound, Parked, Skipped
 from relay.sources.foreign_json import Walk

@@ -12,13 +12,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.config import Config, LaneConfig, PlanhatConfig
 from relay.operations.dead.counts import DeadCounts
 from relay.outbox.audit import AuditLine, write_audit
-from relay.web.gauges import Gauges, of_no_lane
+from relay.outbox.lane_servers import LaneServers
+from relay.web.gauges import AuditSaid, of_no_lane
+from relay.web.lane_metrics import LaneMetrics, rows_together
 from tests.operating import NOON, Shop
 
 
-def series(shop: Shop, config: Config, gauges: Gauges | None = None) -> Mapping[str, dict[str, float]]:
+def series(shop: Shop, config: Config) -> Mapping[str, dict[str, float]]:
     """name -> (labels as text -> value), by Prometheus's own parser."""
-    rows = (gauges or Gauges(shop.outbox, shop.delivery)).rows(config, shop.outbox.now_ms())
+    metrics = LaneMetrics(shop.outbox, shop.delivery)
+    [rows] = rows_together(LaneServers(), [metrics], config, AuditSaid(shop.outbox), limit_s=5)
+    assert isinstance(rows, list)
     text = "\n".join([*of_no_lane(shop.outbox, config), *rows])
     return {
         family.name: {

@@ -14,7 +14,9 @@ import redis
 from click.testing import CliRunner
 
 from relay.cli.check import check
-from relay.operations.stats import read_sources, read_stats, remarks_in_words
+from relay.operations.remarks import remarks_in_words
+from relay.operations.source_rows import read_sources
+from relay.operations.stats import read_stats
 from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.environ import WEAK

@@ -79,7 +79,7 @@ def test_an_outage_of_planhat_at_the_limit_ends_by_itself(fleet: Fleet) -> None:
     full_at = fill(fleet, 300)
     fleet.sandbox.faults.all.append(Fault.read({"operation": "upsert", "status": 503, "times": 3}))
     fleet.start()
-    wait_until(lambda: "pending" not in fleet.books(), 30)
+    wait_until(lambda: "pending" not in fleet.books(), 60)
     assert (fleet.books(), limit(fleet)) == ({"accepted": 300, "delivered": 300}, full_at)
 
 
@@ -100,12 +100,12 @@ def test_people_can_work_at_the_limit(fleet: Fleet) -> None:
 def test_rq_is_used_again_once_there_is_memory(fleet: Fleet) -> None:
     fill(fleet, 100)
     worker = fleet.start()
-    wait_until(lambda: "pending" not in fleet.books(), 30)
+    wait_until(lambda: "pending" not in fleet.books(), 60)
     assert not fleet.redis.scard("rq:workers")
     fleet.redis.config_set("maxmemory", "0")
-    wait_until(lambda: fleet.redis.scard("rq:workers") == 2, 15)
+    wait_until(lambda: fleet.redis.scard("rq:workers") == 2, 60)
     fleet.record(patch(5_000))
-    wait_until(lambda: "pending" not in fleet.books(), 5)
+    wait_until(lambda: "pending" not in fleet.books(), 60)
     assert worker.poll() is None
 
 
@@ -120,17 +120,17 @@ def test_a_worker_that_was_at_work_goes_on_while_memory_is_full_and_afterwards(f
             stderr=file,
         )
     fleet.workers.append(worker)
-    wait_until(lambda: fleet.redis.scard("rq:workers") == 2, 20)
+    wait_until(lambda: fleet.redis.scard("rq:workers") == 2, 60)
     children, born = fleet.children(worker), births(fleet)
     fill(fleet, 100)
     # Also once all of it is delivered, which makes room.
     fleet.redis.config_set("maxmemory", "1")
-    wait_until(lambda: "pending" not in fleet.books(), 30)
-    wait_until(lambda: log.read_text().count("rq.gave_up") == 2, 40)
+    wait_until(lambda: "pending" not in fleet.books(), 60)
+    wait_until(lambda: log.read_text().count("rq.gave_up") == 2, 90)
     fleet.redis.config_set("maxmemory", "0")
-    wait_until(lambda: all(births(fleet).get(name, at) != at for name, at in born.items()), 20)
+    wait_until(lambda: all(births(fleet).get(name, at) != at for name, at in born.items()), 60)
     fleet.record(patch(5_000))
-    wait_until(lambda: "pending" not in fleet.books(), 5)
+    wait_until(lambda: "pending" not in fleet.books(), 60)
     assert fleet.children(worker) == children
 
 

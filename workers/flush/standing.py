@@ -6,13 +6,13 @@ An entry is found by its words, whole and in order. What is deleted and still st
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from html import unescape
 from typing import Any, Final
 
-from relay.description import block_of, edges, safe_html
-from relay.patch import DESCRIPTION, ENTRY_SEPARATOR, Document, Patch
+from relay.patch import DESCRIPTION, Document, Patch
+from workers.flush.standing_text import Blocks, Lines, RunningText
 
 #: Owns what stands in Planhat and no known event said. Wins a tie against every event's id.
 STANDING: Final = "~planhat"
@@ -78,52 +78,6 @@ def _deleted(
     return found
 
 
-class Lines:
-    """A text that stands in Planhat, its entries lines."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def find(self, words: str, at: int) -> tuple[int, int] | None:
-        """Return where an entry stands, whole lines, not before `at`."""
-        start = self.text.find(words, at)
-        while start >= 0:
-            end = start + len(words)
-            if self.text[start - 1 : start] in ("", "\n") and self.text[end : end + 1] in ("", "\n"):
-                return start, end
-            start = self.text.find(words, start + 1)
-        return None
-
-    def piece(self, start: int, end: int) -> str:
-        """Return what stands between two entries, "" for nothing."""
-        text, separator = self.text[start:end].strip(), ENTRY_SEPARATOR.strip()
-        while separator and text.startswith(separator):
-            text = text.removeprefix(separator).strip()
-        while separator and text.endswith(separator):
-            text = text.removesuffix(separator).strip()
-        return text
-
-
-class Blocks(Lines):
-    """A description that stands in Planhat: its entries are whole blocks, also where its editor has written them anew."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(block_of(safe_html(text)))
-        self._edges = edges(self.text)
-
-    def find(self, words: str, at: int) -> tuple[int, int] | None:
-        block = block_of(words)
-        start = self.text.find(block, at)
-        while start >= 0:
-            if start in self._edges and start + len(block) in self._edges:
-                return start, start + len(block)
-            start = self.text.find(block, start + 1)
-        return None
-
-    def piece(self, start: int, end: int) -> str:
-        return self.text[start:end].strip()
-
-
 def _align(
     document: Document,
     entries: dict[str, Any],
@@ -157,14 +111,15 @@ def _align(
     ordered = _places(text, live, deleted)
     more = _elsewhere(text, [*live, *deleted], ordered)
     found = {*ordered, *(message for _, _, message in more)}
-    whole, nothing = plain_document(text.text), not any(one in found for (_, one), _ in live)
+    nothing = not any(one in found for (_, one), _ in live)
+    rewritten = RunningText(plain_document(text.text)) if nothing else None
     for (_, message), words in live:
         if message in found:
             continue
         # Neither its old words nor its new ones: taken out since. One that nobody had delivered yet must not be lost; where
         # the text was rewritten it may be there in other spelling.
         said = plain_document(words[0])
-        if (message in stored and not overtaken) or (nothing and said and said in whole):
+        if (message in stored and not overtaken) or (rewritten and said and rewritten.has(said)):
             del entries[message]
     number, at, key = 0, 0, ("", "")
     behind = {message: (time, message) for (time, message), _ in live}
@@ -187,13 +142,15 @@ def _places(text: Lines, live: Sequence[_Spoken], deleted: Sequence[_Spoken]) ->
     if alone.keys() <= both.keys():
         return both
     # Between those that stay, then.
-    ordered = sorted((one, words) for one, words in live if one[1] in alone)
+    ordered = sorted(one for one, _ in live if one[1] in alone)
+    waiting = sorted(deleted)
+    keys = [one for one, _ in waiting]
     for number in range(len(ordered) + 1):
-        after = ordered[number - 1][0] if number else ("", "")
-        before = ordered[number][0] if number < len(ordered) else _END
+        after = ordered[number - 1] if number else ("", "")
+        before = ordered[number] if number < len(ordered) else _END
         at = alone[after[1]][1] if number else 0
         end = alone[before[1]][0] if before is not _END else len(text.text)
-        between = [(one, words) for one, words in deleted if after < one < before]
+        between = waiting[bisect_right(keys, after) : bisect_left(keys, before)]
         alone |= {m: place for m, place in _in_order(text, between, at).items() if place[1] <= end}
     return alone
 
@@ -215,24 +172,31 @@ def _elsewhere(
     before it: what belongs between its words, and came later, stands behind them. And of a message that was edited, its words
     from before may stand there beside those from after."""
     taken, more = sorted(found.values()), []
+    begins: dict[str, int] = {}
     for (_, message), words in sorted(said):
         for one in words:
             if message in found and text.find(one, found[message][0]) == found[message]:
                 continue
-            if place := _find_free(text, one, taken):
+            if place := _find_free(text, one, taken, begins):
                 more.append((*place, message))
                 insort(taken, place)
     return more
 
 
-def _find_free(text: Lines, words: str, taken: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """Return where `words` stand and no other entry does; `taken` is in order."""
-    place = text.find(words, 0)
+def _find_free(
+    text: Lines, words: str, taken: Sequence[tuple[int, int]], begins: dict[str, int]
+) -> tuple[int, int] | None:
+    """Return where `words` stand and no other entry does; `taken` is in order. `begins`: up to where they are known to have no free
+    place, which none becomes again."""
+    place = text.find(words, begins.get(words, 0))
     while place is not None:
         number = bisect_left(taken, (place[1], 0))
         if not number or taken[number - 1][1] <= place[0]:
+            begins[words] = place[0]
             return place
-        place = text.find(words, taken[number - 1][1])
+        begins[words] = taken[number - 1][1]
+        place = text.find(words, begins[words])
+    begins[words] = len(text.text) + 1
     return None
 
 

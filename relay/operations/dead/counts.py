@@ -12,7 +12,7 @@ from relay.operations.dead.causes import LOOKED_AT_MOST
 from relay.operations.selection import cause_group
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
-from relay.outbox.scripts import reaching_redis
+from relay.outbox.reading import Reading, read_alone
 
 #: So much of the time goes into reading, at most: after a look of a second the next one is 20 s later.
 _SHARE: Final = 0.05
@@ -35,25 +35,31 @@ class DeadCounts:
 
     def look(self) -> Mapping[tuple[str, str], int]:
         """Return (cause without what differs from letter to letter, source) -> how many. Raises OutboxUnavailable."""
+        return read_alone(self._outbox.redis, self.reading())[0]
+
+    def reading(self) -> Reading[tuple[Mapping[tuple[str, str], int], int]]:
+        """(as `look`, how many letters there are in all); the letters themselves are read here and now, where that is to be done."""
+        dead = self._outbox.prefix + keys.DEAD
+        began = self._clock()
+
+        def queue(pipe: Any) -> None:
+            pipe.zcard(dead)
+            pipe.zrange(dead, -1, -1, withscores=True)
+            pipe.zrange(dead, 0, 0, withscores=True)
+
+        mark = yield queue
         with self._lock:
-            began = self._clock()
-            if began < self._next:
-                return self._found
-            dead = self._outbox.prefix + keys.DEAD
-            with reaching_redis():
-                pipe = self._outbox.redis.pipeline(transaction=False)
-                pipe.zcard(dead)
-                pipe.zrange(dead, -1, -1, withscores=True)
-                pipe.zrange(dead, 0, 0, withscores=True)
-                mark = pipe.execute()
-            if mark == self._mark:
-                return self._found
-            found: Counter[tuple[str, str]] = Counter()
+            if began >= self._next and mark != self._mark:
+                self._read(mark, began)
+            return self._found, int(mark[0])
+
+    def _read(self, mark: Any, began: float) -> None:
+        found: Counter[tuple[str, str]] = Counter()
+        if mark[0]:
             for seen, head in enumerate(self._outbox.dead.scan(), 1):
                 found[cause_group(head.facts), head.source] += 1
                 if seen >= self._most:
                     break
-            self._mark, self._found = mark, found
-            took_s = self._clock() - began
-            self._next = began + took_s / _SHARE if took_s > _QUICK_S else float("-inf")
-            return found
+        self._mark, self._found = mark, found
+        took_s = self._clock() - began
+        self._next = began + took_s / _SHARE if took_s > _QUICK_S else float("-inf")

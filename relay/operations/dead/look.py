@@ -24,9 +24,11 @@ from relay.operations.dead.select import fits, heads_of
 from relay.operations.moments import iso
 from relay.operations.remap import Remapper, Stored, read_stored
 from relay.operations.selection import Selection, cause_group
+from relay.outbox.causes import CauseMark, cause_digest, reading_marks
 from relay.outbox.dead import DeadHead, cursor_of
 from relay.outbox.items import DeadLetter
 from relay.outbox.outbox import Outbox
+from relay.outbox.reading import Reading
 from relay.patch import Document
 from relay.planhat.address import record_link
 
@@ -50,7 +52,7 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
             _count(groups, head)
     items = list(islice(heads_of(outbox, selection, found, after=after), limit + 1))
     return {
-        "groups": _told(outbox, groups),
+        "groups": _told(groups, marks_of(outbox, list(groups)), outbox.now_ms()) if groups else [],
         "items": [item_of(head) for head in items[:limit]],
         "next": cursor_of(items[limit - 1]) if len(items) > limit else None,
         "truncated": truncated,
@@ -58,17 +60,19 @@ def list_dead(outbox: Outbox, selection: Selection, *, limit: int = 50, after: s
     }
 
 
-def group_heads(outbox: Outbox, heads: Iterable[DeadHead]) -> list[dict[str, Any]]:
-    """Return these by cause, as `list_dead` has its groups."""
+def reading_groups(outbox: Outbox, heads: Iterable[DeadHead], now_ms: int) -> Reading[list[dict[str, Any]]]:
+    """These by cause, as `list_dead` has its groups."""
     groups: dict[str, dict[str, Any]] = {}
     for head in heads:
         _count(groups, head)
-    return _told(outbox, groups)
+    marks = yield from reading_marks(outbox, [cause_digest(cause) for cause in groups])
+    return _told(groups, dict(zip(groups, marks, strict=True)), now_ms)
 
 
-def _told(outbox: Outbox, groups: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    ids, marks = short_ids(groups), marks_of(outbox, list(groups))
-    now_ms = outbox.now_ms() if groups else 0
+def _told(
+    groups: Mapping[str, dict[str, Any]], marks: Mapping[str, CauseMark], now_ms: int
+) -> list[dict[str, Any]]:
+    ids = short_ids(groups)
     return [
         {
             "id": ids[group["cause"]],

@@ -12,9 +12,11 @@ from starlette.routing import Route
 
 from relay.errors import NotFound, OutboxUnavailable
 from relay.operations.context import WebContext
+from relay.operations.lane_facts import AskedLane, LaneFacts, read_facts_together
 from relay.operations.left_lanes import left_lanes
-from relay.operations.stats import read_stats
 from relay.operations.trace import find
+from relay.outbox.items import balanced
+from relay.outbox.lane_servers import LaneServers
 from relay.web.access import Operator
 from relay.web.console.frame import Frame
 from relay.web.console.view import FormValues, Go, View
@@ -22,26 +24,21 @@ from relay.web.console.view import FormValues, Go, View
 
 def routes(frame: Frame, lanes: Callable[[], Mapping[str, WebContext]]) -> list[Route]:
     """Return `/console` and `/console/lanes`."""
+    servers = LaneServers()
 
     def page(request: Request, operator: Operator, form: FormValues) -> View | Go:
         contexts = lanes()
         wanted = request.query_params.get("id", "").strip()[:1000]
         if found := _lane_of(wanted, contexts) if wanted else "":
             return Go(f"/lanes/{found}/trace?id={quote(wanted, safe='')}")
-        # Lanes behind one connection are away together: asking each would take as many times two seconds.
-        away: dict[int, str] = {}
-        rows = []
-        for name, context in contexts.items():
-            behind = id(context.outbox.redis)
-            row = _row(name, context, away.get(behind, ""))
-            if row["away"]:
-                away[behind] = row["away"]
-            rows.append(row)
+        asked = [AskedLane(one.outbox, one.delivery) for one in contexts.values()]
+        facts = read_facts_together(servers, asked, letters=False)
+        rows = [_row(name, contexts[name], one) for name, one in zip(contexts, facts, strict=True)]
         left = []
         # Where it cannot be asked now, the rows say so.
-        if not away:
+        if not any(row["away"] for row in rows):
             with suppress(OutboxUnavailable):
-                left = left_lanes(frame.context.outbox.home, frame.context.config.lane_names)
+                left = left_lanes(frame.context.outbox.home, frame.context.config.lane_names, servers)
         shown = {"rows": rows, "left": left, "wanted": wanted}
         return View("lanes.html", shown, here="", status=404 if wanted else 200)
 
@@ -65,23 +62,20 @@ def _lane_of(some_id: str, contexts: Mapping[str, WebContext]) -> str:
     return ""
 
 
-def _row(name: str, context: WebContext, away: str) -> dict[str, Any]:
+def _row(name: str, context: WebContext, facts: LaneFacts | OutboxUnavailable) -> dict[str, Any]:
     planhat = context.config.lane(name).url or context.settings.planhat_url
-    if away:
-        return {"name": name, "planhat": planhat, "away": away}
-    try:
-        stats = read_stats(context.outbox, context.delivery, problems=False)
-    except OutboxUnavailable as error:
-        return {"name": name, "planhat": planhat, "away": str(error)}
+    if isinstance(facts, OutboxUnavailable):
+        return {"name": name, "planhat": planhat, "away": str(facts)}
+    ledger = facts.books.ledger()
     return {
         "name": name,
         "planhat": planhat,
         "away": "",
-        "state": stats["delivery"]["state"],
-        "reason": stats["delivery"]["reason"],
-        "pending": stats["pending_items"],
-        "oldest_s": stats["oldest_pending_seconds"],
-        "dead": stats["dead_letters"],
-        "delivered": sum(counts["delivered"] for counts in stats["sources"].values()),
-        "balanced": stats["balanced"],
+        "state": facts.delivery.state.state,
+        "reason": facts.delivery.state.reason,
+        "pending": sum(facts.pending.values()),
+        "oldest_s": facts.oldest_s,
+        "dead": facts.dead,
+        "delivered": sum(counts["delivered"] for counts in ledger.values()),
+        "balanced": all(map(balanced, ledger.values())),
     }

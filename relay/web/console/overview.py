@@ -12,9 +12,10 @@ from starlette.routing import Route
 from relay.errors import NotFound
 from relay.operations.dead.look import list_dead
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
+from relay.operations.plots import accepted_per_minute, read_samples, take_sample
 from relay.operations.progress import read_operations
 from relay.operations.selection import Selection
-from relay.operations.stats import accepted_per_minute, read_samples, read_stats, take_sample
+from relay.operations.stats import read_stats
 from relay.web.access import Operator
 from relay.web.console.frame import HOME, Frame
 from relay.web.console.minutes import MINUTE_MS, begin_of, counted_by_minute, highest_by_minute

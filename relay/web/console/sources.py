@@ -13,10 +13,11 @@ from starlette.routing import Route
 from relay.errors import NotFound
 from relay.operations.dead.look import list_dead
 from relay.operations.pause import known_sources
+from relay.operations.plots import accepted_per_minute
 from relay.operations.rule_hits import count_rule_hits
 from relay.operations.sample import sample_serial, signed_sample
 from relay.operations.selection import InputInvalid, Selection
-from relay.operations.stats import accepted_per_minute, read_sources
+from relay.operations.source_rows import read_sources
 from relay.web.access import Operator
 from relay.web.console.explained import explain_with_links
 from relay.web.console.frame import Frame
