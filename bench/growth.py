@@ -1,4 +1,4 @@
-"""(f) How the cost of an item grows with what waits, from 1,000 to 1,000,000 pending: one script's record, claim and settle in
+"""(f) How the cost of an item grows with what waits, from 1,000 to 1,000,000 pending (`--sizes` for more): one script's record, claim and settle in
 one process, and a real worker that drains a slice of the backlog. `bench/growth.svg` is the picture.
 
 Beside it, in the same server: plain pipelined SETs, whose cost grows with the keys that Redis holds as well.
@@ -33,7 +33,7 @@ from workers.flush.fold import FoldedItem
 PART = "growth"
 CLAIM = 1_000
 #: Redis memory and file that a pending event may need, generously.
-_BYTES_AN_EVENT = 12_000
+_BYTES_AN_EVENT = 6_000
 #: What a worker drains before anything counts, so that its batches have their size.
 _WARM_UP = 15_000
 _GENERATION = 10**9

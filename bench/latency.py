@@ -12,12 +12,15 @@ import itertools
 import re
 import tempfile
 import time
+from bisect import bisect
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from bench.figures import Cell, main, spin_ms
 from bench.load import measure
 from bench.load_result import percentile
+from bench.picture import Point, draw
 from bench.servers import Sink, Workers, bare_server, redis_server, web_server
 from bench.traffic import slack_requests, write_config
 from bench.usage import Watch
@@ -25,6 +28,8 @@ from bench.usage import Watch
 PART = "latency"
 #: What is still under way when the last request is out gets so long to arrive.
 _PATIENCE_S = 20
+#: Where the picture looks at how many have arrived.
+_GRID_MS = (5, 10, 20, 40, 70, 110, 160, 220, 300, 420)
 _STARTS = itertools.count()
 # Without threads each conversation's externalId holds its message's ts.
 _SECONDS = re.compile(r"\d{10}\.\d{6}")
@@ -43,10 +48,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=90,
         help="of one more cell, so long that the minute's calls run low; 0: without it",
     )
+    parser.add_argument(
+        "--picture", type=Path, help="draw how the waits are spread, of the cells whose calls take time"
+    )
 
 
 def run(chosen: argparse.Namespace) -> list[Cell]:
     cells = []
+    spread: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="rb-") as name:
         folder = Path(name)
         for rate in chosen.rates:
@@ -54,18 +63,25 @@ def run(chosen: argparse.Namespace) -> list[Cell]:
                 cell = Cell(f"{rate:g} a second, {latency_ms:g} ms a call")
                 cells.append(cell)
                 for _ in range(chosen.runs):
-                    cell.add(one_run(folder, rate, chosen.seconds, latency_ms, chosen.calls_per_minute))
+                    one, waited_s = one_run(folder, rate, chosen.seconds, latency_ms, chosen.calls_per_minute)
+                    cell.add(one)
+                    if latency_ms:
+                        spread.setdefault(f"{rate:g} a second", []).extend(waited_s)
         if chosen.long_seconds:
             cell = Cell(f"{chosen.long_rate:g} a second for {chosen.long_seconds:g} s, 0 ms a call")
             cells.append(cell)
             for _ in range(chosen.runs):
-                cell.add(one_run(folder, chosen.long_rate, chosen.long_seconds, 0, chosen.calls_per_minute))
+                one, _ = one_run(folder, chosen.long_rate, chosen.long_seconds, 0, chosen.calls_per_minute)
+                cell.add(one)
+    if chosen.picture and spread:
+        _draw(chosen.picture, spread, max(chosen.latency))
     return cells
 
 
 def one_run(
     folder: Path, rate: float, seconds: float, latency_ms: float, calls_per_minute: int
-) -> dict[str, float]:
+) -> tuple[dict[str, float], list[float]]:
+    """What was measured, and the seconds that each event waited, the shortest first."""
     config = write_config(folder, calls_per_minute=calls_per_minute)
     with (
         redis_server(folder) as store,
@@ -91,7 +107,7 @@ def one_run(
         apart_ms = sorted(after - before for before, after in pairwise(arrived_ms))
     with bare_server(folder) as bare:
         answered = measure(bare.port, requests[: max(20, int(rate * min(5, seconds)))], 16, rate=rate)
-    return {
+    figures = {
         "p50_ms": percentile(waited_s, 0.5) * 1000,
         "p99_ms": percentile(waited_s, 0.99) * 1000,
         "p999_ms": percentile(waited_s, 0.999) * 1000,
@@ -106,6 +122,17 @@ def one_run(
         "others_cores": watch.others,
         "spin_ms": spin_ms(),
     }
+    return figures, waited_s
+
+
+def _draw(path: Path, spread: Mapping[str, list[float]], latency_ms: float) -> None:
+    lines: dict[str, list[Point]] = {}
+    for name, waited_s in spread.items():
+        ordered = sorted(waited_s)
+        shares = [100 * bisect(ordered, ms / 1000) / len(ordered) for ms in _GRID_MS]
+        lines[name] = [(ms, share, share, share) for ms, share in zip(_GRID_MS, shares, strict=True)]
+    title = f"How long events wait until they are at Planhat, {latency_ms:g} ms a call"
+    draw(path, title, "milliseconds at most", "% of the events", lines)
 
 
 def _arrivals(sink: Sink, wanted: int) -> dict[str, int]:

@@ -111,7 +111,8 @@ class Patch:
         """Read a patch. Raises NewerRecord for what a newer release wrote, ValueError for what `encode` of this version or the one before
         did not."""
         raw = orjson.loads(data)
-        _require_schema("a patch", raw.get("v"))
+        if raw.get("v") != PATCH_SCHEMA:
+            _require_schema("a patch", raw.get("v"))
         fields = {name: (way, value) for name, (way, value) in raw["f"].items()}
         if "b" not in raw and DESCRIPTION in fields:
             way, value = fields[DESCRIPTION]
@@ -172,21 +173,22 @@ class Document:
 
     def encode_fold(self) -> bytes:
         """Return the first half of `encode`: what the patches made of it, which delivery does not change."""
-        return orjson.dumps(
-            {
-                "v": PATCH_SCHEMA,
-                "x": self.external_id,
-                "f": self.registers,
-                "d": self.retracted,
-                "m": self.messages,
-                "k": self.asks,
-                "s": self.source,
-                "n": self.rule,
-                "b": 1,
-                **({"w": self.authors} if self.authors else {}),
-                **({"g": 1} if self.based else {}),
-            }
-        )[:-1]
+        fold: dict[str, Any] = {
+            "v": PATCH_SCHEMA,
+            "x": self.external_id,
+            "f": self.registers,
+            "d": self.retracted,
+            "m": self.messages,
+            "k": self.asks,
+            "s": self.source,
+            "n": self.rule,
+            "b": 1,
+        }
+        if self.authors:
+            fold["w"] = self.authors
+        if self.based:
+            fold["g"] = 1
+        return orjson.dumps(fold)[:-1]
 
     def encode_memory(self) -> bytes:
         """Return the second half: delivery's memory."""
@@ -318,7 +320,7 @@ class Document:
             else:
                 fields[name] = value
         if custom:
-            if differ_in_case_alone(tuple(custom)):
+            if len(custom) > 1 and differ_in_case_alone(tuple(custom)):
                 # From rules of different times: Planhat refuses a record with both.
                 custom = newest_of_each_case(
                     custom, lambda name: newest_entry(self.registers[f"custom.{name}"])
@@ -330,20 +332,22 @@ class Document:
 
     def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.
-        way = speaking_way(ways)
+        way = speaking_way(ways) if len(ways) > 1 else next(iter(ways))
         held = ways[way]
         if way in SINGLE_WAYS:
             return held[3]
         if way == "union":
             return [held[key][3] for key in sorted(held, key=lambda k: (held[k][0], held[k][1], k))]
-        live = [
-            (e[4], m, e[3]) for m, e in held.items() if m not in self.retracted and e[3] not in (None, "")
-        ]
+        retracted = self.retracted
+        live = [(e[4], m, e[3]) for m, e in held.items() if m not in retracted and e[3] not in (None, "")]
         if len(live) == 1:
-            return self.spellings(live[0][1], str(live[0][2]))[0]
+            return self._spelling(live[0][1], str(live[0][2]))
         live.sort(key=lambda entry: entry[:2])
-        entries = [self.spellings(message, str(text))[0] for _, message, text in live]
+        entries = [self._spelling(message, str(text)) for _, message, text in live]
         return join(entries) if name == DESCRIPTION else ENTRY_SEPARATOR.join(entries)
+
+    def _spelling(self, message_id: str, text: str) -> str:
+        return self.spellings(message_id, text)[0] if AS_BEFORE in text else text
 
     def spellings(self, message_id: str, text: str) -> list[str]:
         """Return how an entry may stand in Planhat: with its author's name where an edit did not know it, or, from before that

@@ -14,7 +14,7 @@ import click
 from relay.cli.place import Place, place_options
 from relay.errors import ConfigInvalid, Mistake, RelayError, SourceError, UserError
 from relay.event import Event
-from relay.planhat.checks import DoctorLine
+from relay.planhat.doctor_line import DoctorLine
 from relay.rules.file.load import Loaded, examine_config
 from relay.rules.file.yaml_file import dotted
 from relay.rules.native_syncs import doubled_sources

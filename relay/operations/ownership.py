@@ -11,7 +11,6 @@ from relay.errors import OutboxUnavailable, PlanhatError, PlanhatForbidden, Plan
 from relay.outbox.delivery import Delivery
 from relay.outbox.lane_servers import LaneServers
 from relay.outbox.owner import OURS, Ownership, Relation, SeenInPlanhat
-from relay.planhat.client import Planhat
 
 _TIMEOUT_S: Final = 4.0
 #: A lane that is ours is asked again after this; one that is not yet known to be, sooner.
@@ -86,6 +85,9 @@ class LaneGuard:
             return
 
     def _prove(self) -> None:
+        # Imported here: nobody else of the web side asks Planhat, and an HTTP client takes 14 MB.
+        from relay.planhat.client import Planhat
+
         self._proved_at = self._clock()
         with Planhat(self._url, self._token, timeout_s=_TIMEOUT_S) as planhat:
 

@@ -22,7 +22,7 @@ from relay.operations.moments import iso
 from relay.outbox.delivery import Delivery
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Process, lane_refused
-from relay.planhat.checks import check_token_age
+from relay.planhat.doctor_line import check_token_age
 
 #: Causes that are told one by one.
 CAUSES_TOLD: Final = 10

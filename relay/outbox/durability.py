@@ -21,7 +21,7 @@ from relay.errors import OutboxUnavailable
 from relay.outbox import keys
 from relay.outbox.cluster_nodes import knows_cluster
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, answers_early, server_ms
-from relay.outbox.reasons import error_code, unavailable_reason
+from relay.outbox.reasons import error_code, unavailable_reason, without_frames
 from relay.outbox.replicas import LOOK_MS, not_confirmed, online_replicas
 from relay.outbox.scripts import reaching_redis
 
@@ -78,7 +78,7 @@ def examine_durability(client: redis.Redis) -> Durability:
         pipe.config_get(*SETTINGS)
         # Satisfied at once: asks no more than whether it may be asked.
         pipe.execute_command("WAITAOF", 0, 0, 1)  # type: ignore[no-untyped-call]
-        info, config, waited = pipe.execute(raise_on_error=False)
+        info, config, waited = without_frames(pipe.execute(raise_on_error=False))
         if isinstance(info, Exception):
             raise info
         for answer in (config, waited):
@@ -179,7 +179,7 @@ def try_write(client: redis.Redis, found: Durability, *, prefix: str, replicas: 
             pipe.set(prefix + keys.READY, "1", ex=60)
             if found.confirmed_by != "nobody" and not found.no_waitaof:
                 pipe.execute_command("WAITAOF", 1, 0, CONFIRM_MS)  # type: ignore[no-untyped-call]
-            written, *confirmed = pipe.execute(raise_on_error=False)
+            written, *confirmed = without_frames(pipe.execute(raise_on_error=False))
             if isinstance(written, Exception):
                 raise written
             for answer in confirmed:

@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from relay.outbox.durability import SETTINGS, WATCH_S, told_settings, who_confirms
 from relay.outbox.fsync_watch import QUESTION, FsyncWatch, server_ms
+from relay.outbox.reasons import without_frames
 from relay.outbox.replicas import WAIT_MS, not_confirmed
 from relay.outbox.scripts import script_text
 
@@ -70,16 +71,21 @@ class DurableWrite:
         prefix = self._prefix
         if not durable and not replicas:
             return await self._run_plain(sha, text, prefix, args)
-        # A connection that broke is made anew here, before it is decided whether the server behind it has to confirm.
+        # A connection that broke is made anew here, before it is decided whether the server behind it has to confirm. What is not
+        # to be confirmed is written on it as it is: the client's own way (retries, which could only say that another server may be
+        # there now, metrics, a connection taken anew) costs as much again as the write.
         pool = self._client.connection_pool
-        await pool.release(await pool.get_connection())  # type: ignore[no-untyped-call]
-        made = _made.get()
-        confirm = durable and self.confirms
-        if not confirm and not replicas:
-            answer = await self._run_plain(sha, text, prefix, args)
-            if _made.get() != made:
-                raise NotConfirmed(_ANOTHER)
-            return answer
+        connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            made = _made.get()
+            confirm = durable and self.confirms
+            if not confirm and not replicas:
+                answer = await self._run_on(connection, sha, text, args)
+                if _made.get() != made:
+                    raise NotConfirmed(_ANOTHER)
+                return answer
+        finally:
+            await pool.release(connection)
         until = asyncio.get_running_loop().time() + WATCH_S
         wants = (confirm, replicas)
         answer, synced, had, told = await self._run_confirmed("EVALSHA", sha, prefix, args, *wants)
@@ -105,6 +111,15 @@ class DurableWrite:
             await self._watch(told[0], told[1], until)
         return answer
 
+    async def _run_on(self, connection: Any, sha: str, text: str, args: list[Any]) -> Any:
+        """Raises ConnectionError where the connection breaks, which is closed then."""
+        try:
+            await connection.send_command("EVALSHA", sha, 1, self._prefix, *args)
+            return await connection.read_response()
+        except NoScriptError:
+            await connection.send_command("EVAL", text, 1, self._prefix, *args)
+            return await connection.read_response()
+
     async def _run_plain(self, sha: str, text: str, prefix: str, args: list[Any]) -> Any:
         try:
             return await self._client.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
@@ -126,7 +141,7 @@ class DurableWrite:
                 # In the same breath: by the next one another server may be there.
                 pipe.execute_command("INFO", "server", "persistence")
                 pipe.execute_command("CONFIG GET", *SETTINGS)
-            answer, *told = await pipe.execute(raise_on_error=False)
+            answer, *told = without_frames(await pipe.execute(raise_on_error=False))
         synced = told.pop(0) if confirm else (1, 0)
         had = told.pop(0) if replicas else 0
         return answer, synced, had, told

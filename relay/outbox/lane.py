@@ -131,20 +131,20 @@ class OutboxLane:
                 patches = self._store.all_pending(entries, stored, lenient=True)
             items.append(
                 Item(
-                    external_id=external_id.decode(),
-                    lane_source=intern(source.decode()),
-                    token=token,
-                    crashes=crashes,
-                    refusals=refusals,
-                    first_pending_ms=first_ms,
-                    document=fold,
-                    pending=patches,
-                    unreadable=unreadable,
-                    newer=newer,
-                    forgotten=document == FORGOTTEN,
-                    life=life,
-                    since_ms=since_ms,
-                    doubted=external_id in doubted,
+                    external_id.decode(),
+                    intern(source.decode()),
+                    token,
+                    crashes,
+                    refusals,
+                    first_ms,
+                    fold,
+                    patches,
+                    unreadable,
+                    document == FORGOTTEN,
+                    life,
+                    since_ms,
+                    newer,
+                    external_id in doubted,
                 )
             )
         self._store.clock.heard(int(answer[1]))

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from relay.errors import OutboxUnavailable
 from relay.outbox.cluster import SlotPool, elsewhere
 from relay.outbox.reading import Reading, Rounds
-from relay.outbox.reasons import Away, perhaps_done, unavailable_reason
+from relay.outbox.reasons import Away, perhaps_done, unavailable_reason, without_frames
 from relay.outbox.scripts import script_text
 from relay.outbox.slot_master import NO_MASTER, Node
 from relay.outbox.store import Store
@@ -153,7 +153,7 @@ def _run(client: redis.Redis, name: str, calls: Sequence[tuple[str, Sequence[Any
     pipe.script_load(text)
     for prefix, args in calls:
         pipe.execute_command("EVALSHA", sha, 1, prefix, *args)  # type: ignore[no-untyped-call]
-    return list(pipe.execute(raise_on_error=False)[1:])
+    return without_frames(pipe.execute(raise_on_error=False)[1:])
 
 
 def _ask_in_rounds(
@@ -167,7 +167,7 @@ def _ask_in_rounds(
             pipe = client.pipeline(transaction=False)
             counts = rounds.queue(pipe, part)
             try:
-                answers = pipe.execute(raise_on_error=False) if len(pipe) else []
+                answers = without_frames(pipe.execute(raise_on_error=False)) if len(pipe) else []
             except (RedisError, OSError) as error:
                 for number in rounds.waiting:
                     rounds.fail(number, error)

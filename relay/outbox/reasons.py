@@ -4,7 +4,7 @@ its text: redis-py cuts the code from some texts, and puts the command's argumen
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import (
     AskError,
@@ -42,6 +42,15 @@ class SlowToTell(TimeoutError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def without_frames(answers: list[Any]) -> list[Any]:
+    """Return a pipeline's answers, each error without the frames that it came through. Those hold the answers, which hold the error: a
+    ring that waits for the collector, with all that a look at a server told, and there is a look each second."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            answer.with_traceback(None)
+    return answers
 
 
 #: What a server says whose connection is of no use any more: another is the master of the slot, or will be.

@@ -153,37 +153,28 @@ class Store:
     def pending(self, entry: bytes, stored: bytes = b"", *, lenient: bool = False) -> Pending:
         """Reads a stored patch; `stored`: the archived event that it continues. Raises ValueError where its key, or that, is gone; `lenient`:
         it is b"" then."""
+        return self._pending(entry, iter((stored,)), lenient)
+
+    def all_pending(
+        self, entries: Sequence[bytes], stored: Sequence[bytes], *, lenient: bool = False
+    ) -> tuple[Pending, ...]:
+        """Read many, with the events that some of them continue, in their order. Raises as `pending` does."""
+        events = iter(stored)
+        return tuple([self._pending(entry, events, lenient) for entry in entries])
+
+    def _pending(self, entry: bytes, events: Iterator[bytes], lenient: bool) -> Pending:
+        """`events`: those that patches continue; it is this one's turn."""
         event_id, source, accepted_ms, counted, patch = entry.split(_SEPARATOR, 4)
         try:
             if patch[:1] == CONTINUES:
-                plain = self.vault.open_second(stored[STATE_BYTES:], patch[1:])
+                plain = self.vault.open_second(next(events)[STATE_BYTES:], patch[1:])
             else:
                 plain = self.vault.open(patch)
         except ValueError:
             if not lenient:
                 raise
             plain = b""
-        return Pending(
-            event_id=event_id.decode(),
-            source=intern(source.decode()),
-            accepted_ms=int(accepted_ms),
-            counted=counted == b"1",
-            patch=plain,
-        )
-
-    def all_pending(
-        self, entries: Sequence[bytes], stored: Sequence[bytes], *, lenient: bool = False
-    ) -> tuple[Pending, ...]:
-        """Read many, with the events that some of them continue, in their order. Raises as `pending` does."""
-        if not stored:
-            return tuple([self.pending(entry, lenient=lenient) for entry in entries])
-        events = iter(stored)
-        return tuple(
-            [
-                self.pending(entry, next(events) if continues(entry) else b"", lenient=lenient)
-                for entry in entries
-            ]
-        )
+        return Pending(event_id.decode(), intern(source.decode()), int(accepted_ms), plain, counted == b"1")
 
 
 def continues(entry: bytes) -> bool:

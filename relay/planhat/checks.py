@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -14,12 +13,12 @@ from typing import Final
 from relay.errors import PlanhatError
 from relay.planhat.client import Planhat, Probe
 from relay.planhat.custom_fields import FieldKind, compare_fields, read_definitions
+from relay.planhat.doctor_line import DoctorLine, check_token_age
 from relay.planhat.fields import DEFAULT_TYPE
 from relay.planhat.limits import LIST_MAX
 from relay.planhat.report import Forbidden, Report, Unauthorized, not_the_api
 
 _MAX_SKEW_S: Final = 30.0
-TOKEN_WARNING_DAYS: Final = 14
 #: Planhat grants by model; each with what the relay needs it for.
 MODELS: Final[tuple[tuple[str, str], ...]] = (
     ("conversations", "to read back what was delivered"),
@@ -31,16 +30,6 @@ MODELS: Final[tuple[tuple[str, str], ...]] = (
 
 
 _NO_PROBE: Final = Probe(0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorLine:
-    """One line of the doctor: what was looked at, whether it is well, what was found, what to do about it."""
-
-    name: str
-    ok: bool
-    found: str
-    do: str = ""
 
 
 def check_planhat(
@@ -135,22 +124,6 @@ def check_custom_fields(planhat: Planhat, written: Mapping[str, FieldKind | None
         yield DoctorLine(f"custom field {finding.name}", False, finding.what, finding.do)
     if not findings:
         yield DoctorLine("custom fields", True, f"all {len(written)} that rules write are defined")
-
-
-def check_token_age(token_expires: str, today: date) -> DoctorLine:
-    """Return how long the token lasts, by what the config says."""
-    try:
-        days = (date.fromisoformat(token_expires[:10]) - today).days
-    except ValueError:
-        return DoctorLine("planhat token age", False, "token_expires is no date", "write it as 2027-01-31")
-    found = f"ends in {days} days" if days >= 0 else f"ended {-days} days ago"
-    return DoctorLine(
-        "planhat token age",
-        days > TOKEN_WARNING_DAYS,
-        found,
-        "make a new token in Planhat (App Center, Private Apps) and put it where this one stands (RELAY_PLANHAT_TOKEN_FILE, or the lane's token):"
-        " it is used at the next call, without a restart",
-    )
 
 
 def _model_check(model: str, why: str, status: int) -> DoctorLine:

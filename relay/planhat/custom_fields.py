@@ -101,6 +101,9 @@ def kind_of(value: Any) -> FieldKind:
 
 def misfit(type_: str, value: Any) -> str:
     """Say why a value cannot stand in a field of that type; "" where it can, or where nobody knows."""
+    if type_ in _TEXTS and not isinstance(value, (list, tuple)):
+        # Nearly always. A text takes whatever is no list: of which kind it is need not be found out.
+        return ""
     kind = kind_of(value)
     if type_ in _NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value):
         return ""

@@ -178,7 +178,7 @@ class Resolution:
         if self.calls and self._stop():
             self._stopped = True
             return _Doubt(group)
-        if len(group) > 1 and self._bytes(group) >= self._too_large_from:
+        if self.too_large and len(group) > 1 and self._bytes(group) >= self._too_large_from:
             # As large as what a 413 has refused: halved without asking.
             return _Doubt(group, None, False, None, together=True)
         self.calls += 1

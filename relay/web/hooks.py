@@ -31,7 +31,7 @@ from relay.sources.base import Reply
 from relay.telemetry import log_soon, logs_info
 from relay.tracing import Tracing
 from relay.web.inbound import Gone, announced, read_head, read_inbound
-from relay.web.one_write import join_head_and_body
+from relay.web.one_write import answer_at_once
 from relay.web.protocol import Incoming
 from relay.web.tally import Tally
 
@@ -107,7 +107,7 @@ class Hooks:
             raise
         took_s = time.perf_counter() - began
         self.tally.request(name if source else "unknown", status, took_s)
-        await _answer(scope, send, status, headers, body)
+        await _answer(scope, send, status, headers, body, own=word != "handshake")
         if logs_info():
             facts = {
                 "source": name if source else "unknown",
@@ -141,13 +141,21 @@ class Hooks:
 
 
 async def _answer(
-    scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    scope: Scope,
+    send: Send,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    own: bool = False,
 ) -> None:
+    """`own`: no header says what a sender said, so that the server need not look at them, nor anything of the connection."""
     headers = [*headers, (b"content-length", b"%d" % len(body))]
+    cycle = scope.get("relay.request")
     if scope["method"] == "HEAD":
         body = b""
-    elif body and (cycle := scope.get("relay.request")) is not None:
-        join_head_and_body(cycle)
+    elif own and body and cycle is not None and answer_at_once(cycle, status, headers, body):
+        return
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

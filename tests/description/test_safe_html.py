@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from relay.description import plain_text, safe_html, words_of_html
-from relay.description.quick import quick_html
+from relay.description.quick import is_bare, quick_html
 from relay.planhat.sandbox.editor import as_edited
 
 ITEM = '<li class="ph-editor__list-item">{}</li>'
@@ -258,3 +258,11 @@ def test_twice_the_text_takes_about_twice_the_time(piece: str) -> None:
     half_s, whole_s = (min(took) for took in zip(*pairs, strict=True))
     assert whole_s < 2.5 * half_s + 0.003
     assert whole_s < 2.0
+
+
+@pytest.mark.parametrize("beside", ["", "a few words", "è"])
+def test_a_bare_line_has_no_markup_and_nothing_odd(beside: str) -> None:
+    """Each character alone, in a text of ASCII and in any other: there is a quick way for the first."""
+    needs_more = {"<", ">", "&", "\u2028", "\u2029", *map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0))}
+    bare = [is_bare(beside + chr(code) + beside) for code in range(0x2100)]
+    assert [chr(code) for code, found in enumerate(bare) if not found] == sorted(needs_more)

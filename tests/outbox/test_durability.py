@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+from redis.exceptions import RedisError
 
 from relay.outbox.connection import connect
 from relay.outbox.durability import Durability, examine_durability, try_write
@@ -121,3 +124,22 @@ def test_a_replica_is_no_place_to_write_until_it_is_promoted() -> None:
         found = examine_durability(client)
         assert (found.problems, try_write(client, found, prefix=PREFIX)) == ((), "")
         client.close()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_look_leaves_nothing_for_the_collector(kind: Kind) -> None:
+    """What may not be asked is an error among the answers, each second; its frames would hold all that was told."""
+    with running(kind, fsync="always") as server:
+        if kind.waitaof:
+            admin(server).execute_command("ACL", "SETUSER", "mute", "-waitaof")  # type: ignore[no-untyped-call]
+        client = connect(as_user(server, "mute"))
+        gc.collect()
+        gc.disable()
+        try:
+            found = examine_durability(client)
+            try_write(client, found, prefix=PREFIX)
+            left = [one for one in gc.get_objects() if isinstance(one, RedisError)]
+        finally:
+            gc.enable()
+            client.close()
+    assert found.no_waitaof and left == []

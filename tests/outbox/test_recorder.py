@@ -13,7 +13,7 @@ from relay.outbox.connection import connect, connect_async
 from relay.outbox.embedded import EmbeddedServer
 from relay.outbox.items import Recorded
 from relay.outbox.outbox import Outbox
-from relay.outbox.recorder import Recorder
+from relay.outbox.recorder import FAIL_FAST_S, Recorder
 from tests.outbox.test_outbox import entry
 
 
@@ -77,3 +77,36 @@ def test_a_server_that_never_syncs_is_never_believed(short_tmp: Path) -> None:
             asyncio.run(record_many_again(server.url))
     finally:
         server.stop()
+
+
+def test_what_the_server_closed_and_forgot_meanwhile_costs_no_event(redis_url: str) -> None:
+    """A connection that was closed while nothing was written, and scripts that are gone: a sender is told to try again once at most."""
+
+    async def between() -> list[Recorded]:
+        recorder: Recorder
+
+        def connected() -> None:
+            recorder.reconnected()
+
+        client = connect_async(redis_url, connected=connected)
+        recorder = Recorder(client, Outbox(connect(redis_url)), rang=lambda generation: None)
+        recorded = []
+        for number in range(4):
+            try:
+                recorded += await recorder.record([(entry(number), 0.0)])
+            except OutboxUnavailable:
+                await asyncio.sleep(FAIL_FAST_S)
+                recorded += await recorder.record([(entry(number), 0.0)])
+            # As who looks at the server does: it syncs before it answers.
+            recorder.durable.wait_aof = False
+            with redis.Redis.from_url(redis_url) as other:
+                other.client_kill_filter(_type="normal", skipme=True)
+                other.script_flush()
+        await recorder.close()
+        await client.aclose()
+        return recorded
+
+    recorded = asyncio.run(between())
+    assert [one.event_id for one in recorded] == [entry(number).event_id for number in range(4)]
+    assert not any(one.duplicate_of for one in recorded)
+    assert Outbox(connect(redis_url)).ledger()["slack"]["accepted"] == 4

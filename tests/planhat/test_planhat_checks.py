@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from relay.planhat.checks import DoctorLine, check_planhat, check_token_age, tenants_spelling
+from relay.planhat.checks import check_planhat, tenants_spelling
 from relay.planhat.client import Planhat
+from relay.planhat.doctor_line import DoctorLine, check_token_age
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 

@@ -12,6 +12,7 @@ from relay.planhat.report import Answer, Report
 from tests.flushing import Kit, patch
 from workers.flush.ahead import Looking
 from workers.flush.call import Meanwhile
+from workers.flush.prepare import PART
 
 
 class Calls:
@@ -105,6 +106,28 @@ def test_what_was_claimed_during_the_last_call_of_a_held_lane_goes_back(redis_cl
     calls.kit.delivery.resume()
     items = calls.kit.outbox.lane.claim(calls.kit.generation()).items
     assert [(item.crashes, item.refusals) for item in items] == [(0, 0)] * 5
+
+
+def test_a_call_waits_for_nothing_that_is_due_where_more_is_due_than_it_can_carry(
+    redis_client: redis.Redis,
+) -> None:
+    """A whole call long each claim has left something due: what is ready goes once that call is answered."""
+    ready: list[int] = []
+
+    def during(number: int, meanwhile: Meanwhile) -> None:
+        # Its body is shared, then a part is claimed and folded in three steps.
+        for _ in range(5 if number == 1 else 50):
+            meanwhile()
+        ready.append(calls.leased())
+
+    calls = Calls(redis_client, during)
+    calls.kit.flush.tools.gather_s = 0.0
+    calls.kit.record(*(patch(n) for n in range(8 * PART)))
+    calls.run()
+
+    assert [len(names) for names in calls.made[:2]] == [PART, PART]
+    assert ready[0] > 2 * PART, "more was claimed than was ready"
+    assert calls.kit.books() == {"accepted": 8 * PART, "delivered": 8 * PART}
 
 
 def test_looks_lie_a_fifth_of_a_call_apart() -> None:

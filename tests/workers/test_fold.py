@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.conversation import canonical
 from relay.outbox.items import Item, Pending
 from relay.patch import Document, Patch, fold
+from relay.value import AS_BEFORE
 from tests.outbox.test_patch import patches, state
+from workers.flush.first_word import first_word
 from workers.flush.fold import HISTORY_ENTRIES, FoldedItem, OutgoingItem
 
 
@@ -55,6 +61,35 @@ def test_an_event_is_superseded_where_nothing_stands_on_it(before: list[Patch], 
 def test_the_first_word_on_a_conversation_stands_as_any_other(patch: Patch) -> None:
     standing = fold(Document("x"), [patch]).contributors()
     assert FoldedItem.of(item([patch])).superseded() == {patch.event_id} - standing
+
+
+@given(
+    patches(),
+    st.dictionaries(
+        st.sampled_from(["description", "snippet", "custom.channel", "custom.Channel", "archived"]),
+        st.tuples(
+            st.sampled_from(["replace", "first", "append", "fallback", "placeholder", "union"]),
+            st.sampled_from(["", "a", f"<b>{AS_BEFORE}</b>: b", None, 0, False, [], ["a"], 1.5]),
+        ),
+    ),
+)
+def test_the_first_word_alone_is_what_the_fold_makes_of_it(patch: Patch, more: dict[str, Any]) -> None:
+    patch = replace(patch, fields={**patch.fields, **more})
+    expected = fold(Document("x", life=3), [patch])
+
+    made = first_word("x", 3, patch)
+
+    said = orjson.dumps([value for way, value in patch.fields.values() if way == "append"])
+    general = (
+        patch.action != "upsert"
+        or any(way == "union" for way, _ in patch.fields.values())
+        or AS_BEFORE.encode() in said
+        or {"custom.channel", "custom.Channel"} <= patch.fields.keys()
+    )
+    assert made or general
+    if made:
+        assert made[0].encode() == expected.encode()
+        assert canonical(made[1]) == canonical(expected.render())
 
 
 def test_what_was_delivered_is_remembered() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from relay.errors import PlanhatError, PlanhatForbidden, PlanhatUnavailable, PlanhatWrongAddress
 from relay.planhat.outcomes import Hold
-from relay.value import value_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ class Unsure:
 CompanyVerdict = Found | Missing | Ambiguous | Unsure
 
 
-@value_class(frozen=True, slots=True)
-class Ask:
-    """What one patch says of its company: the rule's own `companyId`, or what to look up ("email" -> address)."""
+class Ask(NamedTuple):
+    """What one patch says of its company: the rule's own `companyId`, or what to look up ("email" -> address). A tuple, since a
+    part's asks are told apart by their hashes."""
 
     company_id: str = ""
     company: tuple[tuple[str, str], ...] = ()

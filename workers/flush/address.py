@@ -46,12 +46,8 @@ class Addressing:
         ready: list[FoldedItem] = []
         hold: Hold | None = None
         unknown = [folded_item for folded_item in folded_items if not folded_item.company_id]
-        verdicts = dict(
-            zip(
-                (folded_item.item.external_id for folded_item in unknown),
-                self._directory.resolve([folded_item.asks() for folded_item in unknown]) if unknown else (),
-                strict=True,
-            )
+        verdicts = iter(
+            self._directory.resolve([folded_item.asks() for folded_item in unknown]) if unknown else ()
         )
         moved = [
             folded_item
@@ -62,10 +58,11 @@ class Addressing:
         parked: list[str] = []
         now_ms = self._outbox.about_ms() if unknown else 0
         for folded_item in folded_items:
-            verdict = verdicts.get(folded_item.item.external_id)
-            if verdict is None:
+            if folded_item.company_id:
                 ready.append(folded_item)
-            elif isinstance(verdict, Found):
+                continue
+            verdict = next(verdicts)
+            if isinstance(verdict, Found):
                 folded_item.company_id = verdict.company_id
                 ready.append(folded_item)
             elif isinstance(verdict, Unsure):

@@ -6,6 +6,7 @@ The document keeps what the rules said (addresses, names of tags); what Planhat 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -25,7 +26,7 @@ from workers.tenant.catalogue import Catalogue, Lists
 SPARE: Final = 0.5
 PEOPLE_TIMEOUT_S: Final = 5.0
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
-_PEOPLE: Final = ("users", "endusers")
+_PEOPLE: Final = frozenset({"users", "endusers"})
 
 
 class TenantClient(PlanhatLookUps, TeamAndEndusers, Lists, Protocol):
@@ -40,6 +41,10 @@ class Fit:
     changes: dict[str, Any] = field(default_factory=dict)
     unasked: bool = False
     lacking: tuple[Finding, ...] = ()
+
+
+#: What goes out as it was folded.
+_AS_IT_IS: Final = Fit()
 
 
 class Fitting:
@@ -58,25 +63,34 @@ class Fitting:
 
     def fit(self, items: Sequence[FoldedItem]) -> list[Fit]:
         """Return one for each, in order. Raises OutboxUnavailable."""
-        fits = [Fit() for _ in items]
+        #: By place, of those of which anything is to be said: few.
+        fits: defaultdict[int, Fit] = defaultdict(Fit)
+        #: What is amiss is told once for all of these: (rule, names).
+        told: set[tuple[str, frozenset[str]]] = set()
         self._fit_people(items, fits)
-        for item, one in zip(items, fits, strict=True):
-            tags = item.fields.get("activityTags")
-            if tags and self._config.activity_tags == "ids":
-                self._fit_tags(tags, one)
-            custom = item.fields.get("custom")
-            if custom:
-                self._fit_custom(item, custom, one)
-        return fits
+        if self._config.activity_tags == "ids":
+            for n, item in enumerate(items):
+                if tags := item.fields.get("activityTags"):
+                    self._fit_tags(tags, fits[n])
+        wrote = [n for n, item in enumerate(items) if "custom" in item.fields]
+        defined = self._defined_now() if wrote else None
+        if defined is not None:
+            for n in wrote:
+                self._fit_custom(items[n], defined, told, fits, n)
+        return [fits.get(n, _AS_IT_IS) for n in range(len(items))] if fits else [_AS_IT_IS] * len(items)
 
     # -- people ----------------------------------------------------------------------------------------------
 
-    def _fit_people(self, items: Sequence[FoldedItem], fits: Sequence[Fit]) -> None:
-        asked = [n for n, item in enumerate(items) if any(name in item.fields for name in _PEOPLE)]
+    def _fit_people(self, items: Sequence[FoldedItem], fits: defaultdict[int, Fit]) -> None:
+        asked = [n for n, item in enumerate(items) if not _PEOPLE.isdisjoint(item.fields)]
         if not asked:
             return
         wanted = [
-            PeopleWanted(items[n].company_id, *(_listed(items[n].fields.get(name)) for name in _PEOPLE))
+            PeopleWanted(
+                items[n].company_id,
+                _listed(items[n].fields.get("users")),
+                _listed(items[n].fields.get("endusers")),
+            )
             for n in asked
         ]
         for n, found in zip(asked, self._people.resolve(wanted), strict=True):
@@ -100,47 +114,56 @@ class Fitting:
 
     # -- custom fields ---------------------------------------------------------------------------------------
 
-    def _fit_custom(self, item: FoldedItem, custom: Mapping[str, Any], one: Fit) -> None:
-        defined = self._catalogue.custom_fields()
-        if defined is None:
-            return
-        if defined is not self._defined:
-            if defined != self._defined:
-                self._lacking.clear()
-                self._checked.clear()
-            self._defined = defined
-        names = tuple(custom)
+    def _fit_custom(
+        self,
+        item: FoldedItem,
+        defined: Mapping[str, str],
+        told: set[tuple[str, frozenset[str]]],
+        fits: defaultdict[int, Fit],
+        n: int,
+    ) -> None:
+        custom: Mapping[str, Any] = item.fields["custom"]
+        names, rule = tuple(custom), item.document.rule
         lacking = self._lacking.get(names)
         if lacking is None:
             lacking = self._lacking[names] = frozenset(names) - frozenset(defined)
-        odd = [name for name in names if name not in lacking and misfit(defined[name], custom[name])]
-        if lacking or odd:
-            self._tell(item, custom, defined, lacking, odd)
-        rule = item.document.rule
+        amiss = lacking
+        if len(lacking) < len(names):
+            odd = [name for name in names if name not in lacking and misfit(defined[name], custom[name])]
+            amiss = lacking.union(odd)
+        if amiss and (rule, amiss) not in told:
+            told.add((rule, amiss))
+            self._tell(item, custom, defined, amiss)
         if (rule, names) not in self._checked:
             self._checked.add((rule, names))
-            well = [f"custom.{name}" for name in names if name not in lacking and name not in odd]
-            self._notices.take_back(rule, well)
+            told.clear()
+            self._notices.take_back(rule, [f"custom.{name}" for name in names if name not in amiss])
         if not lacking:
             return
         if self._config.undefined_fields == "refuse":
             kinds = {name: kind_of(custom[name]) for name in lacking}
-            one.lacking = tuple(compare_fields(kinds, defined))
+            fits[n].lacking = tuple(compare_fields(kinds, defined))
         elif self._config.undefined_fields == "drop":
-            one.changes["custom"] = {name: custom[name] for name in names if name not in lacking} or None
+            fits[n].changes["custom"] = {name: custom[name] for name in names if name not in lacking} or None
+
+    def _defined_now(self) -> Mapping[str, str] | None:
+        """The tenant's custom fields; what was found out by others is forgotten."""
+        defined = self._catalogue.custom_fields()
+        if defined is not None and defined is not self._defined:
+            if defined != self._defined:
+                self._lacking.clear()
+                self._checked.clear()
+            self._defined = defined
+        return defined
 
     def _tell(
-        self,
-        item: FoldedItem,
-        custom: Mapping[str, Any],
-        defined: Mapping[str, str],
-        lacking: frozenset[str],
-        odd: Sequence[str],
+        self, item: FoldedItem, custom: Mapping[str, Any], defined: Mapping[str, str], amiss: frozenset[str]
     ) -> None:
         rule, kind = item.document.rule, str(item.fields.get("type", ""))
-        for finding in compare_fields({name: kind_of(custom[name]) for name in sorted(lacking)}, defined):
+        lacking = {name: kind_of(custom[name]) for name in amiss if name not in defined}
+        for finding in compare_fields(lacking, defined):
             self._notices.tell(rule, kind, f"custom.{finding.name}", finding.what, finding.do)
-        for name in odd:
+        for name in sorted(amiss - lacking.keys()):
             self._notices.tell(rule, kind, f"custom.{name}", misfit(defined[name], custom[name]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Final, Literal
@@ -12,9 +12,10 @@ import orjson
 from relay.conversation import canonical, content_hash
 from relay.errors import NewerRecord
 from relay.outbox.items import Item, Pending, State
-from relay.patch import Document, Patch, encode_memory
+from relay.patch import Document, Patch, encode_memory, fold
 from relay.planhat.outcomes import Row
 from workers.companies.verdicts import Ask
+from workers.flush.first_word import first_word
 from workers.flush.rebase import meets_unknown, rebase
 from workers.flush.standing import has_pieces
 
@@ -30,6 +31,8 @@ UNASKED: Final = "~"
 _REPLACED_MS: Final = 120_000
 
 _NONE: Final[frozenset[str]] = frozenset()
+_COUNTED: Final = frozenset({"users", "endusers", "activityTags"})
+_NOBODY: Final = (0, 0, 0)
 
 #: `send`: Planhat has something else. `same`: it has exactly this. `nothing`: there is nothing to have. `read`: what Planhat
 #: has must be read before anything can be said.
@@ -67,42 +70,27 @@ class FoldedItem:
     def of(cls, item: Item, read: FoldedRead | None = None) -> FoldedItem:
         """Return `read`: what Planhat has of it, where that was to be read first. Raises NewerRecord for what a newer release has
         written, ValueError, KeyError or TypeError for what no release of ours has."""
-        document = stored_document(item)
-        patches = [Patch.decode(pending.patch) for pending in item.pending]
-        nudged = any(is_nudge(pending.event_id) for pending in item.pending)
-        # What happened before Redis was set back, and comes now, may be said again by its sender.
-        again = [
-            patch
-            for patch in patches
-            if patch.version <= item.since_ms * 1000 and not is_nudge(patch.event_id)
-        ]
-        unsure = (
-            document.life != item.life
-            or (len(again) > 0 and has_pieces(document))
-            or meets_unknown(document, patches)
+        patches, nudged = [], False
+        for pending in item.pending:
+            patches.append(Patch.decode(pending.patch))
+            nudged = nudged or is_nudge(pending.event_id)
+        alone = len(patches) == 1 and not item.document and not item.forgotten
+        first = first_word(item.external_id, item.life, patches[0]) if alone else None
+        document = first[0] if first else stored_document(item)
+        unsure = document.life != item.life or (
+            # Of what was not there before there is nothing that nobody has looked at.
+            bool(item.document) and _meets_unseen(item, document, patches)
         )
         doubtful = item.crashes > 0 or document.sent_hash == UNKNOWN
         if doubtful or nudged:
             document.sent_hash = UNKNOWN
         if unsure and read is not None:
-            known = item.since_ms
-            accepted = [(patch, p.accepted_ms) for patch, p in zip(patches, item.pending, strict=True)]
-            document = rebase(
-                document,
-                [patch for patch, at_ms in accepted if at_ms <= known],
-                patches,
-                read.record,
-                repeated=[
-                    patch
-                    for patch, at_ms in accepted
-                    if doubtful or at_ms <= known + _REPLACED_MS or patch.version <= known * 1000
-                ],
-                overtaken=nudged or item.doubted,
-            )
-            document.life = item.life
-        for patch in patches:
-            document.absorb(patch)
-        fields = document.render()
+            document = _rebased(item, document, patches, read, doubtful=doubtful, nudged=nudged)
+        if first:
+            fields = first[1]
+        else:
+            fold(document, patches)
+            fields = document.render()
         json = canonical(fields)
         digest = content_hash(json)
         need: Need = "read" if unsure and read is None else _need(document, fields, digest)
@@ -176,7 +164,7 @@ class FoldedItem:
             document.life,
             self.doubtful,
             unasked,
-            (len(_listed(sent, "users")), len(_listed(sent, "endusers")), len(_listed(sent, "activityTags"))),
+            _NOBODY if _COUNTED.isdisjoint(sent) else _counts(sent),
             self.recalled,
         )
 
@@ -243,14 +231,57 @@ class OutgoingItem:
         return replace(self, row=Row(self.row.external_id, orjson.dumps(payload)))
 
 
-def _listed(fields: Mapping[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    return value if isinstance(value, list) else []
+def _meets_unseen(item: Item, document: Document, patches: Sequence[Patch]) -> bool:
+    """Tell whether what Planhat has is to be read first, though Redis was not set back since the last delivery."""
+    if has_pieces(document):
+        # What happened before Redis was set back, and comes now, may be said again by its sender.
+        known = item.since_ms * 1000
+        if any(patch.version <= known and not is_nudge(patch.event_id) for patch in patches):
+            return True
+    return meets_unknown(document, patches)
+
+
+def _rebased(
+    item: Item,
+    document: Document,
+    patches: Sequence[Patch],
+    read: FoldedRead,
+    *,
+    doubtful: bool,
+    nudged: bool,
+) -> Document:
+    known = item.since_ms
+    accepted = [(patch, p.accepted_ms) for patch, p in zip(patches, item.pending, strict=True)]
+    document = rebase(
+        document,
+        [patch for patch, at_ms in accepted if at_ms <= known],
+        patches,
+        read.record,
+        repeated=[
+            patch
+            for patch, at_ms in accepted
+            if doubtful or at_ms <= known + _REPLACED_MS or patch.version <= known * 1000
+        ],
+        overtaken=nudged or item.doubted,
+    )
+    document.life = item.life
+    return document
+
+
+def _counts(sent: Mapping[str, Any]) -> tuple[int, int, int]:
+    users, endusers, tags = (
+        len(value) if isinstance(value := sent.get(name), list) else 0
+        for name in ("users", "endusers", "activityTags")
+    )
+    return users, endusers, tags
 
 
 def _events(item: Item, superseded: frozenset[str], taken: State) -> list[tuple[str, State]]:
-    ids = [pending.event_id for pending in item.pending if pending.counted]
-    return [(event_id, "superseded" if event_id in superseded else taken) for event_id in ids]
+    return [
+        (pending.event_id, "superseded" if pending.event_id in superseded else taken)
+        for pending in item.pending
+        if pending.counted
+    ]
 
 
 def stored_document(item: Item) -> Document:

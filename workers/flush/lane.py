@@ -101,7 +101,7 @@ class Lane:
         self.lost = self.lost or not claim.owned or self._outbox.lane.set_back
         if not self._claimed:
             self._renewed_at = self._clock()
-        self._claimed.update((item.external_id, item) for item in claim.items)
+        self._claimed.update({item.external_id: item for item in claim.items})
 
     @property
     def let_go_of(self) -> bool:

@@ -89,6 +89,9 @@ class Preparation:
         #: How many of those were asked before `begin`: what has come since is not among their items.
         self._asked_before = 0
         self._caught_up = False
+        #: The last claim left something due; since the batch before was taken one left nothing.
+        self._left_due = False
+        self._end_reached = True
 
     def __len__(self) -> int:
         return len(self._outgoing_items)
@@ -113,8 +116,9 @@ class Preparation:
 
     @property
     def caught_up(self) -> bool:
-        """A claim that was asked for since `begin` is taken in: what was due then is here, as far as there was room."""
-        return self._caught_up and not self._unfolded
+        """A claim that was asked for since `begin` is taken in: what was due then is here, as far as there was room. True as well where
+        there is no catching up: a whole call long each claim has left something due, and what came last is far behind that."""
+        return not self._end_reached or (self._caught_up and not self._unfolded)
 
     def begin(self) -> None:
         """Begin again: there may be something due."""
@@ -147,9 +151,11 @@ class Preparation:
         items: Sequence[Item] = claim.items
         self.claimed += len(items)
         self._all_had = not claim.more
+        self._left_due = claim.more
+        self._end_reached = self._end_reached or not claim.more
         alone = [item for item in items if item.crashes >= 2]
         if claim.more and not alone and not self.hold:
-            coming_bytes = sum(_weight(item) for item in items)
+            coming_bytes = _weight(items)
             while len(self._asked) < ASKED_AT_ONCE and self._ask(limits, len(items), coming_bytes):
                 pass
         if alone:
@@ -214,7 +220,7 @@ class Preparation:
         """Addresses; settles what needs no call, or can have none."""
         folded_items, self._folded_items = self._folded_items, []
         settlements, self._settlements = self._settlements, []
-        if any(folded_item.need == "read" for folded_item in folded_items):
+        if "read" in [folded_item.need for folded_item in folded_items]:
             folded_items = self._read(folded_items, settlements)
         if self.hold:
             settlements += [hand_back(folded_item.item) for folded_item in folded_items]
@@ -252,6 +258,7 @@ class Preparation:
     def take(self, limits: Limits) -> list[OutgoingItem]:
         """Return what goes with the next call: in order, at most so many items and, as a JSON array, so many bytes; what is
         larger than that alone goes alone."""
+        self._end_reached = not self._left_due
         if len(self._outgoing_items) <= limits.items and self._size + 2 <= limits.bytes:
             taken = list(self._outgoing_items)
             self._outgoing_items.clear()
@@ -326,5 +333,6 @@ def parts(things: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_
         yield part
 
 
-def _weight(item: Item) -> int:
-    return len(item.document or b"") + sum([len(pending.patch) for pending in item.pending])
+def _weight(items: Sequence[Item]) -> int:
+    documents = sum([len(item.document) for item in items if item.document])
+    return documents + sum([len(pending.patch) for item in items for pending in item.pending])

@@ -89,9 +89,11 @@ class Settlements:
             self._traces.settled(
                 outgoing.item.pending, outcome, facts.batch, facts.status, facts.took_ms, now_ms
             )
+        # First what is nearly always the case: a pattern of classes takes four times as long.
+        if isinstance(outcome, (Delivered, Unchanged)):
+            changed = isinstance(outcome, Delivered)
+            return self._done(outgoing, outcome.planhat_id, changed, facts, now_ms)
         match outcome:
-            case Delivered(planhat_id) | Unchanged(planhat_id):
-                return self._done(outgoing, planhat_id, isinstance(outcome, Delivered), facts, now_ms)
             case Postponed(reason, hold, perhaps):
                 return self.later(outgoing, reason, 0, now_ms, may_bury=hold is not None, perhaps=perhaps)
             case Refused():
@@ -100,25 +102,26 @@ class Settlements:
     def _done(
         self, outgoing: OutgoingItem, planhat_id: str, changed: bool, facts: CallFacts, now_ms: int
     ) -> Settlement:
+        item = outgoing.item
         entry = {
             "at_ms": now_ms, "what": "sent" if changed else "unchanged",
-            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms, **carried(outgoing.item),
+            "status": facts.status, "batch": facts.batch, "took_ms": facts.took_ms, **carried(item),
         }  # fmt: skip
         state: State = "delivered" if changed else "unchanged"
         events = outgoing.events(state)
         if changed:
             ends = dict(events)
-            for pending in outgoing.item.pending:
+            for pending in item.pending:
                 if ends.get(pending.event_id) == state:
                     self._waited_s[pending.source].append(max(0, now_ms - pending.accepted_ms) / 1000)
         year = now_ms // (MARK_YEAR_S * 1000)
         return Done(
-            outgoing.item,
+            item,
             outgoing.delivered(planhat_id, entry, year),
             events,
             planhat_id or outgoing.row.planhat_id,
-            mark=outgoing.marked != year,
-            look_ms=self._look_ms(outgoing, now_ms),
+            outgoing.marked != year,
+            self._look_ms(outgoing, now_ms),
         )
 
     def _look_ms(self, outgoing: OutgoingItem, now_ms: int) -> int:

@@ -69,7 +69,7 @@ class Verdicts:
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Tells Redis; that it heard is looked at later."""
         for part in parts(settlements, lambda what: len(what.document or b"")):
-            self._lane.settled(what.item.external_id for what in part)
+            self._lane.settled([what.item.external_id for what in part])
             self._unanswered.append(self._outbox.lane.begin_settle(part))
             if len(self._unanswered) > _UNANSWERED:
                 self._hear()

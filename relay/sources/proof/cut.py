@@ -69,7 +69,7 @@ def without_credentials(
 ) -> Inbound:
     """Return the request without what stands at these places (see `all_places`). `secrets` gives the values that are configured: where
     a body carries credentials, none of them stays in it, however it is written there."""
-    hidden = credentials.headers
+    hidden, headers = credentials.headers, inbound.headers
     target, query, body = inbound.path_query, inbound.query, inbound.body
     if "?" in target:
         target, query = _without_query(inbound, credentials.query)
@@ -78,14 +78,11 @@ def without_credentials(
         if not credentials.quick:
             for secret in filter(None, secrets()):
                 body = body.replace(secret.encode(), CUT.encode())
-    return Inbound(
-        body=body,
-        headers={name: value for name, value in inbound.headers.items() if name not in hidden},
-        method=inbound.method,
-        path_query=target,
-        query=query,
-        once=inbound.once,
-    )
+    if not hidden.isdisjoint(headers):
+        headers = {name: value for name, value in headers.items() if name not in hidden}
+    elif body is inbound.body and target is inbound.path_query:
+        return inbound
+    return Inbound(body, headers, inbound.method, target, query, inbound.once)
 
 
 def _without_query(inbound: Inbound, names: frozenset[str]) -> tuple[str, Mapping[str, str]]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -57,6 +56,9 @@ _Fetch = Callable[[str], bytes]
 
 def fetch_from_amazon(url: str) -> bytes:
     """Return the answer to a GET: 200 and small, or VerificationUnavailable. Redirects are not followed."""
+    # Imported here: who has no SES is spared an HTTP client's 14 MB.
+    import httpx
+
     try:
         with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_S, follow_redirects=False) as response:
             if response.status_code != 200:
