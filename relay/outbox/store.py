@@ -167,7 +167,7 @@ class Store:
         event_id, source, accepted_ms, counted, patch = entry.split(_SEPARATOR, 4)
         try:
             if patch[:1] == CONTINUES:
-                plain = self.vault.open_second(next(events)[STATE_BYTES:], patch[1:])
+                plain = self.vault.open_second(next(events, b"")[STATE_BYTES:], patch[1:])
             else:
                 plain = self.vault.open(patch)
         except ValueError:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from struct import pack
 
 import pytest
+import redis
 from cryptography.fernet import Fernet
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from relay.errors import NewerRecord
 from relay.outbox.compression import MOST_BYTES, NEWEST, compress, expand
 from relay.outbox.fernet_pieces import fernet_token
 from relay.outbox.items import Entry
+from relay.outbox.store import Store
 from relay.outbox.vault import Vault
 
 _KEY = Fernet.generate_key().decode()
@@ -181,3 +183,16 @@ def test_a_body_in_pieces_is_opened_as_one(keys: str) -> None:
         sealed = vault.seal_entry(entry, body).record
         assert vault.open(sealed) == entry.record + b"".join(body)
         assert vault.open_line(sealed, whole=True) == b'{"id":"e"}'
+
+
+def test_a_patch_whose_event_was_not_handed_over_is_one_items_fault() -> None:
+    """An error that its claim knows, and no end of the whole job."""
+    store = Store(redis.Redis())
+    record, patch = store.vault.seal_pair(b'{"id":"evt_1"}\nbody', b'{"x":"a conversation","f":{}}' * 4)
+    entry = b"\x1f".join((b"evt_1", b"slack", b"1", b"1", patch))
+    assert patch[:1] == b"c"
+    [whole] = store.all_pending([entry], [b"p" + b"0" * 13 + record])
+    assert whole.patch.startswith(b'{"x"')
+    with pytest.raises(ValueError, match="is gone"):
+        store.all_pending([entry], [])
+    assert [pending.patch for pending in store.all_pending([entry], [], lenient=True)] == [b""]
