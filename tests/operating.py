@@ -13,10 +13,13 @@ import orjson
 import redis
 from starlette.types import ASGIApp
 
+from relay.config import Config
 from relay.door.house import House, Source, furnish
 from relay.door.intake import Intake, RecordsEvents
 from relay.lane_name import MAIN
 from relay.operations.context import WebContext
+from relay.operations.lane_facts import AskedLane, OfNoLaneReader, read_facts
+from relay.operations.problems import StandingProblem, problems_of_all, problems_of_lane, worst_first
 from relay.outbox.delivery import Delivery
 from relay.outbox.items import Bury, Done, Entry, Item
 from relay.outbox.outbox import Outbox
@@ -297,3 +300,13 @@ def slack_message(
             "event": event,
         }
     )
+
+
+def standing_problems(
+    outbox: Outbox, delivery: Delivery, *, config: Config | None = None
+) -> list[StandingProblem]:
+    """All of them, as the stats put them together."""
+    lane = AskedLane(outbox, delivery, config)
+    installation, facts = OfNoLaneReader().read(outbox, config), read_facts(lane)
+    shared = problems_of_all(installation, config, facts.books.stored)
+    return worst_first([*problems_of_lane(lane, facts, installation), *shared])

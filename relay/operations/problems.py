@@ -14,13 +14,9 @@ from relay.operations.lane_facts import (
     AskedLane,
     LaneFacts,
     OfNoLane,
-    OfNoLaneReader,
-    read_facts,
 )
 from relay.operations.lanes import lane_option
 from relay.operations.moments import iso
-from relay.outbox.delivery import Delivery
-from relay.outbox.outbox import Outbox
 from relay.outbox.processes import Process, lane_refused
 from relay.planhat.doctor_line import check_token_age
 
@@ -47,28 +43,6 @@ class StandingProblem:
 
     def told(self) -> dict[str, Any]:
         return {**asdict(self), "sentence": self.sentence()}
-
-
-def standing_problems(
-    outbox: Outbox,
-    delivery: Delivery,
-    *,
-    config: Config | None = None,
-    processes: Sequence[Process] | None = None,
-    now_ms: int = 0,
-) -> list[StandingProblem]:
-    """Return all of them, the worst first. Causes that are muted are left out. `config`: None where it does not hold, or is not known.
-    Raises OutboxUnavailable."""
-    now_ms = now_ms or outbox.now_ms()
-    lane = AskedLane(outbox, delivery, config)
-    installation = OfNoLaneReader().read(outbox, config, now_ms=now_ms, processes=processes)
-    facts = read_facts(lane, now_ms)
-    return worst_first(
-        [
-            *problems_of_lane(lane, facts, installation),
-            *problems_of_all(installation, config, facts.books.stored),
-        ]
-    )
 
 
 def worst_first(problems: Iterable[StandingProblem]) -> list[StandingProblem]:

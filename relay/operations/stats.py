@@ -51,7 +51,7 @@ def read_stats(
 ) -> dict[str, Any]:
     """Return `sources`, `balanced`, `oldest_pending_seconds` (0: nothing waits) and `delivery` as the contract has them;
     beside them `remarks` (see `Outbox.remarks`), `pending_items` (conversations), `dead_letters`, `workers`, `problems` (see
-    `standing_problems`), `warnings` and what the batch controller found. `config`: today's, where it is known."""
+    `problems.py`), `warnings` and what the batch controller found. `config`: today's, where it is known."""
     now_ms = now_ms or outbox.now_ms()
     lane = AskedLane(outbox, delivery, config)
     installation = OfNoLaneReader().read(outbox, config, now_ms=now_ms)

@@ -12,10 +12,10 @@ import redis
 from relay.operations.dead.causes import mark_cause
 from relay.operations.drops import begin_drop
 from relay.operations.pause import pause_delivery, resume_delivery
-from relay.operations.problems import CAUSES_TOLD, standing_problems
+from relay.operations.problems import CAUSES_TOLD
 from relay.operations.stats import read_stats
 from relay.outbox.processes import config_facts, give_sign
-from tests.operating import Shop
+from tests.operating import Shop, standing_problems
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from cryptography.fernet import Fernet
 from relay.config import Retry
 from relay.operations.dead.look import list_dead, show_dead
 from relay.operations.dead.replay import replay_dead
-from relay.operations.problems import standing_problems
 from relay.operations.selection import Selection
 from relay.operations.trace import find
 from relay.outbox.outbox import Outbox
@@ -22,7 +21,7 @@ from relay.outbox.vault import Vault
 from relay.planhat.sandbox import NO_QUOTAS, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import Kit, patch
-from tests.operating import Shop
+from tests.operating import Shop, standing_problems
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
