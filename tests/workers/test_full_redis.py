@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError, OutOfMemoryError
 
+from relay.outbox.cluster_nodes import rq_client
 from relay.outbox.embedded import EmbeddedServer
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Sandbox, create_sandbox
 from relay.planhat.sandbox.server import running
 from tests.flushing import patch
 from tests.places import ROOT
 from tests.workers.test_workers import Fleet, wait_until
+from workers.process.without_rq import goes_on_without_rq
 
 pytestmark = pytest.mark.process
 
@@ -107,6 +110,25 @@ def test_rq_is_used_again_once_there_is_memory(fleet: Fleet) -> None:
     fleet.record(patch(5_000))
     wait_until(lambda: "pending" not in fleet.books(), 60)
     assert worker.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "full", "goes_on"),
+    [
+        (OutOfMemoryError("OOM command not allowed"), True, True),
+        # Memory came back between what RQ met and the look: ending would start a process anew for nothing.
+        (OutOfMemoryError("OOM command not allowed"), False, True),
+        (ConnectionError("gone"), True, True),
+        (ConnectionError("gone"), False, False),
+        (None, True, True),
+        (None, False, False),
+    ],
+)
+def test_a_process_outlives_rq_that_gave_up_for_memory(
+    fleet: Fleet, error: Exception | None, full: bool, goes_on: bool
+) -> None:
+    fleet.redis.config_set("maxmemory", "1" if full else "0")
+    assert goes_on_without_rq(error, rq_client(fleet.redis), fleet.outbox) is goes_on
 
 
 def test_a_worker_that_was_at_work_goes_on_while_memory_is_full_and_afterwards(fleet: Fleet) -> None:

@@ -42,6 +42,15 @@ def memory_full(client: redis.Redis, outbox: Outbox) -> bool:
     return False
 
 
+def goes_on_without_rq(error: Exception | None, client: redis.Redis, outbox: Outbox) -> bool:
+    """Tell whether this process drains by itself until RQ can be used again: RQ gave up for want of memory, or there is none now.
+
+    `error`: why RQ gave up. What it met decides, not only what is so now: where memory came back in between, the process would
+    end for nothing.
+    """
+    return isinstance(error, OutOfMemoryError) or memory_full(client, outbox)
+
+
 def drain_without_rq(
     client: redis.Redis,
     outbox: Outbox,
@@ -77,6 +86,8 @@ def wait_without_rq(
     client: redis.Redis, outbox: Outbox, *, stopping: Stopping, asked: Callable[[], None]
 ) -> None:
     """Wait as the other queues do: there is nothing to do without RQ but to wait."""
-    while not stopping() and memory_full(client, outbox):
+    while not stopping():
         asked()
         stopping.wait(2.0)
+        if not memory_full(client, outbox):
+            return

@@ -34,7 +34,7 @@ from workers.process.job import RelayJob
 from workers.process.lane_threads import THREADS
 from workers.process.signs import AWAY_DUE_S, Signs
 from workers.process.stopping import STOPPING
-from workers.process.without_rq import drain_without_rq, memory_full, wait_without_rq
+from workers.process.without_rq import drain_without_rq, goes_on_without_rq, wait_without_rq
 
 _PR_SET_PDEATHSIG: Final = 1
 #: While no lane may begin, a sign of life is given so often.
@@ -98,7 +98,7 @@ def work_queue(queue: str, parent: int) -> int:
     try:
         if queue == FLUSH_QUEUE:
             _wait_for_own_lane(signs)
-        while _serve(queue, rq, signs) and memory_full(rq, outbox):
+        while goes_on_without_rq(_serve(queue, rq, signs), rq, outbox) and not STOPPING():
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
                 drain_without_rq(
@@ -135,8 +135,8 @@ def _wait_for_own_lane(signs: Signs) -> None:
         STOPPING.wait(2.0)
 
 
-def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
-    """Works as RQ does. True: RQ gave up, though nobody wanted it to stop."""
+def _serve(queue: str, connection: redis.Redis, signs: Signs) -> Exception | None:
+    """Works as RQ does, until it is told to stop or RQ gives up: why, if it said so."""
     worker: Any = RelayWorker(
         [Queue(queue, connection=connection, serializer="json", job_class=RelayJob)],
         job_class=RelayJob,
@@ -158,7 +158,8 @@ def _serve(queue: str, connection: redis.Redis, signs: Signs) -> bool:
         log("rq.gave_up", level=logging.WARNING, queue=queue, reason=unavailable_reason(error))
         with suppress(RedisError, OSError):
             worker.unsubscribe()
-    return not STOPPING()
+        return error
+    return None
 
 
 def _die_with(parent: int) -> None:
