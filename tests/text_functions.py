@@ -32,6 +32,7 @@ from relay.sources.proof import cut
 from relay.sources.read import (
     adf,
     attached,
+    bare_object,
     charset,
     either,
     form_scan,
@@ -47,7 +48,6 @@ from relay.sources.read import (
     page,
     percent,
     pick,
-    place,
     privacy,
     said,
     slack_blocks,
@@ -190,12 +190,15 @@ ROWS: dict[str, Row] = {
         newest_in=text(lambda one: pick.newest_in([{"comments": [{"body": one}]}], lambda _: "")),
         tags_of=text(lambda one: pick.tags_of({"tags": one}), ","),
         ticket_of=text(lambda one: pick.ticket_of([{"ticket": {"status": one}}], {"status": one})),
-        worded=text(lambda one: pick.worded(place.Place({"body": {"plain": one}}))),
+        worded=text(lambda one: pick.worded(bare_object.BareObject({"body": {"plain": one}}))),
     ),
     **rows(
-        place,
-        held=text(lambda one: place.held(place.Place({one: one, "subject": one}), pick.SUBJECT), "_"),
-        under=text(lambda one: place.under({one: one, "subject": one}, pick.SUBJECT), "_"),
+        bare_object,
+        held=text(
+            lambda one: bare_object.held(bare_object.BareObject({one: one, "subject": one}), pick.SUBJECT),
+            "_",
+        ),
+        under=text(lambda one: bare_object.under({one: one, "subject": one}, pick.SUBJECT), "_"),
     ),
     **rows(
         adf,

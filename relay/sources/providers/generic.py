@@ -32,12 +32,12 @@ from relay.sources.proof.kinds import FORM_TYPES
 from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
+from relay.sources.read.bare_object import NOTHING
 from relay.sources.read.charset import decode_bytes, printable
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
-from relay.sources.read.place import NOTHING
 from relay.sources.read.privacy import UNSAID, audience, audience_of, withheld
 from relay.sources.read.said import read_said
 from relay.sources.read.templated import UNESCAPED

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from relay.event import Attachment
-from relay.sources.read.place import Names, Place, held
+from relay.sources.read.bare_object import BareObject, KeyNames, held
 
 _MAX_FILES = 200
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(src|alt)\s*=\s*(?:"([^"<>]{0,3000})"|'([^'<>]{0,3000})')""", re.IGNORECASE)
 #: Under these names a message's files stand.
-PLACES = Names(
+PLACES = KeyNames(
     "attachments attachment files file media mediaurls images uploads documents image document recordings",
     "attachmenturls",
 )
@@ -74,7 +74,7 @@ def read_file(file: Any) -> Attachment | None:
         return Attachment(name=name_in(file), url=file) if _is_address(file) else None
     if not isinstance(file, Mapping):
         return None
-    named = Place(file)
+    named = BareObject(file)
     url = next((text for key in _ADDRESSES if _is_address(text := _text(named.get(key)))), "")
     name = _first(named, _NAMES) or name_in(url)
     if not (name or url):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from relay.event import Channel, Person, Ticket
+from relay.sources.read.bare_object import NOTHING, BareObject, KeyNames, held
 from relay.sources.read.moment import moment_us
-from relay.sources.read.place import NOTHING, Names, Place, held
 
 #: What may be mapped by `fields: {thread: data.ticket.id}`.
 FIELD_KEYS = frozenset(
@@ -20,82 +20,82 @@ FIELD_KEYS = frozenset(
 
 #: Names are compared without case, "_" and "-": `ticket_id`, `ticketId` and `Ticket-Id` are one.
 #: Where senders put what happened, inside their envelope.
-_ENVELOPES = Names("data payload eventdata event body detail")
-_INNER = Names(
+_ENVELOPES = KeyNames("data payload eventdata event body detail")
+_INNER = KeyNames(
     "object ticket conversation message comment item reply note review issue pullrequest discussion",
     "release case incident post article",
 )
 #: What somebody said, as an object of its own; and lists of such, of which the newest is meant.
-_MESSAGES = Names(
+_MESSAGES = KeyNames(
     "comment message reply note review post article response lastmessage latestmessage latestcomment",
     "lastcomment newmessage",
 )
-_MESSAGE_LISTS = Names("messages comments replies notes conversationparts posts articles")
+_MESSAGE_LISTS = KeyNames("messages comments replies notes conversationparts posts articles")
 #: Where senders put many at once.
-_BATCHES = Names("items events records notifications messages value data")
+_BATCHES = KeyNames("items events records notifications messages value data")
 
-TYPE = Names("type eventtype event eventname eventfqn topic trigger action")
-DELIVERY_PATHS = Names("eventid deliveryid webhookeventid notificationid")
-TIME = Names(
+TYPE = KeyNames("type eventtype event eventname eventfqn topic trigger action")
+DELIVERY_PATHS = KeyNames("eventid deliveryid webhookeventid notificationid")
+TIME = KeyNames(
     "timestamp time eventtimestamp occurredat eventtime sentat sentatdate updatedat sysupdatedon",
     "syscreatedon createdat createddatetime created date",
 )
-THREAD = Names("threadid conversationid ticketid caseid issueid sessionid threadkey")
-THREAD_OBJECTS = Names("thread conversation ticket case issue pullrequest discussion incident")
+THREAD = KeyNames("threadid conversationid ticketid caseid issueid sessionid threadkey")
+THREAD_OBJECTS = KeyNames("thread conversation ticket case issue pullrequest discussion incident")
 #: Boxes whose id is the thread's only where nothing better names one.
-_BOXES = Names("object item data payload eventdata")
+_BOXES = KeyNames("object item data payload eventdata")
 _MAX_ID_CHARS = 200
-OWN_ID = Names("id sysid csid number")
-MESSAGE = Names("messageid commentid")
-SUBJECT = Names("subject title summary shortdescription topicname")
-TEXT = Names(
+OWN_ID = KeyNames("id sysid csid number")
+MESSAGE = KeyNames("messageid commentid")
+SUBJECT = KeyNames("subject title summary shortdescription topicname")
+TEXT = KeyNames(
     "text strippedtext plaintextbody bodytext textbody rawtextbody bodyplain plainbody message body",
     "content comment messagetext commenttext commentbody messagebody comments additionalcomments reply",
     "replytext answer remark feedback transcript description lastmessage note plain summary",
 )
-HTML = Names(
+HTML = KeyNames(
     "html bodyhtml htmlbody rawhtmlbody contenthtml htmlcontent texthtml htmltext commenthtml messagehtml",
     "strippedhtml descriptionhtml richtext",
 )
-_WORDED = Names(*HTML, *TEXT)
+_WORDED = KeyNames(*HTML, *TEXT)
 #: An answer that is a number alone.
-RATING = Names("rating score npsscore csat csatscore satisfactionrating stars")
-URL = Names("htmlurl permalink weburl url link ticketurl appticketurl appurl conversationurl")
-PERSON = Names(
+RATING = KeyNames("rating score npsscore csat csatscore satisfactionrating stars")
+URL = KeyNames("htmlurl permalink weburl url link ticketurl appticketurl appurl conversationurl")
+PERSON = KeyNames(
     "from sender author user createdby actor requester customer contact person caller callerid openedby",
     "submitter",
 )
-EMAIL = Names("email useremail fromemail senderemail requesteremail customeremail address")
-NAME = Names("name displayname fullname nickname customername login displayvalue")
+EMAIL = KeyNames("email useremail fromemail senderemail requesteremail customeremail address")
+NAME = KeyNames("name displayname fullname nickname customername login displayvalue")
 #: An object that stands for a value: ServiceNow's, Telegram's, rich texts'.
-_VALUES = Names("displayvalue text plaintext plain value content body html rendered")
-AUTHOR_NAME = Names("customername username fromname")
+_VALUES = KeyNames("displayvalue text plaintext plain value content body html rendered")
+AUTHOR_NAME = KeyNames("customername username fromname")
 
-_IDS = Names("id sysid csid")
+_IDS = KeyNames("id sysid csid")
 #: Whose value is a name where it is no object (ServiceNow's `caller_id`).
 _NAMED = frozenset({"caller", "callerid", "openedby", "author", "customer", "requester"})
 
 
-def places(payload: dict[str, Any]) -> list[Place]:
+def places(payload: dict[str, Any]) -> list[BareObject]:
     """Return the objects that may hold a field, under bare names: the payload itself, its envelope's content, what
     that is about."""
-    top = Place(payload)
+    top = BareObject(payload)
     found = [top]
     for name in held(top, _ENVELOPES):
         inner = top[name]
         if isinstance(inner, dict):
-            found.append(Place(inner))
+            found.append(BareObject(inner))
     for outer in tuple(found):
         for name in held(outer, _INNER):
             inner = outer[name]
             if isinstance(inner, dict):
-                found.append(Place(inner))
+                found.append(BareObject(inner))
     return found
 
 
-def flatten(among: Sequence[Mapping[str, Any]]) -> Place:
+def flatten(among: Sequence[Mapping[str, Any]]) -> BareObject:
     """Return the strings and whole numbers of all places as one; of equal names the outermost counts."""
-    return Place(
+    return BareObject(
         {
             key: value
             for place in reversed(among)
@@ -105,24 +105,24 @@ def flatten(among: Sequence[Mapping[str, Any]]) -> Place:
     )
 
 
-def message_in(among: Sequence[Mapping[str, Any]]) -> Place:
+def message_in(among: Sequence[Mapping[str, Any]]) -> BareObject:
     """Return what was said, as an object under bare names: a comment, a reply; {} where the payload has none."""
     for place in among:
         for name in held(place, _MESSAGES):
             inner = place.get(name)
             if isinstance(inner, dict) and inner:
-                return Place(inner)
+                return BareObject(inner)
     return NOTHING
 
 
-def newest_in(among: Sequence[Mapping[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> Place:
+def newest_in(among: Sequence[Mapping[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> BareObject:
     """Return the newest of a list of messages, under bare names; {} without a list. Where `readers` says that it is "private", the
     newest "public" one: it may be as new, and is the same entry once more if it is not."""
     for place in among:
         for name in held(place, _MESSAGE_LISTS):
             listed = place.get(name)
             if isinstance(listed, list) and (
-                found := [Place(one) for one in listed if isinstance(one, dict)]
+                found := [BareObject(one) for one in listed if isinstance(one, dict)]
             ):
                 ordered = sorted(enumerate(found), key=_when_said, reverse=True)
                 newest = ordered[0][1]
@@ -138,14 +138,14 @@ def _when_said(listed: tuple[int, Mapping[str, Any]]) -> tuple[int, int]:
     return first_moment_us((message,), TIME) or 0, place
 
 
-def worded(place: Place) -> Place:
+def worded(place: BareObject) -> BareObject:
     """Return the object with the text of each inner object that stands for a text: {"body": {"plain": ".."}}."""
     told = {
         name: text
         for name in held(place, _WORDED)
-        if isinstance(value := place[name], dict) and (text := first_text((Place(value),), _VALUES))
+        if isinstance(value := place[name], dict) and (text := first_text((BareObject(value),), _VALUES))
     }
-    return Place({**place, **told}) if told else place
+    return BareObject({**place, **told}) if told else place
 
 
 def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -203,7 +203,7 @@ def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) ->
         for name in held(place, PERSON):
             value = place.get(name)
             if isinstance(value, dict):
-                person = Place(value)
+                person = BareObject(value)
                 found = Person(
                     id=ident(person.get("id") or person.get("sysid") or person.get("value")),
                     name=first_text((person,), NAME),
@@ -228,7 +228,7 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
         for place in among:
             for name in held(place, names):
                 value = place.get(name)
-                if isinstance(value, dict) and (found := first_ident((Place(value),), _IDS)):
+                if isinstance(value, dict) and (found := first_ident((BareObject(value),), _IDS)):
                     return found
     for place in among:
         for name in held(place, THREAD_OBJECTS):

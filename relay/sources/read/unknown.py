@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import Inbound, Skipped
+from relay.sources.read.bare_object import under
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.pick import HTML, TEXT
-from relay.sources.read.place import under
 from relay.sources.read.xml import Element, parse_xml
 
 #: A WhatsApp message's words lie nine levels deep.

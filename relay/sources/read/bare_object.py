@@ -12,13 +12,13 @@ from relay.sources.read.by_keys import ByKeys
 _MAX_KEY_CHARS: Final = 40
 
 
-class Names(tuple[str, ...]):
-    """Names of one thing, the likeliest first: `Names("subject title", "summary")`. Equal only to itself: what an object has of them is
+class KeyNames(tuple[str, ...]):
+    """Names of one thing, the likeliest first: `KeyNames("subject title", "summary")`. Equal only to itself: what an object has of them is
     remembered under it."""
 
     __slots__ = ()
 
-    def __new__(cls, *words: str) -> Names:
+    def __new__(cls, *words: str) -> KeyNames:
         return super().__new__(cls, " ".join(words).split())
 
     __hash__ = object.__hash__
@@ -49,7 +49,7 @@ class _Shape(dict[Collection[str], Sequence[str]]):
 _SHAPES: Final = ByKeys(_Shape)
 
 
-class Place(dict[str, Any]):
+class BareObject(dict[str, Any]):
     """An object under bare names; of two keys that become one name, the first counts. It is not changed: its shape would not hold."""
 
     __slots__ = ("shape",)
@@ -60,12 +60,12 @@ class Place(dict[str, Any]):
 
 
 #: An object without a key.
-NOTHING: Final = Place({})
+NOTHING: Final = BareObject({})
 
 
 def held(place: Mapping[str, Any], names: Collection[str]) -> Collection[str]:
-    """Return the names that are to be looked for: those that a `Place` has, all of them for another mapping."""
-    return place.shape[names] if place.__class__ is Place else names
+    """Return the names that are to be looked for: those that a `BareObject` has, all of them for another mapping."""
+    return place.shape[names] if place.__class__ is BareObject else names
 
 
 def under(value: Mapping[str, Any], names: Collection[str]) -> list[Any]:

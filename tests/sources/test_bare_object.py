@@ -1,4 +1,4 @@
-"""What is remembered of an object's keys changes nothing: a `Place` is read as any mapping of the same content is."""
+"""What is remembered of an object's keys changes nothing: a `BareObject` is read as any mapping of the same content is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.sources.read import pick, privacy
+from relay.sources.read.bare_object import BareObject, KeyNames, under
 from relay.sources.read.by_keys import ByKeys
-from relay.sources.read.place import Names, Place, under
 from relay.sources.read.unknown import SAID, is_worded
 
 #: Names that are looked for, in the spellings of senders, beside others.
@@ -77,7 +77,7 @@ JSON = st.recursive(
     LEAVES, lambda inner: st.one_of(st.dictionaries(KEYS, inner, max_size=6), st.lists(inner, max_size=3))
 )
 OBJECTS = st.dictionaries(KEYS, JSON, max_size=8)
-ALL_NAMES = [value for value in vars(pick).values() if isinstance(value, Names)]
+ALL_NAMES = [value for value in vars(pick).values() if isinstance(value, KeyNames)]
 
 
 def bare(key: str) -> str:
@@ -95,8 +95,8 @@ def naive(value: Mapping[str, Any]) -> dict[str, Any]:
 
 @given(OBJECTS)
 def test_a_place_is_the_object_under_bare_names(value: dict[str, Any]) -> None:
-    place = Place(value)
-    assert place == naive(value) == Place(place)
+    place = BareObject(value)
+    assert place == naive(value) == BareObject(place)
     for names in ALL_NAMES:
         assert list(place.shape[names]) == [name for name in names if name in place]
         assert under(value, names) == [place[name] for name in names if name in place]
