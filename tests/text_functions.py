@@ -47,6 +47,7 @@ from relay.sources.read import (
     page,
     percent,
     pick,
+    place,
     privacy,
     said,
     slack_blocks,
@@ -175,7 +176,6 @@ ROWS: dict[str, Row] = {
         ident=text(pick.ident),
         follow=text(lambda one: pick.follow({"a": [{"b": one}]}, "a.0.b." + one), "."),
         header=text(lambda one: pick.header({"x": one}, "x")),
-        bare=text(lambda one: pick.bare({one: one, "subject": one}), "_"),
         places=text(lambda one: pick.places({"data": {"ticket": {"text": one}}})),
         flatten=text(lambda one: pick.flatten([{"text": one}])),
         batch=text(lambda one: pick.batch({"items": [{"text": one}]})),
@@ -190,7 +190,12 @@ ROWS: dict[str, Row] = {
         newest_in=text(lambda one: pick.newest_in([{"comments": [{"body": one}]}], lambda _: "")),
         tags_of=text(lambda one: pick.tags_of({"tags": one}), ","),
         ticket_of=text(lambda one: pick.ticket_of([{"ticket": {"status": one}}], {"status": one})),
-        worded=text(lambda one: pick.worded({"body": {"plain": one}})),
+        worded=text(lambda one: pick.worded(place.Place({"body": {"plain": one}}))),
+    ),
+    **rows(
+        place,
+        held=text(lambda one: place.held(place.Place({one: one, "subject": one}), pick.SUBJECT), "_"),
+        under=text(lambda one: place.under({one: one, "subject": one}, pick.SUBJECT), "_"),
     ),
     **rows(
         adf,
@@ -222,6 +227,7 @@ ROWS: dict[str, Row] = {
     **rows(
         privacy,
         audience=text(lambda one: privacy.audience({one: one, "public": one, "note": {"visibility": one}})),
+        audience_of=text(lambda one: privacy.audience_of({one: one}, {"note": {"visibility": one}})),
         is_private=text(lambda one: privacy.is_private({one: one, "public": one, "visibility": one})),
     ),
     **rows(

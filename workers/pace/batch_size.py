@@ -14,10 +14,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from workers.pace.failed_sizes import DAY_MS, FailedSize
-from workers.pace.latency import RATIO, LatencyCurve
+from workers.pace.latency import FEWEST_ITEMS, RATIO, LatencyCurve
 
 FIRST_ITEMS: Final = 250
-FEWEST_ITEMS: Final = 10
 #: Slow start, while answers hardly take longer for it, and after a time-out.
 _GROWTH: Final = 2.0
 _QUICK_GROWTH: Final = 4.0
@@ -135,7 +134,7 @@ class SizeTuner:
         """Note that a call of `items` was answered after `took_s`."""
         before = self.best(self._top(now_ms, room), gap_s)
         good = self._goodput(before, gap_s)
-        self.curve.observe(items, took_s, now_ms)
+        self.curve.observe(items, took_s, now_ms, gap_s=gap_s)
         if self.failed_size.hits and items >= self.failed_size.at:
             self.failed_size, self.first = FailedSize(), float(FIRST_ITEMS)
         elif (

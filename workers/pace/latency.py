@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Any, Final
 
+#: No call is planned for fewer.
+FEWEST_ITEMS: Final = 10
 #: Sizes this close together share one estimate.
 RATIO: Final = 1.1
 HALF_LIFE_MS: Final = 5 * 60_000
@@ -28,6 +30,10 @@ _NEAR: Final = 0.12
 _MOST_RUNGS: Final = 32
 #: How far, in log size, from the best size a measurement has its say in the curve.
 _LOCAL: Final = 0.8
+#: What a measurement from farther off has to say, as a part of one at the best size; nothing, where so many are near.
+_FAR: Final = 0.02
+_IS_NEAR: Final = 0.1
+_ENOUGH_NEAR: Final = 3
 #: What is off the curve by more than about this (in log seconds) hardly bends it.
 _ROBUST: Final = 0.4
 _ROUNDS: Final = 3
@@ -41,13 +47,15 @@ _TERMS: Final = ((0,), (0, 1), (0, 2), (0, 1, 2), (1,), (1, 2), (2,))
 @dataclass(slots=True)
 class _Rung:
     """Calls of about one size: `items` of the last one, the mean log seconds, how many calls that stands on (at most
-    8), the last one's time; `odd`: +1 or -1 where the last one was surprisingly slow or quick."""
+    8), the last one's time; `odd`: +1 or -1 where the last one was surprisingly slow or quick. `doubts`: how many calls in a row
+    say that it is slower (smaller ones that took longer), negative: quicker (larger ones that took less)."""
 
     items: int
     log_s: float
     calls: float
     at_ms: int
     odd: int = 0
+    doubts: int = 0
 
     def weight(self, now_ms: int) -> float:
         age_ms = max(0, now_ms - self.at_ms)
@@ -60,6 +68,10 @@ class _Rung:
         return max(FORGET_MS, _FORGET_TIMES * 1000 * exp(self.log_s))
 
 
+#: Calls of sizes that seem to take the same: the smallest size, how many calls, the mean log seconds.
+_Block = tuple[int, float, float]
+
+
 class LatencyCurve:
     """Seconds of a call by its number of items."""
 
@@ -68,11 +80,13 @@ class LatencyCurve:
         self._terms: tuple[float, float, float] = (1.0, 0.0, 0.0)
         self._known: list[tuple[float, float, float]] = []
         self._floors: list[tuple[int, float]] = []
+        self._gap_s = 0.0
         #: Another number means that something was learned or forgotten.
         self.version = 0
 
-    def observe(self, items: int, took_s: float, now_ms: int) -> None:
-        """Take in one answered call."""
+    def observe(self, items: int, took_s: float, now_ms: int, *, gap_s: float = 0.0) -> None:
+        """Take in one answered call. `gap_s`: the next one begins no sooner after this one did."""
+        self._gap_s = gap_s
         measured, place = log(max(took_s, 0.001)), round(log(max(items, 1)) / log(RATIO))
         rung = self._rungs.get(place)
         if rung is None or rung.weight(now_ms) <= 0:
@@ -91,15 +105,20 @@ class LatencyCurve:
                 off = odd * _SURPRISE
             rung.log_s += step * off
             rung.items, rung.at_ms, rung.odd, rung.calls = items, now_ms, odd, min(rung.calls + 1, _MEMORY)
-            if rung.calls > _WITNESSES:
-                self._contradict(place, rung)
+            rung.doubts = 0
+        self._doubt(place, measured)
         self.refresh(now_ms)
 
-    def _contradict(self, place: int, newer: _Rung) -> None:
-        """No call takes longer for having less to do: where it seems so, what is older holds no more."""
+    def _doubt(self, place: int, measured: float) -> None:
+        """No call takes longer for having less to do. Where three in a row say so, of whatever sizes, what is older holds no more."""
         for other, rung in list(self._rungs.items()):
-            slower = rung.log_s - newer.log_s
-            if (other < place and slower > _SURPRISE) or (other > place and slower < -_SURPRISE):
+            if other > place:
+                slower = measured > rung.log_s + _SURPRISE
+                rung.doubts = max(rung.doubts, 0) + 1 if slower else min(rung.doubts, 0)
+            elif other < place:
+                quicker = measured < rung.log_s - _SURPRISE
+                rung.doubts = min(rung.doubts, 0) - 1 if quicker else max(rung.doubts, 0)
+            if abs(rung.doubts) > _WITNESSES:
                 del self._rungs[other]
 
     def forget_above(self, items: float, now_ms: int) -> None:
@@ -113,17 +132,17 @@ class LatencyCurve:
         kept = sorted(weights, key=lambda place: weights[place], reverse=True)[:_MOST_RUNGS]
         self._rungs = {place: self._rungs[place] for place in sorted(kept) if weights[place] > 0}
         points = [(rung.items, exp(rung.log_s), weights[place]) for place, rung in self._rungs.items()]
-        self._terms = _fit(points)
+        blocks = self._isotonic()
+        self._terms = _fit(points, _best_size(self.sizes(), blocks, self._gap_s))
         self._known = [
             (log(items), weight, log(took_s / self._curve(items))) for items, took_s, weight in points
         ]
-        self._floors = self._isotonic()
+        self._floors = _floors(blocks)
         self.version += 1
 
-    def _isotonic(self) -> list[tuple[int, float]]:
-        """[size, least seconds from there on]: isotonic regression, since a call is not quicker for having more to do.
-        What one call alone says is not believed, what two say is: steps are steep, and noise is no step."""
-        blocks: list[tuple[int, float, float]] = []
+    def _isotonic(self) -> list[_Block]:
+        """Isotonic regression, since a call is not quicker for having more to do."""
+        blocks: list[_Block] = []
         for rung in self._rungs.values():
             items, calls, mean = rung.items, rung.calls, rung.log_s
             while blocks and blocks[-1][2] >= mean:
@@ -131,13 +150,7 @@ class LatencyCurve:
                 items, mean = first, (slower * before + mean * calls) / (before + calls)
                 calls += before
             blocks.append((items, calls, mean))
-        floors, seconded = [], 0.0
-        for at, (items, calls, mean) in enumerate(blocks):
-            known = mean if calls >= _WITNESSES else min(mean, blocks[at - 1][2]) if at else None
-            if known is not None:
-                seconded = max(seconded, exp(known) * _BELIEVED)
-            floors.append((items, seconded))
-        return floors
+        return blocks
 
     def sizes(self) -> list[int]:
         """Return the sizes known at the last refresh, the smallest first."""
@@ -183,15 +196,44 @@ class LatencyCurve:
         return curve
 
 
-def _fit(points: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """a, b, c >= 0 of a + b n + c n^2, by least squares of relative errors over (n, seconds, weight), robustly."""
+def _floors(blocks: Sequence[_Block]) -> list[tuple[int, float]]:
+    """[size, least seconds from there on]. What one call alone says is not believed, what two say is: steps are steep, and noise is
+    no step."""
+    floors, seconded = [], 0.0
+    for at, (items, calls, mean) in enumerate(blocks):
+        known = mean if calls >= _WITNESSES else min(mean, blocks[at - 1][2]) if at else None
+        if known is not None:
+            seconded = max(seconded, exp(known) * _BELIEVED)
+        floors.append((items, seconded))
+    return floors
+
+
+def _best_size(sizes: Iterable[int], blocks: Sequence[_Block], gap_s: float) -> float:
+    """The size with the best goodput, where a call takes as long as its block says, and `gap_s` at least; 1 where none is known. Calls
+    of one or two items, as a quiet night has them, say nothing of the sizes that are chosen among."""
+    goodput: dict[int, float] = {}
+    at = 0
+    for items in sizes:
+        while at + 1 < len(blocks) and blocks[at + 1][0] <= items:
+            at += 1
+        goodput[items] = items / max(exp(blocks[at][2]), gap_s)
+    choosable = {items for items in goodput if items >= FEWEST_ITEMS} or goodput
+    return max(choosable, key=goodput.__getitem__, default=1)
+
+
+def _fit(points: Sequence[tuple[float, float, float]], best: float) -> tuple[float, float, float]:
+    """a, b, c >= 0 of a + b n + c n^2, by least squares of relative errors over (n, seconds, weight), robustly, and around `best`."""
     if not points:
         return 1.0, 0.0, 0.0
-    scale = max(items / took_s for items, took_s, _ in points)
-    best = log(next(items for items, took_s, _ in points if items / took_s == scale))
     most = max(items for items, _, _ in points)
     rows = [tuple((items / most) ** power / took_s for power in range(3)) for items, took_s, _ in points]
-    local = [w * (0.02 + exp(-(((log(n) - best) / _LOCAL) ** 2) / 2)) for n, _, w in points]
+    near = [exp(-((log(items / best) / _LOCAL) ** 2) / 2) for items, _, _ in points]
+    if sum(part > _IS_NEAR for part in near) >= _ENOUGH_NEAR:
+        # A relative error has no bound where a call was quicker than expected: a few quick ones far off would bend the whole curve.
+        near = [part if part > _IS_NEAR else 0.0 for part in near]
+    else:
+        near = [part + _FAR for part in near]
+    local = [weight * part for part, (_, _, weight) in zip(near, points, strict=True)]
     weights, terms = local, (1.0, 0.0, 0.0)
     for _ in range(_ROUNDS):
         terms = _least_squares(rows, weights)

@@ -4,6 +4,7 @@ events, what stands in Planhat after Redis was set back."""
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import MappingFailed, NewerRecord
@@ -16,6 +17,7 @@ from workers.companies.verdicts import Ask, Found, Unsure
 from workers.dead_jobs import ask_to_index
 from workers.flush.fold import stored_asks
 from workers.flush.recognise import recognise_delivered
+from workers.process.low_priority import run_at_low_priority
 from workers.process.stopping import STOPPING
 
 if TYPE_CHECKING:
@@ -62,12 +64,13 @@ class BesideDrain:
         return looked_at
 
     def index(self) -> int:
-        """Takes what came in into the index of `relay events`, for a few seconds; how many events."""
+        """Takes what came in into the index of `relay events`, for a few seconds; how many events. Where the cores are all at work,
+        the door and the drain go first: an index that is behind costs nobody an event."""
         lane = self._lane
         if self._indexer is None:
             self._indexer = Indexer(lane, terms_of(lane))
         before = self._indexer.events
-        if not self._indexer.run(_INDEX_S):
+        if not run_at_low_priority(partial(self._indexer.run, _INDEX_S)):
             # The rest is a job of its own: what waits in the queue meanwhile goes first.
             ask_to_index(lane.redis, lane.name, time.time_ns() // 1_000_000)
         return self._indexer.events - before

@@ -37,7 +37,8 @@ from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import parse_form
-from relay.sources.read.privacy import UNSAID, audience, is_private, withheld
+from relay.sources.read.place import NOTHING
+from relay.sources.read.privacy import UNSAID, audience, audience_of, withheld
 from relay.sources.read.said import read_said
 from relay.sources.read.templated import UNESCAPED
 from relay.sources.read.unknown import SAID, is_worded
@@ -129,9 +130,9 @@ class Generic(ProvenAdapter):
         among = pick.places(_journal(payload) if self._preset == "servicenow" else payload)
         flat = pick.flatten(among)
         message = pick.message_in(among)
-        listed = {} if message else pick.newest_in(among, self._readers)
+        listed = NOTHING if message else pick.newest_in(among, self._readers)
         message = message or listed
-        readers = "private" if is_private(payload, message) else audience(payload) or audience(message)
+        readers = audience_of(payload, message)
         if why := withheld(readers, self.options):
             return Skipped(why)
         found = (flat,)

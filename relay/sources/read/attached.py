@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from relay.event import Attachment
-from relay.sources.read.pick import bare
+from relay.sources.read.place import Names, Place, held
 
 _MAX_FILES = 200
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(src|alt)\s*=\s*(?:"([^"<>]{0,3000})"|'([^'<>]{0,3000})')""", re.IGNORECASE)
 #: Under these names a message's files stand.
-PLACES = (
-    *("attachments", "attachment", "files", "file", "media", "mediaurls", "images", "uploads", "documents"),
-    *("image", "document", "recordings", "attachmenturls"),
+PLACES = Names(
+    "attachments attachment files file media mediaurls images uploads documents image document recordings",
+    "attachmenturls",
 )
 _NAMES = ("filename", "contentname", "name", "title", "displayname", "originalfilename", "attachmentfilename")
 _TYPES = (
@@ -74,7 +74,7 @@ def read_file(file: Any) -> Attachment | None:
         return Attachment(name=name_in(file), url=file) if _is_address(file) else None
     if not isinstance(file, Mapping):
         return None
-    named = bare(dict(file))
+    named = Place(file)
     url = next((text for key in _ADDRESSES if _is_address(text := _text(named.get(key)))), "")
     name = _first(named, _NAMES) or name_in(url)
     if not (name or url):
@@ -86,8 +86,8 @@ def read_file(file: Any) -> Attachment | None:
 def files_in(places: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
     """Return the files of the first of these objects (under bare names) that holds any."""
     for place in places:
-        for key in PLACES:
-            if (held := place.get(key)) and (found := read_files(held)):
+        for key in held(place, PLACES):
+            if (files := place.get(key)) and (found := read_files(files)):
                 return found
     return ()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from relay.event import Channel, Person, Ticket
 from relay.sources.read.moment import moment_us
+from relay.sources.read.place import NOTHING, Names, Place, held
 
 #: What may be mapped by `fields: {thread: data.ticket.id}`.
 FIELD_KEYS = frozenset(
@@ -20,158 +20,116 @@ FIELD_KEYS = frozenset(
 
 #: Names are compared without case, "_" and "-": `ticket_id`, `ticketId` and `Ticket-Id` are one.
 #: Where senders put what happened, inside their envelope.
-_ENVELOPES = ("data", "payload", "eventdata", "event", "body", "detail")
-_INNER = (
-    *("object", "ticket", "conversation", "message", "comment", "item", "reply", "note", "review", "issue"),
-    *("pullrequest", "discussion", "release", "case", "incident", "post", "article"),
+_ENVELOPES = Names("data payload eventdata event body detail")
+_INNER = Names(
+    "object ticket conversation message comment item reply note review issue pullrequest discussion",
+    "release case incident post article",
 )
 #: What somebody said, as an object of its own; and lists of such, of which the newest is meant.
-_MESSAGES = (
-    *("comment", "message", "reply", "note", "review", "post", "article", "response", "lastmessage"),
-    *("latestmessage", "latestcomment", "lastcomment", "newmessage"),
+_MESSAGES = Names(
+    "comment message reply note review post article response lastmessage latestmessage latestcomment",
+    "lastcomment newmessage",
 )
-_MESSAGE_LISTS = ("messages", "comments", "replies", "notes", "conversationparts", "posts", "articles")
+_MESSAGE_LISTS = Names("messages comments replies notes conversationparts posts articles")
 #: Where senders put many at once.
-_BATCHES = ("items", "events", "records", "notifications", "messages", "value", "data")
+_BATCHES = Names("items events records notifications messages value data")
 
-TYPE = ("type", "eventtype", "event", "eventname", "eventfqn", "topic", "trigger", "action")
-DELIVERY_PATHS = ("eventid", "deliveryid", "webhookeventid", "notificationid")
-TIME = (
-    *(
-        "timestamp",
-        "time",
-        "eventtimestamp",
-        "occurredat",
-        "eventtime",
-        "sentat",
-        "sentatdate",
-        "updatedat",
-        "sysupdatedon",
-        "syscreatedon",
-    ),
-    *("createdat", "createddatetime", "created", "date"),
+TYPE = Names("type eventtype event eventname eventfqn topic trigger action")
+DELIVERY_PATHS = Names("eventid deliveryid webhookeventid notificationid")
+TIME = Names(
+    "timestamp time eventtimestamp occurredat eventtime sentat sentatdate updatedat sysupdatedon",
+    "syscreatedon createdat createddatetime created date",
 )
-THREAD = ("threadid", "conversationid", "ticketid", "caseid", "issueid", "sessionid", "threadkey")
-THREAD_OBJECTS = (
-    *("thread", "conversation", "ticket", "case", "issue", "pullrequest", "discussion", "incident"),
-)
+THREAD = Names("threadid conversationid ticketid caseid issueid sessionid threadkey")
+THREAD_OBJECTS = Names("thread conversation ticket case issue pullrequest discussion incident")
 #: Boxes whose id is the thread's only where nothing better names one.
-_BOXES = ("object", "item", "data", "payload", "eventdata")
+_BOXES = Names("object item data payload eventdata")
 _MAX_ID_CHARS = 200
-OWN_ID = ("id", "sysid", "csid", "number")
-MESSAGE = ("messageid", "commentid")
-SUBJECT = ("subject", "title", "summary", "shortdescription", "topicname")
-TEXT = (
-    *(
-        "text",
-        "strippedtext",
-        "plaintextbody",
-        "bodytext",
-        "textbody",
-        "rawtextbody",
-        "bodyplain",
-        "plainbody",
-    ),
-    *("message", "body", "content", "comment", "messagetext", "commenttext", "commentbody", "messagebody"),
-    *("comments", "additionalcomments", "reply", "replytext", "answer", "remark", "feedback", "transcript"),
-    *("description", "lastmessage", "note", "plain", "summary"),
+OWN_ID = Names("id sysid csid number")
+MESSAGE = Names("messageid commentid")
+SUBJECT = Names("subject title summary shortdescription topicname")
+TEXT = Names(
+    "text strippedtext plaintextbody bodytext textbody rawtextbody bodyplain plainbody message body",
+    "content comment messagetext commenttext commentbody messagebody comments additionalcomments reply",
+    "replytext answer remark feedback transcript description lastmessage note plain summary",
 )
-HTML = (
-    *("html", "bodyhtml", "htmlbody", "rawhtmlbody", "contenthtml", "htmlcontent", "texthtml", "htmltext"),
-    *("commenthtml", "messagehtml", "strippedhtml", "descriptionhtml", "richtext"),
+HTML = Names(
+    "html bodyhtml htmlbody rawhtmlbody contenthtml htmlcontent texthtml htmltext commenthtml messagehtml",
+    "strippedhtml descriptionhtml richtext",
 )
+_WORDED = Names(*HTML, *TEXT)
 #: An answer that is a number alone.
-RATING = ("rating", "score", "npsscore", "csat", "csatscore", "satisfactionrating", "stars")
-URL = (
-    *(
-        "htmlurl",
-        "permalink",
-        "weburl",
-        "url",
-        "link",
-        "ticketurl",
-        "appticketurl",
-        "appurl",
-        "conversationurl",
-    ),
+RATING = Names("rating score npsscore csat csatscore satisfactionrating stars")
+URL = Names("htmlurl permalink weburl url link ticketurl appticketurl appurl conversationurl")
+PERSON = Names(
+    "from sender author user createdby actor requester customer contact person caller callerid openedby",
+    "submitter",
 )
-PERSON = (
-    *("from", "sender", "author", "user", "createdby", "actor", "requester", "customer", "contact", "person"),
-    *("caller", "callerid", "openedby", "submitter"),
-)
-EMAIL = ("email", "useremail", "fromemail", "senderemail", "requesteremail", "customeremail", "address")
-NAME = ("name", "displayname", "fullname", "nickname", "customername", "login", "displayvalue")
+EMAIL = Names("email useremail fromemail senderemail requesteremail customeremail address")
+NAME = Names("name displayname fullname nickname customername login displayvalue")
 #: An object that stands for a value: ServiceNow's, Telegram's, rich texts'.
-_VALUES = ("displayvalue", "text", "plaintext", "plain", "value", "content", "body", "html", "rendered")
-AUTHOR_NAME = ("customername", "username", "fromname")
+_VALUES = Names("displayvalue text plaintext plain value content body html rendered")
+AUTHOR_NAME = Names("customername username fromname")
 
-_IDS = ("id", "sysid", "csid")
+_IDS = Names("id sysid csid")
 #: Whose value is a name where it is no object (ServiceNow's `caller_id`).
 _NAMED = frozenset({"caller", "callerid", "openedby", "author", "customer", "requester"})
-#: A longer key is none of the names above.
-_MAX_KEY_CHARS = 40
 
 
-@lru_cache(maxsize=4096)
-def _bare(key: str) -> str:
-    return key.lower().replace("_", "").replace("-", "")
-
-
-def bare(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the object under bare names; of two keys that become one name, the first counts."""
-    return {_bare(key): value[key] for key in reversed(value) if len(key) <= _MAX_KEY_CHARS}
-
-
-def places(payload: dict[str, Any]) -> list[dict[str, Any]]:
+def places(payload: dict[str, Any]) -> list[Place]:
     """Return the objects that may hold a field, under bare names: the payload itself, its envelope's content, what
     that is about."""
-    top = bare(payload)
+    top = Place(payload)
     found = [top]
-    for name in _ENVELOPES:
-        inner = top.get(name)
+    for name in held(top, _ENVELOPES):
+        inner = top[name]
         if isinstance(inner, dict):
-            found.append(bare(inner))
+            found.append(Place(inner))
     for outer in tuple(found):
-        for name in _INNER:
-            inner = outer.get(name)
+        for name in held(outer, _INNER):
+            inner = outer[name]
             if isinstance(inner, dict):
-                found.append(bare(inner))
+                found.append(Place(inner))
     return found
 
 
-def flatten(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def flatten(among: Sequence[Mapping[str, Any]]) -> Place:
     """Return the strings and whole numbers of all places as one; of equal names the outermost counts."""
-    return {
-        key: value
-        for place in reversed(among)
-        for key, value in place.items()
-        if value and (isinstance(value, str) or value.__class__ is int)
-    }
+    return Place(
+        {
+            key: value
+            for place in reversed(among)
+            for key, value in place.items()
+            if value and (isinstance(value, str) or value.__class__ is int)
+        }
+    )
 
 
-def message_in(among: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def message_in(among: Sequence[Mapping[str, Any]]) -> Place:
     """Return what was said, as an object under bare names: a comment, a reply; {} where the payload has none."""
     for place in among:
-        for name in _MESSAGES:
+        for name in held(place, _MESSAGES):
             inner = place.get(name)
             if isinstance(inner, dict) and inner:
-                return bare(inner)
-    return {}
+                return Place(inner)
+    return NOTHING
 
 
-def newest_in(among: Sequence[dict[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
+def newest_in(among: Sequence[Mapping[str, Any]], readers: Callable[[Mapping[str, Any]], str]) -> Place:
     """Return the newest of a list of messages, under bare names; {} without a list. Where `readers` says that it is "private", the
     newest "public" one: it may be as new, and is the same entry once more if it is not."""
     for place in among:
-        for name in _MESSAGE_LISTS:
+        for name in held(place, _MESSAGE_LISTS):
             listed = place.get(name)
-            if isinstance(listed, list) and (found := [bare(one) for one in listed if isinstance(one, dict)]):
+            if isinstance(listed, list) and (
+                found := [Place(one) for one in listed if isinstance(one, dict)]
+            ):
                 ordered = sorted(enumerate(found), key=_when_said, reverse=True)
                 newest = ordered[0][1]
                 if readers(newest) != "private":
                     return newest
                 return next((one for _, one in ordered if readers(one) == "public"), newest)
-    return {}
+    return NOTHING
 
 
 def _when_said(listed: tuple[int, Mapping[str, Any]]) -> tuple[int, int]:
@@ -180,14 +138,14 @@ def _when_said(listed: tuple[int, Mapping[str, Any]]) -> tuple[int, int]:
     return first_moment_us((message,), TIME) or 0, place
 
 
-def worded(place: Mapping[str, Any]) -> dict[str, Any]:
+def worded(place: Place) -> Place:
     """Return the object with the text of each inner object that stands for a text: {"body": {"plain": ".."}}."""
-    found = dict(place)
-    for name in (*HTML, *TEXT):
-        value = place.get(name)
-        if isinstance(value, dict) and (text := first_text((bare(value),), _VALUES)):
-            found[name] = text
-    return found
+    told = {
+        name: text
+        for name in held(place, _WORDED)
+        if isinstance(value := place[name], dict) and (text := first_text((Place(value),), _VALUES))
+    }
+    return Place({**place, **told}) if told else place
 
 
 def batch(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -208,7 +166,7 @@ def header(headers: Mapping[str, str], name: str) -> str:
 
 def first_text(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
     for place in among:
-        for name in names:
+        for name in held(place, names):
             value = place.get(name)
             if isinstance(value, str) and value:
                 return value
@@ -224,7 +182,7 @@ def ident(value: Any) -> str:
 
 def first_ident(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
     for place in among:
-        for name in names:
+        for name in held(place, names):
             value = place.get(name)
             if value is not None and (found := ident(value)):
                 return found
@@ -233,7 +191,7 @@ def first_ident(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str
 
 def first_moment_us(among: Iterable[Mapping[str, Any]], names: Sequence[str]) -> int | None:
     for place in among:
-        for name in names:
+        for name in held(place, names):
             value = place.get(name)
             if value is not None and (found := moment_us(value)) is not None:
                 return found
@@ -242,10 +200,10 @@ def first_moment_us(among: Iterable[Mapping[str, Any]], names: Sequence[str]) ->
 
 def first_person(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> Person:
     for place in among:
-        for name in PERSON:
+        for name in held(place, PERSON):
             value = place.get(name)
             if isinstance(value, dict):
-                person = bare(value)
+                person = Place(value)
                 found = Person(
                     id=ident(person.get("id") or person.get("sysid") or person.get("value")),
                     name=first_text((person,), NAME),
@@ -268,12 +226,12 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
         return found
     for names in (THREAD_OBJECTS, _BOXES):
         for place in among:
-            for name in names:
+            for name in held(place, names):
                 value = place.get(name)
-                if isinstance(value, dict) and (found := first_ident((bare(value),), _IDS)):
+                if isinstance(value, dict) and (found := first_ident((Place(value),), _IDS)):
                     return found
     for place in among:
-        for name in THREAD_OBJECTS:
+        for name in held(place, THREAD_OBJECTS):
             # Its id alone; what has blanks in it is a name or a text.
             found = ident(place.get(name))
             if found and len(found) <= _MAX_ID_CHARS and not any(char.isspace() for char in found):
@@ -288,13 +246,15 @@ def thread_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> st
     return first_ident(among[:1], OWN_ID)
 
 
-def author_of(message: dict[str, Any], among: list[dict[str, Any]], flat: dict[str, Any]) -> Person:
+def author_of(
+    message: Mapping[str, Any], among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]
+) -> Person:
     """Return who said it; only where the message itself does not tell, whom the payload names."""
     found = first_person((message,), {}) if message else Person()
     return found if found != Person() else first_person(among, flat)
 
 
-def channel_of(among: list[dict[str, Any]]) -> Channel:
+def channel_of(among: Sequence[Mapping[str, Any]]) -> Channel:
     for place in among:
         value = place.get("channel")
         if isinstance(value, dict):
@@ -304,7 +264,7 @@ def channel_of(among: list[dict[str, Any]]) -> Channel:
     return Channel()
 
 
-def ticket_of(among: list[dict[str, Any]], flat: dict[str, Any]) -> Ticket:
+def ticket_of(among: Sequence[Mapping[str, Any]], flat: Mapping[str, Any]) -> Ticket:
     ticket_id = first_ident((flat,), ("ticketid", "caseid"))
     for place in among:
         if isinstance(inner := place.get("ticket"), dict):

@@ -12,11 +12,13 @@ read for itself by who takes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from relay.source_options import SourceOptions
+from relay.sources.read.by_keys import ByKeys
 
 Audience = Literal["public", "private", ""]
 
@@ -94,32 +96,57 @@ _OTHERS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What an object's keys are: those that may tell who reads it, with their bare names, and those that speak of others."""
+
+    telling: Sequence[tuple[Any, str]]
+    others: frozenset[Any]
+
+    @classmethod
+    def of(cls, keys: Iterable[Any]) -> _Keys:
+        names = {key: _bare(key[:_MAX_KEY_CHARS]) if isinstance(key, str) else "" for key in keys}
+        return cls(
+            [(key, name) for key, name in names.items() if _means(name)],
+            frozenset(key for key, name in names.items() if name in _OTHERS),
+        )
+
+
+_KEYS: Final = ByKeys(_Keys.of)
+
+
 def audience(value: Any) -> Audience:
     """Return who may read the message that `value` (an object of a sender's JSON) holds. Takes linear time."""
     found: Audience = ""
-    level = [value]
+    level = [value] if isinstance(value, Mapping) else []
     for _ in range(_MAX_LEVELS):
-        below: list[Any] = []
+        below: list[Mapping[Any, Any]] = []
         for place in level:
-            if not isinstance(place, Mapping):
-                continue
-            for key, inner in place.items():
-                name = _bare(key[:_MAX_KEY_CHARS]) if isinstance(key, str) else ""
-                told = _told(name, inner)
+            keys = _KEYS.of(place)
+            for key, name in keys.telling:
+                told = _told(name, place[key])
                 if told == "private":
                     return "private"
                 found = found or told
-                if isinstance(inner, Mapping) and name not in _OTHERS:
-                    below.append(inner)
+            below += [
+                inner for key, inner in place.items() if isinstance(inner, dict) and key not in keys.others
+            ]
         if not below:
             break
         level = below
     return found
 
 
+def audience_of(*places: Any) -> Audience:
+    """Return who may read a message that is told of in several objects: "private" where one says so, else what the first says that
+    says anything."""
+    told = [audience(place) for place in places]
+    return "private" if "private" in told else next(filter(None, told), "")
+
+
 def is_private(*places: Any) -> bool:
     """Tell whether one of these says that the message is not public."""
-    return any(audience(place) == "private" for place in places)
+    return audience_of(*places) == "private"
 
 
 def is_strict(options: SourceOptions, *, by_default: bool = False) -> bool:

@@ -20,7 +20,7 @@ from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import form_pairs
-from relay.sources.read.pick import bare
+from relay.sources.read.place import Place
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
@@ -162,7 +162,7 @@ def _leaves(
     value: Mapping[str, Any], above: tuple[str, ...], places: list[dict[str, Any]]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value that is no object, under the names that lead to it."""
-    places.append(bare(dict(value)))
+    places.append(Place(value))
     for key, inner in value.items():
         name = _BETWEEN.sub("", key).lower()
         if isinstance(inner, dict):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from typing import Any
 from urllib.parse import parse_qsl
 
 from relay.errors import PayloadInvalid
 from relay.sources.base import Inbound, Skipped
 from relay.sources.read.lenient import parse_lenient
-from relay.sources.read.pick import HTML, TEXT, bare
+from relay.sources.read.pick import HTML, TEXT
+from relay.sources.read.place import under
 from relay.sources.read.xml import Element, parse_xml
 
 #: A WhatsApp message's words lie nine levels deep.
@@ -61,13 +62,12 @@ def is_worded(value: Any, names: Set[str] = _WORDED) -> bool:
     for _ in range(_MAX_LEVELS):
         below: list[Any] = []
         for place in level:
-            if isinstance(place, Mapping):
-                named = bare({key: inner for key, inner in place.items() if isinstance(key, str)})
-                if any(isinstance(named[key], str) and named[key].strip() for key in names & named.keys()):
+            if isinstance(place, dict):
+                if any(isinstance(text, str) and text.strip() for text in under(place, names)):
                     return True
-                below += [inner for inner in place.values() if isinstance(inner, (Mapping, list))]
+                below += [inner for inner in place.values() if isinstance(inner, (dict, list))]
             elif isinstance(place, list):
-                below += [inner for inner in place if isinstance(inner, (Mapping, list))]
+                below += [inner for inner in place if isinstance(inner, (dict, list))]
         if not below:
             return False
         level = below
