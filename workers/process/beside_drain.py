@@ -68,7 +68,7 @@ class BesideDrain:
         the door and the drain go first: an index that is behind costs nobody an event."""
         lane = self._lane
         if self._indexer is None:
-            self._indexer = Indexer(lane, terms_of(lane))
+            self._indexer = Indexer(lane, terms_of(lane), pause=STOPPING.wait)
         before = self._indexer.events
         if not run_at_low_priority(partial(self._indexer.run, _INDEX_S)):
             # The rest is a job of its own: what waits in the queue meanwhile goes first.

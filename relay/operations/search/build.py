@@ -32,6 +32,10 @@ _MOST_TAIL: Final = 4 * BLOCK_EVENTS
 #: What is read and parsed at a time.
 _PART_EVENTS: Final = 256
 _PART_BYTES: Final = 4_000_000
+#: Events of this minute and the one before may wait: after each part a worker pauses for so many times what it took. The cores, and
+#: their caches, are the door's and the drain's first; what is older is taken in without a pause.
+_MAY_WAIT_MIN: Final = 1
+_PAUSE: Final = 3.0
 #: Minutes whose lists are looked at together.
 _WINDOW: Final = 60
 
@@ -46,16 +50,23 @@ class _Came:
 
 
 class Indexer:
-    """Indexes the events of one lane. `events` and `blocks` are what it has taken in and made."""
+    """Indexes the events of one lane. `events` and `blocks` are what it has taken in and made. `pause(seconds)` is called between parts
+    while what is left may wait."""
 
     def __init__(
-        self, context: OperatorContext, terms: Terms, *, clock: Callable[[], float] = time.monotonic
+        self,
+        context: OperatorContext,
+        terms: Terms,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = lambda seconds: None,
     ) -> None:
         self._context = context
         self._outbox: Outbox = context.outbox
         self._index = EventIndex(context.outbox)
         self._terms = terms
         self._clock = clock
+        self._pause = pause
         self._remapper = Remapper(context, 0)
         self.events = self.blocks = 0
 
@@ -65,6 +76,7 @@ class Indexer:
         horizon = self._horizon()
         state = self._begin_anew(self._index.state(), horizon)
         while True:
+            began = self._clock()
             state = self._close_what_is_full(state)
             done = self._take(state, horizon)
             if done or done is None:
@@ -72,6 +84,8 @@ class Indexer:
             if self._clock() >= until:
                 return False
             state = self._index.state()
+            if state.cursor and self._outbox.now_ms() // 60_000 - state.cursor.minute <= _MAY_WAIT_MIN:
+                self._pause(_PAUSE * (self._clock() - began))
 
     def catch_up(self, seconds: float) -> None:
         """Take in, for who is about to search, the little that came since a worker did it, which else each search would read through
