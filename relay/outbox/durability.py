@@ -39,6 +39,7 @@ CLUSTER: Final = (
     "RELAY_REDIS_URL=redis+cluster://host:6379,host2:6379"
 )
 
+AOF_FAILED: Final = "Redis could not write its append-only file; look at its disk"
 REPLICA: Final = "this Redis is a replica and read-only; point RELAY_REDIS_URL at the primary"
 
 #: Who vouches for a write being on disk: Redis itself before it answers, WAITAOF after each write, we who watch the
@@ -50,7 +51,8 @@ Confirmed = Literal["always", "waitaof", "watched", "nobody"]
 class Durability:
     """`fsync` is `always`, `everysec`, `no`, or "" where the server does not tell (`not_told` says why). `no_waitaof` is ""
     where WAITAOF may be used, else why not. `skips_in_rewrite`: it may not sync while a child of it writes. `cluster`: it is a cluster's node, and the client does not know where the others are. `replicas`: how many follow it now.
-    `problems` are sentences, "what; what to do": any of them makes the relay not ready where RELAY_REQUIRE_DURABLE is true."""
+    `problems` are sentences, "what; what to do": any of them makes the relay not ready where RELAY_REQUIRE_DURABLE is true. `passing` are
+    those of them in which Redis takes no write: what a spool stands in for."""
 
     version: str
     fsync: str
@@ -63,6 +65,7 @@ class Durability:
     cluster: bool
     replicas: int
     problems: tuple[str, ...]
+    passing: tuple[str, ...] = ()
 
     @property
     def wait_aof(self) -> bool:
@@ -113,9 +116,11 @@ def _judge(info: dict[str, Any], config: Any, waited: Any, knows_cluster: bool) 
     clustered = str(info.get("redis_mode", "")) == "cluster" or bool(int(info.get("cluster_enabled", 0)))
     fsync, skips = told_settings(config)
     not_told = "" if fsync else _why(config) if isinstance(config, ResponseError) else "not answered"
-    no_waitaof = _why(waited) if isinstance(waited, ResponseError) else ""
+    # A replica refuses it for being one; the moment it is the primary it is asked again.
+    refused = isinstance(waited, ResponseError) and "replica instances" not in str(waited)
+    no_waitaof = _why(waited) if refused else ""
     confirmed = who_confirms(info, fsync, skips_in_rewrite=skips, can_wait=not no_waitaof)
-    problems = _of_the_server(info, version)
+    problems, passing = _of_the_server(info, version), _passing(info)
     if not int(info.get("aof_enabled", 0)):
         problems.append("Redis does not persist each write (appendonly no); set appendonly yes")
     elif confirmed == "nobody":
@@ -131,7 +136,8 @@ def _judge(info: dict[str, Any], config: Any, waited: Any, knows_cluster: bool) 
         max_bytes=int(info.get("maxmemory", 0)),
         cluster=clustered and not knows_cluster,
         replicas=online_replicas(info),
-        problems=tuple(problems),
+        problems=(*problems, *passing),
+        passing=passing,
     )
 
 
@@ -144,13 +150,17 @@ def _of_the_server(info: dict[str, Any], version: str) -> list[str]:
         problems.append(
             f"Redis may evict accepted events (maxmemory-policy {policy}); set maxmemory-policy noeviction"
         )
-    if info.get("aof_last_write_status", "ok") != "ok":
-        problems.append("Redis could not write its append-only file; look at its disk")
-    if info.get("role") == "slave":
-        problems.append(REPLICA)
-    if int(info.get("loading", 0)):
-        problems.append("Redis is loading its data; wait until it has")
     return problems
+
+
+def _passing(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is over once the server is well again, or has another's place."""
+    found = (
+        (info.get("aof_last_write_status", "ok") != "ok", AOF_FAILED),
+        (info.get("role") == "slave", REPLICA),
+        (int(info.get("loading", 0)), "Redis is loading its data; wait until it has"),
+    )
+    return tuple(sentence for holds, sentence in found if holds)
 
 
 def _nobody_confirms(fsync: str, not_told: str, no_waitaof: str, skips: bool) -> str:

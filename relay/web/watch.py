@@ -136,6 +136,10 @@ class RedisWatch:
                 or too_few(found.replicas, wanted)
                 or try_write(self._outbox.redis, found, prefix=self._outbox.prefix, replicas=wanted)
             )
+            if away and found.passing:
+                # In words that say what to do. Settings that are wrong stay problems: no spool helps against those.
+                problems = tuple(problem for problem in problems if problem not in found.passing)
+                away = "; ".join(found.passing)
             strangers = self._strangers()
             if len(strangers) == len(tuple(self._lanes())):
                 # Nothing is left that could take events.

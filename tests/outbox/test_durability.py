@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from relay.outbox.connection import connect
-from relay.outbox.durability import Durability, examine_durability, try_write
+from relay.outbox.durability import REPLICA, Durability, examine_durability, try_write
 from tests.outbox.servers import BOTH, REDIS_7_0, VALKEY, Kind, admin, as_user, running
 
 pytestmark = pytest.mark.process
@@ -145,3 +145,16 @@ def test_a_look_leaves_nothing_for_the_collector(kind: Kind) -> None:
             gc.enable()
             client.close()
     assert found.no_waitaof and left == []
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_replica_s_refusal_of_waitaof_says_nothing_of_the_primary_that_it_becomes(kind: Kind) -> None:
+    """The first write after a promotion was not asked for, and readiness named a setting that was right."""
+    with running(kind, fsync="everysec") as server:
+        as_primary = examine_durability(admin(server))
+        admin(server).execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
+        as_replica = examine_durability(admin(server))
+
+    assert as_replica.passing == (REPLICA,)
+    assert [one for one in as_replica.problems if one != REPLICA] == list(as_primary.problems)
+    assert as_replica.wait_aof == as_primary.wait_aof

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import httpx
 import pytest
 import redis
 
-from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.durability import AOF_FAILED, REPLICA
+from relay.outbox.embedded import EmbeddedServer, find_server
 from relay.settings import Settings
 from relay.web.app import WebSide
 from relay.web.assembly import assemble
@@ -291,6 +294,54 @@ def test_the_door_stops_below_the_limit_and_the_spool_stands_in(tmp_path: Path) 
             assert at.slack(message(3)).status_code == 202
             if spool:
                 wait_for("the spool", lambda: at.side.outbox.ledger()["slack"]["accepted"] == 3)
+
+
+def _no_room_for_the_aof(server: EmbeddedServer, full: bool) -> None:
+    """Its disk is full: no file grows."""
+    resource.prlimit(
+        server.pid, resource.RLIMIT_FSIZE, (1 if full else resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
+
+
+def _another_s_replica(server: EmbeddedServer, full: bool) -> None:
+    where = ("127.0.0.1", "1") if full else ("NO", "ONE")
+    admin(server).execute_command("REPLICAOF", *where)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of another process are Linux's")
+@pytest.mark.parametrize("spool", [False, True])
+@pytest.mark.parametrize(
+    ("suffers", "words"), [(_no_room_for_the_aof, AOF_FAILED), (_another_s_replica, REPLICA)]
+)
+def test_a_redis_that_takes_no_write_for_a_while_is_what_the_spool_is_for(
+    suffers: Callable[[EmbeddedServer, bool], None], words: str, spool: bool, short_tmp: Path, tmp_path: Path
+) -> None:
+    """It answered 202 and said that it was not ready: the balancer sent nothing any more, spool or not."""
+    binary = short_tmp / "server"
+    # Where a file may not grow, a write fails, instead of ending the process.
+    binary.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {find_server()} \"$@\"\n")
+    binary.chmod(0o755)
+    server = EmbeddedServer(short_tmp / "r", appendfsync="everysec", binary=str(binary)).start()
+    try:
+        with door(tmp_path, server.url, spool=spool, token="t" * 32) as at:
+            assert at.slack(message(1)).status_code == 202
+            suffers(server, True)
+            wait_for(
+                "the spool to stand in", lambda: at.slack(message(2)).status_code == (202 if spool else 503)
+            )
+            wait_for("it to be seen", lambda: at.side.watch.last.away == words)
+            answer = at.http.get("/readyz")
+            assert answer.status_code == (200 if spool else 503), answer.text
+            assert (words in answer.text) != spool
+            assert at.slack(message(3)).status_code == (202 if spool else 503)
+            suffers(server, False)
+            wait_for(
+                "all to be well", lambda: at.slack(message(4)).status_code == 202 and ready(at) == (200, "")
+            )
+            if spool:
+                wait_for("the spool", lambda: at.side.outbox.ledger()["slack"]["accepted"] == 4)
+    finally:
+        server.stop()
 
 
 @pytest.mark.skipif(not REDIS_7_0.binary, reason="redis-server is not installed")
