@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -24,15 +24,12 @@ from relay.door.killswitch import KillSwitch
 from relay.door.redaction import Redactor, build_redactor
 from relay.door.spooling import Spooler
 from relay.errors import ConfigInvalid, OutboxUnavailable, RelayError
-from relay.event import Event
 from relay.lane_name import MAIN
 from relay.memory import tune_malloc
 from relay.operations.lanes import LaneTenant
-from relay.operations.tombstones import Tombs
 from relay.outbox.cluster_nodes import lane_client
 from relay.outbox.connection import connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
-from relay.outbox.erased import Erased
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
 from relay.outbox.processes import config_facts, give_sign, lane_facts, leave
@@ -53,6 +50,7 @@ from relay.web.lane import WebLane, WebRedis
 from relay.web.lane_looks import LaneLooks
 from relay.web.lanes import WebLanes
 from relay.web.protocol import BoundedProtocol, bounded
+from relay.web.spool_drain import SpoolDrain
 from relay.web.tally import Tally
 from relay.web.traffic import BodyRoom, Traffic
 from relay.web.watch import RedisWatch
@@ -76,7 +74,6 @@ class WebSide:
         self._reach_redis(config, house)
         self._open_door(config, house, text or "")
         self._damage_said: list[str] = []
-        self._tombs: dict[str, Tombs] = {}
         self._lane_looks = LaneLooks()
         self._ticker: asyncio.Task[None] | None = None
         self._look_wanted = asyncio.Event()
@@ -187,12 +184,16 @@ class WebSide:
         self.tracing = Tracing.open("web") if self.settings.tracing else None
         self.hooks = Hooks(self.intake, self.tally, large_from=bounds.beside_bytes, tracing=self.tracing)
         self._room = BodyRoom(bounds)
-        self.spooler: Spooler | None = None
+        self.spool_drain: SpoolDrain | None = None
         if config.spool is not None:
             spool = Spool(config.spool.dir, max_bytes=config.spool.max_bytes, vault=self.vault)
-            self.spooler = Spooler(spool, self.intake, covered=self._covered)
-            self.intake.spool = self.spooler
-        self.health.spooler = self.spooler
+            self.spool_drain = SpoolDrain(spool, self.intake, lambda: self.lanes, self.veil_key)
+            self.intake.spool = self.health.spooler = self.spool_drain.spooler
+
+    @property
+    def spooler(self) -> Spooler | None:
+        """What takes requests while Redis does not."""
+        return self.spool_drain.spooler if self.spool_drain else None
 
     def protocol(self) -> type[BoundedProtocol]:
         """Give HTTP for one listener: connections are counted by listener, so that nobody shuts the operators out by filling the
@@ -278,23 +279,6 @@ class WebSide:
             except OutboxUnavailable as error:
                 log("redaction.key_missing", level=logging.ERROR, why=str(error))
 
-    async def _drain(self) -> None:
-        """Brings spooled requests back, but for what was erased meanwhile."""
-        if self.spooler is None or not self.spooler.spool.count:
-            return
-        with suppress(OutboxUnavailable):
-            self._tombs = await asyncio.get_running_loop().run_in_executor(None, self._read_tombs)
-            await self.spooler.drain()
-
-    def _read_tombs(self) -> dict[str, Tombs]:
-        return {lane.name: Tombs(Erased(lane.outbox, self.veil_key)) for lane in self.lanes}
-
-    def _covered(
-        self, events: Sequence[Event], external_ids: Sequence[str], received_s: float, lane: str
-    ) -> bool:
-        tombs = self._tombs.get(lane)
-        return tombs is not None and tombs.cover_any(events, external_ids, received_s)
-
     def _look_for_drops(self) -> None:
         # Redis away: the drops known last go on until it is back, and end by their own time there.
         with suppress(OutboxUnavailable):
@@ -344,8 +328,8 @@ class WebSide:
                 await loop.run_in_executor(None, self._look_for_drops)
                 await self.tally.flush(self._door_of, int(time.time() * 1000))
                 await loop.run_in_executor(None, self.metrics.flush)
-                if not seen.away:
-                    await self._drain()
+                if self.spool_drain is not None and not seen.away:
+                    self.spool_drain.begin()
                 self.beside.rest()
                 await loop.run_in_executor(None, self._lane_looks.look, tuple(self.lanes))
             except Exception:
@@ -359,8 +343,8 @@ class WebSide:
         loop = asyncio.get_running_loop()
         await self.watch.seen()
         await loop.run_in_executor(None, self._look_for_the_key)
-        # What waits here is older than anything that may come: it goes first.
-        await self._drain()
+        if self.spool_drain is not None:
+            await self.spool_drain.begin_first()
         self._ticker = loop.create_task(self._tick())
         tune_malloc(keep_bytes=16 * 1024 * 1024, block_bytes=1024 * 1024)
         log("web.started", config=self.house.config.version, sources=len(self.house.sources))
@@ -371,10 +355,12 @@ class WebSide:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
+            if self.spool_drain is not None:
+                await self.spool_drain.stop()
             await self.lanes.close()
             await asyncio.to_thread(self.beside.close)
-            if self.spooler is not None:
-                await asyncio.to_thread(self.spooler.spool.close)
+            if self.spool_drain is not None:
+                await self.spool_drain.close()
             await self.tally.flush(self._door_of, int(time.time() * 1000))
             await self.lanes.hang_up()
             await self.redis_async.aclose()

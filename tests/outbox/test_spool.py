@@ -29,6 +29,7 @@ from relay.sources.base import Inbound
 from relay.web.app import WebSide
 from tests.environ import WEAK
 from tests.web.test_hooks import CONFIG, Door, message, serve
+from tests.workers.test_workers import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -200,6 +201,32 @@ def test_a_new_process_drains_first(server: EmbeddedServer, tmp_path: Path) -> N
             assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
             assert side.outbox.ledger()["slack"]["accepted"] == 1
             assert side.spooler and side.spooler.spool.count == 0
+    finally:
+        server.stop()
+
+
+def test_a_full_spool_holds_no_answer_up_at_the_start(short_tmp: Path, tmp_path: Path) -> None:
+    """Each part waits for a sync, and nothing was answered until the last was there: a probe would have ended the process again and again."""
+    server = EmbeddedServer(short_tmp / "r", appendfsync="everysec").start()
+    config = tmp_path / "relay.yaml"
+    config.write_text(CONFIG + f"spool: {{dir: {tmp_path}/spool}}\n")
+    spool = Spool(tmp_path / "spool")
+    spool.append([encode("slack", Inbound(message(n), {}), time.time()) for n in range(1, 1_001)])
+    spool.close()
+    try:
+        side = _side(config, server)
+        began = time.monotonic()
+        for url in serve(side):
+            assert time.monotonic() - began < 8
+            assert side.spooler and 0 < side.spooler.spool.count < 1_000, "it goes first, but not for long"
+            at = Door(url, side)
+            assert at.http.get("/readyz").status_code == 200
+            assert at.slack(message(2_000)).status_code == 202
+            # The rest of what a process does goes on as well.
+            config.write_text(config.read_text() + "# edited\n")
+            wait_until(lambda: side.house.config.version == load(str(config), WEAK)[0].version, 5)
+            assert side.spooler.spool.count, "and not only once all is there"
+            wait_until(lambda: side.outbox.ledger()["slack"]["accepted"] == 1_001, 60)
     finally:
         server.stop()
 
