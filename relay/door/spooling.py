@@ -28,8 +28,10 @@ from relay.sources.large_json import TooDense
 from relay.telemetry import log
 
 SPOOL_SCHEMA = 1
-#: Rows drained at once; between two parts the event loop serves live requests.
-_PART = 100
+#: Rows drained at once, fewer where they are large: where each write waits for the next sync, a part takes up to a second.
+_PART = 500
+#: After so many the event loop serves live requests.
+_TURN = 25
 #: Rows of lanes that take nothing that one drain goes past.
 _PASSED = 2_000
 
@@ -198,7 +200,9 @@ class Spooler:
         done: list[int] = []
         coming: list[tuple[int, str, Awaitable[object]]] = []
         newer = 0
-        for spooled in rows:
+        for at, spooled in enumerate(rows):
+            if at % _TURN == 0:
+                await asyncio.sleep(0)
             try:
                 name, inbound, received_s = decode(spooled.row)
                 source = self._intake.source(name)

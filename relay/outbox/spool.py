@@ -118,21 +118,31 @@ class Spool:
             self.count += len(sealed)
             self.size_bytes += size
 
-    def oldest(self, limit: int = 200, *, after: int = 0) -> list[Spooled]:
-        """Return the oldest readable rows behind the row `after`, in order; damaged ones are set aside on the way. None: what is
-        counted is put right, since somebody may have erased rows beside us."""
+    def oldest(self, limit: int = 200, *, after: int = 0, max_bytes: int = 4_000_000) -> list[Spooled]:
+        """Return the oldest readable rows behind the row `after`, in order, hardly more than `max_bytes` of them; damaged ones are set
+        aside on the way. None: what is counted is put right, since somebody may have erased rows beside us."""
+        rows, size = list[tuple[int, int, bytes]](), 0
         with self._lock:
-            rows = self._db.execute(
+            # A row is a whole request: a hundred large mails do not fit into memory.
+            for row in self._db.execute(
                 "SELECT id, crc, row FROM spool WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            ).fetchall()
+            ):
+                rows.append(row)
+                size += len(row[2])
+                if size >= max_bytes:
+                    break
             if not rows:
                 self._count()
-        good = []
-        for row_id, crc, row in rows:
+        good, size = list[Spooled](), 0
+        for row_id, crc, stored in rows:
+            if size >= max_bytes:
+                # The rest is read with the next.
+                break
             try:
-                if zlib.crc32(row) != crc:
+                if zlib.crc32(stored) != crc:
                     raise ValueError("checksum")
-                good.append(Spooled(row_id, self._vault.open(row)))
+                good.append(Spooled(row_id, self._vault.open(stored)))
+                size += len(good[-1].row)
             except ValueError as error:
                 self.put_aside(row_id, str(error))
         return good
