@@ -91,11 +91,20 @@ class _ErasedMeanwhile(Exception):
 
 class Spooler:
     """Group commit into the spool, and the way back. Runs in the web side's event loop. `covered` keeps what was erased
-    meanwhile from coming back: a spool on another machine's disk is out of an erasure's reach."""
+    meanwhile from coming back: a spool on another machine's disk is out of an erasure's reach. `refresh` is awaited before each part, so
+    that `covered` knows of an erasure that came while much was brought back; it may raise OutboxUnavailable."""
 
-    def __init__(self, spool: Spool, intake: Intake, *, covered: Covered | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        intake: Intake,
+        *,
+        covered: Covered | None = None,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.spool = spool
         self.covered = covered
+        self._refresh = refresh
         #: Rows that only a newer release reads, as the last drain found them.
         self.newer = 0
         #: Where the next drain begins: the last one got so far past requests of lanes that took none.
@@ -133,7 +142,7 @@ class Spooler:
     async def drain(self) -> int:
         """Brings spooled requests back until none is left or every lane with some is away again; how many came. A newer release's are
         left where they are, and counted. A lane that takes nothing holds up no other: what is behind its requests comes all the
-        same, some thousand rows a drain."""
+        same, some thousand rows a drain. Raises OutboxUnavailable where it cannot be asked what was erased."""
         came = newer = 0
         last, self._after = self._after, 0
         away: set[str] = set()
@@ -144,6 +153,8 @@ class Spooler:
             if not rows:
                 break
             last = rows[-1].row_id
+            if self._refresh is not None:
+                await self._refresh()
             done, left = await self._bring(rows, away)
             newer += left
             try:

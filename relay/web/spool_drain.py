@@ -39,7 +39,7 @@ class SpoolDrain:
     def __init__(
         self, spool: Spool, intake: Intake, lanes: Callable[[], Iterable[SpoolLane]], veil_key: VeilKey
     ) -> None:
-        self.spooler = Spooler(spool, intake, covered=self._covered)
+        self.spooler = Spooler(spool, intake, covered=self._covered, refresh=self._read_tombs)
         self._lanes = lanes
         self._veil_key = veil_key
         self._tombs: dict[str, Tombs] = {}
@@ -68,7 +68,6 @@ class SpoolDrain:
 
     async def _drain(self) -> None:
         try:
-            self._tombs = await asyncio.to_thread(self._read_tombs)
             await self.spooler.drain()
         except OutboxUnavailable:
             # Redis is away again: whoever sees that it is back begins anew.
@@ -76,8 +75,11 @@ class SpoolDrain:
         except Exception:
             logging.getLogger("relay").exception("drain.failed")
 
-    def _read_tombs(self) -> dict[str, Tombs]:
-        return {lane.name: Tombs(Erased(lane.outbox, self._veil_key)) for lane in self._lanes()}
+    async def _read_tombs(self) -> None:
+        def read() -> dict[str, Tombs]:
+            return {lane.name: Tombs(Erased(lane.outbox, self._veil_key)) for lane in self._lanes()}
+
+        self._tombs = await asyncio.to_thread(read)
 
     def _covered(
         self, events: Sequence[Event], external_ids: Sequence[str], received_s: float, lane: str

@@ -3,6 +3,7 @@ balanced, others stay whole, and what Planhat still has is known until it is gon
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import quopri
@@ -23,8 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cli import cli
+from relay.door import spooling
 from relay.door.intake import Intake
-from relay.door.spooling import Spooler, encode
+from relay.door.spooling import Covered, Spooler, encode
 from relay.errors import UserError
 from relay.operations.dead.replay import replay_dead
 from relay.operations.erase import Erasure
@@ -390,7 +392,6 @@ def test_a_dead_letter_of_what_was_erased_is_not_replayed(redis_client: redis.Re
 def test_a_spool_that_an_erasure_could_not_reach_brings_nothing_back(
     redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    import asyncio
 
     shop = Shop(redis_client, tmp_path)
     spool = Spool(tmp_path / "spool")
@@ -411,6 +412,39 @@ def test_a_spool_that_an_erasure_could_not_reach_brings_nothing_back(
     asyncio.run(Spooler(spool, intake, covered=lambda *asked: tombs.cover_any(*asked[:3])).drain())
     assert [entry.external_id for entry in came] == ["slack-C024BE91L-1800000009.000100"]
     assert spool.count == 0
+
+
+def test_an_erasure_while_a_spool_comes_back_is_known_from_the_next_part_on(
+    redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was erased was read once, before the first part; a full spool takes minutes."""
+    monkeypatch.setattr(spooling, "_PART", 1)
+    shop = Shop(redis_client, tmp_path)
+    spool = Spool(tmp_path / "spool")
+    before_s = shop.outbox.now_ms() / 1000 - 60
+    for number in (1, 2, 3):
+        body = slack_message("hello", ts=f"180000000{number}.000100", number=number)
+        spool.append([encode("slack", Inbound(body, {"content-type": "application/json"}), before_s)])
+    came: list[str] = []
+
+    class Records:
+        async def record(self, entries: Any) -> list[Any]:
+            came.extend(entry.external_id for entry, _ in entries)
+            if len(came) == 1:
+                shop_erasure(shop, conversation="slack-C024BE91L-1800000002.000100").erase()
+            return []
+
+    tombs: list[Tombs] = []
+
+    async def refresh() -> None:
+        tombs.append(Tombs(erased_of(shop.context)))
+
+    intake = Intake(house=shop.house, records=Records())
+    covered: Covered = lambda *asked: tombs[-1].cover_any(*asked[:3])  # noqa: E731
+    asyncio.run(Spooler(spool, intake, covered=covered, refresh=refresh).drain())
+
+    assert came == [f"slack-C024BE91L-180000000{number}.000100" for number in (1, 3)]
+    assert len(tombs) == 3 and spool.count == 0
 
 
 def test_tombstones_name_nobody(outbox: Outbox, redis_client: redis.Redis) -> None:
