@@ -352,6 +352,9 @@ def test_the_curve_finds_again_what_it_was_shown(a: float, b: float, c: float, s
     )
 )
 @example(calls=[(1, 7.0, 0), (114, 16.0, 0), (370, 56.0, 0)])
+@example(
+    calls=[(1, 1.0, 0)] * 3 + [(1, 3.0, 0), (3, 8.0, 0)] + [(1, 1.0, 500_000)] * 3 + [(1, 56.0, 500_000)]
+)
 def test_the_size_is_always_within_bounds_and_what_is_stored_comes_back(
     calls: list[tuple[int, float, int]],
 ) -> None:

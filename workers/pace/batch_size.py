@@ -59,6 +59,7 @@ class SizeTuner:
     def size(self, now_ms: int, *, room: int, gap_s: float) -> int:
         """Choose how many items the next call has. `room`: no more than so many, for whatever else limits them; `gap_s`: between two
         calls lie so many seconds at least, by the call budget."""
+        self.curve.keep_fresh(now_ms)
         top, furthest = self._top(now_ms, room), self._furthest(now_ms, room)
         best = self.best(top, gap_s)
         if not self.curve.sizes() or (best >= top * 0.97 and top < furthest * 0.97):
@@ -171,6 +172,7 @@ class SizeTuner:
         """Give it for JSON."""
         return {
             "calls": self.curve.rows(),
+            "gap_s": self.curve.gap_s,
             "wall": [
                 self.failed_size.at,
                 self.failed_size.until_ms,
@@ -183,7 +185,8 @@ class SizeTuner:
 
     def restore(self, learned: dict[str, Any], now_ms: int) -> None:
         """Take up what was stored. Raises KeyError, ValueError or TypeError for what `stored` has not written."""
-        curve = LatencyCurve.of(learned["calls"], now_ms)
+        # Releases before 2026-11-28 did not write it.
+        curve = LatencyCurve.of(learned["calls"], now_ms, gap_s=float(learned.get("gap_s", 0.0)))
         at, until_ms, hits, half_took_s = learned["wall"]
         up_ms, down_ms = learned["excursions"]
         first = float(learned["first"])

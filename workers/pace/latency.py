@@ -22,6 +22,8 @@ HALF_LIFE_MS: Final = 5 * 60_000
 #: costs at most 1% of the time.
 FORGET_MS: Final = 15 * 60_000
 _FORGET_TIMES: Final = 100
+#: What was looked at no longer ago is as good as looked at now.
+_FRESH_MS: Final = 1_000
 _MEMORY: Final = 8
 #: One answer moves an estimate by at most this (in log seconds: a factor of 2); the second like it is believed.
 _SURPRISE: Final = 0.7
@@ -30,10 +32,12 @@ _NEAR: Final = 0.12
 _MOST_RUNGS: Final = 32
 #: How far, in log size, from the best size a measurement has its say in the curve.
 _LOCAL: Final = 0.8
-#: What a measurement from farther off has to say, as a part of one at the best size; nothing, where so many are near.
+#: What a measurement from farther off has to say, as a part of one at the best size.
 _FAR: Final = 0.02
+#: Where so many are near, they make a curve by themselves; it is taken where it leaves less unexplained.
 _IS_NEAR: Final = 0.1
 _ENOUGH_NEAR: Final = 3
+_BETTER: Final = 0.95
 #: What is off the curve by more than about this (in log seconds) hardly bends it.
 _ROBUST: Final = 0.4
 _ROUNDS: Final = 3
@@ -80,13 +84,15 @@ class LatencyCurve:
         self._terms: tuple[float, float, float] = (1.0, 0.0, 0.0)
         self._known: list[tuple[float, float, float]] = []
         self._floors: list[tuple[int, float]] = []
-        self._gap_s = 0.0
+        self._refreshed_ms = 0
+        #: Between two calls lie so many seconds at least, as it was at the last one.
+        self.gap_s = 0.0
         #: Another number means that something was learned or forgotten.
         self.version = 0
 
     def observe(self, items: int, took_s: float, now_ms: int, *, gap_s: float = 0.0) -> None:
         """Take in one answered call. `gap_s`: the next one begins no sooner after this one did."""
-        self._gap_s = gap_s
+        self.gap_s = gap_s
         measured, place = log(max(took_s, 0.001)), round(log(max(items, 1)) / log(RATIO))
         rung = self._rungs.get(place)
         if rung is None or rung.weight(now_ms) <= 0:
@@ -126,14 +132,20 @@ class LatencyCurve:
         self._rungs = {place: rung for place, rung in self._rungs.items() if rung.items <= items}
         self.refresh(now_ms)
 
+    def keep_fresh(self, now_ms: int) -> None:
+        """Forget what has become too old since it was last looked at."""
+        if abs(now_ms - self._refreshed_ms) > _FRESH_MS:
+            self.refresh(now_ms)
+
     def refresh(self, now_ms: int) -> None:
         """Forgets what is too old and fits the curve to the rest."""
+        self._refreshed_ms = now_ms
         weights = {place: rung.weight(now_ms) for place, rung in self._rungs.items()}
         kept = sorted(weights, key=lambda place: weights[place], reverse=True)[:_MOST_RUNGS]
         self._rungs = {place: self._rungs[place] for place in sorted(kept) if weights[place] > 0}
         points = [(rung.items, exp(rung.log_s), weights[place]) for place, rung in self._rungs.items()]
         blocks = self._isotonic()
-        self._terms = _fit(points, _best_size(self.sizes(), blocks, self._gap_s))
+        self._terms = _fit(points, _best_size(self.sizes(), blocks, self.gap_s))
         self._known = [
             (log(items), weight, log(took_s / self._curve(items))) for items, took_s, weight in points
         ]
@@ -183,12 +195,13 @@ class LatencyCurve:
 
     def rows(self) -> list[list[Any]]:
         """Return [items, ms, calls, at_ms] of each size, for JSON."""
-        return [[r.items, round(exp(r.log_s) * 1000, 1), r.calls, r.at_ms] for r in self._rungs.values()]
+        return [[r.items, round(exp(r.log_s) * 1000, 6), r.calls, r.at_ms] for r in self._rungs.values()]
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Any]], now_ms: int) -> LatencyCurve:
+    def of(cls, rows: Iterable[Sequence[Any]], now_ms: int, *, gap_s: float = 0.0) -> LatencyCurve:
         """Take up what was stored. Raises ValueError, TypeError or OverflowError for what `rows` has not written."""
         curve = cls()
+        curve.gap_s = gap_s
         for items, ms, calls, at_ms in rows:
             place = round(log(max(int(items), 1)) / log(RATIO))
             curve._rungs[place] = _Rung(int(items), log(float(ms) / 1000), float(calls), int(at_ms))
@@ -216,8 +229,9 @@ def _best_size(sizes: Iterable[int], blocks: Sequence[_Block], gap_s: float) -> 
     for items in sizes:
         while at + 1 < len(blocks) and blocks[at + 1][0] <= items:
             at += 1
-        goodput[items] = items / max(exp(blocks[at][2]), gap_s)
-    choosable = {items for items in goodput if items >= FEWEST_ITEMS} or goodput
+        # Rounded: of equal ones the first counts, also where what was stored differs in its last digit.
+        goodput[items] = round(log(items / max(exp(blocks[at][2]), gap_s)), 6)
+    choosable = [items for items in goodput if items >= FEWEST_ITEMS] or goodput
     return max(choosable, key=goodput.__getitem__, default=1)
 
 
@@ -228,18 +242,37 @@ def _fit(points: Sequence[tuple[float, float, float]], best: float) -> tuple[flo
     most = max(items for items, _, _ in points)
     rows = [tuple((items / most) ** power / took_s for power in range(3)) for items, took_s, _ in points]
     near = [exp(-((log(items / best) / _LOCAL) ** 2) / 2) for items, _, _ in points]
+    local = [weight * (part + _FAR) for part, (_, _, weight) in zip(near, points, strict=True)]
+    terms = _through(rows, local)
     if sum(part > _IS_NEAR for part in near) >= _ENOUGH_NEAR:
-        # A relative error has no bound where a call was quicker than expected: a few quick ones far off would bend the whole curve.
-        near = [part if part > _IS_NEAR else 0.0 for part in near]
-    else:
-        near = [part + _FAR for part in near]
-    local = [weight * part for part, (_, _, weight) in zip(near, points, strict=True)]
+        # A relative error has no bound where a call was quicker than expected: a few far off, of another world, bend the whole curve.
+        nearby = _through(
+            rows, [weight if part > _IS_NEAR else 0.0 for part, weight in zip(near, local, strict=True)]
+        )
+        if _unexplained(nearby, rows, local) < _BETTER * _unexplained(terms, rows, local):
+            terms = nearby
+    return terms[0], terms[1] / most, terms[2] / most**2
+
+
+def _through(rows: Sequence[Sequence[float]], local: Sequence[float]) -> tuple[float, float, float]:
+    """Least squares, again and again: what is off hardly counts in the next round."""
     weights, terms = local, (1.0, 0.0, 0.0)
     for _ in range(_ROUNDS):
         terms = _least_squares(rows, weights)
-        ratios = [sum(p * x for p, x in zip(terms, row, strict=True)) for row in rows]
-        weights = [w / (1 + (log(max(r, 1e-6)) / _ROBUST) ** 2) for w, r in zip(local, ratios, strict=True)]
-    return terms[0], terms[1] / most, terms[2] / most**2
+        weights = [w / (1 + (_off(terms, row) / _ROBUST) ** 2) for w, row in zip(local, rows, strict=True)]
+    return terms
+
+
+def _unexplained(terms: Sequence[float], rows: Sequence[Sequence[float]], local: Sequence[float]) -> float:
+    """How much a curve leaves unexplained; what is quite off counts once, however far."""
+    return sum(
+        weight * min(1.0, (_off(terms, row) / _ROBUST) ** 2) for weight, row in zip(local, rows, strict=True)
+    )
+
+
+def _off(terms: Sequence[float], row: Sequence[float]) -> float:
+    """How far, in log seconds, what is expected lies from what was measured."""
+    return log(max(sum(term * x for term, x in zip(terms, row, strict=True)), 1e-6))
 
 
 def _least_squares(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> tuple[float, float, float]:
