@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from relay.description import MAX_CHARS, fit_to_planhat, join, safe_html, words_of_html
 from relay.planhat.sandbox.editor import as_edited
+from tests.growth import assert_in_step
 
 ENTRIES = st.lists(
     st.one_of(
@@ -86,6 +87,4 @@ def test_joining_is_linear() -> None:
         join(entries)
         return time.process_time() - began
 
-    pairs = [(cpu_s(20_000), cpu_s(40_000)) for _ in range(5)]
-    half_s, whole_s = (min(took) for took in zip(*pairs, strict=True))
-    assert whole_s < 2.5 * half_s + 0.003
+    assert_in_step(cpu_s, 20_000, slack_s=0.003)

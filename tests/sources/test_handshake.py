@@ -15,6 +15,7 @@ from relay.source_options import SourceOptions
 from relay.sources.base import Adapter, Inbound
 from relay.sources.proof.handshake import MAX_ASKING_BYTES, MAX_ECHO_CHARS, read_handshake
 from relay.sources.registry import build_adapter
+from tests.growth import assert_in_step
 
 NOW_S = 1_790_000_000.0
 
@@ -142,5 +143,4 @@ def test_looking_for_a_field_takes_time_in_step_with_the_body() -> None:
             handshake.reply(Inbound(body, {}))
         return time.process_time() - began
 
-    small = min(took_s(7_000) for _ in range(5))
-    assert min(took_s(14_000) for _ in range(5)) < 2.5 * small + 0.02
+    assert_in_step(took_s, 7_000, slack_s=0.02)

@@ -20,6 +20,7 @@ from relay.sources.read.markdown import read_markdown
 from relay.sources.read.slack_blocks import attachment_markup, blocks_markup
 from relay.sources.read.slack_message import said
 from relay.sources.read.wiki import read_wiki
+from tests.growth import assert_in_step
 
 READERS: dict[str, Callable[[str], Any]] = {
     "wiki": read_wiki,
@@ -85,7 +86,7 @@ def test_twice_the_text_takes_twice_the_time(name: str, unit: str) -> None:
     read = READERS[name]
     count = 12_000 // len(unit)
     took(read, unit * 100)
-    assert took(read, unit * count * 2) < 2.5 * took(read, unit * count) + 0.02
+    assert_in_step(lambda times: took(read, unit * times), count, slack_s=0.02)
 
 
 @given(st.text(alphabet="ab *_-[]|{}!\\\n#h1.<>&", max_size=200))
