@@ -98,7 +98,11 @@ def work_queue(queue: str, parent: int) -> int:
     try:
         if queue == FLUSH_QUEUE:
             _wait_for_own_lane(signs)
-        while goes_on_without_rq(_serve(queue, rq, signs), rq, outbox) and not STOPPING():
+        while True:
+            error = _serve(queue, rq, signs)
+            # Stopping first: the look at memory would wait for a Redis that hangs.
+            if STOPPING() or not goes_on_without_rq(error, rq, outbox):
+                break
             signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
             if queue == FLUSH_QUEUE:
                 drain_without_rq(
