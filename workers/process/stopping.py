@@ -30,6 +30,9 @@ class Stopping:
     def wait(self, seconds: float) -> bool:
         return self._event.wait(seconds)
 
+    def wait_until_told(self) -> None:
+        self._event.wait()
+
     def overdue(self) -> bool:
         return self._since is not None and time.monotonic() - self._since > _GRACE_S
 

@@ -33,6 +33,7 @@ from workers.process.context import worker_context
 from workers.process.job import RelayJob
 from workers.process.lane_threads import THREADS
 from workers.process.signs import AWAY_DUE_S, Signs
+from workers.process.stop_watch import StopWatch
 from workers.process.stopping import STOPPING
 from workers.process.without_rq import drain_without_rq, goes_on_without_rq, wait_without_rq
 
@@ -87,6 +88,7 @@ def work_queue(queue: str, parent: int) -> int:
     role: Role = "flush" if queue == FLUSH_QUEUE else "dead-letter"
     signs = Signs(outbox, role, file=settings.heartbeat_file)
     signs.good_for(AWAY_DUE_S)
+    StopWatch(settings.redis_url, STOPPING, name=signs.who).start()
     if queue == FLUSH_QUEUE:
         worker_context().asked = signs.asked
         signs.facts = worker_context().facts
