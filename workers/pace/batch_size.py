@@ -135,7 +135,7 @@ class SizeTuner:
         """Note that a call of `items` was answered after `took_s`."""
         before = self.best(self._top(now_ms, room), gap_s)
         good = self._goodput(before, gap_s)
-        self.curve.observe(items, took_s, now_ms, gap_s=gap_s)
+        overthrown = self.curve.observe(items, took_s, now_ms, gap_s=gap_s)
         if self.failed_size.hits and items >= self.failed_size.at:
             self.failed_size, self.first = FailedSize(), float(FIRST_ITEMS)
         elif (
@@ -145,6 +145,10 @@ class SizeTuner:
             # Planhat has become twice as quick: another world, in which the wall may not stand.
             self.failed_size.until_ms = min(self.failed_size.until_ms, now_ms)
         call_s = max(took_s, gap_s)
+        if overthrown:
+            # How dear an excursion is was reckoned with what is no longer believed.
+            soon_ms = now_ms + int(1000 * _EXCURSION_CALLS * call_s)
+            self._up_ms, self._down_ms = min(self._up_ms, soon_ms), min(self._down_ms, soon_ms)
         wait_ms = 1000 * max(_EXCURSION_CALLS * call_s, (call_s - items / good) / _EXCURSION_PART)
         if items > before * 1.08:
             self._up_ms = now_ms + int(wait_ms)

@@ -8,8 +8,10 @@ expected to be quicker than a smaller one was.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import exp, log
 from typing import Any, Final
 
@@ -90,9 +92,11 @@ class LatencyCurve:
         #: Another number means that something was learned or forgotten.
         self.version = 0
 
-    def observe(self, items: int, took_s: float, now_ms: int, *, gap_s: float = 0.0) -> None:
-        """Take in one answered call. `gap_s`: the next one begins no sooner after this one did."""
+    def observe(self, items: int, took_s: float, now_ms: int, *, gap_s: float = 0.0) -> bool:
+        """Take in one answered call. `gap_s`: the next one begins no sooner after this one did. Tells whether it overthrew what was
+        believed: what was reckoned with that holds no more."""
         self.gap_s = gap_s
+        overthrown = False
         measured, place = log(max(took_s, 0.001)), round(log(max(items, 1)) / log(RATIO))
         rung = self._rungs.get(place)
         if rung is None or rung.weight(now_ms) <= 0:
@@ -106,17 +110,20 @@ class LatencyCurve:
                 step = 0.5
                 for other in self._rungs.values():
                     other.calls = min(other.calls, 1.0)
-                rung.calls = 1.0
+                rung.calls, overthrown = 1.0, True
             elif odd and rung.calls >= 2:
                 off = odd * _SURPRISE
             rung.log_s += step * off
             rung.items, rung.at_ms, rung.odd, rung.calls = items, now_ms, odd, min(rung.calls + 1, _MEMORY)
             rung.doubts = 0
-        self._doubt(place, measured)
+        overthrown = self._doubt(place, measured) or overthrown
         self.refresh(now_ms)
+        return overthrown
 
-    def _doubt(self, place: int, measured: float) -> None:
-        """No call takes longer for having less to do. Where three in a row say so, of whatever sizes, what is older holds no more."""
+    def _doubt(self, place: int, measured: float) -> bool:
+        """No call takes longer for having less to do. Where three in a row say so, of whatever sizes, what is older holds no more, and
+        is forgotten: True."""
+        before = len(self._rungs)
         for other, rung in list(self._rungs.items()):
             if other > place:
                 slower = measured > rung.log_s + _SURPRISE
@@ -126,6 +133,7 @@ class LatencyCurve:
                 rung.doubts = min(rung.doubts, 0) - 1 if quicker else max(rung.doubts, 0)
             if abs(rung.doubts) > _WITNESSES:
                 del self._rungs[other]
+        return len(self._rungs) < before
 
     def forget_above(self, items: float, now_ms: int) -> None:
         """Forget sizes beyond this: they are unknown again."""
@@ -243,14 +251,17 @@ def _fit(points: Sequence[tuple[float, float, float]], best: float) -> tuple[flo
     rows = [tuple((items / most) ** power / took_s for power in range(3)) for items, took_s, _ in points]
     near = [exp(-((log(items / best) / _LOCAL) ** 2) / 2) for items, _, _ in points]
     local = [weight * (part + _FAR) for part, (_, _, weight) in zip(near, points, strict=True)]
-    terms = _through(rows, local)
+    # A relative error has no bound where a call was quicker than expected: a few of another world bend the whole curve, and what
+    # they bent it to looks right to them. So it is tried from other beginnings, each of which must explain more.
+    beginnings = [local, _off_weights((_median(points, local), 0.0, 0.0), rows, local)]
     if sum(part > _IS_NEAR for part in near) >= _ENOUGH_NEAR:
-        # A relative error has no bound where a call was quicker than expected: a few far off, of another world, bend the whole curve.
-        nearby = _through(
-            rows, [weight if part > _IS_NEAR else 0.0 for part, weight in zip(near, local, strict=True)]
-        )
-        if _unexplained(nearby, rows, local) < _BETTER * _unexplained(terms, rows, local):
-            terms = nearby
+        beginnings.append([w if part > _IS_NEAR else 0.0 for part, w in zip(near, local, strict=True)])
+    terms, least = (1.0, 0.0, 0.0), float("inf")
+    for weights in beginnings:
+        found = _through(rows, weights)
+        left = _unexplained(found, rows, local)
+        if left < _BETTER * least:
+            terms, least = found, left
     return terms[0], terms[1] / most, terms[2] / most**2
 
 
@@ -259,8 +270,22 @@ def _through(rows: Sequence[Sequence[float]], local: Sequence[float]) -> tuple[f
     weights, terms = local, (1.0, 0.0, 0.0)
     for _ in range(_ROUNDS):
         terms = _least_squares(rows, weights)
-        weights = [w / (1 + (_off(terms, row) / _ROBUST) ** 2) for w, row in zip(local, rows, strict=True)]
+        weights = _off_weights(terms, rows, local)
     return terms
+
+
+def _off_weights(
+    terms: Sequence[float], rows: Sequence[Sequence[float]], local: Sequence[float]
+) -> list[float]:
+    """The weights `local`, less for each row the farther it is off."""
+    return [w / (1 + (_off(terms, row) / _ROBUST) ** 2) for w, row in zip(local, rows, strict=True)]
+
+
+def _median(points: Sequence[tuple[float, float, float]], weights: Sequence[float]) -> float:
+    """The seconds that half of the weight lies below."""
+    by_time = sorted(zip((took_s for _, took_s, _ in points), weights, strict=True))
+    below = list(accumulate(weight for _, weight in by_time))
+    return by_time[bisect_left(below, below[-1] / 2)][0]
 
 
 def _unexplained(terms: Sequence[float], rows: Sequence[Sequence[float]], local: Sequence[float]) -> float:
