@@ -18,6 +18,8 @@ from relay.errors import OutboxUnavailable, UserError
 
 #: Requests that are under way at SIGTERM get this long; Kubernetes' grace is longer.
 _GRACE_S = 8
+#: Whatever waits then, the process ends so long after SIGTERM. What was answered is kept by then; the rest is sent again.
+_LATEST_S = 9.5
 
 
 @click.command()
@@ -92,10 +94,13 @@ def run_web(settings: Any) -> None:
     """Runs until SIGTERM or SIGINT: stops accepting, finishes what it holds, then ends."""
     import uvicorn
 
+    from relay.latest_end import LatestEnd
     from relay.web.app import WebSide
     from relay.web.assembly import assemble, create_operator_app
+    from relay.web.listener import Listener
 
     server: uvicorn.Server | None = None
+    latest = LatestEnd(_LATEST_S)
 
     def stop(number: int, frame: FrameType | None) -> None:
         # Ours until uvicorn's own handlers stand, and again when it raises the signal once more after an orderly stop:
@@ -123,22 +128,29 @@ def run_web(settings: Any) -> None:
         "forwarded_allow_ips": settings.trusted_proxies,
     }
     apart = bool(settings.operator_port)
-    server = uvicorn.Server(
-        uvicorn.Config(assemble(side, operators=not apart), http=side.protocol(), **options)
+    server = Listener(
+        uvicorn.Config(assemble(side, operators=not apart), http=side.protocol(), **options), latest.told
     )
     if not apart:
         server.run(sockets=[public])
         return
     operators = listen(settings.host, settings.operator_port)
     options["lifespan"] = "off"
-    second = uvicorn.Server(uvicorn.Config(create_operator_app(side), http=side.protocol(), **options))
+    second = server.beside = uvicorn.Server(
+        uvicorn.Config(create_operator_app(side), http=side.protocol(), **options)
+    )
     # One process, two listeners: the signal handlers are the first server's, which tells the second.
     second.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
+    _run_both((server, public), (second, operators))
+
+
+def _run_both(first: tuple[Any, socket.socket], second: tuple[Any, socket.socket]) -> None:
+    """Runs two servers until the first has ended; then the second ends too."""
 
     async def both() -> None:
-        beside = asyncio.create_task(second.serve(sockets=[operators]))
-        await server.serve(sockets=[public])
-        second.should_exit = True
+        beside = asyncio.create_task(second[0].serve(sockets=[second[1]]))
+        await first[0].serve(sockets=[first[1]])
+        second[0].should_exit = True
         await beside
 
     try:

@@ -14,12 +14,12 @@ import click
 from relay.cli.context import operator
 from relay.cli.place import Place, place_options
 from relay.cli.up_folder import close_folder, config_of, example_environ, make_secrets, write_private
-from relay.cli.up_parts import STOP_S, Stop, UpPart, free_port, wait_ready, watch
+from relay.cli.up_parts import HUNG_S, HUNG_SERVER_S, STOP_S, Stop, UpPart, free_port, wait_ready, watch
 from relay.cli.up_tenant import SandboxTenant
 from relay.config import Config
 from relay.environment import Environment
 from relay.errors import UserError
-from relay.outbox.embedded import EmbeddedServer
+from relay.outbox.embedded import STOP_TIMEOUT_S, EmbeddedServer
 from relay.planhat.address import base_url
 from relay.planhat.sandbox.server import kept_port
 from relay.settings import Settings
@@ -160,12 +160,18 @@ class Installation:
             part.start()
 
     def stop(self) -> None:
-        """Stop new events first, then what carries them, then where they are kept."""
+        """Stop new events first, then what carries them, then where they are kept; all at once where that one hangs."""
+        hangs = not self.server.answers()
+        if hangs:
+            for part in self.parts:
+                part.tell()
+        deadline = time.monotonic() + HUNG_S
         for name in ("web", "workers", "sandbox"):
             for part in self.parts:
                 if part.name == name:
-                    part.stop(STOP_S[name])
-        self.server.stop()
+                    left_s = max(0.1, deadline - time.monotonic())
+                    part.stop(min(STOP_S[name], left_s) if hangs else STOP_S[name])
+        self.server.stop(HUNG_SERVER_S if hangs else STOP_TIMEOUT_S)
         (self.folder / "up.json").unlink(missing_ok=True)
 
     def write_down(self) -> None:

@@ -23,6 +23,8 @@ READY_TIMEOUT_S = 30.0
 _SHORT_LIFE_S = 10.0
 #: What each part gets to end by itself, in the order of stopping; together under 10 s.
 STOP_S = {"web": 3.5, "workers": 4.0, "sandbox": 1.0}
+#: What all of them get at once, and then the server, where it hangs: none of them can hand anything over any more.
+HUNG_S, HUNG_SERVER_S = 4.0, 1.0
 
 
 @dataclass
@@ -54,10 +56,15 @@ class UpPart:
     def ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
+    def tell(self) -> None:
+        """Tell it to end. A second time does no harm."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self, timeout_s: float) -> None:
         if self.process is None or self.process.poll() is not None:
             return
-        self.process.send_signal(signal.SIGTERM)
+        self.tell()
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -118,7 +125,7 @@ def watch(
     follow: Callable[[], None],
 ) -> None:
     """Restarts what dies, with a growing pause, until asked to stop. `changed` hears of a restart, `follow` is called at each turn."""
-    keeper = Keeper(server)
+    keeper = Keeper(server, stopping)
     while not stopping.asked:
         time.sleep(0.2)
         if keeper.tend(time.monotonic()):
@@ -139,8 +146,9 @@ class Keeper:
     """Keeps the embedded server up. Where it cannot start (its disk is full) everything else goes on: the web side spools,
     or tells senders to come back, and the server is tried again until there is room."""
 
-    def __init__(self, server: EmbeddedServer) -> None:
+    def __init__(self, server: EmbeddedServer, stopping: Stop) -> None:
         self._server = server
+        self._stopping = stopping
         self._next = self._started = 0.0
         self._said = ""
         self._failures = 0
@@ -150,7 +158,7 @@ class Keeper:
         if self._server.alive() or now < self._next:
             return False
         try:
-            self._server.spawn()
+            self._server.spawn(lambda: self._stopping.asked)
         except UserError as error:
             self._pause(now)
             if str(error) != self._said:

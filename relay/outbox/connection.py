@@ -30,6 +30,8 @@ from relay.outbox.tls import check_files
 IMPATIENT_S: Final = 2.0
 #: A worker outlives a Redis that is away for so long (90 tries, a second apart).
 _PATIENT_TRIES: Final = 90
+#: What a process that ends waits for each thing that it still tells Redis.
+PARTING_S: Final = 0.8
 #: A peer that is gone without a word is found after a minute, not after the system's two hours.
 _KEEPALIVE: Final = {
     getattr(socket, name): value
@@ -40,12 +42,51 @@ _BOOLEANS: Final = frozenset({"ssl_check_hostname"})
 _NUMBERS: Final = frozenset({"protocol", "ssl_min_version"})
 
 
+class _Patience(Retry):
+    """Tries again for about 90 s, time-outs too, until `over()`."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        super().__init__(ExponentialBackoff(cap=1.0, base=0.05), _PATIENT_TRIES)
+        self._over = over
+
+    def __deepcopy__(self, memo: object) -> _Patience:
+        # Each connection has a copy; what `over` asks is one for the process.
+        return _Patience(self._over)
+
+    def call_with_retry(
+        self,
+        do: Callable[[], Any],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> Any:
+        def again(error: Exception) -> bool:
+            if is_retryable is not None and not is_retryable(error):
+                return False
+            if self._over():
+                # As before another try: the connection is not used again.
+                fail(error, 1) if with_failure_count else fail(error)
+                return False
+            return True
+
+        return super().call_with_retry(do, fail, again, with_failure_count)
+
+
 def connect(
-    url: str, *, timeout_s: float = IMPATIENT_S, patient: bool = False, lane: str = MAIN
+    url: str,
+    *,
+    timeout_s: float = IMPATIENT_S,
+    patient: bool = False,
+    over: Callable[[], bool] = lambda: False,
+    lane: str = MAIN,
 ) -> redis.Redis:
     """Return a client that answers bytes. `patient`: retries for about 90 s, time-outs too, for workers, which must outlive a
-    Redis that blinks. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client` of `cluster_nodes`. Raises SettingsInvalid."""
-    return _connect(_sound(url), timeout_s, patient, lane)
+    Redis that blinks; once `over()`, nothing is tried again. `lane`: whose keys it is for, which in a cluster is where it connects to; RQ's: `rq_client` of `cluster_nodes`. Raises SettingsInvalid."""
+    return _connect(_sound(url), timeout_s, _Patience(over) if patient else _once_more(), lane)
+
+
+def _once_more() -> Retry:
+    return Retry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
 
 
 def _sound(url: str) -> RedisUrl:
@@ -61,19 +102,14 @@ def in_cluster(url: str) -> bool:
     return parse_redis_url(url).cluster
 
 
-def _connect(address: RedisUrl, timeout_s: float, patient: bool, tag: str) -> redis.Redis:
-    retry = (
-        Retry(ExponentialBackoff(cap=1.0, base=0.05), _PATIENT_TRIES)
-        if patient
-        else Retry(ConstantBackoff(0.02), 1, supported_errors=(ConnectionError,))
-    )
+def _connect(address: RedisUrl, timeout_s: float, retry: Retry, tag: str) -> redis.Redis:
     options = _options(address, timeout_s) | {"retry": retry}
     if address.cluster:
         slot = _slot_master(address, timeout_s, tag, Retry(NoBackoff(), 0))
         return slot_client(
             SlotPool(
                 slot,
-                lambda other: _connect(address, timeout_s, patient, other),
+                lambda other: _connect(address, timeout_s, retry, other),
                 lambda node: redis.Redis(host=node[0], port=node[1], ssl=address.tls, **options),
                 tls=address.tls,
                 **options,

@@ -32,6 +32,8 @@ from relay.outbox.aof_tail import mend_tail
 _MAX_SOCKET_PATH = 100
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 8.0
+#: A question that is not answered by then is answered by nobody.
+_ANSWER_S = 1.0
 #: With less the server is not started: it would end with its first write.
 LEAST_FREE_BYTES = 1_000_000
 _PR_SET_PDEATHSIG = 1
@@ -110,18 +112,18 @@ class EmbeddedServer:
         self.spawn()
         return self
 
-    def spawn(self) -> None:
-        """Starts the process and waits until it answers (also once more after a crash)."""
+    def spawn(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Starts the process and waits until it answers (also once more after a crash), or until `stopping()`: it may load for minutes."""
         if self.disk_full():
             raise UserError(self.disk_full())
         config = self._write_config()
-        if self._run(config):
+        if self._run(config, stopping):
             return
         # It ended at once: damage at the end of its file can be mended, once.
         cut = mend_tail(self.folder)
         if cut:
             self._tell(cut)
-            if self._run(config):
+            if self._run(config, stopping):
                 return
         raise UserError(
             self.disk_full() or f"the embedded server ended at once; see {self.folder / 'redis.log'}"
@@ -161,7 +163,7 @@ class EmbeddedServer:
             raise UserError(f"{config}: cannot be written ({error.strerror})") from error
         return config
 
-    def _run(self, config: Path) -> bool:
+    def _run(self, config: Path, stopping: Callable[[], bool]) -> bool:
         """Starts the process and waits until it serves, for as long as it loads its data. False: it ended."""
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(  # noqa: S603
@@ -175,8 +177,10 @@ class EmbeddedServer:
             preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         deadline = time.monotonic() + START_TIMEOUT_S
-        with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
+        with self._client() as client:
             while time.monotonic() < deadline:
+                if stopping():
+                    return True
                 if self._process.poll() is not None:
                     return False
                 try:
@@ -195,6 +199,22 @@ class EmbeddedServer:
         self.stop()
         raise UserError(f"the embedded server did not answer within {START_TIMEOUT_S:.0f} s")
 
+    def _client(self) -> redis.Redis:
+        return redis.Redis(
+            unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=_ANSWER_S
+        )
+
+    def answers(self) -> bool:
+        """Tell whether it answers a question at once."""
+        with self._client() as client:
+            try:
+                client.time()
+            except ResponseError:
+                return True
+            except (RedisError, OSError):
+                return False
+            return True
+
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -204,12 +224,12 @@ class EmbeddedServer:
             self._process.kill()
             self._process.wait()
 
-    def stop(self) -> None:
-        """Send SIGTERM, so that the append-only file is complete; then the lock goes."""
+    def stop(self, within_s: float = STOP_TIMEOUT_S) -> None:
+        """Send SIGTERM, so that the append-only file is complete, and SIGKILL where it has not ended `within_s`; then the lock goes."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(STOP_TIMEOUT_S)
+                self._process.wait(within_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

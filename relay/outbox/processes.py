@@ -8,16 +8,19 @@ what an older release reads and writes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import orjson
 
+from relay.errors import OutboxUnavailable
 from relay.outbox import keys
 from relay.outbox.outbox import Outbox
 from relay.outbox.scripts import reaching_redis, run_commands
 from relay.release import release
+from relay.telemetry import log
 
 #: Who was silent for so long is forgotten.
 _FORGET_MS: Final = 3_600_000
@@ -95,6 +98,20 @@ def leave(outbox: Outbox, who: str) -> None:
     run_commands(
         outbox.home.redis, outbox.home.prefix, ("HDEL", keys.PROCESSES, who), ("ZREM", keys.HEARTBEATS, who)
     )
+
+
+def sign_off(outbox: Outbox, who: str) -> None:
+    """Do as `leave` does; where Redis does not take it, it is logged. `outbox`: over a connection that waits `PARTING_S` at most."""
+    try:
+        leave(outbox, who)
+    except OutboxUnavailable as error:
+        log(
+            "signs.left_behind",
+            level=logging.WARNING,
+            process=who,
+            reason=str(error),
+            means="it is shown until its next sign is overdue",
+        )
 
 
 def read_processes(outbox: Outbox, *, now_ms: int = 0) -> list[Process]:

@@ -28,11 +28,11 @@ from relay.lane_name import MAIN
 from relay.memory import tune_malloc
 from relay.operations.lanes import LaneTenant
 from relay.outbox.cluster_nodes import lane_client
-from relay.outbox.connection import connect, connect_async, in_cluster
+from relay.outbox.connection import PARTING_S, connect, connect_async, in_cluster
 from relay.outbox.delivery import Delivery
 from relay.outbox.keys import set_rq_prefix
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import config_facts, give_sign, lane_facts, leave
+from relay.outbox.processes import config_facts, give_sign, lane_facts, sign_off
 from relay.outbox.recorder import Recorder, WriteRoom
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.spool import Spool
@@ -304,6 +304,11 @@ class WebSide:
                 },
             )
 
+    def _sign_off(self) -> None:
+        if self._started_ms:
+            parting = connect(self.settings.redis_url, timeout_s=PARTING_S)
+            sign_off(Outbox(parting, base=self.settings.key_prefix), self._who)
+
     def _connected(self) -> None:
         """The door has a new connection (called in the event loop): what is behind it is looked at at once."""
         self.watch.reconnected()
@@ -361,11 +366,13 @@ class WebSide:
             await asyncio.to_thread(self.beside.close)
             if self.spool_drain is not None:
                 await self.spool_drain.close()
-            await self.tally.flush(self._door_of, int(time.time() * 1000))
+            # Where Redis hangs each lane's counts would take its time; the sign-off waits as briefly.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PARTING_S):
+                    await self.tally.flush(self._door_of, int(time.time() * 1000))
             await self.lanes.hang_up()
             await self.redis_async.aclose()
-            with suppress(OutboxUnavailable):
-                await asyncio.to_thread(leave, self.home, self._who)
+            await asyncio.to_thread(self._sign_off)
             self._ringer.shutdown()
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)

@@ -28,7 +28,7 @@ def work_off(client: redis.Redis, queue: str = "flush") -> None:
         serializer="json",
         job_class=RelayJob,
     )
-    worker.signs = Signs(Outbox(client), "flush")
+    worker.signs = Signs(Outbox(client), "flush", parting=Outbox(client))
     worker.work(burst=True, logging_level="CRITICAL")
 
 

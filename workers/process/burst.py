@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from relay.errors import NotOurs, OutboxUnavailable
+from relay.latest_end import LatestEnd
 from relay.outbox import keys
 from relay.outbox.connection import connect
 from relay.outbox.outbox import Outbox
@@ -18,8 +19,7 @@ from workers.dead_jobs import post_dead_letters
 from workers.process.context import WorkerContext, worker_context
 from workers.process.lane import LaneContext
 from workers.process.lane_threads import LANES_AT_ONCE
-from workers.process.stop_watch import StopWatch
-from workers.process.stopping import STOPPING
+from workers.process.stopping import LATEST_S, STOPPING
 
 #: A lane that a worker elsewhere owns is its to drain; one that nobody renews is free within seconds.
 _PATIENCE_S: Final = 6.0
@@ -30,7 +30,7 @@ def burst(redis_url: str) -> int:
     OutboxUnavailable."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: STOPPING.set())
-    StopWatch(redis_url, STOPPING, name="burst", code=1).start()
+    LatestEnd(LATEST_S, code=1)
     _find_redis(redis_url)
     context = worker_context()
     if context.alone:

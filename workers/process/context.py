@@ -22,6 +22,7 @@ from relay.settings import Settings
 from relay.telemetry import log
 from workers.process.lane import LaneContext
 from workers.process.lane_threads import THREADS
+from workers.process.stopping import STOPPING
 
 if TYPE_CHECKING:
     from relay.tracing import Tracing
@@ -34,7 +35,9 @@ class WorkerContext:
     def __init__(self, environ: Mapping[str, str], *, patient: bool = True) -> None:
         self.settings = Settings.read(environ)
         self._environ = environ
-        self.redis = connect(self.settings.redis_url, timeout_s=10.0, patient=patient)
+        self.redis = connect(
+            self.settings.redis_url, timeout_s=10.0, patient=patient, over=STOPPING.impatient
+        )
         self.vault = Vault(self.settings.encryption_keys)
         #: Told, with the seconds until the next time, that work was asked for.
         self.asked: Callable[[float], None] = lambda due_s: None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from relay.errors import OutboxUnavailable
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import Role, give_sign, leave
+from relay.outbox.processes import Role, give_sign, sign_off
 from relay.telemetry import log
 
 EVERY_S: Final = 5.0
@@ -23,10 +23,11 @@ AWAY_DUE_S: Final = 150.0
 
 
 class Signs:
-    """`file`: "" for none."""
+    """`parting`: over a connection that waits for a moment only, for the sign-off. `file`: "" for none."""
 
-    def __init__(self, outbox: Outbox, role: Role, *, file: str = "") -> None:
+    def __init__(self, outbox: Outbox, role: Role, *, parting: Outbox, file: str = "") -> None:
         self._outbox = outbox
+        self._parting = parting
         self._role = role
         self._file = Path(f"{file}.{role}") if file else None
         self._given_at = float("-inf")
@@ -70,7 +71,6 @@ class Signs:
             log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
 
     def end(self) -> None:
-        try:
-            leave(self._outbox, self.who)
-        except OutboxUnavailable:
-            return
+        """Sign off, where a sign was given. Tries once: a Redis that is away must not hold a process that is to end."""
+        if self._started_ms:
+            sign_off(self._parting, self.who)

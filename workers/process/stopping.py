@@ -10,6 +10,10 @@ from typing import Final
 WRONG_SETTINGS: Final = 2
 #: After SIGTERM a call under way has so long to end before its claims are handed back.
 _GRACE_S: Final = 3.0
+#: After SIGTERM a Redis that blinks is waited for so long; after that what it does not take is left to the leases.
+_PATIENCE_S: Final = 2.0
+#: Whatever else waits then, a worker process ends so long after SIGTERM: its supervisor kills it a second later.
+LATEST_S: Final = 6.0
 
 
 class Stopping:
@@ -30,8 +34,9 @@ class Stopping:
     def wait(self, seconds: float) -> bool:
         return self._event.wait(seconds)
 
-    def wait_until_told(self) -> None:
-        self._event.wait()
+    def impatient(self) -> bool:
+        """Tell whether nothing is tried again any more at Redis."""
+        return self._since is not None and time.monotonic() - self._since > _PATIENCE_S
 
     def overdue(self) -> bool:
         return self._since is not None and time.monotonic() - self._since > _GRACE_S

@@ -5,7 +5,6 @@ Alerts are sent by a thread of their own: a mail server must not stop the sweep.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from relay.errors import OutboxUnavailable
+from relay.latest_end import LatestEnd
 from relay.outbox.bell import DEAD_QUEUE, FLUSH_QUEUE
-from relay.outbox.connection import connect
+from relay.outbox.connection import PARTING_S, connect
 from relay.outbox.outbox import Outbox
-from relay.outbox.processes import give_sign, leave
+from relay.outbox.processes import give_sign, sign_off
 from relay.outbox.shared_metrics import SharedMetrics
 from relay.outbox.vault import Vault
 from relay.settings import Settings
@@ -31,8 +31,10 @@ from workers.process.lane_sweeps import LaneSweeps
 from workers.process.stopping import WRONG_SETTINGS
 
 _SWEEP_S: Final = 0.5
-#: A child that has not ended by then is killed: the lease brings its items back.
-_STOP_S: Final = 8.0
+#: A child that has not ended so long after SIGTERM (it should by itself, see `LATEST_S`) is killed: the lease brings its items back.
+_STOP_S: Final = 7.0
+#: Whatever else waits then, the supervisor ends so long after SIGTERM, and its children with it.
+_LATEST_S: Final = 8.0
 _HEARTBEAT_EVERY_S: Final = 5.0
 #: A worker that has lived so long has begun to work.
 _PROVEN_S: Final = 15.0
@@ -107,6 +109,7 @@ class Supervisor:
         self._started_ms = 0
         self._lanes = LaneSweeps(settings, self._outbox)
         self._stop = False
+        self._stopped_at = 0.0
         self._beat_at = 0.0
         self._redis_away = False
         self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
@@ -115,6 +118,7 @@ class Supervisor:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        LatestEnd(_LATEST_S, last=self._kill)
         code = 0
         self._alerting.start()
         while not self._stop:
@@ -122,16 +126,33 @@ class Supervisor:
             for child in self._children:
                 ended = child.tend(now)
                 if ended == WRONG_SETTINGS:
-                    code, self._stop = WRONG_SETTINGS, True
+                    code = WRONG_SETTINGS
+                    self._begin_to_stop()
                 elif ended is not None:
                     self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
             self._sweep(now)
             if not self._stop:
                 time.sleep(_SWEEP_S)
-        return self._end(self._children) or code
+        self._end(self._children)
+        return code
 
     def _on_signal(self, number: int, frame: object) -> None:
-        self._stop = True
+        self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
+        """Once. The children are told at once: the sweep may be waiting for a Redis that hangs."""
+        if self._stop:
+            return
+        self._stop, self._stopped_at = True, time.monotonic()
+        self._tell()
+
+    def _tell(self) -> None:
+        for child in self._children:
+            child.tell(signal.SIGTERM)
+
+    def _kill(self) -> None:
+        for child in self._children:
+            child.tell(signal.SIGKILL)
 
     def _sweep(self, now: float) -> None:
         self._touch()
@@ -178,11 +199,11 @@ class Supervisor:
             except OSError as error:
                 log("heartbeat.file", level=logging.WARNING, error=type(error).__name__)
 
-    def _end(self, children: Sequence[Child]) -> int:
+    def _end(self, children: Sequence[Child]) -> None:
+        # Once more: one may have been started just then.
+        self._tell()
         self._alerting.stop()
-        for child in children:
-            child.tell(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_S
+        deadline = self._stopped_at + _STOP_S
         for child in children:
             if child.process is None:
                 continue
@@ -192,10 +213,10 @@ class Supervisor:
                 log("worker.killed", level=logging.WARNING, queue=child.queue)
                 child.process.kill()
                 child.process.wait()
-        with contextlib.suppress(OutboxUnavailable):
-            leave(self._outbox, self._who)
+        if self._started_ms:
+            parting = connect(self._settings.redis_url, timeout_s=PARTING_S)
+            sign_off(Outbox(parting, base=self._settings.key_prefix), self._who)
         log("workers.stopped")
-        return 0
 
 
 def _end_of(code: int) -> str:
