@@ -131,7 +131,7 @@ def test_a_few_quick_calls_at_first_do_not_hold_a_backlog_back(per_item_s: float
             now_ms += 1_000
         gathering = chance.randint(1, 14)
         items = seconds = 0.0
-        for number in range(gathering + 40):
+        for number in range(gathering + 60):
             size = tuner.size(now_ms, room=5_000, gap_s=0.01)
             if number < gathering:
                 size = min(size, chance.randint(8, 90))

@@ -252,10 +252,11 @@ def _fit(points: Sequence[tuple[float, float, float]], best: float) -> tuple[flo
     near = [exp(-((log(items / best) / _LOCAL) ** 2) / 2) for items, _, _ in points]
     local = [weight * (part + _FAR) for part, (_, _, weight) in zip(near, points, strict=True)]
     # A relative error has no bound where a call was quicker than expected: a few of another world bend the whole curve, and what
-    # they bent it to looks right to them. So it is tried from other beginnings, each of which must explain more.
-    beginnings = [local, _off_weights((_median(points, local), 0.0, 0.0), rows, local)]
+    # they bent it to looks right to them. So it is tried from other beginnings too, each of which must explain more.
+    beginnings = [local]
     if sum(part > _IS_NEAR for part in near) >= _ENOUGH_NEAR:
         beginnings.append([w if part > _IS_NEAR else 0.0 for part, w in zip(near, local, strict=True)])
+    beginnings.append(_off_weights((_median(points, local), 0.0, 0.0), rows, local))
     terms, least = (1.0, 0.0, 0.0), float("inf")
     for weights in beginnings:
         found = _through(rows, weights)
