@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from relay.planhat.sandbox.server import bind, keep_port
 from tests import processes
 from tests.disks import fill, small_disk
 from tests.environ import WEAK
@@ -48,11 +49,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def settle_sandbox_port(state: Path) -> None:
+    """As if the folder's sandbox had had a port of its own before: two that begin in the same moment both find the usual one free."""
+    if not state.exists():
+        state.mkdir(parents=True, mode=0o700)
+        with bind("127.0.0.1", 0) as listener:
+            keep_port(listener, state)
+
+
 @contextmanager
 def running(
     folder: Path, *arguments: str, data: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     port = free_port()
+    settle_sandbox_port((data or folder / ".relay") / "sandbox")
     said = (folder / "said.txt").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "relay.cli", "up", "--port", str(port), *arguments],
