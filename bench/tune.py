@@ -128,20 +128,25 @@ def items_between(calls: list[dict[str, Any]], from_s: float, until_s: float) ->
     return total
 
 
+def sandbox_of(world: World, port: int, log: Path) -> Server:
+    """Start a sandbox with this world's limits."""
+    command = [
+        *(sys.executable, "-m", "relay.cli", "sandbox", "--port", str(port), "--no-quotas"),
+        *("--type", "Slack thread", "--fault", f"operation=upsert,{world.fault()}"),
+    ]
+    return Server(command, port, log, ready="/_sandbox/stats")
+
+
 def one_run(folder: Path, name: str, world: World, seconds: float) -> dict[str, Any]:
     config = write_config(folder, calls_per_minute=world.calls_per_minute)
     config.write_text(
         config.read_text().replace("planhat: {", f"planhat: {{batch: {{max_items: {world.max_items}}}, ")
     )
     port = free_port()
-    command = [
-        *(sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port), "--no-quotas"),
-        *("--type", "Slack thread", "--fault", f"operation=upsert,{world.fault()}"),
-    ]
     url = f"http://127.0.0.1:{port}/_sandbox/calls?operation=upsert"
     with (
         redis_server(folder, appendfsync="everysec") as store,
-        Server(command, port, folder / "sandbox.log", ready="/_sandbox/stats") as sandbox,
+        sandbox_of(world, port, folder / "sandbox.log") as sandbox,
     ):
         client = redis.Redis.from_url(store.url)
         feeder = Feeder(Outbox(client), Bell(client))

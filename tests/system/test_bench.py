@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bench import native
+from bench import native, tune
 from bench.figures import Cell
 from bench.load import measure, post
 from bench.picture import draw
 from bench.report import markdown
-from bench.servers import Sink
+from bench.servers import Sink, free_port
 
 pytestmark = pytest.mark.process
 
@@ -137,6 +137,16 @@ def test_the_sink_counts_items_and_names_them(kind: str, tmp_path: Path) -> None
         arrivals = sink.arrivals()
         assert [name for name, _ in arrivals[-3:]] == ["slack-0", "slack-1", "slack-2"]
         assert arrivals[-1][1] - arrivals[0][1] >= 20_000_000
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", tune.WORLDS)
+def test_a_world_of_self_tuning_is_one_that_the_sandbox_takes(name: str, tmp_path: Path) -> None:
+    """Its command line had lost `--fault`, and the part could not begin."""
+    port = free_port()
+    with tune.sandbox_of(tune.WORLDS[name], port, tmp_path / "log") as sandbox:
+        [fault] = json.loads(sandbox.get("/_sandbox/faults"))["faults"]
+    assert fault["operation"] == "upsert" and fault["latency_ms"] == tune.WORLDS[name].latency_ms
 
 
 def test_results_become_tables(tmp_path: Path) -> None:
