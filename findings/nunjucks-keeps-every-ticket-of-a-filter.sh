@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Nunjucks: a template that Jinja2 fills with one ticket lists all of them
 #
-# Most would expect: Nunjucks is "essentially a port of jinja2" (its own page), so that a
+# Most would expect: Nunjucks took its language from Jinja2, so that a
 #   template with the constructs both have gives one text; what one lacks is an error.
 # Instead: `selectattr("state", "equalto", "open")` is taken, but the test is thrown away:
 #   each ticket with a state is selected. `sum(attribute="n")` is NaN. An empty list is
 #   true in `{% if %}`, `-7 % 3` is -1, a `set` in a loop is seen after it, `items[-1]` is
 #   nothing, and truncate(12) counts not its three dots. None of it is an error.
 # Seen with: nunjucks 3.2.4 (npm), Jinja2 3.1.6, minijinja 3.1.0 (Python; it agrees with
-#   Jinja2 in all but truncate, whose length it wants by name), 2026-11-29. Source: src/filters.js,
-#   selectattr, which has one argument (its manual lists it so) and ignores the others; sum.
+#   Jinja2, and was not asked to truncate), 2026-11-29. Source: src/filters.js, selectattr,
+#   which has one argument beside the list and ignores the others; sum.
 # Why it matters here: texts to customers are templates. One that was tried in the browser
 #   names closed tickets too, or says "your open tickets:" to those who have none.
 set -euo pipefail
