@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from relay.telemetry import log
@@ -51,5 +52,7 @@ class LatestEnd:
         last.start()
         last.join(self._last_s)
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            # Nobody may read them any more (a closed pipe); that must not keep the process.
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(self._code)

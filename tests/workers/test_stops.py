@@ -176,6 +176,35 @@ def test_every_role_ends_where_redis_never_answered(tmp_path: Path) -> None:
             assert not any("signs.left_behind" in made.said(role) for role in ROLES)
 
 
+def test_the_last_bound_holds_where_nobody_reads_what_is_written() -> None:
+    """Its reader has gone, with words still to be written: to write them fails, and the process ends all the same."""
+    words = (
+        "import signal, sys, time; from relay.latest_end import LatestEnd\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None); LatestEnd(0.1, code=7)\n"
+        "print('ready', flush=True); sys.stdin.read(1); print('more'); print('done', file=sys.stderr, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        process.stdout.close()
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        assert process.stderr.readline() == b"done\n"
+        process.terminate()
+        assert process.wait(ENDS_S) == 7
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_up_ends_within_seconds_where_its_server_hangs(short_tmp: Path) -> None:
     with relay_up(short_tmp) as (process, told):
         os.kill(told["pids"]["redis"], signal.SIGSTOP)
