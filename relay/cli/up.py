@@ -21,7 +21,7 @@ from relay.environment import Environment
 from relay.errors import UserError
 from relay.outbox.embedded import STOP_TIMEOUT_S, EmbeddedServer
 from relay.planhat.address import base_url
-from relay.planhat.sandbox.server import kept_port
+from relay.planhat.sandbox.server import bind_kept
 from relay.settings import Settings
 
 #: The first choice; afterwards the one that the data folder had before.
@@ -134,11 +134,12 @@ class Installation:
 
     def _prepare_sandbox(self) -> None:
         state = self.folder / "sandbox"
-        port = free_port("127.0.0.1", kept_port("127.0.0.1", SANDBOX_PORT, state))
-        self.sandbox = self.planhat = f"http://127.0.0.1:{port}"
+        listener = bind_kept("127.0.0.1", SANDBOX_PORT, state)
+        self.sandbox = self.planhat = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.tenant = SandboxTenant(self.folder, self.config, self._load)
-        command = [sys.executable, "-m", "relay.planhat.sandbox", "--port", str(port), "--state", str(state)]
-        self.parts.append(UpPart("sandbox", [*command, "--seed", str(self.tenant.file)]))
+        command = [sys.executable, "-m", "relay.planhat.sandbox", "--fd", str(listener.fileno())]
+        command += ["--state", str(state), "--seed", str(self.tenant.file)]
+        self.parts.append(UpPart("sandbox", command, listener))
 
     def _load(self) -> Config:
         """The config as it stands in the file. Raises UserError."""

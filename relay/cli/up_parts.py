@@ -29,10 +29,12 @@ HUNG_S, HUNG_SERVER_S = 4.0, 1.0
 
 @dataclass
 class UpPart:
-    """One child process. It ends with its parent even when that is killed (Linux)."""
+    """One child process. It ends with its parent even when that is killed (Linux). `listener`: a socket that it is handed at each start:
+    nobody else can take the port meanwhile, and who asks while it is started again waits."""
 
     name: str
     command: list[str]
+    listener: socket.socket | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -46,6 +48,7 @@ class UpPart:
             stdin=subprocess.DEVNULL,
             # Ctrl-C must reach the parent alone: it stops the parts in order.
             start_new_session=True,
+            pass_fds=(self.listener.fileno(),) if self.listener else (),
             preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
 

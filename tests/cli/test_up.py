@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from relay.planhat.sandbox.server import bind, keep_port
 from tests import processes
 from tests.disks import fill, small_disk
 from tests.environ import WEAK
@@ -49,20 +49,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def settle_sandbox_port(state: Path) -> None:
-    """As if the folder's sandbox had had a port of its own before: two that begin in the same moment both find the usual one free."""
-    if not state.exists():
-        state.mkdir(parents=True, mode=0o700)
-        with bind("127.0.0.1", 0) as listener:
-            keep_port(listener, state)
-
-
 @contextmanager
 def running(
     folder: Path, *arguments: str, data: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     port = free_port()
-    settle_sandbox_port((data or folder / ".relay") / "sandbox")
     said = (folder / "said.txt").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "relay.cli", "up", "--port", str(port), *arguments],
@@ -137,6 +128,22 @@ def test_from_a_signed_webhook_to_a_conversation_and_its_story(short_tmp: Path) 
         assert up["sandbox"] == port, "a bookmark of its page holds"
         assert delivered(short_tmp) == 1
         assert relay(short_tmp, "trace", event_id).returncode == 0
+
+
+def test_two_that_begin_in_the_same_moment_have_a_sandbox_each(short_tmp: Path) -> None:
+    folders = [short_tmp / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(2) as both, ExitStack() as stack:
+        started = list(both.map(running, folders))
+        ups = [up for _, up in both.map(stack.enter_context, started)]
+        assert ups[0]["sandbox"] != ups[1]["sandbox"]
+        for folder, up in zip(folders, ups, strict=True):
+            relay(folder, "send", "--source", "slack")
+            deadline = time.monotonic() + 30
+            while len(httpx.get(f"{up['sandbox']}/_sandbox/conversations", trust_env=False).json()) != 1:
+                assert time.monotonic() < deadline, "not in its own sandbox"
+                time.sleep(0.05)
 
 
 def test_mistakes_get_a_sentence_and_exit_code_2(short_tmp: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import httpx
 import pytest
 
 from relay.cli.sandbox import sandbox as sandbox_command
+from relay.errors import SettingsInvalid
 from relay.planhat.sandbox import NO_QUOTAS, Sandbox, create_sandbox
 from relay.planhat.sandbox.hosts import Hosts
+from relay.planhat.sandbox.options import Options
 from relay.planhat.sandbox.seed import SeedInvalid, read_seed, read_seed_file
-from relay.planhat.sandbox.server import bind, keep_port, kept_port, running
+from relay.planhat.sandbox.server import bind, bind_kept, keep_port, running
 
 SEED: dict[str, Any] = {
     "types": ["Training"],
@@ -191,15 +194,31 @@ def test_a_state_folder_of_an_older_version_is_read(tmp_path: Path) -> None:
 
 
 def test_the_port_is_kept_with_the_state_unless_somebody_has_taken_it(tmp_path: Path) -> None:
+    def port_of(preferred: int, state: Path | None) -> int:
+        with bind_kept("127.0.0.1", preferred, state) as listener:
+            return int(listener.getsockname()[1])
+
     with bind("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         keep_port(first, tmp_path)
-        assert kept_port("127.0.0.1", 0, tmp_path) == 0
-    assert kept_port("127.0.0.1", 0, tmp_path) == port
-    assert kept_port("127.0.0.1", 0, None) == 0
+        # Another's, and nobody's: not the one that is taken, whether it is kept or preferred.
+        assert port_of(0, tmp_path) not in (0, port)
+        assert port_of(port, None) not in (0, port)
+    assert port_of(0, tmp_path) == port
     for damaged in ("x", "99999999", ""):
         (tmp_path / "port").write_text(damaged)
-        assert kept_port("127.0.0.1", port, tmp_path) == port
+        assert port_of(port, tmp_path) == port
+
+
+def test_a_listener_that_is_handed_down_is_the_one_it_serves_on(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as listener:
+        options = Options(fd=os.dup(listener.fileno()), state=str(tmp_path))
+        _, own = options.open()
+        with own:
+            assert own.getsockname() == listener.getsockname()
+            assert (tmp_path / "port").read_text() == str(listener.getsockname()[1])
+    with pytest.raises(SettingsInvalid, match="--fd 999 is no listening socket"):
+        Options(fd=999).open()
 
 
 # ---- as a process

@@ -16,6 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m relay.planhat.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument(
+        "--fd", type=int, help="a listening socket that was handed down, instead of host and port"
+    )
     parser.add_argument("--state", help="a folder to keep everything in, the port as well")
     parser.add_argument("--seed", help="a YAML file of companies, people, custom_fields and types")
     parser.add_argument(
@@ -27,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox, listener = Options(
             host=given.host,
             port=given.port,
+            fd=given.fd,
             state=given.state,
             seed=given.seed,
             types=given.types,
@@ -35,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"Planhat sandbox on http://{given.host}:{listener.getsockname()[1]}", flush=True)
+    host, port = listener.getsockname()[:2]
+    print(f"Planhat sandbox on http://{host}:{port}", flush=True)
     run(sandbox, listener)
     return 0
 

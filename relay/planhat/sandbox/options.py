@@ -9,12 +9,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from relay.errors import UserError
+from relay.errors import SettingsInvalid, UserError
 from relay.planhat.sandbox import NO_QUOTAS, Fault, Quotas, Sandbox, create_sandbox
 from relay.planhat.sandbox.behaviour import DEFAULT_BEHAVIOUR, Behaviour
 from relay.planhat.sandbox.errors import STYLES
 from relay.planhat.sandbox.seed import Seed, read_seed_file
-from relay.planhat.sandbox.server import bind, keep_port, kept_port
+from relay.planhat.sandbox.server import bind, bind_kept, keep_port
 
 DEFAULT_PORT = 8081
 
@@ -22,10 +22,11 @@ DEFAULT_PORT = 8081
 @dataclass(frozen=True, slots=True)
 class Options:
     """`seed`: a file of companies, people, custom fields and types. `port` 0: the one that the state folder had
-    before, or any. `types`: in place of the seed's. `hosts`: names it answers to beside loopback ones."""
+    before, or any; `fd`: a socket that listens already, in the place of host and port. `types`: in place of the seed's. `hosts`: names it answers to beside loopback ones."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    fd: int | None = None
     state: str | None = None
     seed: str | None = None
     types: Sequence[str] = ()
@@ -53,10 +54,17 @@ class Options:
             hosts=(*self.hosts, *self._own_host()),
             behaviour=self.behaviour,
         )
-        port = self.port or kept_port(self.host, 0, self.state)
-        listener = bind(self.host, port)
+        listener = self._listener()
         keep_port(listener, self.state)
         return sandbox, listener
+
+    def _listener(self) -> socket.socket:
+        if self.fd is not None:
+            try:
+                return socket.socket(fileno=self.fd)
+            except OSError as error:
+                raise SettingsInvalid(f"--fd {self.fd} is no listening socket: {error}") from error
+        return bind(self.host, self.port) if self.port else bind_kept(self.host, 0, self.state)
 
     def _own_host(self) -> tuple[str, ...]:
         everywhere = ("", "0.0.0.0", "::")  # noqa: S104

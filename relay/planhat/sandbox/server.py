@@ -27,16 +27,14 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsInvalid(f"the sandbox cannot listen on {host}:{port}: {error}") from error
 
 
-def kept_port(host: str, preferred: int, state: str | os.PathLike[str] | None) -> int:
-    """Choose a port that stays the same: the one that this state folder had before, else the preferred one, else any.
-
-    A port that somebody else has taken meanwhile is passed over.
-    """
+def bind_kept(host: str, preferred: int, state: str | os.PathLike[str] | None) -> socket.socket:
+    """Return a listening socket on a port that stays the same: the one that this state folder had before, else the preferred
+    one (0: none), else any. A port that somebody else has taken meanwhile is passed over. Raises SettingsInvalid."""
     for port in (_port_of(state), preferred):
         if port:
-            with contextlib.suppress(SettingsInvalid), bind(host, port):
-                return port
-    return 0
+            with contextlib.suppress(SettingsInvalid):
+                return bind(host, port)
+    return bind(host, 0)
 
 
 def keep_port(listener: socket.socket, state: str | os.PathLike[str] | None) -> None:
