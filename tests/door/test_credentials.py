@@ -153,6 +153,8 @@ def test_what_stands_in_a_body_beside_the_proof_is_cut_too(tmp_path: Path) -> No
     clean = house.sources["own"].clean
     slack = clean(Inbound(b'{"token" : "old\\"word","event":{"text":"say \\"token\\": \\"x\\""}}', {}))
     assert slack.body == b'{"token" : "[cut]","event":{"text":"say \\"token\\": \\"x\\""}}'
+    long = clean(Inbound(b'{"token":"%b","event":{}}' % (rb"\"" * 900 + b"x" * 5000), {}))
+    assert long.body == b'{"token":"[cut]","event":{}}'
     places = all_places(Credentials(elements=("SessionId",)))
     xml = without_credentials(
         Inbound(b'<a><n:SessionId x="1">00D!abc</n:SessionId><SessionIds>s</SessionIds></a>', {}), places

@@ -160,7 +160,9 @@ def strike(value: Any, path: list[str], instead: str | Callable[[Any], Any] | No
 def _quick(name: str) -> tuple[bytes, re.Pattern[bytes]]:
     """The first `"name": "..."` of JSON: the key, and a pattern for what follows it. A quote within a text is escaped, so what
     fits is a key and its value."""
-    return f'"{name}"'.encode(), re.compile(rb'\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){0,1000})"', re.DOTALL)
+    return f'"{name}"'.encode(), re.compile(
+        rb'\s{0,9}:\s{0,9}"((?:[^"\\]{1,1000}+|\\.){0,1000}+)"', re.DOTALL
+    )
 
 
 @lru_cache(maxsize=64)
