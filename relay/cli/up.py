@@ -59,13 +59,16 @@ def up(place: Place, host: str | None, port: int | None, planhat: str | None) ->
     settings = Settings.read(environ)
     here = host or settings.host
     at = free_port(here, settings.port if port is None else port)
-    server = EmbeddedServer(folder / "redis", tell=lambda sentence: click.echo(sentence, err=True)).start()
+    # Before anything runs: the server may load its file for minutes.
     stopping = Stop()
+    server = EmbeddedServer(folder / "redis", tell=lambda sentence: click.echo(sentence, err=True))
+    server.start(lambda: stopping.asked)
     relay = Installation(folder, config, server, host=here, port=at)
     try:
-        relay.prepare(environ, planhat or given.value("PLANHAT_URL", ""))
-        relay.start()
-        wait_ready(relay.url, relay.parts, stopping)
+        if not stopping.asked:
+            relay.prepare(environ, planhat or given.value("PLANHAT_URL", ""))
+            relay.start()
+            wait_ready(relay.url, relay.parts, stopping)
         if not stopping.asked:
             relay.write_down()
             relay.announce()
@@ -161,7 +164,7 @@ class Installation:
             part.start()
 
     def stop(self) -> None:
-        """Stop new events first, then what carries them, then where they are kept; all at once where that one hangs."""
+        """Stop new events first, then what carries them, then where they are kept; all at once where that one hangs or loads."""
         hangs = not self.server.answers()
         if hangs:
             for part in self.parts:

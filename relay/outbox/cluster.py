@@ -19,6 +19,7 @@ from redis.asyncio.connection import SSLConnection as AsyncSslConnection
 from redis.connection import Connection, SSLConnection
 from redis.exceptions import ResponseError
 
+from relay.outbox.in_time import in_time
 from relay.outbox.reasons import NOT_THE_MASTER, Away, unavailable_reason
 from relay.outbox.slot_master import Node, SlotMaster
 
@@ -112,7 +113,7 @@ class SlotPool(redis.ConnectionPool):
         self.plain = plain
         self._make = make
         self._siblings: dict[str, redis.Redis] = {}
-        super().__init__(_SlotSslConnection if tls else _SlotConnection, slot=slot, **options)
+        super().__init__(in_time(_SlotSslConnection if tls else _SlotConnection), slot=slot, **options)
 
     def sibling(self, tag: str) -> redis.Redis:
         """Return the client for `{tag}`, made once."""
@@ -128,7 +129,7 @@ def slot_client(pool: SlotPool) -> redis.Redis:
 
 def slot_client_async(slot: SlotMaster, *, tls: bool, **options: Any) -> redis.asyncio.Redis:
     """Return a client of the slot for an event loop."""
-    connection = _AsyncSlotSslConnection if tls else _AsyncSlotConnection
+    connection = in_time(_AsyncSlotSslConnection if tls else _AsyncSlotConnection)
     return redis.asyncio.Redis.from_pool(
         redis.asyncio.ConnectionPool(connection_class=connection, slot=slot, **options)
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import hiredis
 import redis
@@ -22,6 +22,7 @@ from redis.retry import Retry
 from relay.errors import SettingsInvalid
 from relay.lane_name import MAIN
 from relay.outbox.cluster import SlotPool, slot_client, slot_client_async
+from relay.outbox.in_time import in_time
 from relay.outbox.redis_url import RedisUrl, parse_redis_url
 from relay.outbox.slot_master import SlotMaster
 from relay.outbox.tls import check_files
@@ -38,6 +39,7 @@ _KEEPALIVE: Final = {
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
+_Client = TypeVar("_Client")
 _BOOLEANS: Final = frozenset({"ssl_check_hostname"})
 _NUMBERS: Final = frozenset({"protocol", "ssl_min_version"})
 
@@ -110,7 +112,7 @@ def _connect(address: RedisUrl, timeout_s: float, retry: Retry, tag: str) -> red
             SlotPool(
                 slot,
                 lambda other: _connect(address, timeout_s, retry, other),
-                lambda node: redis.Redis(host=node[0], port=node[1], ssl=address.tls, **options),
+                lambda node: _in_time(redis.Redis(host=node[0], port=node[1], ssl=address.tls, **options)),
                 tls=address.tls,
                 **options,
             )
@@ -122,12 +124,21 @@ def _connect(address: RedisUrl, timeout_s: float, retry: Retry, tag: str) -> red
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
             list(address.hosts), sentinel_kwargs=_sentinel_options(address, timeout_s) | once
         )
+        for one in sentinel.sentinels:
+            _in_time(one)
         client: redis.Redis = sentinel.master_for(address.service, **options)  # type: ignore[no-untyped-call]
-        return client
+        return _in_time(client)
     if address.scheme == "unix":
         return redis.Redis(unix_socket_path=address.path, **options)
     host, port = address.hosts[0]
-    return redis.Redis(host=host, port=port, ssl=address.tls, **options)
+    return _in_time(redis.Redis(host=host, port=port, ssl=address.tls, **options))
+
+
+def _in_time(client: _Client) -> _Client:
+    """The same client, of either kind, whose connections bound the look-up of a host's name as they bound the rest."""
+    pool: Any = client.connection_pool  # type: ignore[attr-defined]
+    pool.connection_class = in_time(pool.connection_class)
+    return client
 
 
 def connect_async(
@@ -202,12 +213,14 @@ def _connect_async(address: RedisUrl, timeout_s: float, tag: str) -> redis.async
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
             list(address.hosts), sentinel_kwargs=_sentinel_options(address, timeout_s) | once
         )
+        for one in sentinel.sentinels:
+            _in_time(one)
         client: redis.asyncio.Redis = sentinel.master_for(address.service, **options)
-        return client
+        return _in_time(client)
     if address.scheme == "unix":
         return redis.asyncio.Redis(unix_socket_path=address.path, **options)
     host, port = address.hosts[0]
-    return redis.asyncio.Redis(host=host, port=port, ssl=address.tls, **options)
+    return _in_time(redis.asyncio.Redis(host=host, port=port, ssl=address.tls, **options))
 
 
 def _options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
@@ -240,7 +253,9 @@ def _slot_master(address: RedisUrl, timeout_s: float, tag: str, retry: Any) -> S
 
 def _sentinel_options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
     # One that hangs must leave time for the next, and for the call itself.
-    options: dict[str, Any] = {"socket_timeout": min(1.0, timeout_s / (len(address.hosts) + 1))}
+    one_s = min(1.0, timeout_s / (len(address.hosts) + 1))
+    # redis-py's own time to connect is longer than a whole call may take.
+    options: dict[str, Any] = {"socket_timeout": one_s, "socket_connect_timeout": one_s}
     for name, text in address.options:
         if name.startswith("sentinel_"):
             options[name.removeprefix("sentinel_")] = text

@@ -93,7 +93,7 @@ class EmbeddedServer:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    def start(self) -> EmbeddedServer:
+    def start(self, stopping: Callable[[], bool] = lambda: False) -> EmbeddedServer:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.folder / "redis.lock", "w")  # noqa: SIM115
@@ -109,7 +109,7 @@ class EmbeddedServer:
             raise UserError(
                 f"{self.folder}: in use by another `relay up`; stop it, or choose another --data"
             ) from error
-        self.spawn()
+        self.spawn(stopping)
         return self
 
     def spawn(self, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -205,10 +205,11 @@ class EmbeddedServer:
         )
 
     def answers(self) -> bool:
-        """Tell whether it answers a question at once."""
+        """Tell whether it answers a question at once, and takes what is handed to it: not while it loads."""
         with self._client() as client:
             try:
-                client.time()
+                # Not TIME: that one answers while it loads, too.
+                client.dbsize()
             except ResponseError:
                 return True
             except (RedisError, OSError):

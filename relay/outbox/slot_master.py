@@ -21,6 +21,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from relay.outbox.in_time import in_time
 from relay.outbox.reasons import Away, SlowToTell, unavailable_reason
 from relay.outbox.tls import tls_reason
 
@@ -103,7 +104,8 @@ class SlotMaster:
         """Return the master's place. Raises Away where no node tells, SlowToTell where the time was spent before one did."""
         asking = _Asking(self)
         for node, one_s in asking:
-            connection: Any = (SSLConnection if self._tls else Connection)(**self._reach(node, one_s))
+            kind = in_time(SSLConnection if self._tls else Connection)
+            connection: Any = kind(**self._reach(node, one_s))
             try:
                 connection.connect()
                 connection.send_command(*_QUESTION, check_health=False)
@@ -118,9 +120,8 @@ class SlotMaster:
         """Do as `find` does, in an event loop."""
         asking = _Asking(self)
         for node, one_s in asking:
-            connection: Any = (AsyncSslConnection if self._tls else AsyncConnection)(
-                **self._reach(node, one_s)
-            )
+            kind = in_time(AsyncSslConnection if self._tls else AsyncConnection)
+            connection: Any = kind(**self._reach(node, one_s))
             try:
                 await connection.connect()
                 await connection.send_command(*_QUESTION, check_health=False)

@@ -37,8 +37,9 @@ from relay.planhat.report import (
     blame,
 )
 
-#: Answers to the whole request that speak of the address or the method, never of an item.
-_WRONG_ADDRESS: Final = frozenset({404, 405, 406, 407, 410})
+#: Answers to the whole request that speak of its address, method or head, or of the tenant, never of an item. Source: RFC 9110, section
+#: 15.5; RFC 6585. Not 415: it may be said of a compressed body alone, and smaller ones go uncompressed.
+_OF_THE_REQUEST: Final = frozenset({402, 404, 405, 406, 407, 410, 411, 414, 417, 421, 426, 428, 431})
 _DUPLICATED: Final = re.compile(r"duplicat", re.IGNORECASE)
 #: Calls of one batch that are spent on telling apart whose complaint is whose: a minute's, where all of a flood is refused.
 _SORTING_CALLS: Final = 150
@@ -211,10 +212,9 @@ class Resolution:
                 self._refuse_large(group[0])
                 return _Doubt(complaints=1)
             case Rejected(status, message):
-                if status in _WRONG_ADDRESS:
-                    hold = Hold(
-                        "blocked", f"Planhat answered {status} to the upsert: is RELAY_PLANHAT_URL right?"
-                    )
+                if status in _OF_THE_REQUEST:
+                    asked = "is the tenant paid for?" if status == 402 else "is RELAY_PLANHAT_URL right?"
+                    hold = Hold("blocked", f"Planhat answered {status} to the upsert: {asked}")
                 elif len(group) > 1:
                     return _Doubt(group, None, False, None)
                 else:

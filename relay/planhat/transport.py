@@ -18,6 +18,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
+from relay.host_names import resolve_host
+
 _PIECE_BYTES: Final = 256 * 1024
 
 
@@ -88,10 +90,25 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._inner.connect_tcp(
-            host, port, self._deadline.cut(timeout), local_address, socket_options
-        )
-        return _DeadlineStream(stream, self._deadline)
+        failed: Exception = httpcore.ConnectError("the name has no address")
+        for address in self._addresses(host, timeout):
+            try:
+                stream = self._inner.connect_tcp(
+                    address, port, self._deadline.cut(timeout), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+            else:
+                return _DeadlineStream(stream, self._deadline)
+        raise failed
+
+    def _addresses(self, host: str, timeout: float | None) -> tuple[str, ...]:
+        try:
+            return resolve_host(host, self._deadline.cut(timeout))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

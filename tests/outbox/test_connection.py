@@ -47,7 +47,8 @@ def test_no_sentinel_is_asked_twice() -> None:
         manager: Any = client.connection_pool
         for sentinel in manager.sentinel_manager.sentinels:
             assert repeats(sentinel, ConnectionError) == repeats(sentinel, TimeoutError) == 0
-            assert sentinel.connection_pool.connection_kwargs["socket_timeout"] == 0.5
+            waits = sentinel.connection_pool.connection_kwargs
+            assert (waits["socket_timeout"], waits["socket_connect_timeout"]) == (0.5, 0.5)
 
 
 def test_nobody_pings() -> None:

@@ -198,7 +198,9 @@ def test_finding_bad_ones_among_5000_stays_within_the_bound(style: str, p: int, 
     assert max(count for name, count in tenant.sent.items() if name not in tenant.bad) <= 15
 
 
-WHOLE = [
+#: What a proxy or a server says of a request whatever it carries.
+OF_THE_REQUEST = (402, 404, 405, 406, 407, 410, 411, 414, 417, 421, 426, 428, 431)
+WHOLE: list[tuple[int, dict[str, str], bytes, str, float | None]] = [
     (429, {"retry-after": "7"}, b"", "rate_limited", 7.0),
     (429, {}, b"slow down", "rate_limited", None),
     (503, {"Retry-After": "3"}, b"<html>", "unavailable", 3.0),
@@ -206,7 +208,8 @@ WHOLE = [
     (401, {}, b"", "blocked", None),
     (403, {}, b"forbidden", "blocked", None),
     (403, {}, b'{"created":0,"permissionErrors":["no","no"]}', "blocked", None),
-    (404, {}, b"", "blocked", None),
+    *((status, {}, b"", "blocked", None) for status in OF_THE_REQUEST),
+    (421, {}, b'{"message":"no such host"}', "blocked", None),
     (200, {}, b"", "unavailable", None),
     (200, {}, b'"ok"', "unavailable", None),
     (200, {}, b"<html></html>", "unavailable", None),

@@ -50,29 +50,43 @@ ENDS_S: Final = 10.0
 
 
 class House:
-    """One process of each role on one Redis. `said(role)` is what it wrote."""
+    """One process of each role on one Redis. `said(role)` is what it wrote. `before`: what each command is started by; `more`: of the config."""
 
-    def __init__(self, folder: Path, redis_url: str, planhat_url: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        planhat_url: str,
+        *,
+        before: tuple[str, ...] = (),
+        more: str = "",
+        port: int = 0,
+    ) -> None:
         self._folder = folder
-        (folder / "relay.yaml").write_text(CONFIG)
+        self._before = before
+        (folder / "relay.yaml").write_text(CONFIG + more)
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RELAY_")},
             **WEAK,
             "RELAY_REDIS_URL": redis_url,
             "RELAY_PLANHAT_URL": planhat_url,
+            "RELAY_PLANHAT_PLAIN_HTTP": "true",
             "RELAY_PLANHAT_TOKEN": "token",
             "RELAY_CONFIG": str(folder / "relay.yaml"),
-            "RELAY_PORT": "0",
+            "RELAY_PORT": str(port),
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_all(self) -> None:
         for role, command in ROLES.items():
             self.start(role, command)
 
     def start(self, role: str, command: tuple[str, ...]) -> None:
         with (self._folder / role).open("wb") as out:
             self.processes[role] = subprocess.Popen(
-                [sys.executable, "-m", *command], env=self._environ, cwd=ROOT, stdout=out, stderr=out
-            )
+                [*self._before, sys.executable, "-m", *command],
+                env=self._environ, cwd=ROOT, stdout=out, stderr=out,
+            )  # fmt: skip
 
     def said(self, role: str) -> str:
         return (self._folder / role).read_text()
@@ -102,9 +116,10 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, redis_url: str, planhat_url: str) -> Iterator[House]:
-    made = House(folder, redis_url, planhat_url)
+def house(folder: Path, redis_url: str, planhat_url: str, *, before: tuple[str, ...] = ()) -> Iterator[House]:
+    made = House(folder, redis_url, planhat_url, before=before)
     try:
+        made.start_all()
         yield made
     finally:
         made.kill()

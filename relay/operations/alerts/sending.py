@@ -19,6 +19,7 @@ import orjson
 
 from relay.config import AlertChannel, MailServer
 from relay.errors import RelayError
+from relay.host_names import resolve_host
 from relay.outbox.alerts import AlertMessage
 from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
 from relay.sources.proof.standard import sign_standard_webhooks
@@ -149,7 +150,7 @@ class AlertSender:
         # What smtplib compares the certificate's name with.
         smtp._host = server.host  # type: ignore[attr-defined]
         try:
-            smtp.connect(server.host, server.port)
+            _connect(smtp, server, self.timeout_s)
             if server.security == "starttls":
                 smtp.starttls(context=context)
             login = server.login()
@@ -166,6 +167,20 @@ class AlertSender:
 
 class AlertPartlySent(AlertNotSent):
     """Some have it and some do not: not to be tried again."""
+
+
+def _connect(smtp: smtplib.SMTP, server: MailServer, timeout_s: float) -> None:
+    """Connect to the first of its addresses that takes it. Raises OSError, SMTPException."""
+    failed: Exception = OSError("the name has no address")
+    # smtplib's time-out does not hold for the name, and the watchdog has nothing to hang up yet.
+    for address in resolve_host(server.host, timeout_s):
+        try:
+            smtp.connect(address, server.port)
+        except OSError as error:
+            failed = error
+        else:
+            return
+    raise failed
 
 
 def _hang_up(smtp: smtplib.SMTP) -> None:

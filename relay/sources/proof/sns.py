@@ -26,7 +26,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from relay.errors import NotAuthentic, PayloadInvalid, VerificationUnavailable
 from relay.sources.proof.partitions import DOMAINS, DUAL_STACK_DOMAINS
 
+#: For the whole of a fetch.
 FETCH_TIMEOUT_S = 5.0
+#: Fetches under way in a process: half of the threads that proofs have. Who names certificates that are not known here yet, and
+#: may be anybody, must not hold those that are.
+FETCHES_AT_ONCE = 2
+_FETCHING = threading.BoundedSemaphore(FETCHES_AT_ONCE)
 MAX_FETCH_BYTES = 64 * 1024
 #: After a failed fetch the same URL is left alone so long, lest a flood of forgeries becomes a flood of fetches.
 FETCH_AGAIN_S = 10.0
@@ -59,8 +64,16 @@ def fetch_from_amazon(url: str) -> bytes:
     # Imported here: who has no SES is spared an HTTP client's 14 MB.
     import httpx
 
+    from relay.planhat.transport import Deadline, DeadlinePassed, DeadlineTransport, proxy_for
+
+    deadline = Deadline()
+    transport = DeadlineTransport(deadline, proxy=proxy_for(url), connections=1)
+    deadline.start(FETCH_TIMEOUT_S)
     try:
-        with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_S, follow_redirects=False) as response:
+        with (
+            httpx.Client(transport=transport, follow_redirects=False) as client,
+            client.stream("GET", url, timeout=FETCH_TIMEOUT_S) as response,
+        ):
             if response.status_code != 200:
                 raise VerificationUnavailable("Amazon did not answer with 200", 20.0)
             content = b""
@@ -69,7 +82,7 @@ def fetch_from_amazon(url: str) -> bytes:
                 if len(content) > MAX_FETCH_BYTES:
                     raise VerificationUnavailable("Amazon's answer is too large", 20.0)
             return content
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (DeadlinePassed, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise VerificationUnavailable(f"Amazon not reached ({type(error).__name__})", 20.0) from None
 
 
@@ -151,6 +164,8 @@ class Certificates:
                 return known
             if time.monotonic() - self._failed.get(url, float("-inf")) < FETCH_AGAIN_S:
                 raise VerificationUnavailable("Amazon's certificate was not to be had a moment ago", 20.0)
+        if not _FETCHING.acquire(blocking=False):
+            raise VerificationUnavailable("other certificates are being fetched", 5.0)
         try:
             key = _key_of(self.fetch(url))
             if key is None:
@@ -158,6 +173,8 @@ class Certificates:
         except VerificationUnavailable:
             self._remember(self._failed, url, time.monotonic())
             raise
+        finally:
+            _FETCHING.release()
         self._remember(self._fetched, url, key)
         return key
 
