@@ -1,0 +1,116 @@
+"""What help desks tell in events of their own, or again and again: files, ratings, descriptions, templates in XML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from relay.event import Event
+from relay.sources.base import Inbound, Parked, Skipped
+from relay.sources.read.adf import read_adf
+from relay.sources.read.wiki import read_wiki
+from tests.sources.test_every_source import NOW_S, build
+from tests.sources.words import book_of, conversations
+
+JSON = {"content-type": "application/json"}
+
+
+def told(name: str, *bodies: Any, headers: dict[str, str] | None = None, **options: Any) -> list[Any]:
+    adapter = build(name, **options)
+    found: list[Any] = []
+    for body in bodies:
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        found += adapter.parse(Inbound(raw, headers or JSON), now_s=NOW_S)
+    return found
+
+
+def one_conversation(name: str, *bodies: Any, **options: Any) -> dict[str, Any]:
+    events = [one for one in told(name, *bodies, **options) if isinstance(one, Event)]
+    (found,) = conversations(events, book_of(name))
+    return found
+
+
+# ---- Zendesk: a comment's files, a changed description and a rating come alone -----------------------------
+
+
+def zendesk(change: str, event: dict[str, Any], n: int = 1, **detail: Any) -> dict[str, Any]:
+    return {
+        "account_id": 31,
+        "id": f"event-{change}-{n}",
+        "type": f"zen:event-type:ticket.{change}",
+        "time": f"2026-03-04T08:0{n}:00Z",
+        "subject": "zen:ticket:7301",
+        "zendesk_event_version": "2022-11-06",
+        "detail": {
+            "id": "7301",
+            "actor_id": "500",
+            "requester_id": "500",
+            "subject": "Import fails",
+            "description": "It stops at row 12.",
+            "status": "OPEN",
+            "is_public": True,
+            **detail,
+        },
+        "event": event,
+    }
+
+
+PICTURE = {
+    "content_type": "image/png",
+    "content_url": "https://files.example.com/row.png",
+    "filename": "row.png",
+    "id": "900",
+    "is_public": False,
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"comment": {"id": "88001", "attachment": PICTURE}}, {"attachment": PICTURE}],
+    ids=["in", "beside"],
+)
+def test_a_file_of_the_requesters_comment_arrives_and_goes(event: dict[str, Any]) -> None:
+    (found,) = told("zendesk", zendesk("attachment_linked_to_comment", event))
+    assert (found.kind, found.message_id, found.sender.id) == ("ticket.commented", "file-900", "500")
+    assert [(file.name, file.url) for file in found.attachments] == [("row.png", PICTURE["content_url"])]
+    opened, linked = zendesk("created", {}), zendesk("attachment_linked_to_comment", event, 2)
+    assert "row.png" in one_conversation("zendesk", opened, linked)["description"]
+    gone = zendesk("attachment_redacted_from_comment", event, 3)
+    assert "row.png" not in one_conversation("zendesk", opened, linked, gone)["description"]
+
+
+def test_a_file_of_an_agents_comment_may_be_a_notes() -> None:
+    linked = zendesk(
+        "attachment_linked_to_comment", {"comment": {"id": "1", "attachment": PICTURE}}, actor_id="501"
+    )
+    assert told("zendesk", linked) == [Skipped("privacy_unsaid")]
+    (kept,) = told("zendesk", linked, privacy="as_told")
+    assert kept.remarks == ("privacy_unsaid",)
+    linked["event"]["comment"]["is_public"] = True
+    (public,) = told("zendesk", linked)
+    assert (public.remarks, len(public.attachments)) == ((), 1)
+    linked["event"]["comment"]["is_public"] = False
+    assert told("zendesk", linked) == [Skipped("private")]
+
+
+def test_a_changed_description_replaces_the_opening_and_stays_the_requesters() -> None:
+    opened = zendesk("created", {})
+    redacted = zendesk("description_changed", {"current": "It stops.", "previous": "..."}, 2, actor_id="501")
+    found = one_conversation("zendesk", opened, redacted)
+    assert "It stops." in found["description"]
+    assert "row 12" not in found["description"]
+    assert "500" in found["description"]
+    assert "501" not in found["description"]
+    emptied = zendesk("description_changed", {"current": "", "previous": "It stops."}, 3)
+    assert "stops" not in one_conversation("zendesk", opened, redacted, emptied)["description"]
+
+
+def test_a_rating_is_the_requesters_word() -> None:
+    score = {"score": "BAD", "reason": "Too slow", "comment": "Three days without an answer."}
+    (found,) = told("zendesk", zendesk("csat_received", {"satisfaction_score": score}, actor_id="501"))
+    assert (found.kind, found.sender.id) == ("ticket.commented", "500")
+    assert found.text == "Rating: Bad\nReason: Too slow\nThree days without an answer."
+    (other,) = told("zendesk", zendesk("csat_received", {}))
+    assert other.kind == "ticket.updated"
