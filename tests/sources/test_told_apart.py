@@ -114,3 +114,36 @@ def test_a_rating_is_the_requesters_word() -> None:
     assert found.text == "Rating: Bad\nReason: Too slow\nThree days without an answer."
     (other,) = told("zendesk", zendesk("csat_received", {}))
     assert other.kind == "ticket.updated"
+
+
+# ---- Templates in XML --------------------------------------------------------------------------------------
+
+XML = {"content-type": "application/xml"}
+FRESHDESK = b"""<?xml version="1.0" encoding="UTF-8"?>
+<freshdesk_webhook>
+  <ticket_id type="integer">77</ticket_id><ticket_subject>Invoice &amp; more</ticket_subject>
+  <ticket_description>&lt;div&gt;Please send it &lt;b&gt;again&lt;/b&gt;.&lt;/div&gt;</ticket_description>
+  <requester_email>kim@customer.example.com</requester_email><triggered_event>{ticket_action:created}</triggered_event>
+  <attachments><attachment><name>a.pdf</name><url>https://f.example/a.pdf</url></attachment>
+  <attachment><name>b.pdf</name><url>https://f.example/b.pdf</url></attachment></attachments>
+</freshdesk_webhook>"""
+
+
+def test_a_template_in_xml_is_read_as_one_in_json() -> None:
+    (found,) = told("freshdesk", FRESHDESK, headers=XML)
+    assert (found.kind, found.thread, found.subject) == ("ticket.created", "77", "Invoice & more")
+    assert (found.text, found.sender.email) == ("Please send it again.", "kim@customer.example.com")
+    assert [file.name for file in found.attachments] == ["a.pdf", "b.pdf"]
+    body = b"<ticket><id>7</id><latest_public_comment><![CDATA[<p>Any news?</p>]]></latest_public_comment></ticket>"
+    for name in ("zendesk", "freshdesk"):
+        (found,) = told(name, body, headers=XML)
+        assert (found.kind, found.thread, found.text) == ("ticket.commented", "7", "Any news?")
+
+
+@pytest.mark.parametrize("said", ["Tom & Ann", "Hi <b>all</b>", "<p>Hi</p>", "a < b"])
+def test_xml_that_a_placeholder_broke_is_kept(said: str) -> None:
+    body = f"<ticket><id>7</id><latest_public_comment>{said}</latest_public_comment></ticket>".encode()
+    for name in ("zendesk", "freshdesk"):
+        (found,) = told(name, body, headers=XML)
+        assert isinstance(found, Parked)
+        assert "choose JSON" in found.cause
