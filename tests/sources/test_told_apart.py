@@ -147,3 +147,91 @@ def test_xml_that_a_placeholder_broke_is_kept(said: str) -> None:
         (found,) = told(name, body, headers=XML)
         assert isinstance(found, Parked)
         assert "choose JSON" in found.cause
+
+
+# ---- Jira --------------------------------------------------------------------------------------------------
+
+
+def test_a_document_shows_days_people_and_pictures() -> None:
+    line = [
+        {"type": "text", "text": "By "},
+        {"type": "date", "attrs": {"timestamp": "1772582400000"}},
+        {"type": "text", "text": " for "},
+        {"type": "mention", "attrs": {"id": "5f"}},
+        {"type": "mediaInline", "attrs": {"type": "file", "id": "1", "alt": "plan.pdf"}},
+    ]
+    assert (
+        read_adf({"type": "doc", "content": [{"type": "paragraph", "content": line}]})[0]
+        == "By 2026-03-04 for @5fplan.pdf"
+    )
+    item = {
+        "type": "listItem",
+        "content": [{"type": "paragraph", "content": [{"type": "text", "text": "one"}]}],
+    }
+    cells = [{"type": "tableCell", "content": [{"type": "orderedList", "content": [item, item]}]}]
+    rows = {"type": "table", "content": [{"type": "tableRow", "content": cells}]}
+    assert read_adf({"type": "doc", "content": [rows]})[0] == "1. one 2. one"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "html"),
+    [
+        ("re{*}start{*}ed", "restarted", "<p>re<strong>start</strong>ed</p>"),
+        ("{_}a{_}{*}b{*}", "ab", "<p><em>a</em><strong>b</strong></p>"),
+        ("{*}{_}both{_}{*} ways", "both ways", "<p><em>both</em> ways</p>"),
+        ("{-}old{-}{+}new{+}", "oldnew", "<p><s>old</s>new</p>"),
+        (
+            "*[the log|https://x.example/1]*",
+            "the log (https://x.example/1)",
+            '<p><a href="https://x.example/1"><strong>the log</strong></a></p>',
+        ),
+        ("*_both_*", "both", "<p><em>both</em></p>"),
+    ],
+)
+def test_marks_of_jiras_editor_are_no_text(raw: str, text: str, html: str) -> None:
+    assert read_wiki(raw) == (text, html)
+
+
+def jira(what: str, **more: Any) -> dict[str, Any]:
+    fields = {
+        "summary": "Import fails",
+        "description": "It stops.",
+        "reporter": {"accountId": "kim", "displayName": "Kim Example"},
+        "attachment": [{"filename": "row.png", "content": "https://f.example/row.png"}],
+    }
+    agent = {"accountId": "sam", "displayName": "Sam Support"}
+    return {
+        "timestamp": 1_772_611_900_000,
+        "webhookEvent": what,
+        "user": agent,
+        "issue": {"id": "1", "key": "SUP-1", "fields": fields},
+        **more,
+    }
+
+
+def test_whoever_edits_the_words_stay_their_authors_and_keep_their_files() -> None:
+    kim, sam = ({"accountId": one.lower(), "displayName": f"{one} Example"} for one in ("Kim", "Sam"))
+    comment = {"id": "2", "author": kim, "updateAuthor": sam, "body": "Again.", "jsdPublic": True}
+    (edited,) = told("jira", jira("comment_updated", comment=comment))
+    assert (edited.kind, edited.sender.id) == ("message.updated", "kim")
+    changes = {"items": [{"field": "description", "fromString": "It fails.", "toString": "It stops."}]}
+    opened = jira("jira:issue_created", timestamp=1_772_611_800_000)
+    again = jira("jira:issue_updated", changelog=changes)
+    found = one_conversation("jira", opened, again)["description"]
+    assert (found.count("row.png"), "Sam" in found) == (
+        one_conversation("jira", opened)["description"].count("row.png"),
+        False,
+    )
+
+
+def test_a_description_that_is_emptied_is_gone_and_may_come_back() -> None:
+    opened = jira("jira:issue_created", timestamp=1_772_611_800_000)
+    emptied = jira("jira:issue_updated", changelog={"items": [{"field": "description", "toString": None}]})
+    emptied["issue"]["fields"] = {**emptied["issue"]["fields"], "description": None}
+    assert "It stops." not in one_conversation("jira", opened, emptied)["description"]
+    back = jira(
+        "jira:issue_updated",
+        timestamp=1_772_611_990_000,
+        changelog={"items": [{"field": "description", "toString": "It stops."}]},
+    )
+    assert "It stops." in one_conversation("jira", opened, emptied, back)["description"]
