@@ -235,3 +235,42 @@ def test_a_description_that_is_emptied_is_gone_and_may_come_back() -> None:
         changelog={"items": [{"field": "description", "toString": "It stops."}]},
     )
     assert "It stops." in one_conversation("jira", opened, emptied, back)["description"]
+
+
+# ---- Salesforce: a record is told again with each change ---------------------------------------------------
+
+
+def salesforce(n: int, kind: str, **fields: str) -> bytes:
+    inner = "".join(f"<sf:{name}>{value}</sf:{name}>" for name, value in fields.items())
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+<soapenv:Body><notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>00D</OrganizationId>
+<Notification><Id>04l{n}</Id><sObject xsi:type="sf:{kind}" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">{inner}
+<sf:LastModifiedDate>2026-03-04T05:0{n}:00.000Z</sf:LastModifiedDate></sObject></Notification></notifications></soapenv:Body>
+</soapenv:Envelope>""".encode()
+
+
+def test_what_a_case_says_of_itself_stands_once_however_often_it_is_told() -> None:
+    xml = {"content-type": "text/xml"}
+    told_again = [
+        salesforce(n, "Case", Id="500A", Subject="Export", Description="It fails.", Status=status)
+        for n, status in ((1, "New"), (2, "Working"), (3, "Closed"))
+    ]
+    found = one_conversation("salesforce", *told_again, headers=xml)
+    assert (found["description"].count("It fails."), found["custom"]["Status"]) == (1, "Closed")
+    more = salesforce(4, "Case", Id="500A", Description="It works again.", Status="Closed")
+    both = one_conversation("salesforce", *told_again, more, headers=xml)["description"]
+    assert (both.count("It fails."), both.count("It works again.")) == (1, 1)
+
+
+def test_a_post_belongs_to_its_case_and_an_edit_replaces_it() -> None:
+    xml = {"content-type": "text/xml"}
+    posts = [
+        salesforce(1, "Case", Id="500A", Subject="Export", Description="It fails."),
+        salesforce(2, "FeedItem", Id="0D5A", ParentId="500A", Body="Any news?"),
+        salesforce(3, "FeedItem", Id="0D5A", ParentId="500A", Body="Any news yet?"),
+    ]
+    found = one_conversation("salesforce", *posts, headers=xml)["description"]
+    assert ("Any news yet?" in found, "Any news?" in found) == (True, False)
+    hidden = salesforce(4, "FeedItem", Id="0D5B", ParentId="500A", Body="Ask Bo.", Visibility="InternalUsers")
+    assert told("salesforce", hidden, headers=xml) == [Skipped("private")]
