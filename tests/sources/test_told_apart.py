@@ -274,3 +274,44 @@ def test_a_post_belongs_to_its_case_and_an_edit_replaces_it() -> None:
     assert ("Any news yet?" in found, "Any news?" in found) == (True, False)
     hidden = salesforce(4, "FeedItem", Id="0D5B", ParentId="500A", Body="Ask Bo.", Visibility="InternalUsers")
     assert told("salesforce", hidden, headers=xml) == [Skipped("private")]
+
+
+# ---- GitHub: each event tells the whole issue --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["issue", "pull_request", "discussion"])
+def test_an_issues_own_words_stand_once_under_who_wrote_them(name: str) -> None:
+    ana, sam = {"id": 5, "login": "ana"}, {"id": 6, "login": "sam"}
+
+    def event(action: str, n: int, sender: dict[str, Any], **more: Any) -> dict[str, Any]:
+        thing = {"id": 9, "number": 8, "title": "Crash", "body": "It fails.", "user": ana, **more}
+        return {"action": action, name: {**thing, "updated_at": f"2026-03-04T05:0{n}:00Z"}, "sender": sender}
+
+    opened, labeled, closed = event("opened", 1, ana), event("labeled", 2, sam), event("closed", 4, sam)
+    said = {"id": 77, "body": "Looking.", "user": sam, "created_at": "2026-03-04T05:03:00Z"}
+    comment = {**event("created", 3, sam), "comment": said}
+    text = one_conversation("github", opened, labeled, comment, closed)["description"]
+    assert [text.count(word) for word in ("It fails.", "Looking.", "ana", "sam")] == [1, 1, 1, 1]
+    assert text.index("It fails.") < text.index("Looking.")
+    edited = event("edited", 5, sam, body="It still fails.")
+    text = one_conversation("github", opened, comment, edited)["description"]
+    assert [text.count(word) for word in ("It fails.", "It still fails.", "ana", "sam")] == [0, 1, 1, 1]
+
+
+def test_a_review_without_words_says_nothing() -> None:
+    request = {"id": 9, "title": "Fix", "body": "It mends the export.", "user": {"login": "ana"}}
+    review = {"id": 3, "body": None, "state": "approved", "user": {"login": "sam"}}
+    (found,) = told("github", {"action": "submitted", "review": review, "pull_request": request})
+    assert (found.text, found.html, found.sender.name, found.thread) == ("", "", "sam", "9")
+
+
+@pytest.mark.parametrize("name", ["servicenow", "generic"])
+def test_what_a_record_says_of_itself_stands_once(name: str) -> None:
+    record = {"number": "INC1", "sys_id": "a1", "short_description": "Export", "description": "It fails."}
+    states = [{**record, "state": n, "sys_updated_on": f"2026-03-04 05:0{n}:00"} for n in (1, 2, 3)]
+    said = {**record, "comments": "Any news?", "sys_updated_on": "2026-03-04 05:05:00"}
+    again = {**said, "sys_updated_on": "2026-03-04 05:06:00"}
+    other = {**record, "description": "It works again.", "sys_updated_on": "2026-03-04 05:07:00"}
+    text = one_conversation(name, *states, said, again, other)["description"]
+    # What people say twice they said twice.
+    assert [text.count(one) for one in ("It fails.", "Any news?", "It works again.")] == [1, 2, 1]
