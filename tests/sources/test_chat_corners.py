@@ -1,0 +1,108 @@
+"""What chats and calls tell beside the text: tables, cards, pictures, files that are taken out, conversations that are removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from relay.sources.base import Skipped
+from tests.sources.test_every_source import NOW_S, build
+from tests.sources.test_told_apart import one_conversation, told
+
+# ---- Slack -------------------------------------------------------------------------------------------------
+
+
+def slack(event: dict[str, Any], n: int = 1) -> dict[str, Any]:
+    ts = f"177260040{n}.000100"
+    return {
+        "type": "event_callback",
+        "team_id": "T7",
+        "event_id": f"Ev{n}",
+        "event": {"type": "message", "channel": "C7", "user": "U7ANA", "ts": ts, "event_ts": ts, **event},
+    }
+
+
+def cell(text: str) -> dict[str, Any]:
+    return {"type": "raw_text", "text": text}
+
+
+TABLE = {
+    "type": "table",
+    "rows": [[cell("Plan"), cell("Seats")], [cell("Pro"), {"type": "raw_number", "value": 12}]],
+}
+RICH = {
+    "type": "rich_text",
+    "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "ours"}]}],
+}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"blocks": [RICH, TABLE]},
+        {"attachments": [{"id": 1, "blocks": [TABLE], "fallback": "[no preview available]"}]},
+        {"blocks": [RICH, {**TABLE, "type": "data_table", "caption": "Plan"}]},
+    ],
+    ids=["blocks", "attachment", "data_table"],
+)
+def test_a_table_that_a_person_pasted_stands_below_the_text(beside: dict[str, Any]) -> None:
+    (found,) = told("slack", slack({"text": "ours", "client_msg_id": "m", **beside}))
+    lines = found.text.split("\n")
+    assert (lines[0], lines[-2:]) == ("ours", ["Plan | Seats", "Pro | 12"])
+    assert "preview" not in found.text
+
+
+def test_the_blocks_of_programs_say_what_they_hold() -> None:
+    def text(words: str) -> dict[str, Any]:
+        return {"type": "mrkdwn", "text": words}
+
+    card = {"type": "card", "title": text("Case 7"), "subtitle": text("open"), "body": text("It fails.")}
+    blocks = [
+        {"type": "carousel", "elements": [card]},
+        {
+            "type": "plan",
+            "title": "Steps",
+            "tasks": [{"type": "task_card", "title": "Look", "details": RICH}],
+        },
+        {"type": "actions", "elements": [{"type": "button", "text": text("Press")}]},
+    ]
+    (found,) = told("slack", slack({"bot_id": "B1", "text": "", "blocks": blocks}), keep=frozenset({"bots"}))
+    assert found.text.split("\n") == ["Case 7", "open", "It fails.", "Steps", "Look", "ours"]
+
+
+def changed(message: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    base = {"type": "message", "user": "U7ANA", "ts": "1772600401.000100"}
+    return slack(
+        {
+            "subtype": "message_changed",
+            "message": {**base, **message},
+            "previous_message": {**base, **before},
+        },
+        2,
+    )
+
+
+def test_a_file_that_is_taken_out_of_a_message_is_gone() -> None:
+    log = {"id": "F1", "name": "log.txt", "permalink": "https://files.example.com/log.txt", "mode": "hosted"}
+    sent = slack({"text": "see the log", "files": [log]})
+    gone = changed(
+        {"text": "see the log", "files": [{"id": "F1", "mode": "tombstone"}]},
+        {"text": "see the log", "files": [log]},
+    )
+    assert "log.txt" in one_conversation("slack", sent)["description"]
+    found = one_conversation("slack", sent, gone)["description"]
+    assert "see the log" in found
+    assert "log.txt" not in found
+
+
+def test_words_that_changed_without_a_mark_are_an_edit_and_a_preview_is_none() -> None:
+    (edit,) = told("slack", changed({"text": "two"}, {"text": "one"}))
+    assert (edit.kind, edit.text) == ("message.updated", "two")
+    preview = {"from_url": "https://x.example", "title": "X", "text": "x"}
+    quoted = {"is_msg_unfurl": True, "author_name": "Sam", "text": "earlier"}
+    for attachments in ([preview], [quoted]):
+        assert told("slack", changed({"text": "one", "attachments": attachments}, {"text": "one"})) == [
+            Skipped("unfurl")
+        ]
