@@ -106,3 +106,46 @@ def test_words_that_changed_without_a_mark_are_an_edit_and_a_preview_is_none() -
         assert told("slack", changed({"text": "one", "attachments": attachments}, {"text": "one"})) == [
             Skipped("unfurl")
         ]
+
+
+# ---- Teams -------------------------------------------------------------------------------------------------
+
+
+def teams(**more: Any) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "id": "1772600400123",
+        "timestamp": "2026-03-04T05:00:00.123Z",
+        "from": {"id": "29:abc", "name": "Ana Example"},
+        "conversation": {"id": "19:room@thread.tacv2;messageid=1"},
+        **more,
+    }
+
+
+def test_a_pasted_picture_without_a_name_arrives_once() -> None:
+    picture = {"contentType": "image/*", "contentUrl": "https://smba.example/v3/attachments/1/views/imgo"}
+    (found,) = told("teams", teams(text="", attachments=[picture]))
+    assert [(file.name, file.url) for file in found.attachments] == [("image", picture["contentUrl"])]
+    html = {"contentType": "text/html", "content": '<p>see</p><img alt="image" src="https://g.example/1">'}
+    (found,) = told("teams", teams(text="see", attachments=[picture, html]))
+    assert (found.attachments, found.html.count("<img")) == ((), 1)
+
+
+def test_cards_and_announcements_say_what_they_show() -> None:
+    def attachment(form: str, content: dict[str, Any]) -> dict[str, Any]:
+        return {"contentType": form, "content": orjson.dumps(content).decode()}
+
+    rich = {"type": "RichTextBlock", "inlines": ["Due ", {"type": "TextRun", "text": "today"}]}
+    cards = [
+        attachment("application/vnd.microsoft.card.adaptive", {"type": "AdaptiveCard", "body": [rich]}),
+        attachment(
+            "application/vnd.microsoft.teams.card.o365connector",
+            {"sections": [{"activityTitle": "Case 7", "facts": [{"name": "State", "value": "open"}]}]},
+        ),
+        attachment(
+            "application/vnd.microsoft.teams.messaging-announcementBanner",
+            {"title": "Outage", "subTitle": "since 9"},
+        ),
+    ]
+    (found,) = told("teams", teams(text="hi", attachments=cards))
+    assert found.text.split("\n") == ["hi", "Due today", "Case 7", "State", "open", "Outage", "since 9"]
