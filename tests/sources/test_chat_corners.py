@@ -149,3 +149,32 @@ def test_cards_and_announcements_say_what_they_show() -> None:
     ]
     (found,) = told("teams", teams(text="hi", attachments=cards))
     assert found.text.split("\n") == ["hi", "Due today", "Case 7", "State", "open", "Outage", "since 9"]
+
+
+# ---- A conversation that is removed as a whole -------------------------------------------------------------
+
+
+def test_a_removed_conversation_is_archived() -> None:
+    said = build("crisp").sample(serial=1, now_s=NOW_S).body
+    session = orjson.loads(said)["data"]["session_id"]
+    removed = {
+        "event": "session:removed",
+        "data": {"session_id": session},
+        "timestamp": int((NOW_S + 60) * 1000),
+    }
+    found = one_conversation("crisp", said, removed)
+    assert found["archived"] is True
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    added = b"EventType=onMessageAdded&ConversationSid=CH1&MessageSid=IM1&Author=ana&Body=hello&DateCreated=2026-03-04T05%3A00%3A00Z"
+    gone = b"EventType=onConversationRemoved&ConversationSid=CH1&DateRemoved=2026-03-04T06%3A00%3A00Z"
+    assert one_conversation("twilio", added, gone, headers=form)["archived"] is True
+    message = (
+        b"EventType=onMessageRemoved&ConversationSid=CH1&MessageSid=IM1&DateRemoved=2026-03-04T06%3A00%3A00Z"
+    )
+    other = added.replace(b"IM1", b"IM2").replace(b"hello", b"bye")
+    kept = one_conversation("twilio", added, other, message, headers=form)
+    assert (kept["archived"], "bye" in kept["description"], "hello" in kept["description"]) == (
+        False,
+        True,
+        False,
+    )
