@@ -178,3 +178,42 @@ def test_a_removed_conversation_is_archived() -> None:
         True,
         False,
     )
+
+
+# ---- Calls -------------------------------------------------------------------------------------------------
+
+
+def test_a_calls_outline_arrives() -> None:
+    body = orjson.loads(build("gong").sample(serial=1, now_s=NOW_S).body)
+    body["callData"]["content"] = {
+        "outline": [{"section": "Plans", "items": [{"startTime": 1, "text": "A second team."}]}]
+    }
+    (found,) = told("gong", body)
+    assert found.text == "Plans:\n- A second team."
+
+
+def test_the_newest_comment_of_a_call_is_the_one_that_was_made() -> None:
+    comments = [
+        {"id": 2, "content": "second", "posted_at": 20},
+        {"id": 1, "content": "first", "posted_at": 10},
+    ]
+    body = {
+        "resource": "call",
+        "event": "call.commented",
+        "timestamp": 30,
+        "data": {"id": 7, "comments": comments},
+    }
+    (found,) = told("aircall", body)
+    assert (found.text, found.message_id) == ("second", "comment-2")
+
+
+# ---- WhatsApp by Twilio ------------------------------------------------------------------------------------
+
+
+def test_the_answers_of_a_whatsapp_form_arrive() -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = b"MessageSid=SM1&From=whatsapp:%2B1555&To=whatsapp:%2B1666&InteractiveData=%7B%22city%22%3A%22Rome%22%2C%22seats%22%3A3%7D"
+    (found,) = told("twilio", body, headers=form)
+    assert found.text == "city: Rome\nseats: 3"
+    (broken,) = told("twilio", body.replace(b"3%7D", b"3"), headers=form)
+    assert "Rome" in broken.text
