@@ -104,7 +104,9 @@ class Aircall(BaseAdapter):
         thread = item.ident("id")
         key = f"{body.text('event')}:{thread}:{body.maybe_ident('timestamp')}"
         comments = item.items("comments")
-        comment = comments[-1] if change == "commented" and comments else Walk({})
+        # The newest; of equally old ones the last.
+        known = sorted(comments, key=lambda one: moment_us(one.value.get("posted_at")) or 0)
+        comment = known[-1] if change == "commented" and known else Walk({})
         if comment.value:
             kind, text = "message.created", comment.maybe_text("content")
             message_id = f"comment-{comment.maybe_ident('id') or key}"

@@ -34,6 +34,7 @@ _KINDS = {
     "message:received": "message.created",
     "message:updated": "message.updated",
     "message:removed": "message.deleted",
+    "session:removed": "message.deleted",
 }
 
 
@@ -64,7 +65,29 @@ class Crisp(BaseAdapter):
         what = body.text("event")
         if what not in _KINDS:
             return [Skipped("type")]
+        if what == "session:removed":
+            return [self._removed(payload, body, now_s)]
         return [self._message(payload, body, body["data"], what, now_s)]
+
+    def _removed(self, payload: dict[str, Any], body: Walk, now_s: float) -> Event:
+        """The whole conversation: no message of it is named."""
+        data = body["data"]
+        session = data.text("session_id")
+        found = moment_us(body.value.get("timestamp")) or moment_us(data.value.get("timestamp"))
+        version = int(now_s * 1_000_000) if found is None else found
+        delivery = f"session:removed:{session}"
+        return Event(
+            id=event_id(self.options.name, delivery),
+            source=self.options.name,
+            adapter=self.name,
+            kind="message.deleted",
+            time=iso_from_us(version),
+            version=version,
+            thread=session,
+            message_id=session,
+            delivery_id=delivery,
+            payload=payload,
+        )
 
     def _message(self, payload: dict[str, Any], body: Walk, data: Walk, what: str, now_s: float) -> Parsed:
         form = data.maybe_text("type")

@@ -8,7 +8,7 @@ Presets: `standard_webhooks` and `svix`, `github` (X-Hub-Signature-256), `stripe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -32,7 +32,7 @@ from relay.sources.proof.kinds import FORM_TYPES
 from relay.sources.proof.proven import ProvenAdapter
 from relay.sources.read import pick
 from relay.sources.read.attached import files_in
-from relay.sources.read.bare_object import NOTHING
+from relay.sources.read.bare_object import NOTHING, BareObject, KeyNames, held
 from relay.sources.read.charset import decode_bytes, printable
 from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html
@@ -66,6 +66,8 @@ _MARKDOWN = frozenset({"github", "linear"})
 _SPOKEN = re.compile(
     r"message|comment|reply|note|sms|mail|chat|review|mention|feedback|survey|answer", re.IGNORECASE
 )
+#: Of GitHub's objects those that begin a thread.
+_OPENINGS = KeyNames("issue pullrequest discussion")
 _WORDS_OF_JSON = frozenset({b"null", b"true", b"false"})
 _REMOVED = re.compile(r"(?:^|[._: -])(?:deleted|removed|destroyed)$", re.IGNORECASE)
 
@@ -139,9 +141,13 @@ class Generic(ProvenAdapter):
         told = pick.first_text(among[:2], pick.TYPE)
         event_type = kind or told
         delivery = delivery or _delivery_in(among[0], event_type) or content_key(inbound.body)
+        opening = NOTHING if message or self._preset != "github" else _opening(among)
         happened_us = pick.first_moment_us((listed, *among, message), pick.TIME)
         version = int(now_s * 1_000_000) if happened_us is None else happened_us
-        said = read_said(pick.worded(message), flat, markdown=self._preset in _MARKDOWN)
+        # A review without words says nothing: the words beside it are those of what it is about.
+        beside = NOTHING if message and self._preset == "github" else flat
+        said = read_said(pick.worded(message), beside, markdown=self._preset in _MARKDOWN)
+        thread = pick.thread_of(among, flat)
         removed = bool(message) and _REMOVED.search(told) is not None
         event = Event(
             id=event_id(source, delivery),
@@ -151,17 +157,19 @@ class Generic(ProvenAdapter):
             kind="message.deleted" if removed else told if told in KINDS else "custom",
             time=iso_from_us(version),
             version=version,
-            thread=pick.thread_of(among, flat) or delivery,
+            thread=thread or delivery,
             subject=pick.first_text(found, pick.SUBJECT),
             text="" if removed else said.text,
             html="" if removed else said.html,
-            sender=pick.author_of(message, among, flat),
+            sender=pick.author_of(opening or message, among, flat),
             channel=pick.channel_of(among),
             ticket=pick.ticket_of(among, flat),
             # Of several messages the one that is taken may be older than the event: its own id and time count.
             message_id=pick.ident(listed.get("id"))
             or pick.first_ident(found, pick.MESSAGE)
             or pick.ident(message.get("id"))
+            or (opening and f"{thread}-description")
+            or ("" if message else _described(thread, flat))
             or delivery,
             url=pick.first_text(found, pick.URL),
             attachments=files_in((message, *among)),
@@ -282,6 +290,26 @@ def _journal(payload: dict[str, Any]) -> dict[str, Any]:
     record = payload.get("element_id") or payload.get("documentkey")
     said = {"comments": payload.get("value"), "author": payload.get("sys_created_by")}
     return {**payload, **said, "sys_id": record, "message_id": payload.get("sys_id")}
+
+
+def _described(thread: str, flat: Mapping[str, Any]) -> str:
+    """The id of the entry that tells what a record says of itself: it comes along with each change of the record, and the same
+    words are the same entry. "" where something else is told."""
+    words = flat.get("description")
+    if not (thread and words) or pick.first_text((flat,), pick.TEXT) != words:
+        return ""
+    if pick.first_text((flat,), pick.HTML) not in ("", flat.get("descriptionhtml")):
+        return ""
+    return f"{thread}:{content_key(words)}"
+
+
+def _opening(among: Sequence[Mapping[str, Any]]) -> BareObject:
+    """The issue, pull request or discussion that an event is about, and whose own words it tells again; {} without any."""
+    for place in among:
+        for name in held(place, _OPENINGS):
+            if isinstance(inner := place.get(name), dict) and inner.get("user"):
+                return BareObject(inner)
+    return NOTHING
 
 
 def _unworded(payload: dict[str, Any], message: dict[str, Any], event_type: str) -> str:

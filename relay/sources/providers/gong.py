@@ -178,6 +178,10 @@ def _said(content: Walk, duration_s: float) -> str:
         ]
         if steps:
             lines += [highlight.maybe_text("title") + ":", *steps]
+    for part in content.items("outline"):
+        told = [f"- {item.maybe_text('text')}" for item in part.items("items") if item.maybe_text("text")]
+        if told:
+            lines += [f"{part.maybe_text('section') or 'Outline'}:", *told]
     outcome = content.maybe("callOutcome").maybe_text("name")
     if outcome:
         lines.append(f"Outcome: {outcome}")

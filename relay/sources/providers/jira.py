@@ -28,13 +28,19 @@ from relay.sources.base import (
 from relay.sources.foreign_json import Walk
 from relay.sources.proof.credentials import login_headers, matches_hex
 from relay.sources.proof.rule import ProofRule, delivery_of, require_proof, token_of
-from relay.sources.read.adf import read_adf
+from relay.sources.read.jira_issue import (
+    files_of_issue,
+    jira_person,
+    made_of,
+    said_in,
+    url_of_issue,
+    was_done,
+    was_touched,
+)
 from relay.sources.read.moment import moment_us
 from relay.sources.read.privacy import audience, is_private, is_strict
 from relay.sources.read.templated import read_templated
-from relay.sources.read.wiki import read_wiki
 
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,63}")
 _ISSUE_IN_URL = re.compile(r"/issue/(\d+)/comment/")
 _COMMENT_KINDS = {
     "comment_created": "ticket.commented",
@@ -117,13 +123,14 @@ class Jira(BaseAdapter):
                 return Skipped("private")
             kind = "message.deleted"
         updated = kind == "message.updated"
-        sender = _person(comment.maybe("updateAuthor" if updated else "author"))
+        # An edit changes the words, and not whose they are.
+        sender = jira_person(comment.maybe("author" if comment.maybe("author").value else "updateAuthor"))
         if sender.bot and kind != "message.deleted" and not self._keep_bots:
             return Skipped("bot")
         stamp = comment.value.get("updated" if updated else "created")
         time_us = moment_us(body.value.get("timestamp")) or moment_us(stamp) or int(now_s * 1_000_000)
         comment_id = comment.maybe_ident("id") or delivery
-        said = ("", "") if kind == "message.deleted" else _said(comment.value.get("body"))
+        said = ("", "") if kind == "message.deleted" else said_in(comment.value.get("body"))
         # Old servers tell a comment as an update of its issue, and as itself.
         seen = event_id(self.options.name, f"comment:{comment_id}:{kind}:{comment.maybe_text('updated')}")
         return self._event(
@@ -138,7 +145,7 @@ class Jira(BaseAdapter):
             message_id=comment_id,
             # A picture in a comment is a file of its issue.
             attachments=tuple(
-                file for file in _attachments(issue.maybe("fields")) if file.name and file.name in said[0]
+                file for file in files_of_issue(issue.maybe("fields")) if file.name and file.name in said[0]
             ),
             also_seen=(seen,) if kind != "message.deleted" else (),
         )
@@ -149,13 +156,13 @@ class Jira(BaseAdapter):
         thread, fields = issue.maybe_ident("id") or issue.ident("key"), issue.maybe("fields")
         known = moment_us(body.value.get("timestamp")) or moment_us(fields.value.get("updated"))
         time_us = known or int(now_s * 1_000_000)
-        sender = _person(body.maybe("user"))
+        sender = jira_person(body.maybe("user"))
         if what == "jira:issue_deleted":
             return self._event(
                 body, issue, "message.deleted", thread, delivery, time_us, sender=sender, message_id=thread
             )
         if what == "jira:issue_created":
-            reporter = _person(fields.maybe("reporter"))
+            reporter = jira_person(fields.maybe("reporter"))
             return self._event(
                 body,
                 issue,
@@ -163,10 +170,10 @@ class Jira(BaseAdapter):
                 thread,
                 delivery,
                 time_us,
-                said=_said(fields.value.get("description")),
+                said=said_in(fields.value.get("description")),
                 sender=reporter if reporter.id else sender,
                 message_id=f"{thread}-description",
-                attachments=_attachments(fields),
+                attachments=files_of_issue(fields),
             )
         if body.maybe("comment").value:
             how = body.maybe_text("issue_event_type_name")
@@ -175,15 +182,25 @@ class Jira(BaseAdapter):
                 "issue_comment_deleted": "message.deleted",
             }.get(how, "ticket.commented")
             return self._commented(body, issue, body["comment"], kind, thread, delivery, now_s)
-        if _changed(body, "description"):
-            message_id, said = f"{thread}-description", _said(fields.value.get("description"))
-            kind = "message.updated"
+        if was_touched(body, "description"):
+            said, reporter = said_in(fields.value.get("description")), jira_person(fields.maybe("reporter"))
             return self._event(
-                body, issue, kind, thread, delivery, time_us, said=said, sender=sender, message_id=message_id
+                body,
+                issue,
+                # Emptied, too: what is taken out never comes back, and a description may.
+                "message.updated",
+                thread,
+                delivery,
+                time_us,
+                said=said,
+                # The opening stays the reporter's, whoever changed it, and keeps its files.
+                sender=reporter if reporter.id else sender,
+                message_id=f"{thread}-description",
+                attachments=files_of_issue(fields),
             )
-        added = _changed(body, "Attachment")
-        files = tuple(file for file in _attachments(fields) if file.name in added) if added else ()
-        kind = "ticket.solved" if _was_done(body, fields) else "ticket.updated"
+        added = made_of(body, "Attachment")
+        files = tuple(file for file in files_of_issue(fields) if file.name in added) if added else ()
+        kind = "ticket.solved" if was_done(body, fields) else "ticket.updated"
         return self._event(
             body,
             issue,
@@ -235,7 +252,7 @@ class Jira(BaseAdapter):
             ),
             label=key,
             message_id=message_id,
-            url=_url(issue, key),
+            url=url_of_issue(issue, key),
             attachments=attachments,
             tags=tuple(fields.texts("labels")),
             delivery_id=delivery,
@@ -333,68 +350,5 @@ def _event_of(body: Walk) -> str:
     if body.value.get("comment"):
         return "comment_created"
     fields = body.maybe("issue").maybe("fields")
-    told = _said(fields.value.get("description"))[0] or fields.items("attachment")
+    told = said_in(fields.value.get("description"))[0] or fields.items("attachment")
     return "jira:issue_created" if told else "jira:issue_updated"
-
-
-def _person(user: Walk) -> Person:
-    name, email = user.maybe_text("displayName"), user.maybe_text("emailAddress")
-    if not email and _ADDRESS.fullmatch(name):
-        # A customer of Service Management who has no name yet.
-        email = name
-    return Person(
-        id=user.maybe_text("accountId") or user.maybe_text("key") or user.maybe_text("name"),
-        name=name,
-        email=email,
-        bot=user.maybe_text("accountType") == "app",
-    )
-
-
-def _changed(body: Walk, field: str) -> set[str]:
-    """What this change made of a field, under each of its entries in the changelog; nothing that was taken away."""
-    return {
-        new
-        for change in body.maybe("changelog").items("items")
-        if change.maybe_text("field") == field and (new := change.maybe_text("toString"))
-    }
-
-
-def _was_done(body: Walk, fields: Walk) -> bool:
-    """Whether this very change moved the issue into a status of the category `done`."""
-    moved = any(
-        change.maybe_text("field") in ("status", "resolution") and change.maybe_text("toString")
-        for change in body.maybe("changelog").items("items")
-    )
-    status = fields.maybe("status")
-    done = status.maybe("statusCategory").maybe_text("key") == "done" or bool(
-        fields.maybe("resolution").value
-    )
-    return moved and done
-
-
-def _url(issue: Walk, key: str) -> str:
-    base, found, _ = issue.maybe_text("self").partition("/rest/api/")
-    if not found or not base.startswith(("https://", "http://")) or not key.replace("-", "").isalnum():
-        return ""
-    return f"{base}/browse/{key}"
-
-
-def _said(body: Any) -> tuple[str, str]:
-    """Text and HTML: Jira's API 2 writes wiki markup, API 3 a document of nodes."""
-    if isinstance(body, str):
-        return read_wiki(body)
-    return read_adf(body) if isinstance(body, dict) else ("", "")
-
-
-def _attachments(fields: Walk) -> tuple[Attachment, ...]:
-    found = []
-    for file in fields.items("attachment"):
-        found.append(
-            Attachment(
-                name=file.maybe_text("filename"),
-                type=file.maybe_text("mimeType"),
-                size=file.maybe_size("size"),
-                url=file.maybe_text("content"),
-            )
-        )
-    return tuple(found)

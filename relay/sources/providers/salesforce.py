@@ -42,7 +42,15 @@ _ACK = (
 
 #: Where the organization's id stands.
 _ORGANIZATION = ("Envelope", "Body", "notifications", "OrganizationId")
-_KINDS = {"Case": "ticket.updated", "CaseComment": "ticket.commented", "EmailMessage": "email.received"}
+_KINDS = {
+    "Case": "ticket.updated",
+    "CaseComment": "ticket.commented",
+    "EmailMessage": "email.received",
+    "FeedItem": "ticket.commented",
+    "FeedComment": "ticket.commented",
+}
+#: Records that are a message of another one.
+_MESSAGES = frozenset({"CaseComment", "EmailMessage", "FeedItem", "FeedComment"})
 #: Their fields may tell that they are not for the customer.
 _WITH_AUDIENCE = frozenset({"CaseComment"})
 _TEXTS = ("Description", "CommentBody", "TextBody", "Body", "Comments__c", "Comments")
@@ -113,9 +121,7 @@ class Salesforce(BaseAdapter):
             kind=_KINDS.get(kind, "custom"),
             time=iso_from_us(version),
             version=version,
-            thread=values.get("ParentId", record_id)
-            if kind in ("CaseComment", "EmailMessage")
-            else record_id,
+            thread=values.get("ParentId", record_id) if kind in _MESSAGES else record_id,
             subject=values.get("Subject") or values.get("Name") or values.get("Title") or "",
             text=text,
             html=html,
@@ -129,12 +135,12 @@ class Salesforce(BaseAdapter):
             ),
             recipients=_recipients(values),
             ticket=_ticket(values) if kind == "Case" else Ticket(),
-            message_id=notification,
+            message_id=_message_id(kind, values, text or html, notification),
             url=_url(outer.leaf("EnterpriseUrl"), record_id),
             delivery_id=notification,
             label=values.get("CaseNumber") or kind,
             # An outbound message has the fields that its workflow chose.
-            unworded="fields" if kind in ("CaseComment", "EmailMessage", "FeedItem", "FeedComment") else "",
+            unworded="fields" if kind in _MESSAGES else "",
             # The session id would let its holder act in Salesforce: it goes no further.
             payload={
                 "organization_id": outer.leaf("OrganizationId"),
@@ -161,6 +167,15 @@ class Salesforce(BaseAdapter):
         if secret:
             body = body.replace(b"00D000000000SAMPLE", escape(secret).encode())
         return Sample(body, {**sample.headers, **login_headers(self.options)}, sample.method)
+
+
+def _message_id(kind: str, values: dict[str, str], words: str, notification: str) -> str:
+    """The entry's id: a message's is its record's, so that an edit replaces it. What a case says of itself comes along with
+    each of its changes: the same words are the same entry."""
+    record_id = values.get("Id", "")
+    if not record_id or not words:
+        return notification
+    return record_id if kind in _MESSAGES else f"{record_id}:{content_key(words)}"
 
 
 def _said(values: dict[str, str]) -> tuple[str, str]:

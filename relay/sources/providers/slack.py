@@ -28,7 +28,7 @@ from relay.sources.base import (
 from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import login_headers, matches_hex, require_secret
 from relay.sources.proof.rule import ProofRule
-from relay.sources.read.slack_message import files_of, said, sender_of
+from relay.sources.read.slack_message import files_of, said, says_another, sender_of
 
 #: Subtypes that hold what a person (or program) said; "" is the plain message.
 _SPOKEN = frozenset({"", "thread_broadcast", "file_share", "me_message", "bot_message", "document_mention"})
@@ -118,7 +118,9 @@ class Slack(BaseAdapter):
         if message.maybe_text("subtype") == "tombstone":
             return self._deleted(body, event, ts)
         edited = message.maybe("edited").value
-        if not edited or edited == before.maybe("edited").value:
+        # A file that is taken out of a message, and what a program writes on, is marked by nothing.
+        same = not edited or edited == before.maybe("edited").value
+        if same and not says_another(message, before):
             return Skipped("unfurl")
         # `edited.ts` counts whole seconds, so an edit may look older than its message: `event_ts` is finer.
         version = max(

@@ -22,7 +22,7 @@ from relay.sources.base import Answers, BaseAdapter, Inbound, Parsed, Sample, Sk
 from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import keyed_digest, login_headers, require_secret
 from relay.sources.proof.rule import ProofRule, require_free_authorization, token_of
-from relay.sources.read.attached import pictures_in
+from relay.sources.read.attached import name_in, pictures_in
 from relay.sources.read.chat_message import MAX_FILES, read_chat_message, words_beside
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
@@ -229,15 +229,19 @@ def _channel(data: Walk) -> Channel:
 
 
 def _attachments(body: Walk) -> tuple[Attachment, ...]:
-    return tuple(
-        Attachment(
-            name=name,
-            type=file.maybe("content").maybe_text("fileType") or file.maybe_text("contentType"),
-            url=file.maybe("content").maybe_text("downloadUrl") or file.maybe_text("contentUrl"),
-        )
-        for file in body.items("attachments")
-        if (name := file.maybe_text("name"))
-    )
+    shown = any("<img" in file.maybe_text("content") for file in body.items("attachments"))
+    found = []
+    for file in body.items("attachments")[:MAX_FILES]:
+        form, name = file.maybe_text("contentType"), file.maybe_text("name")
+        url = file.maybe("content").maybe_text("downloadUrl") or file.maybe_text("contentUrl")
+        # A picture that was pasted has no name; the message's HTML, where there is any, shows it as well.
+        if not name and url and not shown:
+            name = name_in(url) or form.partition("/")[0]
+        if name:
+            found.append(
+                Attachment(name=name, type=file.maybe("content").maybe_text("fileType") or form, url=url)
+            )
+    return tuple(found)
 
 
 def _sample_message(root_us: int, moment: int, text: str) -> Sample:

@@ -346,10 +346,22 @@ def _files(media: str) -> tuple[Attachment, ...]:
     )
 
 
+def _answers(told: str) -> list[str]:
+    """What was filled into a WhatsApp form: JSON of names and answers, a line each."""
+    try:
+        held = json_object(told.encode("utf-8", "replace")) if told.startswith("{") else {}
+    except PayloadInvalid:
+        return [told]
+    return [
+        f"{name}: {value}" for name, value in held.items() if isinstance(value, (str, int)) and value != ""
+    ]
+
+
 def _said(fields: _Fields) -> str:
     """What was written, tapped or shared: a list's entry, a button, a place. WhatsApp's own words for each."""
     lines = [fields["Body"]]
     lines += [fields[name] for name in ("ButtonText", "ListTitle", "ListDescription", "ReactionEmoji")]
+    lines += _answers(fields["InteractiveData"] or fields["FlowData"])
     if fields["Latitude"] and fields["Longitude"]:
         place = ", ".join(word for word in (fields["Label"], fields["Address"]) if word)
         where = f"{fields['Latitude']},{fields['Longitude']}"

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay.errors import NotAuthentic, PayloadInvalid
-from relay.event import Event, Person, Ticket, event_id
+from relay.event import Attachment, Event, Person, Ticket, event_id
 from relay.source_options import SourceOptions
 from relay.sources.base import BaseAdapter, Inbound, Parked, Parsed, Sample, Skipped, hmac_bytes, iso_from_us
 from relay.sources.foreign_json import Walk
@@ -23,7 +23,7 @@ from relay.sources.providers.zendesk_trigger import trigger_event
 from relay.sources.read.attached import pictures_in, read_files
 from relay.sources.read.markup import clean_html, html_of_text, text_of_html
 from relay.sources.read.moment import moment_us
-from relay.sources.read.privacy import audience, withheld
+from relay.sources.read.privacy import UNSAID, Audience, audience, withheld
 from relay.sources.read.templated import read_templated
 
 _SIGNATURE = "x-zendesk-webhook-signature"
@@ -37,6 +37,12 @@ _GONE = {
     "ticket.permanently_deleted": "DELETED",
     "ticket.marked_as_spam": "SPAM",
 }
+
+
+#: A comment's files come in events of their own.
+_FILE_CHANGES = frozenset({"attachment_linked_to_comment", "attachment_redacted_from_comment"})
+_RATINGS = ("satisfaction_score", "satisfaction_rating", "csat")
+_BY_REQUESTER = frozenset({"created", "description_changed", "csat_received"})
 
 
 class Zendesk(BaseAdapter):
@@ -103,12 +109,13 @@ class Zendesk(BaseAdapter):
         actor = change_of.maybe("actor")
         author = comment.maybe("author") if comment.value.get("author") else actor
         kind, text, message_id = self._what(what, change, detail, change_of, comment, ticket_id, delivery)
-        sender = _person(author) if author.value else _actor(detail, what)
-        if kind != "message.deleted" and (comment.value or kind == "ticket.created"):
-            said_of = audience(comment.value) if comment.value else audience(detail.value)
-            # Messages of a messaging ticket are the customer's talk: there are no private ones.
-            if why := withheld(said_of if family == "ticket" else said_of or "public", self.options):
-                return Skipped(why)
+        sender = _person(author) if author.value else _actor(detail, change)
+        is_file = change in _FILE_CHANGES
+        said_of = _audience(detail, comment, sender, family, is_file=is_file)
+        has_readers = kind != "message.deleted" and (comment.value or kind == "ticket.created" or is_file)
+        # An agent's file may be a private note's, whose comment is not told here.
+        if has_readers and (why := withheld(said_of, self.options, strict_by_default=is_file)):
+            return Skipped(why)
         if sender.bot and kind == "message.created" and not self._keep_bots:
             return Skipped("bot")
         status = _GONE.get(what) or detail.maybe_text("status")
@@ -136,9 +143,10 @@ class Zendesk(BaseAdapter):
                 assignee=detail.maybe_ident("assignee_id"),
             ),
             message_id=message_id,
-            attachments=read_files(comment.value.get("attachments")) or (() if text else pictures_in(html)),
+            attachments=_files(change_of, comment, html if not text else ""),
             tags=tuple(detail.texts("tags")),
             delivery_id=delivery,
+            remarks=(UNSAID,) if is_file and not said_of else (),
             # `messaging_ticket.message_added` may tell the ticket's id alone.
             unworded="" if comment.value else "look_up" if family == "messaging_ticket" else "",
             payload=body.value,
@@ -165,8 +173,16 @@ class Zendesk(BaseAdapter):
                 detail.maybe_text("description"),
                 f"{ticket_id}-description",
             )
+        if change == "description_changed":
+            # Emptied, too: what is taken out never comes back, and a description may.
+            return "message.updated", change_of.maybe_text("current"), f"{ticket_id}-description"
         if change == "comment_added":
             return "ticket.commented", body, comment_id
+        if change == "csat_received" and (rating := _rating(change_of)):
+            return "ticket.commented", rating, f"rating-{ticket_id}"
+        if change in _FILE_CHANGES:
+            kind = "ticket.commented" if change.endswith("linked_to_comment") else "message.deleted"
+            return kind, "", f"file-{_file_of(change_of, comment).maybe_ident('id') or delivery}"
         if change in ("comment_made_private", "comment_redacted") and comment.value:
             text = body if change == "comment_redacted" else ""
             return ("message.updated" if text else "message.deleted"), text, comment_id
@@ -236,11 +252,44 @@ def _person(author: Walk) -> Person:
     )
 
 
-def _actor(detail: Walk, what: str) -> Person:
-    """`detail` names people by id only."""
-    if what == "ticket.created":
-        return Person(id=detail.maybe_ident("requester_id") or detail.maybe_ident("actor_id"))
-    return Person(id=detail.maybe_ident("actor_id"))
+def _actor(detail: Walk, change: str) -> Person:
+    """`detail` names people by id only. What the ticket was opened with stays the requester's, whoever changed it."""
+    actor_id, requester_id = detail.maybe_ident("actor_id"), detail.maybe_ident("requester_id")
+    return Person(id=(requester_id or actor_id) if change in _BY_REQUESTER else actor_id)
+
+
+def _audience(detail: Walk, comment: Walk, sender: Person, family: str, *, is_file: bool) -> Audience:
+    """Who may read the comment; messages of a messaging ticket are the customer's talk: there are no private ones."""
+    told = audience(comment.value) if comment.value else audience(detail.value)
+    if is_file:
+        # The ticket's own flag says nothing of one comment; what the requester sent is no note.
+        told = audience(comment.value)
+        by_requester = bool(sender.id) and sender.id == detail.maybe_ident("requester_id")
+        return told or ("public" if by_requester else "")
+    return told if family == "ticket" else told or "public"
+
+
+def _file_of(change_of: Walk, comment: Walk) -> Walk:
+    """The file that an event of its own tells of, beside the comment or in it."""
+    return comment.maybe("attachment") if comment.value.get("attachment") else change_of.maybe("attachment")
+
+
+def _files(change_of: Walk, comment: Walk, html: str) -> tuple[Attachment, ...]:
+    """The comment's files, else the pictures of its HTML (`html`, where it has no words)."""
+    listed = read_files(comment.value.get("attachments"))
+    return listed or read_files(_file_of(change_of, comment).value) or pictures_in(html)
+
+
+def _rating(change_of: Walk) -> str:
+    """The customer's answer to the satisfaction survey: rating, reason and remark, a line each."""
+    for name in _RATINGS:
+        given = change_of.maybe(name)
+        if score := given.maybe_ident("score") or given.maybe_ident("rating"):
+            reason = given.maybe_text("reason") or given.maybe("reason").maybe_text("value")
+            remark = given.maybe_text("comment") or given.maybe("comment").maybe_text("body")
+            lines = (f"Rating: {score.capitalize()}", f"Reason: {reason}" if reason else "", remark)
+            return "\n".join(line for line in lines if line)
+    return ""
 
 
 def _position(change_of: Walk) -> int:

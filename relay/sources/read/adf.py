@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from relay.sources.base import iso_from_us
 from relay.sources.foreign_json import Walk
 from relay.sources.read.lines import Piece, TextLine, html_of_lines, text_of_lines
+from relay.sources.read.moment import moment_us
 
 _TAGS = {"strong": "strong", "em": "em", "strike": "s", "code": "code"}
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
@@ -18,8 +20,14 @@ _ITEMS = frozenset({"listItem", "taskItem", "decisionItem"})
 _CARDS = frozenset({"inlineCard", "blockCard", "embedCard"})
 _QUOTES = frozenset({"blockquote"})
 #: Inline nodes, beside text, of which the first of these attributes that is there is what they show.
-_SHOWN = ("text", "shortName", "title", "timestamp")
-_INLINE = frozenset({"text", "mention", "emoji", "status", "inlineCard", "date", "hardBreak", "mediaInline"})
+_SHOWN = ("text", "shortName", "title", "alt")
+_INLINE = frozenset(
+    {
+        *("text", "mention", "emoji", "status", "inlineCard", "date", "hardBreak", "mediaInline"),
+        "inlineExtension",
+    }
+)
+_TASKS = frozenset({"taskItem", "blockTaskItem"})
 
 
 def read_adf(document: dict[str, Any]) -> tuple[str, str]:
@@ -60,7 +68,7 @@ def _list(node: Walk, indent: str, quoted: bool) -> Iterator[TextLine]:
             yield from _list(item, indent + "  ", quoted)
             continue
         mark = f"{number}. " if ordered else "- "
-        if kind == "taskItem":
+        if kind in _TASKS:
             mark = "☑ " if item.maybe("attrs").maybe_text("state") == "DONE" else "☐ "
         first = True
         content = item.items("content")
@@ -84,7 +92,8 @@ def _row(row: Walk, quoted: bool) -> TextLine:
             pieces.append(Piece(" | "))
         lines = list(_blocks(cell, "", False))
         for m, line in enumerate(lines):
-            pieces += [*([Piece(" ")] if m else []), *line.pieces]
+            mark = line.mark.lstrip()
+            pieces += [*([Piece(" ")] if m else []), *([Piece(mark)] if mark else []), *line.pieces]
     return TextLine(pieces, "", quoted)
 
 
@@ -107,8 +116,16 @@ def _pieces(nodes: list[Walk]) -> Iterator[Piece]:
         elif kind in _CARDS:
             yield _card(node)
         else:
-            attributes = node.maybe("attrs")
-            yield Piece(next((found for key in _SHOWN if (found := attributes.maybe_ident(key))), ""))
+            yield Piece(_shown(kind, node.maybe("attrs")))
+
+
+def _shown(kind: str, attributes: Walk) -> str:
+    """What an inline node without text of its own shows: a date as a day, a person without a name as the id."""
+    if kind == "date":
+        moment = moment_us(attributes.value.get("timestamp"))
+        return attributes.maybe_ident("timestamp") if moment is None else iso_from_us(moment)[:10]
+    shown = next((found for key in _SHOWN if (found := attributes.maybe_ident(key))), "")
+    return f"@{attributes.maybe_ident('id')}" if kind == "mention" and not shown else shown
 
 
 def _marked(node: Walk) -> Piece:

@@ -19,8 +19,26 @@ from relay.sources.read.moment import moment_us
 from relay.sources.read.teams_markup import teams_html, teams_text
 
 MAX_FILES = 50
-_CARD_PARTS = ("body", "items", "columns", "rows", "cells", "facts", "actions", "sections")
-_CARD_WORDS = ("text", "title", "value", "summary", "subtitle", "altText")
+_CARD_PARTS = (
+    *(
+        "body",
+        "items",
+        "columns",
+        "rows",
+        "cells",
+        "facts",
+        "actions",
+        "sections",
+        "pages",
+        "card",
+        "choices",
+    ),
+    "fields",
+)
+_CARD_WORDS = (
+    *("activityTitle", "activitySubtitle", "activityText", "name", "title", "text", "value", "summary"),
+    *("subtitle", "altText"),
+)
 MAX_CARD_WORDS = 200
 _FILES = frozenset({"reference", "file"})
 
@@ -110,6 +128,9 @@ def words_beside(attachment: Walk) -> list[str]:
         sender = held.maybe("originalMessageSender").maybe("user").maybe_text("displayName")
         said = teams_text(held.maybe_text("originalMessageContent"))
         return [f"Forwarded from {sender}: {said}" if sender else f"Forwarded: {said}"] if said else []
+    if form.endswith("messaging-announcementBanner"):
+        banner = _content(attachment)
+        return [line for key in ("title", "subTitle") if (line := banner.maybe_text(key).strip())]
     if "card" in form:
         return _card_words(_content(attachment).value)
     return []
@@ -126,6 +147,12 @@ def _content(attachment: Walk) -> Walk:
     return Walk(held if isinstance(held, dict) else {})
 
 
+def _run(run: Any) -> str:
+    """A piece of a rich text: a text, or an object with one."""
+    text = run.get("text") if isinstance(run, dict) else run
+    return text if isinstance(text, str) else ""
+
+
 def _card_words(card: Any) -> list[str]:
     """The texts of an adaptive or connector card, from above; takes linear time."""
     found: list[str] = []
@@ -139,6 +166,8 @@ def _card_words(card: Any) -> list[str]:
                 found += [
                     text for key in _CARD_WORDS if isinstance(text := part.get(key), str) and text.strip()
                 ]
+                if isinstance(runs := part.get("inlines"), list):
+                    found.append("".join(_run(run) for run in runs))
                 below += [part[key] for key in _CARD_PARTS if key in part]
         if not below or len(found) > MAX_CARD_WORDS:
             break

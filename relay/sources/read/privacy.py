@@ -72,14 +72,14 @@ _PRIVATE_WORDS = frozenset(
     {
         *("private", "internal", "hidden", "restricted", "agent", "agents", "agentonly", "agentsonly"),
         *("staff", "staffonly", "team", "teamonly", "personal", "confidential", "notpublic", "nonpublic"),
-        *("unpublished", "role", "group", "internalonly", "onlyagents", "admin", "admins"),
+        *("unpublished", "role", "group", "internalonly", "internalusers", "onlyagents", "admin", "admins"),
         *_PRIVATE_TYPES,
     }
 )
 _PUBLIC_WORDS = frozenset(
     {
         *("public", "external", "customer", "customers", "everyone", "everybody", "all", "published"),
-        *("visible", "publicreply", "publiccomment", "publicnote", "enduser", "endusers"),
+        *("allusers", "visible", "publicreply", "publiccomment", "publicnote", "enduser", "endusers"),
     }
 )
 #: Their privacy is not the message's.

@@ -16,6 +16,13 @@ from relay.sources.foreign_json import Walk
 _MAX_PARTS = 2000
 _MAX_LEVELS = 16
 _WORD = re.compile(r"\w+")
+TABLES = frozenset({"table", "data_table"})
+#: What is shown to be clicked, and says nothing.
+_CONTROLS = frozenset({"actions", "context_actions"})
+#: Where cards, tasks and containers have their words, and the blocks within them.
+_WORDS = ("title", "subtitle", "text", "body", "description", "caption")
+_INNER = ("elements", "blocks", "child_blocks", "tasks")
+_INNER_RICH = ("details", "output")
 _MD_LINK = re.compile(r"\[([^\[\]\n|<>]{1,300})\]\((https?://[^\s()<>|]{1,2000})\)")
 _MD_BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,1000})(?<=\S)\*\*|__(?=\S)([^_\n]{1,1000})(?<=\S)__")
 _MD_HEADING = re.compile(r"^#{1,6} +([^\n#*]{1,300})$", re.MULTILINE)
@@ -62,15 +69,20 @@ def _block(block: Walk) -> Iterator[str]:
         yield " ".join(word for element in block.items("elements") if (word := _object(element)))
     elif kind == "markdown":
         yield _of_markdown(block.maybe_text("text"))
-    elif kind == "table":
+    elif kind in TABLES:
+        yield block.maybe_text("caption")
         yield from _rows(block)
     elif kind in ("image", "video", "file"):
         yield _object(block.maybe("title")) or block.maybe_text("title") or block.maybe_text("alt_text")
         yield _object(block.maybe("description"))
-    else:
-        yield block.maybe_text("text") or _object(block.maybe("text"))
+    elif kind not in _CONTROLS:
+        yield from (block.maybe_text(key) or _object(block.maybe(key)) for key in _WORDS)
         yield from (_object(field) for field in block.items("fields"))
         yield _object(block.maybe("label"))
+        inside = [one for key in _INNER for one in block.items(key)]
+        inside += [one for key in _INNER_RICH if (one := block.maybe(key)).value]
+        for inner in inside[:_MAX_PARTS]:
+            yield from _block(inner)
 
 
 def _of_markdown(text: str) -> str:
@@ -88,10 +100,17 @@ def _rows(block: Walk) -> Iterator[str]:
     rows: Any = block.value.get("rows")
     for row in rows if isinstance(rows, list) else ():
         cells = [Walk(cell) for cell in row if isinstance(cell, dict)] if isinstance(row, list) else []
-        yield " | ".join(
-            _object(cell) or " ".join(_rich(element, 0) for element in cell.items("elements"))
-            for cell in cells
-        )
+        yield " | ".join(_cell(cell) for cell in cells)
+
+
+def _cell(cell: Walk) -> str:
+    """A text, a number or a rich text."""
+    number = cell.value.get("value")
+    return (
+        _object(cell)
+        or " ".join(_rich(element, 0) for element in cell.items("elements"))
+        or (f"{number:g}" if isinstance(number, float) else cell.maybe_ident("value"))
+    )
 
 
 def _rich(element: Walk, level: int) -> str:

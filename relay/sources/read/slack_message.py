@@ -10,7 +10,7 @@ from html import escape
 
 from relay.event import Attachment, Person
 from relay.sources.foreign_json import Walk
-from relay.sources.read.slack_blocks import attachment_markup, blocks_markup, says
+from relay.sources.read.slack_blocks import TABLES, attachment_markup, blocks_markup, says
 from relay.sources.read.slack_markup import render_html, render_text
 
 #: A file that was deleted, or that the workspace's plan hides, has nothing to show.
@@ -57,6 +57,16 @@ def said(message: Walk) -> tuple[str, str]:
     return "\n".join(filter(None, texts)), "<br>".join(filter(None, htmls))
 
 
+def says_another(message: Walk, before: Walk) -> bool:
+    """Tell whether a message has other words than before, or lost a file. Without what it was before nobody can tell."""
+    if not before.value:
+        return False
+    lost = {file.maybe_ident("id") for file in before.items("files")} - {
+        file.maybe_ident("id") for file in message.items("files") if file.maybe_text("mode") not in _GONE
+    }
+    return bool(lost) or _own_words(message) != _own_words(before)
+
+
 def files_of(message: Walk) -> tuple[Attachment, ...]:
     """Return the files, those of forwarded messages too, and the pictures that programs attach."""
     if "files" not in message.value and "attachments" not in message.value:
@@ -76,7 +86,7 @@ def _own_words(message: Walk) -> str:
     text = message.maybe_text("text")
     get = message.value.get
     if text and not (get("bot_id") or get("app_id") or get("subtype") == "bot_message"):
-        return text
+        return f"{text}\n{tables}" if (tables := _tables(message)) else text
     blocks = blocks_markup(message.items("blocks"))
     if blocks and not says(blocks, text):
         text = blocks if says(text, blocks) else f"{text}\n{blocks}".strip()
@@ -88,6 +98,18 @@ def _own_words(message: Walk) -> str:
         if words and not says(words, text):
             text = f"{text}\n{words}".strip()
     return text
+
+
+def _tables(message: Walk) -> str:
+    """The tables that a person pasted: `text` holds all that was written but them."""
+    beside = (
+        block
+        for part in message.items("attachments")
+        if not _is_forward(part) and not part.maybe_text("from_url")
+        for block in part.items("blocks")
+    )
+    found = [block for block in (*message.items("blocks"), *beside) if block.value.get("type") in TABLES]
+    return blocks_markup(found) if found else ""
 
 
 def _is_forward(part: Walk) -> bool:

@@ -21,16 +21,26 @@ from relay.sources.read.lenient import parse_lenient
 from relay.sources.read.markup import clean_html, text_of_html
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import form_pairs
+from relay.sources.read.xml import Element, parse_xml
 
 _BETWEEN = re.compile(r"[\s_\-.]+")
 _SEPARATOR = re.compile(r"[,;\s]+")
 #: Why JSON that an administrator wrote may be none.
 UNESCAPED = "the template's placeholders are not escaped"
+_CHOOSE_JSON = "choose JSON in the webhook's settings"
 #: No provider's form has more fields.
 _MAX_FIELDS = 1000
 _MAX_LEVELS = 4
 #: Names of boxes that say nothing of what is in them.
 _BOXES = frozenset({"ticket", "data", "payload", "event", "detail", "freshdeskwebhook", "webhook", "object"})
+
+#: Of these none is a field's name.
+_HTML_TAGS = frozenset(
+    {
+        *("a", "b", "blockquote", "br", "code", "div", "em", "font", "h1", "h2", "h3", "hr", "i", "img"),
+        *("li", "ol", "p", "pre", "span", "strong", "table", "u", "ul"),
+    }
+)
 
 _OF = r"(?:tickets?|latest|last|newest|current|new|the)*"
 _THING = r"(?P<kind>comments?|replies|reply|notes?|messages?|answer|response)"
@@ -141,14 +151,14 @@ class Fields:
 
 
 def read_templated(inbound: Inbound) -> dict[str, Any]:
-    """Return the body as a JSON object (mended where a placeholder broke it in one way only) or a form. Raises PayloadInvalid
-    with a sentence for the administrator."""
+    """Return the body as a JSON object (mended where a placeholder broke it in one way only), a form or XML. Raises
+    PayloadInvalid with a sentence for the administrator."""
     content_type = inbound.headers.get("content-type", "").lower()
     if content_type.startswith("application/x-www-form-urlencoded"):
         pairs = form_pairs(inbound.body, _MAX_FIELDS)
         return dict(reversed(pairs))
-    if inbound.body.lstrip()[:1] == b"<":
-        raise PayloadInvalid("XML is not read: choose JSON in the webhook's settings")
+    if inbound.body.lstrip(b"\xef\xbb\xbf\t\n\r ")[:1] == b"<":
+        return _of_xml(inbound.body)
     try:
         value = parse_lenient(inbound.body)
     except PayloadInvalid as error:
@@ -158,13 +168,48 @@ def read_templated(inbound: Inbound) -> dict[str, Any]:
     return value
 
 
+def _of_xml(body: bytes) -> dict[str, Any]:
+    """The fields of an XML document; its root is a box, whatever it is called. Raises PayloadInvalid."""
+    try:
+        root = parse_xml(body.lstrip(b"\xef\xbb\xbf\t\n\r "))
+    except PayloadInvalid as error:
+        raise PayloadInvalid(f"{error.message} ({UNESCAPED}: {_CHOOSE_JSON})") from error
+    fields = _value_of(root)
+    if not isinstance(fields, dict):
+        raise PayloadInvalid(f"wanted XML with an element for each field: {_CHOOSE_JSON}")
+    return {root.name: fields} if _bare(root.name) in _BOXES else fields
+
+
+def _value_of(element: Element) -> Any:
+    """An element's text, or its children by name: those of one name are a list. Raises PayloadInvalid for a text that has
+    tags of HTML in it: where it ends, and what is a field, is a guess then."""
+    if not element.children:
+        return element.text
+    if element.text or any(child.name.lower() in _HTML_TAGS for child in element.children):
+        raise PayloadInvalid(f"tags of HTML in a field ({UNESCAPED}: {_CHOOSE_JSON})")
+    fields: dict[str, Any] = {}
+    for child in element.children:
+        value = _value_of(child)
+        if child.name not in fields:
+            fields[child.name] = value
+        elif isinstance(fields[child.name], list):
+            fields[child.name].append(value)
+        else:
+            fields[child.name] = [fields[child.name], value]
+    return fields
+
+
+def _bare(name: str) -> str:
+    return _BETWEEN.sub("", name).lower()
+
+
 def _leaves(
     value: Mapping[str, Any], above: tuple[str, ...], places: list[dict[str, Any]]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value that is no object, under the names that lead to it."""
     places.append(BareObject(value))
     for key, inner in value.items():
-        name = _BETWEEN.sub("", key).lower()
+        name = _bare(key)
         if isinstance(inner, dict):
             if len(above) < _MAX_LEVELS:
                 yield from _leaves(inner, (*above, name), places)

@@ -20,6 +20,11 @@ _INLINE = re.compile(
     r"\[(?P<link>[^\[\]\n]{1,2000})\]"
     r"|!(?P<image>[^!\s][^!\n]{0,500})!"
     r"|\{\{(?P<code>[^{}\n]{1,1000})\}\}"
+    # Jira's own editor puts braces around a mark that stands within a word, or beside another mark.
+    r"|\{\*\}(?P<bold>[^{}\n]{1,1000})\{\*\}"
+    r"|\{_\}(?P<italic>[^{}\n]{1,1000})\{_\}"
+    r"|\{-\}(?P<struck>[^{}\n]{1,1000})\{-\}"
+    r"|\{(?P<mark>[*_+^~-])\}"
     r"|(?<![\w*])\*(?P<strong>[^\s*](?:[^*\n]{0,1000}[^\s*])?)\*(?![\w*])"
     r"|(?<![\w_])_(?P<em>[^\s_](?:[^_\n]{0,1000}[^\s_])?)_(?![\w_])"
     r"|(?<![\w-])-(?P<s>[^\s-](?:[^-\n]{0,1000}[^\s-])?)-(?![\w-])"
@@ -28,6 +33,7 @@ _INLINE = re.compile(
     r"|(?P<url>https?://[^\s\[\]|{}]{3,2000})"
     r"|\\(?P<escaped>[\\*_{}\[\]!+|^~?#-])"
 )
+_TAGS = {"bold": "strong", "italic": "em", "struck": "s"}
 _MARKS = ("[", "!", "{", "*", "_", "-", "+", "?", "://", "\\")
 
 
@@ -106,9 +112,19 @@ def _pieces(line: str) -> list[Piece]:
         if found.start() > place:
             pieces.append(Piece(line[place : found.start()]))
         place = found.end()
-        pieces.append(_piece(str(found.lastgroup), str(found[str(found.lastgroup)])))
+        pieces += _found(str(found.lastgroup), str(found[str(found.lastgroup)]))
     pieces.append(Piece(line[place:]))
     return [piece for piece in pieces if piece.text or piece.url]
+
+
+def _found(kind: str, inner: str) -> list[Piece]:
+    """The pieces of one mark. A marked text may hold others, but none of its own kind, so that this ends."""
+    kind = _TAGS.get(kind, kind)
+    if kind == "mark":
+        return []
+    if kind in ("strong", "em", "s"):
+        return [Piece(piece.text, piece.tag or kind, piece.url) for piece in _pieces(inner)]
+    return [_piece(kind, inner)]
 
 
 def _piece(kind: str, inner: str) -> Piece:
