@@ -25,7 +25,7 @@ _SHARED: Final = (f"{HOME}/static/", f"{HOME}/sign-in", f"{HOME}/sign-out")
 _ALL: Final = (HOME, f"{HOME}/", f"{HOME}/lanes", f"{HOME}/lanes/")
 
 Pages = Callable[[WebLane, str], Sequence[BaseRoute]]
-Missing = Callable[[WebLane, str], Callable[[Request, HTTPException], Awaitable[Response]]]
+NoPage = Callable[[WebLane, str], Callable[[Request, HTTPException], Awaitable[Response]]]
 
 
 class LaneConsole:
@@ -33,7 +33,7 @@ class LaneConsole:
     `missing(lane, base)` answers a browser where there is no page."""
 
     def __init__(
-        self, lanes: WebLanes, pages: Pages, all_lanes: Sequence[BaseRoute], missing: Missing
+        self, lanes: WebLanes, pages: Pages, all_lanes: Sequence[BaseRoute], missing: NoPage
     ) -> None:
         self._lanes = lanes
         self._pages = pages
