@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from relay.cli.dead.options import filters, json_and_place, lane_with, lane_told
+from relay.cli.dead.options import filters, json_and_place, lane_told, lane_with
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, faint, lines_of, shown, strong, warn
 from relay.cli.place import Place

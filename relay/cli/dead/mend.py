@@ -13,7 +13,7 @@ import click
 from relay.cli.asking import ask_first
 from relay.cli.context import operator
 from relay.cli.dead.look import print_letter
-from relay.cli.dead.options import choice, json_and_place, lane_with, selection_of, lane_told
+from relay.cli.dead.options import choice, json_and_place, lane_told, lane_with, selection_of
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, shown
 from relay.cli.place import Place
