@@ -95,7 +95,7 @@ def _print_list(found: dict[str, Any]) -> None:
             f"{shown(item['externalId'] or '-')}  {item['stage']}"
         )
     if found["next"]:
-        click.echo(f"more: relay dead list --after {found['next']}")
+        click.echo(f"more: a larger --limit, or --after {found['next']}")
 
 
 def _said(told: dict[str, Any]) -> list[str]:
