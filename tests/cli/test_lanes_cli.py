@@ -9,7 +9,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from relay.cli import cli
+from relay.cli import COMPLETE_VARIABLE, cli
 from relay.cli.context import asked_lanes, open_context
 from relay.cli.place import Place
 from relay.config import Config, LaneConfig, PlanhatConfig
@@ -128,3 +128,25 @@ def test_what_several_lanes_know_is_told_of_the_first_and_the_others_are_named(
     told = run("dead", "list")
     assert "        lane us\n" in told
     assert f"  us          {letter}  " in told
+
+
+def test_the_shell_completes_what_is_in_any_lane(shop: Shop, tmp_path: Path) -> None:
+    [letter, *_] = shop.bury("the subject is too long", now_ms=shop.outbox.now_ms() + 3000)
+
+    def completed(line: str) -> str:
+        words = line.split(" ")
+        environ = {COMPLETE_VARIABLE: "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        return (
+            CliRunner(env=environ).invoke(cli, [], prog_name="relay", complete_var=COMPLETE_VARIABLE).output
+        )
+
+    assert letter in completed("relay dead show dead_")
+    assert "c-" in completed("relay dead list --cause ")
+    assert "c-" in completed("relay dead mute --lane us ")
+    assert "c-" not in completed("relay dead mute --lane emea ")
+    assert "emea" in completed("relay stats --lane ") and "us" in completed("relay stats --lane ")
+    assert "slack" in completed("relay events --source ")
+    # A file with a mistake in it still says which lanes there are.
+    (tmp_path / "relay.yaml").write_text("lanes: {emea: {}, us: {}}\nrules: no list\n")
+    assert "us" in completed("relay stats --lane ")
+    assert letter in completed("relay dead show dead_")
