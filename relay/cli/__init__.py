@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -73,6 +74,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+#: What a write to a file says that takes no more.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 class _ReaderGone(Exception):
     """Whoever read standard output has enough. Click would end with 1 for it, which says that nothing was found."""
 
@@ -128,8 +133,26 @@ def _called_as() -> str | None:
     return "relay" if sys.argv[0].endswith("__main__.py") else None
 
 
+def _stand_in_for_closed_streams() -> None:
+    """Open the null device for each standard stream that whoever started us has closed: else Python has None there, and the next file
+    or connection takes its number."""
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def _leave_output() -> None:
+    """Print nothing more: what is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command, as the console script, and turn errors into sentences and exit codes."""
+    _stand_in_for_closed_streams()
     try:
         code: Any = cli.main(standalone_mode=False, prog_name=_called_as(), complete_var=COMPLETE_VARIABLE)
         sys.exit(code if isinstance(code, int) else 0)
@@ -152,7 +175,14 @@ def main() -> None:
         sys.exit(1)
     except (_ReaderGone, BrokenPipeError):
         # `relay stats | head`: whoever read us has enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename:
+            raise
+        # The disk under `relay stats > FILE`.
+        _leave_output()
+        click.echo(f"standard output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

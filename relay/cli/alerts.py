@@ -29,17 +29,19 @@ def alerts(ctx: click.Context, as_json: bool, place: Place) -> None:
     from relay.operations.alerts.telling import list_alerts
 
     context = open_context(place)
-    found = list_alerts([lane.outbox for lane in context.each_lane()], context.config.alerts)
+    config = context.config_or_none
+    found = list_alerts([lane.outbox for lane in context.each_lane()], config.alerts if config else None)
     if as_json:
         echo_json(found)
     else:
-        _print(found)
+        _print(found, known=config is not None)
     if any(row["told_at"] for row in found["alerts"]):
         ctx.exit(1)
 
 
-def _print(found: dict[str, Any]) -> None:
-    if not found["channels"]:
+def _print(found: dict[str, Any], *, known: bool) -> None:
+    """`known`: the config says who is told."""
+    if known and not found["channels"]:
         click.echo("nobody is told: the config has no alerts: (docs/operating.md, Alerts)")
     for row in found["channels"]:
         click.echo(f"{row['name']:12} {row['to']}")

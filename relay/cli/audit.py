@@ -49,7 +49,7 @@ def audit(since: str, until: str, limit: int, after: str, as_json: bool, place: 
             f"{line['at']}  {line['who']:24} {line['address']:20} {line['what']:14} {_of(line['of'])}".rstrip()
         )
     if found["next"]:
-        click.echo(f"more: relay audit --after {found['next']}")
+        click.echo(f"more: a larger --limit, or --after {found['next']}")
 
 
 def _of(told: dict[str, Any]) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import click
 from redis.exceptions import RedisError
 
 from relay.cli.place import Place
-from relay.errors import OutboxUnavailable, RelayError, UserError
+from relay.errors import ConfigInvalid, Mistake, OutboxUnavailable, RelayError, UserError
 from relay.settings import Settings
 
 _T = TypeVar("_T")
@@ -150,9 +151,8 @@ class CliContext:
         from relay.rules.file.load import load
 
         if not Path(self.settings.config).exists():
-            raise UserError(
-                f"{self.settings.config}: no such file; name one with --config or RELAY_CONFIG, or run beside `relay up`"
-            )
+            told = "no such file; name one with --config or RELAY_CONFIG, or run beside `relay up`"
+            raise ConfigInvalid([Mistake(told, self.settings.config)])
         return load(self.settings.config, self.environ)
 
     @property
@@ -171,6 +171,16 @@ class CliContext:
             configured = []
         names = known_sources(self.each_lane()[0].outbox, configured)
         return names.union(*(lane.outbox.sources() for lane in self.each_lane()[1:]))
+
+    @cached_property
+    def config_or_none(self) -> Any:
+        """Today's config; None, and on standard error why, where it does not hold: it hides nothing of what happened."""
+        try:
+            return self.config
+        except ConfigInvalid as error:
+            first = str(error).splitlines()[0]
+            click.echo(f"the config does not hold ({first}); `relay check` names every mistake", err=True)
+            return None
 
     @property
     def rulebook(self) -> Any:

@@ -56,8 +56,11 @@ def none_fits(context: Any, asked: Mapping[str, str]) -> str:
     known = sorted(context.known_sources)
     if source and source not in known:
         return f"no event fits: no source is called {source[:80]!r}{did_you_mean(source, known)}"
-    rules = sorted({one.name for name in context.config.sources for one in context.rulebook.rules_for(name)})
-    if rule and rule not in rules:
+    config = context.config_or_none if rule else None
+    rules = sorted(
+        {one.name for name in config.sources for one in context.rulebook.rules_for(name)} if config else ()
+    )
+    if config and rule not in rules:
         return f"no event fits: no rule of today is called {rule[:80]!r}{did_you_mean(rule, rules)}"
     oldest = min(filter(None, (_oldest_minute(lane.outbox) for lane in context.each_lane())), default=None)
     if oldest is None:

@@ -16,6 +16,8 @@ from relay.cli.names import KIND_PARAM, RULE_PARAM, SOURCE_PARAM, STATE_PARAM
 from relay.cli.output import reader_gone
 from relay.cli.place import Place, lane_options
 
+#: Filters that want events read whole, which the config says how to.
+BY_CONTENT: Final = ("kind", "rule", "from", "company", "text")
 #: Between two looks of `--follow`.
 _FOLLOW_S: Final = 1.0
 
@@ -64,6 +66,8 @@ def events(
     asked = {name: value for name, value in given.items() if value}
     if any(name in asked for name in ("from", "text", "company")):
         context.audit("look", page="events", **{name: asked[name] for name in asked if name != "text"})
+    if any(name in asked for name in BY_CONTENT) and context.config_or_none is None:
+        click.echo("what came last is found by sender and subject alone", err=True)
     if follow:
         with suppress(KeyboardInterrupt):
             _follow(context, asked, lines=as_json or json_lines)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from relay.cli.names import SOURCE_PARAM
+from relay.cli.output import shown
 from relay.cli.place import Place, place_options
 from relay.config import Config
 from relay.errors import UserError
@@ -112,9 +113,9 @@ def _headers(path: str | None) -> dict[str, str]:
 
 def _print(told: dict[str, Any]) -> None:
     for skipped in told["skipped"]:
-        click.echo(f"skipped by the adapter: {skipped['reason']}")
+        click.echo(f"skipped by the adapter: {shown(skipped['reason'])}")
     for parked in told["parked"]:
-        click.echo(f"accepted, and a dead letter: {parked['cause']}")
+        click.echo(f"accepted, and a dead letter: {shown(parked['cause'])}")
     if not told["events"] and not told["skipped"] and not told["parked"]:
         click.echo("no event in this payload")
     for number, event in enumerate(told["events"], 1):
@@ -127,34 +128,36 @@ def _print_event(told: dict[str, Any], number: int) -> None:
     event = told.get("event") or {}
     click.echo(f"event {number}: {event.get('kind', 'unreadable')}  {event.get('id', '')}")
     if event:
-        click.echo(f"  thread {event['thread']}, version {event['version']}, at {event['time']}")
+        click.echo(f"  thread {shown(event['thread'])}, version {event['version']}, at {event['time']}")
     for tried in told["rules"]:
         mark = "matches" if tried["matched"] else "no match"
         line = f", line {tried['line']}" if tried["line"] else ""
         default = ", default" if tried["default"] else ""
-        click.echo(f"  rule {tried['rule']} ({tried['action']}{line}{default}): {mark}: {tried['why']}")
+        click.echo(
+            f"  rule {tried['rule']} ({tried['action']}{line}{default}): {mark}: {shown(tried['why'])}"
+        )
     if told.get("why"):
-        click.echo(f"  {told['why']}")
+        click.echo(f"  {shown(told['why'])}")
     for field in told["fields"]:
         _print_field(field)
     _print_company(told.get("company"))
-    click.echo(f"  result: {told['result']}" + (f": {told['cause']}" if told.get("cause") else ""))
+    click.echo(f"  result: {told['result']}" + (f": {shown(told['cause'])}" if told.get("cause") else ""))
     if told.get("document") is not None:
         click.echo("  conversation:")
         for line in json.dumps(told["document"], indent=2, ensure_ascii=False).splitlines():
-            click.echo(f"    {line}")
+            click.echo(f"    {shown(line)}")
 
 
 def _print_field(field: dict[str, Any]) -> None:
     way = f" ({field['way']})" if field["way"] else ""
     value = field.get("error") or field.get("note") or json.dumps(field["value"], ensure_ascii=False)
-    click.echo(f"  {field['field']}{way} = {value}")
+    click.echo(f"  {field['field']}{way} = {shown(value)}")
     if field["inputs"]:
         line = f"line {field['line']}: " if field["line"] else ""
         click.echo(f"      {line}{field['template']}")
         for path, given in field["inputs"].items():
-            shown = json.dumps(given, ensure_ascii=False)
-            click.echo(f"      {path} = {shown if len(shown) < 120 else shown[:117] + '...'}")
+            text = shown(json.dumps(given, ensure_ascii=False))
+            click.echo(f"      {path} = {text if len(text) < 120 else text[:117] + '...'}")
 
 
 def _print_company(company: dict[str, Any] | None) -> None:
@@ -162,8 +165,8 @@ def _print_company(company: dict[str, Any] | None) -> None:
         return
     click.echo("  company:")
     for step in company["path"]:
-        asked = f" asked with {step['asked']}" if step.get("asked") else ""
-        click.echo(f"    {step['step']}{asked}: {step['found'] or step.get('note') or 'nothing'}")
+        asked = f" asked with {shown(step['asked'])}" if step.get("asked") else ""
+        click.echo(f"    {step['step']}{asked}: {shown(step['found'] or step.get('note') or 'nothing')}")
     if not company["path"]:
         click.echo("    no steps under companies:")
     elif company["companyId"] is None:

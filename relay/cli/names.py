@@ -50,16 +50,22 @@ def _causes(context: Any) -> _Names:
     from relay.operations.dead.look import list_dead
     from relay.operations.selection import Selection
 
-    groups = list_dead(context.outbox, Selection(), limit=1)["groups"]
-    return [(group["id"], f"{group['count']}: {group['cause']}") for group in groups]
+    found: dict[str, str] = {}
+    for lane in context.each_lane():
+        for group in list_dead(lane.outbox, Selection(), limit=1)["groups"]:
+            found.setdefault(group["id"], f"{group['count']}: {group['cause']}")
+    return found.items()
 
 
 def _letters(context: Any) -> _Names:
     from relay.operations.dead.look import list_dead
     from relay.operations.selection import Selection
 
-    items = list_dead(context.outbox, Selection(), limit=100)["items"]
-    return [(item["id"], item["cause"]) for item in items]
+    return [
+        (item["id"], item["cause"])
+        for lane in context.each_lane()
+        for item in list_dead(lane.outbox, Selection(), limit=100)["items"]
+    ]
 
 
 def _drops(context: Any) -> _Names:
@@ -67,7 +73,7 @@ def _drops(context: Any) -> _Names:
 
 
 def _lanes(context: Any) -> _Names:
-    return [(name, "") for name in context.config.lanes]
+    return [(name, "") for name in context.lane_names]
 
 
 def _states(context: Any) -> _Names:

@@ -12,7 +12,7 @@ import click
 from relay.cli.asking import MOMENT, TIMES
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, lane_options
-from relay.errors import UserError
+from relay.errors import NotFound, UserError
 
 #: What came in more recently stays, unless a moment is named.
 DEFAULT = "24h"
@@ -52,7 +52,6 @@ def prune(
     """
     from relay.cli.context import open_context
     from relay.operations.moments import parse_moment
-    from relay.operations.pause import known_sources
     from relay.operations.prune import PruneQuery, Pruning
     from relay.units import parse_size
 
@@ -63,8 +62,8 @@ def prune(
         enough = parse_size(free) if free else 0
     except ValueError as error:
         raise UserError(str(error)) from error
-    if source and source not in known_sources(context.outbox, context.config.sources):
-        raise UserError(f"no source {source!r}: neither in the config nor in the books")
+    if source and source not in context.known_sources:
+        raise NotFound(f"no source {source!r}: neither in the config nor in the books")
     if not dry_run and not yes:
         if not sys.stdin.isatty():
             raise UserError(

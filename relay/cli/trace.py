@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import click
 
-from relay.cli.output import short
+from relay.cli.output import echo_json, short
 from relay.cli.place import Place, lane_options
 from relay.errors import NotFound, RelayError
 from relay.units import took_words
@@ -44,10 +43,10 @@ def trace(some_id: str, as_json: bool, place: Place) -> None:
         list_of_sender(context, some_id, as_json=as_json)
         return
     context.audit("look", page="trace", id=some_id)
+    if as_json:
+        _print_json(stories, several=len(lanes) > 1)
+        return
     for lane, found in stories.items():
-        if as_json:
-            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-            continue
         if len(lanes) > 1:
             click.echo(f"lane {lane}")
         _print_conversation(found["conversation"])
@@ -65,6 +64,14 @@ def _stories(lanes: Sequence[Any], some_id: str) -> dict[str, Any]:
         with suppress(NotFound):
             stories[lane.lane] = find(lane.outbox, some_id, _sources(lane), tenant=tenant_of(lane))
     return stories
+
+
+def _print_json(stories: Mapping[str, Any], *, several: bool) -> None:
+    """Print the answer of the first lane that knows it, as the API does; which others know it too is said beside it."""
+    (lane, found), *others = stories.items()
+    echo_json({**found, "lane": lane} if several else found)
+    for other, _ in others:
+        click.echo(f"lane {other} knows it too: --lane {other}", err=True)
 
 
 def _sources(context: Any) -> list[str]:

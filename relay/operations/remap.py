@@ -99,13 +99,12 @@ def _inbound_of(stored: Stored, mend: Mend | None = None) -> Inbound:
     )
 
 
-class Remapper:
-    """Holds the adapters of one run. `revision` is the moment of the run in ms: of one event, its newest mapping wins."""
+class EventReader:
+    """Reads stored events with today's adapters; holds those of one run. The config is asked for only when an event is read: where it
+    does not hold, that raises ConfigInvalid."""
 
-    def __init__(self, context: OperatorContext, revision: int) -> None:
+    def __init__(self, context: OperatorContext) -> None:
         self._context = context
-        self._book = context.rulebook
-        self._revision = revision
         self._adapters: dict[str, Adapter] = {}
 
     def event(self, stored: Stored, mend: Mend | None = None) -> Event:
@@ -149,6 +148,28 @@ class Remapper:
         thread = known or str(stored.facts.get("thread") or "")
         return replace(event, thread=thread) if thread else event
 
+    def _adapter(self, source: str) -> Adapter:
+        adapter = self._adapters.get(source)
+        if adapter is None:
+            configured = self._context.config.sources.get(source)
+            if configured is None:
+                raise MappingFailed(f"the source {source!r} is no longer in the config")
+            try:
+                adapter = build_adapter(configured.options)
+            except ValueError as error:
+                raise MappingFailed(f"the source {source!r}: {error}") from error
+            self._adapters[source] = adapter
+        return adapter
+
+
+class Remapper(EventReader):
+    """Reads and maps them. `revision` is the moment of the run in ms: of one event, its newest mapping wins. Raises ConfigInvalid."""
+
+    def __init__(self, context: OperatorContext, revision: int) -> None:
+        super().__init__(context)
+        self._book = context.rulebook
+        self._revision = revision
+
     def map(self, stored: Stored, mend: Mend | None = None) -> Remapped:
         """Map an event by today's rules. Raises MappingFailed."""
         event = self.event(stored, mend)
@@ -167,16 +188,3 @@ class Remapper:
             raise MappingFailed(
                 f"rule {verdict.rule!r} sends it to lane {lane!r} now, and it was accepted for lane {here!r}"
             )
-
-    def _adapter(self, source: str) -> Adapter:
-        adapter = self._adapters.get(source)
-        if adapter is None:
-            configured = self._context.config.sources.get(source)
-            if configured is None:
-                raise MappingFailed(f"the source {source!r} is no longer in the config")
-            try:
-                adapter = build_adapter(configured.options)
-            except ValueError as error:
-                raise MappingFailed(f"the source {source!r}: {error}") from error
-            self._adapters[source] = adapter
-        return adapter

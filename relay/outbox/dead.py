@@ -94,6 +94,15 @@ class DeadLetters:
                 )
         return letters
 
+    def known(self, dead_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these ids that are letters here. Raises OutboxUnavailable."""
+        with reaching_redis():
+            pipe = self._store.redis.pipeline(transaction=False)
+            for dead_id in dead_ids:
+                pipe.exists(self._store.prefix + keys.dead_letter(dead_id))
+            rows = pipe.execute()
+        return frozenset(dead_id for dead_id, there in zip(dead_ids, rows, strict=True) if there)
+
     def get(self, dead_id: str) -> DeadLetter | None:
         """Return one in full, None where it is gone."""
         found = self.get_many([dead_id])

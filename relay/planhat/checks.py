@@ -52,8 +52,8 @@ def check_planhat(
     """
     if token_expires:
         yield check_token_age(token_expires, today)
+    probes: dict[str, Probe] = {}
     try:
-        probes = {}
         for model, why in models:
             probe = probes[model] = planhat.probe(model)
             if probe.is_page:
@@ -68,7 +68,8 @@ def check_planhat(
                 yield _token_check(planhat, clusters)
                 return
             yield _model_check(model, why, probe.status)
-        if writing:
+        if writing and probes.get("conversations", _NO_PROBE).status in (200, 403):
+            # Where it answers nothing sound at all, that nothing speaks against writing says nothing.
             yield _write_check(planhat)
         written = next((probe.date for probe in probes.values() if probe.date), "")
         if written:
@@ -77,9 +78,21 @@ def check_planhat(
         if custom_fields is not None and probes.get("customfields", _NO_PROBE).status == 200:
             yield from check_custom_fields(planhat, custom_fields)
     except PlanhatError as error:
-        yield DoctorLine(
-            "planhat", False, str(error), "is RELAY_PLANHAT_URL right, and can this machine reach it?"
-        )
+        yield DoctorLine("planhat", False, str(error), _do_of_failure(probes))
+
+
+def _do_of_failure(probes: Mapping[str, Probe]) -> str:
+    """Return what to do where a call failed: whoever answered some is at the right address, and within reach."""
+    sick = next((probe.status for probe in probes.values() if probe.status not in (200, 403)), 0)
+    if sick:
+        return _do_of_status(sick)
+    if probes:
+        return "it answered the calls before: try again, and look at status.planhat.com"
+    return "is RELAY_PLANHAT_URL right, and can this machine reach it?"
+
+
+def _do_of_status(status: int) -> str:
+    return "too many calls: something else uses this token" if status == 429 else "look at status.planhat.com"
 
 
 def _token_check(planhat: Planhat, clusters: Iterable[str]) -> DoctorLine:
@@ -132,8 +145,7 @@ def _model_check(model: str, why: str, status: int) -> DoctorLine:
     if status == 403:
         do = f"grant the token's private app read access to {model} ({why})"
         return DoctorLine(f"planhat {model}", False, "forbidden (403)", do)
-    do = "too many calls: something else uses this token" if status == 429 else "look at status.planhat.com"
-    return DoctorLine(f"planhat {model}", False, f"answered {status}", do)
+    return DoctorLine(f"planhat {model}", False, f"answered {status}", _do_of_status(status))
 
 
 def _write_check(planhat: Planhat) -> DoctorLine:

@@ -41,7 +41,7 @@ from relay.operations.stats import read_stats
 from relay.operations.trace import find
 from relay.web import api_lanes
 from relay.web.access import Access, Operator, access_of
-from relay.web.api_lanes import MAX_PAGE, of_whoever_has_it, page_of, summed
+from relay.web.api_lanes import MAX_PAGE, of_letters, of_whoever_has_it, page_of, summed
 from relay.web.api_routes import ApiRoutes
 from relay.web.asked import read_listed, read_values, read_whole
 from relay.web.openapi import api_document
@@ -74,9 +74,11 @@ def made(api: Api) -> list[Route]:
             "/companies/missing", Api.companies_missing, asks=_MISSING_FILTERS, merge=api_lanes.missing
         ),
         api.route("/dead", Api.dead, asks=_DEAD_FILTERS, merge=api_lanes.dead),
-        api.route("/dead/replay", Api.dead_replay, _SELECTION | {"limit"}, act="dead replay", merge=summed),
         api.route(
-            "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=summed
+            "/dead/replay", Api.dead_replay, _SELECTION | {"limit"}, act="dead replay", merge=of_letters
+        ),
+        api.route(
+            "/dead/discard", Api.dead_discard, _SELECTION | {"reason"}, act="dead discard", merge=of_letters
         ),
         api.route(
             "/dead/causes/{id}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 
 from relay.errors import NotFound
 from relay.operations.context import WebContext
+from relay.operations.dead.causes import find_causes, no_such_cause
 from relay.operations.lane_facts import AskedLane
 from relay.operations.merged import (
     AskPage,
@@ -19,16 +20,28 @@ from relay.operations.merged import (
     merge_missing,
 )
 from relay.operations.plots import take_samples
-from relay.operations.selection import InputInvalid
+from relay.operations.selection import InputInvalid, read_selection
 from relay.operations.stats import read_stats_together
 from relay.outbox.lane_servers import LaneServers
 from relay.web.asked import read_whole
 
-#: Asks one lane's API what was asked; `limit` and `after` in the place of the request's own.
-AskLane = Callable[..., Any]
+MAX_PAGE = 500
+
+
+class AskLane:
+    """A request's question, to be asked of one lane's API after the other. `body`: what the request says in its body."""
+
+    def __init__(self, ask: Callable[[Any, dict[str, Any]], Any], body: Mapping[str, Any]) -> None:
+        self._ask = ask
+        self.body = body
+
+    def __call__(self, api: Any, **given: Any) -> Any:
+        """Ask `api`; what is `given` stands in the place of the request's own. Raises what the handler raises."""
+        return self._ask(api, {**self.body, **given})
+
+
 #: (lane -> its API, the question, the request) -> one answer.
 Merge = Callable[[Mapping[str, Any], AskLane, Request], Any]
-MAX_PAGE = 500
 
 
 def of_the_first(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
@@ -50,6 +63,39 @@ def of_whoever_has_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -
 def summed(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """Return what was done in each."""
     return merge_counts({lane: ask(api) for lane, api in apis.items()})
+
+
+def of_letters(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
+    """Return what was done in each lane that has such letters; each is asked for its own alone. Nothing is done before it is known
+    which these are. Raises NotFound where none has any, InputInvalid."""
+    first = next(iter(apis.values()))
+    selection = read_selection(ask.body, first.context.outbox.now_ms())
+    if selection.ids:
+        # Where no lane has one of them, the first says so.
+        parts = _letters_of(apis, selection.ids) or {next(iter(apis)): list(selection.ids)}
+        return merge_counts({lane: ask(apis[lane], ids=part) for lane, part in parts.items()})
+    if selection.cause:
+        found = {lane: find_causes(api.context.outbox, selection.cause) for lane, api in apis.items()}
+        held = {lane: api for lane, api in apis.items() if found[lane].texts}
+        if not held:
+            nearest = dict.fromkeys(near for one in found.values() for near in one.nearest)
+            raise NotFound(no_such_cause(selection.cause, tuple(nearest)))
+        return summed(held, ask, request)
+    return summed(apis, ask, request)
+
+
+def _letters_of(apis: Mapping[str, Any], ids: Sequence[str]) -> dict[str, list[str]]:
+    """Give lane -> those of `ids` that it has, in their order; what none has is the first's: it counts them as gone."""
+    parts: dict[str, list[str]] = {}
+    left = list(ids)
+    for lane, api in apis.items():
+        here = api.context.outbox.dead.known(left)
+        if here:
+            parts[lane] = [one for one in left if one in here]
+            left = [one for one in left if one not in here]
+    if parts:
+        next(iter(parts.values())).extend(left)
+    return parts
 
 
 def of_all_that_know_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:

@@ -76,10 +76,10 @@ class ApiRoutes:
 
         def answered(request: Request, operator: Operator, body: dict[str, Any]) -> Any:
             def work() -> Any:
-                def ask(api: Any, **page: Any) -> Any:
-                    return handler(api, request, operator, {**body, **page})
+                def ask(api: Any, asked: dict[str, Any]) -> Any:
+                    return handler(api, request, operator, asked)
 
-                return self._of_lanes(request, merge, ask)
+                return self._of_lanes(request, merge, AskLane(ask, body))
 
             if act and body.get("dry_run") is not True:
                 found = self._audit.acting(operator, act, named_in(request, body), work)

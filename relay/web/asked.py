@@ -39,6 +39,6 @@ def read_whole(asked: Mapping[str, str], key: str, default: int, most: int) -> i
     text = asked.get(key)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
         raise InputInvalid(f"wanted a number from 1 to {most}", key)
     return int(text)

@@ -104,6 +104,7 @@ def _operator_pages(side: WebSide) -> list[BaseRoute]:
         side.lanes,
         lambda lane, base: console.routes(context_of(lane), access, base),
         console.all_lanes(context, access, contexts),
+        lambda lane, base: console.missing_page(context_of(lane), access, base),
     )
     return [
         *api.api_routes(context, access, contexts),

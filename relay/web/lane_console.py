@@ -3,12 +3,14 @@ shows them all. Without `lanes:` the pages lie at /console."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,21 +25,40 @@ _SHARED: Final = (f"{HOME}/static/", f"{HOME}/sign-in", f"{HOME}/sign-out")
 _ALL: Final = (HOME, f"{HOME}/", f"{HOME}/lanes", f"{HOME}/lanes/")
 
 Pages = Callable[[WebLane, str], Sequence[BaseRoute]]
+NoPage = Callable[[WebLane, str], Callable[[Request, HTTPException], Awaitable[Response]]]
 
 
 class LaneConsole:
-    """`pages(lane, base)` gives the routes of one lane's console, all of them below `base`; `all_lanes` those of the page of them all."""
+    """`pages(lane, base)` gives the routes of one lane's console, all of them below `base`; `all_lanes` those of the page of them all.
+    `missing(lane, base)` answers a browser where there is no page."""
 
-    def __init__(self, lanes: WebLanes, pages: Pages, all_lanes: Sequence[BaseRoute]) -> None:
+    def __init__(
+        self, lanes: WebLanes, pages: Pages, all_lanes: Sequence[BaseRoute], missing: NoPage
+    ) -> None:
         self._lanes = lanes
         self._pages = pages
+        self._missing = missing
         self._all = Router(routes=list(all_lanes), redirect_slashes=False)
         self._made: dict[str, tuple[WebLane, Router]] = {}
         # Made now: the navigation knows its pages then.
         self._router(lanes.first)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app_for(scope)(scope, receive, send)
+        try:
+            await self._app_for(scope)(scope, receive, send)
+        except HTTPException as error:
+            # A program is told in JSON, as everywhere.
+            if "text/html" not in Headers(scope=scope).get("accept", ""):
+                raise
+            lane, base = self._meant(str(scope["path"]))
+            response = await self._missing(lane, base)(Request(scope), error)
+            await response(scope, receive, send)
+
+    def _meant(self, path: str) -> tuple[WebLane, str]:
+        """The lane whose page an address would be, with where its pages lie."""
+        name = path.removeprefix(_BELOW).partition("/")[0] if path.startswith(_BELOW) else ""
+        lane = self._lanes.get(name) if self._lanes.named else None
+        return (lane, f"{_BELOW}{name}") if lane else (self._lanes.first, HOME)
 
     def _app_for(self, scope: Scope) -> ASGIApp:
         path = str(scope["path"])

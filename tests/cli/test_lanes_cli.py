@@ -9,12 +9,15 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from relay.cli import cli
+from relay.cli import COMPLETE_VARIABLE, cli
 from relay.cli.context import asked_lanes, open_context
 from relay.cli.place import Place
 from relay.config import Config, LaneConfig, PlanhatConfig
 from relay.outbox.audit import AuditLine, write_audit
-from tests.operating import SUBJECT, Shop
+from relay.settings import Settings
+from relay.web.assembly import create_app
+from tests.environ import WEAK
+from tests.operating import SUBJECT, Caller, Shop
 
 
 @pytest.fixture
@@ -82,3 +85,68 @@ def test_where_each_lane_delivers_is_said_at_the_start() -> None:
         "emea: http://127.0.0.1:1",
         "us: https://api-us4.planhat.com (its own url, not the sandbox)",
     ]
+
+
+def test_json_of_several_lanes_is_one_answer_in_the_apis_shape(
+    shop: Shop, redis_client: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """Without `--lane` as without `?lane=`, whatever is looked at; with it, as with it."""
+    now_ms = shop.outbox.now_ms()
+    [event, *_] = list(shop.outbox.events.ids(since_ms=now_ms - 600_000, until_ms=now_ms))
+    [letter, *_] = shop.bury("the subject is too long", now_ms=shop.outbox.now_ms() + 3000)
+    other = Shop(redis_client, tmp_path, lane="emea")
+    other.arrive("hello", number=0, ts="1800000000.000100", now_ms=other.outbox.now_ms())
+    Shop(redis_client, tmp_path, lane="us")
+    token = "operators-only-" + "x" * 20
+    environ = {**WEAK, "RELAY_REDIS_URL": redis_url, "RELAY_OPERATOR_TOKEN": token}
+    environ["RELAY_CONFIG"] = str(tmp_path / "relay.yaml")
+    headers = {"authorization": f"Bearer {token}"}
+    api = Caller(create_app(Settings.read(environ), dict(WEAK)), address="203.0.113.9", headers=headers)
+    for words, path in (
+        (["events"], "events"),
+        (["dead", "list", "--limit", "50"], "dead"),
+        (["dead", "show", letter], f"dead/{letter}"),
+        (["trace", event], f"trace/{event}"),
+        (["trace", "slack-C024BE91L-1800000001.000100"], "trace/slack-C024BE91L-1800000001.000100"),
+        (["companies", "missing"], "companies/missing"),
+    ):
+        for lane in ("", "us"):
+            told = json.loads(run(*words, "--json", *(("--lane", lane) if lane else ())))
+            assert told == api.get(f"/api/v1/{path}{f'?lane={lane}' if lane else ''}").json(), (words, lane)
+
+
+def test_what_several_lanes_know_is_told_of_the_first_and_the_others_are_named(
+    shop: Shop, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    other = Shop(redis_client, tmp_path, lane="emea")
+    other.arrive("hello", ts="1800000000.000100", now_ms=other.outbox.now_ms())
+    Shop(redis_client, tmp_path, lane="us")
+    done = CliRunner().invoke(cli, ["trace", "slack-C024BE91L-1800000000.000100", "--json"])
+    assert json.loads(done.stdout)["lane"] == "emea"
+    assert "--lane us" in done.stderr
+    [letter, *_] = shop.bury("the subject is too long", now_ms=shop.outbox.now_ms() + 3000)
+    told = run("dead", "list")
+    assert "        lane us\n" in told
+    assert f"  us          {letter}  " in told
+
+
+def test_the_shell_completes_what_is_in_any_lane(shop: Shop, tmp_path: Path) -> None:
+    [letter, *_] = shop.bury("the subject is too long", now_ms=shop.outbox.now_ms() + 3000)
+
+    def completed(line: str) -> str:
+        words = line.split(" ")
+        environ = {COMPLETE_VARIABLE: "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        return (
+            CliRunner(env=environ).invoke(cli, [], prog_name="relay", complete_var=COMPLETE_VARIABLE).output
+        )
+
+    assert letter in completed("relay dead show dead_")
+    assert "c-" in completed("relay dead list --cause ")
+    assert "c-" in completed("relay dead mute --lane us ")
+    assert "c-" not in completed("relay dead mute --lane emea ")
+    assert "emea" in completed("relay stats --lane ") and "us" in completed("relay stats --lane ")
+    assert "slack" in completed("relay events --source ")
+    # A file with a mistake in it still says which lanes there are.
+    (tmp_path / "relay.yaml").write_text("lanes: {emea: {}, us: {}}\nrules: no list\n")
+    assert "us" in completed("relay stats --lane ")
+    assert letter in completed("relay dead show dead_")

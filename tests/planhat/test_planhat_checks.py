@@ -197,3 +197,31 @@ def test_a_type_that_the_tenant_writes_in_another_way_is_named(
     assert checks["type Slack thread"].do == "write 'slack Thread'"
     assert tenants_spelling("\U0001f4ac Chat", ["\U0001f4ac\ufe0f Chat"]) == "\U0001f4ac\ufe0f Chat"
     assert tenants_spelling("Chat", ["Chat", "chat"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "do"),
+    [(429, "something else uses this token"), (500, "status.planhat.com"), (503, "status.planhat.com")],
+)
+def test_an_outage_is_told_as_one(
+    sandbox: Sandbox, shared: tuple[Sandbox, str], status: int, do: str
+) -> None:
+    """Whoever answered is reached, and at the address that was meant; and one that refuses all says nothing of writing."""
+    sandbox.faults.all.append(Fault(status=status))
+    checks = examine(shared[1])
+    failed = [check for check in checks.values() if not check.ok]
+    assert {"planhat", "planhat conversations", "planhat customfields"} <= {check.name for check in failed}
+    assert all(do in check.do for check in failed)
+    assert "planhat conversations, writing" not in checks
+
+
+def test_a_tenant_that_fails_after_it_answered_is_at_the_right_address(
+    sandbox: Sandbox, shared: tuple[Sandbox, str]
+) -> None:
+    sandbox.faults.all.append(Fault(status=503, after=5))
+    check = examine(shared[1], writing=False)["planhat"]
+    assert not check.ok and "RELAY_PLANHAT_URL" not in check.do
+
+
+def test_nobody_there_is_the_address_or_the_way() -> None:
+    assert "RELAY_PLANHAT_URL" in examine("http://127.0.0.1:9")["planhat"].do

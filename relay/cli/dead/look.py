@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from relay.cli.dead.options import filters, json_and_place, lane_with
+from relay.cli.dead.options import filters, json_and_place, lane_told, lane_with
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, faint, lines_of, shown, strong, warn
 from relay.cli.place import Place
@@ -83,16 +83,19 @@ def _print_list(found: dict[str, Any]) -> None:
             f"        {', '.join(map(shown, group['sources']))}; {group['first_seen']} to {group['last_seen']}; "
             f"relay dead show {group['sample']}"
         )
+        if "lanes" in group:
+            click.echo(f"        lane {', '.join(group['lanes'])}")
         for line in _said(group):
             click.echo(f"        {line}")
     click.echo("")
     for item in found["items"]:
+        lane = f"{item['lane']:<10}  " if "lane" in item else ""
         click.echo(
-            f"{item['at']}  {item['id']}  {item['cause_id']}  {shown(item['source'])}  "
+            f"{item['at']}  {lane}{item['id']}  {item['cause_id']}  {shown(item['source'])}  "
             f"{shown(item['externalId'] or '-')}  {item['stage']}"
         )
     if found["next"]:
-        click.echo(f"more: relay dead list --after {found['next']}")
+        click.echo(f"more: a larger --limit, or --after {found['next']}")
 
 
 def _said(told: dict[str, Any]) -> list[str]:
@@ -126,7 +129,7 @@ def show(dead_id: str, as_json: bool, place: Place) -> None:
     found = show_dead(context, dead_id)
     context.audit("look", page="dead show", id=dead_id)
     if as_json:
-        echo_json(found)
+        echo_json(lane_told(context, found))
         return
     print_letter(found)
 

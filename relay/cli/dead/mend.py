@@ -13,7 +13,7 @@ import click
 from relay.cli.asking import ask_first
 from relay.cli.context import operator
 from relay.cli.dead.look import print_letter
-from relay.cli.dead.options import choice, json_and_place, lane_with, selection_of
+from relay.cli.dead.options import choice, json_and_place, lane_told, lane_with, selection_of
 from relay.cli.names import LETTER
 from relay.cli.output import counted, echo_json, shown
 from relay.cli.place import Place
@@ -71,7 +71,7 @@ def edit(
     context.audit("dead edit", id=dead_id, payload=sorted(changes), company=company, raw=raw is not None)
     found = edit_dead(context, dead_id, payload=changes, company=company, raw=raw, by=operator())
     if as_json:
-        echo_json(found)
+        echo_json(lane_told(context, found))
     else:
         print_letter(found)
         click.echo(f"kept; try it: relay dead replay {dead_id}")
@@ -80,6 +80,10 @@ def edit(
 def _read_raw(file: str) -> str:
     try:
         body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if not body:
+            raise UserError(
+                f"{'standard input' if file == '-' else file}: is empty; a letter is put away with `relay dead discard`"
+            )
         return body.decode()
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}") from error

@@ -64,6 +64,11 @@ def lane_with(context: Any, ids: Sequence[str]) -> Any:
     return holders[0] if holders else context.each_lane()[0]
 
 
+def lane_told(context: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """Return `found` with the `lane` that it is of, where nobody named one and the config has several: as the API answers."""
+    return {**found, "lane": context.lane} if context.whole is not None else found
+
+
 def selection_of(
     context: Any, ids: Sequence[str], cause: str, source: str, since: str, until: str, everything: bool
 ) -> tuple[Selection, dict[str, Any]]:

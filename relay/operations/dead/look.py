@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from relay.errors import MappingFailed, NotFound
+from relay.errors import ConfigInvalid, MappingFailed, NotFound
 from relay.operations.context import OperatorContext, tenant_of
 from relay.operations.dead.causes import (
     LOOKED_AT_MOST,
@@ -22,7 +22,7 @@ from relay.operations.dead.causes import (
 from relay.operations.dead.edits import read_edits
 from relay.operations.dead.select import fits, heads_of
 from relay.operations.moments import iso
-from relay.operations.remap import Remapper, Stored, read_stored
+from relay.operations.remap import EventReader, Stored, read_stored
 from relay.operations.selection import Selection, cause_group
 from relay.outbox.causes import CauseMark, cause_digest, reading_marks
 from relay.outbox.dead import DeadHead, cursor_of
@@ -136,9 +136,12 @@ def show_dead(context: OperatorContext, dead_id: str) -> dict[str, Any]:
     unread = ""
     if newest:
         try:
-            event = Remapper(context, 0).event(newest, read_edits(record).mender()).view()
+            event = EventReader(context).event(newest, read_edits(record).mender()).view()
         except MappingFailed as error:
             unread = error.cause
+        except ConfigInvalid as error:
+            # A config that does not hold hides no letter.
+            unread = str(error)
     planhat_id = _planhat_id(context.outbox, letter.external_id)
     item = item_of(head)
     again_ms = context.outbox.dead.looked_at_again_ms(dead_id)

@@ -15,7 +15,7 @@ from typing import Final
 
 from relay.errors import MappingFailed
 from relay.operations.context import OperatorContext
-from relay.operations.remap import Remapper, Stored, read_stored
+from relay.operations.remap import EventReader, Stored, read_stored
 from relay.operations.search.terms import NO_COMPANY, Terms
 from relay.outbox.epoch import read_life
 from relay.outbox.index.block import Block, Chunk, encode_block
@@ -67,7 +67,7 @@ class Indexer:
         self._terms = terms
         self._clock = clock
         self._pause = pause
-        self._remapper = Remapper(context, 0)
+        self._reader = EventReader(context)
         self.events = self.blocks = 0
 
     def run(self, seconds: float) -> bool:
@@ -184,7 +184,7 @@ class Indexer:
     def _of(self, stored: Stored) -> array[int]:
         facts = stored.facts
         try:
-            return self._terms.of_event(self._remapper.event_as_sent(stored), str(facts.get("rule") or ""))
+            return self._terms.of_event(self._reader.event_as_sent(stored), str(facts.get("rule") or ""))
         except MappingFailed:
             return self._terms.of_facts(facts)
         except Exception as error:

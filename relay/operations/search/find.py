@@ -17,9 +17,9 @@ from typing import Final
 
 import orjson
 
-from relay.errors import MappingFailed
+from relay.errors import ConfigInvalid, MappingFailed
 from relay.operations.context import OperatorContext
-from relay.operations.remap import Remapper, read_stored
+from relay.operations.remap import EventReader, read_stored
 from relay.operations.search.build import companies_of
 from relay.operations.search.candidates import Candidates, Run
 from relay.operations.search.terms import Terms
@@ -88,7 +88,7 @@ class Search:
         self._clock = clock
         self._candidates = Candidates(context.outbox, wanted, terms)
         self._terms = terms
-        self._remapper = Remapper(context, 0)
+        self._reader = EventReader(context)
         #: How many places were looked at, and how many of them were in the wanted state.
         self._looked = self._fitting = 0
 
@@ -195,9 +195,9 @@ class Search:
                     continue
                 try:
                     held = self._terms.of_event(
-                        self._remapper.event_as_sent(stored), str(stored.facts.get("rule") or "")
+                        self._reader.event_as_sent(stored), str(stored.facts.get("rule") or "")
                     )
-                except MappingFailed:
+                except (MappingFailed, ConfigInvalid):
                     held = self._terms.of_facts(stored.facts)
                 if asked.issubset(held):
                     found.add(hit.head.event_id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from relay.errors import OutboxUnavailable
+from relay.errors import ConfigInvalid, OutboxUnavailable
 from relay.operations.context import KeyedContext
 from relay.operations.moments import iso
 from relay.operations.search.build import Indexer
@@ -26,12 +26,13 @@ def list_events(
 ) -> dict[str, Any]:
     """Return `{"events", "next", "searched_to"}`: a page of the events that fit all filters of `asked` (see `FILTERS`). `next` is the
     `after` of the following page, null at the end. `searched_to` (ISO 8601) is set where the time was up before the page was
-    full: nothing that fits lies between there and the last event shown. Raises InputInvalid for a filter or cursor that is
+    full: nothing that fits lies between there and the last event shown. Where the config does not hold, what is not in the index
+    yet is found by sender and subject alone. Raises InputInvalid for a filter or cursor that is
     none, OutboxUnavailable."""
     wanted = read_wanted({name: asked[name] for name in FILTERS if name in asked}, context.outbox.now_ms())
     terms = terms_of(context) if wanted.by_terms else None
     began = time.monotonic()
-    if terms is not None:
+    if terms is not None and _config_holds(context):
         with suppress(OutboxUnavailable):
             # Redis may be full: what is not in the index is looked through.
             Indexer(context, terms).catch_up(seconds / 2)
@@ -47,6 +48,14 @@ def list_events(
         "next": page.following or None,
         "searched_to": iso(page.searched_to_ms) if page.searched_to_ms else None,
     }
+
+
+def _config_holds(context: KeyedContext) -> bool:
+    """Tell whether events can be read whole. What is put into the index stays there: nothing half read may be."""
+    try:
+        return context.config is not None
+    except ConfigInvalid:
+        return False
 
 
 def terms_of(context: KeyedContext) -> Terms:

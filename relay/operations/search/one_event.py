@@ -11,7 +11,7 @@ from relay.errors import MappingFailed, OutboxUnavailable, RelayError
 from relay.operations.context import KeyedContext, OperatorContext, tenant_of
 from relay.operations.dead.look import raw_of
 from relay.operations.dead.replay import replay_dead
-from relay.operations.remap import Remapper, Stored, read_stored
+from relay.operations.remap import EventReader, Remapper, Stored, read_stored
 from relay.operations.replay import replay_events
 from relay.operations.selection import InputInvalid, Selection
 from relay.operations.trace import event_story
@@ -92,7 +92,7 @@ def _event(context: OperatorContext, stored: Stored | None) -> dict[str, Any]:
     if stored is None:
         return {"event": None, "event_unreadable": "the stored event cannot be read"}
     try:
-        return {"event": Remapper(context, 0).event(stored).view(), "event_unreadable": None}
+        return {"event": EventReader(context).event(stored).view(), "event_unreadable": None}
     except MappingFailed as error:
         return {"event": None, "event_unreadable": error.cause}
     except OutboxUnavailable:

@@ -3,8 +3,11 @@ module with `routes`, and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.operations.context import WebContext
@@ -57,6 +60,13 @@ def all_lanes(
 ) -> list[Route]:
     """Return the page of all lanes; `lanes()` are the contexts of those that the config has now."""
     return lanes_routes(Frame(context, access), lanes)
+
+
+def missing_page(
+    context: WebContext, access: Access, base: str
+) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+    """Return what answers a browser whose address leads to no page."""
+    return Frame(context, access, base).missing
 
 
 def console_routes(frame: Frame) -> list[Route]:

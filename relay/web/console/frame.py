@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -131,6 +132,19 @@ class Frame:
     def error_page(self, operator: Operator | None, status: int, title: str, message: str) -> Response:
         context = {**self.around(operator), "title": title, "message": message}
         return page("error.html", context, status)
+
+    async def missing(self, request: Request, error: HTTPException) -> Response:
+        """Say that no page is at an address (404), or that only a form of ours leads there (405)."""
+        try:
+            operator = await run_in_threadpool(self.access.admit, request)
+        except (RequestRefused, OutboxUnavailable):
+            operator = None
+        sentence = (
+            "No page is at this address." if error.status_code == 404 else "Only a form of a page leads here."
+        )
+        response = self.error_page(operator, error.status_code, "Not found", sentence)
+        response.headers.update(error.headers or {})
+        return response
 
     def redis_away(self, operator: Operator | None, error: OutboxUnavailable) -> Response:
         sentence = f"{error}. What was accepted is kept there; new events are answered 503 meanwhile, and senders try again."
