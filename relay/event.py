@@ -169,7 +169,12 @@ class Event:
         if not words:
             return self.label[:LISTED_CHARS]
         line = words[:LISTED_CHARS]
-        if len(words) > LISTED_CHARS and line.isprintable() and "  " not in line and " " not in (line[0], line[-1]):
+        if (
+            len(words) > LISTED_CHARS
+            and line.isprintable()
+            and "  " not in line
+            and " " not in (line[0], line[-1])
+        ):
             # Nearly every text begins so, and there is nothing to join: a third of the time.
             return line
         return " ".join(words[: 2 * LISTED_CHARS].split())[:LISTED_CHARS]
