@@ -169,6 +169,7 @@ ROWS: dict[str, Row] = {
     # The parser under it takes quadratic time over what nests: whoever calls it has asked `is_deep_markup` first.
     **rows(
         page,
+        symbols_of=text(page.symbols_of, "\U0001f44d"),
         read_page=Row(lambda one: markup.is_deep_markup(one) or page.read_page(one), PAGES, (("<p>", ""),)),
     ),
     **rows(
@@ -298,7 +299,7 @@ ROWS: dict[str, Row] = {
         attribution,
         **{
             name: Row(getattr(attribution, name), TEXTS)
-            for name in ("midline_start", "may_end", "is_weak_attribution")
+            for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution")
         },
         closes_attribution=Row(lambda one: attribution.closes_attribution([Line(one)], "> " + one), TEXTS),
     ),
@@ -317,6 +318,9 @@ ROWS: dict[str, Row] = {
         bodies,
         bodies_of=Row(lambda one: bodies.bodies_of("Hi\n\n> x", "<p>Hi</p>" + one), PAGES),
         strays_from=Row(lambda one: bodies.strays_from(one, one), TEXTS),
+        is_passed_on=Row(
+            lambda one: bodies.is_passed_on("VS: " + one, one, one), [*TEXTS, "(a) ", "[a] ", "*a* "]
+        ),
     ),
     **rows(calendar, calendar_text=Row(lambda one: calendar.calendar_text("BEGIN:VEVENT\n" + one), TEXTS)),
     **rows(flowed, unflowed=Row(lambda one: flowed.unflowed(one, delete_space=True), TEXTS)),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
-from relay.sources.mail.evidence import MAX_LINE_CHARS, Evidence, evidence_in
+from relay.sources.mail.evidence import MAX_LINE_CHARS, Evidence, evidence_in, has_machine_date
 from relay.sources.mail.header_block import is_known_field
 from relay.sources.mail.lines import Line
 from relay.sources.mail.words import VERB, VERB_ENDS
@@ -26,6 +27,11 @@ MAX_BARE_WORDS = 9
 #: A line is only wrapped where the next word would not have fitted.
 WRAP_COLUMNS = 52
 MAX_CLOSING_CHARS = 40
+#: Yahoo's apps go on behind the attribution with what they quote.
+_RUN_ON = re.compile(r"[:：][ \xa0]{2,8}(?=\S)")
+_MAX_RUN_ONS = 3
+#: Words at the end of an attribution one of which is a name's, where no verb is known.
+_NAME_WORDS, MAX_NAME_CHARS = 3, 120
 
 _COLON_END = re.compile(r"[:：][\s*_>\])]{0,4}$")
 _DASHED = re.compile(r"^[\s*]{0,8}[-–—]{2,60}\s{0,3}(\S.{0,400}?)\s{0,3}[-–—]{2,60}[\s*]{0,8}$")
@@ -77,6 +83,19 @@ def midline_start(text: str) -> int | None:
     if found is None or not text[: found.start()].strip(" -"):
         return None
     return found.start() if _is_attribution(text[found.end() :], quoted_below=False) else None
+
+
+def run_on_start(text: str) -> int | None:
+    """Return where, behind an attribution that begins this line, what is quoted goes on in it; None if it does not."""
+    text = text[:MAX_LINE_CHARS]
+    if "@" not in text:
+        return None
+    for found in islice(_RUN_ON.finditer(text), _MAX_RUN_ONS):
+        head = text[: found.start() + 1].strip()
+        seen = evidence_in(head)
+        if seen.time and seen.date and seen.bracketed and VERB.search(head) and _is_attribution(head, False):
+            return found.end()
+    return None
 
 
 def closes_attribution(above: Sequence[Line], text: str) -> bool:
@@ -137,7 +156,7 @@ def _is_attribution(joined: str, quoted_below: bool) -> bool:
     colon = _COLON_END.search(joined) is not None
     verb = VERB.search(joined)
     if quoted_below:
-        return _above_a_quote(found, colon, verb is not None)
+        return _above_a_quote(joined, found, colon, verb is not None)
     words = len(joined.split())
     if words > MAX_WORDS * 2:
         return False
@@ -151,12 +170,12 @@ def _is_attribution(joined: str, quoted_below: bool) -> bool:
     return found.time and found.date and _names_a_person(joined, verb)
 
 
-def _above_a_quote(found: Evidence, colon: bool, verb: bool) -> bool:
+def _above_a_quote(text: str, found: Evidence, colon: bool, verb: bool) -> bool:
     if verb:
         return True
     if found.address:
         return found.time or found.date or (found.bracketed and colon)
-    return found.time and found.date
+    return found.time and found.date and _may_name_a_person(text)
 
 
 def is_weak_attribution(text: str) -> bool:
@@ -178,6 +197,11 @@ def _names_a_person(text: str, verb: re.Match[str]) -> bool:
     after = _WORD.findall(text[verb.end() :])
     # A lower-case word is a name where it is a handle: "nora_lind", "nora81".
     return any(not word[0].islower() or not word.isalpha() for word in (*before[-1:], *after[:1]))
+
+
+def _may_name_a_person(text: str) -> bool:
+    """Whether one of the last words may be a name. "On 5 March 2026 at 10:12 the log shows:" is a sentence."""
+    return any(not word[0].islower() for word in _WORD.findall(text[-MAX_NAME_CHARS:])[-_NAME_WORDS:])
 
 
 def _whole(lines: Sequence[Line], start: int, end: int, joined: str) -> int:
@@ -203,6 +227,8 @@ def _wrapped_off(upper: str, text: str, joined: str) -> bool:
     here, there = evidence_in(joined), evidence_in(upper)
     if upper.endswith(",") and ((there.time and not here.time) or (there.date and not here.date)):
         return True
+    if has_machine_date(upper) and not (here.time or here.date or there.address):
+        return len(upper.split()) <= MAX_BARE_WORDS
     if _columns(upper) + 1 + _columns(text.split(None, 1)[0]) < WRAP_COLUMNS:
         return False
     if VERB.search(upper) and not VERB.search(joined):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from html import escape, unescape
 
 from relay.sources.mail.reply import MAX_TEXT_CHARS, OwnWords, PageReply, reply_of, reply_of_html
-from relay.sources.mail.words import FORWARDED_SUBJECT
+from relay.sources.mail.words import FORWARDED_SUBJECT, MAYBE_FORWARDED_SUBJECT, SCANDINAVIAN_SENDER
 from relay.sources.read.markup import clean_shallow_html, html_of_text
+from relay.sources.read.page import symbols_of
 
 #: Words are compared up to here; beyond, two bodies count as agreeing.
 MAX_COMPARED_CHARS = 100_000
@@ -21,6 +23,8 @@ FEW_WORDS = 3
 
 #: Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
+#: As a parser writes it out.
+_ALT = re.compile(r"\salt=\"([^\"]{1,100})\"")
 #: What texts made from pages show of links and pictures, and pages do not.
 _LINKS = re.compile(
     r"<?(?:https?|mailto|tel|cid):[^\s<>\])]{1,2000}[>\])]?|\[(?:image|cid)[^\]\n]{0,300}\]", re.IGNORECASE
@@ -43,7 +47,7 @@ def bodies_of(
     `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers;
     with `flowed` a `>` behind a blank quotes nobody.
     """
-    forwarded = FORWARDED_SUBJECT.match(subject[:200]) is not None
+    forwarded = is_passed_on(subject, text, html)
     of_text = reply_of(text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, flowed=flowed)
     if not html.strip():
         return Bodies(of_text.text, "", of_text.quoted)
@@ -51,6 +55,15 @@ def bodies_of(
     if not of_text.text:
         return Bodies(of_page.text, _clean(of_page), of_page.quoted)
     return _reconciled(of_text, of_page)
+
+
+def is_passed_on(subject: str, text: str, html: str) -> bool:
+    """Tell whether a subject says that its mail is passed on; one that may mean an answer too asks the bodies."""
+    if FORWARDED_SUBJECT.match(subject[:200]):
+        return True
+    return MAYBE_FORWARDED_SUBJECT.match(subject[:200]) is not None and (
+        SCANDINAVIAN_SENDER in text[:MAX_TEXT_CHARS] or SCANDINAVIAN_SENDER in html[:MAX_TEXT_CHARS]
+    )
 
 
 def strays_from(reply: str, text: str) -> bool:
@@ -61,7 +74,12 @@ def strays_from(reply: str, text: str) -> bool:
 def _clean(page: PageReply) -> str:
     if not page.unclean:
         return page.html
-    return clean_shallow_html(_PICTURE.sub("", page.html))
+    return clean_shallow_html(_PICTURE.sub(_symbols, page.html))
+
+
+def _symbols(picture: re.Match[str]) -> str:
+    found = _ALT.search(picture[0])
+    return escape(symbols_of(unescape(found[1]))) if found else ""
 
 
 def _reconciled(of_text: OwnWords, of_page: PageReply) -> Bodies:

@@ -130,6 +130,9 @@ def _is_known_block(fields: list[_Field], roles: frozenset[str], marked: bool) -
         return False
     address = any(has_address(field.value) for field in fields if field.roles & {"from", "to", "cc"})
     dated = [field.value for field in fields if field.roles & {"sent", "date"}]
+    if not dated and {"to", "subject"} <= roles and "from" in fields[0].roles:
+        # The label of the date is not known here: what it labels stands behind the field above.
+        dated = [field.value for field in fields[:2] if (seen := evidence_in(field.value)).time and seen.date]
     time = any(has_time(value) for value in dated)
     count = len(fields)
     if count >= 2 and dated and any(map(has_machine_date, dated)) and address:

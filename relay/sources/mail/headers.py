@@ -22,6 +22,8 @@ _MAX_FIELDS = 2000
 MAX_ADDRESSES = 500
 
 _FOLD = re.compile(r"\r?\n[ \t]*")
+#: "GMT+01:00": the offset counts.
+_NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d\d:?\d\d\b)")
 _COLON_OFFSET = re.compile(r"([+-]\d\d):(\d\d)\b")
 
 
@@ -132,19 +134,24 @@ def addresses(value: str) -> list[tuple[str, str]]:
     value = unfolded(value[:MAX_VALUE_CHARS])
     found: list[tuple[str, str]] = []
     words: list[str] = []  # the phrase so far
+    before = ""  # "Lind, Nora <nora@acme.example>": what stands before a comma that nobody quoted
     angle: list[str] | None = None  # what stands in <...>
     comment: list[str] = []
     quoted, escaped, depth, has_at = False, False, 0, False
 
-    def finish() -> None:
+    def finish(end: str = "") -> None:
+        nonlocal before
         phrase = decoded("".join(words)).strip().strip("\"'").strip()
         email = printable("".join(angle).strip() if angle is not None else "")
         note = decoded("".join(comment)).strip()
         if angle is None and "@" in phrase and not any(char in phrase for char in " \t"):
-            email, phrase = phrase, note
+            email, phrase, before = phrase, note, ""
         email = email.removeprefix("mailto:").strip("<>").replace(" ", "")
         if "@" in email and ":" not in email and len(email) <= 320 and len(found) < MAX_ADDRESSES:
-            found.append((phrase[:256] or note[:256], email))
+            name = f"{before}, {phrase}" if before and phrase else phrase
+            found.append((name[:256] or note[:256], email))
+            phrase = ""
+        before = phrase if end == "," and not before and angle is None else ""
 
     for char in value:
         if escaped:
@@ -170,7 +177,7 @@ def addresses(value: str) -> list[tuple[str, str]]:
         elif char == ">":
             continue
         elif char in ",;":
-            finish()
+            finish(char)
             words, angle, comment, has_at = [], None, [], False
         elif char == ":" and angle is None and not has_at and "".join(words).strip().lower() != "mailto":
             words = []  # a group's name
@@ -185,7 +192,7 @@ def date_us(value: str) -> int | None:
     """Return a `Date` field in microseconds since 1970; None for what is no date. Postmark writes "-04:00"."""
     value = unfolded(value[:200])
     if not value[:4].isdigit():
-        value = _COLON_OFFSET.sub(r"\1\2", value)
+        value = _COLON_OFFSET.sub(r"\1\2", _NAMED_OFFSET.sub("", value))
     return moment_us(value)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+#: What nobody sees at a line's ends: blanks, marks of a text's direction, of its encoding and of its joints.
+BLANKS = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\r\f\v"
+
 
 class Mark(Enum):
     """What a page's markup says of a line. A text has no marks."""

@@ -10,7 +10,7 @@ import re
 
 from selectolax.lexbor import LexborNode
 
-from relay.sources.mail.lines import Line, Mark
+from relay.sources.mail.lines import BLANKS, Line, Mark
 from relay.sources.read.page import HtmlPage
 
 _QUOTATION = "quotation"
@@ -22,11 +22,11 @@ _BOX = "box"
 #: Elements that hold a whole quotation, attribution included.
 _WHOLE = re.compile(
     r"(?:^|[\s_-]|ydp[0-9a-f]{1,12})(?:yahoo_quoted|protonmail_quote|tutanota_quote|freshdesk_quote|front-blockquote|missive_quote"
-    r"|outreach-quote|hs_reply|zmail_extra|notion-mail-quote|fernand_quote|alimail-quote|sh-quoted-content"
+    r"|outreach-quote|hs_reply|domino-section|zmail_extra|notion-mail-quote|fernand_quote|alimail-quote|sh-quoted-content"
     r"|messageReplySection|mail-editor-reference-message-container|ms-outlook-mobile-reference-message"
     r"|OLK_SRC_BODY_SECTION|gmail_attr|moz-cite-prefix|reply-intro|quotedReply|nh_extra|oneComWebmail-html"
     r"|composer_quoted_body|mailbird_quote|mail_quote_container|mcntmcntquote|airmail_on|bloop_original_html"
-    r"|newton_quote|edo_quote|canary_quote|shortwave_quote|lark-mail-quote|netease_mail_quote|foxmail_quote)(?=[\s_]|$)",
+    r"|newton_quote|edo_quote|canary_quote|shortwave_quote|lark-mail-quote(?:-\w{1,40})?|netease_mail_quote|foxmail_quote)(?=[\s_]|$)",
     re.IGNORECASE,
 )
 _GMAIL = re.compile(r"(?:^|\s)gmail_quote(?:\s|$)", re.IGNORECASE)
@@ -35,6 +35,10 @@ _HEADER_ID = re.compile(
     r"(?:^|_)(?:divRplyFwdMsg|divtagdefaultwrapper_rply|OutlookMessageHeader)$", re.IGNORECASE
 )
 _HEADER_STYLE = re.compile(r"border-top\s{0,4}:\s{0,4}(?:solid\b|[#\w.() ]{0,40}\bsolid\b)", re.IGNORECASE)
+#: What browsers make of "indent": the writer's own words. Source: `execCommand("indent")` of WebKit and Chromium.
+_INDENTED_STYLE = re.compile(
+    r"(?=.{0,200}\bborder\s{0,4}:\s{0,4}none\b).{0,200}\b40px\b", re.IGNORECASE | re.DOTALL
+)
 _LOOKS_QUOTED = re.compile(r"(?:^|[\s_-])(?:quote|quoted|blockquote|history)(?:[\s_-]|$)", re.IGNORECASE)
 _TAGS = frozenset(["div", "blockquote", "span", "table", "td", "section", "p", "article"])
 
@@ -59,7 +63,17 @@ def mark_of(node: LexborNode) -> str:
             return _HEADER
         if names and tag != "blockquote" and _LOOKS_QUOTED.search(names):
             return _QUOTED
-    return _QUOTED if tag == "blockquote" else ""
+    return _QUOTED if tag == "blockquote" and not _is_indented(attributes) else ""
+
+
+def _is_indented(attributes: dict[str, str | None]) -> bool:
+    style = attributes.get("style")
+    return (
+        style is not None
+        and _INDENTED_STYLE.match(style[:400]) is not None
+        and "type" not in attributes
+        and "cite" not in attributes
+    )
 
 
 def _holds_blockquote(node: LexborNode) -> bool:
@@ -78,7 +92,7 @@ def marked_lines(page: HtmlPage) -> list[Line]:
     for line in page.lines:
         notes, begins, alone = line.notes, alone, not line.broken
         if not notes:
-            found.append(Line(line.text.strip(), quoted=line.text.startswith(">"), alone=begins))
+            found.append(Line(line.text.strip(BLANKS), quoted=line.text.startswith(">"), alone=begins))
             continue
         depth = notes.count(_QUOTED)
         mark = Mark.NONE
@@ -86,5 +100,5 @@ def marked_lines(page: HtmlPage) -> list[Line]:
             mark = Mark.QUOTATION
         elif _HEADER in notes:
             mark = Mark.HEADER
-        found.append(Line(line.text.strip(), quoted=depth > 0, depth=depth, mark=mark, alone=begins))
+        found.append(Line(line.text.strip(BLANKS), quoted=depth > 0, depth=depth, mark=mark, alone=begins))
     return found

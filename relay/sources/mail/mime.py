@@ -23,6 +23,7 @@ from relay.sources.mail.nesting import is_too_nested
 from relay.sources.mail.parts import Leaf, MailPart, Structure, children, structure_of
 from relay.sources.mail.repair import mended
 from relay.sources.mail.reply import MAX_TEXT_CHARS
+from relay.sources.mail.rtf import text_of_rtf
 from relay.sources.mail.slim import Slim, SlimPart, slim
 from relay.sources.mail.winmail import Winmail, read_winmail
 from relay.sources.mail.words import FORWARDED_SUBJECT
@@ -39,6 +40,9 @@ _STRUCTURED_CHARS = 4096
 _FOLD = re.compile(r"\r?\n[ \t]*")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
 _ENCLOSED = ("message/rfc822", "text/calendar")
+#: Formats in which some mails have their only body.
+_RARE = ("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf")
+_ENRICHED = re.compile(r"(?<!<)</?[a-zA-Z0-9-]{1,60}>")
 _WINMAIL = re.compile(r"(?:winmail\.dat|win\.dat|noname\.tnef)$", re.IGNORECASE)
 
 
@@ -104,6 +108,7 @@ def _read(message: MailPart) -> MimeMail:
         if opened is not None:
             files += opened.files
             text, html = text or opened.text, html or opened.html
+    text = text if text.strip() or html else _other_text(found)
     if any(leaf.kind in _ENCLOSED for leaf in found.files):
         empty = not text.strip() and not (html and text_of_html(html))
         if empty or FORWARDED_SUBJECT.match(headers.get("subject")[:200]):
@@ -141,6 +146,17 @@ def _bodies(found: Structure) -> tuple[str, str, bool]:
         pages.append(text if leaf.is_page else html_of_text(text.strip()))
     # A page may end inside an element; a break keeps the words of two parts apart.
     return "\n".join(filter(None, texts)), "<br>\n".join(filter(None, pages)), flowed
+
+
+def _other_text(found: Structure) -> str:
+    """The body of a mail that has one in no common format: Markdown, rich or enriched text (RFC 1896)."""
+    for leaf in found.files:
+        if leaf.kind in _RARE and not (leaf.may_be_named and leaf.part.get_filename()):
+            if leaf.kind.endswith("rtf"):
+                return text_of_rtf(_content(leaf.part)[:MAX_TEXT_CHARS])
+            text = _text(leaf)[:MAX_TEXT_CHARS]
+            return _ENRICHED.sub("", text).replace("<<", "<") if leaf.kind == "text/enriched" else text
+    return ""
 
 
 def _enclosed(found: Structure, *, mails_only: bool) -> str:

@@ -10,6 +10,8 @@ _MAX_PARTS = 1000
 #: Deeper than any mail program nests them.
 _MAX_DEPTH = 60
 _SHOWN = ("text/plain", "text/html")
+#: Alternatives for certain readers alone: neither read nor files.
+_FOR_FEW = ("text/x-amp-html", "text/watch-html")
 _MEDIA = ("image/", "audio/", "video/")
 
 MailPart: TypeAlias = "Message[Any, Any]"
@@ -82,6 +84,8 @@ def _sort(
         if inner:
             below = kind.partition("/")[2]
             _sort(inner, below, in_alternative or below == "alternative", text, html, found, depth + 1)
+        elif around == "alternative" and kind in _FOR_FEW:
+            continue
         elif not _is_inline(part, kind, place, around):
             found.files.append(leaf)
         elif around == "alternative":

@@ -35,8 +35,8 @@ _VIA = re.compile(
     r"[\s\"']{0,9}(\S.{0,200}?)[\s\"']{0,9}\s(?:via|über|par|vía|através de|tramite|przez)\s.{1,200}",
     re.DOTALL,
 )
-#: Headers in which a group keeps the writer whom it replaced. Source: Google Groups, Sympa.
-_ORIGINAL = ("x-original-from", "x-original-sender")
+#: Headers in which a group keeps the writer whom it replaced. Source: Google Groups, Sympa, Mailman.
+_ORIGINAL = ("x-original-from", "x-original-sender", "x-mailfrom")
 
 
 def mail_author(headers: MailHeaders, sender: str, pair: tuple[str, str] | None) -> Person:
@@ -67,7 +67,16 @@ def writer_of(
             if email.lower() == author.email.lower() or _is_unread(email) or _is_ours(email, recipients):
                 continue
             return Person(name=name or (via[1] if via else author.name), email=email)
-    return author
+    return (_in_copy(via[1], recipients) if via else None) or author
+
+
+def _in_copy(name: str, recipients: Sequence[Recipient]) -> Person | None:
+    """The one of this name in Cc: where lists put the writer whose place they take, if answers go to the list. Source: Mailman."""
+    wanted = name.casefold()
+    for person in recipients:
+        if person.role == "cc" and person.name.strip("\"' ").casefold() == wanted:
+            return Person(name=person.name, email=person.email)
+    return None
 
 
 def recipients_of(

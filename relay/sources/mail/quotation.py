@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from relay.sources.mail.attribution import attribution_start, is_weak_attribution, may_end
-from relay.sources.mail.header_block import is_header_block, may_be_header, points_at
+from relay.sources.mail.header_block import is_header_block, is_known_field, may_be_header, points_at
 from relay.sources.mail.lines import Line, Mark
 from relay.sources.mail.words import FORWARD, ORIGINAL, REPLY_ABOVE
 
@@ -24,6 +24,10 @@ MAX_LINES = 20_000
 MAX_TRIES = 500
 #: Lines of a quotation that are searched for an attribution of its own.
 MAX_INNER_LINES = 400
+#: Lines of a quotation among which a mail that is passed on is named.
+_NAMING_LINES = 6
+#: Fields between a rule and an attribution.
+_MAX_FIELDS_ABOVE = 5
 #: A signature is shorter.
 MAX_TAIL_LINES = 24
 MAX_TAIL_BLANKS = 8
@@ -81,7 +85,7 @@ class _Search:
     def _marked_run(self, place: int) -> int:
         """Lines that the markup itself names as quoted leave, with the attribution above them."""
         end = self._run_end(place, lambda line: line.mark is Mark.QUOTATION)
-        if any(self._is_forward(inner) for inner in range(place, min(end, place + 4))):
+        if not self.known and self._passes_on(place, end):
             return len(self.lines)
         self._cut_attribution_above(place)
         self._cut_range(place, end)
@@ -92,6 +96,8 @@ class _Search:
     def _quoted_run(self, place: int) -> int:
         """Lines behind `>`: they leave if an attribution is known, or their own first lines hold one."""
         end = self._run_end(place, lambda line: line.quoted and line.mark is not Mark.QUOTATION)
+        if not self.known and self._passes_on(place, end):
+            return len(self.lines)
         if (
             self.known
             or self._holds_evidence(place, end)
@@ -102,6 +108,25 @@ class _Search:
             self.known = True
             self._cut_tail(end)
         return end
+
+    def _passes_on(self, place: int, end: int) -> bool:
+        """Whether quoted lines are a mail that is passed on: Apple Mail and Outlook set it as they set what they quote.
+
+        What has an attribution is an answer, also to a mail that was passed on.
+        """
+        if self._attribution_above(place) is not None:
+            return False
+        bare = self._bare(place, min(end, place + _NAMING_LINES))
+        for at, line in enumerate(bare):
+            if not line.text:
+                continue
+            if self._is_forward(place + at):
+                return True
+            if may_end(line.text):
+                self.tries -= 1
+                if attribution_start(bare, at, quoted_below=True) is not None:
+                    return False
+        return self.forwarded
 
     def _is_outermost(self, place: int, end: int) -> bool:
         """Whether the mail begins or ends with these lines. In an answer that is the mail answered; between
@@ -150,10 +175,7 @@ class _Search:
 
     def _holds_evidence(self, place: int, end: int) -> bool:
         """Whether quoted lines quote a mail: by an attribution or a header among them."""
-        bare = [
-            Line(line.text.lstrip("> \t"), depth=line.depth)
-            for line in self.lines[place : min(end, place + MAX_INNER_LINES)]
-        ]
+        bare = self._bare(place, min(end, place + MAX_INNER_LINES))
         for at, line in enumerate(bare):
             if not line.text:
                 continue
@@ -163,6 +185,10 @@ class _Search:
             if is_header_block(bare, at, marked=False):
                 return True
         return False
+
+    def _bare(self, place: int, end: int) -> list[Line]:
+        """Quoted lines as their writer saw them."""
+        return [Line(line.text.lstrip("> \t"), depth=line.depth) for line in self.lines[place:end]]
 
     def _is_forward(self, place: int) -> bool:
         """ "---------- Forwarded message ---------", "Begin forwarded message:"."""
@@ -205,6 +231,7 @@ class _Search:
         start = attribution_start(self.lines, place, quoted_below=quoted_below)
         if start is None:
             return place + 1
+        start = self._fields_above(start)
         if quoted_below:
             assert below is not None
             self._cut_range(start, place + 1)
@@ -215,11 +242,25 @@ class _Search:
         self._cut_from(start)
         return None
 
+    def _fields_above(self, start: int) -> int:
+        """Where the fields under a rule begin that stand above an attribution (Yandex); `start` where there are none."""
+        above = start - 1
+        while above >= 0 and start - above <= _MAX_FIELDS_ABOVE and is_known_field(self.lines[above].text):
+            above -= 1
+        found = above < start - 1 and above >= 0 and _RULE.match(self.lines[above].text[:210])
+        return above if found else start
+
     def _is_quoted_below(self, below: int) -> bool:
         line = self.lines[below]
         return line.quoted or line.mark is Mark.QUOTATION
 
     def _cut_attribution_above(self, place: int) -> None:
+        found = self._attribution_above(place)
+        if found is not None:
+            self._cut_range(*found)
+
+    def _attribution_above(self, place: int) -> tuple[int, int] | None:
+        """Where the attribution of a quotation begins and ends that begins at line `place`; None where it has none."""
         above = place - 1
         while above >= 0 and place - above <= _BLANKS_ABOVE and not self.lines[above].text:
             above -= 1
@@ -228,7 +269,8 @@ class _Search:
             if start is None and is_weak_attribution(self.lines[above].text):
                 start = above
             if start is not None:
-                self._cut_range(start, above + 1)
+                return start, above + 1
+        return None
 
     def _next(self, place: int, blanks: int = _BLANKS_ABOVE) -> int | None:
         for at in range(place, min(place + blanks + 1, len(self.lines))):

@@ -12,8 +12,8 @@ from html import unescape
 
 from selectolax.lexbor import LexborNode
 
-from relay.sources.mail.attribution import closes_attribution, midline_start
-from relay.sources.mail.lines import Line
+from relay.sources.mail.attribution import closes_attribution, midline_start, run_on_start
+from relay.sources.mail.lines import BLANKS, Line
 from relay.sources.mail.marks import mark_of, marked_lines
 from relay.sources.mail.quotation import MAX_LINES, quoted_lines
 from relay.sources.read.markup import has_tags, html_of_text, is_deep_markup, text_of_html
@@ -24,7 +24,6 @@ MAX_TEXT_CHARS = 1_000_000
 #: What is kept of a mail that is nothing but a quote, and of what was quoted.
 MAX_QUOTE_CHARS = 100_000
 
-_BLANKS = " \t\xa0\u200b\u200e\u200f\u202a\u202c\ufeff\r\f\v"
 _BLANK_LINES = re.compile(r"\n{4,}")
 
 
@@ -89,22 +88,24 @@ def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) 
 
 
 def _rows(text: str) -> list[str]:
-    """The text's lines; one that holds the writer's last words and an attribution becomes two."""
+    """The text's lines; one that holds an attribution and the writer's last words, or what is quoted, becomes two."""
     rows: list[str] = []
     # What lies beyond the limit is one long row, which no pattern looks at.
     for row in text.split("\n", MAX_LINES):
         at = midline_start(row.rstrip()) if "On " in row else None
-        if at is None:
-            rows.append(row)
-        else:
+        if at is not None:
             rows.extend((row[:at], row[at:].strip(" -")))
+        elif (at := run_on_start(row)) is not None:
+            rows.extend((row[:at], row[at:]))
+        else:
+            rows.append(row)
     return rows
 
 
 def _lines(rows: list[str], flowed: bool) -> list[Line]:
     lines: list[Line] = []
     for row in rows:
-        text = row.strip(_BLANKS)
+        text = row.strip(BLANKS)
         quoted = text.startswith((">", "&gt;")) or text == "|" or (text.startswith("| ") and text[-1] != "|")
         if flowed and row.startswith(" "):
             quoted = False

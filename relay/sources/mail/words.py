@@ -52,11 +52,11 @@ ORIGINAL = re.compile(
         originalmeddelande | oprindelig meddelelse | opprinnelig melding | alkuperäinen viesti | mensagem original
         wiadomość oryginalna | oryginalna wiadomość | wiadomość pierwotna | původní zpráva | pôvodná správa
         eredeti üzenet | mesaj original | mesajul original | αρχικό μήνυμα | исходное сообщение
-        пересылаемое сообщение | оригинальное сообщение | вихідне повідомлення | оригінальне повідомлення
+        оригинальное сообщение | вихідне повідомлення | оригінальне повідомлення
         оригинално съобщение | izvorna poruka | originalna poruka | izvirno sporočilo | pradinis laiškas
         sākotnējais ziņojums | algne kiri | özgün ileti | orijinal mesaj | tin nhắn gốc | thư gốc | pesan asli
         הודעה מקורית | الرسالة الأصلية | 原始邮件 | 原始郵件 | 原始信件 | 原件 | 元のメッセージ | オリジナルメッセージ
-        원본 메시지 | 원본 메일 | 원본 이메일
+        원본 메시지 | 원본 메일 | 원본 이메일 | 回复的原邮件 | 回覆的原郵件
         """
     ),
     re.IGNORECASE,
@@ -79,18 +79,32 @@ FORWARD = re.compile(
         pārsūtītā ziņa | edastatud kiri | iletilen mesaj | yönlendirilmiş mesaj | iletilmiş ileti | tin nhắn được chuyển
         thư được chuyển tiếp | pesan terusan | pesan yang diteruskan | הודעה שהועברה | رسالة معاد توجيهها
         転送メッセージ | 転送されたメッセージ | 转发的邮件 | 转发邮件 | 轉寄的郵件 | 轉寄郵件 | 被转发邮件信息
-        已转发邮件 | 已轉寄郵件 | 전달된 메시지 | 전달한 메일
+        已转发邮件 | 已轉寄郵件 | 전달된 메시지 | 전달한 메일 | 转发的原邮件 | 轉發的原郵件 | 轉寄訊息 | 轉寄的訊息
+        mail transféré | transféré par | réexpédié par | message réexpédié | weitergeleitet von | weitergeleitet durch
+        inoltrato da | doorgestuurd door | vidarebefordrat av | reenviado por | encaminhado por | przekazane przez
+        przesłana wiadomość | przesyłana wiadomość | videresendt e-mail | videresendt mail | videresendt af
+        пересылаемое сообщение | пересылаемого сообщения | пересланное письмо | перенаправленное сообщение
+        yönlendirilen ileti | yönlendirilen e-posta | تحويل رسالة | رسالة محولة | הודעה מועברת
         """
     ),
     re.IGNORECASE,
 )
 
+#: What gateways put before a subject: "[EXTERNAL]", "*EXT*", "(Ext)", "EXTERN:"; a ticket's number.
+_BANNERS = r"\s*(?:(?:\[[^\]]{0,60}\]|\([^()]{1,20}\)|\*{1,3}[^*]{1,20}\*{1,3}|exte?rne?(?:al)?\s?:)\s*){0,3}"
+#: "FW:", "Fwd[2]:", "Fwd (2):".
+_COLON = r"\s?(?:\[\d{1,3}\]|\(\d{1,3}\))?\s?[.]?[:：]"
 #: What a subject begins with where its mail is passed on.
 FORWARDED_SUBJECT = re.compile(
-    r"\s*(?:\[[^\]]{0,60}\]\s*)?(?:fwd?|wg|tr|rv|enc|i|vb|vl|pd|doorst|továbbítás|tov|fs|ilt|προωθ|πρθ|转发|轉寄|転送|전달)"
-    r"\s?[:：]",
+    _BANNERS
+    + r"(?:fwd?|wg|tr|rv|enc|i|vb|vl|pd|př|doorst|továbbítás|tov|fs|ilt|i̇lt|προωθ|πρθ|пересл|转发|转|轉寄|轉|転送|전달"
+    r"|weitergeleitet|přeposláno|إعادة توجيه|הועבר)" + _COLON,
     re.IGNORECASE,
 )
+#: The same where the letters have two meanings: a mail passed on in Danish and Norwegian, an answer in Finnish.
+MAYBE_FORWARDED_SUBJECT = re.compile(_BANNERS + "vs" + _COLON, re.IGNORECASE)
+#: Sender's label in a mail that was passed on in Danish or Norwegian.
+SCANDINAVIAN_SENDER = "Fra:"
 
 #: Help desks' line that parts an answer from what it answers.
 REPLY_ABOVE = re.compile(
@@ -128,7 +142,7 @@ _LABELS = {
         elküldve | küldve | trimis | στάλθηκε | απεστάλη | отправлено | надіслано | изпратено | poslano | išsiųsta
         nosūtīts | saadetud | gönderildi | gönderilme tarihi | đã gửi | terkirim | dikirim | נשלח | تم الإرسال | أُرسلت
         送信日時 | 送信日 | 发送时间 | 發送時間 | 寄件日期 | 傳送時間 | 보낸 날짜 | 보낸날짜 | message du | enviat | ส่งเมื่อ | ส่ง
-        gesendet am | datum gesendet | sent on
+        gesendet am | datum gesendet | sent on | 보낸 시간 | 보낸시간 | gönderilen | gönderme tarihi | 寄件時間 | 發送日期 | 发送日期
         """,
     "date": """
         date | datum | data | fecha | dato | päivämäärä | päiväys | pvm | dátum | ημερομηνία | дата | tarih | ngày

@@ -12,6 +12,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CHARSETS = {"": "utf-8", "ascii": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
 _CHARSETS |= {"latin-1": "cp1252", "iso-8859-8-i": "iso-8859-8", "gb2312": "gb18030", "gbk": "gb18030"}
 _CHARSETS |= {"iso-2022-jp-ms": "iso-2022-jp", "cp50220": "iso-2022-jp", "cp50221": "iso-2022-jp"}
+_CHARSETS |= {"windows-874": "cp874", "dos-874": "cp874", "x-mac-roman": "mac-roman", "x-sjis": "cp932"}
+_CHARSETS |= {"shift_jis": "cp932", "shift-jis": "cp932", "windows-31j": "cp932", "windows-936": "gb18030"}
+_CHARSETS |= {"windows-949": "cp949", "euc-kr": "cp949", "x-gbk": "gb18030", "x-euc-jp": "euc-jp"}
 _CHARSETS |= {"ks_c_5601-1987": "cp949", "unknown-8bit": "utf-8", "default": "utf-8", "utf8mb4": "utf-8"}
 
 

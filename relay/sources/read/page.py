@@ -85,6 +85,16 @@ _HIDDEN = re.compile(
 #: Where the letters of two cells would run into one word.
 _CELLS = frozenset(["td", "th"])
 _RULE = "________________"
+#: A smiley may be made of a dozen characters.
+_MAX_SYMBOLS = 24
+
+
+def symbols_of(alt: str | None) -> str:
+    """Return the text that stands for a picture where that is a smiley ("👍"): many programs set those as pictures. "" for
+    others, whose text names a file or says what is to be seen."""
+    if not alt or len(alt) > _MAX_SYMBOLS or alt.isascii() or any(map(str.isalnum, alt)):
+        return ""
+    return alt if any(char >= "\u2190" for char in alt) else ""
 
 
 @dataclass(slots=True)
@@ -176,6 +186,7 @@ class _Reader:
             return None
         if tag == "img":
             self.nodes.append(node)
+            self.pieces.append(symbols_of(node.attributes.get("alt")))
             return None
         if tag in _UNSEEN or tag is None:
             return None
