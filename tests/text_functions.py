@@ -36,6 +36,7 @@ from relay.sources.read import (
     charset,
     either,
     form_scan,
+    jira_issue,
     jis,
     json_scan,
     lenient,
@@ -257,8 +258,12 @@ ROWS: dict[str, Row] = {
         ),
     ),
     **rows(
-        wiki, read_wiki=text(wiki.read_wiki, *MARKDOWN, "{code}", "{color:red}", "[a|b]", "||", "h1. a\n")
+        wiki,
+        read_wiki=text(
+            wiki.read_wiki, *MARKDOWN, "{code}", "{color:red}", "[a|b]", "||", "h1. a\n", "{*}", "{*}a", "*_a"
+        ),
     ),
+    **rows(jira_issue, said_in=text(jira_issue.said_in, *MARKDOWN, "{*}", "{_}a", "[a|b]")),
     **rows(
         slack_markup,
         render_text=Row(slack_markup.render_text, SLACK),
