@@ -191,6 +191,28 @@ def test_smileys_that_are_pictures_are_shown_and_other_pictures_are_not() -> Non
     assert "img" not in found.html
 
 
+@pytest.mark.parametrize(
+    "stand_in",
+    [
+        "Please view this email in an HTML capable client.",
+        "Ihr E-Mail-Programm kann leider keine HTML-Mails anzeigen.",
+        "Votre messagerie ne peut pas afficher les messages HTML.",
+    ],
+)
+def test_a_short_page_counts_more_than_a_text_that_stands_in_for_it(stand_in: str) -> None:
+    quotation = f"<div class='yahoo_quoted'>{escape(ATTRIBUTION)}<p>old</p></div>"
+    found = bodies_of(stand_in, f"<div>Still broken.</div>{quotation}")
+    assert (found.text, found.html) == ("Still broken.", "<div>Still broken.</div>")
+    # A customer may write of HTML too, and a page may be a footer alone.
+    for text in ("The HTML export fails since Friday.", "HTML fails"):
+        for page in (
+            f"<p>{text}</p>",
+            f"<p>{text} Sent by our tool</p>",
+            "<p>Sent by our ticket tool</p>",
+        ):
+            assert words(text) - words(bodies_of(text, page).text) == Counter()
+
+
 @given(alt=st.text(max_size=40))
 def test_no_words_come_out_of_a_pictures_text(alt: str) -> None:
     found = bodies_of("", f'<div>a <img alt="{escape(alt)}"> b</div>')

@@ -20,6 +20,8 @@ from relay.sources.read.page import symbols_of
 MAX_COMPARED_CHARS = 100_000
 #: Words by which two bodies of the same mail may differ: the text of a link or a button.
 FEW_WORDS = 3
+#: Of a text that says "Your program cannot show HTML"; what it has in common with the page are short words.
+MAX_STAND_IN_WORDS, _SHORT_WORD = 40, 3
 
 #: Pictures are trackers, or parts of the mail that nobody can load from elsewhere.
 _PICTURE = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
@@ -28,6 +30,15 @@ _ALT = re.compile(r"\salt=\"([^\"]{1,100})\"")
 #: What texts made from pages show of links and pictures, and pages do not.
 _LINKS = re.compile(
     r"<?(?:https?|mailto|tel|cid):[^\s<>\])]{1,2000}[>\])]?|\[(?:image|cid)[^\]\n]{0,300}\]", re.IGNORECASE
+)
+#: What a text that stands in for a page speaks of: a mail, and a program that shows it.
+_OF_MAIL = re.compile(
+    r"mail|messag|nachricht|mensaje|correo|courriel|viesti|wiadomo|zpráv|письм|сообщен|メール|邮件|郵件|메일",
+    re.IGNORECASE,
+)
+_OF_SHOWING = re.compile(
+    r"capable|client|viewer|enabled|program|anzeig|afficher|visuali|mostrar|weerge|visa |vise |näyt|wyświetl|zobraz|показ|отобра|表示|显示|顯示|표시",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+")
 
@@ -84,6 +95,8 @@ def _symbols(picture: re.Match[str]) -> str:
 
 def _reconciled(of_text: OwnWords, of_page: PageReply) -> Bodies:
     written, shown = _words(of_text.text), _words(of_page.text)
+    if _stands_in(of_text, written, shown):
+        return Bodies(of_page.text, _clean(of_page), of_page.quoted)
     page_lacks, text_lacks = written - shown, shown - written
     if page_lacks and _all_in(page_lacks, of_page.quoted):
         # The page's quotation holds it. Where the text tells its own quotation apart, it is an answer between.
@@ -100,6 +113,17 @@ def _reconciled(of_text: OwnWords, of_page: PageReply) -> Bodies:
     if page_is_right:
         return Bodies(of_page.text, _clean(of_page), of_page.quoted)
     return Bodies(of_text.text, _clean(of_page), of_text.quoted or of_page.quoted)
+
+
+def _stands_in(of_text: OwnWords, written: Counter[str], shown: Counter[str]) -> bool:
+    """Whether the text only says that the mail is in HTML: short, with no word of weight that the page has too."""
+    if of_text.quoted or "html" not in written or written.total() > MAX_STAND_IN_WORDS:
+        return False
+    if not (_OF_MAIL.search(of_text.text) and _OF_SHOWING.search(of_text.text)):
+        return False
+    return (
+        "html" not in shown and bool(shown) and not any(len(word) > _SHORT_WORD for word in written & shown)
+    )
 
 
 def _words(text: str) -> Counter[str]:
