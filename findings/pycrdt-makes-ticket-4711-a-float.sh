@@ -3,7 +3,7 @@
 #
 # Most would expect: an integer that is put into a map of pycrdt is an integer when it is
 #   read, in the same process at least, and a number in Yjs, which reads the same document.
-# Instead: 4711 is 4711.0 at once, in nested objects and for milliseconds too, so that a text
+# Instead: 4711 is 4711.0 at once, and so are milliseconds, so that a text
 #   made of it is "ticket-4711.0". From 2**53 on an integer stays one; 2**53 itself is an
 #   integer for who wrote it and a float for who received it. What is larger is a BigInt in
 #   Yjs, and JSON.stringify of the document is a TypeError there.
