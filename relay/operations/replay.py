@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.errors import MappingFailed
+from relay.errors import MappingFailed, NotFound
 from relay.operations.context import KeyedContext, OperatorContext, tenant_of
 from relay.operations.orphans import Orphans
 from relay.operations.progress import Operation
@@ -105,6 +105,13 @@ def replay_events(
         )
     told = [orphan.told(tenant_of(context)) for orphan in orphans]
     return {**run.told(), "orphans": told, "cancelled": cancelled, "dry_run": dry_run}
+
+
+def require_kept(context: OperatorContext, ids: Sequence[str]) -> None:
+    """Raise NotFound where events are named and none of them is kept."""
+    if ids and not any(head is not None for head in context.outbox.events.heads(ids)):
+        named = f"the event {ids[0][:80]}" if len(ids) == 1 else "any of these events"
+        raise NotFound(f"nobody knows {named}; raw events expire with keep.events")
 
 
 class _Told:

@@ -24,7 +24,7 @@ from relay.operations.explain import explain_request
 from relay.operations.pause import known_sources, pause_delivery, resume_delivery
 from relay.operations.plots import take_sample
 from relay.operations.progress import Operation, read_operations
-from relay.operations.replay import SAMPLE_TOLD, replay_events
+from relay.operations.replay import SAMPLE_TOLD, replay_events, require_kept
 from relay.operations.runs import run_beside
 from relay.operations.search.list_events import ASKABLE, list_events
 from relay.operations.search.one_event import show_event
@@ -279,6 +279,7 @@ class Api(ApiRoutes):
         until_ms = selection.until_ms or now_ms
         if until_ms <= selection.since_ms:
             raise InputInvalid("must be later than since", "until")
+        require_kept(self._context, selection.ids)
 
         def run(operation: Operation | None = None) -> dict[str, Any]:
             return replay_events(

@@ -61,8 +61,8 @@ def of_whoever_has_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -
 
 
 def summed(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
-    """Return what was done in each."""
-    return merge_counts({lane: ask(api) for lane, api in apis.items()})
+    """Return what was done in each lane that has any of what was named. Raises NotFound where none has."""
+    return merge_counts(_of_those_that_know_it(apis, ask))
 
 
 def of_letters(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
@@ -100,6 +100,12 @@ def _letters_of(apis: Mapping[str, Any], ids: Sequence[str]) -> dict[str, list[s
 
 def of_all_that_know_it(apis: Mapping[str, Any], ask: AskLane, request: Request) -> Any:
     """Done wherever it is known; the first lane's answer, with `lanes`. Raises NotFound where none knows it."""
+    found = _of_those_that_know_it(apis, ask)
+    return {**next(iter(found.values())), "lanes": list(found)}
+
+
+def _of_those_that_know_it(apis: Mapping[str, Any], ask: AskLane) -> dict[str, Any]:
+    """Return lane -> its answer, without the lanes that know nothing of what was named. Raises NotFound where none does."""
     found: dict[str, Any] = {}
     missed: NotFound | None = None
     for lane, api in apis.items():
@@ -109,7 +115,7 @@ def of_all_that_know_it(apis: Mapping[str, Any], ask: AskLane, request: Request)
             missed = missed or error
     if not found:
         raise missed or NotFound("no such id")
-    return {**next(iter(found.values())), "lanes": list(found)}
+    return found
 
 
 class StatsTogether:

@@ -421,6 +421,14 @@ def test_an_edit_of_an_expired_event_still_wins(shop: Shop) -> None:
         ({}, {"externalId": "other"}, "fields.externalId"),
         ({}, {"_id": "x"}, "fields._id"),
         ({}, {"nonsense": 1}, "fields.nonsense"),
+        ({}, {"type": "email"}, "fields.type"),
+        ({}, {"type": "No such type"}, "fields.type"),
+        ({}, {"starred": "yes"}, "fields.starred"),
+        ({}, {"subject": ["a"]}, "fields.subject"),
+        ({}, {"date": "some day"}, "fields.date"),
+        ({}, {"endusers": 5}, "fields.endusers"),
+        ({}, {"custom.Team": {"a": 1}}, "fields.custom.Team"),
+        ({}, {"companyId": "acme"}, "company"),
     ],
 )
 def test_an_edit_that_makes_no_sense_names_the_path(

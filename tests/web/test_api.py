@@ -433,6 +433,7 @@ def test_explain_sends_nothing(shop: Shop, client: Caller) -> None:
         ("dead/replay", b'{"ids": ["dead_nobody"]}', 404, ""),
         ("dead/discard", b'{"since": "soon"}', 422, "since"),
         ("dead/discard", b'{"ids": ["dead_nobody"]}', 404, ""),
+        ("replay", b'{"ids": ["evt_nobody"]}', 404, ""),
         ("replay", b'{"since": "1h", "until": "2h"}', 422, "until"),
         ("replay", b'{"cause": "x"}', 422, "cause"),
         ("replay", b'{"since": "1h", "limit": -1}', 422, "limit"),

@@ -57,6 +57,7 @@ def _edit_once(
         raw=raw,
         by=by,
         at=at,
+        types=context.config.for_lane(context.outbox.lane_name).planhat.types,
     )
     if newest is not None and newest.event_id not in {pending.event_id for pending in letter.patches}:
         _require_help(context, newest, record, whole=raw is not None)

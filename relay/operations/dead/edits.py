@@ -15,9 +15,10 @@ from relay.description import safe_html
 from relay.errors import PayloadInvalid
 from relay.operations.selection import InputInvalid
 from relay.patch import Patch
-from relay.planhat.fields import WRITABLE, field_named
+from relay.planhat.fields import STANDING_TYPES, WRITABLE, field_named, value_fault
 from relay.registers import STAND_INS, Way
-from relay.rules.rule import fit_to_field
+from relay.rules.rule import COMPANY_ID, fit_to_field
+from relay.rules.storable import custom_fault
 from relay.sources.large_json import dump_large
 from relay.sources.read.lenient import parse_lenient
 
@@ -80,8 +81,9 @@ def add_edits(
     raw: str | None = None,
     by: str,
     at: str,
+    types: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the record with the edits in it. A `payload` path that the raw body does not have but that is a field of the
+    """Return the record with the edits in it. `types`: those of the tenant. A `payload` path that the raw body does not have but that is a field of the
     conversation counts as that; `raw` takes the place of the whole body, and of what was edited in it before. Raises
     InputInvalid, naming the path."""
     edited = read_edits(record)
@@ -101,6 +103,7 @@ def add_edits(
             log.append(_entry("payload", path, edited.payload.get(path, was), value, by, at))
             new_payload[path] = value
         elif _is_field(path):
+            _require_fitting(path, value, types, f"payload.{path}")
             log.append(_field_entry(record, edited, path, value, by, at))
             new_fields[path] = value
         elif parsed is _MISSING:
@@ -113,9 +116,12 @@ def add_edits(
     for name, value in fields.items():
         if not _is_field(name):
             raise InputInvalid("no field of a conversation that can be edited", f"fields.{name}")
+        _require_fitting(name, value, types, f"fields.{name}")
         log.append(_field_entry(record, edited, name, value, by, at))
         new_fields[name] = value
     if company:
+        if not COMPANY_ID.fullmatch(company):
+            raise InputInvalid("should be a Planhat id (24 hex digits), extid-... or srcid-...", "company")
         log.append(_entry("company", "companyId", edited.company or None, company, by, at))
     if len(log) > MAX_EDITS:
         raise InputInvalid(f"more than {MAX_EDITS} edits of one dead letter")
@@ -172,7 +178,21 @@ def _as_a_rule_would(name: str, value: Any) -> Any:
     field = field_named(name)
     if name == "description" and isinstance(value, str):
         return safe_html(value)
-    return fit_to_field(field, value) if field is not None and field.date else value
+    return fit_to_field(field, value) if field is not None and value is not None else value
+
+
+def _require_fitting(name: str, value: Any, types: Sequence[str], path: str) -> None:
+    """Raise InputInvalid for a value that no rule could give: Planhat would refuse it, or make another type of it in silence."""
+    field = field_named(name)
+    if name == "type":
+        allowed = (*types, *STANDING_TYPES)
+        fault = "" if value in allowed else f"should be one of {', '.join(allowed)}"
+    elif field is None:
+        fault = custom_fault(value)
+    else:
+        fault = "" if value is None else value_fault(field, _as_a_rule_would(name, value)) or ""
+    if fault:
+        raise InputInvalid(fault, path)
 
 
 def _is_field(name: str) -> bool:
