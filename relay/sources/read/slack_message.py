@@ -108,7 +108,7 @@ def _tables(message: Walk) -> str:
         if not _is_forward(part) and not part.maybe_text("from_url")
         for block in part.items("blocks")
     )
-    found = [block for block in (*message.items("blocks"), *beside) if block.value.get("type") in TABLES]
+    found = [block for block in (*message.items("blocks"), *beside) if block.maybe_text("type") in TABLES]
     return blocks_markup(found) if found else ""
 
 
