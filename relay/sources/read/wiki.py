@@ -48,6 +48,11 @@ def _lines(text: str) -> Iterator[TextLine]:
     verbatim = ""
     numbers: dict[str, int] = {}
     for raw in text.split("\n"):
+        if not verbatim and not raw.strip():
+            # A body may hold ten thousand of them.
+            numbers.clear()
+            yield TextLine([], "", quoted)
+            continue
         parts: list[tuple[str, bool]] = []
         place = 0
         for found in _BLOCK.finditer(raw):
