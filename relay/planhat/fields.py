@@ -147,7 +147,9 @@ KEYABLES: Final[tuple[str, ...]] = ("_id", "sourceId", "externalId")
 """What addresses an existing conversation, strongest first."""
 
 ISO_DATE: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ](?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?|24:00(?::00(?:\.0{1,9})?)?)(?:Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
 )
 
 

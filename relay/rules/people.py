@@ -11,10 +11,20 @@ def person_of(person: Any) -> Any:
     """Return a person as Planhat takes one: it leaves those who are named by a bare text out in silence."""
     if isinstance(person, dict):
         address = person.get("email")
-        return {**person, "email": bare_address(address)} if isinstance(address, str) else person
+        mended = {key: str(person[key]) for key in ("id", "_id") if _is_number(person.get(key))}
+        if isinstance(address, str):
+            mended["email"] = bare_address(address)
+        return {**person, **mended} if mended else person
+    if _is_number(person):
+        return {"id": str(person)}
     if not isinstance(person, str):
         return person
     return {"email": bare_address(person.strip())} if "@" in person else {"id": person.strip()}
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether an id is a number, as many senders give it."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def bare_address(text: str) -> str:

@@ -28,7 +28,9 @@ ANY_SOURCE = "*"
 COMPANY_ID = re.compile(
     r"[0-9a-fA-F]{24}|(?:extid|srcid)-[^\s\x00-\x1f](?:[^\x00-\x1f]{0,254}[^\s\x00-\x1f])?"
 )
-_UTC_MS = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+_UTC_MS = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
+)
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, ())
 
 
@@ -301,7 +303,7 @@ def fit_to_field(field: Field, value: Any) -> Any:
     if field.type == "boolean" and value in ("true", "false"):
         return value == "true"
     if field.type == "array":
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        items = [one for one in value if one not in _NOTHING] if isinstance(value, (list, tuple)) else [value]
         if field.items == "reference":
             people = [person_of(item) for item in items]
             return [person for person in people if not cannot_be_found(person)]

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from relay.config import Config
 from relay.errors import ConfigInvalid, MappingFailed
 from relay.event import Event
-from relay.planhat.fields import faults_of
+from relay.planhat.fields import FIELDS, faults_of, value_fault
 from relay.rules.build import RuleSurroundings, build_rule
 from relay.rules.defaults import ADAPTERS_WITH_RULES, FAMILIES
 from relay.rules.examples import document_of, example_event
 from relay.rules.explain import explain
 from relay.rules.file.load import load, load_rulebook
 from relay.rules.file.yaml_file import YamlSource
-from relay.rules.rule import Filtered, Mapped, RuleBook, scope_of
+from relay.rules.rule import Filtered, Mapped, RuleBook, fit_to_field, scope_of
 from relay.sources.base import Inbound
 from relay.sources.registry import ADAPTERS as REGISTERED
 from relay.sources.registry import build_adapter
@@ -610,3 +610,39 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
             planhat={"lease": "5"},
         )
     assert len(invalid.value.mistakes) >= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fitted"),
+    [
+        ("users", [None, "", {}, {"id": 5}, 7, " ann@x.example"], [{"id": "5"}, {"id": "7"}, {"email": "ann@x.example"}]),
+        ("endusers", {"_id": 12, "email": "Ann <ann@x.example>"}, [{"_id": "12", "email": "ann@x.example"}]),
+        ("endusers", [{"id": None, "email": "ann@x.example"}], [{"id": None, "email": "ann@x.example"}]),
+        ("endusers", [None, {"name": "Ann"}], []),
+        ("activityTags", ["a", None, "", 3, 0], ["a", "3", "0"]),
+    ],
+)  # fmt: skip
+def test_a_list_of_a_template_is_without_what_is_nothing(name: str, value: Any, fitted: list[Any]) -> None:
+    found = fit_to_field(FIELDS[name], value)
+    assert found == fitted
+    assert value_fault(FIELDS[name], found) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_date"),
+    [
+        ("2026-12-31T23:59:59.999Z", True),
+        ("2026-12-31", True),
+        ("2026-02-28 10:00+02:00", True),
+        ("2026-12-31T24:00:00Z", True),
+        ("2026-13-01T10:00:00.000Z", False),
+        ("2026-00-10", False),
+        ("2026-12-32T10:00:00.000Z", False),
+        ("2026-12-39T10:00:00.000Z", False),
+        ("2026-12-31T25:00:00.000Z", False),
+        ("2026-12-31T10:60:00.000Z", False),
+        ("2026-12-31T24:00:01Z", False),
+    ],
+)
+def test_a_date_is_a_moment_that_there_is(text: str, is_date: bool) -> None:
+    assert (value_fault(FIELDS["date"], fit_to_field(FIELDS["date"], text)) is None) is is_date
