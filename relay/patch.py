@@ -326,9 +326,19 @@ class Document:
                     custom, lambda name: newest_entry(self.registers[f"custom.{name}"])
                 )
             fields["custom"] = custom
-        if self.retracted and self.messages and "archived" not in self.registers:
-            fields["archived"] = self.nothing_left()
+        if self.retracted and self.messages:
+            self._archive_if_nothing_is_left(fields)
         return fields
+
+    def _archive_if_nothing_is_left(self, fields: dict[str, Any]) -> None:
+        """What a rule wrote stands, but for what came before the last message was retracted."""
+        ways, gone = self.registers.get("archived"), self.nothing_left()
+        if ways is None:
+            fields["archived"] = gone
+        elif gone and max((mark[0], mark[1], mark[2]) for mark in self.retracted.values()) > newest_entry(
+            ways
+        ):
+            fields["archived"] = True
 
     def _value(self, name: str, ways: dict[str, Any]) -> Any:
         # Rules may change their merge way over time; the way of the newest patch speaks.

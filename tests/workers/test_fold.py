@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import orjson
@@ -120,3 +121,20 @@ def test_without_its_id_a_parcel_says_the_same() -> None:
 def test_patches_let_go_of_their_bytes_once_folded() -> None:
     event = Patch("x", "e1", "slack", 1, "2026-01-01T00:00:00.000Z", {"subject": ("replace", "hello")})
     assert [pending.patch for pending in outgoing([event]).item.pending] == [b""]
+
+
+def test_the_last_message_that_goes_archives_whatever_a_rule_had_written_before() -> None:
+    time = "2026-01-01T00:00:00.000Z"
+    open_again: dict[str, Any] = {"archived": ("replace", False), "description": ("append", "hello")}
+    said = Patch("x", "e1", "slack", 1, time, open_again, message_id="m1")
+    gone = Patch("x", "e2", "slack", 2, time, action="retract", message_id="m1")
+    kept_open = Patch("x", "e3", "slack", 3, time, {"archived": ("replace", False)})
+    another = Patch("x", "e3", "slack", 3, time, open_again, message_id="m2")
+    for events, archived in (
+        ([said], False),
+        ([said, gone], True),
+        ([said, gone, kept_open], False),
+        ([said, gone, another], False),
+    ):
+        for order in permutations(events):
+            assert fold(Document("x"), order).render()["archived"] is archived
