@@ -34,6 +34,7 @@ from bench.servers import UVICORN, Server, bare_server, free_port, redis_server,
 from bench.stages import CLAIM, SETTLE
 from bench.traffic import SECRET, entries, fill, slack_requests, write_config
 from bench.usage import redis_cpu_s
+from relay.outbox import keys
 from relay.outbox.items import Done, Entry, Item
 from relay.outbox.outbox import Outbox
 from relay.outbox.recorder import Recorder
@@ -93,7 +94,7 @@ def _worker(folder: Path, config: Path, events: int) -> dict[str, float]:
         client = redis.Redis.from_url(store.url)
         outbox = Outbox(client)
         fill(outbox, entries(config, events), 500)
-        generation = outbox.lane.hand_over(int(client.get(f"{outbox.prefix}wake") or 0))
+        generation = outbox.lane.hand_over(int(client.get(outbox.prefix + keys.WAKE) or 0))
         outbox.lane.own(generation, 600_000)
         used, began = redis_cpu_s(client), time.process_time()
         done = 0

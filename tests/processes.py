@@ -13,6 +13,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def catches(pid: int, number: int) -> bool:
+    """Whether `pid` has a handler of its own for the signal."""
+    try:
+        rows = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    except OSError:
+        return False
+    return bool(int(rows["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def descendants(pid: int) -> list[int]:
     """All below `pid`, at this moment."""
     parents: dict[int, int] = {}

@@ -426,7 +426,7 @@ def test_an_edit_of_an_expired_event_still_wins(shop: Shop) -> None:
         ({}, {"starred": "yes"}, "fields.starred"),
         ({}, {"subject": ["a"]}, "fields.subject"),
         ({}, {"date": "some day"}, "fields.date"),
-        ({}, {"endusers": 5}, "fields.endusers"),
+        ({}, {"endusers": 5.5}, "fields.endusers"),
         ({}, {"custom.Team": {"a": 1}}, "fields.custom.Team"),
         ({}, {"companyId": "acme"}, "company"),
     ],

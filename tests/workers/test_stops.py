@@ -27,6 +27,7 @@ from tests.environ import WEAK
 from tests.flushing import patch
 from tests.outbox.servers import admin, running
 from tests.places import ROOT
+from tests.processes import catches
 from tests.workers.test_workers import wait_until
 
 pytestmark = pytest.mark.process
@@ -151,6 +152,8 @@ def test_every_role_ends_within_seconds_whatever_redis_does(redis_is: str, tmp_p
             # It waits for the lane that is being worked on; by its code it says that something due was not delivered.
             clients = len(outbox.redis.client_list())
             made.start("burst", BURST)
+            burst = made.processes["burst"].pid
+            wait_until(lambda: catches(burst, signal.SIGTERM), 30)
             wait_until(lambda: len(outbox.redis.client_list()) > clients, 10)
             codes["burst"] = 1
         _break(server, redis_is)
