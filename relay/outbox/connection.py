@@ -31,6 +31,8 @@ from relay.outbox.tls import check_files
 IMPATIENT_S: Final = 2.0
 #: A worker outlives a Redis that is away for so long (90 tries, a second apart).
 _PATIENT_TRIES: Final = 90
+#: To connect, for clients that wait longer for an answer. With it a worker that was told to stop while it connects ends within its bound.
+_CONNECT_S: Final = 2.0
 #: What a process that ends waits for each thing that it still tells Redis.
 PARTING_S: Final = 0.8
 #: A peer that is gone without a word is found after a minute, not after the system's two hours.
@@ -62,6 +64,8 @@ class _Patience(Retry):
         is_retryable: Callable[[Exception], bool] | None = None,
         with_failure_count: bool = False,
     ) -> Any:
+        failed: list[Exception] = []
+
         def again(error: Exception) -> bool:
             if is_retryable is not None and not is_retryable(error):
                 return False
@@ -69,9 +73,16 @@ class _Patience(Retry):
                 # As before another try: the connection is not used again.
                 fail(error, 1) if with_failure_count else fail(error)
                 return False
+            failed.append(error)
             return True
 
-        return super().call_with_retry(do, fail, again, with_failure_count)
+        def once_more() -> Any:
+            if failed and self._over():
+                # While it waited for its next try.
+                raise failed[-1]
+            return do()
+
+        return super().call_with_retry(once_more, fail, again, with_failure_count)
 
 
 def connect(
@@ -227,7 +238,7 @@ def _options(address: RedisUrl, timeout_s: float) -> dict[str, Any]:
     options: dict[str, Any] = {
         "db": address.db,
         "socket_timeout": timeout_s,
-        "socket_connect_timeout": min(timeout_s, 5.0),
+        "socket_connect_timeout": min(timeout_s, _CONNECT_S),
         # redis-py's own health check is a PING, which a server with a full disk refuses: reads would fail as well. What
         # died unseen is found by TCP instead.
         "health_check_interval": 0,

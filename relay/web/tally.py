@@ -5,6 +5,7 @@ Counting never fails a request: what Redis does not take now is kept and written
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ class Tally:
         self._base, self._lane_of = base, lane_of
         self._counts: dict[tuple[str, str], int] = {}
         self._refused: deque[bytes] = deque(maxlen=REJECTED_KEPT)
+        self._writing: asyncio.Task[None] | None = None
 
     def ignored(self, source: str) -> None:
         self._add(source, "ignored")
@@ -115,10 +117,24 @@ class Tally:
         key = (source, word)
         self._counts[key] = self._counts.get(key, 0) + 1
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether something counted is not in Redis yet."""
+        return bool(self._counts or self._refused or self._under_way())
+
+    def _under_way(self) -> asyncio.Task[None] | None:
+        return self._writing if self._writing is not None and not self._writing.done() else None
+
     async def flush(self, client_of: Callable[[str], redis.asyncio.Redis], now_ms: int) -> None:
-        """Writes what was counted since the last time. `client_of(lane)`: for its keys."""
-        if not self._counts and not self._refused:
-            return
+        """Writes what was counted since the last time, after a write that is under way. `client_of(lane)`: for its keys. A write that has
+        begun is ended where the caller is cancelled: cut off, nobody knew whether Redis has counted it."""
+        if writing := self._under_way():
+            await asyncio.shield(writing)
+        if self._counts or self._refused:
+            self._writing = asyncio.create_task(self._write(client_of, now_ms))
+            await asyncio.shield(self._writing)
+
+    async def _write(self, client_of: Callable[[str], redis.asyncio.Redis], now_ms: int) -> None:
         counts, self._counts = self._counts, {}
         refused = [self._refused.popleft() for _ in range(len(self._refused))]
         apart: dict[str, dict[tuple[str, str], int]] = {LANE: {}} if refused else {}

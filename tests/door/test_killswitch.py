@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 import redis
-import redis.asyncio
 
 from relay.door.killswitch import KillSwitch, condition_problem
 from relay.errors import NotFound
@@ -15,6 +13,7 @@ from relay.operations.drops import begin_drop, end_drop, list_drops
 from relay.operations.selection import InputInvalid
 from relay.outbox.outbox import Outbox
 from tests.web.test_hooks import Door, books, door, message
+from tests.workers.test_workers import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -99,9 +98,7 @@ def test_what_each_drop_has_dropped_is_counted_by_source(door: Door) -> None:
     door.side._look_for_drops()
     for number in (1, 2, 2, 3):
         door.slack(message(number, text="calm" if number == 3 else "a flood of it"))
-    client = redis.asyncio.Redis.from_url(door.side.settings.redis_url)
-    flush = door.side.tally.flush(lambda lane: client, 1)
-    asyncio.run(flush)
+    wait_until(lambda: not door.side.tally.unwritten, 20)
     told = {row["id"]: row for row in list_drops(outbox, {"slack"})}
     assert told[first["id"]]["sources"] == {"slack": 2}, "a repeated delivery is dropped once"
     assert (told[first["id"]]["by"], told[first["id"]]["problem"]) == ("cli:ann", None)

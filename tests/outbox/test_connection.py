@@ -6,7 +6,9 @@ import ast
 import os
 import signal
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,28 @@ def test_a_sentinel_that_hangs_costs_less_than_a_call_may_take(short_tmp: Path) 
         sentinel.wait()
         hung.close()
         server.stop()
+
+
+def test_nothing_is_tried_again_once_it_is_over_though_it_had_begun_to_wait() -> None:
+    asked: list[float] = []
+
+    def over() -> bool:
+        # Asked after a failure and before the next try: between the two the process is told to stop.
+        asked.append(time.monotonic())
+        return len(asked) > 1
+
+    with socketserver.TCPServer(("127.0.0.1", 0), _HangsUp) as server:
+        _HangsUp.met = 0
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        client = connect(f"redis://127.0.0.1:{server.server_address[1]}/0", patient=True, over=over)
+        with pytest.raises(ConnectionError):
+            client.get("x")
+        server.shutdown()
+    assert _HangsUp.met == 1
+
+
+class _HangsUp(socketserver.BaseRequestHandler):
+    met = 0
+
+    def handle(self) -> None:
+        _HangsUp.met += 1

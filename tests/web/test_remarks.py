@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from relay.settings import Settings
 from relay.web.app import WebSide
 from tests.environ import WEAK
 from tests.web.test_hooks import serve
+from tests.workers.test_workers import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -49,17 +49,8 @@ class Desk:
         )
 
     def counted(self) -> dict[str, dict[str, int]]:
-        asyncio.run(
-            self.side.tally.flush(
-                lambda lane: redis.asyncio.Redis(connection_pool=_pool(self.side)),
-                self.side.outbox.now_ms(),
-            )
-        )
+        wait_until(lambda: not self.side.tally.unwritten, 20)
         return self.side.outbox.remarks()
-
-
-def _pool(side: WebSide) -> Any:
-    return redis.asyncio.ConnectionPool.from_url(side.settings.redis_url)
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import redis
+from rq import Queue
+from rq.exceptions import StopRequested
 
 from relay.outbox.bell import Bell
 from relay.outbox.embedded import EmbeddedServer
@@ -29,6 +32,10 @@ from tests.outbox.servers import admin, running
 from tests.places import ROOT
 from tests.processes import catches
 from tests.workers.test_workers import wait_until
+from workers.process.job import RelayJob
+from workers.process.signs import Signs
+from workers.process.stopping import Stopping
+from workers.process.worker import RelayWorker
 
 pytestmark = pytest.mark.process
 
@@ -230,3 +237,19 @@ def test_up_ends_within_seconds_where_its_server_hangs(short_tmp: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert time.monotonic() - began < ENDS_S
+
+
+def test_a_worker_whose_stop_was_swallowed_asks_for_no_more_work(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log's handler, under way when the signal comes, swallows what RQ raises in it: RQ itself would go on asking."""
+    told = Stopping()
+    told.set()
+    monkeypatch.setattr("workers.process.worker.STOPPING", told)
+    worker: Any = RelayWorker(
+        [Queue("flush", connection=redis_client, serializer="json", job_class=RelayJob)],
+        connection=redis_client, serializer="json", job_class=RelayJob,
+    )  # fmt: skip
+    worker.signs = Signs(Outbox(redis_client), "flush", parting=Outbox(redis_client))
+    with pytest.raises(StopRequested):
+        worker.heartbeat()

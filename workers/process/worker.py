@@ -58,6 +58,9 @@ class RelayWorker(SimpleWorker):
         return int(job.timeout or 180) + 5
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        if pipeline is None and STOPPING():
+            # Told while something that swallows exceptions ran, as a log's handler does: RQ's own went with them.
+            raise StopRequested
         self.signs.asked()
         if pipeline is None and not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
             # Redis was flushed or set back, or its clock jumped: RQ itself registers once.
