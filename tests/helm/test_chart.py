@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -182,7 +180,7 @@ def test_a_misspelt_key_of_a_custom_resource_would_be_found() -> None:
     assert list(lost_keys(found, kept)) == [".spec.endpoints[0].intervall"]
 
 
-def test_every_custom_kind_isrendered_text_somewhere() -> None:
+def test_every_custom_kind_is_rendered_somewhere() -> None:
     assert {found["kind"] for path in VALUES for found in rendered(path)} >= CUSTOM
 
 
@@ -417,30 +415,18 @@ def test_every_documented_value_has_a_change_to_try() -> None:
     assert set(CHANGES) == set(DOCUMENTED)
 
 
-@pytest.fixture(scope="module")
-def before_and_after() -> dict[str, tuple[str, str]]:
-    """What is rendered without and with each change. A render is a process of 70 ms: as many at once as there are cores."""
-
-    def both(path: str) -> tuple[str, str]:
-        change = CHANGES[path]
-        given = changed(MINIMAL, change["given"])
-        after = changed(given, {**change.get("also", {}), path: change["to"]})
-        return before(json.dumps(given, sort_keys=True)), render_text(HELMS[-1], after)
-
-    @cache
-    def before(values: str) -> str:
-        return render_text(HELMS[-1], json.loads(values))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(CHANGES, pool.map(both, CHANGES), strict=True))
+@cache
+def newest_text(values: str) -> str:
+    """What the newest Helm renders with these values, as JSON has them: of many changes one is what they begin from."""
+    return render_text(HELMS[-1], json.loads(values))
 
 
 @pytest.mark.parametrize("path", CHANGES)
-def test_a_changed_value_changes_what_isrendered_text(
-    path: str, before_and_after: dict[str, tuple[str, str]]
-) -> None:
-    before, after = before_and_after[path]
-    assert before != after
+def test_a_changed_value_changes_what_is_rendered(path: str) -> None:
+    change = CHANGES[path]
+    given = changed(MINIMAL, change["given"])
+    after = changed(given, {**change.get("also", {}), path: change["to"]})
+    assert newest_text(json.dumps(given, sort_keys=True)) != render_text(HELMS[-1], after)
 
 
 def test_the_readmes_table_is_that_of_the_values() -> None:
@@ -532,15 +518,12 @@ WRONG: list[tuple[Json, str]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=HELMS, ids=lambda path: pathlib.Path(path).parent.name)
-def refusals(request: pytest.FixtureRequest) -> list[str]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda wrong: refusal(request.param, changed(MINIMAL, wrong[0])), WRONG))
-
-
-@pytest.mark.parametrize("number", range(len(WRONG)), ids=[sentence for _, sentence in WRONG])
-def test_wrong_values_fail_with_a_sentence_that_says_what(refusals: list[str], number: int) -> None:
-    assert re.search(WRONG[number][1], refusals[number])
+@pytest.mark.parametrize("helm", HELMS, ids=lambda path: pathlib.Path(path).parent.name)
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
+def test_wrong_values_fail_with_a_sentence_that_says_what(
+    helm: str, wrong: dict[str, Any], sentence: str
+) -> None:
+    assert re.search(sentence, refusal(helm, changed(MINIMAL, wrong)))
 
 
 def test_a_spool_is_taken_where_it_outlives_its_pod() -> None:
@@ -651,7 +634,8 @@ def test_the_alerts_tests_would_notice_a_wrong_rule(before: str, after: str, tmp
     (tmp_path / "alerts.yaml").write_text(text.replace(before, after))
     for path in ALERT_TESTS:
         (tmp_path / path.name).write_text(path.read_text().replace("../../helm/files/", ""))
-    assert promtool("test", "rules", *(str(tmp_path / path.name) for path in ALERT_TESTS)).returncode != 0
+    # The quick one first: a week of samples takes its time.
+    assert any(promtool("test", "rules", str(tmp_path / path.name)).returncode for path in sorted(ALERT_TESTS, key=lambda path: "week" in path.name))
 
 
 def test_therendered_text_rule_is_one_prometheus_takes(tmp_path: pathlib.Path) -> None:
