@@ -298,16 +298,20 @@ def _unexplained(terms: Sequence[float], rows: Sequence[Sequence[float]], local:
 
 def _off(terms: Sequence[float], row: Sequence[float]) -> float:
     """How far, in log seconds, what is expected lies from what was measured."""
-    return log(max(sum(term * x for term, x in zip(terms, row, strict=True)), 1e-6))
+    (a, b, c), (one, n, square) = terms, row
+    return log(max(a * one + b * n + c * square, 1e-6))
 
 
 def _least_squares(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> tuple[float, float, float]:
     """The non-negative factors of a row's three numbers that bring every row closest to 1."""
-    gram = [
-        [sum(w * row[i] * row[j] for w, row in zip(weights, rows, strict=True)) for j in range(3)]
-        for i in range(3)
-    ]
-    right = [sum(w * row[i] for w, row in zip(weights, rows, strict=True)) for i in range(3)]
+    aa = ab = ac = bb = bc = cc = ra = rb = rc = 0.0
+    for w, (a, b, c) in zip(weights, rows, strict=True):
+        wa, wb, wc = w * a, w * b, w * c
+        ra, rb, rc = ra + wa, rb + wb, rc + wc
+        aa, ab, ac = aa + wa * a, ab + wa * b, ac + wa * c
+        bb, bc, cc = bb + wb * b, bc + wb * c, cc + wc * c
+    gram = ((aa, ab, ac), (ab, bb, bc), (ac, bc, cc))
+    right = (ra, rb, rc)
     total = sum(weights)
     least, found = float("inf"), (1.0, 0.0, 0.0)
     for terms in _TERMS:
@@ -328,14 +332,19 @@ def _least_squares(rows: Sequence[Sequence[float]], weights: Sequence[float]) ->
 def _solve(matrix: list[list[float]], vector: list[float]) -> list[float] | None:
     """Gauss with pivoting; None where the equations do not tell."""
     size = len(vector)
+    if size == 1:
+        return [vector[0] / matrix[0][0]] if matrix[0][0] >= 1e-12 else None
     rows = [[*row, value] for row, value in zip(matrix, vector, strict=True)]
     for at in range(size):
         pivot = max(range(at, size), key=lambda row: abs(rows[row][at]))
         if abs(rows[pivot][at]) < 1e-12:
             return None
         rows[at], rows[pivot] = rows[pivot], rows[at]
-        for below in range(size):
-            if below != at:
-                part = rows[below][at] / rows[at][at]
-                rows[below] = [x - part * y for x, y in zip(rows[below], rows[at], strict=True)]
-    return [rows[at][size] / rows[at][at] for at in range(size)]
+        for below in range(at + 1, size):
+            part = rows[below][at] / rows[at][at]
+            rows[below] = [x - part * y for x, y in zip(rows[below], rows[at], strict=True)]
+    solved = [0.0] * size
+    for at in reversed(range(size)):
+        known = sum(rows[at][other] * solved[other] for other in range(at + 1, size))
+        solved[at] = (rows[at][size] - known) / rows[at][at]
+    return solved
