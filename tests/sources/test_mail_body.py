@@ -142,6 +142,19 @@ def test_a_mail_forwarded_as_attachment_shows_the_mail() -> None:
     assert "broken." not in read(multipart("mixed", PLAIN, INNER)).text
 
 
+@pytest.mark.parametrize("padding", [0, 1_500_000], ids=["small", "with a file that is left out"])
+def test_a_mail_attached_in_base64_is_a_mail_too(padding: int) -> None:
+    encoded = "Content-Transfer-Encoding: base64\r\n\r\n"
+    file = f"Content-Type: image/png\r\n{encoded}" + encodebytes(b"p" * padding).decode()
+    words = "Content-Type: text/plain\r\n\r\nThe export is broken."
+    inner = "From: bob@example.com\r\nSubject: Broken\r\n" + multipart("mixed", words, file, boundary="y")
+    part = f"Content-Type: message/rfc822\r\n{encoded}" + encodebytes(inner.encode()).decode()
+    alone = read(multipart("mixed", "Content-Type: text/plain\r\n\r\n", part))
+    assert alone.text.splitlines()[0] == "From: bob@example.com"
+    assert alone.text.endswith("The export is broken.")
+    assert [file.name for file in alone.attachments] == ["Broken.eml"]
+
+
 def tnef(*objects: tuple[int, int, bytes]) -> bytes:
     found = b"\x78\x9f\x3e\x22\x01\x00"
     for level, kind, data in objects:

@@ -121,6 +121,7 @@ MAILS = [
     *(
         b"Content-Type: multipart/mixed; boundary=x\n\n--x\n",
         b"Content-Type: message/rfc822\n\n",
+        b"--x\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nRnJvbTogYUBiCgp4\n",
         b"=?utf-8?q?a?= ",
         b"=C3",
     ),

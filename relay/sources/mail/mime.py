@@ -39,6 +39,7 @@ MAX_DELIMITERS = 20_000
 _STRUCTURED_CHARS = 4096
 _FOLD = re.compile(r"\r?\n[ \t]*")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
+_ENCODING = "content-transfer-encoding"
 _ENCLOSED = ("message/rfc822", "text/calendar")
 #: Formats in which some mails have their only body.
 _RARE = ("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf")
@@ -71,6 +72,19 @@ class MimeMail:
 
 def read_mime(raw: bytes) -> MimeMail:
     """Return the mail. Any bytes give a mail, if an empty one; PayloadInvalid for what would take too long to read."""
+    try:
+        return _read(_parsed(_bounded(raw)))
+    except RecursionError:
+        raise PayloadInvalid("parts nested too deeply") from None
+    except PayloadInvalid:
+        raise
+    except Exception as error:
+        # `email` promises to report defects and not to raise, and does not always keep it.
+        raise PayloadInvalid(f"unreadable MIME ({type(error).__name__})") from None
+
+
+def _bounded(raw: bytes) -> Slim:
+    """What is parsed of a mail. PayloadInvalid for what would take too long."""
     raw = mended(raw)
     lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
     if lines > _MAX_LINES or raw.count(b"\n--") > MAX_DELIMITERS:
@@ -80,13 +94,7 @@ def read_mime(raw: bytes) -> MimeMail:
     lean = slim(raw)
     if lean.lean.count(b"\n") > _MAX_LEAN_LINES:
         raise PayloadInvalid("too many lines")
-    try:
-        return _read(_parsed(lean))
-    except RecursionError:
-        raise PayloadInvalid("parts nested too deeply") from None
-    except Exception as error:
-        # `email` promises to report defects and not to raise, and does not always keep it.
-        raise PayloadInvalid(f"unreadable MIME ({type(error).__name__})") from None
+    return lean
 
 
 def _parsed(slim: Slim) -> MailPart:
@@ -164,10 +172,26 @@ def _enclosed(found: Structure, *, mails_only: bool) -> str:
     shown: list[str] = []
     for leaf in found.files:
         if leaf.kind == "message/rfc822":
-            shown.extend(_inner_mail(inner) for inner in children(leaf.part)[:1])
+            inner = _mail_in(leaf.part)
+            shown.append(_inner_mail(inner) if inner is not None else "")
         elif leaf.kind == "text/calendar" and not mails_only and not shown:
             shown.append(calendar_text(_text(leaf)))
     return "\n\n".join(filter(None, shown))[:MAX_TEXT_CHARS]
+
+
+def _mail_in(part: MailPart) -> MailPart | None:
+    """The mail in a part; None where there is none, or one that would take too long to read."""
+    inner = next(iter(children(part)), None)
+    encoding = str(part.get(_ENCODING, "")).strip().lower()
+    if inner is None or encoding != "base64" or {name.lower() for name in inner} - {_ENCODING}:
+        return inner
+    # Against RFC 2046 (5.2.1), as PHPMailer attaches an .eml: the parser took the letters for the text of a mail without headers.
+    if _ENCODING not in inner:
+        inner[_ENCODING] = encoding
+    try:
+        return _parsed(_bounded(_content(inner)))
+    except PayloadInvalid:
+        return None
 
 
 def _inner_mail(message: MailPart) -> str:
@@ -193,8 +217,8 @@ def _attachment(leaf: Leaf) -> Attachment:
     name = decoded(part.get_filename() or "")
     if part.is_multipart():
         # A mail in the mail: known by its subject.
-        inner = children(part)
-        subject = decoded(str(inner[0]["subject"] or "")) if inner and kind == "message/rfc822" else ""
+        inner = _mail_in(part) if kind == "message/rfc822" else None
+        subject = decoded(str(inner["subject"] or "")) if inner is not None else ""
         return attachment(name or (f"{subject}.eml" if subject else ""), kind, None)
     size = part.content_size() if isinstance(part, SlimPart) else None
     return attachment(name, kind, len(_content(part)) if size is None else size)
