@@ -215,7 +215,8 @@ class Erasure:
         in_flight: set[str] = set()
         came: dict[str, tuple[str, int]] = {}
         # First of all: whatever is still under way must find it.
-        self._erased.remember(self.kind, self.value)
+        for spelling in self._needle.spellings:
+            self._erased.remember(self.kind, spelling)
         for _ in range(_PASSES):
             found = self.search()
             conversations |= found.conversations
@@ -294,14 +295,16 @@ class Erasure:
 
     def _lookups(self) -> int:
         """Cached look-ups of the address; how many."""
-        digest = address_digest(self._needle.email)
-        prefix = self._outbox.prefix
+        prefix, total = self._outbox.prefix, 0
         with reaching_redis():
-            gone: Any = self._outbox.redis.delete(prefix + keys.looked_up_enduser(digest))
-            ours: Any = self._outbox.redis.hdel(prefix + keys.TEAM, digest)
+            for spelling in self._needle.spellings if self._needle.email else ():
+                digest = address_digest(spelling)
+                gone: Any = self._outbox.redis.delete(prefix + keys.looked_up_enduser(digest))
+                ours: Any = self._outbox.redis.hdel(prefix + keys.TEAM, digest)
+                total += int(gone) + int(ours)
             # Descriptions that were read back may quote anybody.
             self._outbox.redis.delete(prefix + keys.READBACK_TEXTS)
-        return int(gone) + int(ours)
+        return total
 
     def _leave(self, standing: Sequence[Standing]) -> None:
         if standing:

@@ -8,7 +8,9 @@ import binascii
 import html
 import quopri
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,20 +24,20 @@ _URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Needle:
-    """`email`, or an externalId (`conversation`); one of them."""
+    """`email`, or an externalId (`conversation`); one of them. `spellings`: how it may be written, the given one first."""
 
     def __init__(self, *, email: str = "", conversation: str = "") -> None:
         self.email = email.strip().lower()
         self.conversation = conversation
-        word = re.escape((self.email or conversation).encode())
+        self.spellings = spellings(self.email) if self.email else (conversation,)
         if self.email:
-            # What an id makes of an `@`, and what may stand before an address in an id: "mail-ann_40example.com".
-            at = rb"(?:@|%40|=40|_40|\\u0040|&#64;|&#x40;)"
-            forms = word.replace(rb"@", at).replace(rb"\@", at)
+            forms = b"|".join(b"".join(map(_forms, one)) for one in self.spellings)
             behind = rb"(?![a-z0-9-]|\.[a-z0-9])"
-            self._text = re.compile(rb"(?<![a-z0-9._%+-])" + forms + behind)
-            self._name = re.compile(rb"(?<![a-z0-9])" + forms + behind)
+            self._text = re.compile(rb"(?<![a-z0-9._%+-])(?:" + forms + rb")" + behind)
+            # What may stand before an address in an id: "mail-ann_40example.com".
+            self._name = re.compile(rb"(?<![a-z0-9])(?:" + forms + rb")" + behind)
         else:
+            word = re.escape(conversation.encode())
             self._text = self._name = re.compile(rb"(?<![A-Za-z0-9._-])" + word + rb"(?![A-Za-z0-9._-])")
 
     def in_name(self, name: str | bytes) -> bool:
@@ -67,6 +69,45 @@ class Needle:
             text = html.unescape(text)
         raw = text.encode("utf-8", "surrogatepass")
         return bool(self._text.search(raw.lower() if self.email else raw))
+
+
+def spellings(email: str) -> tuple[str, ...]:
+    """Return the ways in which senders write the same address: with a domain of other letters than ASCII's as it is read, and as DNS has it
+    (`xn--`); the given one first."""
+    local, at, domain = email.rpartition("@")
+    labels = domain.split(".")
+    found = [email]
+    for convert in (_as_dns_has_it, _as_it_is_read):
+        # What no name server could have has one spelling.
+        with suppress(UnicodeError):
+            found.append(f"{local}{at}{'.'.join(map(convert, labels)).lower()}")
+    return tuple(dict.fromkeys(found))
+
+
+def _as_dns_has_it(label: str) -> str:
+    # Not Python's "idna": that is of 2003, and takes "straße.de" for "strasse.de", which is somebody else's.
+    return (
+        label if label.isascii() else f"xn--{unicodedata.normalize('NFC', label).encode('punycode').decode()}"
+    )
+
+
+def _as_it_is_read(label: str) -> str:
+    return label[4:].encode("ascii").decode("punycode") if label.startswith("xn--") else label
+
+
+def _forms(letter: str) -> bytes:
+    """The ways in which one letter of an address stands in bytes whose ASCII letters are small: as it is, and, where an externalId does not
+    hold it, as `safe_external_id` writes it."""
+    if letter.isascii() and (letter.isalnum() or letter in ".-_"):
+        return re.escape(letter.encode())
+    found = []
+    for one in {letter, letter.upper()}:
+        raw = one.encode()
+        found += [re.escape(raw), b"".join(b"_%02x" % byte for byte in raw)]
+        # Where it is not known in which way the whole is encoded, or it is so in part.
+        if one == "@":
+            found += [rb"%40", rb"=40", rb"\\u0040", rb"&#64;", rb"&#x40;"]
+    return b"(?:" + b"|".join(found) + b")"
 
 
 def _readings(value: bytes, depth: int) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cli import cli
+from relay.conversation import safe_external_id
 from relay.door import spooling
 from relay.door.intake import Intake
 from relay.door.spooling import Covered, Spooler, encode
@@ -284,6 +285,53 @@ def test_another_address_is_not_the_persons(other: str) -> None:
     assert Needle(email=other).in_bytes(other.encode())
     assert Needle(email=ANN).in_bytes(f"write to {ANN}.".encode())
     assert Needle(email=ANN).in_name("mail-ann.canary_40example.com")
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("ann+test@example.com", "Ann+Test@Example.com"),
+        ("ann@müller.example", "ANN@MÜLLER.example"),
+        ("ann@müller.example", "ann@xn--mller-kva.example"),
+        ("ann@xn--mller-kva.example", "ann@müller.example"),
+        ("zoë.o'brien@straße.example", "ZOË.O'Brien@xn--strae-oqa.example"),
+    ],
+)
+def test_an_address_of_whatever_letters_is_found_as_others_write_it(given: str, written: str) -> None:
+    """In texts, in bytes, in an externalId that is made of it, and in the audit: a plus sign, letters that are not ASCII's, a domain as
+    DNS has it."""
+    needle = Needle(email=given)
+    assert needle.in_value({"from": f"Ann <{written}>"})
+    assert needle.in_bytes(json.dumps({"from": written}).encode())
+    assert needle.in_bytes(orjson.dumps({"from": written}))
+    assert needle.in_name(safe_external_id(f"mail-{written}"))
+    assert needle.replaced(f"({written}) mail-{safe_external_id(written)}".encode(), b"X") == b"(X) mail-X"
+    assert not needle.in_value(f"jo{written}")
+    assert not needle.in_name(safe_external_id(f"mail-jo{written}"))
+
+
+def test_a_domain_of_other_letters_is_not_a_like_one_in_ascii() -> None:
+    assert not Needle(email="ann@straße.example").in_value("ann@strasse.example")
+    assert not Needle(email="ann@müller.example").in_value("ann@muller.example")
+
+
+def test_a_person_goes_in_each_spelling_and_comes_back_in_none(
+    outbox: Outbox, redis_client: redis.Redis
+) -> None:
+    """Also where nothing but a conversation's id tells of them any more."""
+    given, other = "ann+test@müller.example", "ann+test@xn--mller-kva.example"
+    thread = safe_external_id(f"mail-{given}")
+    outbox.record([entry(1, other), entry(2, BOB)])
+    redis_client.set(f"{outbox.prefix}document:{thread}", Vault().seal(b'{"v":2}'))
+    redis_client.set(f"{outbox.prefix}directory:email:{address_digest(other)}", "[]")
+    report = erasure_of(outbox, email=given).erase()
+    assert (report["events"], report["documents"]) == (1, 1)
+    left = everything(redis_client)
+    assert not any(word.encode() in left for word in (given, other, thread))
+    assert not redis_client.exists(f"{outbox.prefix}directory:email:{address_digest(other)}")
+    tombs = Erased(outbox, VeilKey(outbox, lambda: "")).tombstones()
+    assert tombs.cover(emails=[other], external_id="", received_ms=1)
+    assert tombs.cover(emails=[given], external_id="", received_ms=1)
 
 
 @given(st.binary(max_size=300))
