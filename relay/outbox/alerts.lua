@@ -2,6 +2,8 @@
 -- alerts(prefix; "write", now_ms|0, revision, fields, [name, value or ""]..., [message id, value]...) -> 1, or 0: look again
 -- alerts(prefix; "take", now_ms|0, lease_ms) -> {message id, value} or nothing
 -- alerts(prefix; "settle", now_ms|0, message id, due_ms, value or "") -> 1 where it was there
+-- alerts(prefix; "wait", now_ms|0, message id, value, hasten_ms|0, older message id...) -> 1: it is due after all of those. With
+-- hasten_ms those that are due later than in so long are due now; a lease never is.
 -- What stands and what is to be told of it change together, and only for whoever saw the last change: however many
 -- processes look, a message is made once. A message that was taken and not settled is taken again after its lease.
 local P = KEYS[1]
@@ -37,6 +39,20 @@ if mode == 'take' then
   end
 end
 if redis.call('HEXISTS', messages, ARGV[3]) == 0 then return 0 end
+if mode == 'wait' then
+  local last, hasten = now, tonumber(ARGV[5])
+  for at = 6, #ARGV do
+    local due = tonumber(redis.call('ZSCORE', unsent, ARGV[at]) or '0')
+    if hasten > 0 and due > now + hasten then
+      due = now
+      redis.call('ZADD', unsent, string.format('%.0f', due), ARGV[at])
+    end
+    last = math.max(last, due)
+  end
+  redis.call('HSET', messages, ARGV[3], ARGV[4])
+  redis.call('ZADD', unsent, string.format('%.0f', last + 1), ARGV[3])
+  return 1
+end
 if ARGV[5] == '' then
   redis.call('HDEL', messages, ARGV[3])
   redis.call('ZREM', unsent, ARGV[3])

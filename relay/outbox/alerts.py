@@ -83,12 +83,11 @@ class AlertBook:
         taken: Any = self._store.run("alerts", ["take", now_ms, LEASE_MS])
         if not taken:
             return None
-        try:
-            return AlertMessage(**orjson.loads(self._store.vault.open(taken[1])))
-        except (ValueError, TypeError):
+        message = self._opened(taken[1])
+        if message is None:
             # Its key is gone: nobody will ever read it.
             self._store.run("alerts", ["settle", 0, taken[0], 0, ""])
-            return None
+        return message
 
     def sent(self, message: AlertMessage) -> None:
         """Note that it is told, or given up."""
@@ -99,10 +98,34 @@ class AlertBook:
         tried = self._sealed(asdict(replace(message, tries=message.tries + 1)))
         self._store.run("alerts", ["settle", 0, message.message_id, due_ms, tried])
 
+    def behind(self, message: AlertMessage, *, now_ms: int = 0) -> bool:
+        """Have it wait where an older one to its channel is unsent; whether it does. What is new has the older ones tried again at
+        once, whatever their pause: none of one process's that is sending them. Raises OutboxUnavailable."""
+        with reaching_redis():
+            stored: Any = self._store.redis.hvals(self._store.prefix + keys.ALERTS_MESSAGES)
+        older = [
+            one.message_id
+            for one in filter(None, map(self._opened, stored))
+            if one.channel == message.channel and one.at_ms < message.at_ms
+        ]
+        if not older:
+            return False
+        # Counted as a try, so that it is new but once.
+        waiting = self._sealed(asdict(replace(message, tries=max(1, message.tries))))
+        hasten = 0 if message.tries else LEASE_MS
+        self._store.run("alerts", ["wait", now_ms, message.message_id, waiting, hasten, *older])
+        return True
+
     def unsent(self) -> int:
         """Return how many messages nobody has taken yet, or that could not be sent so far."""
         with reaching_redis():
             return int(self._store.redis.zcard(self._store.prefix + keys.ALERTS_UNSENT))
+
+    def _opened(self, stored: bytes) -> AlertMessage | None:
+        try:
+            return AlertMessage(**orjson.loads(self._store.vault.open(stored)))
+        except (ValueError, TypeError):
+            return None
 
     def _sealed(self, value: Mapping[str, Any]) -> bytes:
         return self._store.vault.seal(orjson.dumps(value))

@@ -241,6 +241,60 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_do_not_wait(
     assert posts.headers[0]["webhook-id"] == posts.headers[1]["webhook-id"]
 
 
+def test_the_end_is_told_after_its_beginning_whenever_the_channel_is_back(
+    outbox: Outbox, posts: Posts, mails: Mails
+) -> None:
+    """By each channel: one that was away for minutes has neither "Over" before what is over, nor an old beginning after its end."""
+    posts.status = 500
+    desk = desk_of(outbox, webhook_to(posts), mail_to(mails, "a@example.com"), blocked_for_s=0.0)
+    give_sign(outbox, "w", "flush", due_s=10**6, started_ms=1)
+    noon = outbox.now_ms()
+    desk.delivery.block(noon + 10**9, "401")
+    desk.look(now_ms=noon)
+    for second in range(0, 200, 5):
+        send_all(desk, noon + second * 1000)
+    desk.delivery.reopen(noon + 200_000)
+    desk.look(now_ms=noon + 200_000)
+    assert desk.look(now_ms=noon + 231_000) == 2
+    send_all(desk, noon + 231_000)
+    assert [mail["subject"][:22] for _, _, mail in mails.mails] == [
+        "[planhat-relay] Delive",
+        "[planhat-relay] Over: ",
+    ]
+    posts.status, failed = 200, len(posts.bodies)
+    # What is new does not wait for the pause of what is old.
+    desk.delivery.block(noon + 10**9, "403")
+    assert desk.look(now_ms=noon + 240_000) == 2
+    for late_ms in range(5):
+        send_all(desk, noon + 240_000 + late_ms)
+    told = [event["data"]["title"] for event in posts.json[failed:]]
+    assert told == ["Delivery is blocked: 401", "Delivery is blocked: 401", "Delivery is blocked: 403"]
+    assert [event["type"].rpartition(".")[2] for event in posts.json[failed:]] == [
+        "firing", "resolved", "firing",
+    ]  # fmt: skip
+    assert AlertBook(outbox).unsent() == 0
+
+
+def test_an_older_message_that_is_being_sent_is_waited_for_and_not_sent_twice(
+    outbox: Outbox, posts: Posts
+) -> None:
+    desk = desk_of(outbox, webhook_to(posts), blocked_for_s=0.0)
+    give_sign(outbox, "w", "flush", due_s=10**6, started_ms=1)
+    noon = outbox.now_ms()
+    desk.delivery.block(noon + 10**9, "401")
+    desk.look(now_ms=noon)
+    begun = AlertBook(outbox).take(now_ms=noon + 5_000)
+    assert begun
+    desk.delivery.reopen(noon + 6_000)
+    desk.look(now_ms=noon + 6_000)
+    assert desk.look(now_ms=noon + 40_000) == 1
+    send_all(desk, noon + 40_000)
+    assert posts.bodies == []
+    AlertBook(outbox).sent(begun)
+    send_all(desk, noon + 6_000 + LEASE_MS)
+    assert [event["type"] for event in posts.json] == ["relay.alert.resolved"]
+
+
 @pytest.mark.process
 def test_a_supervisor_killed_while_it_tells_loses_nothing(
     redis_url: str, tmp_path: Path, posts: Posts
