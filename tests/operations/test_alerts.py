@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.config import AlertChannel, Alerts, Config, MailServer, PlanhatConfig
+from relay.errors import UserError
 from relay.operations.alerts.conditions import Condition
 from relay.operations.alerts.sending import AlertNotSent, AlertSender
 from relay.operations.alerts.step import step_alerts
@@ -399,6 +401,34 @@ def test_a_mail_has_what_mailboxes_want_and_logs_in(mails: Mails) -> None:
     assert first["message-id"] == second["message-id"] == "<alert_1@example.com>"
     assert first["auto-submitted"] == "auto-generated"
     assert base64.b64decode(mails.logins[0].split()[-1]) == b"\0relay\0word"
+
+
+@pytest.mark.parametrize("end", [*"\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", "\r\n"])
+def test_a_title_of_several_lines_is_told_by_every_channel(end: str, posts: Posts, mails: Mails) -> None:
+    """Whatever ends a line: a mail's subject may hold none of them, and the message would be tried for ever."""
+    message = replace(MESSAGE, title=f"Planhat says: no{end}type", text=f"one{end}two\x00\x07")
+    slack = AlertChannel("slack", "slack", url=lambda: posts.url)
+    for channel in (slack, webhook_to(posts), mail_to(mails, "a@example.com")):
+        AlertSender().send(channel, message, now_s=0)
+    assert len(posts.bodies) == 2
+    assert mails.mails[0][2]["subject"] == "[planhat-relay] Planhat says: no type"
+
+
+def test_a_message_that_cannot_be_written_is_given_up_and_holds_no_other(
+    outbox: Outbox, posts: Posts
+) -> None:
+    def unreadable() -> str:
+        raise UserError("its file is gone")
+
+    webhook = AlertChannel("webhook", "webhook", url=lambda: posts.url, secret=unreadable)
+    desk = desk_of(outbox, webhook, blocked_for_s=0.0)
+    give_sign(outbox, "w", "flush", due_s=10**6, started_ms=1)
+    noon = outbox.now_ms()
+    desk.delivery.block(noon + 10**9, "401")
+    desk.look(now_ms=noon)
+    assert send_all(desk, noon + 5_000) == 1
+    assert send_all(desk, noon + 25 * 3600 * 1000) == 1
+    assert (posts.bodies, AlertBook(outbox).unsent()) == ([], 0)
 
 
 def test_slack_reads_no_markup_in_what_came_from_elsewhere(posts: Posts) -> None:

@@ -43,6 +43,15 @@ class AlertSender:
 
     def send(self, channel: AlertChannel, message: AlertMessage, *, now_s: float) -> None:
         """Send one message. Raises AlertNotSent with a sentence. What it returns from was taken by the far side."""
+        try:
+            self._send(channel, message, now_s=now_s)
+        except AlertNotSent:
+            raise
+        except (RelayError, ValueError, TypeError) as error:
+            # One that cannot be written must not hold those behind it for ever.
+            raise AlertNotSent(f"it cannot be written: {type(error).__name__}") from error
+
+    def _send(self, channel: AlertChannel, message: AlertMessage, *, now_s: float) -> None:
         if channel.mail is not None:
             self._mail(channel.mail, message)
         elif channel.kind == "slack":
@@ -116,7 +125,8 @@ class AlertSender:
     def _mail(self, server: MailServer, message: AlertMessage) -> None:
         mail = EmailMessage()
         mail["From"], mail["To"] = server.sender, ", ".join(server.to)
-        mail["Subject"] = f"[planhat-relay] {self._title(message)}"[:200].replace("\n", " ").replace("\r", "")
+        # In one line: of every kind of line break a header may hold none, and a cause may quote what somebody wrote.
+        mail["Subject"] = " ".join(f"[planhat-relay] {self._title(message)}"[:200].split())
         mail["Date"] = format_datetime(_moment(message))
         # The same at each try: a mailbox shows it once.
         mail["Message-ID"] = f"<{message.message_id}@{server.sender.rpartition('@')[2]}>"
