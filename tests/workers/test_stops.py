@@ -25,6 +25,7 @@ from relay.outbox.outbox import Outbox
 from relay.outbox.processes import read_processes
 from relay.planhat.sandbox import NO_QUOTAS, Fault, create_sandbox
 from relay.planhat.sandbox.server import running as sandbox_running
+from relay.settings import Settings
 from tests.cli.test_up import running as relay_up
 from tests.environ import WEAK
 from tests.flushing import patch
@@ -35,6 +36,7 @@ from tests.workers.test_workers import wait_until
 from workers.process.job import RelayJob
 from workers.process.signs import Signs
 from workers.process.stopping import Stopping
+from workers.process.supervisor import Child, Supervisor
 from workers.process.worker import RelayWorker
 
 pytestmark = pytest.mark.process
@@ -228,6 +230,21 @@ def test_the_last_bound_holds_where_nobody_reads_what_is_written() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_no_look_for_trouble_is_begun_once_the_workers_are_told_to_stop(redis_url: str) -> None:
+    """It saw that nobody delivers, and the next start told it at once: that there was no flush worker for all the time between."""
+    supervisor = Supervisor(Settings.read({"RELAY_REDIS_URL": redis_url}))
+    looked: list[bool] = []
+
+    class Told(Child):
+        def tell(self, number: int) -> None:
+            looked.append(supervisor.alerting.looks)
+
+    supervisor.children[:] = [Told("flush"), Told("dead-letter")]
+    assert supervisor.alerting.looks
+    supervisor.begin_to_stop()
+    assert looked == [False, False]
 
 
 def test_up_ends_within_seconds_where_its_server_hangs(short_tmp: Path) -> None:

@@ -57,9 +57,18 @@ class Alerting(threading.Thread):
                 logging.getLogger("relay").exception("alerts.failed")
             self._stopping.wait(_LOOK_EVERY_S)
 
+    @property
+    def looks(self) -> bool:
+        """Whether it begins another look."""
+        return not self._stopping.is_set()
+
+    def look_no_more(self) -> None:
+        """Begin no other look. Call it before the workers are told to stop: that nobody delivers then is no trouble."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Waits for a moment only."""
-        self._stopping.set()
+        self.look_no_more()
         if self.is_alive():
             self.join(_STOP_S)
 
@@ -68,7 +77,7 @@ class Alerting(threading.Thread):
         # Lanes behind one connection are away together; those of another node of a cluster go on.
         away: set[int] = set()
         for desk in self._desks.values():
-            if desk.config.alerts is None:
+            if desk.config.alerts is None or self._stopping.is_set():
                 return
             if id(desk.outbox.redis) in away:
                 continue

@@ -105,7 +105,7 @@ class Supervisor:
         self._redis = connect(settings.redis_url)
         self._outbox = Outbox(self._redis, base=settings.key_prefix, vault=Vault(settings.encryption_keys))
         self._metrics = SharedMetrics(self._redis, base=settings.key_prefix)
-        self._children = [Child(queue) for queue in (*[FLUSH_QUEUE] * flush_workers, DEAD_QUEUE)]
+        self.children = [Child(queue) for queue in (*[FLUSH_QUEUE] * flush_workers, DEAD_QUEUE)]
         self._started_ms = 0
         self._lanes = LaneSweeps(settings, self._outbox)
         self._stop = False
@@ -113,45 +113,47 @@ class Supervisor:
         self._beat_at = 0.0
         self._redis_away = False
         self._who = f"{socket.gethostname()}:{os.getpid()}:supervisor"
-        self._alerting = Alerting(settings, os.environ)
+        self.alerting = Alerting(settings, os.environ)
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         LatestEnd(_LATEST_S, last=self._kill)
         code = 0
-        self._alerting.start()
+        self.alerting.start()
         while not self._stop:
             now = time.monotonic()
-            for child in self._children:
+            for child in self.children:
                 ended = child.tend(now)
                 if ended == WRONG_SETTINGS:
                     code = WRONG_SETTINGS
-                    self._begin_to_stop()
+                    self.begin_to_stop()
                 elif ended is not None:
                     self._metrics.add("relay_worker_deaths_total", {"queue": child.queue})
             self._sweep(now)
             if not self._stop:
                 time.sleep(_SWEEP_S)
-        self._end(self._children)
+        self._end(self.children)
         return code
 
     def _on_signal(self, number: int, frame: object) -> None:
-        self._begin_to_stop()
+        self.begin_to_stop()
 
-    def _begin_to_stop(self) -> None:
-        """Once. The children are told at once: the sweep may be waiting for a Redis that hangs."""
+    def begin_to_stop(self) -> None:
+        """Tell everything to end, once. The children hear it at once: the sweep may be waiting for a Redis that hangs."""
         if self._stop:
             return
         self._stop, self._stopped_at = True, time.monotonic()
+        # What it saw now would be told as soon as the next one starts: "no flush worker", since the last stop.
+        self.alerting.look_no_more()
         self._tell()
 
     def _tell(self) -> None:
-        for child in self._children:
+        for child in self.children:
             child.tell(signal.SIGTERM)
 
     def _kill(self) -> None:
-        for child in self._children:
+        for child in self.children:
             child.tell(signal.SIGKILL)
 
     def _sweep(self, now: float) -> None:
@@ -171,7 +173,7 @@ class Supervisor:
 
     def _give_sign(self) -> None:
         self._started_ms = self._started_ms or self._outbox.now_ms()
-        dying = [child for child in self._children if child.deaths >= _DYING]
+        dying = [child for child in self.children if child.deaths >= _DYING]
         give_sign(
             self._outbox,
             self._who,
@@ -191,7 +193,7 @@ class Supervisor:
     def _touch(self) -> None:
         """For the probe of `relay work --alive`. Not while a worker dies again and again though Redis answers: nothing is
         delivered then, and a new start of all may mend it."""
-        if any(child.deaths >= _DYING for child in self._children) and not self._redis_away:
+        if any(child.deaths >= _DYING for child in self.children) and not self._redis_away:
             return
         if self._settings.heartbeat_file:
             try:
@@ -202,7 +204,7 @@ class Supervisor:
     def _end(self, children: Sequence[Child]) -> None:
         # Once more: one may have been started just then.
         self._tell()
-        self._alerting.stop()
+        self.alerting.stop()
         deadline = self._stopped_at + _STOP_S
         for child in children:
             if child.process is None:
