@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -76,6 +78,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 #: What a write to a file says that takes no more.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+#: What Python makes of a byte that is no text.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 class _ReaderGone(Exception):
@@ -145,6 +149,14 @@ def _stand_in_for_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Raise UserError for an argument of bytes that are no text in UTF-8: no address, id or word is written so, and neither Redis nor
+    JSON takes it. The name of a file that is there may be."""
+    for number, argument in enumerate(arguments, 1):
+        if not argument.isascii() and _NO_TEXT.search(argument) and not os.path.lexists(argument):
+            raise UserError(f"argument {number} is not UTF-8: {os.fsencode(argument)!r}")
+
+
 def _leave_output() -> None:
     """Print nothing more: what is still to be flushed goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,6 +166,7 @@ def main() -> None:
     """Run the command, as the console script, and turn errors into sentences and exit codes."""
     _stand_in_for_closed_streams()
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         code: Any = cli.main(standalone_mode=False, prog_name=_called_as(), complete_var=COMPLETE_VARIABLE)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:

@@ -3,6 +3,9 @@ traceback."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +56,32 @@ def test_a_full_disk_is_a_sentence(shop: Shop, redis_url: str, words: str) -> No
         1,
         "standard output cannot be written: No space left on device\n",
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "trace BAD",
+        "events --from BAD",
+        "erase --email BAD@example.com --dry-run",
+        "conversations get BAD",
+        "conversations create --set type=note --set subject=BAD",
+        "dead list --cause BAD",
+        "pause --source BAD",
+        "BAD",
+    ],
+)
+def test_an_argument_of_bytes_that_are_no_text_is_refused(shop: Shop, redis_url: str, words: str) -> None:
+    """Pasted out of an old mail, by a shell that speaks Latin-1."""
+    done = run(shop, redis_url, words.replace("BAD", "\"$(printf 'm\\374ller')\""), "</dev/null")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"argument \d is not UTF-8: b'\S*m\\xfcller\S*'\n", done.stderr)
+
+
+def test_a_file_may_be_called_by_bytes_that_are_no_text(shop: Shop, redis_url: str) -> None:
+    shutil.copy(shop.folder / "relay.yaml", shop.folder / os.fsdecode(b"m\xfcller.yaml"))
+    done = run(shop, redis_url, "check \"$(printf 'm\\374ller.yaml')\"", "</dev/null >/dev/null")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("words", _PRINTS)
