@@ -56,6 +56,7 @@ def backtest(
         raise UserError(str(error)) from error
     if until_ms <= since_ms:
         raise UserError("--until must be later than --since")
+    context.require_source(source)
     context.audit("look", page="backtest", source=source)
     order = Order(
         redis_url=context.settings.redis_url,
@@ -101,7 +102,12 @@ def print_diff(told: Mapping[str, Any]) -> None:
             "dropped: no event of that time makes them any more. Once the rules are in use, `relay replay` names what of them stands "
             "in Planhat, and --archive-orphans archives it"
         )
-    if totals["new"] + totals["changed"] + totals["dropped"] == 0:
+    if not told["events"]:
+        # "No difference" would be said of nothing.
+        click.echo(
+            "nothing was compared: no event of that time can be read (`relay events` lists what is kept)"
+        )
+    elif totals["new"] + totals["changed"] + totals["dropped"] == 0:
         click.echo("no conversation would be different")
 
 

@@ -18,7 +18,7 @@ import click
 from redis.exceptions import RedisError
 
 from relay.cli.place import Place
-from relay.errors import ConfigInvalid, Mistake, OutboxUnavailable, RelayError, UserError
+from relay.errors import ConfigInvalid, Mistake, NotFound, OutboxUnavailable, RelayError, UserError
 from relay.settings import Settings
 
 _T = TypeVar("_T")
@@ -171,6 +171,16 @@ class CliContext:
             configured = []
         names = known_sources(self.each_lane()[0].outbox, configured)
         return names.union(*(lane.outbox.sources() for lane in self.each_lane()[1:]))
+
+    def require_source(self, name: str) -> None:
+        """Raise NotFound for a source that is neither in the config nor in the books, with what was perhaps meant. "" is every source."""
+        known = self.known_sources if name else ()
+        if name and name not in known:
+            from relay.rules.file.shape import did_you_mean
+
+            raise NotFound(
+                f"no source {name[:80]!r}: neither in the config nor in the books{did_you_mean(name, sorted(known))}"
+            )
 
     @cached_property
     def config_or_none(self) -> Any:

@@ -8,7 +8,6 @@ import click
 
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, lane_options
-from relay.errors import NotFound
 
 _SOURCE = click.option(
     "--source", type=SOURCE_PARAM, default="", help="This source only; otherwise all delivery."
@@ -51,8 +50,7 @@ def _turn(source: str, as_json: bool, place: Place, *, hold: bool) -> None:
     from relay.operations.pause import pause_delivery, resume_delivery
 
     context = open_context(place)
-    if source and source not in context.known_sources:
-        raise NotFound(f"no source {source!r}: neither in the config nor in the books")
+    context.require_source(source)
     lanes = context.each_lane()
     context.audit("pause" if hold else "resume", source=source)
     states = {

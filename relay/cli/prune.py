@@ -12,7 +12,7 @@ import click
 from relay.cli.asking import MOMENT, TIMES
 from relay.cli.names import SOURCE_PARAM
 from relay.cli.place import Place, lane_options
-from relay.errors import NotFound, UserError
+from relay.errors import UserError
 
 #: What came in more recently stays, unless a moment is named.
 DEFAULT = "24h"
@@ -62,8 +62,7 @@ def prune(
         enough = parse_size(free) if free else 0
     except ValueError as error:
         raise UserError(str(error)) from error
-    if source and source not in context.known_sources:
-        raise NotFound(f"no source {source!r}: neither in the config nor in the books")
+    context.require_source(source)
     if not dry_run and not yes:
         if not sys.stdin.isatty():
             raise UserError(

@@ -129,6 +129,7 @@ def _asked_now(context: Any, ids: tuple[str, ...], filters: dict[str, Any], resu
         return {"ids": list(ids), "since": 0, "until": "now", "source": "", "rule": ""}
     if not filters["since"]:
         raise UserError("--since is wanted: how far back? For example --since 2h")
+    context.require_source(filters["source"])
     return filters
 
 

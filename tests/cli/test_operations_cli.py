@@ -224,6 +224,24 @@ def test_companies_that_are_missing_from_the_shell(shop: Shop, run: Run) -> None
     assert as_json(run("companies", "missing", "--json"))["missing"][0]["count"] == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["pause", "resume", "prune --dry-run", "replay --since 2h --dry-run", "backtest relay.yaml"],
+)
+def test_a_source_that_is_not_known_is_no_empty_answer(shop: Shop, run: Run, words: str) -> None:
+    """Of a mistyped name "no conversation would be different" is true of nothing."""
+    shop.arrive("hello", now_ms=shop.outbox.now_ms())
+    code, out, err = run(*words.split(), "--source", "slak")
+    assert (code, out) == (1, "")
+    assert err == "no source 'slak': neither in the config nor in the books; did you mean 'slack'?\n"
+
+
+def test_a_backtest_of_no_event_compares_nothing(shop: Shop, run: Run) -> None:
+    assert "nothing was compared" in run("backtest", "relay.yaml")[1]
+    shop.arrive("hello", now_ms=shop.outbox.now_ms())
+    assert "no conversation would be different" in run("backtest", "relay.yaml")[1]
+
+
 def test_pause_and_resume_from_the_shell(shop: Shop, run: Run) -> None:
     assert as_json(run("pause", "--json"))["state"] == "paused"
     assert shop.delivery.read().state == "paused"
