@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,6 +15,8 @@ from relay.errors import UserError
 if TYPE_CHECKING:
     from relay.planhat.bulk import InputRow, Result
 
+#: What Windows' programs put before JSON.
+_BOM: Final = b"\xef\xbb\xbf"
 _SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "KIB": 1024, "MIB": 1024 * 1024}
 
 
@@ -26,10 +29,9 @@ def _read(file: str) -> bytes:
         if file == "-":
             if sys.stdin.isatty():
                 click.echo("Reading JSON from standard input; Ctrl-D ends it.", err=True)
-            content: bytes = sys.stdin.buffer.read()
-            return content
+            return sys.stdin.buffer.read().removeprefix(_BOM)
         with open(file, "rb") as opened:
-            return opened.read()
+            return opened.read().removeprefix(_BOM)
     except OSError as error:
         raise ConversationsUnreadable(f"{file}: cannot be read: {error.strerror}") from error
 
@@ -43,6 +45,10 @@ def read_items(file: str) -> list[Any]:
         except orjson.JSONDecodeError as error:
             raise ConversationsUnreadable(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
         return list(items)
+    if content.split(b"\n", 1)[0].strip() == b"{":
+        # One object over several lines, as `relay conversations get --json` prints it.
+        with suppress(orjson.JSONDecodeError):
+            return [orjson.loads(content)]
     lines: list[Any] = []
     for number, line in enumerate(content.splitlines(), start=1):
         if line.strip():

@@ -97,6 +97,21 @@ def test_listing_all_pages_to_the_end(sandbox: Sandbox) -> None:
     assert len(json.loads(run("list", "--limit", "7", "--offset", "2045", "--json").stdout)) == 5
 
 
+def test_what_get_and_list_print_can_be_sent_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Also by way of an editor that writes a mark before it."""
+    sandbox.store.upsert([item("a", subject="Hello")])
+    for printed in (run("get", "extid-a", "--json").stdout, run("list", "--json").stdout):
+        for mark in (b"", b"\xef\xbb\xbf"):
+            sent = run("upsert", given=mark + printed.replace("Hello", "Hi").encode())
+            assert (sent.exit_code, sent.stdout.splitlines()[0][:3]) == (0, "a: "), sent.output
+    file = tmp_path / "one.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps({"subject": "Bye"}).encode())
+    assert run("update", "extid-a", str(file)).exit_code == 0
+    assert json.loads(run("get", "extid-a", "--json").stdout)["subject"] == "Bye"
+    broken = run("upsert", given='{\n "externalId": "a"\n')
+    assert (broken.exit_code, broken.output[:17]) == (2, "standard input:1:")
+
+
 @pytest.mark.parametrize("form", ["array", "lines", "file"])
 def test_upsert_takes_an_array_or_lines_from_a_file_or_standard_input(
     sandbox: Sandbox, tmp_path: Path, form: str
