@@ -660,3 +660,28 @@ def test_what_planhat_still_has_is_said_and_goes_in_a_second_run(
         assert sandbox.store.get("extid-mail-1") is None
         assert command("--email", ANN, "--dry-run")[1]["still_in_planhat"] == []
     assert replace(Standing("a"), planhat_id="b").key == "b"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+def test_what_a_call_brings_to_planhat_after_the_erasure_goes_in_the_next_run(
+    short_tmp: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Planhat does not have it yet, or had it deleted: the call that was under way writes it afterwards."""
+    sandbox = create_sandbox(types=["Mail"], quotas=NO_QUOTAS)
+    outbox = Outbox(redis.Redis.from_url(server.url))
+    item = {"companyId": "extid-acme", "externalId": "mail-1", "type": "Mail", "subject": ANN}
+    with running(sandbox) as url:
+        monkeypatch.setenv("RELAY_PLANHAT_URL", url)
+        monkeypatch.setenv("RELAY_PLANHAT_TOKEN", "token")
+        outbox.record([entry(1, ANN)])
+        held: Any = outbox.redis.get(outbox.prefix + "generation") or 0
+        assert outbox.lane.claim(outbox.lane.ring() or int(held)).items
+        if known:
+            sandbox.store.upsert([item])
+        code, report, said = command("--email", ANN, "--planhat", "--yes")
+        assert (code, report["planhat"], report["in_flight"]) == (1, int(known), ["mail-1"]), said
+        assert report["still_in_planhat"] == ["extid-mail-1"]
+        sandbox.store.upsert([item])
+        code, report, said = command("--email", ANN, "--planhat", "--yes")
+        assert (code, report["planhat"], report["still_in_planhat"]) == (0, 1, []), said
+        assert sandbox.store.get("extid-mail-1") is None
