@@ -25,6 +25,7 @@ from relay.sources.mail import (
     rtf,
     thread_ids,
     winmail,
+    within,
 )
 from relay.sources.mail.headers import MailHeaders
 from relay.sources.mail.lines import Line
@@ -304,10 +305,11 @@ ROWS: dict[str, Row] = {
         attribution,
         **{
             name: Row(getattr(attribution, name), TEXTS)
-            for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution")
+            for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution", "is_preview")
         },
         closes_attribution=Row(lambda one: attribution.closes_attribution([Line(one)], "> " + one), TEXTS),
     ),
+    **rows(within, answers_within=Row(within.answers_within, [*TEXTS, "my answers ", "inline ", "see "])),
     **rows(
         evidence,
         **{
