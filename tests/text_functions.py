@@ -104,6 +104,12 @@ ROWS: dict[str, Row] = {
                 charset.decode_bytes(one, name) for name in ("utf-8", "iso-2022-jp", "cp1252", "gbk")
             ]
         ),
+        charset_of_page=raw(
+            lambda one: charset.charset_of_page(one, ""),
+            MARKUP,
+            (b"<meta ", b"\xff"),
+            (b"<meta charset=", b"\xff"),
+        ),
         printable=text(charset.printable, "\x00"),
         encodable=text(lambda one: charset.encodable(one, "iso-8859-1")),
     ),

@@ -27,7 +27,7 @@ from relay.sources.mail.rtf import text_of_rtf
 from relay.sources.mail.slim import Slim, SlimPart, slim
 from relay.sources.mail.winmail import Winmail, read_winmail
 from relay.sources.mail.words import FORWARDED_SUBJECT
-from relay.sources.read.charset import decode_bytes, encodable, printable
+from relay.sources.read.charset import charset_of_page, decode_bytes, encodable, printable
 from relay.sources.read.markup import html_of_text, text_of_html
 
 #: 25 MB of base64 are 350,000 lines; each costs the parser up to 4 us.
@@ -42,7 +42,10 @@ _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
 _ENCODING = "content-transfer-encoding"
 _ENCLOSED = ("message/rfc822", "text/calendar")
 #: Formats in which some mails have their only body.
-_RARE = ("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf")
+_RARE = (
+    *("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf"),
+    *("text/text", "text/x-plain", "application/xhtml+xml"),
+)
 _ENRICHED = re.compile(r"(?<!<)</?[a-zA-Z0-9-]{1,60}>")
 _WINMAIL = re.compile(r"(?:winmail\.dat|win\.dat|noname\.tnef)$", re.IGNORECASE)
 
@@ -163,6 +166,8 @@ def _other_text(found: Structure) -> str:
             if leaf.kind.endswith("rtf"):
                 return text_of_rtf(_content(leaf.part)[:MAX_TEXT_CHARS])
             text = _text(leaf)[:MAX_TEXT_CHARS]
+            if leaf.kind.endswith("xml"):
+                return text_of_html(text)
             return _ENRICHED.sub("", text).replace("<<", "<") if leaf.kind == "text/enriched" else text
     return ""
 
@@ -233,6 +238,8 @@ def _content(part: MailPart) -> bytes:
 def _text(leaf: Leaf) -> str:
     content = _content(leaf.part)
     cut = len(content) > 4 * MAX_TEXT_CHARS
-    return printable(decode_bytes(content[: 4 * MAX_TEXT_CHARS], leaf.parameter("charset"), cut=cut)).strip(
-        "\r\n"
-    )
+    content = content[: 4 * MAX_TEXT_CHARS]
+    charset = leaf.parameter("charset")
+    if leaf.is_page:
+        charset = charset_of_page(content, charset)
+    return printable(decode_bytes(content, charset, cut=cut)).strip("\r\n")
