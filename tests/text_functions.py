@@ -23,6 +23,7 @@ from relay.sources.mail import (
     repair,
     reply,
     rtf,
+    signed,
     thread_ids,
     winmail,
     within,
@@ -314,6 +315,23 @@ ROWS: dict[str, Row] = {
             for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution", "is_preview")
         },
         closes_attribution=Row(lambda one: attribution.closes_attribution([Line(one)], "> " + one), TEXTS),
+    ),
+    **rows(
+        signed,
+        without_armour=Row(
+            signed.without_armour,
+            [*TEXTS, "- \n", "-----BEGIN PGP SIGNED MESSAGE-----\n", "\n-----BEGIN PGP SIGNATURE-----\n"],
+        ),
+        signed_content=raw(
+            signed.signed_content,
+            [b"\x04\x00", b"\x04\x01a", b"\x24\x80", b"\x30\x80"],
+            (
+                bytes.fromhex(
+                    "308006092a864886f70d010702a08030800201013100308006092a864886f70d010701a0802480"
+                ),
+                b"",
+            ),
+        ),
     ),
     **rows(within, answers_within=Row(within.answers_within, [*TEXTS, "my answers ", "inline ", "see "])),
     **rows(

@@ -16,6 +16,7 @@ from relay.sources.mail.attribution import closes_attribution, midline_start, ru
 from relay.sources.mail.lines import BLANKS, Line
 from relay.sources.mail.marks import mark_of, marked_lines
 from relay.sources.mail.quotation import MAX_LINES, quoted_lines
+from relay.sources.mail.signed import without_armour
 from relay.sources.read.markup import has_tags, html_of_text, is_deep_markup, text_of_html
 from relay.sources.read.page import HtmlPage, read_page
 
@@ -49,7 +50,7 @@ class PageReply:
 
 def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> OwnWords:
     """Return the text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
-    text = text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n")
+    text = without_armour(text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n"))
     if not text.strip():
         return OwnWords("")
     rows = _rows(text)
