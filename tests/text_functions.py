@@ -23,8 +23,10 @@ from relay.sources.mail import (
     repair,
     reply,
     rtf,
+    signed,
     thread_ids,
     winmail,
+    within,
 )
 from relay.sources.mail.headers import MailHeaders
 from relay.sources.mail.lines import Line
@@ -102,6 +104,12 @@ ROWS: dict[str, Row] = {
             lambda one: [
                 charset.decode_bytes(one, name) for name in ("utf-8", "iso-2022-jp", "cp1252", "gbk")
             ]
+        ),
+        charset_of_page=raw(
+            lambda one: charset.charset_of_page(one, ""),
+            MARKUP,
+            (b"<meta ", b"\xff"),
+            (b"<meta charset=", b"\xff"),
         ),
         printable=text(charset.printable, "\x00"),
         encodable=text(lambda one: charset.encodable(one, "iso-8859-1")),
@@ -304,10 +312,28 @@ ROWS: dict[str, Row] = {
         attribution,
         **{
             name: Row(getattr(attribution, name), TEXTS)
-            for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution")
+            for name in ("midline_start", "run_on_start", "may_end", "is_weak_attribution", "is_preview")
         },
         closes_attribution=Row(lambda one: attribution.closes_attribution([Line(one)], "> " + one), TEXTS),
     ),
+    **rows(
+        signed,
+        without_armour=Row(
+            signed.without_armour,
+            [*TEXTS, "- \n", "-----BEGIN PGP SIGNED MESSAGE-----\n", "\n-----BEGIN PGP SIGNATURE-----\n"],
+        ),
+        signed_content=raw(
+            signed.signed_content,
+            [b"\x04\x00", b"\x04\x01a", b"\x24\x80", b"\x30\x80"],
+            (
+                bytes.fromhex(
+                    "308006092a864886f70d010702a08030800201013100308006092a864886f70d010701a0802480"
+                ),
+                b"",
+            ),
+        ),
+    ),
+    **rows(within, answers_within=Row(within.answers_within, [*TEXTS, "my answers ", "inline ", "see "])),
     **rows(
         evidence,
         **{
@@ -323,6 +349,7 @@ ROWS: dict[str, Row] = {
         bodies,
         bodies_of=Row(lambda one: bodies.bodies_of("Hi\n\n> x", "<p>Hi</p>" + one), PAGES),
         strays_from=Row(lambda one: bodies.strays_from(one, one), TEXTS),
+        speaks_of_none=Row(bodies.speaks_of_none, [*TEXTS, "(a) ", "[a] ", "*a* "]),
         is_passed_on=Row(
             lambda one: bodies.is_passed_on("VS: " + one, one, one), [*TEXTS, "(a) ", "[a] ", "*a* "]
         ),

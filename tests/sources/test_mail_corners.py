@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relay.sources.mail.headers import addresses, date_us
 from relay.sources.mail.mime import read_mime
-from relay.sources.read.charset import decode_bytes
+from relay.sources.read.charset import charset_of_page, decode_bytes
 from tests.sources.mails import event
 
 NORA = ("Lind, Nora", "nora@acme.example")
@@ -74,6 +74,9 @@ def test_a_zone_with_its_name_and_offset_counts_once() -> None:
         ("text/markdown", "**Hi** there", "**Hi** there"),
         ("text/enriched", "<bold>Hello</bold> there <<x>", "Hello there <x>"),
         ("text/rtf", "{\\rtf1 hello you}", "hello you"),
+        ("text/x-plain", "Hello <there>", "Hello <there>"),
+        ("text/text", "Hello <there>", "Hello <there>"),
+        ("application/xhtml+xml", "<html><body><p>Hello</p></body></html>", "Hello"),
     ],
 )
 def test_a_body_in_a_rare_format_is_read(kind: str, body: str, text: str) -> None:
@@ -108,3 +111,68 @@ def test_an_alternative_for_few_readers_is_no_file() -> None:
 )
 def test_a_charset_by_the_name_that_mails_give_it(charset: str, text: str, codec: str) -> None:
     assert decode_bytes(text.encode(codec), charset) == text
+
+
+@pytest.mark.parametrize("named", ["", "; charset=us-ascii"])
+@pytest.mark.parametrize(
+    ("charset", "words"),
+    [
+        *(("windows-1251", "Привет"), ("koi8-r", "Привет"), ("gb2312", "你好"), ("shift_jis", "日本語")),
+        *(("iso-8859-2", "zażółć"), ("euc-kr", "안녕"), ("windows-1256", "مرحبا"), ("utf-8", "zażółć")),
+    ],
+)
+def test_a_page_that_names_its_charset_itself_is_read_in_it(charset: str, words: str, named: str) -> None:
+    for meta in (
+        f'<meta http-equiv="Content-Type" content="text/html; charset={charset}">',
+        f"<META charset = '{charset}' />",
+    ):
+        head = f"From: a@b.example\nContent-Type: text/html{named}\n\n".encode()
+        page = f"<html><head>{meta}</head><body><p>{words}</p></body></html>"
+        assert words in read_mime(head + page.encode(charset)).html
+        # What is UTF-8 throughout, or named beside the page, is no other charset whatever the page says.
+        assert words in read_mime(head + page.encode()).html
+    assert charset_of_page(f"<meta charset={charset}>\xff".encode("latin-1"), "utf-8") == "utf-8"
+
+
+PAGE = "Content-Type: text/html; charset=utf-8{more}\n\n<p>The export fails.</p>"
+FILE = "Content-Type: image/png; name=a.png\nContent-Disposition: inline; filename=a.png\n\nx"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("related; start='<r>'", "\nContent-ID: <r>"),
+        ("related", "\nContent-ID: <r>"),
+        ("mixed", "\nContent-Disposition: inline; filename=body.html"),
+        ("mixed", "; name=body.html"),
+    ],
+)
+def test_a_body_behind_a_file_is_a_body(kind: str, more: str) -> None:
+    parts = "".join(f"--x\n{part}\n" for part in (FILE, PAGE.format(more=more)))
+    found = read_mime(
+        f"From: a@b.example\nContent-Type: multipart/{kind}; boundary=x\n\n{parts}--x--".encode()
+    )
+    assert found.html == "<p>The export fails.</p>"
+    assert found.attachments[0].name == "a.png"
+    attached = PAGE.format(more="\nContent-Disposition: attachment; filename=a.html")
+    parts = "".join(f"--x\n{part}\n" for part in (FILE, attached))
+    found = read_mime(f"Content-Type: multipart/mixed; boundary=x\n\n{parts}--x--".encode())
+    assert (found.text, found.html, len(found.attachments)) == ("", "", 2)
+
+
+@pytest.mark.parametrize(
+    ("partstat", "shown"),
+    [("DECLINED", "Declined"), ('"accepted"', "Accepted"), ("TENTATIVE", "Tentative")],
+)
+def test_an_answer_to_an_invitation_says_what_is_answered_and_why(partstat: str, shown: str) -> None:
+    lines = [
+        "SUMMARY:Kick-off",
+        f"ATTENDEE;PARTSTAT={partstat};CN=Bo:mailto:bo@example.org",
+        "COMMENT:Ill\\, sorry",
+    ]
+    for method, answer in (("REPLY", f"{shown}: bo@example.org\n"), ("REQUEST", "")):
+        calendar = "\n".join(
+            ["BEGIN:VCALENDAR", f"METHOD:{method}", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR"]
+        )
+        raw = f"From: a@b.example\nContent-Type: text/calendar; method={method}\n\n{calendar}"
+        assert read_mime(raw.encode()).text == f"Kick-off\n{answer}\nIll, sorry"

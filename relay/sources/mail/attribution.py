@@ -35,6 +35,7 @@ _NAME_WORDS, MAX_NAME_CHARS = 3, 120
 
 _COLON_END = re.compile(r"[:：][\s*_>\])]{0,4}$")
 _DASHED = re.compile(r"^[\s*]{0,8}[-–—]{2,60}\s{0,3}(\S.{0,400}?)\s{0,3}[-–—]{2,60}[\s*]{0,8}$")
+_PREVIEW = re.compile(r"[^\n]{1,120}?---(\d[^\n]{4,40}?)---")
 #: A word of four letters before the stop: "5. März", "Apr. 2026" and "2026 г." end no sentence.
 _SENTENCE_END = re.compile(r"[^\W\d_]{4,40}[.!?…][\"”»')]?\s{1,4}(\w)|[。！？]")
 _ENDS_SENTENCE = re.compile(r"(?:[^\W\d_]{3,40}[.…]|[!?。！？…])[\"”»')]?$")
@@ -176,6 +177,15 @@ def _above_a_quote(text: str, found: Evidence, colon: bool, verb: bool) -> bool:
     if found.address:
         return found.time or found.date or (found.bracketed and colon)
     return found.time and found.date and _may_name_a_person(text)
+
+
+def is_preview(text: str) -> bool:
+    """Tell whether a line is Notes' preview of what it quotes ("Nora Lind ---05.03.2026 10:12:33---Hello Bo, our ...")."""
+    found = _PREVIEW.match(text[:MAX_LINE_CHARS])
+    if found is None:
+        return False
+    seen = evidence_in(found[1])
+    return seen.time and seen.date
 
 
 def is_weak_attribution(text: str) -> bool:

@@ -16,7 +16,16 @@ _SHOWN = {
     "LOCATION": "Location: ",
     "ORGANIZER": "Organizer: ",
     "DESCRIPTION": "\n",
+    "COMMENT": "\n",
 }
+#: What an answer says (METHOD:REPLY), before who says it.
+_ANSWERS = {
+    "ACCEPTED": "Accepted: ",
+    "DECLINED": "Declined: ",
+    "TENTATIVE": "Tentative: ",
+    "DELEGATED": "Delegated: ",
+}
+_PARTSTAT = re.compile(r";PARTSTAT=\"?([A-Z]{1,20})", re.IGNORECASE)
 #: A line's name with its parameters, up to the first colon that is not inside quotation marks.
 _NAME = re.compile(r'(?:[^":]++|"[^"]*+")*+(?=:)')
 _WHEN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
@@ -25,9 +34,9 @@ _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 
 
 def calendar_text(calendar: str) -> str:
-    """Give title, times, place, organizer and description of each event in it."""
+    """Give title, times, place, organizer, description and comment of each event in it; of an answer who accepted or declined."""
     shown: list[str] = []
-    inside, events = False, 0
+    inside, events, answer = False, 0, False
     for line in _UNFOLD.sub("", calendar[:MAX_CALENDAR_CHARS]).splitlines():
         name, value = _name_and_value(line)
         label = name.partition(";")[0].upper()
@@ -38,6 +47,11 @@ def calendar_text(calendar: str) -> str:
                 break
         elif label == "END":
             inside = False
+        elif label == "METHOD" and not inside:
+            answer = value.upper() in ("REPLY", "COUNTER")
+        elif inside and label == "ATTENDEE" and answer:
+            if (found := _PARTSTAT.search(name)) and (said := _ANSWERS.get(found[1].upper())):
+                shown.append(said + _address(value))
         elif inside and label in _SHOWN and value:
             shown.append(_SHOWN[label] + _shown(label, name, value))
     return "\n".join(shown).strip()
@@ -65,5 +79,9 @@ def _shown(label: str, name: str, value: str) -> str:
             " UTC" if found[6] else f" {zone[1] or zone[2]}" if zone else ""
         )
     if label == "ORGANIZER":
-        return value[7:] if _MAILTO.match(value) else value
+        return _address(value)
     return _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
+
+
+def _address(value: str) -> str:
+    return value[7:] if _MAILTO.match(value) else value

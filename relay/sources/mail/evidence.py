@@ -16,6 +16,8 @@ _TIME = re.compile(
     r"(?<![\d.:/@-])(?:[01]?\d|2[0-4])\s?[:.hH٫：]\s?[0-5]\d(?:\s?[:.]\s?[0-5]\d)?(?![.:/-]?\d)"
     r"|(?<![\d.:])(?:0?\d|1[0-2])\s?[aApP]\.?[mM]\b"
     r"|\d{1,2}\s?[时時点點시]\s?\d{0,2}"
+    # Digits of other scripts, as Gmail sets them in Arabic and Persian.
+    r"|(?<![\d.:/@-])(?![0-9])\d{1,2}[:٫]\d\d(?![.:/-]?\d)"
 )
 _DATE = re.compile(
     r"(?<!\d)\d{1,4}([-/.])\s?\d{1,2}\1\s?\d{1,4}(?!\d)"

@@ -43,7 +43,7 @@ def may_be_header(text: str) -> bool:
 def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
     """Tell whether the header of a quoted mail begins at line `start`.
 
-    `marked` says that a rule, a separator or a box stands around it, so that an address or a time is enough.
+    `marked` says that a rule, a separator or a box stands around it, so that less is enough.
     """
     first = _field(lines[start].text)
     if first is None:
@@ -51,7 +51,9 @@ def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
     fields, end = _fields(lines, start, first)
     roles = frozenset[str]().union(*(field.roles for field in fields))
     if first.roles:
-        if _is_form(lines, end, fields) and not marked:
+        whole = "from" in roles and {"to", "subject"} <= roles and bool(roles & {"sent", "date"})
+        # Forms are set under rules and in boxes too; a mail's whole header there may have a form below it.
+        if _is_form(lines, end, fields) and not (marked and whole):
             return False
         return _is_known_block(fields, roles, marked)
     return _is_unknown_block(fields, marked)
@@ -59,6 +61,8 @@ def is_header_block(lines: Sequence[Line], start: int, *, marked: bool) -> bool:
 
 def points_at(lines: Sequence[Line], start: int) -> bool:
     """Tell whether the writer points at what begins here: "We want to move these users:"."""
+    if start and _is_rule(lines[start - 1].text):
+        start -= 1
     for place in range(start - 1, max(-1, start - 3), -1):
         text = lines[place].text
         if text:
@@ -66,6 +70,10 @@ def points_at(lines: Sequence[Line], start: int) -> bool:
             known = field is not None and bool(field.roles or field.value)
             return text.endswith((":", "：")) and len(text.split()) >= MIN_POINTING_WORDS and not known
     return False
+
+
+def _is_rule(text: str) -> bool:
+    return 2 < len(text) <= MAX_LINE_CHARS and not text.strip("-_=*~—–─ ")
 
 
 def is_known_field(text: str) -> bool:
@@ -138,7 +146,9 @@ def _is_known_block(fields: list[_Field], roles: frozenset[str], marked: bool) -
     if count >= 2 and dated and any(map(has_machine_date, dated)) and address:
         return True
     if marked:
-        return count >= 2 and "from" in roles and (address or time or bool(dated))
+        # "From: Stockholm / To: Malmo / Date: 5 March" is a trip, in a box of its own too; so is a form without a date.
+        from_a_mail = address or "sent" in roles or (bool(dated) and "subject" in roles)
+        return count >= 2 and "from" in roles and (bool(dated) or "to" in roles) and from_a_mail
     if "from" not in roles or count < 3:
         return False
     if address and time:
@@ -150,10 +160,13 @@ def _is_known_block(fields: list[_Field], roles: frozenset[str], marked: bool) -
 
 
 def _is_unknown_block(fields: list[_Field], marked: bool) -> bool:
+    if any(field.label in FORM_LABELS for field in fields[:4]):
+        return False
     if marked:
+        # Signatures have boxes too, with an address and the hours of an office.
         found = evidence_in(" ".join(field.value for field in fields[:4]))
-        return len(fields) >= 2 and found.address and (found.time or found.date)
-    if len(fields) < 3 or any(field.label in FORM_LABELS for field in fields[:4]):
+        return len(fields) >= 2 and found.address and found.time and found.date
+    if len(fields) < 3:
         return False
     if not all(field.value for field in fields[:3]):
         return False

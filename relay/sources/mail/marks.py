@@ -76,10 +76,13 @@ def _is_indented(attributes: dict[str, str | None]) -> bool:
     )
 
 
-def _holds_blockquote(node: LexborNode) -> bool:
+def _holds_blockquote(node: LexborNode, *, inner: bool = False) -> bool:
+    """Whether quotations lie in the box; the editor may set a `div` around all of them."""
     child = node.child
     while child is not None:
-        if child.tag == "blockquote":
+        if child.tag == "blockquote" and (not inner or _GMAIL.search(child.attributes.get("class") or "")):
+            return True
+        if not inner and child.tag == "div" and _holds_blockquote(child, inner=True):
             return True
         child = child.next
     return False

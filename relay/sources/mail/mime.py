@@ -24,10 +24,11 @@ from relay.sources.mail.parts import Leaf, MailPart, Structure, children, struct
 from relay.sources.mail.repair import mended
 from relay.sources.mail.reply import MAX_TEXT_CHARS
 from relay.sources.mail.rtf import text_of_rtf
+from relay.sources.mail.signed import signed_content
 from relay.sources.mail.slim import Slim, SlimPart, slim
 from relay.sources.mail.winmail import Winmail, read_winmail
 from relay.sources.mail.words import FORWARDED_SUBJECT
-from relay.sources.read.charset import decode_bytes, encodable, printable
+from relay.sources.read.charset import charset_of_page, decode_bytes, encodable, printable
 from relay.sources.read.markup import html_of_text, text_of_html
 
 #: 25 MB of base64 are 350,000 lines; each costs the parser up to 4 us.
@@ -39,10 +40,17 @@ MAX_DELIMITERS = 20_000
 _STRUCTURED_CHARS = 4096
 _FOLD = re.compile(r"\r?\n[ \t]*")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
+_SIGNED, _UNKNOWN = ("application/pkcs7-mime", "application/x-pkcs7-mime"), "application/octet-stream"
+_P7M = re.compile(r"\.p7m$", re.IGNORECASE)
+#: A gateway may sign what its user signed.
+_MAX_SIGNATURES = 3
 _ENCODING = "content-transfer-encoding"
 _ENCLOSED = ("message/rfc822", "text/calendar")
 #: Formats in which some mails have their only body.
-_RARE = ("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf")
+_RARE = (
+    *("text/markdown", "text/x-markdown", "text/enriched", "text/rtf", "application/rtf"),
+    *("text/text", "text/x-plain", "application/xhtml+xml"),
+)
 _ENRICHED = re.compile(r"(?<!<)</?[a-zA-Z0-9-]{1,60}>")
 _WINMAIL = re.compile(r"(?:winmail\.dat|win\.dat|noname\.tnef)$", re.IGNORECASE)
 
@@ -106,7 +114,7 @@ def _parsed(slim: Slim) -> MailPart:
 
 
 def _read(message: MailPart) -> MimeMail:
-    found = structure_of(message)
+    found = structure_of(_unsigned(message))
     headers = _headers(message, found)
     files = [_attachment(leaf) for leaf in found.files]
     files += [_attachment(leaf) for leaf in found.text if leaf.may_be_named and leaf.part.get_filename()]
@@ -124,6 +132,22 @@ def _read(message: MailPart) -> MimeMail:
             text = f"{text}\n\n{enclosed}".strip()
             html = html and f"{html}<br><br>{html_of_text(enclosed)}"
     return MimeMail(headers, text[:MAX_TEXT_CHARS], html[:MAX_TEXT_CHARS], tuple(files), flowed)
+
+
+def _unsigned(message: MailPart) -> MailPart:
+    """The mail inside of a signature that holds it; a mail that is signed otherwise, or not, as it is."""
+    for _ in range(_MAX_SIGNATURES):
+        kind = message.get_content_type()
+        if kind not in _SIGNED and not (kind == _UNKNOWN and _P7M.search(message.get_filename() or "")):
+            break
+        inner = signed_content(_content(message))
+        if not inner:
+            break
+        try:
+            message = _parsed(_bounded(inner))
+        except PayloadInvalid:
+            break
+    return message
 
 
 def _headers(message: MailPart, found: Structure) -> MailHeaders:
@@ -163,6 +187,8 @@ def _other_text(found: Structure) -> str:
             if leaf.kind.endswith("rtf"):
                 return text_of_rtf(_content(leaf.part)[:MAX_TEXT_CHARS])
             text = _text(leaf)[:MAX_TEXT_CHARS]
+            if leaf.kind.endswith("xml"):
+                return text_of_html(text)
             return _ENRICHED.sub("", text).replace("<<", "<") if leaf.kind == "text/enriched" else text
     return ""
 
@@ -233,6 +259,8 @@ def _content(part: MailPart) -> bytes:
 def _text(leaf: Leaf) -> str:
     content = _content(leaf.part)
     cut = len(content) > 4 * MAX_TEXT_CHARS
-    return printable(decode_bytes(content[: 4 * MAX_TEXT_CHARS], leaf.parameter("charset"), cut=cut)).strip(
-        "\r\n"
-    )
+    content = content[: 4 * MAX_TEXT_CHARS]
+    charset = leaf.parameter("charset")
+    if leaf.is_page:
+        charset = charset_of_page(content, charset)
+    return printable(decode_bytes(content, charset, cut=cut)).strip("\r\n")

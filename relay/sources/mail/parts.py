@@ -56,7 +56,20 @@ def structure_of(message: MailPart) -> Structure:
     """Return the mail's parts by their use. Raises RecursionError for parts nested too deeply."""
     found = Structure()
     _sort([message], "mixed", False, found.text, found.html, found, 0)
+    if not found.text and not found.html:
+        _promote(found)
     return found
+
+
+def _promote(found: Structure) -> None:
+    """In a mail without a body, a text that is shown and stands where no body is due is it: a page behind its pictures (RFC 2387,
+    `start`), a named text behind a file."""
+    for place, leaf in enumerate(found.files):
+        if leaf.kind in _SHOWN and leaf.part.get_content_disposition() != "attachment":
+            found.text.append(leaf)
+            found.html.append(leaf)
+            del found.files[place]
+            return
 
 
 def _sort(

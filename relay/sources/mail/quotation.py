@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from relay.sources.mail.attribution import attribution_start, is_weak_attribution, may_end
+from relay.sources.mail.attribution import attribution_start, is_preview, is_weak_attribution, may_end
 from relay.sources.mail.header_block import is_header_block, is_known_field, may_be_header, points_at
 from relay.sources.mail.lines import Line, Mark
+from relay.sources.mail.within import answers_within
 from relay.sources.mail.words import FORWARD, ORIGINAL, REPLY_ABOVE
 
 #: Lines between dashes are no longer.
@@ -38,21 +39,37 @@ _RULE = re.compile(r"^[\s*]{0,8}(?:[_\-=*~]{3,200}|[—–─]{2,200})[\s*]{0,8}
 _PAIRS = ("--", "__", "==", "——", "––", "──")
 #: What parts a signature (RFC 3676, section 4.3) or a mailing list's footer.
 _TAIL = re.compile(r"^(?:--|_{2,80})$")
+_LINKED = re.compile(r"https?://|www\.|\S@\S")
 _LINK = re.compile(r"^[(<\[]\s?https?://[^\s<>]{1,500}[)>\]](?:\s?>)?$")
 _DASHES = ("-", "_", "=", "*", "—", "–", "─", "#", "+", ">", "~")
 
 
-def quoted_lines(lines: Sequence[Line], *, forwarded: bool = False, answers: bool = False) -> list[bool]:
+def quoted_lines(
+    lines: Sequence[Line], *, forwarded: bool = False, answers: bool = False, begins: bool = False
+) -> list[bool]:
     """Tell for each line whether it leaves. `forwarded` says that the subject names the mail as passed on, `answers` that
-    its header names a mail that it answers."""
-    return _Search(lines, forwarded, answers).run()
+    its header names a mail that it answers, `begins` that neither header nor subject speaks of another mail: what looks
+    like a quotation's beginning and is not marked is the writer's then."""
+    cut = _Search(lines, forwarded, answers, begins).run()
+    return [False] * len(cut) if _is_answered_within(lines, cut) else cut
+
+
+def _is_answered_within(lines: Sequence[Line], cut: list[bool]) -> bool:
+    """Whether all that is below leaves, and the writer says that the answers are in it."""
+    if True not in cut:
+        return False
+    first = cut.index(True)
+    if any(line.text and not gone for line, gone in zip(lines[first:], cut[first:], strict=True)):
+        return False
+    return answers_within("\n".join(line.text for line in lines[:first]))
 
 
 class _Search:
-    def __init__(self, lines: Sequence[Line], forwarded: bool, answers: bool) -> None:
+    def __init__(self, lines: Sequence[Line], forwarded: bool, answers: bool, begins: bool) -> None:
         self.lines = lines
         self.forwarded = forwarded
         self.answers = answers
+        self.begins = begins
         self.cut = [False] * len(lines)
         #: Whether a quotation with evidence was seen: what is marked after it belongs to it.
         self.known = False
@@ -168,6 +185,11 @@ class _Search:
         if at is None or _TAIL.match(self.lines[at].text) is None:
             return
         rest = [line for line in self.lines[at : at + MAX_TAIL_LINES + 1] if line.text]
+        # Under a rule may stand the answer itself; a list's footer says where to write or to look.
+        if self.lines[at].text != "--" and not any(
+            _LINKED.search(line.text[:MAX_SEPARATOR_CHARS]) for line in rest
+        ):
+            return
         if len(self.lines) - at <= MAX_TAIL_LINES and not any(
             line.quoted or line.mark is not Mark.NONE for line in rest
         ):
@@ -205,13 +227,21 @@ class _Search:
         text = line.text
         if line.mark is Mark.BEGIN or _is_reply_above(text):
             return True
+        if self.begins and not text.startswith(_DASHES):
+            return False
         if text.startswith(_DASHES):
             rule = _RULE.match(text) is not None
             if not rule and _is_separator(text) and ORIGINAL.search(text):
                 return True
+            if self.begins:
+                return False
             if rule or _is_separator(text):
                 below = self._next(place + 1)
-                return below is not None and self._is_header(below, marked=True)
+                return (
+                    below is not None
+                    and self._is_header(below, marked=True)
+                    and not points_at(self.lines, place)
+                )
         marked = line.mark is Mark.HEADER
         return self._is_header(place, marked=marked) and (marked or not points_at(self.lines, place))
 
@@ -239,6 +269,8 @@ class _Search:
             return below
         if self.forwarded:
             return None
+        if self.begins:
+            return place + 1
         self._cut_from(start)
         return None
 
@@ -278,14 +310,21 @@ class _Search:
                 return at
         return None
 
+    def _above(self, start: int) -> int:
+        """The line above `start` that is neither empty nor a rule; -1 where there is none."""
+        above = start - 1
+        while above >= 0 and (not self.lines[above].text or _RULE.match(self.lines[above].text[:210])):
+            above -= 1
+        return above
+
     def _cut_range(self, start: int, end: int) -> None:
         self.cut[start:end] = [True] * (end - start)
 
     def _cut_from(self, start: int) -> None:
-        """All from `start` on leaves, and the rule above it."""
-        above = start - 1
-        while above >= 0 and (not self.lines[above].text or _RULE.match(self.lines[above].text[:210])):
-            above -= 1
+        """All from `start` on leaves, and the rule above it, or the line in which Notes tells what follows."""
+        above = self._above(start)
+        if above >= 0 and is_preview(self.lines[above].text):
+            above = self._above(above)
         self._cut_range(above + 1, len(self.lines))
 
 

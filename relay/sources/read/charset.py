@@ -29,6 +29,13 @@ _SAFE_CHARSET = re.compile(
 )
 
 
+#: Where a page names its charset; browsers look no further. Source: HTML, "prescan a byte stream".
+_META_BYTES = 4096
+_META = re.compile(
+    rb"<meta\b[^>]{0,300}?\bcharset\s{0,9}=\s{0,9}[\"']?\s{0,9}([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
+)
+
+
 def decode_bytes(raw: bytes, charset: str, *, cut: bool = False) -> str:
     """Return bytes as text in the charset named, else UTF-8, else Windows-1252. Never raises.
 
@@ -53,6 +60,15 @@ def decode_bytes(raw: bytes, charset: str, *, cut: bool = False) -> str:
             return text
         best = best or text
     return best
+
+
+def charset_of_page(raw: bytes, named: str) -> str:
+    """Return the charset in which a page of HTML is to be read: the one named beside it, else, for what is no UTF-8, the one that
+    the page names itself; "" for none."""
+    if named.strip("\"' ").lower() not in ("", "us-ascii", "ascii"):
+        return named
+    found = _META.search(raw, 0, _META_BYTES)
+    return found[1].decode() if found and _strictly_utf8(raw) is None else named
 
 
 def _strictly_utf8(raw: bytes) -> str | None:

@@ -79,9 +79,8 @@ _UNSEEN = frozenset(
         *("xml", "w:worddocument", "o:officedocumentsettings"),
     ]
 )
-_HIDDEN = re.compile(
-    r"(?:^|;)\s{0,9}(?:display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all)\b", re.IGNORECASE
-)
+#: Not `mso-hide`: Word writes both, and what is hidden from Outlook alone is a button that everybody else sees.
+_HIDDEN = re.compile(r"(?:^|;)\s{0,9}display\s{0,9}:\s{0,9}none\b", re.IGNORECASE)
 #: Where the letters of two cells would run into one word.
 _CELLS = frozenset(["td", "th"])
 _RULE = "________________"
@@ -129,7 +128,7 @@ def read_page(html: str, note: Callable[[LexborNode], str] | None = None) -> Htm
     Linear in the page's length as long as few elements are open at once (see `markup.is_deep`).
     """
     body = LexborHTMLParser(html).body
-    reader = _Reader(HtmlPage(body), note, may_hide="none" in html or "mso-hide" in html)
+    reader = _Reader(HtmlPage(body), note, may_hide="none" in html)
     if body is not None:
         reader.read(body)
     return reader.page
