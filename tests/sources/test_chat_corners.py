@@ -217,3 +217,66 @@ def test_the_answers_of_a_whatsapp_form_arrive() -> None:
     assert found.text == "city: Rome\nseats: 3"
     (broken,) = told("twilio", body.replace(b"3%7D", b"3"), headers=form)
     assert "Rome" in broken.text
+
+
+# ---- WhatsApp ----------------------------------------------------------------------------------------------
+
+
+def whatsapp(*messages: dict[str, Any]) -> dict[str, Any]:
+    value = {
+        "metadata": {"phone_number_id": "PN-1"},
+        "contacts": [
+            {"profile": {"name": "Ana Example"}, "wa_id": "15550101"},
+            {"profile": {"name": "Kim Example"}, "wa_id": "15550102"},
+        ],
+        "messages": [
+            {"from": "15550101", "id": f"wamid.{n}", "timestamp": "1772600775", **one}
+            for n, one in enumerate(messages)
+        ],
+    }
+    return {"entry": [{"changes": [{"field": "messages", "value": value}]}]}
+
+
+def reply(form: str, **held: Any) -> dict[str, Any]:
+    return {"type": "interactive", "interactive": {"type": form, form: held}}
+
+
+def test_a_form_that_was_filled_in_says_what_was_answered() -> None:
+    answers = {
+        "flow_token": "f-1",
+        "city": "Rome",
+        "days": ["Mon", "Tue"],
+        "seats": 3,
+        "news": False,
+        "x": None,
+    }
+    found = told(
+        "whatsapp",
+        whatsapp(
+            reply("nfm_reply", name="flow", body="Sent", response_json=orjson.dumps(answers).decode()),
+            reply("nfm_reply", name="flow", body="Sent", response_json='{"flow_token": "f-1"}'),
+            reply("nfm_reply", name="flow", body="Sent", response_json='{"city": "Ro'),
+            reply(
+                "nfm_reply",
+                name="address_message",
+                body="Main street 1",
+                response_json='{"values": {"zip": "1"}}',
+            ),
+            reply("call_permission_reply", response="accept", is_permanent=False),
+        ),
+    )
+    assert [event.text for event in found] == [
+        "city: Rome\ndays: Mon, Tue\nseats: 3\nnews: no",
+        "Sent",
+        '{"city": "Ro',
+        "Main street 1",
+        "Call permission: accept",
+    ]
+
+
+def test_a_group_is_one_conversation_whoever_writes_in_it() -> None:
+    group = {"type": "text", "text": {"body": "hi"}, "group_id": "G-1"}
+    alone = {"type": "text", "text": {"body": "hi"}}
+    found = told("whatsapp", whatsapp(group, {**group, "from": "15550102"}, alone))
+    assert [event.thread for event in found] == ["PN-1-G-1", "PN-1-G-1", "PN-1-15550101"]
+    assert [event.sender.name for event in found] == ["Ana Example", "Kim Example", "Ana Example"]
