@@ -113,6 +113,13 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "google_chat/message": ("message.created", "spaces/AAAA/threads/t1", "can you look at the renewal?", "ana@example.com", {}),
     "google_chat/direct": ("message.created", "spaces/DDDD", "hello there", "ana@example.com", {}),
     "google_chat/addon": ("message.created", "spaces/AAAA/threads/t1", "can you look at the renewal?", "ana@example.com", {}),
+    "google_chat/forwarded": (
+        "message.created", "spaces/AAAA/threads/t1", "see below\nKim Example:\n> The export fails.\n> Since Monday.", "ana@example.com", {},
+    ),
+    "google_chat/forwarded_addon": (
+        "message.created", "spaces/AAAA/threads/t1", "Forwarded:\n> The export fails.\n> Since Monday.", "ana@example.com", {},
+    ),
+    "google_chat/gif": ("message.created", "spaces/AAAA/threads/t1", "", "ana@example.com", {}),
     "typeform/answers": (
         "message.created", "tok-1",
         "What could be better? The export.\nAnd the import.\nWhich teams use it? Sales, Support, Field service\n"
@@ -284,6 +291,10 @@ def test_files_have_their_name_type_size_and_address() -> None:
         "google_chat/message": (
             "plan.pdf", "application/pdf", None, "https://chat.google.com/api/get_attachment_url?x=1",
         ),
+        "google_chat/forwarded": (
+            "log.txt", "text/plain", None, "https://chat.google.com/api/get_attachment_url?x=9",
+        ),
+        "google_chat/gif": ("wave.gif", "", None, "https://media.example.com/wave.gif"),
         "ringcentral/post": ("log.txt", "File", None, "https://files.example.com/log.txt"),
         "dialpad/voicemail": ("voicemail", "", None, "https://dialpad.com/v/1"),
         "dialpad/sms_picture": ("mms", "", None, "https://dialpad.com/mms/1.jpg"),
@@ -291,6 +302,15 @@ def test_files_have_their_name_type_size_and_address() -> None:
     }.items():  # fmt: skip
         (file,) = one(place).attachments
         assert (file.name, file.type, file.size, file.url) == wanted, place
+
+
+def test_what_an_answer_in_google_chat_quotes_stands_in_the_conversation_already() -> None:
+    body = orjson.loads(payload("google_chat/forwarded"))
+    body["message"]["quotedMessageMetadata"]["quoteType"] = "REPLY"
+    adapter = build_adapter(SourceOptions("it", "google_chat", unauthenticated=True))
+    (answer,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(answer, Event)
+    assert answer.text == "see below"
 
 
 def test_where_a_colleague_wrote_the_customer_is_named_beside() -> None:

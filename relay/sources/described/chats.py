@@ -32,7 +32,9 @@ def _google(at: str, user: str, **more: Any) -> Shape:
         ),
         channel_id=f"{at}space.name {message}.space.name",
         channel_name=f"{at}space.displayName {message}.space.displayName",
-        files=f"{message}.attachment",
+        # Of a quotation the files are told where it was passed on from another place.
+        files=f"{message}.attachment {message}.attachedGifs "
+        f"{message}.quotedMessageMetadata.quotedMessageSnapshot.attachments",
         **more,
     )
 
