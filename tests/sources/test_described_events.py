@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from relay.event import Event
+from relay.event import Channel, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked, Skipped
 from relay.sources.described.table import PRESETS
@@ -136,6 +136,10 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "missive/message": ("ticket.commented", "mconv-1", "The export fails since this morning.", "ana@example.com", {}),
     "missive/latest": ("ticket.commented", "mconv-1", "The export fails since", "ana@example.com", {}),
     "missive/state": ("ticket.updated", "mconv-1", "", "", {"subject": "Export fails"}),
+    "discourse/chat": ("message.created", "chat-3", "The export fails.", "", {"channel": Channel("3", "Support"), "message_id": "chat-91"}),
+    "discourse/chat_thread": ("message.created", "chat-3-8", "The export fails.", "", {"message_id": "chat-92"}),
+    "discourse/chat_edited": ("message.updated", "chat-3", "The export works.", "", {"message_id": "chat-91"}),
+    "discourse/chat_trashed": ("message.deleted", "chat-3", "", "", {"message_id": "chat-91"}),
     "discourse/post": ("message.created", "12", "The export fails.", "", {"message_id": "31", "subject": "Export fails"}),
     "discourse/post_edited": ("message.created", "12", "It works again.", "", {"message_id": "31"}),
     "discourse/post_destroyed": ("message.deleted", "12", "", "", {"message_id": "31"}),
@@ -201,6 +205,8 @@ SKIPPED: dict[str, str] = {
     "discourse/small_action": "type",
     "discourse/system": "bot",
     "discourse/ping": "handshake",
+    "discourse/chat_direct": "private",
+    "discourse/chat_hook": "bot",
     "kustomer/automatic": "bot",
     "kustomer/note": "private",
     "kustomer/customer": "type",
@@ -295,6 +301,7 @@ def test_files_have_their_name_type_size_and_address() -> None:
             "log.txt", "text/plain", None, "https://chat.google.com/api/get_attachment_url?x=9",
         ),
         "google_chat/gif": ("wave.gif", "", None, "https://media.example.com/wave.gif"),
+        "discourse/chat": ("log.txt", "", 812, "https://forum.example.com/uploads/log.txt"),
         "ringcentral/post": ("log.txt", "File", None, "https://files.example.com/log.txt"),
         "dialpad/voicemail": ("voicemail", "", None, "https://dialpad.com/v/1"),
         "dialpad/sms_picture": ("mms", "", None, "https://dialpad.com/mms/1.jpg"),
