@@ -151,6 +151,33 @@ def test_cards_and_announcements_say_what_they_show() -> None:
     assert found.text.split("\n") == ["hi", "Due today", "Case 7", "State", "open", "Outage", "since 9"]
 
 
+def test_a_cards_code_stands_as_it_is_and_its_choices_as_they_are_read() -> None:
+    body = [
+        {"type": "TextBlock", "text": "Which plan?"},
+        {"type": "CodeBlock", "language": "Html", "codeSnippet": "<p>one</p>\n  two < three\n"},
+        {
+            "type": "Input.ChoiceSet",
+            "id": "plan",
+            "label": "Pick one",
+            "value": "p-2",
+            "choices": [{"title": "Small", "value": "p-1"}, {"title": "Large", "value": "p-2"}, None],
+        },
+        {"type": "Input.Toggle", "title": "Yearly", "value": "true"},
+        {"type": ["Input.Toggle"], "text": "odd"},
+        {"type": "FactSet", "facts": [{"title": "Seats", "value": "12"}]},
+    ]
+    card = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "content": {"type": "AdaptiveCard", "body": body},
+    }
+    (found,) = told("teams", teams(text="hi", attachments=[card]))
+    assert found.text.split("\n") == [
+        *("hi", "Which plan?", "<p>one</p>", "  two < three", "Pick one", "Yearly", "odd"),
+        *("Small", "Large", "Seats", "12"),
+    ]
+    assert "&lt;p&gt;one&lt;/p&gt;" in found.html
+
+
 # ---- A conversation that is removed as a whole -------------------------------------------------------------
 
 
