@@ -311,6 +311,28 @@ def test_files_have_their_name_type_size_and_address() -> None:
         assert (file.name, file.type, file.size, file.url) == wanted, place
 
 
+def test_a_voicemail_is_one_however_ringcentral_writes_it() -> None:
+    adapter = build_adapter(SourceOptions("it", "ringcentral", unauthenticated=True))
+    body = orjson.loads(payload("ringcentral/voicemail"))
+    body["body"] |= {"type": "Voicemail", "subject": "Please call me back."}
+    (found,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert found.text == "Voicemail\nPlease call me back."
+    assert [file.name for file in found.attachments] == ["voicemail"]
+
+
+def test_the_text_of_a_text_message_is_no_file_of_it() -> None:
+    adapter = build_adapter(SourceOptions("it", "ringcentral", unauthenticated=True))
+    body = orjson.loads(payload("ringcentral/sms"))
+    said = {"id": "0", "type": "Text", "contentType": "text/plain", "uri": "https://media.ringcentral.com/0"}
+    body["body"]["attachments"].insert(0, said)
+    (found,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert [(file.type, file.url) for file in found.attachments] == [
+        ("image/png", "https://media.ringcentral.com/1")
+    ]
+
+
 def test_what_an_answer_in_google_chat_quotes_stands_in_the_conversation_already() -> None:
     body = orjson.loads(payload("google_chat/forwarded"))
     body["message"]["quotedMessageMetadata"]["quoteType"] = "REPLY"
