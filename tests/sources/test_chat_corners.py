@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from relay.sources.base import Skipped
+from relay.sources.base import Inbound, Skipped
 from tests.sources.test_every_source import NOW_S, build
 from tests.sources.test_told_apart import one_conversation, told
 
@@ -232,6 +232,52 @@ def test_the_newest_comment_of_a_call_is_the_one_that_was_made() -> None:
     }
     (found,) = told("aircall", body)
     assert (found.text, found.message_id) == ("second", "comment-2")
+
+
+def aircall(event: str, **data: Any) -> dict[str, Any]:
+    resource = "message" if "message" in event else event.partition(".")[0]
+    return {"resource": resource, "event": event, "timestamp": 1772600400, "data": data}
+
+
+def test_a_group_of_aircalls_is_one_conversation_whoever_writes_in_it() -> None:
+    group = {"group_conversation_id": "G-1", "participants": ["15550101", "15550102"], "body": "hi"}
+    line = {"id": 99, "digits": "+1 555 010 0199"}
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("group_message.received", {**group, "external_number": "+15550101"}),
+        ("group_message.received", {**group, "external_number": "+15550102"}),
+        ("group_message.sent", group),
+        ("group_message.sent", {**group, "group_conversation_id": "G-2"}),
+        ("message.received", {"body": "hi", "external_number": "+15550101"}),
+    ]
+    threads = [
+        told("aircall", aircall(event, id=f"m-{n}", number=line, **held))[0].thread
+        for n, (event, held) in enumerate(sent)
+    ]
+    assert threads == ["G-1", "G-1", "G-1", "G-2", "+15550101:99"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"question": ["Your name?", "Topic"], "answer": ["Ana Example", "Export"]},
+        {"Your name?": "Ana Example", "Topic": "Export", "Left out": None},
+    ],
+)
+def test_what_a_caller_answered_to_aircalls_voice_agent_arrives(answers: dict[str, Any]) -> None:
+    (found,) = told("aircall", aircall("ai_voice_agent.summary", id=7, call_id=7, extracted_data=answers))
+    assert (found.thread, found.kind) == ("7", "message.created")
+    assert found.text == "Answers:\n- Your name? Ana Example\n- Topic: Export"
+
+
+def test_a_voice_agents_comings_and_goings_are_skipped() -> None:
+    adapter = build("aircall")
+    told_of: list[tuple[str, dict[str, Any], str]] = [
+        ("ai_voice_agent.ended", {"call_end_reason": "answered"}, "type"),
+        ("ai_voice_agent.summary", {"extracted_data": ["odd"]}, "thin"),
+    ]
+    for event, held, why in told_of:
+        body = orjson.dumps(aircall(event, id=7, call_id=7, **held))
+        assert adapter.parse(Inbound(body, {}), now_s=NOW_S) == [Skipped(why)]
 
 
 # ---- WhatsApp by Twilio ------------------------------------------------------------------------------------
