@@ -37,6 +37,7 @@ from relay.sources.read import (
     bare_object,
     charset,
     either,
+    form_answers,
     form_scan,
     jira_issue,
     jis,
@@ -115,6 +116,10 @@ ROWS: dict[str, Row] = {
         encodable=text(lambda one: charset.encodable(one, "iso-8859-1")),
     ),
     **rows(jis, decode_jis=raw(jis.decode_jis)),
+    **rows(
+        form_answers,
+        form_answers=text(lambda one: form_answers.form_answers('{"a": ["' + one + '"]}'), '","', "{"),
+    ),
     **rows(
         form_scan,
         form_fields=raw(

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from relay.sources.base import Skipped
+from relay.sources.base import Inbound, Skipped
 from tests.sources.test_every_source import NOW_S, build
 from tests.sources.test_told_apart import one_conversation, told
 
@@ -151,6 +151,33 @@ def test_cards_and_announcements_say_what_they_show() -> None:
     assert found.text.split("\n") == ["hi", "Due today", "Case 7", "State", "open", "Outage", "since 9"]
 
 
+def test_a_cards_code_stands_as_it_is_and_its_choices_as_they_are_read() -> None:
+    body = [
+        {"type": "TextBlock", "text": "Which plan?"},
+        {"type": "CodeBlock", "language": "Html", "codeSnippet": "<p>one</p>\n  two < three\n"},
+        {
+            "type": "Input.ChoiceSet",
+            "id": "plan",
+            "label": "Pick one",
+            "value": "p-2",
+            "choices": [{"title": "Small", "value": "p-1"}, {"title": "Large", "value": "p-2"}, None],
+        },
+        {"type": "Input.Toggle", "title": "Yearly", "value": "true"},
+        {"type": ["Input.Toggle"], "text": "odd"},
+        {"type": "FactSet", "facts": [{"title": "Seats", "value": "12"}]},
+    ]
+    card = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "content": {"type": "AdaptiveCard", "body": body},
+    }
+    (found,) = told("teams", teams(text="hi", attachments=[card]))
+    assert found.text.split("\n") == [
+        *("hi", "Which plan?", "<p>one</p>", "  two < three", "Pick one", "Yearly", "odd"),
+        *("Small", "Large", "Seats", "12"),
+    ]
+    assert "&lt;p&gt;one&lt;/p&gt;" in found.html
+
+
 # ---- A conversation that is removed as a whole -------------------------------------------------------------
 
 
@@ -207,6 +234,52 @@ def test_the_newest_comment_of_a_call_is_the_one_that_was_made() -> None:
     assert (found.text, found.message_id) == ("second", "comment-2")
 
 
+def aircall(event: str, **data: Any) -> dict[str, Any]:
+    resource = "message" if "message" in event else event.partition(".")[0]
+    return {"resource": resource, "event": event, "timestamp": 1772600400, "data": data}
+
+
+def test_a_group_of_aircalls_is_one_conversation_whoever_writes_in_it() -> None:
+    group = {"group_conversation_id": "G-1", "participants": ["15550101", "15550102"], "body": "hi"}
+    line = {"id": 99, "digits": "+1 555 010 0199"}
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("group_message.received", {**group, "external_number": "+15550101"}),
+        ("group_message.received", {**group, "external_number": "+15550102"}),
+        ("group_message.sent", group),
+        ("group_message.sent", {**group, "group_conversation_id": "G-2"}),
+        ("message.received", {"body": "hi", "external_number": "+15550101"}),
+    ]
+    threads = [
+        told("aircall", aircall(event, id=f"m-{n}", number=line, **held))[0].thread
+        for n, (event, held) in enumerate(sent)
+    ]
+    assert threads == ["G-1", "G-1", "G-1", "G-2", "+15550101:99"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"question": ["Your name?", "Topic"], "answer": ["Ana Example", "Export"]},
+        {"Your name?": "Ana Example", "Topic": "Export", "Left out": None},
+    ],
+)
+def test_what_a_caller_answered_to_aircalls_voice_agent_arrives(answers: dict[str, Any]) -> None:
+    (found,) = told("aircall", aircall("ai_voice_agent.summary", id=7, call_id=7, extracted_data=answers))
+    assert (found.thread, found.kind) == ("7", "message.created")
+    assert found.text == "Answers:\n- Your name? Ana Example\n- Topic: Export"
+
+
+def test_a_voice_agents_comings_and_goings_are_skipped() -> None:
+    adapter = build("aircall")
+    told_of: list[tuple[str, dict[str, Any], str]] = [
+        ("ai_voice_agent.ended", {"call_end_reason": "answered"}, "type"),
+        ("ai_voice_agent.summary", {"extracted_data": ["odd"]}, "thin"),
+    ]
+    for event, held, why in told_of:
+        body = orjson.dumps(aircall(event, id=7, call_id=7, **held))
+        assert adapter.parse(Inbound(body, {}), now_s=NOW_S) == [Skipped(why)]
+
+
 # ---- WhatsApp by Twilio ------------------------------------------------------------------------------------
 
 
@@ -217,3 +290,66 @@ def test_the_answers_of_a_whatsapp_form_arrive() -> None:
     assert found.text == "city: Rome\nseats: 3"
     (broken,) = told("twilio", body.replace(b"3%7D", b"3"), headers=form)
     assert "Rome" in broken.text
+
+
+# ---- WhatsApp ----------------------------------------------------------------------------------------------
+
+
+def whatsapp(*messages: dict[str, Any]) -> dict[str, Any]:
+    value = {
+        "metadata": {"phone_number_id": "PN-1"},
+        "contacts": [
+            {"profile": {"name": "Ana Example"}, "wa_id": "15550101"},
+            {"profile": {"name": "Kim Example"}, "wa_id": "15550102"},
+        ],
+        "messages": [
+            {"from": "15550101", "id": f"wamid.{n}", "timestamp": "1772600775", **one}
+            for n, one in enumerate(messages)
+        ],
+    }
+    return {"entry": [{"changes": [{"field": "messages", "value": value}]}]}
+
+
+def reply(form: str, **held: Any) -> dict[str, Any]:
+    return {"type": "interactive", "interactive": {"type": form, form: held}}
+
+
+def test_a_form_that_was_filled_in_says_what_was_answered() -> None:
+    answers = {
+        "flow_token": "f-1",
+        "city": "Rome",
+        "days": ["Mon", "Tue"],
+        "seats": 3,
+        "news": False,
+        "x": None,
+    }
+    found = told(
+        "whatsapp",
+        whatsapp(
+            reply("nfm_reply", name="flow", body="Sent", response_json=orjson.dumps(answers).decode()),
+            reply("nfm_reply", name="flow", body="Sent", response_json='{"flow_token": "f-1"}'),
+            reply("nfm_reply", name="flow", body="Sent", response_json='{"city": "Ro'),
+            reply(
+                "nfm_reply",
+                name="address_message",
+                body="Main street 1",
+                response_json='{"values": {"zip": "1"}}',
+            ),
+            reply("call_permission_reply", response="accept", is_permanent=False),
+        ),
+    )
+    assert [event.text for event in found] == [
+        "city: Rome\ndays: Mon, Tue\nseats: 3\nnews: no",
+        "Sent",
+        '{"city": "Ro',
+        "Main street 1",
+        "Call permission: accept",
+    ]
+
+
+def test_a_group_is_one_conversation_whoever_writes_in_it() -> None:
+    group = {"type": "text", "text": {"body": "hi"}, "group_id": "G-1"}
+    alone = {"type": "text", "text": {"body": "hi"}}
+    found = told("whatsapp", whatsapp(group, {**group, "from": "15550102"}, alone))
+    assert [event.thread for event in found] == ["PN-1-G-1", "PN-1-G-1", "PN-1-15550101"]
+    assert [event.sender.name for event in found] == ["Ana Example", "Kim Example", "Ana Example"]

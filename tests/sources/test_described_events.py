@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from relay.event import Event
+from relay.event import Channel, Event
 from relay.source_options import SourceOptions
 from relay.sources.base import Inbound, Parked, Skipped
 from relay.sources.described.table import PRESETS
@@ -113,6 +113,13 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "google_chat/message": ("message.created", "spaces/AAAA/threads/t1", "can you look at the renewal?", "ana@example.com", {}),
     "google_chat/direct": ("message.created", "spaces/DDDD", "hello there", "ana@example.com", {}),
     "google_chat/addon": ("message.created", "spaces/AAAA/threads/t1", "can you look at the renewal?", "ana@example.com", {}),
+    "google_chat/forwarded": (
+        "message.created", "spaces/AAAA/threads/t1", "see below\nKim Example:\n> The export fails.\n> Since Monday.", "ana@example.com", {},
+    ),
+    "google_chat/forwarded_addon": (
+        "message.created", "spaces/AAAA/threads/t1", "Forwarded:\n> The export fails.\n> Since Monday.", "ana@example.com", {},
+    ),
+    "google_chat/gif": ("message.created", "spaces/AAAA/threads/t1", "", "ana@example.com", {}),
     "typeform/answers": (
         "message.created", "tok-1",
         "What could be better? The export.\nAnd the import.\nWhich teams use it? Sales, Support, Field service\n"
@@ -129,6 +136,10 @@ EVENTS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "missive/message": ("ticket.commented", "mconv-1", "The export fails since this morning.", "ana@example.com", {}),
     "missive/latest": ("ticket.commented", "mconv-1", "The export fails since", "ana@example.com", {}),
     "missive/state": ("ticket.updated", "mconv-1", "", "", {"subject": "Export fails"}),
+    "discourse/chat": ("message.created", "chat-3", "The export fails.", "", {"channel": Channel("3", "Support"), "message_id": "chat-91"}),
+    "discourse/chat_thread": ("message.created", "chat-3-8", "The export fails.", "", {"message_id": "chat-92"}),
+    "discourse/chat_edited": ("message.updated", "chat-3", "The export works.", "", {"message_id": "chat-91"}),
+    "discourse/chat_trashed": ("message.deleted", "chat-3", "", "", {"message_id": "chat-91"}),
     "discourse/post": ("message.created", "12", "The export fails.", "", {"message_id": "31", "subject": "Export fails"}),
     "discourse/post_edited": ("message.created", "12", "It works again.", "", {"message_id": "31"}),
     "discourse/post_destroyed": ("message.deleted", "12", "", "", {"message_id": "31"}),
@@ -194,6 +205,8 @@ SKIPPED: dict[str, str] = {
     "discourse/small_action": "type",
     "discourse/system": "bot",
     "discourse/ping": "handshake",
+    "discourse/chat_direct": "private",
+    "discourse/chat_hook": "bot",
     "kustomer/automatic": "bot",
     "kustomer/note": "private",
     "kustomer/customer": "type",
@@ -284,6 +297,11 @@ def test_files_have_their_name_type_size_and_address() -> None:
         "google_chat/message": (
             "plan.pdf", "application/pdf", None, "https://chat.google.com/api/get_attachment_url?x=1",
         ),
+        "google_chat/forwarded": (
+            "log.txt", "text/plain", None, "https://chat.google.com/api/get_attachment_url?x=9",
+        ),
+        "google_chat/gif": ("wave.gif", "", None, "https://media.example.com/wave.gif"),
+        "discourse/chat": ("log.txt", "", 812, "https://forum.example.com/uploads/log.txt"),
         "ringcentral/post": ("log.txt", "File", None, "https://files.example.com/log.txt"),
         "dialpad/voicemail": ("voicemail", "", None, "https://dialpad.com/v/1"),
         "dialpad/sms_picture": ("mms", "", None, "https://dialpad.com/mms/1.jpg"),
@@ -291,6 +309,37 @@ def test_files_have_their_name_type_size_and_address() -> None:
     }.items():  # fmt: skip
         (file,) = one(place).attachments
         assert (file.name, file.type, file.size, file.url) == wanted, place
+
+
+def test_a_voicemail_is_one_however_ringcentral_writes_it() -> None:
+    adapter = build_adapter(SourceOptions("it", "ringcentral", unauthenticated=True))
+    body = orjson.loads(payload("ringcentral/voicemail"))
+    body["body"] |= {"type": "Voicemail", "subject": "Please call me back."}
+    (found,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert found.text == "Voicemail\nPlease call me back."
+    assert [file.name for file in found.attachments] == ["voicemail"]
+
+
+def test_the_text_of_a_text_message_is_no_file_of_it() -> None:
+    adapter = build_adapter(SourceOptions("it", "ringcentral", unauthenticated=True))
+    body = orjson.loads(payload("ringcentral/sms"))
+    said = {"id": "0", "type": "Text", "contentType": "text/plain", "uri": "https://media.ringcentral.com/0"}
+    body["body"]["attachments"].insert(0, said)
+    (found,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(found, Event)
+    assert [(file.type, file.url) for file in found.attachments] == [
+        ("image/png", "https://media.ringcentral.com/1")
+    ]
+
+
+def test_what_an_answer_in_google_chat_quotes_stands_in_the_conversation_already() -> None:
+    body = orjson.loads(payload("google_chat/forwarded"))
+    body["message"]["quotedMessageMetadata"]["quoteType"] = "REPLY"
+    adapter = build_adapter(SourceOptions("it", "google_chat", unauthenticated=True))
+    (answer,) = adapter.parse(Inbound(orjson.dumps(body), {}), now_s=NOW_S)
+    assert isinstance(answer, Event)
+    assert answer.text == "see below"
 
 
 def test_where_a_colleague_wrote_the_customer_is_named_beside() -> None:

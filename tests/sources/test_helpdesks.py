@@ -74,6 +74,21 @@ def test_zendesk_the_answer_bot_is_skipped_unless_it_is_to_be_kept() -> None:
     assert (kept.sender.bot, kept.thread, kept.message_id) == (True, "7301", "m-1")
 
 
+def test_zendesk_what_a_trigger_of_the_messenger_writes_is_a_programs() -> None:
+    body = orjson.loads((PAYLOADS / "zendesk" / "messaging_bot.json").read_bytes())
+    for kind, name, wanted in (
+        ("trigger", "Greeting", True),
+        ("end_user", "Ana Example", False),
+        ("agent", "Sam", False),
+    ):
+        body["event"]["actor"] = {"id": "3601", "name": name, "type": kind}
+        (found,) = build("zendesk", keep=frozenset({"bots"})).parse(
+            Inbound(orjson.dumps(body), {}), now_s=NOW_S
+        )
+        assert isinstance(found, Event)
+        assert (found.sender.bot, found.sender.name) == (wanted, name)
+
+
 def test_zendesk_solved_is_told_apart() -> None:
     assert event("zendesk", "status_solved.json").kind == "ticket.solved"
 

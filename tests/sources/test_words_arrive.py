@@ -69,7 +69,7 @@ WHY: dict[str, dict[str, str]] = {
     "ses": {"Subject": "Amazon's own subject of each notification"},
     "aircall": {"data.comments[[]].content": "an earlier comment: each is told when it is made"},
     "freshdesk": {"freshdesk_webhook.ticket_description": EARLIER},
-    "discourse": {"post.*": GONE},
+    "discourse": {"post.*": GONE, "chat_message.message.*": GONE, "chat_message.channel.title": GONE},
     "fireflies": {"eventType": STATE},
     "front": {
         "conversation.last_message.*": EARLIER,

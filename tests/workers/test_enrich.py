@@ -117,6 +117,30 @@ def test_a_hubspot_message_gets_its_text_sender_and_recipients(
     ]
 
 
+def test_a_hubspot_message_that_is_a_file_has_the_file(provider: Provider, clock: list[float]) -> None:
+    """A picture or a voice note by WhatsApp or Messenger comes without a text."""
+    voice = {
+        "type": "FILE",
+        "fileId": "7",
+        "fileUsageType": "AUDIO",
+        "name": "voice.ogg",
+        "url": "https://f.example/7",
+    }
+    unnamed = {"type": "FILE", "fileId": "8", "fileUsageType": "IMAGE"}
+    provider.answer(
+        "/conversations/v3/conversations/threads/6100/messages/mm%201",
+        {"type": "MESSAGE", "text": "", "attachments": [voice, unnamed, {"type": "QUICK_REPLIES"}, None]},
+    )
+    options, ask = lookups(provider, "hubspot", clock)
+    files = enrich(view(), options, ask.fetch)["attachments"]
+    assert [(file["name"], file["type"], file["url"]) for file in files] == [
+        ("voice.ogg", "audio", "https://f.example/7"),
+        ("image", "image", ""),
+    ]
+    known = [{"name": "known", "type": "", "size": None, "url": ""}]
+    assert enrich(view(attachments=known), options, ask.fetch)["attachments"] == known
+
+
 def test_a_hubspot_comment_is_not_read_unless_its_source_keeps_it(
     provider: Provider, clock: list[float]
 ) -> None:

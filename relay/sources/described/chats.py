@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from relay.sources.base import Answers
@@ -32,7 +33,9 @@ def _google(at: str, user: str, **more: Any) -> Shape:
         ),
         channel_id=f"{at}space.name {message}.space.name",
         channel_name=f"{at}space.displayName {message}.space.displayName",
-        files=f"{message}.attachment",
+        # Of a quotation the files are told where it was passed on from another place.
+        files=f"{message}.attachment {message}.attachedGifs "
+        f"{message}.quotedMessageMetadata.quotedMessageSnapshot.attachments",
         **more,
     )
 
@@ -135,8 +138,29 @@ def _discourse_sample(number: int, text: str, username: str) -> dict[str, Any]:
     }
 
 
-#: Source: Discourse, "Configure webhooks that trigger on Discourse events to integrate with external services". What a
-#: request is about stands in headers that nothing signs: the body itself tells it.
+_CHAT_USER = "chat_message.message.user"
+_discourse_chat = partial(
+    Shape,
+    # A channel with threads tells the one that a message is in.
+    thread="chat-{chat_message.channel.id}-{chat_message.message.thread_id} | "
+    "chat-{chat_message.channel.id chat_message.message.chat_channel_id}",
+    message="chat-{chat_message.message.id}",
+    text="chat_message.message.cooked chat_message.message.message",
+    sender=Who(
+        id=f"{_CHAT_USER}.id",
+        name=f"{_CHAT_USER}.name {_CHAT_USER}.username",
+        bot=f"{_CHAT_USER}.id=-1|-2 {_CHAT_USER}.username=system|discobot chat_message.message.chat_webhook_event",
+    ),
+    channel_id="chat_message.channel.id chat_message.message.chat_channel_id",
+    channel_name="chat_message.channel.title",
+    files="chat_message.message.uploads",
+    private="chat_message.channel.chatable_type=DirectMessage",
+    removed="chat_message.message.deleted_at",
+)
+
+#: Source: Discourse, "Configure webhooks that trigger on Discourse events to integrate with external services"; its
+#: chat's own source (`MessageSerializer`, `ChannelSerializer`). What a request is about stands in headers that nothing signs:
+#: the body itself tells it.
 DISCOURSE = Preset(
     ProofPreset(
         signature={**_HEX, "header": "x-discourse-event-signature", "prefix": "sha256="},
@@ -165,6 +189,17 @@ DISCOURSE = Preset(
             channel_name="post.category_slug",
             private="post.topic_archetype=private_message post.post_type=4",
             removed="post.deleted_at post.user_deleted=true",
+        ),
+        # An edited message does not tell when it was edited.
+        _discourse_chat(
+            when="chat_message.message.edited=true",
+            kinds={"*": "message.updated"},
+            time="chat_message.message.deleted_at",
+        ),
+        _discourse_chat(
+            when="chat_message.message.id",
+            kinds={"*": "message.created"},
+            time="chat_message.message.deleted_at chat_message.message.created_at",
         ),
         Shape(
             when="topic.id",

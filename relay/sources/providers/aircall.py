@@ -1,6 +1,6 @@
 """Aircall: calls and messages. A token in the body is the proof; there is no signature.
 
-Source: Aircall, "Webhooks" (securing, events), "Call events", "Message events".
+Source: Aircall, "Webhooks" (securing, events), "Call events", "Message events", "Log Voice Agent calls".
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from relay.sources.base import (
     content_key,
     iso_from_us,
 )
+from relay.sources.described.adapter import answer_line
 from relay.sources.foreign_json import Walk, json_object
 from relay.sources.proof.credentials import login_headers
 from relay.sources.proof.rule import ProofRule, require_proof
@@ -48,6 +49,7 @@ _INSIGHTS = {
     "action_items": "Action items",
     "sentiment": "Sentiment",
     "sentiments": "Sentiment",
+    "ai_voice_agent": "Answers",
 }
 _WORDS = ("text", "content", "value", "description", "summary", "title")
 _WHO = ("speaker", "participant_name", "name", "label", "participant_type", "phone_number")
@@ -90,6 +92,9 @@ class Aircall(BaseAdapter):
         resource = resource or family
         if resource == "integration":
             return Skipped("lifecycle")
+        if family == "ai_voice_agent" and change != "summary":
+            # That it began, ended or handed over: the call itself tells how it went.
+            return Skipped("type")
         if family in _INSIGHTS:
             return self._insight(body, body["data"], family, now_s)
         if resource not in ("call", "message"):
@@ -146,7 +151,9 @@ class Aircall(BaseAdapter):
         """What Aircall's own AI made of a call: summary, transcription, topics, action items."""
         thread = item.maybe_ident("call_id") or item.maybe("call").ident("id")
         time_us = moment_us(body.value.get("timestamp")) or int(now_s * 1_000_000)
-        text = _insight_text(item.value.get("content", item.value.get(family)), _INSIGHTS[family])
+        answers = _answers(item.value.get("extracted_data")) if family == "ai_voice_agent" else None
+        content = item.value.get("content", item.value.get(family)) if answers is None else answers
+        text = _insight_text(content, _INSIGHTS[family])
         if not text:
             return Skipped("thin")
         key = f"{body.text('event')}:{thread}:{body.maybe_ident('timestamp')}"
@@ -172,7 +179,9 @@ class Aircall(BaseAdapter):
         message_id = item.ident("id")
         contact = _contact(item)
         ours = item.maybe("number").maybe_ident("id") or item.maybe("number").maybe_text("digits")
-        thread = item.maybe_ident("conversation_id") or f"{contact.id}:{ours}"
+        # In a group many write, and what is sent names none of them: the group is the conversation.
+        group = item.maybe_ident("group_conversation_id")
+        thread = group or item.maybe_ident("conversation_id") or f"{contact.id}:{ours}"
         time_us = (
             moment_us(item.value.get("sent_at")) or moment_us(item.value.get("created_at")) or sent_at_us
         )
@@ -299,6 +308,23 @@ def _told(item: Walk) -> str:
         head = f"{whole // 60} min {whole % 60} s"
     notes = [note for entry in item.items("comments") if (note := entry.maybe_text("content"))]
     return "\n".join([head, *notes])
+
+
+def _answers(told: Any) -> list[str]:
+    """What a caller answered to a voice agent: by question, or questions and answers as two lists."""
+    if not isinstance(told, dict):
+        return []
+    asked, given = told.get("question"), told.get("answer")
+    pairs = (
+        zip(asked, given, strict=False)
+        if isinstance(asked, list) and isinstance(given, list)
+        else told.items()
+    )
+    return [
+        answer_line(question if isinstance(question, str) else "", answer)
+        for question, answer in pairs
+        if isinstance(answer, str) and answer.strip()
+    ]
 
 
 def _insight_text(content: Any, title: str) -> str:

@@ -1,4 +1,4 @@
-"""HubSpot: the text, HTML, sender and recipients of a message of a conversation's thread; subject and description of a new
+"""HubSpot: the text, HTML, files, sender and recipients of a message of a conversation's thread; subject and description of a new
 ticket.
 
 Source: HubSpot, "Conversations inbox and messages", "CRM API: Tickets".
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from relay.event import Attachment
 from relay.sources.foreign_json import Walk
+from relay.sources.read.attached import read_files
 from relay.sources.read.hubspot_ticket import is_ticket
 from relay.sources.read.look_up import LookUp, has_text, put_either, put_person, put_text, quoted
 
@@ -34,6 +36,8 @@ def _fill(view: dict[str, Any], answer: Walk) -> None:
     put_text(view, answer.maybe_text("text"), answer.maybe_text("richText"))
     if not view.get("subject"):
         view["subject"] = answer.maybe_text("subject")
+    if not view.get("attachments"):
+        view["attachments"] = [file.view() for file in _files(answer)]
     for sender in answer.items("senders")[:1]:
         email = sender.maybe("deliveryIdentifier").maybe_text("value")
         put_person(view, sender.maybe_text("actorId"), sender.maybe_text("name"), email)
@@ -47,6 +51,17 @@ def _fill(view: dict[str, Any], answer: Walk) -> None:
             for one in answer.items("recipients")
             if "@" in (email := one.maybe("deliveryIdentifier").maybe_text("value"))
         ]
+
+
+def _files(answer: Walk) -> tuple[Attachment, ...]:
+    """A message's files, of what it has attached; what sort of file each is, `fileUsageType` tells ("AUDIO")."""
+    listed = []
+    for one in answer.items("attachments"):
+        if one.maybe_text("type") == "FILE":
+            sort = one.maybe_text("fileUsageType").lower()
+            named = one.maybe_text("name") or one.maybe_text("url")
+            listed.append({**one.value, "type": sort, **({} if named else {"name": sort or "file"})})
+    return read_files(listed)
 
 
 def _hides(payload: Walk, answer: Walk) -> bool:

@@ -1,7 +1,7 @@
 """RingCentral: text messages, voicemails, calls that ended, and posts of team messaging.
 
-Source: RingCentral, "Creating Webhooks", "Receiving Webhooks", "Instant SMS", "Account Telephony Sessions",
-"Team Messaging events".
+Source: RingCentral, "Creating Webhooks", "Receiving Webhooks", "Instant Message Event", "Voicemail Message Event", "Account
+Telephony Sessions", "Team Messaging events".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from relay.sources.base import Inbound, Parsed, Reply, Skipped, any_same
 from relay.sources.described.adapter import Described
 from relay.sources.described.shape import Shape, Who, text_at
 from relay.sources.foreign_json import Walk
+from relay.sources.read.attached import read_files
 from relay.sources.read.unknown import skip_unknown
 
 _TEXT = Shape(
@@ -30,7 +31,6 @@ _TEXT = Shape(
         name="body.from.name body.from.phoneNumber body.from.extensionNumber",
     ),
     channel_name="body.type",
-    files="body.attachments",
 )
 _POST = Shape(
     kinds={},
@@ -52,6 +52,8 @@ _CALL = Shape(
     time="body.eventTime timestamp",
     files="body.recordings",
 )
+#: The message store writes "VoiceMail", its event "Voicemail".
+_MESSAGES = frozenset({"sms", "pager", "voicemail", "fax"})
 _POSTS = {"PostAdded": "message.created", "PostChanged": "message.updated", "PostRemoved": "message.deleted"}
 #: States after which nothing more is said.
 _OVER = frozenset({"Disconnected", "Gone", "Voicemail"})
@@ -92,7 +94,7 @@ class RingCentral(Described):
             if body.maybe_text("type") not in ("TextMessage", "") and not body.maybe_text("text"):
                 return [Skipped("type")]
             return [self._made(payload, _POST, _POSTS[post], now_s)]
-        if body.maybe_text("type") in ("SMS", "Pager", "VoiceMail", "Fax"):
+        if body.maybe_text("type").lower() in _MESSAGES:
             return [self._text(payload, body, now_s)]
         if body.items("parties"):
             return [self._call(payload, body, now_s)]
@@ -111,10 +113,12 @@ class RingCentral(Described):
 
     def _text(self, payload: dict[str, Any], body: Walk, now_s: float) -> Parsed:
         event = self._made(payload, _TEXT, "message.created", now_s)
-        if body.maybe_text("type") == "VoiceMail":
+        # A message's text is listed among its attachments as well.
+        listed = [one.value for one in body.items("attachments") if one.maybe_text("type") != "Text"]
+        if body.maybe_text("type").lower() == "voicemail":
             text = "\n".join(word for word in ("Voicemail", event.text) if word)
             return replace(event, text=text, attachments=_recordings(body, "voicemail"))
-        return event
+        return replace(event, attachments=read_files(listed))
 
     def _call(self, payload: dict[str, Any], body: Walk, now_s: float) -> Parsed:
         """A session's last notice: every party has left it."""

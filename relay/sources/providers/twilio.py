@@ -31,6 +31,7 @@ from relay.sources.proof.credentials import has_secret, login_headers, matches_b
 from relay.sources.proof.public_url import require_public_url, signed_urls
 from relay.sources.proof.rule import ProofRule
 from relay.sources.read.attached import name_in, read_files
+from relay.sources.read.form_answers import form_answers
 from relay.sources.read.markup import html_of_text
 from relay.sources.read.moment import moment_us
 from relay.sources.read.multipart import as_list, form_pairs
@@ -346,22 +347,11 @@ def _files(media: str) -> tuple[Attachment, ...]:
     )
 
 
-def _answers(told: str) -> list[str]:
-    """What was filled into a WhatsApp form: JSON of names and answers, a line each."""
-    try:
-        held = json_object(told.encode("utf-8", "replace")) if told.startswith("{") else {}
-    except PayloadInvalid:
-        return [told]
-    return [
-        f"{name}: {value}" for name, value in held.items() if isinstance(value, (str, int)) and value != ""
-    ]
-
-
 def _said(fields: _Fields) -> str:
     """What was written, tapped or shared: a list's entry, a button, a place. WhatsApp's own words for each."""
     lines = [fields["Body"]]
     lines += [fields[name] for name in ("ButtonText", "ListTitle", "ListDescription", "ReactionEmoji")]
-    lines += _answers(fields["InteractiveData"] or fields["FlowData"])
+    lines += form_answers(fields["InteractiveData"] or fields["FlowData"])
     if fields["Latitude"] and fields["Longitude"]:
         place = ", ".join(word for word in (fields["Label"], fields["Address"]) if word)
         where = f"{fields['Latitude']},{fields['Longitude']}"

@@ -1,6 +1,7 @@
 """WhatsApp (Meta's Cloud API): messages between a business's number and people.
 
-Source: Meta, "WhatsApp Cloud API: webhooks" (messages, media, interactive, location, contacts, reactions, orders).
+Source: Meta, "WhatsApp Cloud API: webhooks" (messages, media, interactive, location, contacts, reactions, orders,
+group messages), "WhatsApp Flows: response message webhook", "Obtain user call permissions".
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from relay.sources.base import Inbound, Parked, Parsed, Skipped, content_key
 from relay.sources.described.adapter import MAX_DESCRIBED_ITEMS, Described
 from relay.sources.described.shape import Shape, Who, text_at
 from relay.sources.foreign_json import Walk
+from relay.sources.read.form_answers import form_answers
 from relay.sources.read.unknown import is_worded, skip_unknown
 
 _MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
@@ -24,7 +26,7 @@ _NOISE = frozenset({"system", "request_welcome", "ephemeral"})
 
 _message = Shape(
     kinds={},
-    thread="{metadata.phone_number_id metadata.display_phone_number}-{other}",
+    thread="{metadata.phone_number_id metadata.display_phone_number}-{group other}",
     message="messages.0.id",
     identity="messages.0.id",
     time="messages.0.timestamp",
@@ -82,8 +84,10 @@ class WhatsApp(Described):
             "contacts": [contact] if contact else [],
             "messages": [message.value],
         }
+        # In a group many write with the business, and with each other: the group is the conversation.
+        place = {"other": other, "group": message.maybe_ident("group_id")}
         event = self.event(
-            {**payload, "other": other},
+            {**payload, **place},
             _message,
             kind="message.created",
             key=message.ident("id"),
@@ -149,8 +153,16 @@ def _text(message: Walk) -> str:
 
 
 def _chosen(part: Walk) -> list[str]:
-    reply = part.maybe(part.maybe_text("type"))
-    return [reply.maybe_text("title"), reply.maybe_text("description"), reply.maybe_text("body")]
+    """A button or an entry of a list that was tapped, a form that was filled in, a call that was allowed or refused."""
+    form = part.maybe_text("type")
+    reply = part.maybe(form)
+    if form == "call_permission_reply":
+        response = reply.maybe_text("response")
+        return [f"Call permission: {response}" if response else ""]
+    answers = form_answers(reply.maybe_text("response_json"))
+    # "Sent" is all that a form's own text ever says.
+    body = "" if answers and reply.maybe_text("name") == "flow" else reply.maybe_text("body")
+    return [reply.maybe_text("title"), reply.maybe_text("description"), body, *answers]
 
 
 def _ordered(item: Walk) -> str:

@@ -42,6 +42,7 @@ _GONE = {
 #: A comment's files come in events of their own.
 _FILE_CHANGES = frozenset({"attachment_linked_to_comment", "attachment_redacted_from_comment"})
 _RATINGS = ("satisfaction_score", "satisfaction_rating", "csat")
+_PROGRAMS = frozenset({"system", "bot", "trigger"})
 _BY_REQUESTER = frozenset({"created", "description_changed", "csat_received"})
 
 
@@ -239,11 +240,8 @@ def _is_event(payload: dict[str, Any]) -> bool:
 
 def _person(author: Walk) -> Person:
     author_id = author.maybe_ident("id")
-    # Zendesk's own programs are "zd:answerBot" and the like, of type "system".
-    bot = author.maybe_text("type").lower() in (
-        "system",
-        "bot",
-    ) or author_id.startswith("zd:")
+    # Zendesk's own programs are "zd:answerBot" and the like, of type "system"; a rule of the account's is a "trigger".
+    bot = author.maybe_text("type").lower() in _PROGRAMS or author_id.startswith("zd:")
     return Person(
         id=author_id,
         name=author.maybe_text("name"),

@@ -1,11 +1,13 @@
 """Microsoft Graph's chatMessage: what Teams' messages are in notifications with resource data, in the API's answers, and in
 what a Power Automate flow sends on.
 
-Source: Microsoft Graph, "chatMessage resource type", "chatMessageAttachment", "itemBody".
+Source: Microsoft Graph, "chatMessage resource type", "chatMessageAttachment", "itemBody"; Adaptive Cards, "Input.ChoiceSet",
+"Input.Toggle"; Microsoft Teams SDK, "CodeBlock".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +38,23 @@ _CARD_PARTS = (
     "fields",
 )
 _CARD_WORDS = (
-    *("activityTitle", "activitySubtitle", "activityText", "name", "title", "text", "value", "summary"),
+    *(
+        "activityTitle",
+        "activitySubtitle",
+        "activityText",
+        "name",
+        "label",
+        "title",
+        "text",
+        "value",
+        "summary",
+    ),
     *("subtitle", "altText"),
 )
 MAX_CARD_WORDS = 200
 _FILES = frozenset({"reference", "file"})
+#: Their `value` is what a program gets, and not what a reader sees.
+_PICKED = ("Input.ChoiceSet", "Input.Toggle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +177,29 @@ def _card_words(card: Any) -> list[str]:
             if isinstance(part, list):
                 below += part
             elif isinstance(part, dict):
-                found += [
-                    text for key in _CARD_WORDS if isinstance(text := part.get(key), str) and text.strip()
-                ]
-                if isinstance(runs := part.get("inlines"), list):
-                    found.append("".join(_run(run) for run in runs))
-                below += [part[key] for key in _CARD_PARTS if key in part]
+                found += _words_of_part(part)
+                below += [_shown(key, part[key]) for key in _CARD_PARTS if key in part]
         if not below or len(found) > MAX_CARD_WORDS:
             break
         level = below
-    return [teams_text(text) for text in found[:MAX_CARD_WORDS]]
+    return found[:MAX_CARD_WORDS]
+
+
+def _words_of_part(part: dict[str, Any]) -> Iterator[str]:
+    """What one element of a card says itself."""
+    for key in _CARD_WORDS:
+        text = part.get(key)
+        if isinstance(text, str) and text.strip() and not (key == "value" and part.get("type") in _PICKED):
+            yield teams_text(text)
+    if isinstance(runs := part.get("inlines"), list):
+        yield teams_text("".join(_run(run) for run in runs))
+    # Code is no markup: what stands in angle brackets is part of it.
+    if isinstance(code := part.get("codeSnippet"), str) and code.strip():
+        yield code.strip("\n")
+
+
+def _shown(key: str, held: Any) -> Any:
+    """What is within a part of a card; of choices their titles: the values are a program's."""
+    if key != "choices" or not isinstance(held, list):
+        return held
+    return [{"title": one.get("title")} for one in held if isinstance(one, dict)]
