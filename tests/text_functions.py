@@ -354,7 +354,6 @@ ROWS: dict[str, Row] = {
         bodies,
         bodies_of=Row(lambda one: bodies.bodies_of("Hi\n\n> x", "<p>Hi</p>" + one), PAGES),
         strays_from=Row(lambda one: bodies.strays_from(one, one), TEXTS),
-        speaks_of_none=Row(bodies.speaks_of_none, [*TEXTS, "(a) ", "[a] ", "*a* "]),
         is_passed_on=Row(
             lambda one: bodies.is_passed_on("VS: " + one, one, one), [*TEXTS, "(a) ", "[a] ", "*a* "]
         ),

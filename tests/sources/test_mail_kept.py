@@ -16,7 +16,6 @@ from relay.sources.mail.bodies import bodies_of
 from relay.sources.mail.reply import reply_of, reply_of_html
 from relay.sources.mail.within import MAX_NOTE_CHARS, answers_within
 from relay.sources.read.markup import text_of_html
-from tests.sources.mails import event
 
 ATTRIBUTION = "On Mon, 2 Mar 2026 at 10:00, Bob <bob@example.com> wrote:"
 OUTLOOK = "From: Bob <bob@example.com>\nSent: Monday, 2 March 2026 10:00\nTo: Nora\nSubject: Seats"
@@ -182,56 +181,3 @@ def test_notes_preview_leaves_with_its_header(line: str, when: str) -> None:
 )
 def test_a_time_in_the_digits_of_another_script_is_one(line: str) -> None:
     assert reply_of(f"25\n\n{line}\n\nOur invoice lists 40.").text == "25"
-
-
-DATE = ("Date", "Thu, 05 Mar 2026 10:12:33 +0100")
-LIKE_A_QUOTATION = [
-    "The log says:\n2026-03-05 10:12:33 ERROR user nora@acme.example:\njava.lang.NullPointer\n\nWhat now?",
-    "Frau Lind schrieb am 5. März 2026 um 10:12 Uhr:\nDer Export geht nicht.\n\nWas tun?",
-    "Why is this spam?\n\nFrom: a@b.example\nTo: c@d.example\nDate: Thu, 05 Mar 2026 10:12:33 +0100\nSubject: x\n\nThanks",
-    "FYI\n\nFrom: Bob <bob@example.com>\nSent: Monday, 2 March 2026 10:12\nTo: Ann\nSubject: Broken\n\nIt is broken.",
-    "FYI\n\n____________________\nFrom: Bob <bob@example.com>\nSent: Monday, 2 March 2026 10:12\n\nIt is broken.",
-    f"{ATTRIBUTION}\nis what your mails begin with.\n\nWhy?",
-    "El 5 de marzo de 2026 a las 10:12 mi colega Ana escribió:\nno funciona\n\nAyuda",
-]
-
-
-@pytest.mark.parametrize("text", LIKE_A_QUOTATION)
-@pytest.mark.parametrize(
-    "subject", ["Export", "The export fails", "[EXT] Export fails", "Kontaktformular 4: neu"]
-)
-def test_a_mail_that_speaks_of_no_other_quotes_none(text: str, subject: str) -> None:
-    page = "".join(f"<p>{escape(line)}</p>" for line in text.split("\n"))
-    for given_text, given_page in ((text, ""), ("", page), (text, page)):
-        found = event(DATE, ("Subject", subject), text=given_text, html=given_page)
-        assert words(found.text) == words(text)
-        assert not found.html or words(text_of_html(found.html)) == words(text)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        *(
-            ("Subject", f"{prefix}: Export")
-            for prefix in ("Re", "AW", "RE ", "[EXT] Sv", "Re[2]", "Відповідь")
-        ),
-        *(("Subject", "回复：Export"), ("Subject", "Ynt: Export"), ("In-Reply-To", "<1@vendor.example>")),
-        *(("References", "<1@vendor.example>"), ("Thread-Index", "A" * 36)),
-    ],
-)
-def test_a_mail_that_speaks_of_another_leaves_what_it_quotes(header: tuple[str, str]) -> None:
-    subject = [] if header[0] == "Subject" else [("Subject", "Export")]
-    for quotation in (OUTLOOK, ATTRIBUTION):
-        found = event(DATE, header, *subject, text=f"25 is right.\n\n{quotation}\n\nOur invoice lists 40.")
-        assert found.text == "25 is right."
-
-
-def test_in_a_mail_of_its_own_too_what_is_marked_leaves() -> None:
-    for quotation in (
-        f"{ATTRIBUTION}\n> 40",
-        f"-----Original Message-----\n{OUTLOOK}\n\n40",
-        "##- Please type your reply above this line -##\n40",
-    ):
-        assert event(DATE, ("Subject", "Export"), text=f"25\n\n{quotation}").text == "25"
-    # Nothing is known of a mail whose header was not given.
-    assert event(("Subject", "Export"), text=f"25\n\n{OUTLOOK}\n\n40").text == "25"

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 
 from relay.sources.mail.reply import MAX_TEXT_CHARS, OwnWords, PageReply, reply_of, reply_of_html
-from relay.sources.mail.words import (
-    FORWARDED_SUBJECT,
-    MAYBE_ANSWERING_SUBJECT,
-    MAYBE_FORWARDED_SUBJECT,
-    SCANDINAVIAN_SENDER,
-)
+from relay.sources.mail.words import FORWARDED_SUBJECT, MAYBE_FORWARDED_SUBJECT, SCANDINAVIAN_SENDER
 from relay.sources.read.markup import clean_shallow_html, html_of_text
 from relay.sources.read.page import symbols_of
 
@@ -56,26 +51,18 @@ class Bodies:
 
 
 def bodies_of(
-    text: str,
-    html: str,
-    *,
-    subject: str = "",
-    answers: bool = False,
-    begins: bool = False,
-    flowed: bool = False,
+    text: str, html: str, *, subject: str = "", answers: bool = False, flowed: bool = False
 ) -> Bodies:
     """Return the reply out of a mail's bodies, either of which may be "".
 
     `subject` tells a mail that is passed on; `answers` says that the header names a mail that this one answers;
-    `begins` that neither header nor subject speaks of another mail; with `flowed` a `>` behind a blank quotes nobody.
+    with `flowed` a `>` behind a blank quotes nobody.
     """
     forwarded = is_passed_on(subject, text, html)
-    of_text = reply_of(
-        text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, begins=begins, flowed=flowed
-    )
+    of_text = reply_of(text[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, flowed=flowed)
     if not html.strip():
         return Bodies(of_text.text, "", of_text.quoted)
-    of_page = reply_of_html(html[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers, begins=begins)
+    of_page = reply_of_html(html[:MAX_TEXT_CHARS], forwarded=forwarded, answers=answers)
     if not of_text.text:
         return Bodies(of_page.text, _clean(of_page), of_page.quoted)
     return _reconciled(of_text, of_page)
@@ -88,11 +75,6 @@ def is_passed_on(subject: str, text: str, html: str) -> bool:
     return MAYBE_FORWARDED_SUBJECT.match(subject[:200]) is not None and (
         SCANDINAVIAN_SENDER in text[:MAX_TEXT_CHARS] or SCANDINAVIAN_SENDER in html[:MAX_TEXT_CHARS]
     )
-
-
-def speaks_of_none(subject: str) -> bool:
-    """Tell whether a subject names no other mail: every program that answers puts a word and a colon before it."""
-    return bool(subject.strip()) and MAYBE_ANSWERING_SUBJECT.match(subject[:200]) is None
 
 
 def strays_from(reply: str, text: str) -> bool:

@@ -18,7 +18,7 @@ from relay.linear_pattern import Pattern, compile_pattern
 from relay.source_options import SourceOptions
 from relay.sources.base import Parsed, Skipped, content_key, iso_from_us
 from relay.sources.mail.automatic import BOUNCE, TAGS, Automatic, classify
-from relay.sources.mail.bodies import Bodies, bodies_of, speaks_of_none, strays_from
+from relay.sources.mail.bodies import Bodies, bodies_of, strays_from
 from relay.sources.mail.headers import MailHeaders, date_us, unfolded
 from relay.sources.mail.people import mail_author, recipients_of, writer_of
 from relay.sources.mail.reply import MAX_TEXT_CHARS
@@ -26,8 +26,6 @@ from relay.sources.mail.thread_ids import named_ids, own_ids, thread_ids
 from relay.sources.read.charset import printable
 
 MAX_ATTACHMENTS = 200
-#: Of `Thread-Index` for a mail that begins a thread: 22 bytes in base64. Source: MS-OXOMSG, 2.2.1.3.
-_OWN_INDEX_CHARS = 32
 #: A writer's clock may be wrong; a mail from the future would stand above all that follows it.
 FUTURE_US = 86_400_000_000
 
@@ -177,10 +175,7 @@ def _bodies(mail: Mail, subject: str) -> Bodies:
     text = printable((mail.text or mail.reply)[:MAX_TEXT_CHARS])
     html = printable((mail.html or mail.reply_html)[:MAX_TEXT_CHARS])
     answers = "in-reply-to" in mail.headers or "references" in mail.headers
-    # A header that was not given whole says nothing; Outlook's index is longer where it answers.
-    answered = answers or len(mail.headers.raw("thread-index")) > _OWN_INDEX_CHARS
-    begins = not answered and "date" in mail.headers and speaks_of_none(subject)
-    bodies = bodies_of(text, html, subject=subject, answers=answers, begins=begins, flowed=mail.flowed)
+    bodies = bodies_of(text, html, subject=subject, answers=answers, flowed=mail.flowed)
     if mail.reply and mail.text and strays_from(mail.reply, mail.text):
         return replace(bodies, text=printable(mail.reply[:MAX_TEXT_CHARS]).strip())
     return bodies

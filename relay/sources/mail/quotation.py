@@ -44,13 +44,10 @@ _LINK = re.compile(r"^[(<\[]\s?https?://[^\s<>]{1,500}[)>\]](?:\s?>)?$")
 _DASHES = ("-", "_", "=", "*", "—", "–", "─", "#", "+", ">", "~")
 
 
-def quoted_lines(
-    lines: Sequence[Line], *, forwarded: bool = False, answers: bool = False, begins: bool = False
-) -> list[bool]:
+def quoted_lines(lines: Sequence[Line], *, forwarded: bool = False, answers: bool = False) -> list[bool]:
     """Tell for each line whether it leaves. `forwarded` says that the subject names the mail as passed on, `answers` that
-    its header names a mail that it answers, `begins` that neither header nor subject speaks of another mail: what looks
-    like a quotation's beginning and is not marked is the writer's then."""
-    cut = _Search(lines, forwarded, answers, begins).run()
+    its header names a mail that it answers."""
+    cut = _Search(lines, forwarded, answers).run()
     return [False] * len(cut) if _is_answered_within(lines, cut) else cut
 
 
@@ -65,11 +62,10 @@ def _is_answered_within(lines: Sequence[Line], cut: list[bool]) -> bool:
 
 
 class _Search:
-    def __init__(self, lines: Sequence[Line], forwarded: bool, answers: bool, begins: bool) -> None:
+    def __init__(self, lines: Sequence[Line], forwarded: bool, answers: bool) -> None:
         self.lines = lines
         self.forwarded = forwarded
         self.answers = answers
-        self.begins = begins
         self.cut = [False] * len(lines)
         #: Whether a quotation with evidence was seen: what is marked after it belongs to it.
         self.known = False
@@ -227,14 +223,10 @@ class _Search:
         text = line.text
         if line.mark is Mark.BEGIN or _is_reply_above(text):
             return True
-        if self.begins and not text.startswith(_DASHES):
-            return False
         if text.startswith(_DASHES):
             rule = _RULE.match(text) is not None
             if not rule and _is_separator(text) and ORIGINAL.search(text):
                 return True
-            if self.begins:
-                return False
             if rule or _is_separator(text):
                 below = self._next(place + 1)
                 return (
@@ -269,8 +261,6 @@ class _Search:
             return below
         if self.forwarded:
             return None
-        if self.begins:
-            return place + 1
         self._cut_from(start)
         return None
 

@@ -48,16 +48,14 @@ class PageReply:
     unclean: bool = False
 
 
-def reply_of(
-    text: str, *, forwarded: bool = False, answers: bool = False, begins: bool = False, flowed: bool = False
-) -> OwnWords:
+def reply_of(text: str, *, forwarded: bool = False, answers: bool = False, flowed: bool = False) -> OwnWords:
     """Return the text without what it quotes. What would leave nothing (a forwarded mail) is given whole."""
     text = without_armour(text[:MAX_TEXT_CHARS].replace("\r\n", "\n").replace("\r", "\n"))
     if not text.strip():
         return OwnWords("")
-    rows = text.split("\n") if begins else _rows(text)
+    rows = _rows(text)
     lines = _lines(rows, flowed)
-    cut = quoted_lines(lines, forwarded=forwarded, answers=answers, begins=begins)
+    cut = quoted_lines(lines, forwarded=forwarded, answers=answers)
     if not any(cut):
         return OwnWords(_joined(rows))
     kept = _joined([row for row, gone in zip(rows, cut, strict=True) if not gone])
@@ -68,19 +66,17 @@ def reply_of(
     return OwnWords(kept, quoted[:MAX_QUOTE_CHARS], marked)
 
 
-def reply_of_html(
-    html: str, *, forwarded: bool = False, answers: bool = False, begins: bool = False
-) -> PageReply:
+def reply_of_html(html: str, *, forwarded: bool = False, answers: bool = False) -> PageReply:
     """Return the page without what it quotes; whole where nothing would be left."""
     html = html[:MAX_TEXT_CHARS]
     if not html.strip():
         return PageReply("", "")
     if not has_tags(html) or is_deep_markup(html):
         text = text_of_html(html) if "<" in html else unescape(html)
-        reply = reply_of(text, forwarded=forwarded, answers=answers, begins=begins)
+        reply = reply_of(text, forwarded=forwarded, answers=answers)
         return PageReply(html_of_text(reply.text), reply.text, reply.quoted)
     page = read_page(html, mark_of)
-    cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers, begins=begins)
+    cut = quoted_lines(marked_lines(page), forwarded=forwarded, answers=answers)
     if not any(cut):
         return PageReply(_inner(page, html), _text(page), unclean=True)
     kept = _joined([line.text for line, gone in zip(page.lines, cut, strict=True) if not gone])

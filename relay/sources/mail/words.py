@@ -101,8 +101,6 @@ FORWARDED_SUBJECT = re.compile(
     r"|weitergeleitet|přeposláno|إعادة توجيه|הועבר)" + _COLON,
     re.IGNORECASE,
 )
-#: What a subject begins with where its mail may answer another: a short word of whatever language, and a colon.
-MAYBE_ANSWERING_SUBJECT = re.compile(_BANNERS + r"[^\W\d_]{1,10}" + _COLON)
 #: The same where the letters have two meanings: a mail passed on in Danish and Norwegian, an answer in Finnish.
 MAYBE_FORWARDED_SUBJECT = re.compile(_BANNERS + "vs" + _COLON, re.IGNORECASE)
 #: Sender's label in a mail that was passed on in Danish or Norwegian.
