@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from relay.sources.mail.attribution import is_preview
 from relay.sources.mail.bodies import bodies_of
 from relay.sources.mail.reply import reply_of, reply_of_html
-from relay.sources.mail.within import MAX_NOTE_CHARS, answers_within
+from relay.sources.mail.within import MAX_POINTING_CHARS, answers_within
 from relay.sources.read.markup import text_of_html
 
 ATTRIBUTION = "On Mon, 2 Mar 2026 at 10:00, Bob <bob@example.com> wrote:"
@@ -156,7 +156,7 @@ def test_who_says_nothing_of_answers_in_the_quotation_has_it_cut(note: str) -> N
 @given(st.text(max_size=200))
 def test_any_note_is_looked_at(note: str) -> None:
     assert answers_within(note) in (True, False)
-    assert not answers_within("x " * MAX_NOTE_CHARS + POINTING[0])
+    assert not answers_within("x " * MAX_POINTING_CHARS + POINTING[0])
 
 
 @pytest.mark.parametrize("when", ["05.03.2026 10:12:33", "03/05/2026 10:12:33 AM", "2026-03-05 10:12"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 #: A writer says so at the top or right above the quotation; a longer answer is looked at up to here.
-MAX_NOTE_CHARS = 2000
+MAX_POINTING_CHARS = 2000
 
 #: What may stand between "answers" and "in red".
 _BETWEEN = r"[^.!?。！？\n]{0,40}?"
@@ -126,7 +126,7 @@ _SAYS_SO = tuple((stems, re.compile(what + _BETWEEN + where)) for stems, what, w
 
 def answers_within(note: str) -> bool:
     """Tell whether what stands above a quotation says that the answers are inside of it."""
-    note = " ".join(note[:MAX_NOTE_CHARS].split()).lower()
+    note = " ".join(note[:MAX_POINTING_CHARS].split()).lower()
     return any(
         any(stem in note for stem in stems) and phrase.search(note) is not None for stems, phrase in _SAYS_SO
     )
