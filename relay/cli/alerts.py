@@ -44,16 +44,26 @@ def _print(found: dict[str, Any], *, known: bool) -> None:
     if known and not found["channels"]:
         click.echo("nobody is told: the config has no alerts: (docs/operating.md, Alerts)")
     for row in found["channels"]:
-        click.echo(f"{row['name']:12} {row['to']}")
+        late = f"  ({counted(row['unsent'], 'message')} not sent yet" if row["unsent"] else ""
+        tries = f", tried {counted(row['tries'], 'time')}" if row["tries"] else ""
+        click.echo(f"{row['name']:12} {row['to']}{late}{tries}{')' if late else ''}")
     if found["about"]:
         click.echo(f"told of: {', '.join(found['about'])}")
     if not found["alerts"]:
         click.echo("no alert is on")
     for row in found["alerts"]:
-        told = f"told {row['told_at']}" if row["told_at"] else f"seen {row['since']}, not told yet"
-        click.echo(f"{row['kind']:10} {shown(row['title'])}  ({told})")
-    if found["unsent"]:
+        click.echo(f"{row['kind']:10} {shown(row['title'])}  ({_told(row)})")
+    if found["unsent"] and not found["channels"]:
         click.echo(f"{counted(found['unsent'], 'message')} not sent yet")
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Since when, and by whom not yet."""
+    if not row["told_at"]:
+        return f"seen {row['since']}, not told yet"
+    if row["untold"]:
+        return f"begun {row['told_at']}, not told yet by {', '.join(row['untold'])}"
+    return f"told {row['told_at']}"
 
 
 @alerts.command()

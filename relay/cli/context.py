@@ -7,7 +7,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -174,13 +174,15 @@ class CliContext:
 
     def require_source(self, name: str) -> None:
         """Raise NotFound for a source that is neither in the config nor in the books, with what was perhaps meant. "" is every source."""
-        known = self.known_sources if name else ()
-        if name and name not in known:
-            from relay.rules.file.shape import did_you_mean
+        if name:
+            _require("source", name, self.known_sources, "neither in the config nor in the books")
 
-            raise NotFound(
-                f"no source {name[:80]!r}: neither in the config nor in the books{did_you_mean(name, sorted(known))}"
-            )
+    def require_rule(self, name: str) -> None:
+        """Raise NotFound for a rule that maps nothing today, with what was perhaps meant. "" is every rule."""
+        if name:
+            book = self.rulebook
+            rules = (*book.rules, *book.for_any, *(rule for own in book.by_source.values() for rule in own))
+            _require("rule", name, {rule.name for rule in rules}, "today's config has none of that name")
 
     @cached_property
     def config_or_none(self) -> Any:
@@ -321,6 +323,13 @@ class CliContext:
 
         told = {name: value for name, value in {**of, "lane": self.place.lane}.items() if value}
         write_audit(self.home, AuditLine(operator(), what, socket.gethostname(), told))
+
+
+def _require(kind: str, name: str, known: Collection[str], why: str) -> None:
+    if name not in known:
+        from relay.rules.file.shape import did_you_mean
+
+        raise NotFound(f"no {kind} {name[:80]!r}: {why}{did_you_mean(name, sorted(known))}")
 
 
 def asked_lanes(contexts: Sequence[CliContext]) -> list[Any]:

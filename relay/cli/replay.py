@@ -130,6 +130,7 @@ def _asked_now(context: Any, ids: tuple[str, ...], filters: dict[str, Any], resu
     if not filters["since"]:
         raise UserError("--since is wanted: how far back? For example --since 2h")
     context.require_source(filters["source"])
+    context.require_rule(filters["rule"])
     return filters
 
 

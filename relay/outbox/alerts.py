@@ -101,11 +101,9 @@ class AlertBook:
     def behind(self, message: AlertMessage, *, now_ms: int = 0) -> bool:
         """Have it wait where an older one to its channel is unsent; whether it does. What is new has the older ones tried again at
         once, whatever their pause: none of one process's that is sending them. Raises OutboxUnavailable."""
-        with reaching_redis():
-            stored: Any = self._store.redis.hvals(self._store.prefix + keys.ALERTS_MESSAGES)
         older = [
             one.message_id
-            for one in filter(None, map(self._opened, stored))
+            for one in self.waiting()
             if one.channel == message.channel and one.at_ms < message.at_ms
         ]
         if not older:
@@ -115,6 +113,13 @@ class AlertBook:
         hasten = 0 if message.tries else LEASE_MS
         self._store.run("alerts", ["wait", now_ms, message.message_id, waiting, hasten, *older])
         return True
+
+    def waiting(self) -> list[AlertMessage]:
+        """Return the messages that no channel has taken yet, those that are being sent among them; the oldest first. Raises
+        OutboxUnavailable."""
+        with reaching_redis():
+            stored: Any = self._store.redis.hvals(self._store.prefix + keys.ALERTS_MESSAGES)
+        return sorted(filter(None, map(self._opened, stored)), key=lambda one: (one.at_ms, one.message_id))
 
     def unsent(self) -> int:
         """Return how many messages nobody has taken yet, or that could not be sent so far."""

@@ -236,6 +236,15 @@ def test_a_source_that_is_not_known_is_no_empty_answer(shop: Shop, run: Run, wor
     assert err == "no source 'slak': neither in the config nor in the books; did you mean 'slack'?\n"
 
 
+def test_a_rule_that_is_not_known_is_no_empty_replay(shop: Shop, run: Run) -> None:
+    shop.arrive("hello", now_ms=shop.outbox.now_ms())
+    (rule, *_) = [one.name for one in shop.house.book.rules_for("slack")]
+    code, out, err = run("replay", "--since", "1h", "--rule", f"{rule}s")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"no rule '{rule}s': today's config has none of that name; did you mean '{rule}'?")
+    assert run("replay", "--since", "1h", "--rule", rule, "--dry-run")[0] == 0
+
+
 def test_a_backtest_of_no_event_compares_nothing(shop: Shop, run: Run) -> None:
     assert "nothing was compared" in run("backtest", "relay.yaml")[1]
     shop.arrive("hello", now_ms=shop.outbox.now_ms())

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.cli import cli
 from relay.config import AlertChannel, Alerts, Config, MailServer, PlanhatConfig
 from relay.errors import UserError
 from relay.operations.alerts.conditions import Condition
@@ -68,6 +70,15 @@ def desk_of(outbox: Outbox, *channels: AlertChannel, **alerts: Any) -> AlertDesk
     metrics = SharedMetrics(outbox.redis)
     return AlertDesk(
         outbox, Delivery(outbox.redis), config, metrics, DeadCounts(outbox), AlertSender(timeout_s=2)
+    )
+
+
+def told_by(outbox: Outbox, desk: AlertDesk) -> tuple[dict[str, tuple[int, int]], list[list[str]]]:
+    """What an operator is told: by channel how many are unsent and how often they were tried, and who has not told of what is on."""
+    found = list_alerts([outbox], desk.config.alerts)
+    return (
+        {row["name"]: (row["unsent"], row["tries"]) for row in found["channels"]},
+        [row["untold"] for row in found["alerts"]],
     )
 
 
@@ -237,10 +248,41 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_do_not_wait(
     assert send_all(desk, now_ms) == 2
     assert len(mails.mails) == 1
     assert send_all(desk, now_ms + 4_000) == 0
+    assert told_by(outbox, desk) == ({"webhook": (1, 1), "mail": (0, 0)}, [["webhook"]])
     posts.status = 200
     assert send_all(desk, now_ms + 5_000) == 1
+    assert told_by(outbox, desk) == ({"webhook": (0, 0), "mail": (0, 0)}, [[]])
     assert AlertBook(outbox).unsent() == 0
     assert posts.headers[0]["webhook-id"] == posts.headers[1]["webhook-id"]
+
+
+def test_relay_alerts_says_told_of_what_a_channel_took(
+    outbox: Outbox, posts: Posts, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "relay.yaml").write_text(
+        "planhat: {types: [Slack thread]}\ncompanies: [default: extid-acme]\n"
+        f"alerts: {{webhook: {{url: '{posts.url}', secret: {SECRET}}}, blocked_for: 0s, about: blocked}}\n"
+    )
+    monkeypatch.setenv("RELAY_CONFIG", str(tmp_path / "relay.yaml"))
+    monkeypatch.setenv("RELAY_REDIS_URL", redis_url)
+
+    def told() -> str:
+        done = CliRunner().invoke(cli, ["alerts"])
+        assert done.exit_code == 1
+        return done.stdout
+
+    posts.status = 500
+    desk = desk_of(outbox, webhook_to(posts), blocked_for_s=0.0)
+    desk.delivery.block(NOON + 10**9, "401")
+    give_sign(outbox, "w", "flush", due_s=10**6, started_ms=1)
+    desk.look()
+    now_ms = outbox.now_ms()
+    assert send_all(desk, now_ms) == 1
+    assert "(1 message not sent yet, tried 1 time)" in told()
+    assert "not told yet by webhook)" in told()
+    posts.status = 200
+    assert send_all(desk, now_ms + 60_000) == 1
+    assert "not " not in told() and "(told 20" in told()
 
 
 def test_the_end_is_told_after_its_beginning_whenever_the_channel_is_back(

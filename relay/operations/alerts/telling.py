@@ -172,12 +172,23 @@ def try_channels(alerts: Alerts, *, sender: AlertSender, now_ms: int) -> list[di
 
 
 def list_alerts(outboxes: Sequence[Outbox], alerts: Alerts | None) -> dict[str, Any]:
-    """Return `{"channels": [{"name", "kind"}], "about", "alerts": [{"name", "kind", "title", "text", "since", "told_at"}], "unsent"}`: what
-    is on in any of these lanes, what is told of. Raises OutboxUnavailable."""
-    books = [AlertBook(outbox) for outbox in outboxes]
-    standing = [pair for book in books for pair in book.read()[1].items()]
+    """Return `{"channels": [{"name", "kind", "to", "unsent", "tries"}], "about", "alerts": [{"name", "kind", "title", "text", "since",
+    "told_at", "untold"}], "unsent"}`: what is on in any of these lanes, what is told of, and by which channels (`untold`) an alert
+    that was made has not been told yet. Raises OutboxUnavailable."""
+    books = [(book, book.waiting()) for book in map(AlertBook, outboxes)]
+    standing = [(name, one, waiting) for book, waiting in books for name, one in book.read()[1].items()]
+    unsent = [message for _, waiting in books for message in waiting]
     return {
-        "channels": [{"name": one.name, "kind": one.kind, "to": _shown_to(one)} for one in alerts.channels] if alerts else [],
+        "channels": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "to": _shown_to(one),
+                "unsent": sum(message.channel == one.name for message in unsent),
+                "tries": max((message.tries for message in unsent if message.channel == one.name), default=0),
+            }
+            for one in alerts.channels
+        ] if alerts else [],
         "about": list(alerts.about) if alerts else [],
         "alerts": [
             {
@@ -187,10 +198,15 @@ def list_alerts(outboxes: Sequence[Outbox], alerts: Alerts | None) -> dict[str, 
                 "text": one.text,
                 "since": iso(one.first_ms),
                 "told_at": iso(one.told_ms) if one.told_ms else None,
+                "untold": sorted({
+                    message.channel
+                    for message in waiting
+                    if (message.state, message.kind, message.at_ms) == ("firing", one.kind, one.told_ms)
+                }),
             }
-            for name, one in sorted(standing, key=lambda pair: (pair[1].first_ms, pair[0]))
+            for name, one, waiting in sorted(standing, key=lambda row: (row[1].first_ms, row[0]))
         ],
-        "unsent": sum(book.unsent() for book in books),
+        "unsent": len(unsent),
     }  # fmt: skip
 
 
