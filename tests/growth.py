@@ -39,12 +39,12 @@ def seconds(work: Callable[[Piece], object], text: Piece) -> float:
 def assert_in_step(took_s: Callable[[int], float], size: int, *, slack_s: float = 0.0) -> None:
     """`took_s(size)`, CPU seconds, at most grows by 2.5 from `size` to twice that, beyond `slack_s`.
 
-    Twice the size before and after: where both say clearly that it is in step, a machine whose speed changed in between hides no
-    growth. Else it is measured in turns, and the middle of their ratios counts: such a machine spoils the turn in which it changes, and
+    Each size twice, in turns: where the slowest and the quickest say clearly that it is in step, no machine whose speed changed
+    meanwhile has hidden growth. Else it is measured in turns, and the middle of their ratios counts: such a machine spoils the turn in which it changes, and
     neither hides growth nor makes it up. Where the middle does not hold, more turns are made.
     """
-    before, between, after = took_s(2 * size), took_s(size), took_s(2 * size)
-    if max(before, after) - slack_s < CLEAR * between:
+    pairs = [(took_s(2 * size), took_s(size)) for _ in range(2)]
+    if max(twice for twice, _ in pairs) - slack_s < CLEAR * min(once for _, once in pairs):
         return
     ratios: list[float] = []
     while len(ratios) < MAX_TURNS:

@@ -59,7 +59,7 @@ class RelayWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         if pipeline is None and STOPPING():
-            # Told while something that swallows exceptions ran, as a log's handler does: RQ's own went with them.
+            # RQ raises this itself, in the signal's handler; inside of what swallows exceptions (a log's handler) it is lost.
             raise StopRequested
         self.signs.asked()
         if pipeline is None and not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
